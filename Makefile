@@ -1,0 +1,122 @@
+# `make` lists the targets. A fresh machine needs Python 3.11 or later, cargo and make; the rest is set up in .venv.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+FUZZ_SECONDS ?= 60
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMPS := $(VENV)/stamps
+RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs')
+MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --quiet
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+
+.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable wheel docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, got {v[0]}.{v[1]}: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --upgrade pip 'maturin>=1.16,<2'
+	@mkdir -p $(STAMPS) && touch $@
+
+# The packages that each job needs. The extension is built once beside the Python sources; one stamp says how.
+$(STAMPS)/packages-%: $(STAMPS)/venv pyproject.toml
+	$(PY) .ci/requirements.py $* > $(STAMPS)/$*.txt
+	$(PY) -m pip install -r $(STAMPS)/$*.txt
+	@touch $@
+
+# Optimised as users get it: minutes. For figures, and for what people wait for.
+$(STAMPS)/extension-release: $(RUST) pyproject.toml | $(STAMPS)/venv
+	$(MATURIN) --release --skip-install
+	@rm -f $(STAMPS)/extension-* && touch $@
+
+# As fast within a few percent, quicker to build.
+$(STAMPS)/extension-dev-opt: $(RUST) pyproject.toml | $(STAMPS)/venv
+	$(MATURIN) --profile dev-opt --skip-install
+	@rm -f $(STAMPS)/extension-* && touch $@
+
+# The command `imuspec` and the sources in place, without building them again.
+$(STAMPS)/command: $(STAMPS)/venv Makefile
+	@$(PY) -c "import site, pathlib; pathlib.Path(site.getsitepackages()[0], 'imuspec.pth').write_text('$(abspath python)')"
+	@printf '%s\n' '#!$(abspath $(PY))' 'import sys' 'from imuspec.cli import main' '' \
+	  'if __name__ == "__main__":  # workers import this file again' '    sys.exit(main())' > $(BIN)/imuspec
+	@chmod +x $(BIN)/imuspec && touch $@
+
+setup: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## set up .venv for the tests
+
+demo: $(STAMPS)/packages-demo $(STAMPS)/extension-release $(STAMPS)/command ## simulate two days, prepare them, draw them, write a page
+	@mkdir -p $(DEMO)
+	$(BIN)/imuspec simulate $(DEMO)/recording.cwa --days 2 --seed 0 --miscalibration
+	$(BIN)/imuspec info $(DEMO)/recording.cwa
+	$(BIN)/imuspec prepare $(DEMO)/recording.cwa --out $(DEMO)/cohort --recipe capture24 --resume
+	$(BIN)/imuspec image $(DEMO)/recording.cwa --out $(DEMO)/days.png --recipe capture24
+	$(BIN)/imuspec report $(DEMO)/recording.cwa --out $(DEMO)/recording.html --recipe capture24
+	@printf '\n%s\n' 'What was made:' \
+	  '  $(DEMO)/recording.cwa    two simulated days of a wrist, as an Axivity writes them; their truth is beside it' \
+	  '  $(DEMO)/cohort           what became of them: calibrated wear as Zarr, tables as Parquet' \
+	  '  $(DEMO)/days.png         the days as strips of colour' \
+	  '  $(DEMO)/recording.html   what was done, on one page: open it in a browser'
+
+test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## run all tests, those of the native core too
+	cargo test --quiet --lib
+	$(PY) -m pytest -q $(PYTEST_ARGS)
+
+lint: lint-rust lint-python ## check style, types, the stub, licences
+
+lint-rust:
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	PYO3_PYTHON="$(shell command -v $(PYTHON))" cargo clippy --quiet --all-targets --features python -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
+	else echo 'cargo-deny is not installed: licences and advisories are not checked here (cargo install cargo-deny)'; fi
+
+lint-python: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	MYPYPATH=python $(PY) -m mypy.stubtest imuspec._core
+
+bench: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure the kernels and whole tasks beside their peers
+	cargo bench --bench kernels
+	$(PY) benches/report.py
+
+bench-report: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure, and write benches/RESULTS.md
+	$(PY) benches/report.py --write benches/RESULTS.md
+
+fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
+	@if rustup toolchain list 2>/dev/null | grep -q nightly && cargo fuzz --version >/dev/null 2>&1; then \
+	  for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done; \
+	else \
+	  echo 'cargo-fuzz with a nightly toolchain is not installed: bytes are mutated without coverage feedback instead'; \
+	  $(MAKE) fuzz-stable; \
+	fi
+
+fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command
+	$(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS)
+
+wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/maturin sdist --out dist
+
+docs: $(STAMPS)/packages-docs $(STAMPS)/extension-dev-opt $(STAMPS)/command ## build the pages under docs/ into docs/_build/html
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+clean: ## remove what was built, .venv too
+	cargo clean --quiet
+	rm -rf $(VENV) dist $(DEMO) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find python -name '__pycache__' -prune -exec rm -rf {} +
+	rm -f python/imuspec/_core.*.so python/imuspec/_core.*.pyd

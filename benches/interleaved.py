@@ -1,0 +1,90 @@
+"""Timing next to the peers: rounds of one call each, in one process, results compared first."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Timing(NamedTuple):
+    """Seconds a call of one contestant; `ratio` is the median over rounds of its time to the first contestant's."""
+
+    name: str
+    median: float
+    least: float
+    ratio: float
+    least_ratio: float
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 9,
+    least_s: float = 0.01,
+    agree: Callable[[object, object], None] | None = None,
+) -> list[Timing]:
+    """
+    Time `calls` in turn, the first being ours; `agree(ours, theirs)` raises where results differ.
+
+    Each turn repeats a call until `least_s` seconds have passed, so that short calls are not lost in the clock.
+    """
+    names = list(calls)
+    results = {name: calls[name]() for name in names}
+    if agree is not None:
+        for name in names[1:]:
+            agree(results[names[0]], results[name])
+    del results
+    repeats = {name: _repeats(calls[name], least_s) for name in names}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            seconds[name].append(_turn(calls[name], repeats[name]))
+    ours = seconds[names[0]]
+    return [
+        Timing(
+            name,
+            statistics.median(took),
+            min(took),
+            statistics.median(t / o for t, o in zip(took, ours, strict=True)),
+            min(took) / min(ours),
+        )
+        for name, took in seconds.items()
+    ]
+
+
+def _turn(call: Callable[[], object], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats
+
+
+def _repeats(call: Callable[[], object], least_s: float) -> int:
+    return max(1, int(least_s / max(_turn(call, 2), 1e-7)))
+
+
+def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
+    """Arrays agree within `tolerance` of the largest value, dB where both are finite."""
+
+    def agree(ours: object, theirs: object) -> None:
+        a, b = np.asarray(ours), np.asarray(theirs)
+        if a.shape != b.shape:
+            raise AssertionError(f"result: expected shape {b.shape}, got {a.shape}")
+        worst = float(np.max(np.abs(a - b)))
+        if not worst <= tolerance * float(np.max(np.abs(b))):
+            raise AssertionError(f"result: expected the peer's within {tolerance} of the peak, got {worst}")
+
+    return agree
+
+
+def table(title: str, timings: list[Timing]) -> str:
+    """The timings as lines of text, times in microseconds."""
+    rows = [f"{title}", f"  {'':24}{'median us':>12}{'least us':>12}{'x ours':>8}{'least':>8}"]
+    rows += [
+        f"  {t.name:24}{t.median * 1e6:12.1f}{t.least * 1e6:12.1f}{t.ratio:8.2f}{t.least_ratio:8.2f}" for t in timings
+    ]
+    return "\n".join(rows)

@@ -1,0 +1,145 @@
+"""A week of 100 Hz from device file to arrays and to calibrated wear, beside its peers.
+
+Every call is a process of its own on one core, in turn with the others; imports are not counted, the file is in the page
+cache. Peak memory is that of the process (and of the Java child, for actipy). Prints one JSON object a row.
+
+    python benches/interleaved_recording.py [--days 7] [--rounds 3] [--file WEEK.cwa]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def ours_prepare(path: str) -> Callable[[], object]:
+    import imuspec
+
+    recipe = imuspec.Recipe.load("ukb")
+    return lambda: imuspec.prepare(path, recipe).summary
+
+
+def ours_read(path: str) -> Callable[[], object]:
+    import imuspec
+
+    return lambda: len(imuspec.read(path))
+
+
+def ours_stream(path: str) -> Callable[[], object]:
+    from imuspec import _core
+
+    return lambda: _core.stream_length(path, "device")
+
+
+def actipy_device(path: str) -> Callable[[], object]:
+    import actipy
+
+    def call() -> object:
+        _, info = actipy.read_device(
+            path, lowpass_hz=15, calibrate_gravity=True, detect_nonwear=True, resample_hz=30, verbose=False
+        )
+        return info["CalibOK"]
+
+    return call
+
+
+def actipy_read(path: str) -> Callable[[], object]:
+    import actipy
+
+    return lambda: actipy.read_device(
+        path, lowpass_hz=None, calibrate_gravity=False, detect_nonwear=False, resample_hz=None, verbose=False
+    )[1]["NumTicks"]
+
+
+def skdh_read(path: str) -> Callable[[], object]:
+    from skdh.io import ReadCwa
+
+    return lambda: len(ReadCwa().predict(file=path)["time"])
+
+
+def cwa_reader_rs_read(path: str) -> Callable[[], object]:
+    import cwa_reader_rs
+
+    return lambda: cwa_reader_rs.read_cwa_file(path) is not None
+
+
+CALLS = [ours_prepare, actipy_device, ours_read, ours_stream, actipy_read, skdh_read, cwa_reader_rs_read]
+ROWS = [
+    ("a week to calibrated 30 Hz wear", "ours_prepare", "actipy_device"),
+    ("a week to arrays", "ours_read", "actipy_read"),
+    ("a week to arrays", "ours_read", "skdh_read"),
+    ("a week to arrays", "ours_read", "cwa_reader_rs_read"),
+    ("a week as a stream of chunks", "ours_stream", "actipy_read"),
+]
+
+
+def once(name: str, path: str) -> None:
+    call = {f.__name__: f for f in CALLS}[name](path)
+    start = time.perf_counter()
+    result = call()
+    seconds = time.perf_counter() - start
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
+    print(json.dumps({"seconds": seconds, "peak_gb": peak, "result": str(result)}))
+
+
+def run(name: str, path: str) -> dict[str, float]:
+    environment = {**os.environ, "IMUSPEC_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", __file__, "--once", name, "--file", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-300:]}")
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def compare(path: str, rounds: int) -> None:
+    took: dict[str, list[dict[str, float]]] = {}
+    for round_ in range(rounds):
+        for call in CALLS:
+            try:
+                told = run(call.__name__, path)
+            except RuntimeError as error:
+                if round_ == 0:
+                    print(f"left out: {error}", file=sys.stderr)
+                continue
+            took.setdefault(call.__name__, []).append(told)
+            print(f"{call.__name__} {told['seconds']:.2f} s, {told['peak_gb']:.2f} GB", file=sys.stderr)
+    for what, ours, peer in ROWS:
+        if peer in took:
+            a, b = ([t["seconds"] for t in took[name]] for name in (ours, peer))
+            memory = max(t["peak_gb"] for t in took[ours]), max(t["peak_gb"] for t in took[peer])
+            note = f"least against least {min(b) / min(a):.1f}; peak {memory[0]:.2f} against {memory[1]:.2f} GB"
+            row = {"what": what, "ours_s": statistics.median(a), "peer": peer, "peer_s": statistics.median(b)}
+            print(json.dumps({**row, "note": note}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--file")
+    parser.add_argument("--once", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.once:
+        once(given.once, given.file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.file or str(Path(folder) / "week.cwa")
+        if not given.file:
+            from imuspec.simulation import simulate
+
+            simulate(path, days=given.days, seed=0, miscalibration=True)
+        compare(path, given.rounds)
+
+
+if __name__ == "__main__":
+    main()

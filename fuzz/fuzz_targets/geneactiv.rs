@@ -1,0 +1,6 @@
+//! GENEActiv: pages of text.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| imuspec_fuzz::read_to_the_end(data, &[(0, b"Device Identity")]));

@@ -1,0 +1,6 @@
+//! Text: comma-separated values of every known kind.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| imuspec_fuzz::read_to_the_end(data, &[]));

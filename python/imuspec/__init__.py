@@ -1,0 +1,71 @@
+"""Wearable motion: device files to calibrated wear, spectrogram images and features, on a native core.
+
+The public names load on first use: ``import imuspec`` imports neither torch, zarr nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+from imuspec import _core
+from imuspec._core import __version__
+
+if TYPE_CHECKING:
+    from imuspec.cohort import Cohort as Cohort
+    from imuspec.errors import RecordingError as RecordingError
+    from imuspec.image import ImageStream as ImageStream
+    from imuspec.image import rgb_image as rgb_image
+    from imuspec.magnitude import log_magnitude_variance as log_magnitude_variance
+    from imuspec.magnitude import log_mean_magnitude as log_mean_magnitude
+    from imuspec.preparation import Prepared as Prepared
+    from imuspec.preparation import prepare as prepare
+    from imuspec.recipe import Recipe as Recipe
+    from imuspec.recording import Recording as Recording
+    from imuspec.recording import read as read
+    from imuspec.signal import Calibration as Calibration
+    from imuspec.signal import calibrate as calibrate
+    from imuspec.signal import lowpass as lowpass
+    from imuspec.signal import resample as resample
+    from imuspec.signal import wear_segments as wear_segments
+    from imuspec.signal import windows as windows
+    from imuspec.spectral import spectrogram as spectrogram
+
+_HOME = {
+    "Cohort": "cohort",
+    "RecordingError": "errors",
+    "Prepared": "preparation",
+    "prepare": "preparation",
+    "Recipe": "recipe",
+    "Recording": "recording",
+    "read": "recording",
+    "Calibration": "signal",
+    "calibrate": "signal",
+    "lowpass": "signal",
+    "resample": "signal",
+    "wear_segments": "signal",
+    "windows": "signal",
+    "ImageStream": "image",
+    "log_magnitude_variance": "magnitude",
+    "log_mean_magnitude": "magnitude",
+    "rgb_image": "image",
+    "spectrogram": "spectral",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604  (names are resolved by __getattr__)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.after_fork)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'imuspec' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"imuspec.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

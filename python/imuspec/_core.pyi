@@ -1,0 +1,204 @@
+"""The native extension. Arguments are checked and documented by the public functions that call it."""
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ImagePlan",
+    "ImageStreamCore",
+    "SpectrogramPlan",
+    "__version__",
+    "after_fork",
+    "butterworth_sos",
+    "cpu_path",
+    "fit_calibration",
+    "get_threads",
+    "lmm_loss_into",
+    "log_magnitudes_into",
+    "lowpass",
+    "prepare",
+    "prepare_arrays",
+    "read",
+    "read_arrays",
+    "resample_grid",
+    "resample_polyphase",
+    "resample_rows",
+    "set_threads",
+    "stream_length",
+    "wear_episodes",
+    "window_by_name",
+    "window_statistics",
+]
+__version__: str
+
+def set_threads(n: int) -> None: ...
+def get_threads() -> int: ...
+def after_fork() -> None: ...
+
+# --- device -----------------------------------------------------------------------------------------------------------
+
+def read(path: str, timestamps: str) -> dict[str, Any]: ...
+def read_arrays(
+    path: str,
+    columns: dict[str, Any],
+    labels: list[str],
+    header: list[tuple[str, str]],
+    timestamps: str,
+) -> dict[str, Any]: ...
+def stream_length(path: str, timestamps: str) -> int: ...
+
+# --- signal -----------------------------------------------------------------------------------------------------------
+
+def lowpass(
+    x: NDArray[np.float32], out: NDArray[np.float32], sample_rate: float, cutoff: float, order: int
+) -> None: ...
+def butterworth_sos(sample_rate: float, cutoff: float, order: int) -> NDArray[np.float64]: ...
+def resample_grid(first: int, last: int, rate: float, method: str) -> NDArray[np.int64]: ...
+def resample_rows(
+    x: NDArray[np.float32],
+    time: NDArray[np.int64],
+    out: NDArray[np.float32],
+    *,
+    count: int,
+    rate: float,
+    method: str,
+    max_gap_s: float,
+    sample_rate: float,
+) -> None: ...
+def resample_polyphase(x: NDArray[np.float32], out: NDArray[np.float32], up: int, down: int) -> None: ...
+def window_statistics(
+    x: NDArray[np.float32],
+    time: NDArray[np.int64],
+    temperature: NDArray[np.float32] | None,
+    *,
+    length_ns: int,
+    fill: bool,
+    slide_by: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+def fit_calibration(
+    start: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    sd: NDArray[np.float64],
+    temperature: NDArray[np.float64] | None,
+    *,
+    method: str,
+    tolerance_g: float,
+    min_windows: int,
+    cube_g: float,
+    max_iterations: int,
+    max_error_g: float,
+) -> tuple[
+    tuple[float, float, float],
+    tuple[float, float, float],
+    tuple[float, float, float],
+    float,
+    bool,
+    str,
+    float,
+    float,
+    int,
+    int,
+]: ...
+def wear_episodes(
+    start: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    sd: NDArray[np.float64],
+    runs: NDArray[np.int64],
+    *,
+    tolerance_g: float,
+    window_ns: int,
+    step_ns: int,
+    patience_ns: int,
+    rule: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+
+# --- preparation ------------------------------------------------------------------------------------------------------
+
+def prepare_arrays(
+    path: str,
+    columns: dict[str, Any],
+    labels: list[str],
+    header: list[tuple[str, str]],
+    settings: dict[str, bool | int | float | str],
+) -> dict[str, Any]: ...
+def prepare(path: str, settings: dict[str, bool | int | float | str]) -> dict[str, Any]: ...
+
+# --- spectral ---------------------------------------------------------------------------------------------------------
+
+@final
+class ImagePlan:
+    def __new__(
+        cls,
+        length: int,
+        *,
+        nfft: int,
+        noverlap: int,
+        levels: str,
+        norm: str,
+        range_db: tuple[float, float],
+        resize: str,
+        size: tuple[int, int] | None,
+        floor_db: float | None,
+        precision: str,
+        android: bool,
+        mask: bool,
+    ) -> ImagePlan: ...
+    @property
+    def size(self) -> list[int]: ...
+    @property
+    def frames(self) -> int: ...
+    def draw_u8_f32(self, x: NDArray[np.float32], out: NDArray[np.uint8]) -> None: ...
+    def draw_u8_f64(self, x: NDArray[np.float64], out: NDArray[np.uint8]) -> None: ...
+    def draw_f32_f32(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
+    def draw_f32_f64(self, x: NDArray[np.float64], out: NDArray[np.float32]) -> None: ...
+
+@final
+class SpectrogramPlan:
+    def __new__(
+        cls,
+        window: NDArray[np.float64],
+        nfft: int,
+        hop: int,
+        *,
+        single: bool,
+        power: float,
+        double: bool,
+        two_sided: bool,
+        detrend: str | None,
+        mode: str,
+    ) -> SpectrogramPlan: ...
+    def run(self, x: NDArray[Any], out: NDArray[Any]) -> None: ...
+
+def window_by_name(name: str, n: int) -> list[float]: ...
+def cpu_path() -> str: ...
+
+@final
+class ImageStreamCore:
+    def __new__(cls, plan: ImagePlan, hop: int, n_axes: int) -> ImageStreamCore: ...
+    @property
+    def aligned(self) -> bool: ...
+    def pictures(self, more: int) -> int: ...
+    def push_u8(self, x: NDArray[np.float64], out: NDArray[np.uint8]) -> None: ...
+    def push_f32(self, x: NDArray[np.float64], out: NDArray[np.float32]) -> None: ...
+
+# --- magnitude --------------------------------------------------------------------------------------------------------
+
+def log_magnitudes_into(
+    x: NDArray[Any],
+    triples: list[tuple[int, int, float]],
+    literal_min: bool,
+    moment_name: str,
+    out: list[NDArray[Any]],
+) -> None: ...
+def lmm_loss_into(
+    prediction: NDArray[Any],
+    target: NDArray[Any],
+    triples: list[tuple[int, int, float]],
+    literal_min: bool,
+    weights: tuple[float | None, float | None, float | None],
+    unbiased: bool,
+    terms: NDArray[Any],
+    gradient: NDArray[Any] | None = None,
+) -> None: ...

@@ -1,0 +1,289 @@
+"""A cohort: a folder of prepared recordings, read by time and at random.
+
+`imuspec.store` says how it lies on disk. Every recording is stored over its whole length, non-wear included; the table
+``segments`` names the wear that its recipe keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from imuspec.recipe import Recipe
+from imuspec.store import MISSING, check_version, checksum, orphans, read_part
+from imuspec.tables import TABLES, tables_from_parts
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import zarr
+    from numpy.typing import NDArray
+
+__all__ = ["Cohort", "Window"]
+
+_OPEN = 64  # arrays kept open
+
+
+class Window(NamedTuple):
+    """A stretch of one recording: float32 [3, time] g from `start_s` after the recording's first sample."""
+
+    id: str
+    start_s: float
+    acceleration: NDArray[np.float32]
+
+
+class Cohort:
+    """Prepared recordings in a folder that ``imuspec prepare --out`` wrote.
+
+    Parameters
+    ----------
+    path
+        The folder. It may be read while it is being written: what is there is whole.
+
+    Raises
+    ------
+    ValueError
+        The folder is no cohort, or one of a newer or older version.
+
+    Examples
+    --------
+    >>> import imuspec
+    >>> cohort = imuspec.Cohort("cohort")  # doctest: +SKIP
+    >>> cohort.read(cohort.ids[0], start_s=3600, length_s=10).shape  # doctest: +SKIP
+    (3, 300)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        check_version(self.path)
+        self._tables: dict[str, pa.Table] = {}
+        self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
+        self._ids: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Cohort({str(self.path)!r}, {len(self)} recordings)"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number of the run that wrote the cohort."""
+        return Recipe.load(self.path / "recipe.json")
+
+    @property
+    def ids(self) -> list[str]:
+        """Recordings that can be read, sorted: those that came out ok."""
+        if self._ids is None:
+            outcomes = self.outcomes
+            pairs = zip(outcomes["id"].to_pylist(), outcomes["status"].to_pylist(), strict=True)
+            self._ids = [identity for identity, status in pairs if status == "ok"]
+        return self._ids
+
+    @property
+    def recordings(self) -> pa.Table:
+        """A row for each recording: header, figures, calibration, and a ``quality_`` count of each kind of loss."""
+        return self._table("recordings")
+
+    @property
+    def outcomes(self) -> pa.Table:
+        """What became of each input: id, source, source_bytes, status (ok, excluded, failed), reason."""
+        return self._table("outcomes")
+
+    @property
+    def segments(self) -> pa.Table:
+        """Kept wear: id, start_s and hours, start_time (local device clock), start_index, stop_index (past the end)."""
+        return self._table("segments")
+
+    @property
+    def nonwear(self) -> pa.Table:
+        """Non-wear, the columns of `segments`."""
+        return self._table("nonwear")
+
+    @property
+    def quality(self) -> pa.Table:
+        """Every loss and repair: id, kind, offset (byte), block, time, count, value."""
+        return self._table("quality")
+
+    def read(self, id: str, start_s: float = 0.0, length_s: float | None = None) -> NDArray[np.float32]:
+        """Read a stretch of one recording.
+
+        Parameters
+        ----------
+        id
+            Which recording, one of `ids`.
+        start_s
+            Seconds after its first sample, rounded to a sample.
+        length_s
+            Seconds, rounded to samples; None reads to the end.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [3, time], g; NaN where nothing was measured.
+
+        Raises
+        ------
+        KeyError
+            No such recording.
+        ValueError
+            A stretch that is not inside the recording.
+        """
+        array = self._array(id)
+        rate, total = float(array.attrs["rate_hz"]), array.shape[1]  # type: ignore[arg-type]
+        first = round(start_s * rate)
+        past = total if length_s is None else first + round(length_s * rate)
+        if not 0 <= first <= past <= total:
+            asked = f"{start_s:g} s to " + ("the end" if length_s is None else f"{start_s + length_s:g} s")
+            raise ValueError(f"read {id}: expected a stretch inside 0 to {total / rate:g} s, got {asked}")
+        return self._samples(array, first, past)
+
+    def start_time(self, id: str) -> np.datetime64:
+        """Return the local device clock of a recording's first sample, datetime64[ns]."""
+        return np.datetime64(str(self._array(id).attrs["start_time"]), "ns")
+
+    def random_windows(
+        self,
+        hours: float = 24.0,
+        *,
+        seed: int,
+        epoch: int = 0,
+        ids: Sequence[str] | None = None,
+        shorter: Literal["skip", "whole"] = "skip",
+    ) -> Iterator[Window]:
+        """Yield one random stretch of wear from each recording, for training.
+
+        Where it starts depends on seed, epoch and the recording alone, not on the order, so that any division among
+        workers and ranks, and a resumed run, sees the same. Starts are uniform over all places in the recording's
+        segments at which `hours` of wear begin.
+
+        Parameters
+        ----------
+        hours
+            Length of a stretch.
+        seed, epoch
+            What the draw depends on; the order of the recordings too, when `ids` is None.
+        ids
+            Recordings in the order wanted; None takes all in an order of their own each epoch.
+        shorter
+            What to do with a recording without so long a segment: leave it out, or give its longest segment whole.
+        """
+        if ids is None:
+            order = np.random.default_rng([seed, epoch]).permutation(len(self))
+            ids = [self.ids[position] for position in order]
+        stretches = self._stretches()
+        for identity in ids:
+            array = self._array(identity)
+            rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
+            draw = _draw(stretches.get(identity, []), round(hours * 3600 * rate), (seed, epoch, identity), shorter)
+            if draw is not None:
+                yield Window(identity, draw[0] / rate, self._samples(array, *draw))
+
+    def status(self) -> dict[str, Any]:
+        """Return how many recordings came out ok, excluded, failed or unfinished, the total, and counts of reasons."""
+        outcomes = self.outcomes.to_pylist()
+        counts = Counter(row["status"] for row in outcomes)
+        return {
+            "total": len(outcomes),
+            "ok": counts["ok"],
+            "excluded": counts["excluded"],
+            "failed": counts["failed"],
+            "unfinished": len(orphans(self.path, (row["id"] for row in outcomes))),
+            "reasons": dict(Counter(row["reason"] for row in outcomes if row["status"] != "ok").most_common()),
+        }
+
+    def verify(self) -> list[tuple[str, str]]:
+        """Return what is wrong, as pairs of id and problem: nothing when every recording is there once and whole."""
+        problems = []
+        rows = self.recordings.to_pylist()
+        for row in rows:
+            folder = self.path / "acceleration" / row["id"]
+            if row["status"] != "ok":
+                if folder.exists():
+                    problems.append((row["id"], f"{row['status']}, yet it has an array"))
+            elif not folder.is_dir():
+                problems.append((row["id"], "its array is missing"))
+            elif checksum(folder) != row["sha256"]:
+                problems.append((row["id"], "its array is not what was written: the checksum differs"))
+        unfinished = orphans(self.path, (row["id"] for row in rows))
+        return problems + [
+            (name, "unfinished: an interrupted run left it; run again with --resume") for name in unfinished
+        ]
+
+    def _table(self, name: str) -> pa.Table:
+        if name not in self._tables:
+            self._load()
+        return self._tables[name]
+
+    def _load(self) -> None:
+        """Read the tables when they hold every part, else the parts themselves."""
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        done = sorted(path.name.removesuffix(".json") for path in (self.path / "parts").glob("*.json"))
+        files = {name: self.path / f"{name}.parquet" for name in TABLES}
+        if all(path.exists() for path in files.values()):
+            tables = {name: pq.read_table(path) for name, path in files.items()}
+            if tables["outcomes"]["id"].to_pylist() == done:
+                self._tables = tables
+                return
+        self._tables = tables_from_parts([read_part(self.path, identity) for identity in done])
+
+    def _array(self, identity: str) -> zarr.Array[Any]:
+        if identity in self._arrays:
+            self._arrays.move_to_end(identity)
+            return self._arrays[identity]
+        import zarr
+        from zarr.storage import LocalStore
+
+        folder = self.path / "acceleration" / identity
+        if not identity or not (folder / "zarr.json").is_file():
+            raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {identity!r}")
+        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        self._arrays[identity] = array
+        if len(self._arrays) > _OPEN:
+            self._arrays.popitem(last=False)
+        return array
+
+    @staticmethod
+    def _samples(array: zarr.Array[Any], first: int, past: int) -> NDArray[np.float32]:
+        stored = np.asarray(array[:, first:past])
+        values = stored.astype(np.float32)
+        values *= np.float32(float(array.attrs["step_g"]))  # type: ignore[arg-type]
+        values[stored == MISSING] = np.nan
+        return values
+
+    def _stretches(self) -> dict[str, list[tuple[int, int]]]:
+        stretches: dict[str, list[tuple[int, int]]] = {}
+        columns = (self.segments[name].to_pylist() for name in ("id", "start_index", "stop_index"))
+        for identity, first, past in zip(*columns, strict=True):
+            stretches.setdefault(identity, []).append((first, past))
+        return stretches
+
+
+def _draw(
+    stretches: Sequence[tuple[int, int]], length: int, key: tuple[int, int, str], shorter: str
+) -> tuple[int, int] | None:
+    """Return first and past-the-end sample of a random stretch of `length` inside one of `stretches`."""
+    places = [max(0, past - first - length + 1) for first, past in stretches]
+    if not sum(places):
+        if shorter == "skip" or not stretches:
+            return None
+        return max(stretches, key=lambda stretch: (stretch[1] - stretch[0], -stretch[0]))
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    place = math.floor(int.from_bytes(digest[:8], "big") / 2**64 * sum(places))
+    for (first, _), count in zip(stretches, places, strict=True):
+        if place < count:
+            return first + place, first + place + length
+        place -= count
+    raise AssertionError("the places of all stretches add up to their sum")

@@ -1,0 +1,169 @@
+"""What a run, a recording and a cohort look like in a terminal, and as plain lines where there is none."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from imuspec.cluster import Outcome, Summary
+    from imuspec.recording import Recording
+
+__all__ = ["RunDisplay", "recording_facts", "recording_table", "screen", "status_table", "summary_lines"]
+
+_COLOURS = {"ok": "green", "excluded": "yellow", "failed": "red"}
+_NAMED = 40  # with more files than this the summary counts reasons instead of naming files
+_LONGEST = 12  # reasons shown
+
+
+def screen() -> Console:
+    """Return the standard output; wide where it is no terminal, so that nothing is cut in a log."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+class RunDisplay:
+    """A bar with rate, time left and failures on a terminal; elsewhere a line for each file."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("preparing"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[trouble]}"),
+                console=self._console,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, summary: Summary, outcome: Outcome | None) -> None:
+        """Show one more file; None at the start and when the run is to stop."""
+        if outcome is None and summary.interrupted:
+            self._console.print("stopping: what is under way is finished first; Ctrl-C again ends at once")
+        elif self._bar is not None:
+            self._advance(summary)
+        elif outcome is None:
+            if summary.done_before:
+                self._say(f"{summary.done_before} of {summary.total} were done before")
+        else:
+            what = f"{outcome.status}: {outcome.reason}" if outcome.reason else f"ok: {outcome.wear_h:.1f} h of wear"
+            self._say(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
+
+    def _advance(self, summary: Summary) -> None:
+        assert self._bar is not None
+        trouble = " ".join(f"{summary.count(status)} {status}" for status in ("excluded", "failed"))
+        if self._task is None:
+            self._task = self._bar.add_task("", total=summary.total, rate="", trouble="")
+        self._bar.update(self._task, completed=summary.n_done, rate=_rate(summary), trouble=trouble)
+
+    @staticmethod
+    def _say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def summary_lines(summary: Summary) -> Iterator[RenderableType]:
+    """Say of each file what became of it, or of each reason how many when there are many."""
+    if len(summary.outcomes) > _NAMED:
+        yield _reasons(summary)
+    elif summary.outcomes:
+        yield _files(summary)
+    told = [f"{summary.count(status)} {status}" for status in ("ok", "excluded", "failed")]
+    if summary.done_before:
+        told.append(f"{summary.done_before} done before")
+    yield Text(f"{summary.cohort}: {', '.join(told)}; {_rate(summary)}")
+
+
+def _files(summary: Summary) -> Table:
+    table = Table("file", "outcome", "why", box=None, pad_edge=False)
+    for outcome in sorted(summary.outcomes, key=lambda outcome: outcome.name):
+        why = outcome.reason or f"{outcome.wear_h:.1f} h of wear kept"
+        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(why))
+    return table
+
+
+def _reasons(summary: Summary) -> Table:
+    table = Table("files", "outcome", "why", "for example", box=None, pad_edge=False)
+    kinds = Counter((outcome.status, outcome.reason.partition(":")[0]) for outcome in summary.outcomes)
+    for (status, reason), count in kinds.most_common(_LONGEST):
+        example = next(o for o in summary.outcomes if (o.status, o.reason.partition(":")[0]) == (status, reason))
+        table.add_row(str(count), Text(status, _COLOURS[status]), Text(reason), Text(example.name if reason else ""))
+    if len(kinds) > _LONGEST:
+        table.add_row("", "", f"and {len(kinds) - _LONGEST} more reasons: see the table outcomes", "")
+    return table
+
+
+def _rate(summary: Summary) -> str:
+    if not summary.outcomes or summary.seconds <= 0:
+        return ""
+    mega = sum(outcome.n_bytes for outcome in summary.outcomes) / 1e6
+    return f"{len(summary.outcomes) / summary.seconds:.2f} files/s, {mega / summary.seconds:.0f} MB/s"
+
+
+def recording_facts(recording: Recording) -> dict[str, Any]:
+    """Return what `imuspec info` says, ready for JSON."""
+    return {
+        "format": recording.format,
+        "nominal_rate_hz": recording.nominal_rate,
+        "sample_rate_hz": _finite(recording.sample_rate),
+        "runs": len(recording.runs),
+        "worst_stamp_residual_ms": _finite(recording.worst_stamp_residual_ms),
+        "has_gyroscope": recording.gyroscope is not None,
+        "annotation_labels": list(recording.annotation_labels),
+        **{key: _finite(value) for key, value in recording.info().items()},
+        "metadata": dict(recording.metadata),
+        "quality": dict(recording.quality.counts),
+    }
+
+
+def recording_table(facts: dict[str, Any], name: str) -> Iterator[Table]:
+    """Show those facts: the recording, and what is wrong with it."""
+    table = Table(title=Text(name), show_header=False, title_justify="left")
+    for key, value in facts.items():
+        if key not in ("metadata", "quality", "Filename") and value not in (None, "", []):
+            table.add_row(key, Text(f"{value:.6g}" if isinstance(value, float) else str(value)))
+    for key, value in facts["metadata"].items():
+        if value not in (None, ""):
+            table.add_row(Text(str(key)), Text(str(value)))
+    yield table
+    losses = Table("lost or repaired", "count")
+    for kind, count in facts["quality"].items():
+        losses.add_row(Text(kind.replace("_", " ")), str(count))
+    if not facts["quality"]:
+        losses.add_row("nothing", "")
+    yield losses
+
+
+def status_table(status: dict[str, Any], name: str) -> Table:
+    """Show how many recordings of a cohort came out how."""
+    table = Table("recordings", "", title=Text(name), title_justify="left")
+    for key in ("total", "ok", "excluded", "failed", "unfinished"):
+        table.add_row(str(status[key]), Text(key, _COLOURS.get(key, "")))
+    for reason, count in list(status["reasons"].items())[:_LONGEST]:
+        table.add_row(str(count), Text(f"  {reason}"))
+    return table
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

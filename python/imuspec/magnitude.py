@@ -1,0 +1,235 @@
+"""Log-mean-magnitude (LMM) and log-magnitude-variance (LMV) features of short patches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from imuspec import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.floating[Any]]
+
+__all__ = ["log_magnitude_variance", "log_mean_magnitude"]
+
+
+@overload
+def log_mean_magnitude(
+    x: ArrayLike,
+    *,
+    nfft: int = ...,
+    hop: int | None = ...,
+    floor: float = ...,
+    eps_per_root_n: float | None = ...,
+    literal_min: bool = ...,
+    out: Floats | None = ...,
+) -> Floats: ...
+@overload
+def log_mean_magnitude(
+    x: ArrayLike,
+    *,
+    nfft: Sequence[int],
+    hop: Sequence[int] | None = ...,
+    floor: float = ...,
+    eps_per_root_n: float | None = ...,
+    literal_min: bool = ...,
+    out: Sequence[Floats] | None = ...,
+) -> tuple[Floats, ...]: ...
+def log_mean_magnitude(
+    x: ArrayLike,
+    *,
+    nfft: int | Sequence[int] = 32,
+    hop: int | Sequence[int] | None = None,
+    floor: float = 0.1,
+    eps_per_root_n: float | None = None,
+    literal_min: bool = False,
+    out: Floats | Sequence[Floats] | None = None,
+) -> Floats | tuple[Floats, ...]:
+    """Log of the mean over time of the short-time magnitude spectrum.
+
+    U[k] = ln max(mean_m |X[m, k]|, floor), X the Fourier transform with a periodic Hann window, `nfft // 2` zeros on both
+    sides of the signal (frame m is centred on sample m * hop), one-sided and unscaled.
+
+    Parameters
+    ----------
+    x
+        Signals [..., time] in g, any strides in the leading axes (windows may be views). float64 is computed in float64,
+        anything else in float32. A NaN sample makes all values of its signal NaN.
+    nfft
+        Samples of a frame, or several such numbers: then one pass over the signal gives a feature for each.
+    hop
+        Samples from one frame to the next, `nfft // 2` unless given (one for each `nfft`).
+    floor
+        Smallest mean magnitude before the logarithm, in the signal's unit.
+    eps_per_root_n
+        If given, the floor is `eps_per_root_n * sqrt(nfft)` instead: the same noise level for every `nfft`.
+    literal_min
+        Take the minimum with the floor, so that it is a ceiling: the equation as the paper prints it. Silence is -inf then.
+    out
+        Where to write, C-contiguous, of the result's shape and type (a sequence of them for several `nfft`).
+
+    Returns
+    -------
+    ndarray or tuple of ndarray
+        [..., nfft // 2 + 1], bins from 0 to half the sample rate; for several `nfft` a tuple of them in that order.
+
+    Raises
+    ------
+    ValueError
+        For a signal too short for one frame, or arguments outside their domain.
+    TypeError
+        For complex or non-numeric `x`, or an `out` of another type.
+
+    Notes
+    -----
+    Lorenzen et al., arXiv 2502.17477 v1, equations 1 to 3, print min(mean, 0.1), which caps every bin of a moving wrist;
+    a floor is the reading that can learn a spectrum, and is the default here.
+
+    Examples
+    --------
+    >>> t = np.arange(300) / 30
+    >>> log_mean_magnitude(np.sin(4 * np.pi * t), nfft=32).argmax()
+    np.int64(2)
+    """
+    return _features(x, nfft, hop, (floor, eps_per_root_n, literal_min), "mean", out)
+
+
+@overload
+def log_magnitude_variance(
+    x: ArrayLike,
+    *,
+    nfft: int = ...,
+    hop: int | None = ...,
+    floor: float = ...,
+    eps_per_root_n: float | None = ...,
+    literal_min: bool = ...,
+    unbiased: bool = ...,
+    out: Floats | None = ...,
+) -> Floats: ...
+@overload
+def log_magnitude_variance(
+    x: ArrayLike,
+    *,
+    nfft: Sequence[int],
+    hop: Sequence[int] | None = ...,
+    floor: float = ...,
+    eps_per_root_n: float | None = ...,
+    literal_min: bool = ...,
+    unbiased: bool = ...,
+    out: Sequence[Floats] | None = ...,
+) -> tuple[Floats, ...]: ...
+def log_magnitude_variance(
+    x: ArrayLike,
+    *,
+    nfft: int | Sequence[int] = 32,
+    hop: int | Sequence[int] | None = None,
+    floor: float = 0.1,
+    eps_per_root_n: float | None = None,
+    literal_min: bool = False,
+    unbiased: bool = False,
+    out: Floats | Sequence[Floats] | None = None,
+) -> Floats | tuple[Floats, ...]:
+    """Log of the variance over time of the short-time magnitude spectrum.
+
+    V[k] = ln max(var_m |X[m, k]|, floor), X as in :func:`log_mean_magnitude`, var divided by the number of frames.
+
+    Parameters
+    ----------
+    x, nfft, hop, eps_per_root_n, literal_min, out
+        As in :func:`log_mean_magnitude`.
+    floor
+        Smallest variance before the logarithm, in the square of the signal's unit.
+    unbiased
+        Divide by one less than the number of frames; needs two of them.
+
+    Returns
+    -------
+    ndarray or tuple of ndarray
+        [..., nfft // 2 + 1]; NaN where the signal has a NaN.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`log_mean_magnitude`.
+
+    Notes
+    -----
+    Lorenzen et al., arXiv 2502.17477 v1, equations 4 to 6; biased unless asked otherwise, as the paper does not say.
+
+    Examples
+    --------
+    >>> x = np.zeros((2, 3, 300), dtype=np.float32)
+    >>> log_magnitude_variance(x, nfft=16).shape
+    (2, 3, 9)
+    """
+    return _features(
+        x, nfft, hop, (floor, eps_per_root_n, literal_min), "unbiased-variance" if unbiased else "variance", out
+    )
+
+
+def _features(
+    x: ArrayLike,
+    nfft: int | Sequence[int],
+    hop: int | Sequence[int] | None,
+    limit: tuple[float, float | None, bool],
+    moment: str,
+    out: Floats | Sequence[Floats] | None,
+) -> Floats | tuple[Floats, ...]:
+    signals = _signals(x)
+    one = isinstance(nfft, (int, np.integer))
+    resolutions = _resolutions(nfft, hop, floor=limit[0], eps_per_root_n=limit[1])
+    shapes = [(*signals.shape[:-1], n // 2 + 1) for n, _, _ in resolutions]
+    given = None if out is None else [out] if one else list(out)
+    arrays = (
+        [np.empty(s, dtype=signals.dtype) for s in shapes] if given is None else _checked(given, shapes, signals.dtype)
+    )
+    _core.log_magnitudes_into(signals, resolutions, limit[2], moment, arrays)
+    return arrays[0] if one else tuple(arrays)
+
+
+def _signals(x: ArrayLike) -> Floats:
+    """The signals as float32 or float64, contiguous in time; a view wherever that is possible."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"x: expected real numbers, got {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError("x: expected an array [..., time], got a scalar")
+    if array.shape[-1] == 0:
+        raise ValueError(f"x: expected at least one sample, got shape {array.shape}")
+    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
+    aligned = all(stride % array.itemsize == 0 for stride in array.strides) and array.flags.aligned
+    if array.strides[-1] != array.itemsize or not aligned:
+        array = np.ascontiguousarray(array)
+    return array
+
+
+def _resolutions(
+    nfft: int | Sequence[int], hop: int | Sequence[int] | None, *, floor: float, eps_per_root_n: float | None
+) -> list[tuple[int, int, float]]:
+    """(nfft, hop, floor) for each nfft."""
+    lengths = [nfft] if isinstance(nfft, (int, np.integer)) else list(nfft)
+    if not lengths or any(not isinstance(n, (int, np.integer)) or n < 2 for n in lengths):
+        raise ValueError(f"nfft: expected whole numbers of at least 2, got {nfft}")
+    hops = [n // 2 for n in lengths] if hop is None else [hop] if isinstance(hop, (int, np.integer)) else list(hop)
+    if len(hops) != len(lengths) or any(not isinstance(h, (int, np.integer)) or h < 1 for h in hops):
+        raise ValueError(f"hop: expected a whole number of at least 1 for each nfft, got {hop}")
+    root = [1.0] * len(lengths) if eps_per_root_n is None else [float(np.sqrt(n)) for n in lengths]
+    what, value = ("floor", floor) if eps_per_root_n is None else ("eps_per_root_n", eps_per_root_n)
+    if not (value > 0 and np.isfinite(value)):
+        raise ValueError(f"{what}: expected a positive number, got {value}")
+    return [(int(n), int(h), float(value) * r) for n, h, r in zip(lengths, hops, root, strict=True)]
+
+
+def _checked(out: list[Any], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> list[Floats]:
+    if len(out) != len(shapes):
+        raise ValueError(f"out: expected {len(shapes)} arrays, got {len(out)}")
+    for array, shape in zip(out, shapes, strict=True):
+        if not isinstance(array, np.ndarray) or array.dtype != dtype:
+            raise TypeError(f"out: expected a {dtype} array, got {getattr(array, 'dtype', type(array).__name__)}")
+        if array.shape != shape or not array.flags.c_contiguous or not array.flags.writeable:
+            raise ValueError(f"out: expected a writeable C-contiguous array of shape {shape}, got {array.shape}")
+    return out

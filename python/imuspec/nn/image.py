@@ -1,0 +1,236 @@
+"""Spectrograms and RGB images of windows as modules."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CANVAS = (480, 640)
+# red of the nine colours from white to black between which matplotlib's Greys interpolates
+_GREYS_ANCHORS = (255, 240, 217, 189, 150, 115, 82, 37, 0)
+
+
+class Spectrogram(nn.Module):
+    """:func:`imuspec.spectrogram` as a module: one-sided, no detrending.
+
+    Parameters
+    ----------
+    nperseg, noverlap
+        Samples of a frame and of the overlap of neighbours; `noverlap` is `nperseg // 8` unless given, as SciPy's.
+    fs
+        Sample rate, Hz.
+    window
+        "hann" (periodic, SciPy's) or "hann_symmetric" (the papers').
+    scaling
+        "density" (unit**2 / Hz) or "spectrum" (unit**2).
+    mode
+        "psd" or "magnitude".
+    db
+        10 log10 of the power instead.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Spectrogram(nperseg=64, noverlap=60)(torch.zeros(2, 3, 500)).shape
+    torch.Size([2, 3, 33, 110])
+    """
+
+    edge: Tensor
+
+    def __init__(
+        self,
+        *,
+        nperseg: int,
+        noverlap: int | None = None,
+        fs: float = 1.0,
+        window: Literal["hann", "hann_symmetric"] = "hann",
+        scaling: Literal["density", "spectrum"] = "density",
+        mode: Literal["psd", "magnitude"] = "psd",
+        db: bool = False,
+    ) -> None:
+        super().__init__()
+        noverlap = nperseg // 8 if noverlap is None else noverlap
+        if nperseg < 8 or not 0 <= noverlap < nperseg:
+            raise ValueError(f"nperseg, noverlap: expected 8 or more and less than it, got {nperseg}, {noverlap}")
+        if window not in ("hann", "hann_symmetric"):
+            raise ValueError(f'window: expected "hann" or "hann_symmetric", got {window!r}')
+        taps = hann(nperseg, periodic=window == "hann")
+        scale = 1 / (fs * (taps**2).sum()) if scaling == "density" else 1 / taps.sum() ** 2
+        self.mode, self.db = mode, db
+        self.transform = FramedTransform(taps * np.sqrt(scale), nperseg - noverlap, padded=False)
+        doubled = np.full(nperseg // 2 + 1, 2.0 if mode == "psd" else 1.0)
+        doubled[0] = 1.0
+        if nperseg % 2 == 0:
+            doubled[-1] = 1.0
+        self.register_buffer("edge", torch.from_numpy(doubled), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., time] to [..., freq, frame], float32 at least."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = in_full_precision(x)
+            power = (self.transform(x) * self.edge.to(x.dtype)).transpose(-1, -2)
+            if self.db:
+                return 10 * torch.log10(power)
+            return power if self.mode == "psd" else magnitude(power)
+
+
+class RGBImage(nn.Module):
+    """:func:`imuspec.rgb_image` as a module, with the norm "axis-window": [..., 3, time] to [..., 3, 96, 128].
+
+    Parameters
+    ----------
+    nfft, noverlap
+        Samples of a frame and of the overlap of neighbours.
+    levels
+        "greys" (256 levels through matplotlib's reversed Greys) or "linear" (round(255 u)).
+    resize
+        "canvas" (by way of a 480 x 640 nearest-neighbour picture), "antialias" (Pillow's bilinear) or "bilinear" (two-point).
+    size
+        Rows and columns, or None for the native grid.
+    dtype
+        "float32" for ImageNet-normalised input of a network, "uint8" for levels.
+
+    Notes
+    -----
+    Min-max over the log hangs on the weakest cell, which in float32 holds gravity's rounding noise. So the mean of the
+    window is taken out before the transform and its exact leakage, mean * W[k], put back. float64 input stays float64.
+
+    Examples
+    --------
+    >>> import torch
+    >>> RGBImage(nfft=128, noverlap=116)(torch.rand(2, 3, 500)).shape
+    torch.Size([2, 3, 96, 128])
+    """
+
+    leakage: Tensor
+    grey: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        nfft: int = 128,
+        noverlap: int = 120,
+        levels: Literal["greys", "linear"] = "greys",
+        resize: Literal["canvas", "antialias", "bilinear"] = "canvas",
+        size: tuple[int, int] | None = (96, 128),
+        dtype: Literal["uint8", "float32"] = "float32",
+    ) -> None:
+        super().__init__()
+        if nfft < 8 or not 0 <= noverlap < nfft:
+            raise ValueError(f"nfft, noverlap: expected 8 or more and less than it, got {nfft}, {noverlap}")
+        if resize not in _RESIZERS:
+            raise ValueError(f"resize: expected one of {', '.join(_RESIZERS)}, got {resize!r}")
+        self.nfft, self.levels, self.resize, self.size, self.dtype = nfft, levels, resize, size, dtype
+        taps = hann(nfft, periodic=False)
+        self.transform = FramedTransform(taps, nfft - noverlap, padded=False)
+        leak = np.fft.rfft(taps)
+        self.register_buffer("leakage", torch.from_numpy(np.stack([leak.real, leak.imag])), persistent=False)
+        self.register_buffer("grey", torch.from_numpy(greys_levels()), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., 3, time] to [..., 3, rows, columns]."""
+        if x.ndim < 2 or x.shape[-2] != 3:
+            raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
+        with torch.autocast(x.device.type, enabled=False):
+            x = in_full_precision(x)
+            picture = self._resized(self._levels(self._power(x)).flip(-2))
+            if self.dtype == "uint8":
+                return picture.to(torch.uint8)
+            return ((picture.float() / 255 - self.mean) / self.std).contiguous()
+
+    def _power(self, x: Tensor) -> Tensor:
+        """[..., freq, frame]."""
+        x = nn.functional.pad(x, (0, max(0, self.nfft - x.shape[-1])))
+        mean = x.mean(-1, keepdim=True)
+        real, imaginary = self.transform.parts(x - mean)
+        leakage = self.leakage.to(x.dtype)
+        real, imaginary = (v + mean.unsqueeze(-1) * w for v, w in ((real, leakage[0]), (imaginary, leakage[1])))
+        power = real.square() + imaginary.square()
+        last = power.shape[-1] - (1 - self.nfft % 2)
+        edges = torch.ones_like(leakage[0])
+        edges[1:last] = 2.0
+        return (power * edges).transpose(-1, -2)
+
+    def _levels(self, power: Tensor) -> Tensor:
+        """Grey levels 0 to 255 of a power grid, its min and max over the cells that are not silent."""
+        heard = power > 0
+        db = 10 * torch.log10(torch.where(heard, power, 1.0))
+        low = torch.where(heard, db, torch.inf).amin((-2, -1), keepdim=True)
+        high = torch.where(heard, db, -torch.inf).amax((-2, -1), keepdim=True)
+        seen = heard & (high > low)
+        u = torch.where(seen, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
+        if self.levels == "linear":
+            return torch.floor(255 * u + 0.5)
+        level = torch.floor(256 * u).clamp(max=255).long()
+        return self.grey[level].to(power.dtype) * seen
+
+    def _resized(self, grid: Tensor) -> Tensor:
+        if self.size is None:
+            return grid
+        (rows, columns), (canvas_rows, canvas_columns) = self.size, CANVAS
+        horizontal = torch.from_numpy(_matrix(self.resize, grid.shape[-1], columns, canvas_columns)).to(grid)
+        vertical = torch.from_numpy(_matrix(self.resize, grid.shape[-2], rows, canvas_rows)).to(grid)
+        wide = grid @ horizontal.T
+        if self.resize != "bilinear":
+            wide = torch.floor(wide + 0.5)  # Pillow keeps 8 bits between its passes
+        return torch.floor(vertical @ wide + 0.5).clamp(0, 255)
+
+
+def greys_levels() -> NDArray[np.uint8]:
+    """The 256 grey values: 255 less the red of matplotlib's Greys, from its nine colours."""
+    red = np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(_GREYS_ANCHORS)), _GREYS_ANCHORS)
+    return (255 - np.floor(red + 1e-9)).astype(np.uint8)
+
+
+def triangle_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
+    """[n_out, n_in]: Pillow's bilinear filter, a triangle as wide as the shrinking asks for."""
+    scale = n_in / n_out
+    support = max(scale, 1.0)
+    matrix = np.zeros((n_out, n_in))
+    for i in range(n_out):
+        centre = (i + 0.5) * scale
+        pixels = np.arange(max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), n_in))
+        weights = np.maximum(0, 1 - np.abs(pixels + 0.5 - centre) / support)
+        matrix[i, pixels] = weights / weights.sum()
+    return matrix
+
+
+def two_point_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
+    """[n_out, n_in]: linear interpolation between the two nearest pixel centres."""
+    place = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
+    low = np.minimum(place.astype(int), max(n_in - 2, 0))
+    matrix = np.zeros((n_out, n_in))
+    matrix[np.arange(n_out), low] = 1 - (place - low)
+    matrix[np.arange(n_out), np.minimum(low + 1, n_in - 1)] += place - low
+    return matrix
+
+
+def canvas_matrix(n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
+    """[n_out, n_in]: nearest neighbour onto a canvas, then :func:`triangle_matrix`."""
+    shown = (np.arange(n_canvas) + 0.5) * n_in / n_canvas
+    stretch = np.zeros((n_canvas, n_in))
+    stretch[np.arange(n_canvas), shown.astype(int)] = 1
+    return np.asarray(triangle_matrix(n_canvas, n_out) @ stretch)
+
+
+_RESIZERS = ("canvas", "antialias", "bilinear")
+
+
+@functools.lru_cache(maxsize=128)
+def _matrix(resize: str, n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
+    if resize == "canvas":
+        return canvas_matrix(n_in, n_out, n_canvas)
+    return triangle_matrix(n_in, n_out) if resize == "antialias" else two_point_matrix(n_in, n_out)

@@ -1,0 +1,287 @@
+"""One device file in, one `Prepared` out: calibrated acceleration on a uniform grid, and which stretches are wear.
+
+The native pass reads the file once (decode, low-pass, resample, still windows, calibration, non-wear, segments); here
+its figures become tables and an outcome in words. What is wrong with a file is its outcome, never an exception, so that
+a cohort does not stop for it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from imuspec.recipe import Recipe
+from imuspec.recording import Event, Quality
+from imuspec.sources import recording_id
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Prepared", "prepare"]
+
+Native = Callable[[str, dict[str, bool | int | float | str]], Mapping[str, Any]]
+Status = Literal["ok", "excluded", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A recording after a recipe: its acceleration, its wear, and everything counted on the way.
+
+    Attributes
+    ----------
+    path, id
+        The source, and its name in a cohort.
+    recipe
+        The recipe that was followed.
+    status, reason
+        ok; excluded by the recipe's rules; or failed because the file could not be read. The reason is empty when ok.
+    acceleration
+        float32 [3, time], g, over the whole recording, non-wear included; NaN where nothing was measured. Calibrated,
+        unless calibration was not wanted or failed. None when failed.
+    rate
+        Hz of the grid.
+    start_time
+        Local device clock of the first sample, int ns since 1970.
+    shifts
+        int64 [k, 2]: from this sample on, the grid is so many ns ahead of the device's clock, which was set back, or
+        stood for a fortnight and more.
+    segments, nonwear
+        int64 [k, 2]: first and one-past-last sample of each stretch of kept wear, and of non-wear.
+    calibration
+        offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations.
+    still
+        float64 [k, 3], g: means of the still windows before calibration.
+    quality
+        Counts of every kind of loss or repair, and a table of them.
+    header
+        format, device, device_id, nominal_rate, sample_rate, metadata.
+    figures
+        duration_h, wear_h (kept), longest_wear_h, nonwear_h, n_samples, and the counts of the native pass.
+    """
+
+    path: str
+    id: str
+    recipe: Recipe
+    status: Status
+    reason: str = ""
+    acceleration: NDArray[np.float32] | None = None
+    rate: float = math.nan
+    start_time: int | None = None
+    shifts: NDArray[np.int64] = field(default_factory=lambda: _stretches(()))
+    segments: NDArray[np.int64] = field(default_factory=lambda: _stretches(()))
+    nonwear: NDArray[np.int64] = field(default_factory=lambda: _stretches(()))
+    calibration: dict[str, Any] = field(default_factory=dict)
+    still: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    quality: Quality = field(default_factory=Quality)
+    header: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Prepared({self.id!r}, {self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """The outcome in a line."""
+        if self.status != "ok":
+            return f"{self.status}: {self.reason}"
+        several = "segment" if len(self.segments) == 1 else "segments"
+        return f"ok: {self.figures['wear_h']:.1f} h of wear in {len(self.segments)} {several}, {self.rate:g} Hz"
+
+    def rows(self, stretches: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Return `segments` or `nonwear` as rows: start_index, stop_index, start_s, hours, start_time (ns)."""
+        return [
+            {
+                "start_index": first,
+                "stop_index": past,
+                "start_s": first / self.rate,
+                "hours": (past - first) / self.rate / 3600,
+                "start_time": self.clock(first),
+            }
+            for first, past in stretches.tolist()
+        ]
+
+    def clock(self, index: int) -> int:
+        """Return the device's clock at a sample, ns since 1970."""
+        ahead = 0
+        for first, shift in self.shifts.tolist():
+            if first <= index:
+                ahead = shift
+        return (self.start_time or 0) + round(index * 1_000_000_000 / self.rate) - ahead
+
+    def _repr_html_(self) -> str:
+        rows = {"outcome": self.summary, "recipe": self.recipe.name, **self.header, **self.figures, **self.calibration}
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(key)}</th><td>{html.escape(_short(value))}</td></tr>"
+            for key, value in rows.items()
+            if key != "metadata" and value not in (None, "")
+        )
+        return f"<b>{html.escape(self.id)}</b><table>{cells}</table>"
+
+    def plot(self, out: str | Path | None = None) -> Any:
+        """Draw the recording day by day with its wear marked; with `out`, write it there as PNG."""
+        from imuspec.report import day_image
+
+        return day_image(self, out)
+
+
+def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Native | None = None) -> Prepared:
+    """Read one device file and follow a recipe to calibrated wear.
+
+    Parameters
+    ----------
+    path
+        A device file of any supported format, or the folder or archive of one NHANES participant.
+    recipe
+        A name (``ukb``, ``capture24``, ``nhanes``, ``actipy``), the path of a TOML file, or a `Recipe`.
+    native
+        The one pass over the file; for tests.
+
+    Returns
+    -------
+    Prepared
+        A pure function of the file's bytes and the recipe. Whatever is wrong with the file stands in its ``status``
+        and ``reason``; NaN in the acceleration means that nothing was measured then.
+
+    Raises
+    ------
+    ValueError
+        The recipe is none.
+
+    Examples
+    --------
+    >>> import imuspec
+    >>> imuspec.prepare("no-such-file.cwa").status
+    'failed'
+    """
+    followed = Recipe.load(recipe)
+    name = str(path)
+    try:
+        found = (native or _native())(name, followed.flat())
+        return _judged(name, followed, found)
+    except Exception as error:  # whatever it is, it is this file's outcome and not the end of the others
+        return _failed(name, followed, error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # pyo3 derives it from BaseException
+            raise
+        return _failed(name, followed, error)
+
+
+def _native() -> Native:
+    from imuspec import _core
+    from imuspec.columnar import prepare_columns
+
+    def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[str, Any]:
+        table = prepare_columns(path, settings)
+        return _core.prepare(path, settings) if table is None else table
+
+    return native
+
+
+def _failed(path: str, recipe: Recipe, error: BaseException) -> Prepared:
+    return Prepared(path, recording_id(path), recipe, "failed", reason_in_words(error))
+
+
+def reason_in_words(error: BaseException) -> str:
+    """Say what is wrong without naming the path, which has a column of its own."""
+    from imuspec.errors import RecordingError
+
+    if isinstance(error, RecordingError):
+        return error.reason if error.offset is None else f"{error.reason} (byte {error.offset})"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror.lower()}"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return f"internal error: {type(error).__name__}: {error}"
+
+
+def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
+    """Turn the native pass's figures into tables, and decide ok or excluded."""
+    rate, n = float(found["rate"]), int(found["n"])
+    acceleration = found["acceleration"][:, :n]  # it was made for the most that the file could hold
+    calibration = _plain(found["calibration"] or {})
+    segments, nonwear = _stretches(found["segments"]), _stretches(found["nonwear"])
+    figures = {
+        "n_samples": n,
+        "duration_h": n / rate / 3600,
+        "nonwear_h": _hours(nonwear, rate),
+        **_plain(found["figures"]),
+        "wear_h": _hours(segments, rate),
+    }
+    reason = _exclusion(recipe, calibration, segments, figures)
+    return Prepared(
+        path=path,
+        id=recording_id(path),
+        recipe=recipe,
+        status="excluded" if reason else "ok",
+        reason=reason,
+        acceleration=acceleration,
+        rate=rate,
+        start_time=int(found["start_time"]),
+        shifts=_stretches(found["shifts"]),
+        segments=segments,
+        nonwear=nonwear,
+        calibration=calibration,
+        still=np.asarray(found["still"], np.float64).reshape(-1, 3),
+        quality=Quality(
+            {str(kind): int(count) for kind, count in found["quality_counts"].items() if count},
+            tuple(Event(*event) for event in found["quality_events"]),
+        ),
+        header=_plain(found["header"]),
+        figures=figures,
+    )
+
+
+def _exclusion(
+    recipe: Recipe, calibration: dict[str, Any], segments: NDArray[np.int64], figures: dict[str, Any]
+) -> str:
+    """Return why the recipe's rules exclude the recording, in the paper's words, or nothing."""
+    wanted = recipe.calibration
+    if wanted.enabled and wanted.required and not calibration.get("ok", False):
+        return f"calibration failed: {calibration.get('reason') or 'no reason given'}"
+    if not len(segments):
+        longest = figures.get("longest_wear_h")
+        found = "no wear at all" if not longest else f"longest {_told(longest)} h"
+        return f"no segment long enough: {found} of at least {_told(recipe.segments.min_wear_h)} h"
+    return ""
+
+
+def _told(hours: float) -> str:
+    return f"{hours:.3g}" if hours < 1 else f"{math.floor(hours * 10) / 10:g}"  # 23.97 is not 24
+
+
+def _stretches(pairs: Any) -> NDArray[np.int64]:
+    return np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _hours(stretches: NDArray[np.int64], rate: float) -> float:
+    return int((stretches[:, 1] - stretches[:, 0]).sum()) / rate / 3600
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scalars as Python's own, and vectors of three as a column for each axis."""
+    plain: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            plain[key] = json.loads(json.dumps(dict(value), default=str))
+        elif isinstance(value, (list, tuple, np.ndarray)) and len(value) == 3:
+            plain.update({f"{key}_{axis}": float(part) for axis, part in zip("xyz", value, strict=True)})
+        else:
+            plain[key] = _scalar(value)
+    return plain
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,29 @@
+"""Figures and self-contained HTML pages. matplotlib and jinja2 (extra ``report``) load with the first figure."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imuspec.report.day import day_image as day_image
+    from imuspec.report.day import plot_recording as plot_recording
+    from imuspec.report.page import cohort_page as cohort_page
+    from imuspec.report.page import preparation_page as preparation_page
+
+_HOME = {
+    "day_image": "day",
+    "plot_recording": "day",
+    "preparation_page": "page",
+    "cohort_page": "page",
+}
+
+__all__ = ["cohort_page", "day_image", "plot_recording", "preparation_page"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'imuspec.report' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"imuspec.report.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

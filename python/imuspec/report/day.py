@@ -1,0 +1,322 @@
+"""A day at a glance, and a recording at a glance."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.report import spans
+from imuspec.report.minutes import DAY_NS, Minutes, Track, minutes, track
+from imuspec.report.style import COLOURS, new_figure, plain_axes, save, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["colours", "day_image", "lively_window", "plot_recording"]
+
+_WINDOW_S = 10.0
+_COLUMNS = 2400
+_RHYTHM_HZ = 5.0
+
+
+@overload
+def day_image(
+    source: Any, out: None = None, *, floor_db: float = ..., top_db: float = ..., dpi: int = ...
+) -> Figure: ...
+@overload
+def day_image(
+    source: Any, out: str | os.PathLike[str], *, floor_db: float = ..., top_db: float = ..., dpi: int = ...
+) -> Path: ...
+def day_image(
+    source: Any,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    floor_db: float = -60.0,
+    top_db: float = -15.0,
+    dpi: int = 150,
+) -> Figure | Path:
+    """Draws each local day as a strip of colour, from midnight to midnight, and one window as the image a network sees.
+
+    A strip's column is a minute (less where the whole recording is one strip, below six hours); its rows are 0.5 to
+    15 Hz upwards; red, green and blue are the energy on x, y and z: the mean periodogram of 2 s frames, on one fixed
+    scale in dB re 1 g^2/Hz, so that days and people compare. The line under a strip says when the device was worn, as
+    far as the source knows. The window on the right is 10 s, drawn by `imuspec.rgb_image` with its defaults, which
+    stretch each axis to its own range.
+
+    Parameters
+    ----------
+    source
+        A `Recording`, whose non-wear `imuspec.wear_segments` finds with its defaults (unknown where the clock was set
+        back), or a `Prepared`, which knows it.
+    out
+        File to write, ending in .png, .svg or .pdf; without it the figure is returned.
+    floor_db, top_db
+        Ends of the colour scale, dB re 1 g^2/Hz; at or below the floor is black.
+    dpi
+        Of a PNG.
+
+    Returns
+    -------
+    Figure or Path
+        The matplotlib figure, or the file written.
+
+    Raises
+    ------
+    TypeError
+        The source is neither.
+    ValueError
+        It holds no samples, or ``floor_db >= top_db``.
+
+    Examples
+    --------
+    >>> figure = imuspec.report.day_image(imuspec.read("week.cwa"))  # doctest: +SKIP
+    """
+    if not floor_db < top_db:
+        raise ValueError(f"floor_db: expected less than top_db = {top_db:g}, got {floor_db:g}")
+    signal = track(source)
+    if not len(signal.runs):
+        raise ValueError("source: expected at least one sample, got none")
+    reduced = minutes(signal)
+    with style():
+        figure = new_figure(11.5, max(3.4, 1.1 + 0.62 * min(reduced.n_rows, 60)))
+        grid = figure.add_gridspec(1, 2, width_ratios=[4.6, 1], wspace=0.145)
+        grid.update(left=0.07, right=0.985, top=1 - 0.62 / figure.get_figheight(), bottom=0.45 / figure.get_figheight())
+        worn = figure.add_subplot(grid[0])
+        window = lively_window(signal, reduced)
+        _strips(worn, reduced, colours(reduced, floor_db=floor_db, top_db=top_db))
+        _bands(worn, signal, reduced)
+        _titles(figure, source, signal)
+        if window is not None:
+            _mark(worn, reduced, window[1])
+            side = grid[1].get_position(figure)
+            _window(figure, (side.x0, side.y1, side.width), signal, window)
+        _key(figure, (floor_db, top_db), grid[1].get_position(figure).x0, worn=signal.nonwear is not None)
+        if out is None:
+            return figure
+        return save(figure, out, dpi=dpi)
+
+
+def colours(reduced: Minutes, *, floor_db: float = -60.0, top_db: float = -15.0) -> NDArray[np.uint8]:
+    """[n_rows, n_frequencies, n_steps, 4] RGBA, low frequencies last; transparent where there are no samples."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = (10 * np.log10(reduced.power) - floor_db) * (255 / (top_db - floor_db))
+    there = np.asarray(np.isfinite(reduced.power).all(axis=(2, 3)))
+    rgb = np.where(there[..., None, None], np.clip(np.nan_to_num(level, nan=0.0, neginf=0.0, posinf=255.0), 0, 255), 0)
+    image = np.empty((reduced.n_rows, reduced.frequency.size, reduced.enmo.shape[1], 4), dtype=np.uint8)
+    image[..., :3] = np.round(rgb).transpose(0, 3, 1, 2)[:, ::-1]
+    image[..., 3] = np.where(there, 255, 0)[:, None, :]
+    return image
+
+
+def lively_window(signal: Track, reduced: Minutes) -> tuple[int, int] | None:
+    """(first sample, its ns) of ten seconds worth a look: of the liveliest tenth, the step with the clearest rhythm.
+
+    None where there are no ten seconds without a gap.
+    """
+    enmo = np.where(reduced.covered > 0.99, reduced.enmo, np.nan)
+    for row, start, stop in spans.by_row(signal.not_worn, reduced):
+        per_hour = 3.6e12 / reduced.step_ns
+        enmo[row, int(start * per_hour) : int(np.ceil(stop * per_hour))] = np.nan
+    rhythm = reduced.power[..., reduced.frequency <= _RHYTHM_HZ].sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        peak = rhythm.max(axis=-1, initial=0) / reduced.power.sum(axis=(2, 3))
+    there = np.isfinite(enmo) & np.isfinite(peak)
+    if not there.any():
+        return None
+    lively = there & (enmo >= np.quantile(enmo[there], 0.9))
+    step = int(np.where(lively, peak, -1).argmax())
+    return _window_at(signal, reduced.origin + step * reduced.step_ns, round(_WINDOW_S * signal.rate))
+
+
+def _window_at(signal: Track, wanted: int, n: int) -> tuple[int, int] | None:
+    """(first sample, its ns) of ``n`` samples in one run, as near to the time wanted as there are."""
+    found = []
+    for (a, b), start in zip(signal.runs, signal.starts, strict=True):
+        if b - a >= n:
+            first = int(np.clip(a + round((wanted - int(start)) / 1e9 * signal.rate), a, b - n))
+            found.append((first, int(start) + round((first - int(a)) / signal.rate * 1e9)))
+    return min(found, key=lambda place: abs(place[1] - wanted), default=None)
+
+
+def _strips(axes: Axes, reduced: Minutes, image: NDArray[np.uint8]) -> None:
+    width = reduced.row_ns / DAY_NS * 24
+    for row in range(reduced.n_rows):
+        axes.imshow(image[row], extent=(0, width, row + 0.80, row + 0.04), aspect="auto", interpolation="antialiased")
+    axes.set_ylim(reduced.n_rows, -0.06)
+    spans.hour_axis(axes, reduced)
+    axes.set_yticks([row + 0.42 for row in range(reduced.n_rows)])
+    axes.set_yticklabels([spans.day_label(reduced.origin + row * DAY_NS) for row in range(reduced.n_rows)])
+    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+    plain_axes(axes, spines=())
+    side: Any = {"fontsize": 7, "color": COLOURS["muted"], "ha": "left", "clip_on": False}
+    axes.text(width * 1.004, 0.05, f"{reduced.frequency[-1]:.0f} Hz", va="top", **side)
+    axes.text(width * 1.004, 0.80, f"{reduced.frequency[0]:.1g} Hz", va="bottom", **side)
+
+
+def _bands(axes: Axes, signal: Track, reduced: Minutes) -> None:
+    known = signal.nonwear is not None
+    data = np.stack([signal.starts, signal.stops], axis=1)
+    layers = [
+        (data, "good" if known else "muted", 0.86, 0.05),
+        (signal.not_worn, "nonwear", 0.835, 0.10),
+        (spans.gaps(signal, min_s=60), "bad", 0.875, 0.02),
+    ]
+    for found, colour, top, height in layers:
+        for row, start, stop in spans.by_row(found, reduced):
+            axes.broken_barh([(start, stop - start)], (row + top, height), color=COLOURS[colour], lw=0)
+
+
+def _mark(axes: Axes, reduced: Minutes, ns: int) -> None:
+    row, at = divmod(ns - reduced.origin, reduced.row_ns)
+    axes.plot([at / 3.6e12], [row], marker="v", ms=5, color=COLOURS["ink"], clip_on=False, lw=0)
+
+
+def _window(figure: Figure, place: tuple[float, float, float], signal: Track, window: tuple[int, int]) -> None:
+    from imuspec import rgb_image
+
+    first, ns = window
+    n = round(_WINDOW_S * signal.rate)
+    image = np.asarray(rgb_image(np.ascontiguousarray(signal.acceleration[:, first : first + n])))
+    left, top, width = place
+    height = width * figure.get_figwidth() * 0.75 / figure.get_figheight()
+    axes = figure.add_axes((left, top - height, width, height))
+    axes.imshow(np.moveaxis(image, 0, -1), extent=(0, _WINDOW_S, 0, signal.rate / 2), aspect="auto")
+    axes.set_title(f"\u25be {spans.stamp(ns)}", fontsize=8.5)
+    axes.set(xticks=[0, 5, 10], yticks=[0, signal.rate / 2], xlabel="s")
+    axes.set_yticklabels(["0", f"{signal.rate / 2:.0f} Hz"], fontsize=7)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.xaxis.labelpad = 1
+    plain_axes(axes, spines=())
+
+
+def _titles(figure: Figure, source: Any, signal: Track) -> None:
+    title = name_of(source)
+    length = spans.duration(float((signal.stops - signal.starts).sum()) / 1e9)
+    first = spans.stamp(int(signal.starts.min()))
+    device = str(getattr(source, "device", "") or "")
+    facts = [device, f"from {first}", f"{length} of samples", f"{signal.rate:.4g} Hz"]
+    top = figure.get_figheight()
+    figure.text(0.07, 1 - 0.22 / top, title, fontsize=11, color=COLOURS["ink"])
+    figure.text(
+        0.07, 1 - 0.43 / top, "  \u00b7  ".join(filter(None, facts)), fontsize=8.5, color=COLOURS["muted"], va="center"
+    )
+
+
+def name_of(source: Any) -> str:
+    """The file's name without its folder, or the id."""
+    path = getattr(source, "path", None)
+    if path:
+        return Path(os.fspath(path)).name
+    return str(getattr(source, "id", "") or getattr(source, "device_id", "") or "recording")
+
+
+def _key(figure: Figure, scale: tuple[float, float], left: float, *, worn: bool) -> None:
+    """What the colours mean, at the right bottom."""
+    height = figure.get_figheight()
+    rows: list[tuple[str, str]] = [("#ff0000", "x"), ("#00b000", "y"), ("#0050ff", "z")]
+    base = 0.47 / height
+    line = 0.16 / height
+    figure.text(left, base, f"{scale[0]:g} to {scale[1]:g} dB re 1 g\u00b2/Hz", fontsize=7, color=COLOURS["muted"])
+    for i, (colour, name) in enumerate(rows):
+        figure.text(left + 0.018 * i, base + line, "\u25a0", fontsize=8, color=colour)
+        figure.text(left + 0.009 + 0.018 * i, base + line, name, fontsize=7.5, color=COLOURS["ink"])
+    figure.text(left + 0.06, base + line, "energy on each axis", fontsize=7, color=COLOURS["muted"])
+    bands = [("good", "worn"), ("nonwear", "not worn")] if worn else [("muted", "samples")]
+    for at, (colour, name) in zip((0.0, 0.044, 0.1), [*bands, ("bad", "no samples")], strict=False):
+        figure.text(left + at, base + 2 * line, "\u25ac", fontsize=7, color=COLOURS[colour])
+        figure.text(left + 0.012 + at, base + 2 * line, name, fontsize=7, color=COLOURS["muted"])
+
+
+def plot_recording(recording: Any) -> Figure:
+    """Draws a recording as it was read: the range of each axis over time, gaps shaded, and temperature if known.
+
+    Parameters
+    ----------
+    recording
+        A `Recording`.
+
+    Returns
+    -------
+    Figure
+        The matplotlib figure; ``figure.savefig`` writes it. Long recordings are drawn as the least and greatest value
+        of some 2,400 stretches, so that no spike is lost.
+
+    Raises
+    ------
+    ValueError
+        It holds no samples.
+
+    Examples
+    --------
+    >>> figure = imuspec.read("week.cwa").plot()  # doctest: +SKIP
+    """
+    signal = track(recording)
+    if not len(signal.runs):
+        raise ValueError("recording: expected at least one sample, got none")
+    edges = np.linspace(int(signal.starts.min()), int(signal.stops.max()), _COLUMNS + 1)
+    low, high = _envelope(signal, edges)
+    centre = ((edges[1:] + edges[:-1]) / 2).astype(np.int64).astype("datetime64[ns]")
+    temperature = getattr(recording, "temperature", None)
+    n_rows = 3 + (temperature is not None)
+    with style():
+        figure = new_figure(10, 0.9 + 1.15 * n_rows)
+        panels = figure.subplots(n_rows, 1, sharex=True)
+        figure.subplots_adjust(left=0.065, right=0.985, top=1 - 0.62 / figure.get_figheight(), bottom=0.1, hspace=0.14)
+        reach = max(1.2, float(np.nanmax(np.abs([low, high]))) * 1.04)
+        for axis, panel, name in zip(range(3), panels, "xyz", strict=False):
+            panel.fill_between(centre, low[axis], high[axis], color=COLOURS["data"], lw=0.4)
+            panel.set(ylim=(-reach, reach), ylabel=f"{name} (g)")
+            panel.axhline(0, color=COLOURS["faint"], lw=0.6, zorder=0)
+        if temperature is not None:
+            _temperature(panels[3], recording, signal, np.asarray(temperature))
+        for panel in panels:
+            for start, stop in spans.gaps(signal, min_s=1):
+                panel.axvspan(*np.array([start, stop]).astype("datetime64[ns]"), color=COLOURS["gap"], lw=0)
+        figure.align_ylabels(panels)
+        _dates(panels[-1], edges)
+        _titles(figure, recording, signal)
+        return figure
+
+
+def _temperature(axes: Axes, recording: Any, signal: Track, values: NDArray[np.float32]) -> None:
+    step = max(1, len(values) // _COLUMNS)
+    for a, b in signal.runs:
+        at = np.asarray(recording.time[int(a) : int(b) : step]).astype("datetime64[ns]")
+        axes.plot(at, values[int(a) : int(b) : step], color=COLOURS["second"])
+    axes.set_ylabel("\u00b0C")
+
+
+def _dates(axes: Axes, edges: NDArray[np.float64]) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator: Any = AutoDateLocator(minticks=4, maxticks=10)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.set_xlim(*np.array([edges[0], edges[-1]]).astype(np.int64).astype("datetime64[ns]"))
+
+
+def _envelope(signal: Track, edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[3, columns] least and greatest value between the edges; NaN where there are no samples."""
+    low = np.full((3, len(edges) - 1), np.inf, dtype=np.float32)
+    high = np.full((3, len(edges) - 1), -np.inf, dtype=np.float32)
+    period = 1e9 / signal.rate
+    for (a, b), start, stop in zip(signal.runs, signal.starts, signal.stops, strict=True):
+        first = int(np.clip(np.searchsorted(edges, start, side="right") - 1, 0, len(edges) - 2))
+        last = int(np.clip(np.searchsorted(edges, stop, side="left") - 1, first, len(edges) - 2))
+        which = np.arange(first, last + 1)
+        begins = np.clip(np.ceil((edges[which] - float(start)) / period), 0, b - a).astype(np.int64)
+        begins[0] = 0
+        filled = begins < np.append(begins[1:], b - a)
+        begins, which = begins[filled], which[filled]
+        x = signal.acceleration[:, int(a) : int(b)]
+        low[:, which] = np.minimum(low[:, which], np.minimum.reduceat(x, begins, axis=1))
+        high[:, which] = np.maximum(high[:, which], np.maximum.reduceat(x, begins, axis=1))
+    empty = low > high
+    low[empty] = high[empty] = np.nan
+    return low, high

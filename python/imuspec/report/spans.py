@@ -1,0 +1,84 @@
+"""Stretches of time in a recording: gaps, non-wear, kept segments; on the local clock and cut at midnight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.report.minutes import DAY_NS, Minutes, Track
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["by_row", "day_label", "duration", "gaps", "hour_axis", "stamp"]
+
+_HOUR_NS = DAY_NS / 24
+Spans = NDArray[np.int64]
+
+
+def gaps(source: Track, *, min_s: float = 0.0) -> Spans:
+    """[k, 2] ns, where no samples are between two stretches for longer than ``min_s``. A clock set back leaves none."""
+    order = np.argsort(source.starts, kind="stable")
+    starts, stops = source.starts[order][1:], np.maximum.accumulate(source.stops[order])[:-1]
+    wide = starts - stops > min_s * 1e9
+    return np.stack([stops[wide], starts[wide]], axis=1)
+
+
+def by_row(spans: Spans, rows: Minutes) -> Iterator[tuple[int, float, float]]:
+    """(row, hour, hour) of every piece, cut where a row ends; hours count from the row's beginning."""
+    for start, stop in spans:
+        at = int(start)
+        while at < stop:
+            row = (at - rows.origin) // rows.row_ns
+            begin = rows.origin + row * rows.row_ns
+            end = min(int(stop), begin + rows.row_ns)
+            yield int(row), (at - begin) / _HOUR_NS, (end - begin) / _HOUR_NS
+            at = end
+
+
+def hour_axis(axes: Axes, rows: Minutes) -> None:
+    """Labels hours of the day, or times of a short recording."""
+    width = rows.row_ns / _HOUR_NS
+    if rows.daily:
+        ticks = np.arange(0.0, 25.0, 3.0)
+    else:
+        choices = np.array([5 / 60, 10 / 60, 0.5, 1, 2, 5, 10, 15, 30, 60])
+        step = float(choices[min(int(np.searchsorted(choices, width * 60 / 8)), len(choices) - 1)]) / 60
+        first = rows.origin % DAY_NS / _HOUR_NS
+        ticks = np.arange(np.ceil(first / step) * step, first + width + 1e-9, step) - first
+    axes.set(xlim=(0, width), xticks=ticks)
+    seconds = np.round(ticks * 3600 + (0 if rows.daily else rows.origin % DAY_NS / 1e9)).astype(np.int64)
+    fine = bool((seconds % 60).any())
+    axes.set_xticklabels(
+        [
+            f"{s // 3600 % 24 if not rows.daily else s // 3600:02d}:{s // 60 % 60:02d}{f':{s % 60:02d}' * fine}"
+            for s in seconds
+        ]
+    )
+
+
+def day_label(ns: int) -> str:
+    """``Tue 4 Nov``; the year is in the title."""
+    day = np.datetime64(int(ns), "ns").astype("datetime64[D]").item()
+    return f"{day:%a} {day.day} {day:%b}"
+
+
+def stamp(ns: int) -> str:
+    """``2026-11-04 14:32:10`` of the device's local clock."""
+    return str(np.datetime64(int(ns), "ns").astype("datetime64[s]")).replace("T", " ")
+
+
+def duration(seconds: float) -> str:
+    """A length as a person says it: ``6 d 23 h``, ``3 h 05 min``, ``42.5 s``."""
+    if not np.isfinite(seconds):
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    total = round(seconds / 60)
+    days, hours, left = total // 1440, total // 60 % 24, total % 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {left:02d} min" if hours else f"{left} min"

@@ -1,0 +1,92 @@
+"""Matrix .bin: 512 bytes of remarks, a short header, and packets that each carry their own CRC and whole seconds."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imuspec.simulation.checking import checked
+from imuspec.simulation.storing import replacing
+
+__all__ = ["write_matrix"]
+
+
+def write_matrix(
+    path: str | Path,
+    acceleration: ArrayLike,
+    time: ArrayLike,
+    *,
+    gyroscope: ArrayLike | None = None,
+    packet_s: int = 60,
+    temperature_c: tuple[float, float] = (31.4, 24.1),
+    heart_rate: int | None = None,
+    bad_packets: Sequence[int] = (),
+) -> int:
+    """Write a Matrix recording.
+
+    Parameters
+    ----------
+    path
+        The file, ``.bin``, or ``.bin.gz`` / ``.bin.zip``.
+    acceleration
+        [3, n] in g; range +-8 g, stored as ``g / 8`` times 32767 above 0 and 32768 below.
+    time
+        int64 [n], ns. A packet keeps the whole seconds between which its samples are spread evenly.
+    gyroscope
+        [3, n] in degrees/s, range +-2000, or None.
+    packet_s
+        Length of a packet.
+    temperature_c
+        Body, ambient; one pair a packet.
+    heart_rate
+        Beats a minute, one a packet, in both of its fields, or None.
+    bad_packets
+        Packets whose CRC shall be wrong.
+
+    Returns
+    -------
+    int
+        Packets written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_matrix(f"{folder}/a.bin", np.zeros((3, 9000)), np.arange(9000) * 10**7)
+    2
+    """
+    values, stamps = checked(acceleration, time)
+    turning = None if gyroscope is None else checked(gyroscope, time)[0]
+    began = int(stamps[0] // 10**9)
+    edges = np.arange(began, int(stamps[-1] // 10**9) + packet_s + 1, packet_s)
+    at = np.searchsorted(stamps, edges * 10**9)
+    at = at[: int(np.searchsorted(at, len(stamps))) + 1]
+    n_packets = len(at) - 1
+    with replacing(path) as file:
+        file.write(b"simulated by imuspec".ljust(512, b"\0"))
+        file.write(struct.pack("<4sIHH", b"MDTC", n_packets, 8, 2000))
+        for packet in range(n_packets):
+            here = slice(int(at[packet]), int(at[packet + 1]))
+            # A last packet that is not full ends with the second of its last sample.
+            until = min(int(edges[packet + 1]), -(-int(stamps[here.stop - 1] + 1) // 10**9))
+            series = [
+                _counts(values[:, here], 8.0),
+                _counts(turning[:, here], 2000.0) if turning is not None else b"",
+                np.rint(np.array(temperature_c) * 10).astype("<i2").tobytes(),
+                b"" if heart_rate is None else struct.pack("<hh", heart_rate, heart_rate),
+            ]
+            counts = [len(part) // width for part, width in zip(series, (6, 6, 4, 4), strict=True)]
+            payload = struct.pack("<6I", int(edges[packet]), until, *counts) + b"".join(series)
+            crc = zlib.crc32(payload) ^ (0xFFFF if packet in bad_packets else 0)
+            file.write(b"MDTCPACK" + struct.pack("<I", crc) + payload)
+    return n_packets
+
+
+def _counts(values: NDArray[np.float32], span: float) -> bytes:
+    share = np.clip(values.T.astype(np.float64) / span, -1, 1)
+    return np.rint(share * np.where(share > 0, 32767, 32768)).astype("<i2").tobytes()

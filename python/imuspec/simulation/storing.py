@@ -1,0 +1,42 @@
+"""Files that appear whole or not at all, compressed if their name says so."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+__all__ = ["replacing"]
+
+
+@contextmanager
+def replacing(path: str | Path, *, kept_share: float = 1.0) -> Iterator[IO[bytes]]:
+    """Open a sibling of ``path`` for writing and rename it to ``path`` at the end; on an error nothing is left.
+
+    A name in .gz or .zip is compressed on the way; neither holds the time of day, so equal contents give equal files.
+    With a ``kept_share`` below 1 the end of the file, as compressed, is cut off.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as raw:
+            match path.suffix.lower():
+                case ".gz":
+                    with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as file:
+                        yield cast(IO[bytes], file)
+                case ".zip":
+                    member = zipfile.ZipInfo(path.stem, date_time=(1980, 1, 1, 0, 0, 0))
+                    member.compress_type = zipfile.ZIP_DEFLATED
+                    with zipfile.ZipFile(raw, "w", compresslevel=1) as archive, archive.open(member, "w") as entry:
+                        yield entry
+                case _:
+                    yield raw
+        if kept_share < 1:
+            os.truncate(partial, int(partial.stat().st_size * kept_share))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

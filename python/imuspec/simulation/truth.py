@@ -1,0 +1,135 @@
+"""What a simulated recording truly holds, kept beside the device file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.simulation.storing import replacing
+
+__all__ = ["Truth"]
+
+
+def _floats() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
+def _integers() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _words() -> NDArray[np.str_]:
+    return np.zeros(0, dtype="U16")
+
+
+@dataclass(eq=False)
+class Truth:
+    """The truth of one simulated recording; ``k`` whole blocks in file order (before a .gz was cut short).
+
+    The device reports ``gain * true + offset + temperature_slope * (temperature - 25)``, then rounds.
+
+    Attributes
+    ----------
+    gain, offset, temperature_slope
+        float64 [3]; offset in g, slope in g per degree Celsius.
+    offset_effective
+        float64 [3], g: what a calibration can find. Packing floors two bits away, 1.5/256 g on average.
+    start_ns
+        Local clock at the first sample, ns since 1970.
+    nominal_rate, device_rate
+        Hz: what the header says and what the sensor did.
+    counts_per_g
+        Steps of the stored numbers in 1 g.
+    block_time_ns
+        int64 [k], true time of each block's first sample (the clock's jumps left out).
+    block_samples, block_index, block_run
+        int64 [k]: samples in it; its place in what the device recorded, lost blocks counted; the run it belongs to.
+    block_temperature
+        float64 [k], degrees Celsius.
+    clock_offset_ns
+        int64 [k], what a jump of the clock added to the block's stamp.
+    corrupted, corrupted_kind
+        int64 [c], str [c]: 0-based places in the file of the blocks that cannot be trusted, and why.
+    states, state_names
+        float64 [b, 2], (start in s, index into the names); the last bout ends with the recording.
+    nonwear
+        float64 [w, 2], seconds since ``start_ns``, [start, end).
+    events
+        One mapping for each break, in file order: ``kind``, ``block`` (place in the file of the first block after it)
+        and its numbers: ``gap_s`` of a restart, ``jump_s`` of the clock, ``blocks`` lost or of the other device,
+        ``bytes`` of a torn last block.
+    runs
+        One mapping for each stretch of the logger that ``block_run`` counts: rates, packing, first block and so on.
+    seed, device, damage
+        What ``simulate`` was asked for.
+    """
+
+    gain: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    temperature_slope: NDArray[np.float64]
+    offset_effective: NDArray[np.float64]
+    start_ns: int
+    nominal_rate: float
+    device_rate: float
+    counts_per_g: float
+    seed: int
+    device: str
+    block_time_ns: NDArray[np.int64] = field(default_factory=_integers)
+    block_samples: NDArray[np.int64] = field(default_factory=_integers)
+    block_index: NDArray[np.int64] = field(default_factory=_integers)
+    block_run: NDArray[np.int64] = field(default_factory=_integers)
+    block_temperature: NDArray[np.float64] = field(default_factory=_floats)
+    clock_offset_ns: NDArray[np.int64] = field(default_factory=_integers)
+    corrupted: NDArray[np.int64] = field(default_factory=_integers)
+    corrupted_kind: NDArray[np.str_] = field(default_factory=_words)
+    states: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    state_names: tuple[str, ...] = ()
+    nonwear: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    damage: tuple[str, ...] = ()
+    events: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def beside(recording: str | Path) -> Path:
+        """Where the truth of a recording lies: ``week.cwa.gz`` -> ``week.truth.npz``.
+
+        >>> Truth.beside("data/week.cwa.gz").name
+        'week.truth.npz'
+        """
+        path = Path(recording)
+        while path.suffix.lower() in {".gz", ".zip"}:
+            path = path.with_suffix("")
+        return path.with_suffix(".truth.npz")
+
+    def save(self, path: str | Path) -> None:
+        """Write the arrays to ``path`` (.npz) and the rest to the .json of the same name."""
+        path = Path(path)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        with replacing(path) as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        rest = {name: value for name, value in asdict(self).items() if name not in arrays}
+        rest |= {
+            name: arrays[name].tolist()
+            for name in ("gain", "offset", "offset_effective", "temperature_slope", "nonwear")
+        }
+        with replacing(path.with_suffix(".json")) as file:
+            file.write((json.dumps(rest, indent=1) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Truth:
+        """Read what ``save`` wrote; ``path`` may also be the recording's."""
+        path = Path(path)
+        if not path.name.endswith(".truth.npz"):
+            path = cls.beside(path)
+        values: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+        with np.load(path, allow_pickle=False) as arrays:
+            values |= {name: arrays[name] for name in arrays.files}
+        values["state_names"] = tuple(values["state_names"])
+        values["damage"] = tuple(values["damage"])
+        return cls(**values)

@@ -1,0 +1,344 @@
+"""How a cohort lies on disk, and the writing of it: nothing torn, the same bytes whichever way.
+
+::
+
+    COHORT/
+      zarr.json             Zarr v3 group; its attributes name the format and its version
+      recipe.json           every number of the run
+      acceleration/ID/      int16 [3, time] in steps of step_g, smallest int16 for missing, one shard
+      parts/ID.json         what became of one recording; written last, so what has a part is whole
+      recordings.parquet outcomes.parquet segments.parquet nonwear.parquet quality.parquet
+                            the parts as tables, written when every recording has its part
+
+A recording is written below ``.work``, synced and renamed. No time of day, host or temporary name is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imuspec.recipe import Recipe
+from imuspec.sources import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from imuspec.preparation import Prepared
+
+    Quantised = tuple[NDArray[np.int16], int]
+
+__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise", "read_part"]
+
+FORMAT = "imuspec-cohort"
+VERSION = 1
+MISSING = np.int16(-32768)
+_LARGEST = 32767
+_BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
+
+
+class CohortStore:
+    """A cohort's folder, to write into. `share` names the run's own corner of ``.work``."""
+
+    def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
+        self.folder = Path(folder)
+        self.work = self.folder / ".work" / share
+
+    def create(self, recipe: Recipe) -> None:
+        """Make the folder a cohort of this recipe, or see that it is one already.
+
+        Raises
+        ------
+        ValueError
+            The folder holds something else, a cohort of another version, or one of another recipe.
+        """
+        marker = self.folder / "zarr.json"
+        self.refuse_other_folders()
+        self.clear_work()
+        if not marker.exists():
+            self._write(marker, _group({"format": FORMAT, "version": VERSION, "missing": int(MISSING)}))
+        kept = self.folder / "recipe.json"
+        if kept.exists():
+            differences = Recipe.load(kept).differences(recipe)
+            if differences:
+                raise ValueError(
+                    f"recipe: expected the cohort's own, got one that differs (cohort, given): {'; '.join(differences)}"
+                )
+        else:
+            self._write(kept, recipe.to_json().encode())
+        (self.folder / "acceleration").mkdir(exist_ok=True)
+        if not (self.folder / "acceleration" / "zarr.json").exists():
+            self._write(self.folder / "acceleration" / "zarr.json", _group({}))
+        (self.folder / "parts").mkdir(exist_ok=True)
+
+    def refuse_other_folders(self) -> None:
+        """Raise ValueError if the folder holds something that is no cohort of this version."""
+        if (self.folder / "zarr.json").exists():
+            check_version(self.folder)
+        elif self.folder.is_dir():
+            others = sorted(entry.name for entry in self.folder.iterdir() if entry.name not in (".work", ".lock"))
+            if others:
+                raise ValueError(
+                    f"out: expected a cohort, a new or an empty folder, got {self.folder} with {others[0]}"
+                )
+        elif self.folder.exists():
+            raise ValueError(f"out: expected a folder, got the file {self.folder}")
+
+    def outcome(self, identity: str) -> dict[str, Any]:
+        """Return id, source, source_bytes, status and reason of a recording that has a part."""
+        outcome: dict[str, Any] = read_part(self.folder, identity)["outcome"]
+        return outcome
+
+    def done(self) -> set[str]:
+        """Ids that have a part."""
+        return {entry.name.removesuffix(".json") for entry in os.scandir(self.folder / "parts")}
+
+    def drop_tables(self) -> None:
+        """Take the tables away before parts change, so that a table that is there is whole."""
+        from imuspec.tables import TABLES
+
+        for name in TABLES:
+            (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+
+    def forget(self, identity: str) -> None:
+        """Take away what became of a recording, and what an interrupted run left of it."""
+        (self.folder / "parts" / f"{identity}.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "acceleration" / identity, ignore_errors=True)
+
+    def write(self, source: Source, prepared: Prepared, quantised: Quantised | None = None) -> None:
+        """Keep one recording: its array if it is ok, then its part.
+
+        Who has no further use for the acceleration gives it quantised and `prepared` without it, to save the memory.
+        """
+        stored: dict[str, Any] = {}
+        if prepared.status == "ok":
+            if quantised is None:
+                quantised = _quantised(source, prepared)
+            stored = self._write_array(source, prepared, quantised)
+        part = _part(source, prepared, stored)
+        self._write(self.folder / "parts" / f"{source.id}.json", json.dumps(part, allow_nan=False).encode())
+
+    def fold(self) -> None:
+        """Write the parts as tables, each whole or not at all."""
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        from imuspec.tables import tables_from_parts
+
+        parts = [read_part(self.folder, identity) for identity in sorted(self.done())]
+        self.work.mkdir(parents=True, exist_ok=True)
+        for name, table in tables_from_parts(parts).items():
+            waiting = self.work / f"{name}.parquet"
+            pq.write_table(table, waiting, compression="zstd")
+            _sync(waiting)
+            waiting.replace(self.folder / f"{name}.parquet")
+        _sync(self.folder)
+
+    def clear_work(self) -> None:
+        """Take away what an interrupted run of this share left half done."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Leave no trace of the work."""
+        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
+        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another share's is in it
+            self.work.parent.rmdir()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a small file so that it is there whole or not at all."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        waiting = self.work / f"{path.name}.{os.getpid()}"
+        with waiting.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        waiting.replace(path)
+        _sync(path.parent)
+
+    def _write_array(self, source: Source, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
+        """Write the acceleration of a recording beside its place, then move it there; return what was stored."""
+        values, n_clipped = quantised
+        waiting = self.work / f"{source.id}.{os.getpid()}"
+        shutil.rmtree(waiting, ignore_errors=True)
+        attributes = {
+            "step_g": prepared.recipe.store.step_g,
+            "rate_hz": prepared.rate,
+            "start_time": str(np.datetime64(prepared.start_time, "ns")),
+            "shifts": prepared.shifts.tolist(),
+            "source": source.name,
+        }
+        _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
+        stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
+        _add_attributes(waiting, {"sha256": stored["sha256"]})
+        for path in sorted(waiting.rglob("*")):
+            _sync(path)
+        place = self.folder / "acceleration" / source.id
+        if place.exists():  # of a run that was interrupted before the part
+            shutil.rmtree(place, ignore_errors=True)
+        waiting.replace(place)
+        _sync(place.parent)
+        return stored
+
+
+def _quantised(source: Source, prepared: Prepared) -> Quantised:
+    if prepared.acceleration is None:
+        raise ValueError(f"{source.id}: expected acceleration of a recording that is ok, got none")
+    return quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
+
+
+def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
+    """Return acceleration as int16 multiples of `step_g`, and how many values were beyond its reach and clipped.
+
+    NaN becomes the smallest int16. Block by block, so that nothing of the whole length is made twice.
+    """
+    values = np.empty(acceleration.shape, np.int16)
+    scale = np.float32(1.0 / step_g)
+    n_clipped = 0
+    for first in range(0, acceleration.shape[1], _BLOCK):
+        block = acceleration[:, first : first + _BLOCK] * scale
+        np.rint(block, out=block)
+        missing = np.isnan(block)
+        block[missing] = MISSING
+        low, high = block.min(), block.max()
+        if high > _LARGEST or low < -_LARGEST:
+            beyond = (np.abs(block) > _LARGEST) & ~missing
+            n_clipped += int(np.count_nonzero(beyond))
+            block[beyond] = np.copysign(_LARGEST, block[beyond])
+        values[:, first : first + _BLOCK] = block
+    return values, n_clipped
+
+
+def checksum(array: Path) -> str:
+    """Return the SHA-256 of a stored recording: of its shard as it lies on disk."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in (array / "c").rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def check_version(folder: Path) -> None:
+    """Raise ValueError unless the folder is a cohort that this version of imuspec reads."""
+    marker = folder / "zarr.json"
+    if not folder.is_dir():
+        raise ValueError(f"cohort: expected a folder, got {folder}, which is {'a file' if folder.exists() else 'none'}")
+    try:
+        attributes = json.loads(marker.read_text("utf-8"))["attributes"]
+        known = attributes["format"] == FORMAT
+        version = int(attributes["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        known, version = False, 0
+    if not known:
+        raise ValueError(f"cohort: expected a folder that `imuspec prepare --out` wrote, got {folder}")
+    if version != VERSION:
+        age = "newer: update imuspec" if version > VERSION else "older: prepare it again"
+        raise ValueError(f"cohort {folder}: expected version {VERSION}, got {version}, which is {age}")
+
+
+def read_part(folder: Path, identity: str) -> dict[str, Any]:
+    """Read what became of one recording."""
+    part: dict[str, Any] = json.loads((folder / "parts" / f"{identity}.json").read_text("utf-8"))
+    return part
+
+
+def _write_zarr(
+    folder: Path, values: NDArray[np.int16], attributes: dict[str, Any], recipe: Recipe, rate: float
+) -> None:
+    import zarr
+    from zarr.codecs import ZstdCodec
+    from zarr.storage import LocalStore
+
+    length = max(1, round(rate * 3600 * recipe.store.chunk_h))
+    n_chunks = max(1, math.ceil(values.shape[1] / length))
+    zarr.config.set({"threading.max_workers": 1})  # a run's workers are its threads
+    array = zarr.create_array(
+        LocalStore(folder),
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=(3, length),
+        shards=(3, length * n_chunks),
+        compressors=ZstdCodec(level=recipe.store.zstd_level),
+        fill_value=int(MISSING),
+        dimension_names=["axis", "time"],
+        attributes=attributes,
+    )
+    array[:] = values
+
+
+def _add_attributes(array: Path, attributes: dict[str, Any]) -> None:
+    described = json.loads((array / "zarr.json").read_text("utf-8"))
+    described["attributes"].update(attributes)
+    (array / "zarr.json").write_text(json.dumps(described, indent=2), "utf-8")
+
+
+def _group(attributes: dict[str, Any]) -> bytes:
+    return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=2).encode()
+
+
+def _part(source: Source, prepared: Prepared, stored: dict[str, Any]) -> dict[str, Any]:
+    header = {key: value for key, value in prepared.header.items() if key not in ("metadata", "labels")}
+    recording = {
+        **header,
+        "start_time": prepared.start_time,
+        "rate_hz": prepared.rate,
+        **prepared.figures,
+        **{f"calibration_{key}": value for key, value in prepared.calibration.items()},
+        **{f"quality_{kind}": count for kind, count in prepared.quality.counts.items()},
+        "metadata": json.dumps(prepared.header.get("metadata") or {}, sort_keys=True),
+        **stored,
+    }
+    return {
+        "outcome": {
+            "id": source.id,
+            "source": source.name,
+            "source_bytes": source.n_bytes,
+            "status": prepared.status,
+            "reason": prepared.reason,
+        },
+        "recording": {} if prepared.status == "failed" else _finite(recording),
+        "segments": prepared.rows(prepared.segments),
+        "nonwear": prepared.rows(prepared.nonwear),
+        "quality": [_finite(event._asdict()) for event in prepared.quality.table],
+    }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with None for NaN, which JSON has not."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "c").rglob("*") if path.is_file())
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a folder's list of names, on the disk itself."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # folders cannot be opened on Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def orphans(folder: Path, ids: Iterable[str]) -> list[str]:
+    """Return arrays that have no part: what an interrupted run left."""
+    known = set(ids)
+    if not (folder / "acceleration").is_dir():  # killed in its first moments
+        return []
+    return sorted(e.name for e in os.scandir(folder / "acceleration") if e.is_dir() and e.name not in known)

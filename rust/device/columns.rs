@@ -1,0 +1,174 @@
+//! A whole recording in memory.
+
+use super::{Block, Chunk, Stream, Summary};
+use crate::error::{Error, Result};
+
+/// Samples that one recording may hold: 100 days at 1600 Hz.
+pub const MAX_SAMPLES: u64 = 16_000_000_000;
+
+/// Three rows of `capacity` values in one piece of memory, of which the first `len` are in use.
+#[derive(Debug, Default)]
+pub struct Planar {
+    /// Row after row.
+    pub values: Vec<f32>,
+    /// Values between the beginnings of two rows.
+    pub capacity: usize,
+}
+
+impl Planar {
+    /// Three rows with room for `capacity` values each.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { values: zeroed(3 * capacity), capacity }
+    }
+
+    /// Puts `rows` behind the first `len` values of each row, making room where there is none.
+    pub fn append(&mut self, len: usize, rows: &[Vec<f32>; 3]) {
+        let [row, ..] = rows;
+        if len + row.len() > self.capacity {
+            self.grow(len, (len + row.len()).max(2 * self.capacity));
+        }
+        self.put(len, rows);
+    }
+
+    /// The first `len` values of each row.
+    pub fn rows(&mut self, len: usize) -> impl Iterator<Item = &mut [f32]> {
+        self.values.chunks_mut(self.capacity.max(1)).map(move |row| row.get_mut(..len).unwrap_or_default())
+    }
+
+    fn grow(&mut self, len: usize, capacity: usize) {
+        let mut values = zeroed(3 * capacity);
+        for (new, old) in values.chunks_mut(capacity.max(1)).zip(self.values.chunks(self.capacity.max(1))) {
+            if let (Some(new), Some(old)) = (new.get_mut(..len), old.get(..len)) {
+                new.copy_from_slice(old);
+            }
+        }
+        *self = Self { values, capacity };
+    }
+
+    fn put(&mut self, at: usize, rows: &[Vec<f32>; 3]) {
+        for (row, from) in self.values.chunks_mut(self.capacity.max(1)).zip(rows) {
+            if let Some(to) = row.get_mut(at..at + from.len()) {
+                to.copy_from_slice(from);
+            }
+        }
+    }
+
+    fn fill(&mut self, from: usize, to: usize, value: f32) {
+        for row in self.values.chunks_mut(self.capacity.max(1)) {
+            row.get_mut(from..to).unwrap_or_default().fill(value);
+        }
+    }
+}
+
+/// Zeroed memory that the system backs when it is first touched, with huge pages where it can: the first touch of a
+/// gigabyte costs more than all the decoding.
+fn zeroed<T: Clone + Default>(n: usize) -> Vec<T> {
+    let values = vec![T::default(); n];
+    #[cfg(target_os = "linux")]
+    {
+        let bytes = std::mem::size_of_val(values.as_slice());
+        if bytes >= 8 << 20 {
+            const PAGE: usize = 2 << 20;
+            let start = (values.as_ptr() as usize).next_multiple_of(PAGE);
+            let end = (values.as_ptr() as usize + bytes) / PAGE * PAGE;
+            if end > start {
+                #[allow(unsafe_code)]
+                // SAFETY: the range lies inside the allocation and the advice changes no contents; a refusal costs nothing.
+                unsafe {
+                    libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
+                }
+            }
+        }
+    }
+    values
+}
+
+/// A recording's samples, times, runs and blocks.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// Samples.
+    pub len: usize,
+    /// Acceleration, g.
+    pub xyz: Planar,
+    /// Angular rate, degrees a second; capacity 0 where there is none.
+    pub gyro: Planar,
+    /// ns since 1970, local device clock; longer than `len`.
+    pub time: Vec<i64>,
+    /// Light of each sample, lux; empty where the format states it by block.
+    pub light: Vec<f32>,
+    /// Temperature of each sample, degrees Celsius; empty where the format states it by block.
+    pub temperature: Vec<f32>,
+    /// Index into the header's labels, -1 where there is none; empty without labels.
+    pub annotation: Vec<i32>,
+    /// First sample of each run.
+    pub run_starts: Vec<u64>,
+    /// (first sample, block).
+    pub blocks: Vec<(u64, Block)>,
+    /// Header, quality, rate.
+    pub summary: Summary,
+}
+
+/// Reads a stream to its end.
+///
+/// # Errors
+/// Those of [`Stream::next`], and [`Error::Limit`] beyond [`MAX_SAMPLES`].
+pub fn collect(mut stream: Stream) -> Result<Columns> {
+    let mut all = Columns::default();
+    let hint = stream.size_hint().unwrap_or(0).min(MAX_SAMPLES) as usize;
+    let mut chunk = Chunk::default();
+    while stream.next(&mut chunk)? {
+        all.append(&chunk, hint)?;
+    }
+    all.summary = stream.finish();
+    Ok(all)
+}
+
+impl Columns {
+    fn append(&mut self, chunk: &Chunk, hint: usize) -> Result<()> {
+        let (at, n) = (self.len, chunk.data.len());
+        let end = at + n;
+        if end as u64 > MAX_SAMPLES {
+            return Err(Error::Limit { what: "samples in one recording", max: MAX_SAMPLES });
+        }
+        if end > self.xyz.capacity {
+            let capacity = if at == 0 { hint.max(n) } else { end.max(2 * self.xyz.capacity) };
+            self.xyz.grow(at, capacity);
+            let mut time = zeroed(capacity);
+            if let (Some(new), Some(old)) = (time.get_mut(..at), self.time.get(..at)) {
+                new.copy_from_slice(old);
+            }
+            self.time = time;
+            if self.gyro.capacity > 0 {
+                self.gyro.grow(at, capacity);
+            }
+        }
+        self.xyz.put(at, &chunk.data.xyz);
+        if let Some(to) = self.time.get_mut(at..end) {
+            to.copy_from_slice(&chunk.data.time);
+        }
+        if chunk.data.gyro.iter().any(|g| !g.is_empty()) && self.gyro.capacity == 0 {
+            self.gyro.grow(0, self.xyz.capacity);
+            self.gyro.fill(0, at, f32::NAN);
+        }
+        if self.gyro.capacity > 0 {
+            self.gyro.fill(at, end, f32::NAN);
+            self.gyro.put(at, &chunk.data.gyro);
+        }
+        sparse(&mut self.light, &chunk.data.light, at, end, f32::NAN);
+        sparse(&mut self.temperature, &chunk.data.temperature, at, end, f32::NAN);
+        sparse(&mut self.annotation, &chunk.data.annotation, at, end, -1);
+        self.run_starts.extend(chunk.run_starts.iter().map(|s| (at + s) as u64));
+        self.blocks.extend_from_slice(&chunk.blocks);
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Appends a channel that not every chunk has.
+fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], at: usize, end: usize, missing: T) {
+    if !(all.is_empty() && part.is_empty()) {
+        all.resize(at, missing);
+        all.extend_from_slice(part);
+        all.resize(end, missing);
+    }
+}

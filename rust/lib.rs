@@ -1,0 +1,19 @@
+//! Native core of imuspec.
+//!
+//! Arrows go one way: `error <- threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
+//!
+//! - [`device`]: bytes of a file -> samples in runs without gaps, each with its time.
+//! - [`signal`]: samples -> samples: low-pass, resampling, calibration, wear.
+//! - [`preparation`]: one streaming pass from a device file to calibrated wear.
+//! - [`spectral`]: windows -> spectrograms, RGB images, LMM features.
+//! - `python`: the only folder that names pyo3 (feature `python`).
+
+pub mod device;
+pub mod error;
+pub mod preparation;
+pub mod signal;
+pub mod spectral;
+pub mod threads;
+
+#[cfg(feature = "python")]
+mod python;

@@ -1,0 +1,283 @@
+use numpy::ndarray::{ArrayViewD, Axis};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
+use numpy::{PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use super::run;
+use crate::error::{Error, Result};
+use crate::signal::butterworth::Butterworth;
+use crate::signal::calibrate::{self, Calibration};
+use crate::signal::filter;
+use crate::signal::polyphase::Polyphase;
+use crate::signal::resample::{self, Grid, Method, Resampler};
+use crate::signal::wear::{self, Episode, LengthRule};
+use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
+
+type Columns<'py> = (
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray2<f64>>,
+    Bound<'py, PyArray2<f64>>,
+    Bound<'py, PyArray1<f64>>,
+);
+
+/// The series of an array, one for each place in its leading axes; the last axis is contiguous.
+fn rows<'a>(array: &'a ArrayViewD<'a, f32>) -> Result<Vec<&'a [f32]>> {
+    let last = array.ndim().checked_sub(1).ok_or_else(|| Error::shape("x", "at least one axis", "none"))?;
+    array
+        .lanes(Axis(last))
+        .into_iter()
+        .map(|lane| lane.to_slice().ok_or_else(|| Error::shape("x", "a contiguous last axis", "a strided one")))
+        .collect()
+}
+
+fn flat<'a>(out: &'a mut PyReadwriteArrayDyn<'_, f32>) -> Result<&'a mut [f32]> {
+    out.as_slice_mut().map_err(|_| Error::shape("out", "a contiguous array", "a strided one"))
+}
+
+fn slice<'a, T: numpy::Element>(array: &'a PyReadonlyArray1<'_, T>, what: &str) -> Result<&'a [T]> {
+    array.as_slice().map_err(|_| Error::shape(what, "a contiguous array", "a strided one"))
+}
+
+#[pyfunction]
+fn lowpass(
+    py: Python<'_>,
+    x: PyReadonlyArrayDyn<'_, f32>,
+    mut out: PyReadwriteArrayDyn<'_, f32>,
+    sample_rate: f64,
+    cutoff: f64,
+    order: usize,
+) -> PyResult<()> {
+    let (x, out) = (x.as_array(), flat(&mut out));
+    run(py, || filter::lowpass(&rows(&x)?, out?, &Butterworth::lowpass(order, cutoff, sample_rate)?))
+}
+
+#[pyfunction]
+fn butterworth_sos(py: Python<'_>, sample_rate: f64, cutoff: f64, order: usize) -> PyResult<Bound<'_, PyArray2<f64>>> {
+    let sos = run(py, || Ok(Butterworth::lowpass(order, cutoff, sample_rate)?.sos()))?;
+    let rows: Vec<Vec<f64>> = sos.iter().map(|row| row.to_vec()).collect();
+    Ok(PyArray2::from_vec2(py, &rows)?)
+}
+
+fn method_of(name: &str) -> Result<Method> {
+    match name {
+        "linear" => Ok(Method::Linear),
+        "nearest" => Ok(Method::Nearest),
+        other => Err(Error::value("method", "linear, nearest or polyphase", format!("{other:?}"))),
+    }
+}
+
+/// Number of grid points and their times.
+#[pyfunction]
+fn resample_grid(py: Python<'_>, first: i64, last: i64, rate: f64, method: &str) -> PyResult<Py<PyArray1<i64>>> {
+    let times = run(py, || {
+        let method = method_of(method)?;
+        let grid = Grid::new(first, rate)?;
+        let count = grid.count(last, method);
+        let grid = if method == Method::Nearest { grid.as_actipy(count) } else { grid };
+        Ok((0..count).map(|i| grid.time(i)).collect::<Vec<i64>>())
+    })?;
+    Ok(times.into_pyarray(py).unbind())
+}
+
+#[pyfunction]
+#[pyo3(signature = (x, time, out, *, count, rate, method, max_gap_s, sample_rate))]
+#[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
+fn resample_rows(
+    py: Python<'_>,
+    x: PyReadonlyArrayDyn<'_, f32>,
+    time: PyReadonlyArray1<'_, i64>,
+    mut out: PyReadwriteArrayDyn<'_, f32>,
+    count: usize,
+    rate: f64,
+    method: &str,
+    max_gap_s: f64,
+    sample_rate: f64,
+) -> PyResult<()> {
+    let (x, out, time) = (x.as_array(), flat(&mut out), slice(&time, "time"));
+    run(py, || {
+        let time = time?;
+        let method = method_of(method)?;
+        let grid = Grid::new(time.first().copied().unwrap_or(0), rate)?;
+        let grid = if method == Method::Nearest { grid.as_actipy(count as u64) } else { grid };
+        let resampler = Resampler::new(grid, method, max_gap_s, sample_rate)?;
+        resample::resample(&rows(&x)?, time, &resampler, count, out?)
+    })
+}
+
+#[pyfunction]
+fn resample_polyphase(
+    py: Python<'_>,
+    x: PyReadonlyArrayDyn<'_, f32>,
+    mut out: PyReadwriteArrayDyn<'_, f32>,
+    up: usize,
+    down: usize,
+) -> PyResult<()> {
+    let (x, out) = (x.as_array(), flat(&mut out));
+    run(py, || Polyphase::new(up, down)?.resample(&rows(&x)?, out?))
+}
+
+/// Window table of a recording: starts, counts, means, deviations, temperatures. `slide` > 1 merges that many neighbours
+/// from every start.
+#[pyfunction]
+#[pyo3(signature = (x, time, temperature, *, length_ns, fill, slide_by))]
+fn window_statistics<'py>(
+    py: Python<'py>,
+    x: PyReadonlyArray2<'py, f32>,
+    time: PyReadonlyArray1<'py, i64>,
+    temperature: Option<PyReadonlyArray1<'py, f32>>,
+    length_ns: i64,
+    fill: bool,
+    slide_by: usize,
+) -> PyResult<Columns<'py>> {
+    let view = x.as_array().into_dyn();
+    let time = slice(&time, "time");
+    let temperature = temperature.as_ref().map_or(Ok(&[][..]), |t| slice(t, "temperature"));
+    let windows = run(py, || {
+        let rows = rows(&view)?;
+        let (time, temperature) = (time?, temperature?);
+        let &[x, y, z] = rows.as_slice() else {
+            return Err(Error::shape("x", "three axes", rows.len()));
+        };
+        if x.len() != time.len() || !(temperature.is_empty() || temperature.len() == time.len()) {
+            return Err(Error::shape("time", format!("{} times, one a sample", x.len()), time.len()));
+        }
+        let missing = if fill { Missing::Fill } else { Missing::Skip };
+        let mut statistics = WindowStatistics::new(length_ns, None, missing)?;
+        statistics.push(time, [x, y, z], temperature);
+        let windows = statistics.finish();
+        Ok(if slide_by > 1 { slide(&windows, length_ns, slide_by) } else { windows })
+    })?;
+    columns(py, &windows)
+}
+
+fn columns<'py>(py: Python<'py>, windows: &[Window]) -> PyResult<Columns<'py>> {
+    let axes = |value: fn(&Window) -> [f64; 3]| {
+        let flat: Vec<f64> = windows.iter().flat_map(value).collect();
+        flat.into_pyarray(py).reshape([windows.len(), 3])
+    };
+    Ok((
+        windows.iter().map(|w| w.start).collect::<Vec<_>>().into_pyarray(py),
+        windows.iter().map(|w| w.n).collect::<Vec<_>>().into_pyarray(py),
+        axes(|w| w.mean)?,
+        axes(|w| w.sd)?,
+        windows.iter().map(|w| w.temperature).collect::<Vec<_>>().into_pyarray(py),
+    ))
+}
+
+fn table(
+    start: &PyReadonlyArray1<'_, i64>,
+    mean: &PyReadonlyArray2<'_, f64>,
+    sd: &PyReadonlyArray2<'_, f64>,
+    temperature: Option<&PyReadonlyArray1<'_, f64>>,
+) -> Result<Vec<Window>> {
+    let start = slice(start, "start")?;
+    let n = start.len();
+    let temperature = temperature.map(|t| slice(t, "temperature")).transpose()?;
+    if mean.shape() != [n, 3] || sd.shape() != [n, 3] || temperature.is_some_and(|t| t.len() != n) {
+        return Err(Error::shape("windows", format!("columns of {n} rows"), format!("means of {:?}", mean.shape())));
+    }
+    let (mean, sd) = (mean.as_array(), sd.as_array());
+    let row = |array: &numpy::ndarray::ArrayView2<'_, f64>, i: usize| [array[[i, 0]], array[[i, 1]], array[[i, 2]]];
+    Ok((0..n)
+        .map(|i| Window {
+            start: start[i],
+            n: 0,
+            mean: row(&mean, i),
+            sd: row(&sd, i),
+            temperature: temperature.map_or(f64::NAN, |t| t[i]),
+        })
+        .collect())
+}
+
+type Fit = ([f64; 3], [f64; 3], [f64; 3], f64, bool, String, f64, f64, usize, usize);
+
+#[pyfunction]
+#[pyo3(signature = (start, mean, sd, temperature, *, method, tolerance_g, min_windows, cube_g, max_iterations, max_error_g))]
+#[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
+fn fit_calibration(
+    py: Python<'_>,
+    start: PyReadonlyArray1<'_, i64>,
+    mean: PyReadonlyArray2<'_, f64>,
+    sd: PyReadonlyArray2<'_, f64>,
+    temperature: Option<PyReadonlyArray1<'_, f64>>,
+    method: &str,
+    tolerance_g: f64,
+    min_windows: usize,
+    cube_g: f64,
+    max_iterations: usize,
+    max_error_g: f64,
+) -> PyResult<Fit> {
+    let windows = table(&start, &mean, &sd, temperature.as_ref());
+    let temperature = temperature.is_some();
+    let found = run(py, || {
+        let method = match method {
+            "actipy" => calibrate::Method::Actipy,
+            "vanhees" => calibrate::Method::VanHees,
+            other => return Err(Error::value("method", "actipy or vanhees", format!("{other:?}"))),
+        };
+        let options =
+            calibrate::Options { method, temperature, tolerance_g, min_windows, cube_g, max_iterations, max_error_g };
+        calibrate::calibrate(&windows?, &options)
+    })?;
+    let Calibration { offset, gain, temperature_slope, reference_temperature, ok, reason, .. } = found;
+    let (before, after) = (found.error_before_g, found.error_after_g);
+    let counts = (found.n_windows, found.n_iterations);
+    Ok((offset, gain, temperature_slope, reference_temperature, ok, reason, before, after, counts.0, counts.1))
+}
+
+fn episodes(array: &PyReadonlyArray2<'_, i64>) -> Result<Vec<Episode>> {
+    if array.shape().get(1) != Some(&2) {
+        return Err(Error::shape("runs", "[k, 2]", format!("{:?}", array.shape())));
+    }
+    Ok(array.as_array().rows().into_iter().map(|row| Episode { start: row[0], end: row[1] }).collect())
+}
+
+type Pairs<'py> = Bound<'py, PyArray2<i64>>;
+
+fn pairs<'py>(py: Python<'py>, episodes: &[Episode]) -> PyResult<Pairs<'py>> {
+    let flat: Vec<i64> = episodes.iter().flat_map(|e| [e.start, e.end]).collect();
+    flat.into_pyarray(py).reshape([episodes.len(), 2])
+}
+
+/// Non-wear `[m, 2]` of a window table and wear `[k, 2]` of runs `[r, 2]`, all [start, end) ns.
+#[pyfunction]
+#[pyo3(signature = (start, mean, sd, runs, *, tolerance_g, window_ns, step_ns, patience_ns, rule))]
+#[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
+fn wear_episodes<'py>(
+    py: Python<'py>,
+    start: PyReadonlyArray1<'py, i64>,
+    mean: PyReadonlyArray2<'py, f64>,
+    sd: PyReadonlyArray2<'py, f64>,
+    runs: PyReadonlyArray2<'py, i64>,
+    tolerance_g: f64,
+    window_ns: i64,
+    step_ns: i64,
+    patience_ns: i64,
+    rule: &str,
+) -> PyResult<(Pairs<'py>, Pairs<'py>)> {
+    let (windows, runs) = (table(&start, &mean, &sd, None), episodes(&runs));
+    let (nonwear, segments) = run(py, || {
+        let rule = match rule {
+            "plain" => LengthRule::Plain,
+            "actipy" => LengthRule::Actipy,
+            other => return Err(Error::value("length_rule", "plain or actipy", format!("{other:?}"))),
+        };
+        let options = wear::Options { tolerance_g, window: window_ns, step: step_ns, patience: patience_ns, rule };
+        let nonwear = wear::nonwear(&windows?, &options)?;
+        let segments = wear::segments(&runs?, &nonwear);
+        Ok((nonwear, segments))
+    })?;
+    Ok((pairs(py, &nonwear)?, pairs(py, &segments)?))
+}
+
+pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(lowpass, m)?)?;
+    m.add_function(wrap_pyfunction!(butterworth_sos, m)?)?;
+    m.add_function(wrap_pyfunction!(resample_grid, m)?)?;
+    m.add_function(wrap_pyfunction!(resample_rows, m)?)?;
+    m.add_function(wrap_pyfunction!(resample_polyphase, m)?)?;
+    m.add_function(wrap_pyfunction!(window_statistics, m)?)?;
+    m.add_function(wrap_pyfunction!(fit_calibration, m)?)?;
+    m.add_function(wrap_pyfunction!(wear_episodes, m)?)
+}

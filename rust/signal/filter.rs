@@ -1,0 +1,641 @@
+//! Zero-phase low-pass: a cascade run forward and then backward over a run of samples.
+//!
+//! A recursive filter forgets: past [`Butterworth::memory`] samples nothing of an older input is left. So a long run is cut
+//! into stretches that are filtered independently, each with that many neighbours on either side, and the four lanes of a
+//! vector hold four stretches (or four series). The ends of a run are continued by reflection through their last sample and
+//! the state starts as if the first sample had always been there, both as in `scipy.signal.sosfiltfilt`.
+//!
+//! A missing sample (NaN) counts as 0 in the filter and is missing in the result, as in actipy.
+
+use super::butterworth::Butterworth;
+use crate::error::{Error, Result};
+use crate::threads;
+
+/// Four float64 numbers that go through the same operations.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+struct Lanes([f64; LANES]);
+const LANES: usize = 4;
+
+/// Share of the largest sample by which a stretch's result may differ from the whole run's.
+const TOLERANCE: f64 = 1e-10;
+/// Neighbours that a stretch may need at most.
+const MEMORY_LIMIT: usize = 1 << 20;
+/// Kept samples of a stretch at least: short enough for the second-level cache, long enough to pay for its neighbours.
+const STRETCH: usize = 2048;
+
+impl Lanes {
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        Self([value; LANES])
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self([a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]])
+    }
+    #[inline(always)]
+    fn scaled(self, factor: f64) -> Self {
+        let a = self.0;
+        Self([a[0] * factor, a[1] * factor, a[2] * factor, a[3] * factor])
+    }
+    /// `self - a b`, rounded once where `FMA`.
+    #[inline(always)]
+    fn minus_product<const FMA: bool>(self, a: Self, b: Self) -> Self {
+        let (x, a, b) = (self.0, a.0, b.0);
+        if FMA {
+            let one = |i: usize| (-a[i]).mul_add(b[i], x[i]);
+            Self([one(0), one(1), one(2), one(3)])
+        } else {
+            let one = |i: usize| x[i] - a[i] * b[i];
+            Self([one(0), one(1), one(2), one(3)])
+        }
+    }
+}
+
+/// `N` sections without their gain, in direct form II: `w = x - a1 w' - a2 w''`, `u = w + w'`, `y = u + u'`.
+///
+/// The sections work on different samples at the same time, each on the one that the section before it has just left, so
+/// that none waits for another within a step; a sample comes out `N - 1` steps after it went in.
+struct Cascade<const N: usize> {
+    a: [[Lanes; 2]; N],
+    w: [[Lanes; 2]; N],
+    u: [Lanes; N],
+    /// What each section takes next; the first entry is not used.
+    next: [Lanes; N],
+}
+
+impl<const N: usize> Cascade<N> {
+    /// State of a cascade whose input has been `x` for ever.
+    #[inline(always)]
+    fn settled(sections: &[[f64; 2]], mut x: Lanes) -> Self {
+        let zero = Lanes::splat(0.0);
+        let mut cascade = Self { a: [[zero; 2]; N], w: [[zero; 2]; N], u: [zero; N], next: [zero; N] };
+        for (s, &[a1, a2]) in sections.iter().enumerate().take(N) {
+            let w = x.scaled(1.0 / (1.0 + a1 + a2));
+            cascade.a[s] = [Lanes::splat(a1), Lanes::splat(a2)];
+            cascade.w[s] = [w, w];
+            cascade.u[s] = w.plus(w);
+            cascade.next[s] = x;
+            x = w.scaled(4.0);
+        }
+        cascade
+    }
+
+    #[inline(always)]
+    fn step<const FMA: bool>(&mut self, x: Lanes) -> Lanes {
+        let mut out = x;
+        self.next[0] = x;
+        for s in (0..N).rev() {
+            let [w1, w2] = self.w[s];
+            let w = self.next[s].minus_product::<FMA>(self.a[s][1], w2).minus_product::<FMA>(self.a[s][0], w1);
+            let u = w.plus(w1);
+            let y = u.plus(self.u[s]);
+            self.u[s] = u;
+            self.w[s] = [w, w1];
+            if s + 1 < N {
+                self.next[s + 1] = y;
+            } else {
+                out = y;
+            }
+        }
+        out
+    }
+}
+
+#[inline(always)]
+fn pass<const N: usize, const FMA: bool>(sections: &[[f64; 2]], samples: &mut [Lanes], backward: bool) {
+    let n = samples.len();
+    let (Some(&first), Some(&last)) = (samples.first(), samples.last()) else { return };
+    let lag = N - 1;
+    // What goes in after the last sample only pushes the ones before it out.
+    if backward {
+        let mut cascade = Cascade::<N>::settled(sections, last);
+        for i in 0..lag {
+            cascade.step::<FMA>(samples[n.saturating_sub(1 + i)]);
+        }
+        for i in (lag..n).rev() {
+            samples[i] = cascade.step::<FMA>(samples[i - lag]);
+        }
+        for i in (0..lag.min(n)).rev() {
+            samples[i] = cascade.step::<FMA>(first);
+        }
+    } else {
+        let mut cascade = Cascade::<N>::settled(sections, first);
+        for i in 0..lag {
+            cascade.step::<FMA>(samples[i.min(n - 1)]);
+        }
+        for i in 0..n.saturating_sub(lag) {
+            samples[i] = cascade.step::<FMA>(samples[i + lag]);
+        }
+        for x in &mut samples[n.saturating_sub(lag)..] {
+            *x = cascade.step::<FMA>(last);
+        }
+    }
+}
+
+#[inline(always)]
+fn pass_first_order<const FMA: bool>(a1: f64, samples: &mut [Lanes], backward: bool) {
+    let Some(&start) = (if backward { samples.last() } else { samples.first() }) else { return };
+    let a = Lanes::splat(a1);
+    let mut w1 = start.scaled(1.0 / (1.0 + a1));
+    let mut step = |x: &mut Lanes| {
+        let w = x.minus_product::<FMA>(a, w1);
+        *x = w.plus(w1);
+        w1 = w;
+    };
+    if backward { samples.iter_mut().rev().for_each(&mut step) } else { samples.iter_mut().for_each(&mut step) }
+}
+
+/// Both passes over four interleaved series, without their gains.
+#[inline(always)]
+fn both_passes<const FMA: bool>(filter: &Butterworth, samples: &mut [Lanes]) {
+    for backward in [false, true] {
+        if let Some(a1) = filter.first_order {
+            pass_first_order::<FMA>(a1, samples, backward);
+        }
+        // Two sections at a time: their state stays in registers, that of four does not (1.25 times slower, measured).
+        for sections in filter.sections.chunks(2) {
+            match sections.len() {
+                2 => pass::<2, FMA>(sections, samples, backward),
+                _ => pass::<1, FMA>(sections, samples, backward),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn filter_lanes<const FMA: bool>(filter: &Butterworth, planar: &mut [f32], samples: &mut [Lanes]) {
+    let n = samples.len();
+    {
+        let (a, rest) = planar.split_at(n);
+        let (b, rest) = rest.split_at(n);
+        let (c, d) = rest.split_at(n);
+        for ((((x, a), b), c), d) in samples.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            // The gain of one pass here and of the other below, so that neither leaves float64's range.
+            *x = Lanes([f64::from(*a), f64::from(*b), f64::from(*c), f64::from(*d)]).scaled(filter.gain);
+        }
+    }
+    both_passes::<FMA>(filter, samples);
+    let (a, rest) = planar.split_at_mut(n);
+    let (b, rest) = rest.split_at_mut(n);
+    let (c, d) = rest.split_at_mut(n);
+    for ((((x, a), b), c), d) in samples.iter().zip(a).zip(b).zip(c).zip(d) {
+        let x = x.scaled(filter.gain);
+        (*a, *b, *c, *d) = (x.0[0] as f32, x.0[1] as f32, x.0[2] as f32, x.0[3] as f32);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn filter_lanes_avx2(filter: &Butterworth, planar: &mut [f32], samples: &mut [Lanes]) {
+    filter_lanes::<true>(filter, planar, samples);
+}
+
+/// Filters four series of equal length, one after another in `planar`, in place.
+fn filter_lanes_best(filter: &Butterworth, planar: &mut [f32], samples: &mut [Lanes]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        #[allow(unsafe_code)]
+        // SAFETY: the processor has both features, asked for in the line above.
+        return unsafe { filter_lanes_avx2(filter, planar, samples) };
+    }
+    filter_lanes::<{ cfg!(target_arch = "aarch64") }>(filter, planar, samples);
+}
+
+/// A stretch to filter: `from..to` of a run goes through the filter, `keep` of it into `out`.
+struct Stretch<'a> {
+    /// Known samples of the run; the first is sample `base`.
+    known: &'a [f32],
+    base: usize,
+    /// Below 0 and above the run's end: the reflected continuation.
+    from: isize,
+    to: isize,
+    keep: usize,
+    out: &'a mut [f32],
+}
+
+impl Stretch<'_> {
+    fn len(&self) -> usize {
+        (self.to - self.from) as usize
+    }
+
+    /// Writes the stretch to the end of `lane`; what is left in front repeats its first sample, which keeps a settled
+    /// filter settled. Returns whether a sample was missing.
+    fn fill(&self, lane: &mut [f32]) -> bool {
+        let (front, lane) = lane.split_at_mut(lane.len() - self.len());
+        let end = (self.base + self.known.len()) as isize;
+        let present = |v: f32| if v.is_nan() { 0.0 } else { v };
+        let before = (-self.from).max(0) as usize;
+        let after = (self.to - end).max(0) as usize;
+        let inner = lane.len() - after;
+        let first = (self.from.max(0) as usize) - self.base;
+        let known = &self.known[first..first + inner - before];
+        lane[before..inner].copy_from_slice(known);
+        let missing = known.iter().fold(false, |any, v| any | v.is_nan());
+        if missing {
+            lane.iter_mut().for_each(|v| *v = present(*v));
+        }
+        for i in 1..=before {
+            lane[before - i] = 2.0 * present(self.known[0]) - present(self.known[i]);
+        }
+        let last = self.known.len() - 1;
+        for i in 1..=after {
+            lane[inner + i - 1] = 2.0 * present(self.known[last]) - present(self.known[last - i]);
+        }
+        front.fill(lane[0]);
+        missing
+    }
+
+    fn take(&mut self, lane: &[f32], missing: bool) {
+        let start = lane.len() - self.len() + (self.keep as isize - self.from) as usize;
+        self.out.copy_from_slice(&lane[start..start + self.out.len()]);
+        if missing {
+            let known = &self.known[self.keep - self.base..];
+            for (y, x) in self.out.iter_mut().zip(known).filter(|(_, x)| x.is_nan()) {
+                *y = *x;
+            }
+        }
+    }
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub struct Scratch {
+    planar: Vec<f32>,
+    samples: Vec<Lanes>,
+}
+
+fn filter_group(filter: &Butterworth, scratch: &mut Scratch, group: &mut [Stretch<'_>]) {
+    debug_assert!(group.len() <= LANES);
+    let n = group.iter().map(Stretch::len).max().unwrap_or(0);
+    scratch.planar.resize(LANES * n, 0.0);
+    scratch.samples.resize(n, Lanes::splat(0.0));
+    let mut missing = [false; LANES];
+    for ((stretch, lane), missing) in group.iter().zip(scratch.planar.chunks_exact_mut(n)).zip(&mut missing) {
+        *missing = stretch.fill(lane);
+    }
+    scratch.planar[group.len() * n..].fill(0.0);
+    filter_lanes_best(filter, &mut scratch.planar, &mut scratch.samples);
+    for ((stretch, lane), missing) in group.iter_mut().zip(scratch.planar.chunks_exact(n)).zip(missing) {
+        stretch.take(lane, missing);
+    }
+}
+
+/// How a run is cut into stretches.
+#[derive(Debug, Clone)]
+struct Plan {
+    filter: Butterworth,
+    /// Neighbours a stretch needs on either side; None: too many, filter runs whole.
+    memory: Option<usize>,
+    stretch: usize,
+}
+
+impl Plan {
+    fn new(filter: Butterworth) -> Self {
+        let memory = filter.memory(TOLERANCE, MEMORY_LIMIT);
+        Self { stretch: STRETCH.max(8 * memory.unwrap_or(0)), filter, memory }
+    }
+
+    /// The stretch that keeps `keep..keep + out.len()`; `end` is the run's length where it is known.
+    fn stretch<'a>(
+        &self,
+        known: &'a [f32],
+        base: usize,
+        keep: usize,
+        out: &'a mut [f32],
+        end: Option<usize>,
+    ) -> Stretch<'a> {
+        let memory = self.memory.unwrap_or(usize::MAX);
+        // A run shorter than SciPy asks for has fewer samples to reflect: it takes those it has.
+        let padding = self.filter.padding().min(end.unwrap_or(usize::MAX).saturating_sub(1)) as isize;
+        let from = if keep <= memory { -padding } else { (keep - memory) as isize };
+        let stop = (keep + out.len()).saturating_add(memory);
+        let to = match end {
+            Some(n) if stop >= n => n as isize + padding,
+            _ => stop as isize,
+        };
+        Stretch { known, base, from, to, keep, out }
+    }
+}
+
+/// Zero-phase low-pass of `rows`, series of equal length, into `out` `[rows, time]`.
+///
+/// # Shape
+/// Every row has `out.len() / rows.len()` samples.
+///
+/// # Errors
+/// [`Error::Shape`] if rows differ in length or `out` does not fit.
+///
+/// # Source
+/// Gustafsson 1996 for the idea; ends and start as in `scipy.signal.sosfiltfilt` (odd padding).
+pub fn lowpass(rows: &[&[f32]], out: &mut [f32], filter: &Butterworth) -> Result<()> {
+    let n = rows.first().map_or(0, |row| row.len());
+    if let Some(odd) = rows.iter().find(|row| row.len() != n) {
+        return Err(Error::shape("x", format!("rows of {n} samples"), format!("one of {}", odd.len())));
+    }
+    if out.len() != rows.len() * n {
+        return Err(Error::shape("out", format!("{} values", rows.len() * n), out.len()));
+    }
+    if n == 0 {
+        return Ok(());
+    }
+    let plan = Plan::new(filter.clone());
+    let whole = plan.memory.is_none() || n <= 2 * plan.stretch;
+    let mut groups: Vec<Vec<Stretch<'_>>> = Vec::new();
+    if whole {
+        for (rows, out) in rows.chunks(LANES).zip(out.chunks_mut(LANES * n)) {
+            let pairs = rows.iter().zip(out.chunks_mut(n));
+            groups.push(pairs.map(|(&row, out)| plan.stretch(row, 0, 0, out, Some(n))).collect());
+        }
+    } else {
+        for (&row, out) in rows.iter().zip(out.chunks_mut(n)) {
+            for (g, out) in out.chunks_mut(LANES * plan.stretch).enumerate() {
+                let start = g * LANES * plan.stretch;
+                let stretches = out.chunks_mut(plan.stretch).enumerate();
+                groups.push(
+                    stretches.map(|(i, out)| plan.stretch(row, 0, start + i * plan.stretch, out, Some(n))).collect(),
+                );
+            }
+        }
+    }
+    let threads = threads::worth((rows.len() * n) as f64 * 0.3 * filter.order() as f64);
+    threads::for_each(threads, groups.into_iter(), Scratch::default, |scratch, mut group| {
+        filter_group(&plan.filter, scratch, &mut group);
+    });
+    Ok(())
+}
+
+/// Zero-phase low-pass of a run whose three axes arrive in chunks.
+///
+/// The result does not depend on how the chunks fall and differs from [`lowpass`] of the whole run by less than 1e-9 of its
+/// largest sample. It comes [`ZeroPhase::delay`] samples late at most.
+pub struct ZeroPhase {
+    plan: Plan,
+    memory: usize,
+    /// Samples that later output still needs; the first is sample `base` of the run.
+    held: [Vec<f32>; 3],
+    base: usize,
+    done: usize,
+    scratch: Scratch,
+}
+
+impl ZeroPhase {
+    /// A filter at the start of a run.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if the filter forgets so slowly that a stretch would need over a million neighbours.
+    pub fn new(filter: Butterworth) -> Result<Self> {
+        let plan = Plan::new(filter);
+        let Some(memory) = plan.memory else {
+            return Err(Error::value(
+                "cutoff",
+                format!("a response shorter than {MEMORY_LIMIT} samples"),
+                "a lower one",
+            ));
+        };
+        Ok(Self { plan, memory, held: Default::default(), base: 0, done: 0, scratch: Scratch::default() })
+    }
+
+    /// Samples by which output lags input at most, until [`ZeroPhase::finish`].
+    pub fn delay(&self) -> usize {
+        LANES * self.plan.stretch + self.memory
+    }
+
+    /// Takes the next samples of the run, appends to `out` those that are ready. Returns how many.
+    pub fn push(&mut self, chunk: [&[f32]; 3], out: &mut [Vec<f32>; 3]) -> usize {
+        let before = self.done;
+        let block = LANES * self.plan.stretch;
+        let n = chunk[0].len();
+        assert!(chunk.iter().all(|axis| axis.len() == n), "the three axes have one length");
+        let mut taken = 0;
+        while taken < n {
+            let wanted = self.done + block + self.memory - (self.base + self.held[0].len());
+            let step = wanted.min(n - taken);
+            for (held, axis) in self.held.iter_mut().zip(chunk) {
+                held.extend_from_slice(&axis[taken..taken + step]);
+            }
+            taken += step;
+            if step == wanted {
+                self.filter(block, None, out);
+                self.forget();
+            }
+        }
+        self.done - before
+    }
+
+    /// Ends the run: appends what is left to `out` and starts a new run. Returns how many samples it appended.
+    pub fn finish(&mut self, out: &mut [Vec<f32>; 3]) -> usize {
+        let end = self.base + self.held[0].len();
+        let left = end - self.done;
+        if left > 0 {
+            self.filter(left, Some(end), out);
+        }
+        self.held.iter_mut().for_each(Vec::clear);
+        self.base = 0;
+        self.done = 0;
+        left
+    }
+
+    fn filter(&mut self, count: usize, end: Option<usize>, out: &mut [Vec<f32>; 3]) {
+        let (plan, base, done) = (&self.plan, self.base, self.done);
+        for (known, out) in self.held.iter().zip(out) {
+            let start = out.len();
+            out.resize(start + count, 0.0);
+            let mut pieces = out[start..].chunks_mut(plan.stretch).enumerate().peekable();
+            while pieces.peek().is_some() {
+                let mut group: Vec<Stretch<'_>> = (&mut pieces)
+                    .take(LANES)
+                    .map(|(i, out)| plan.stretch(known, base, done + i * plan.stretch, out, end))
+                    .collect();
+                filter_group(&plan.filter, &mut self.scratch, &mut group);
+            }
+        }
+        self.done += count;
+    }
+
+    /// Drops samples that no later output needs.
+    fn forget(&mut self) {
+        let keep_from = self.done.saturating_sub(self.memory);
+        // One sample more than the padding reaches back, so that a run's end can still be reflected.
+        let keep_from = keep_from.min(self.done.saturating_sub(self.plan.filter.padding() + 1));
+        let drop = keep_from - self.base;
+        self.held.iter_mut().for_each(|held| drop_front(held, drop));
+        self.base = keep_from;
+    }
+}
+
+fn drop_front(held: &mut Vec<f32>, n: usize) {
+    held.copy_within(n.., 0);
+    held.truncate(held.len() - n);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reproducible signal: three tones, steps, and noise of a linear congruence.
+    fn signal(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        (0..n)
+            .map(|i| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let t = i as f32;
+                let noise = (state >> 8) as f32 / 16_777_216.0 - 0.5;
+                (t * 0.031).sin() + 0.3 * (t * 0.9).cos() + noise + ((i / 5000) % 3) as f32
+            })
+            .collect()
+    }
+
+    /// The definition: sections one after another, transposed direct form II, over the whole padded run.
+    fn definition(x: &[f32], filter: &Butterworth) -> Vec<f64> {
+        let n = x.len();
+        let pad = filter.padding().min(n - 1);
+        let value = |i: usize| f64::from(if x[i].is_nan() { 0.0 } else { x[i] });
+        let mut y: Vec<f64> = (1..=pad).rev().map(|i| 2.0 * value(0) - value(i)).collect();
+        y.extend((0..n).map(value));
+        y.extend((1..=pad).map(|i| 2.0 * value(n - 1) - value(n - 1 - i)));
+        for _ in 0..2 {
+            for [b0, b1, b2, _, a1, a2] in filter.sos() {
+                let dc = (b0 + b1 + b2) / (1.0 + a1 + a2);
+                let mut z2 = (b2 - a2 * dc) * y[0];
+                let mut z1 = (b1 - a1 * dc) * y[0] + z2;
+                for v in &mut y {
+                    let out = b0 * *v + z1;
+                    z1 = b1 * *v - a1 * out + z2;
+                    z2 = b2 * *v - a2 * out;
+                    *v = out;
+                }
+            }
+            y.reverse();
+        }
+        y[pad..pad + n].to_vec()
+    }
+
+    fn farthest(a: &[f32], b: &[f64]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn the_fast_path_equals_the_definition_for_every_length_and_order() {
+        for order in [1, 2, 3, 4, 5, 8, 11] {
+            let filter = Butterworth::lowpass(order, 15.0, 100.0).unwrap();
+            for n in [1, 2, 5, 27, 28, 300, 4095, 4097, 20_000] {
+                let x = signal(n, 7);
+                let mut out = vec![0.0; n];
+                lowpass(&[&x], &mut out, &filter).unwrap();
+                let off = farthest(&out, &definition(&x, &filter));
+                assert!(off < 5e-7, "order {order}, {n} samples: {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_and_vector_code_agree() {
+        let filter = Butterworth::lowpass(8, 10.0, 50.0).unwrap();
+        let n = 700;
+        let planar = signal(LANES * n, 3);
+        let mut samples = vec![Lanes::splat(0.0); n];
+        let (mut plain, mut best) = (planar.clone(), planar);
+        filter_lanes::<false>(&filter, &mut plain, &mut samples);
+        filter_lanes_best(&filter, &mut best, &mut samples);
+        let off = plain.iter().zip(&best).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-6, "{off}");
+    }
+
+    #[test]
+    fn a_batch_is_its_series_one_by_one_on_any_number_of_threads() {
+        let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
+        for n in [500, 20_000] {
+            let rows: Vec<Vec<f32>> = (0..7).map(|seed| signal(n, seed)).collect();
+            let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+            let mut alone = vec![0.0; 7 * n];
+            for (row, out) in rows.iter().zip(alone.chunks_mut(n)) {
+                lowpass(&[row], out, &filter).unwrap();
+            }
+            for threads in [1, 2, 5] {
+                threads::set_count(threads);
+                let mut out = vec![0.0; 7 * n];
+                lowpass(&rows, &mut out, &filter).unwrap();
+                assert_eq!(out, alone);
+            }
+            threads::set_count(0);
+        }
+    }
+
+    fn stream(x: &[Vec<f32>; 3], filter: &Butterworth, sizes: &[usize]) -> [Vec<f32>; 3] {
+        let mut stream = ZeroPhase::new(filter.clone()).unwrap();
+        let mut out: [Vec<f32>; 3] = Default::default();
+        // Something else came before: the state of an ended run must not reach into the next.
+        stream.push([&[9.0; 100]; 3], &mut out);
+        stream.finish(&mut out);
+        out.iter_mut().for_each(Vec::clear);
+        let (mut at, mut sizes) = (0, sizes.iter().cycle());
+        while at < x[0].len() {
+            let end = (at + sizes.next().unwrap()).min(x[0].len());
+            stream.push([&x[0][at..end], &x[1][at..end], &x[2][at..end]], &mut out);
+            at = end;
+            assert!(at - out[0].len() <= stream.delay());
+        }
+        stream.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_stream_equals_the_whole_run_however_its_chunks_fall() {
+        for (order, cutoff) in [(8, 15.0), (3, 2.0), (4, 49.0)] {
+            let filter = Butterworth::lowpass(order, cutoff, 100.0).unwrap();
+            for n in [1, 20, 300, 8192, 8500, 30_001] {
+                let mut x: [Vec<f32>; 3] = std::array::from_fn(|axis| signal(n, axis as u32));
+                if n > 25_000 {
+                    x[1][20_000..20_010].fill(f32::NAN);
+                }
+                let first = stream(&x, &filter, &[n]);
+                for sizes in [&[120][..], &[1, 9000, 7], &[10_000]] {
+                    let out = stream(&x, &filter, sizes);
+                    for (a, b) in out.iter().zip(&first) {
+                        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{n} samples by {sizes:?}");
+                    }
+                }
+                for (out, x) in first.iter().zip(&x) {
+                    let whole = definition(x, &filter);
+                    for ((out, x), whole) in out.iter().zip(x).zip(&whole) {
+                        assert_eq!(out.is_nan(), x.is_nan());
+                        assert!(x.is_nan() || (f64::from(*out) - whole).abs() < 5e-7, "{n}: {out} {whole}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
+        assert!(lowpass(&[&[0.0; 3], &[0.0; 4]], &mut [0.0; 7], &filter).is_err());
+        assert!(lowpass(&[&[0.0; 3]], &mut [0.0; 4], &filter).is_err());
+        assert!(lowpass(&[], &mut [], &filter).is_ok());
+        assert!(ZeroPhase::new(Butterworth::lowpass(8, 1e-4, 100.0).unwrap()).is_err());
+    }
+
+    /// `cargo test --release -- --ignored --nocapture timing_of_the_filter`
+    #[test]
+    #[ignore = "a measurement"]
+    fn timing_of_the_filter() {
+        let n = 60_000_000usize;
+        let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
+        let x: [Vec<f32>; 3] = std::array::from_fn(|axis| signal(12_000, axis as u32));
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            let mut out: [Vec<f32>; 3] = Default::default();
+            let mut stream = ZeroPhase::new(filter.clone()).unwrap();
+            let start = std::time::Instant::now();
+            for _ in 0..n / 12_000 {
+                stream.push([&x[0], &x[1], &x[2]], &mut out);
+                out.iter_mut().for_each(Vec::clear);
+            }
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        println!("low-pass of 60 M x 3: {best:.3} s, {:.2} ns a sample of three axes", best / n as f64 * 1e9);
+    }
+}

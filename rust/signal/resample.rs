@@ -1,0 +1,538 @@
+//! Samples at uneven times -> samples on a regular grid, linear or nearest.
+//!
+//! Grid point `i` lies at `origin + floor(i 1e9 / rate)` ns, as in actipy. Finding the sample before a grid point is the same for every
+//! series and for both methods, so the work is split: a plan of up to [`PLAN`] grid points says which samples and which
+//! weight, and is then applied to each axis. Both forms below, whole and streaming, go through the same plan.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::threads;
+
+/// Grid points planned at a time: the plan stays in the first-level cache.
+const PLAN: usize = 512;
+/// A gap of more than this many sample periods is counted, though it is filled while it is short enough.
+const GAP_PERIODS: f64 = 1.5;
+const SECOND: i64 = 1_000_000_000;
+
+/// What a grid point between two samples gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The straight line between its neighbours, where they are no farther apart than the longest gap; else missing.
+    Linear,
+    /// The nearer neighbour, the later one of two equally near; missing where it is farther than the longest gap, and
+    /// everywhere but at the first grid point after a sample and the last one before the next. That is pandas' `reindex`
+    /// with `method="nearest", limit=1`, which actipy calls.
+    Nearest,
+}
+
+/// A regular grid of times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// Time of grid point 0, ns.
+    pub origin: i64,
+    /// Grid points a second.
+    pub rate: f64,
+    /// Number of points, where the times are rounded as actipy rounds them, which depends on it.
+    as_actipy: Option<u64>,
+}
+
+/// Points that actipy makes at a time; each such stretch is a `numpy.linspace` of whole nanoseconds.
+const ACTIPY_STRETCH: u64 = 1_000_000;
+
+impl Grid {
+    /// # Errors
+    /// [`Error::Value`] unless the rate is positive and its period at least 1 ns.
+    pub fn new(origin: i64, rate: f64) -> Result<Self> {
+        if rate > 0.0 && rate <= 1e9 {
+            Ok(Self { origin, rate, as_actipy: None })
+        } else {
+            Err(Error::value("rate", "a positive number of Hz", rate))
+        }
+    }
+
+    /// The grid of `count` points with actipy's rounding: a time may be 1 ns early, which decides between two samples that
+    /// are equally near.
+    #[must_use]
+    pub fn as_actipy(self, count: u64) -> Self {
+        Self { as_actipy: Some(count), ..self }
+    }
+
+    /// Time of grid point `i`, ns.
+    pub fn time(&self, i: u64) -> i64 {
+        if let Some(count) = self.as_actipy {
+            let first = i / ACTIPY_STRETCH * ACTIPY_STRETCH;
+            let last = (first + ACTIPY_STRETCH).min(count.max(i + 1)) - 1;
+            let (start, end) = (self.seconds(first), self.seconds(last));
+            let step = if last > first { (end - start) as f64 / (last - first) as f64 } else { 0.0 };
+            return self.origin + if i == last { end } else { start + ((i - first) as f64 * step) as i64 };
+        }
+        match self.whole_rate() {
+            Some(rate) => self.origin + (i / rate) as i64 * SECOND + self.within_second(i % rate),
+            None => self.origin + (i as f64 * (1e9 / self.rate)) as i64,
+        }
+    }
+
+    /// `i / rate` seconds as pandas' `Timedelta` has it, ns: fraction of a second to nine digits.
+    fn seconds(&self, i: u64) -> i64 {
+        let seconds = i as f64 / self.rate;
+        seconds as i64 * SECOND + (seconds.fract() * 1e9).round() as i64
+    }
+
+    /// A whole number of points a second comes back to the whole second exactly, however long the grid.
+    fn whole_rate(&self) -> Option<u64> {
+        (self.rate.fract() == 0.0 && self.as_actipy.is_none()).then_some(self.rate as u64)
+    }
+
+    #[inline(always)]
+    fn within_second(&self, i: u64) -> i64 {
+        (i as f64 * 1e9 / self.rate) as i64
+    }
+
+    /// The first grid point at or after `time`.
+    pub fn at_or_after(&self, time: i64) -> u64 {
+        if time <= self.origin {
+            return 0;
+        }
+        let mut i = ((time - self.origin) as f64 * self.rate / 1e9).floor() as u64;
+        i = i.saturating_sub(1);
+        while self.time(i) < time {
+            i += 1;
+        }
+        i
+    }
+
+    /// Grid points that `method` gives for samples from the origin to `last`: linear stays between the samples, nearest
+    /// rounds the span (half to even), as actipy does.
+    pub fn count(&self, last: i64, method: Method) -> u64 {
+        match method {
+            Method::Linear => self.at_or_after(last.saturating_add(1)),
+            Method::Nearest => ((last - self.origin) as f64 * self.rate / 1e9).round_ties_even().max(0.0) as u64 + 1,
+        }
+    }
+}
+
+/// The times of a grid's points, one after another.
+#[derive(Debug, Clone)]
+pub struct GridTimes {
+    grid: Grid,
+    /// Places of the points within a second, ns, for a whole number of points a second; empty for any other rate.
+    within: Arc<[i64]>,
+    second: i64,
+    place: usize,
+    /// The present point.
+    pub point: u64,
+    /// Its time, ns.
+    pub time: i64,
+}
+
+impl GridTimes {
+    /// Starts at point 0.
+    pub fn new(grid: Grid) -> Self {
+        let rate = grid.whole_rate().filter(|rate| *rate <= 1 << 16).unwrap_or(0);
+        let within = (0..rate).map(|i| grid.within_second(i)).collect();
+        Self { grid, within, second: grid.origin, place: 0, point: 0, time: grid.time(0) }
+    }
+
+    /// Goes to the next point.
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        self.point += 1;
+        self.place += 1;
+        if self.place == self.within.len() {
+            self.place = 0;
+            self.second += SECOND;
+        }
+        self.time = match self.within.get(self.place) {
+            Some(within) => self.second + within,
+            None => self.grid.time(self.point),
+        };
+    }
+}
+
+/// Where grid points get their values: on the line from sample `left - 1` of a chunk to sample `left`, sample -1 being the
+/// last one before the chunk. A weight of NaN is a missing point.
+struct Plan {
+    left: [u32; PLAN],
+    weight: [f32; PLAN],
+    n: usize,
+}
+
+impl Plan {
+    #[inline(always)]
+    fn add(&mut self, left: u32, weight: f32, emit: &mut dyn FnMut(&Self)) {
+        self.left[self.n] = left;
+        self.weight[self.n] = weight;
+        self.n += 1;
+        if self.n == PLAN {
+            emit(self);
+            self.n = 0;
+        }
+    }
+}
+
+/// Resamples a recording that arrives in chunks of times and values.
+///
+/// The answer does not depend on how the chunks fall. Times must rise; one that does not is an error.
+#[derive(Debug, Clone)]
+pub struct Resampler {
+    method: Method,
+    max_gap: i64,
+    counted_gap: i64,
+    /// Next grid point to be written, and its time.
+    next: GridTimes,
+    previous: Option<i64>,
+    held: [f32; 3],
+    /// Gaps of more than 1.5 sample periods that were bridged.
+    pub n_bridged: u64,
+}
+
+impl Resampler {
+    /// A resampler that writes grid points from `grid.origin` on. `sample_rate` says which gaps are counted as bridged.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if `max_gap_s` is not a positive number of seconds or the rate not positive.
+    pub fn new(grid: Grid, method: Method, max_gap_s: f64, sample_rate: f64) -> Result<Self> {
+        if !(max_gap_s > 0.0 && max_gap_s < 9e9) {
+            return Err(Error::value("max_gap_s", "a positive number of seconds", max_gap_s));
+        }
+        if !(sample_rate > 0.0 && sample_rate.is_finite()) {
+            return Err(Error::value("sample_rate", "a positive number of Hz", sample_rate));
+        }
+        Ok(Self {
+            method,
+            max_gap: (max_gap_s * 1e9).round() as i64,
+            counted_gap: (GAP_PERIODS * 1e9 / sample_rate) as i64,
+            next: GridTimes::new(grid),
+            previous: None,
+            held: [f32::NAN; 3],
+            n_bridged: 0,
+        })
+    }
+
+    /// Grid points written so far.
+    pub fn written(&self) -> u64 {
+        self.next.point
+    }
+
+    /// Takes the next samples, appends to `out` the grid points before the last of them. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where a time is not later than the one before.
+    pub fn push(&mut self, time: &[i64], values: [&[f32]; 3], out: &mut [Vec<f32>; 3]) -> Result<usize> {
+        let before = self.next.point;
+        let held = self.held;
+        self.plan_chunk(time, &mut |plan| {
+            for ((out, values), held) in out.iter_mut().zip(values).zip(held) {
+                append(plan, held, values, out);
+            }
+        })?;
+        if let Some(last) = time.len().checked_sub(1) {
+            self.held = std::array::from_fn(|axis| values[axis][last]);
+        }
+        Ok((self.next.point - before) as usize)
+    }
+
+    /// Appends the grid points that the last sample alone decides, and missing ones, until `count` points are written.
+    pub fn finish(&mut self, count: u64, out: &mut [Vec<f32>; 3]) -> usize {
+        let before = self.next.point;
+        let mut first = true;
+        while self.next.point < count {
+            let reaches = self.previous.is_some_and(|last| {
+                let after = self.method == Method::Nearest && first && self.next.time - last <= self.max_gap;
+                self.next.time == last || after
+            });
+            first &= self.previous == Some(self.next.time);
+            for (out, &held) in out.iter_mut().zip(&self.held) {
+                out.push(if reaches { held } else { f32::NAN });
+            }
+            self.next.advance();
+        }
+        (self.next.point - before) as usize
+    }
+
+    /// Plans every grid point before the last of `time`, [`PLAN`] at a time.
+    fn plan_chunk(&mut self, time: &[i64], emit: &mut dyn FnMut(&Plan)) -> Result<()> {
+        let mut plan = Plan { left: [0; PLAN], weight: [0.0; PLAN], n: 0 };
+        for (position, &right) in time.iter().enumerate() {
+            // Before the first sample nothing is known: as if one at the same place had been missing for ever.
+            let left = self.previous.unwrap_or(i64::MIN);
+            if right <= left {
+                return Err(Error::value("time", format!("later than the sample before ({left})"), right));
+            }
+            if self.next.time < right {
+                self.plan_gap(left, right, position as u32, &mut plan, emit);
+            }
+            self.previous = Some(right);
+        }
+        if plan.n > 0 {
+            emit(&plan);
+        }
+        Ok(())
+    }
+
+    /// Plans the grid points from `left` to before `right`.
+    #[inline(always)]
+    fn plan_gap(&mut self, left: i64, right: i64, position: u32, plan: &mut Plan, emit: &mut dyn FnMut(&Plan)) {
+        let gap = right.saturating_sub(left);
+        let near = gap <= self.max_gap;
+        self.n_bridged += u64::from(near && gap > self.counted_gap && self.method == Method::Linear);
+        let scale = 1.0 / gap as f32;
+        let mut first = true;
+        while self.next.time < right {
+            let time = self.next.time;
+            self.next.advance();
+            let weight = match self.method {
+                // A point on a sample takes it, and is not one of those between samples.
+                _ if time == left => {
+                    plan.add(position, 0.0, emit);
+                    continue;
+                }
+                Method::Linear if near => (time - left) as f32 * scale,
+                Method::Linear => f32::NAN,
+                Method::Nearest => {
+                    let last = self.next.time >= right;
+                    nearest(time.saturating_sub(left), right - time, first, last, self.max_gap)
+                }
+            };
+            first = false;
+            plan.add(position, weight, emit);
+        }
+    }
+}
+
+/// Weight of the right neighbour: 0, 1 or missing.
+fn nearest(from_left: i64, to_right: i64, first: bool, last: bool, limit: i64) -> f32 {
+    let left = first && from_left <= limit;
+    let right = last && to_right <= limit;
+    match (left, right) {
+        (true, true) => f32::from(u8::from(to_right <= from_left)),
+        (true, false) => 0.0,
+        (false, true) => 1.0,
+        (false, false) => f32::NAN,
+    }
+}
+
+fn append(plan: &Plan, held: f32, values: &[f32], out: &mut Vec<f32>) {
+    let points = plan.left[..plan.n].iter().zip(&plan.weight);
+    out.extend(points.map(|(&left, &weight)| match left {
+        0 => blend(held, values[0], weight),
+        left => blend(values[left as usize - 1], values[left as usize], weight),
+    }));
+}
+
+/// The line from `a` to `b`. A weight of 0 or 1 takes the sample itself, so that a missing neighbour does not reach it.
+#[inline(always)]
+fn blend(a: f32, b: f32, weight: f32) -> f32 {
+    if weight == 0.0 {
+        a
+    } else if weight == 1.0 {
+        b
+    } else {
+        a + weight * (b - a)
+    }
+}
+
+/// Series that one thread resamples before it asks for more.
+const ROWS: usize = 8;
+
+/// Resamples `rows`, series at the same times, to the first `count` points of a grid, into `out` `[rows, count]`.
+///
+/// # Shape
+/// Every row has a value for each time, `out` `count` values for each row.
+///
+/// # Errors
+/// [`Error::Shape`] where lengths disagree, [`Error::Value`] where times do not rise.
+pub fn resample(rows: &[&[f32]], time: &[i64], resampler: &Resampler, count: usize, out: &mut [f32]) -> Result<()> {
+    if let Some(odd) = rows.iter().find(|row| row.len() != time.len()) {
+        return Err(Error::shape("x", format!("{} samples, one for each time", time.len()), odd.len()));
+    }
+    if out.len() != rows.len() * count {
+        return Err(Error::shape("out", format!("{} values", rows.len() * count), out.len()));
+    }
+    resampler.clone().plan_chunk(time, &mut |_| ())?; // times are checked once, before threads start
+    if count == 0 || time.is_empty() {
+        out.fill(f32::NAN);
+        return Ok(());
+    }
+    let threads = threads::worth((rows.len() * (count + time.len())) as f64);
+    let groups = rows.chunks(ROWS).zip(out.chunks_mut(ROWS * count));
+    threads::for_each(threads, groups, Vec::new, |buffer, (rows, out)| {
+        resample_rows(rows, time, resampler.clone(), count, out, buffer);
+    });
+    Ok(())
+}
+
+fn resample_rows(
+    rows: &[&[f32]],
+    time: &[i64],
+    mut resampler: Resampler,
+    count: usize,
+    out: &mut [f32],
+    buffer: &mut Vec<f32>,
+) {
+    let mut start = 0;
+    // The times rise: they have been checked.
+    let _ = resampler.plan_chunk(time, &mut |plan| {
+        for (row, out) in rows.iter().zip(out.chunks_mut(count)) {
+            buffer.clear();
+            append(plan, f32::NAN, row, buffer);
+            let n = buffer.len().min(count.saturating_sub(start));
+            out[start.min(count)..][..n].copy_from_slice(&buffer[..n]);
+        }
+        start += plan.n;
+    });
+    let start = start.min(count);
+    for (row, out) in rows.iter().zip(out.chunks_mut(count)) {
+        let mut end = resampler.clone();
+        end.held = [row[row.len() - 1]; 3];
+        let mut points = [Vec::new(), Vec::new(), Vec::new()];
+        end.finish(count as u64, &mut points);
+        out[start..].copy_from_slice(&points[0][..count - start]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times with jitter and gaps, in ns.
+    fn times(n: usize) -> Vec<i64> {
+        let mut t = 1_000_000_007;
+        let step = |i: usize| match i % 97 {
+            13 => 410_000_000,
+            50 if i.is_multiple_of(5) => 2_400_000_000,
+            71 => 40_000_000,
+            _ => 9_000_000 + (i as i64 * 7919 % 3) * 1_000_000,
+        };
+        (0..n)
+            .map(|i| {
+                t += step(i);
+                t
+            })
+            .collect()
+    }
+
+    fn values(n: usize) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * 0.37).sin() + i as f32 * 0.01).collect()
+    }
+
+    /// The definition, one grid point at a time.
+    fn definition(x: &[f32], time: &[i64], grid: &Grid, count: u64, method: Method, max_gap: i64) -> Vec<f32> {
+        let at = |i: u64| {
+            let t = grid.time(i);
+            let after = time.partition_point(|&s| s < t);
+            if after < time.len() && time[after] == t {
+                return x[after];
+            }
+            let (left, right) = (after.checked_sub(1), (after < time.len()).then_some(after));
+            match (method, left, right) {
+                (Method::Linear, Some(l), Some(r)) if time[r] - time[l] <= max_gap => {
+                    x[l] + (t - time[l]) as f32 / (time[r] - time[l]) as f32 * (x[r] - x[l])
+                }
+                (Method::Linear, ..) => f32::NAN,
+                (Method::Nearest, ..) => {
+                    let first = |l: usize| i == 0 || grid.time(i - 1) <= time[l];
+                    let last = |r: usize| grid.time(i + 1) >= time[r];
+                    let left = left.filter(|&l| first(l) && t - time[l] <= max_gap);
+                    let right = right.filter(|&r| last(r) && time[r] - t <= max_gap);
+                    match (left, right) {
+                        (Some(l), Some(r)) if t - time[l] < time[r] - t => x[l],
+                        (_, Some(r)) => x[r],
+                        (Some(l), None) => x[l],
+                        (None, None) => f32::NAN,
+                    }
+                }
+            }
+        };
+        (0..count).map(at).collect()
+    }
+
+    fn same(a: &[f32], b: &[f32]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4 || (a.is_nan() && b.is_nan()))
+    }
+
+    #[test]
+    fn whole_and_streamed_equal_the_definition_for_any_chunks() {
+        let n = 5000;
+        let (time, x) = (times(n), values(n));
+        for method in [Method::Linear, Method::Nearest] {
+            for rate in [30.0, 25.0, 7.3, 250.0] {
+                let grid = Grid::new(time[0], rate).unwrap();
+                let count = grid.count(time[n - 1], method);
+                let resampler = Resampler::new(grid, method, 1.0, 100.0).unwrap();
+                let mut whole = vec![0.0; count as usize];
+                resample(&[&x], &time, &resampler, count as usize, &mut whole).unwrap();
+                let truth = definition(&x, &time, &grid, count, method, SECOND);
+                assert!(same(&whole, &truth), "{method:?} {rate}");
+                for size in [1, 13, 1000, n] {
+                    let mut stream = resampler.clone();
+                    let mut out: [Vec<f32>; 3] = Default::default();
+                    for (t, x) in time.chunks(size).zip(x.chunks(size)) {
+                        stream.push(t, [x, x, x], &mut out).unwrap();
+                    }
+                    stream.finish(count, &mut out);
+                    for axis in &out {
+                        let equal = axis.iter().zip(&whole).all(|(a, b)| a.to_bits() == b.to_bits());
+                        assert!(equal && axis.len() == whole.len(), "{method:?} {rate} by {size}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_rates_meet_whole_seconds_exactly() {
+        let grid = Grid::new(5, 30.0).unwrap();
+        assert_eq!(grid.time(30 * 3600 * 24 * 14), 5 + 14 * 86_400 * SECOND);
+        assert_eq!((grid.time(1), grid.time(2)), (33_333_338, 66_666_671));
+        assert_eq!(grid.at_or_after(33_333_338), 1);
+        assert_eq!(grid.at_or_after(33_333_339), 2);
+        assert_eq!(grid.as_actipy(5).time(3), 99_999_999 + 5);
+    }
+
+    #[test]
+    fn times_that_do_not_rise_and_numbers_out_of_range_are_refused() {
+        let grid = Grid::new(0, 10.0).unwrap();
+        let mut resampler = Resampler::new(grid, Method::Linear, 1.0, 10.0).unwrap();
+        let mut out: [Vec<f32>; 3] = Default::default();
+        assert!(resampler.push(&[5, 5], [&[0.0; 2]; 3], &mut out).is_err());
+        assert!(Grid::new(0, 0.0).is_err() && Grid::new(0, f64::NAN).is_err());
+        assert!(Resampler::new(grid, Method::Linear, 0.0, 10.0).is_err());
+        assert!(Resampler::new(grid, Method::Linear, 1.0, f64::INFINITY).is_err());
+        assert!(resample(&[&[0.0]], &[1, 2], &resampler, 1, &mut [0.0]).is_err());
+    }
+
+    #[test]
+    fn bridged_gaps_are_counted_and_longer_ones_are_missing() {
+        let time: Vec<i64> = [0, 10, 20, 60, 70, 5000, 5010].iter().map(|ms| ms * 1_000_000).collect();
+        let grid = Grid::new(0, 100.0).unwrap();
+        let mut resampler = Resampler::new(grid, Method::Linear, 1.0, 100.0).unwrap();
+        let mut out: [Vec<f32>; 3] = Default::default();
+        let x = values(time.len());
+        resampler.push(&time, [&x, &x, &x], &mut out).unwrap();
+        resampler.finish(grid.count(time[6], Method::Linear), &mut out);
+        assert_eq!(resampler.n_bridged, 1);
+        assert_eq!(out[0].len(), 502);
+        assert_eq!(out[0].iter().filter(|v| v.is_nan()).count(), 492);
+    }
+
+    /// `cargo test --release -- --ignored --nocapture timing_of_resampling`
+    #[test]
+    #[ignore = "a measurement"]
+    fn timing_of_resampling() {
+        let n = 12_000usize;
+        let x = values(n);
+        let grid = Grid::new(0, 30.0).unwrap();
+        let mut resampler = Resampler::new(grid, Method::Linear, 1.0, 100.0).unwrap();
+        let mut time: Vec<i64> = (0..n as i64).map(|i| i * 10_000_000).collect();
+        let mut out: [Vec<f32>; 3] = Default::default();
+        let start = std::time::Instant::now();
+        for _ in 0..5000 {
+            resampler.push(&time, [&x, &x, &x], &mut out).unwrap();
+            time.iter_mut().for_each(|t| *t += 120 * SECOND);
+            out.iter_mut().for_each(Vec::clear);
+        }
+        println!("linear, 60 M to 18 M x 3: {:.3} s", start.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,209 @@
+//! [`super::resize`] on whole rows of bytes at a time, as vectors of 16-bit sums.
+//!
+//! Frames lie in rows of bins, so the columns of the picture are weighted sums of contiguous rows; the result is transposed
+//! in tiles, and its rows are weighted sums of contiguous rows again.
+#![allow(unsafe_code)]
+
+use super::image::Plan;
+use super::lanes::{Kernel, Lanes};
+use super::levels::{TILE, transpose};
+use super::pictures::Pixel;
+use super::resize::{FRACTION_BITS, Line, Lines};
+
+/// Working memory for one channel.
+#[derive(Default)]
+pub struct Scratch {
+    first: Vec<u8>,
+    second: Vec<u8>,
+}
+
+/// Resizes greys [frame][bin] to one plane of a picture.
+pub struct Draw<'a, P> {
+    /// The sizes and lines.
+    pub plan: &'a Plan,
+    /// Rows of bins, `bins` rounded up to [`TILE`] apart; as many rows as frames, rounded up likewise.
+    pub greys: &'a [u8],
+    /// Its memory is kept from call to call.
+    pub scratch: &'a mut Scratch,
+    /// Which channel.
+    pub channel: usize,
+    /// The plane.
+    pub out: &'a mut [P],
+}
+
+impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<T = f32>>(self) {
+        let Self { plan, greys, scratch, channel, out } = self;
+        let (bins, frames) = (plan.grid[0].next_multiple_of(TILE), plan.grid[1].next_multiple_of(TILE));
+        let (Scratch { first, second }, width) = (scratch, plan.size()[1]);
+        if plan.rows_first {
+            turn(greys, [frames, bins], second);
+            mix_rows::<V>(&plan.rows, second, frames, first);
+            turn(first, [plan.rows.len().next_multiple_of(TILE), frames], second);
+            mix_rows::<V>(&plan.columns, second, plan.rows.len().next_multiple_of(TILE), first);
+            let wide = width.next_multiple_of(TILE);
+            turn(first, [wide, plan.rows.len().next_multiple_of(TILE)], second);
+            for (row, out) in second.chunks_exact(wide).zip(out.chunks_exact_mut(width)) {
+                P::put(&row[..width], channel, out);
+            }
+            return;
+        }
+        mix_rows::<V>(&plan.columns, greys, bins, first);
+        let wide = width.next_multiple_of(TILE);
+        turn(first, [wide, bins], second);
+        first.resize(first.len().max(wide), 0);
+        let row = &mut first[..wide];
+        for (line, out) in plan.rows.iter().zip(out.chunks_exact_mut(width)) {
+            mix_row::<V>(line, second, wide, row);
+            P::put(&row[..width], channel, out);
+        }
+    }
+}
+
+/// All lines of a direction, each a row of `pitch` bytes; their number is rounded up to [`TILE`].
+#[inline(always)]
+fn mix_rows<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut Vec<u8>) {
+    out.resize(lines.len().next_multiple_of(TILE) * pitch, 0);
+    for (line, out) in lines.iter().zip(out.chunks_exact_mut(pitch)) {
+        mix_row::<V>(line, source, pitch, out);
+    }
+}
+
+/// Transposes rows x columns, both multiples of [`TILE`].
+#[inline(always)]
+fn turn(source: &[u8], [rows, columns]: [usize; 2], out: &mut Vec<u8>) {
+    out.resize(rows * columns, 0);
+    assert!(
+        source.len() >= rows * columns && rows.is_multiple_of(TILE) && columns.is_multiple_of(TILE),
+        "rows and columns of whole tiles"
+    );
+    for r in (0..rows).step_by(TILE) {
+        for c in (0..columns).step_by(TILE) {
+            // SAFETY: both hold rows x columns bytes, in whole tiles.
+            unsafe {
+                transpose(source.as_ptr().add(r * columns + c), columns, out.as_mut_ptr().add(c * rows + r), rows)
+            };
+        }
+    }
+}
+
+/// One line: `out` is the weighted sum of rows of `pitch` bytes.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // plain loops over whole tiles are what the compiler turns into vectors
+fn mix_row<V: Lanes>(line: &Line, source: &[u8], pitch: usize, out: &mut [u8]) {
+    let n = line.weights.len().max(line.fractions.len());
+    let source = &source[line.first as usize * pitch..][..n * pitch];
+    if line.is_black() {
+        out.fill(0);
+    } else if line.is_copy() {
+        out.copy_from_slice(source);
+    } else if line.fractions.is_empty() {
+        assert!(out.len() >= pitch && pitch.is_multiple_of(TILE), "rows of whole tiles");
+        #[cfg(target_arch = "x86_64")]
+        if size_of::<V>() >= 32 {
+            // SAFETY: vectors of 32 bytes are of paths with AVX2; `source` and `out` as checked.
+            return unsafe { mix_row_avx2(line, source, pitch, out.as_mut_ptr()) };
+        }
+        for c in (0..pitch).step_by(TILE) {
+            // SAFETY: row k of n has the tile's bytes from k pitch + c on, `out` from c on.
+            unsafe { mix_tile(line, source.as_ptr().add(c), pitch, out.as_mut_ptr().add(c)) };
+        }
+    } else {
+        for (c, out) in out.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
+            let mut sum = [1u32 << (FRACTION_BITS - 1); TILE];
+            for (k, &w) in line.fractions.iter().enumerate() {
+                let row = &source[k * pitch + c * TILE..][..TILE];
+                for i in 0..TILE {
+                    sum[i] += w * u32::from(row[i]);
+                }
+            }
+            for i in 0..TILE {
+                out[i] = (sum[i] >> FRACTION_BITS).min(255) as u8;
+            }
+        }
+    }
+}
+
+/// A line with integer weights, two tiles at a time.
+///
+/// # Safety
+/// The CPU has AVX2; `source` holds a row of `pitch` bytes, in whole tiles, for every weight, and `out` has room for one.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn mix_row_avx2(line: &Line, source: &[u8], pitch: usize, out: *mut u8) {
+    use std::arch::x86_64::*;
+    let (half, multiplier, shift) = line.rounding;
+    let (half, multiplier) = (_mm256_set1_epi16(half as i16), _mm256_set1_epi16(multiplier as i16));
+    let by = _mm_cvtsi32_si128(shift as i32);
+    let from = source.as_ptr();
+    let whole = pitch - pitch % (2 * TILE);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let wide = |at: usize| _mm256_cvtepu8_epi16(_mm_loadu_si128(from.add(at).cast()));
+        let mean = |sum: __m256i| _mm256_srl_epi16(_mm256_mulhi_epu16(sum, multiplier), by);
+        if let [a, b] = line.weights[..] {
+            let (a, b) = (_mm256_set1_epi16(a as i16), _mm256_set1_epi16(b as i16));
+            let sum = |at: usize| {
+                let rest = _mm256_add_epi16(half, _mm256_mullo_epi16(wide(at), a));
+                mean(_mm256_add_epi16(rest, _mm256_mullo_epi16(wide(pitch + at), b)))
+            };
+            for c in (0..whole).step_by(2 * TILE) {
+                let bytes = _mm256_packus_epi16(sum(c), sum(c + TILE));
+                _mm256_storeu_si256(out.add(c).cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes));
+            }
+        } else {
+            for c in (0..whole).step_by(2 * TILE) {
+                let (mut low, mut high, mut at) = (half, half, c);
+                for &w in &line.weights {
+                    let w = _mm256_set1_epi16(w as i16);
+                    low = _mm256_add_epi16(low, _mm256_mullo_epi16(wide(at), w));
+                    high = _mm256_add_epi16(high, _mm256_mullo_epi16(wide(at + TILE), w));
+                    at += pitch;
+                }
+                let bytes = _mm256_packus_epi16(mean(low), mean(high));
+                _mm256_storeu_si256(out.add(c).cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes));
+            }
+        }
+        if whole < pitch {
+            mix_tile(line, from.add(whole), pitch, out.add(whole));
+        }
+    }
+}
+
+/// [`TILE`] bytes of a line with integer weights.
+///
+/// # Safety
+/// `source` may be read for [`TILE`] bytes at every weight's multiple of `pitch`, `out` written for [`TILE`] bytes.
+#[inline(always)]
+unsafe fn mix_tile(line: &Line, source: *const u8, pitch: usize, out: *mut u8) {
+    let (half, multiplier, shift) = line.rounding;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise; SSE2 is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::*;
+        let (zero, by) = (_mm_setzero_si128(), _mm_cvtsi32_si128(shift as i32));
+        let (mut low, mut high) = (_mm_set1_epi16(half as i16), _mm_set1_epi16(half as i16));
+        for (k, &w) in line.weights.iter().enumerate() {
+            let (bytes, w) = (_mm_loadu_si128(source.add(k * pitch).cast()), _mm_set1_epi16(w as i16));
+            low = _mm_add_epi16(low, _mm_mullo_epi16(_mm_unpacklo_epi8(bytes, zero), w));
+            high = _mm_add_epi16(high, _mm_mullo_epi16(_mm_unpackhi_epi8(bytes, zero), w));
+        }
+        let multiplier = _mm_set1_epi16(multiplier as i16);
+        let low = _mm_srl_epi16(_mm_mulhi_epu16(low, multiplier), by);
+        let high = _mm_srl_epi16(_mm_mulhi_epu16(high, multiplier), by);
+        _mm_storeu_si128(out.cast(), _mm_packus_epi16(low, high));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    for i in 0..TILE {
+        let mut sum = half;
+        for (k, &w) in line.weights.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            sum += w * u16::from(unsafe { *source.add(k * pitch + i) });
+        }
+        // SAFETY: the caller's promise.
+        unsafe { *out.add(i) = (((u32::from(sum) * u32::from(multiplier)) >> 16) as u16 >> shift) as u8 };
+    }
+}

@@ -1,0 +1,223 @@
+//! The one thread pool.
+//!
+//! A batch is split into more items than threads; the caller takes items as its helpers do and, when none are left, closes
+//! the job. It then waits only for helpers that are in the middle of an item, never for one that the scheduler has not yet
+//! let run: on a busy machine the work costs what it costs on one thread, not a scheduler's time slice more.
+//!
+//! `IMUSPEC_THREADS` sets the size (default: the cores this process may use). A forked child has no helper threads, so
+//! [`after_fork`] makes it single-threaded for good.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::error::{Error, Result};
+
+type Work = dyn Fn() + Sync;
+
+/// A borrowed job whose lifetime the caller of [`broadcast`] guarantees by waiting.
+#[derive(Clone, Copy)]
+struct Job(*const Work);
+#[allow(unsafe_code)]
+// SAFETY: the pointee is Sync, and `broadcast` does not return before every helper has left it.
+unsafe impl Send for Job {}
+
+struct State {
+    job: Option<Job>,
+    wanted: usize,
+    active: usize,
+    started: usize,
+    panicked: bool,
+}
+
+struct Pool {
+    state: Mutex<State>,
+    arrived: Condvar,
+    left: Condvar,
+}
+
+static POOL: Pool = Pool {
+    state: Mutex::new(State { job: None, wanted: 0, active: 0, started: 0, panicked: false }),
+    arrived: Condvar::new(),
+    left: Condvar::new(),
+};
+static FORKED: AtomicBool = AtomicBool::new(false);
+/// 0: not set, take the environment's.
+static SET: AtomicUsize = AtomicUsize::new(0);
+static INTERRUPTED: OnceLock<fn() -> bool> = OnceLock::new();
+
+fn lock() -> MutexGuard<'static, State> {
+    POOL.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads that a batch may use, the caller's included.
+pub fn count() -> usize {
+    if FORKED.load(Ordering::Relaxed) {
+        return 1;
+    }
+    match SET.load(Ordering::Relaxed) {
+        0 => *FROM_ENVIRONMENT.get_or_init(|| {
+            std::env::var("IMUSPEC_THREADS")
+                .ok()
+                .and_then(|v| v.trim().parse::<usize>().ok())
+                .filter(|&n| n > 0)
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+        }),
+        n => n,
+    }
+}
+static FROM_ENVIRONMENT: OnceLock<usize> = OnceLock::new();
+
+/// Sets the number of threads for batches that start from now on; 0 returns to the environment's.
+pub fn set_count(n: usize) {
+    SET.store(n, Ordering::Relaxed);
+}
+
+/// Called in a forked child: its pool has no helpers, so every batch runs on the caller's thread.
+pub fn after_fork() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Installs the question "did the user press Ctrl-C?", which long loops ask through [`check_interrupt`].
+pub fn set_interrupt_hook(hook: fn() -> bool) {
+    let _ = INTERRUPTED.set(hook);
+}
+
+/// [`Error::Interrupted`] once the user has pressed Ctrl-C. Costs a call into the interpreter: ask a few times a second.
+pub fn check_interrupt() -> Result<()> {
+    match INTERRUPTED.get() {
+        Some(hook) if hook() => Err(Error::Interrupted),
+        _ => Ok(()),
+    }
+}
+
+/// Threads worth waking for `nanoseconds` of single-threaded work: one below 200 us.
+pub fn worth(nanoseconds: f64) -> usize {
+    if nanoseconds < 200e3 { 1 } else { count() }
+}
+
+/// Runs `work(scratch, item)` for every item, on at most `threads` threads; each thread makes its scratch once with `init`.
+///
+/// Which thread takes which item is not fixed, so `work` must depend on its item alone.
+pub fn for_each<I, S>(threads: usize, items: I, init: impl Fn() -> S + Sync, work: impl Fn(&mut S, I::Item) + Sync)
+where
+    I: Iterator + Send,
+{
+    if threads <= 1 || FORKED.load(Ordering::Relaxed) {
+        let mut scratch = init();
+        items.for_each(|item| work(&mut scratch, item));
+        return;
+    }
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    broadcast(threads - 1, &|| {
+        if let Some(first) = next() {
+            let mut scratch = init();
+            let mut item = Some(first);
+            while let Some(i) = item {
+                work(&mut scratch, i);
+                item = next();
+            }
+        }
+    });
+}
+
+/// Runs `work` on the caller's thread and on up to `helpers` others that arrive before the caller has finished.
+fn broadcast(helpers: usize, work: &(dyn Fn() + Sync)) {
+    {
+        let mut state = lock();
+        if state.job.is_some() || state.active > 0 {
+            drop(state); // another Python thread uses the pool: do not wait for it
+            return work();
+        }
+        #[allow(unsafe_code)]
+        // SAFETY: only the lifetime is erased; this function clears the job and waits for `active == 0` before it returns.
+        let erased = unsafe { std::mem::transmute::<*const (dyn Fn() + Sync + '_), *const Work>(work) };
+        state.job = Some(Job(erased));
+        state.wanted = helpers;
+        state.panicked = false;
+        while state.started < helpers {
+            let spawned = std::thread::Builder::new().name("imuspec".into()).spawn(helper);
+            if spawned.is_err() {
+                break; // no more threads to be had: the caller does the rest
+            }
+            state.started += 1;
+        }
+    }
+    POOL.arrived.notify_all();
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    let mut state = lock();
+    state.job = None;
+    while state.active > 0 {
+        state = POOL.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+    let panicked = state.panicked;
+    drop(state);
+    if let Err(payload) = outcome {
+        resume_unwind(payload);
+    }
+    assert!(!panicked, "a helper thread panicked");
+}
+
+fn helper() {
+    let mut state = lock();
+    loop {
+        if let (Some(job), true) = (state.job, state.wanted > 0) {
+            state.wanted -= 1;
+            state.active += 1;
+            drop(state);
+            #[allow(unsafe_code)]
+            // SAFETY: `active` was raised under the lock while the job was set, so its owner waits for us.
+            let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job.0)() }));
+            state = lock();
+            state.active -= 1;
+            state.panicked |= outcome.is_err();
+            if state.active == 0 {
+                POOL.left.notify_all();
+            }
+        } else {
+            state = POOL.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_worked_on_once_whatever_the_threads() {
+        for threads in [1, 2, 3, 8] {
+            let mut out = vec![0u32; 10_007];
+            for _ in 0..20 {
+                for_each(threads, out.chunks_mut(97), || (), |_, chunk| chunk.iter_mut().for_each(|v| *v += 1));
+            }
+            assert!(out.iter().all(|&v| v == 20));
+        }
+    }
+
+    #[test]
+    fn a_nested_batch_runs_on_its_caller() {
+        let mut out = vec![0u32; 64];
+        for_each(
+            2,
+            out.chunks_mut(8),
+            || (),
+            |_, chunk| {
+                for_each(2, chunk.iter_mut(), || (), |_, v| *v = 7);
+            },
+        );
+        assert!(out.iter().all(|&v| v == 7));
+    }
+
+    #[test]
+    fn a_panic_in_an_item_reaches_the_caller_and_the_pool_lives_on() {
+        let outcome = catch_unwind(|| {
+            for_each(2, 0..100, || (), |_, i| assert!(i != 50, "item 50"));
+        });
+        assert!(outcome.is_err());
+        let mut out = [0u8; 100];
+        for_each(2, out.iter_mut(), || (), |_, v| *v = 1);
+        assert!(out.iter().all(|&v| v == 1));
+    }
+}

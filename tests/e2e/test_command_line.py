@@ -1,0 +1,242 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from imuspec import Cohort, __version__, cli
+from imuspec.cluster import Outcome, Summary
+from imuspec.console import RunDisplay, summary_lines
+from imuspec.simulation import simulate
+
+SHORT = ["--recipe", "capture24", "--set", "segments.min_wear_h=0.1", "--set", "calibration.required=false"]
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three simulated recordings, a damaged one among them, and two files that are none."""
+    folder = tmp_path_factory.mktemp("recordings")
+    simulate(folder / "a.cwa", days=0.02, seed=1)
+    simulate(folder / "b.cwa.gz", days=0.02, seed=2, damage=("lost", "restart"))
+    simulate(folder / "c.cwa", days=0.003, seed=3)
+    (folder / "notes.txt").write_text("no recording")
+    (folder / "garbage.cwa").write_bytes(b"no recording" * 100)
+    (folder / "empty.cwa").touch()
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_prepare_says_of_each_file_what_became_of_it(recordings: Path, tmp_path, capsys) -> None:
+    code, out, err = _run(capsys, "prepare", recordings, "--out", tmp_path / "out", "--workers", 2, *SHORT)
+    assert code == 0
+    for name, outcome in {"a.cwa": "ok", "b.cwa.gz": "ok", "c.cwa": "excluded", "garbage.cwa": "failed"}.items():
+        assert f" {name}: {outcome}" in err
+        assert [line for line in out.splitlines() if line.startswith(name) and outcome in line]
+    assert "2 ok, 1 excluded, 2 failed" in out
+    assert "\x1b[" not in out + err  # no colours and no bar where there is no terminal
+    cohort = Cohort(tmp_path / "out")
+    assert cohort.ids == ["a", "b"]
+    assert cohort.recordings.to_pylist()[1]["quality_restart"] == 1
+    assert cohort.read("a", 60, 10).shape == (3, 300)
+    assert cohort.recipe.segments.min_wear_h == 0.1
+
+
+def test_prepare_again_wants_resume_and_resume_does_nothing_twice(recordings: Path, tmp_path, capsys) -> None:
+    arguments = ["prepare", recordings / "a.cwa", "--out", tmp_path / "out", "--workers", 1, *SHORT]
+    assert _run(capsys, *arguments)[0] == 0
+    code, _, err = _run(capsys, *arguments)
+    assert code == 2
+    assert "--resume" in err
+    code, out, err = _run(capsys, *arguments, "--resume")
+    assert code == 0
+    assert "1 done before" in out
+    assert _run(capsys, "cohort", "verify", tmp_path / "out")[0] == 0
+
+
+def test_the_exit_code_is_1_when_nothing_worked(recordings: Path, tmp_path, capsys) -> None:
+    code, out, _ = _run(capsys, "prepare", recordings / "garbage.cwa", "--out", tmp_path / "out", "--workers", 1)
+    assert code == 1
+    assert "0 ok, 0 excluded, 1 failed" in out
+
+
+def test_cohort_status_and_verify(recordings: Path, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    _run(capsys, "prepare", recordings / "a.cwa", recordings / "empty.cwa", "--out", out, "--workers", 1, *SHORT)
+    code, said, _ = _run(capsys, "cohort", "status", out)
+    assert code == 0
+    assert "failed" in said
+    (out / "acceleration" / "a" / "c" / "0" / "0").write_bytes(b"")
+    code, said, _ = _run(capsys, "cohort", "verify", out)
+    assert code == 1
+    assert said.startswith("a: ")
+    (out / "outcomes.parquet").unlink()
+    assert _run(capsys, "cohort", "merge", out)[0] == 0
+    assert (out / "outcomes.parquet").exists()
+
+
+def test_info_shows_the_recording_and_its_losses(recordings: Path, capsys) -> None:
+    code, out, _ = _run(capsys, "info", recordings / "b.cwa.gz")
+    assert code == 0
+    assert "Axivity AX3" in out
+    assert "restart" in out
+    code, out, _ = _run(capsys, "info", recordings / "b.cwa.gz", "--json")
+    facts = json.loads(out)
+    assert facts["quality"]["restart"] == 1
+    assert facts["nominal_rate_hz"] == 100
+
+
+def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
+    code, out, _ = _run(capsys, "simulate", tmp_path / "s.cwa", "--days", 0.003, "--seed", 1, "--damage", "lost")
+    assert code == 0
+    assert "s.cwa" in out
+    assert (tmp_path / "s.cwa").exists()
+    assert (tmp_path / "s.truth.npz").exists()
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["prepare", "x.cwa", "--otu", "y"], 2, "--out"),
+        (["prepre"], 2, '"prepare"'),
+        (["prepare", "nowhere.cwa", "--out", "y"], 1, "nowhere.cwa"),
+        (["prepare", __file__, "--out", "y", "--recipe", "ubk"], 2, "'ukb'"),
+        (["prepare", __file__, "--out", "y", "--set", "calibration.min_window=1"], 2, "calibration.min_windows"),
+        (["prepare", __file__, "--out", "y", "--shard", "3"], 2, "I/N"),
+        (["prepare", __file__, "--out", "y", "--shard", "3/2"], 2, "1 <= I <= N"),
+        (["prepare", __file__, "--out", "y", "--workers", "0"], 2, "at least 1"),
+        (["prepare", __file__, "--out", __file__], 2, "expected a folder"),
+        (["cohort", "status", "nowhere"], 2, "nowhere"),
+        (["info", __file__], 1, "expected"),
+        (["info", "nowhere.cwa"], 1, "nowhere.cwa"),
+        (["simulate", "x.cwa", "--damage", "lsot"], 2, "lost"),
+    ],
+)
+def test_a_mistake_is_one_line_without_a_traceback(arguments, code, said, capsys, tmp_path) -> None:
+    found, out, err = _run(capsys, *arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_an_error_came_from(capsys) -> None:
+    _, _, err = _run(capsys, "info", "nowhere.cwa", "--debug")
+    assert "Traceback" in err
+
+
+def test_help_and_version_answer_at_once() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    times = []
+    for _ in range(3):  # processor time, the best of three: the clock of a busy machine says nothing
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "imuspec.cli", "prepare", "--help"]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.5
+    assert "calibration.min_windows=10" in said
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, imuspec.cli\n"
+        "heavy = {'numpy', 'zarr', 'pyarrow', 'pydantic', 'torch', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(repr(heavy) if heavy else 0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_version(capsys) -> None:
+    assert _run(capsys, "--version")[1].strip() == __version__
+
+
+def _summary(n: int) -> Summary:
+    outcomes = [Outcome(f"r{i}", f"r{i}.cwa", "ok", "", 10_000_000, 1.0, 5.0) for i in range(n)]
+    outcomes += [
+        Outcome(f"s{i}", f"s{i}.cwa", "excluded", f"no segment long enough: longest {i} h of at least 24 h", 1, 1.0)
+        for i in range(n)
+    ]
+    outcomes.append(Outcome("[x]", "[red]x[/red].cwa", "failed", "[oops]", 1, 1.0))
+    return Summary(Path("cohort"), 2 * n + 5, 4, outcomes, seconds=10.0)
+
+
+def _printed(*lines: object) -> str:
+    screen = Console(file=io.StringIO(), width=200)
+    for line in lines:
+        screen.print(line)
+    return screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_summary_of_few_files_names_each_and_of_many_each_reason() -> None:
+    few = _printed(*summary_lines(_summary(3)))
+    assert "r2.cwa" in few
+    assert "longest 2 h" in few
+    assert "[red]x[/red].cwa" in few  # names are not markup
+    many = _printed(*summary_lines(_summary(100)))
+    assert "r2.cwa" not in many
+    assert "100    excluded  no segment long enough" in many
+    assert "100 ok, 100 excluded, 1 failed, 4 done before; 20.10 files/s, 100 MB/s" in many
+
+
+def test_a_stop_says_what_happens_next() -> None:
+    screen = Console(file=io.StringIO(), width=120)
+    summary = _summary(1)
+    summary.interrupted = True
+    with RunDisplay(screen) as display:
+        display.update(summary, None)
+    assert "Ctrl-C again ends at once" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_terminal_gets_a_bar_with_rate_time_left_and_failures() -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=120)
+    summary = _summary(3)
+    with RunDisplay(screen) as display:
+        display.update(summary, None)
+        display.update(summary, summary.outcomes[-1])
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("11/11", "files/s", "MB/s", "3 excluded", "1 failed"):
+        assert part in shown
+
+
+def test_image_draws_a_recording(recordings: Path, tmp_path, capsys) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report")
+    code, _, err = _run(capsys, "image", recordings / "a.cwa", "--out", tmp_path / "a.png")
+    assert code == 0, err
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = _run(capsys, "image", recordings / "empty.cwa", "--out", tmp_path / "e.png", "--recipe", "ukb")
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_report_writes_a_page_of_a_cohort_and_of_a_file_that_failed(recordings: Path, tmp_path, capsys) -> None:
+    pytest.importorskip("jinja2", reason="the extra report")
+    out = tmp_path / "out"
+    _run(capsys, "prepare", recordings / "a.cwa", recordings / "empty.cwa", "--out", out, "--workers", 1, *SHORT)
+    code, said, err = _run(capsys, "report", out, "--out", tmp_path / "cohort.html")
+    assert (code, said.strip()) == (0, str(tmp_path / "cohort.html")), err
+    assert "empty" in (tmp_path / "cohort.html").read_text()
+    code, _, err = _run(capsys, "report", recordings / "empty.cwa", "--out", tmp_path / "file.html")
+    assert code == 0, err
+    assert "could not be read" in (tmp_path / "file.html").read_text()

@@ -1,0 +1,234 @@
+"""Many files into one cohort: the same bytes whichever way, whatever dies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fake_native
+from imuspec import Cohort
+from imuspec.cluster import LocalEngine, Summary, prepare_cohort
+from imuspec.lock import CohortLock, InUseError
+from run_told import RECIPE
+
+TESTS = Path(__file__).parents[1]
+
+
+def _told(folder: Path, n: int = 8, **said: object) -> Path:
+    folder.mkdir()
+    for number in range(n):
+        (folder / f"r{number}.cwa").write_text(json.dumps({"hours": 0.2, "seed": number, **said}))
+    (folder / "broken.cwa").write_text("nonsense")
+    (folder / "short.cwa").write_text(json.dumps({"hours": 0.01}))
+    (folder / "unsteady.cwa").write_text(json.dumps({"uncalibrated": True}))
+    return folder
+
+
+def _run(source: Path, out: Path, **options: object) -> Summary:
+    options = {"workers": 1, **options}
+    return prepare_cohort([source], out, recipe=RECIPE, prepare=fake_native.prepare_told, **options)  # type: ignore[arg-type]
+
+
+def _start(source: Path, out: Path, *arguments: str, workers: int = 2, shard: str = "1/1") -> subprocess.Popen[str]:
+    command = [sys.executable, str(TESTS / "run_told.py"), str(source), str(out), str(workers), shard, *arguments]
+    paths = [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _tree(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _told(tmp_path_factory.mktemp("told") / "in")
+
+
+@pytest.fixture(scope="module")
+def whole(told: Path) -> Path:
+    """The cohort of one undisturbed run of one worker."""
+    out = told.parent / "whole"
+    summary = _run(told, out)
+    assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [8, 2, 1]
+    return out
+
+
+def test_a_finished_cohort_has_nothing_of_the_work_in_it(whole: Path) -> None:
+    assert sorted(path.name for path in whole.iterdir()) == [
+        "acceleration",
+        "nonwear.parquet",
+        "outcomes.parquet",
+        "parts",
+        "quality.parquet",
+        "recipe.json",
+        "recordings.parquet",
+        "segments.parquet",
+        "zarr.json",
+    ]
+    assert Cohort(whole).verify() == []
+
+
+def test_two_workers_write_the_bytes_of_one(told: Path, whole: Path, tmp_path) -> None:
+    _run(told, tmp_path / "out", workers=2)
+    assert _tree(tmp_path / "out") == _tree(whole)
+
+
+def test_shares_in_any_order_write_the_bytes_of_one_run(told: Path, whole: Path, tmp_path) -> None:
+    for number in (3, 1):
+        _run(told, tmp_path / "out", shard=(number, 3))
+        assert not (tmp_path / "out" / "outcomes.parquet").exists()
+        assert len(Cohort(tmp_path / "out").outcomes) in (3, 7, 8)
+    _run(told, tmp_path / "out", shard=(2, 3))
+    assert _tree(tmp_path / "out") == _tree(whole)
+
+
+def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path, whole: Path, tmp_path) -> None:
+    slow = tmp_path / "in"
+    slow.mkdir()
+    for path in told.iterdir():
+        (slow / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "out"
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        process = _start(slow, out, "resume")
+        assert process.stdout is not None
+        process.stdout.readline()  # at work; the first file comes some tenths of a second later
+        time.sleep(float(rng.uniform(0.0, 1.2)))
+        process.kill()
+        process.communicate()
+        if (out / "zarr.json").exists():
+            assert [problem for problem in Cohort(out).verify() if "unfinished" not in problem[1]] == []
+    process = _start(slow, out, "resume")
+    said, trouble = process.communicate(timeout=60)
+    assert said.endswith("done\n"), trouble
+    assert _tree(out) == _tree(whole)
+
+
+def test_a_second_run_does_nothing_and_changes_nothing(told: Path, whole: Path) -> None:
+    before = _tree(whole)
+    with pytest.raises(ValueError, match="--resume"):
+        _run(told, whole)
+    summary = _run(told, whole, resume=True)
+    assert (summary.done_before, summary.outcomes) == (11, [])
+    assert _tree(whole) == before
+
+
+def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named(tmp_path) -> None:
+    source = _told(tmp_path / "in", n=2)
+    (source / "once.cwa").write_text(json.dumps({"hours": 0.2, "kill": "once"}))
+    (source / "always.cwa").write_text(json.dumps({"hours": 0.2, "kill": "always"}))
+    summary = _run(source, tmp_path / "out", workers=2)
+    outcomes = {outcome.id: outcome for outcome in summary.outcomes}
+    assert outcomes["once"].status == "ok"
+    assert outcomes["always"].status == "failed"
+    assert "killed, twice" in outcomes["always"].reason
+    assert len(outcomes) == 7
+    assert Cohort(tmp_path / "out").verify() == []
+
+
+def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) -> None:
+    source = _told(tmp_path / "in", n=6, sleep_s=0.3)
+    out = tmp_path / "out"
+    process = _start(source, out, workers=1)
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != "2":
+        pass
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers too
+    said, trouble = process.communicate(timeout=30)
+    assert said.endswith("interrupted\n"), trouble
+    assert process.returncode == 0
+    assert trouble == ""
+    done = len(Cohort(out).outcomes)
+    assert 2 <= done < 9
+    assert Cohort(out).verify() == []
+    summary = _run(source, out, resume=True)
+    assert (summary.done_before, len(summary.outcomes)) == (done, 9 - done)
+    assert not (out / ".work").exists()
+
+
+def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
+    source = _told(tmp_path / "in", n=2, sleep_s=0.5)
+    out = tmp_path / "out"
+    process = _start(source, out)
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(InUseError, match=f"process {process.pid} on "):
+        _run(source, out, resume=True)
+    with pytest.raises(InUseError, match="1of1"):
+        _run(source, out, resume=True, shard=(1, 2))
+    said, trouble = process.communicate(timeout=30)
+    assert said.endswith("done\n"), trouble
+    assert Cohort(out).verify() == []
+
+
+def test_shares_may_run_side_by_side(told: Path, whole: Path, tmp_path) -> None:
+    runs = [_start(told, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
+    for process in runs:
+        said, trouble = process.communicate(timeout=60)
+        assert said.endswith("done\n"), trouble
+    assert _tree(tmp_path / "out") == _tree(whole)
+
+
+def test_the_lock_of_a_dead_run_is_taken_over(tmp_path) -> None:
+    (tmp_path / ".lock").mkdir()
+    (tmp_path / ".lock" / "1of1").write_text('{"host": "elsewhere", "pid": 1}')
+    with CohortLock(tmp_path), pytest.raises(InUseError), CohortLock(tmp_path):
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_files_of_one_name_are_both_kept(tmp_path) -> None:
+    for folder in ("p", "q"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "x.cwa").write_text(json.dumps({"hours": 0.2, "seed": len(folder)}))
+    _run(tmp_path / "in", tmp_path / "out")
+    cohort = Cohort(tmp_path / "out")
+    assert len(cohort) == 2
+    assert sorted(cohort.outcomes["source"].to_pylist()) == ["p/x.cwa", "q/x.cwa"]
+
+
+def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> None:
+    source = _told(tmp_path / "in", n=1)
+    _run(source, tmp_path / "out")
+    (source / "broken.cwa").write_text(json.dumps({"hours": 0.2}))  # mended: prepared again
+    assert [o.status for o in _run(source, tmp_path / "out", resume=True).outcomes] == ["ok"]
+    (source / "r0.cwa").write_text(json.dumps({"hours": 0.25, "seed": 7}))
+    with pytest.raises(ValueError, match=r"r0 from r0\.cwa of"):
+        _run(source, tmp_path / "out", resume=True)
+
+
+def test_what_failed_is_tried_again_on_request(tmp_path) -> None:
+    source = _told(tmp_path / "in", n=1)
+    _run(source, tmp_path / "out")
+    again = _run(source, tmp_path / "out", resume=True, retry_failed=True)
+    assert [(outcome.id, outcome.status) for outcome in again.outcomes] == [("broken", "failed")]
+
+
+def _square(number: int) -> int:
+    if number == 3:
+        raise RuntimeError("three")
+    if number == 4:
+        raise OSError(28, "No space left on device")
+    return number * number
+
+
+def test_an_error_of_the_work_is_that_items_answer_and_a_full_disk_ends_the_run() -> None:
+    found = {item: (result, why) for item, result, why in LocalEngine(2).map(_square, [1, 2, 3])}
+    assert found == {1: (1, ""), 2: (4, ""), 3: (None, "internal error: RuntimeError: three")}
+    with pytest.raises(OSError, match="No space"):
+        list(LocalEngine(1).map(_square, [4, 1]))
+    with pytest.raises(ValueError, match="at least 1"):
+        LocalEngine(0)

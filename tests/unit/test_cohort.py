@@ -1,0 +1,168 @@
+"""The store and its reader: what goes in comes out, whole, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import fake_native
+from imuspec import Cohort, Recipe
+from imuspec.sources import find_sources
+from imuspec.store import MISSING, CohortStore, quantise
+
+RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.1", "store.chunk_h=0.1")
+
+
+@pytest.fixture
+def cohort(tmp_path) -> Cohort:
+    """Two recordings that are ok, one excluded, one failed; written without tables."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, said in {"a": {"hours": 0.5}, "b": {"hours": 0.3, "seed": 1}, "c": {"hours": 0.01}}.items():
+        (folder / f"{name}.cwa").write_text(json.dumps(said))
+    (folder / "d.cwa").write_text("nonsense")
+    store = CohortStore(tmp_path / "cohort")
+    store.create(RECIPE)
+    for source in find_sources([folder]):
+        store.write(source, fake_native.prepare_told(source.path, RECIPE))
+    store.close()
+    return Cohort(tmp_path / "cohort")
+
+
+def test_values_come_back_within_half_a_step_and_missing_as_nan(cohort: Cohort, tmp_path) -> None:
+    wanted = fake_native.prepare_told(str(tmp_path / "in" / "a.cwa"), RECIPE).acceleration
+    found = cohort.read("a")
+    assert wanted is not None
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    assert np.nanmax(np.abs(found - wanted)) <= RECIPE.store.step_g / 2 * 1.001
+
+
+def test_a_stretch_is_the_same_as_that_part_of_the_whole(cohort: Cohort) -> None:
+    whole = cohort.read("a")
+    np.testing.assert_array_equal(cohort.read("a", 350.0, 20.0), whole[:, 10500:11100])
+    np.testing.assert_array_equal(cohort.read("a", start_s=1790), whole[:, 53700:])
+
+
+def test_a_stretch_outside_and_an_unknown_id_are_refused(cohort: Cohort) -> None:
+    for start, length in ((-1, 2), (1790, 20), (1900, None)):
+        with pytest.raises(ValueError, match="expected a stretch inside"):
+            cohort.read("a", start, length)
+    for name in ("c", "nobody", "", "../a"):
+        with pytest.raises(KeyError, match="ids"):
+            cohort.read(name)
+
+
+def test_ids_are_those_with_data_and_every_input_has_a_row(cohort: Cohort) -> None:
+    assert cohort.ids == ["a", "b"]
+    assert len(cohort) == 2
+    assert cohort.outcomes["status"].to_pylist() == ["ok", "ok", "excluded", "failed"]
+    recordings = cohort.recordings.to_pylist()
+    assert recordings[0]["calibration_error_after_mg"] == 1.5
+    assert recordings[0]["quality_gap"] == 1
+    assert recordings[3]["quality_gap"] is None
+    assert json.loads(recordings[0]["metadata"]) == {"subject": "s"}
+    assert cohort.quality.to_pylist()[0]["kind"] == "gap"
+    assert cohort.segments.to_pandas().groupby("id")["hours"].sum()["a"] == pytest.approx(0.5, abs=1e-3)
+    assert cohort.status()["reasons"]["expected a recording, got other bytes (byte 0)"] == 1
+
+
+def test_tables_are_the_same_from_parts_and_from_files(cohort: Cohort) -> None:
+    before = {name: getattr(cohort, name) for name in ("recordings", "outcomes", "segments", "nonwear", "quality")}
+    CohortStore(cohort.path).fold()
+    assert (cohort.path / "recordings.parquet").exists()
+    after = Cohort(cohort.path)
+    for name, table in before.items():
+        assert getattr(after, name).equals(table), name
+
+
+def test_start_times_are_the_device_clock(cohort: Cohort) -> None:
+    assert cohort.start_time("a") == np.datetime64("2019-02-26T10:55:07.215000000")
+
+
+def test_random_windows_lie_in_wear_and_depend_on_seed_epoch_and_recording_alone(cohort: Cohort) -> None:
+    first = list(cohort.random_windows(0.1, seed=1))
+    assert {window.id for window in first} == {"a", "b"}
+    for window in first:
+        assert window.acceleration.shape == (3, 10800)
+        assert not np.isnan(window.acceleration).any()
+    starts = {window.id: window.start_s for window in first}
+    alone = next(iter(cohort.random_windows(0.1, seed=1, ids=["b"])))
+    assert alone.start_s == starts["b"]
+    assert {w.id: w.start_s for w in cohort.random_windows(0.1, seed=1, epoch=1)} != starts
+    assert {w.id: w.start_s for w in Cohort(cohort.path).random_windows(0.1, seed=1)} == starts
+
+
+def test_random_starts_reach_both_segments(cohort: Cohort) -> None:
+    starts = [next(iter(cohort.random_windows(0.1, seed=s, ids=["a"]))).start_s for s in range(30)]
+    assert min(starts) < 500
+    assert max(starts) > 1000
+    assert all(s + 360 <= 900 or s >= 27005 / 30 for s in starts)
+
+
+def test_recordings_without_so_long_a_segment_are_left_out_or_given_whole(cohort: Cohort) -> None:
+    assert [window.id for window in cohort.random_windows(0.2, seed=0)] == ["a"]
+    windows = {w.id: w.acceleration.shape[1] for w in cohort.random_windows(0.2, seed=0, shorter="whole")}
+    assert windows == {"a": 21600, "b": 16200}
+
+
+def test_a_cohort_can_be_sent_to_another_process(cohort: Cohort) -> None:
+    cohort.read("a", 0, 1)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(cohort)).read("a", 5, 1), cohort.read("a", 5, 1))
+
+
+def test_verify_finds_what_is_damaged_missing_left_over_or_too_much(cohort: Cohort) -> None:
+    assert cohort.verify() == []
+    shard = cohort.path / "acceleration" / "a" / "c" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[100] ^= 1
+    shard.write_bytes(content)
+    (cohort.path / "acceleration" / "b").rename(cohort.path / "acceleration" / "stranger")
+    (cohort.path / "acceleration" / "c").mkdir()
+    problems = dict(cohort.verify())
+    assert "checksum" in problems["a"]
+    assert "missing" in problems["b"]
+    assert "excluded" in problems["c"]
+    assert "unfinished" in problems["stranger"]
+
+
+def test_other_folders_and_other_versions_are_refused(tmp_path, cohort: Cohort) -> None:
+    for path, message in ((tmp_path / "none", "none"), (tmp_path / "in", "prepare"), (__file__, "a file")):
+        with pytest.raises(ValueError, match=message):
+            Cohort(path)
+    marker = cohort.path / "zarr.json"
+    for version, message in ((99, "newer: update"), (0, "older")):
+        described = json.loads(marker.read_text())
+        described["attributes"]["version"] = version
+        marker.write_text(json.dumps(described))
+        with pytest.raises(ValueError, match=message):
+            Cohort(cohort.path)
+    with pytest.raises(ValueError, match=r"a\.cwa"):
+        CohortStore(tmp_path / "in").create(RECIPE)
+
+
+def test_another_recipe_is_refused_and_names_what_differs(cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match=r"segments_min_wear_h: 0.1, 24.0"):
+        CohortStore(cohort.path).create(RECIPE.set("segments.min_wear_h=24"))
+
+
+def test_quantising_rounds_clips_and_counts() -> None:
+    x = np.array([[0.0, 0.0003, 0.0004, -20.479375, 30.0, -30.0, np.nan]], np.float32)
+    values, n_clipped = quantise(x, step_g=0.000625)
+    assert values.tolist() == [[0, 0, 1, -32767, 32767, -32767, MISSING]]
+    assert n_clipped == 2
+    everything, _ = quantise(np.full((3, 1 << 18), np.nan, np.float32), step_g=0.000625)
+    assert (everything == MISSING).all()
+
+
+def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:
+    import zarr
+
+    group = zarr.open_group(cohort.path, mode="r")
+    array = group["acceleration/a"]
+    assert array.shape == (3, 54000)
+    assert array.attrs["step_g"] == RECIPE.store.step_g
+    assert array.fill_value == MISSING

@@ -33,7 +33,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # The packages that each job needs. The extension is built once beside the Python sources; one stamp says how.
-$(STAMPS)/packages-%: $(STAMPS)/venv pyproject.toml
+$(STAMPS)/packages-%: $(STAMPS)/venv pyproject.toml .ci/requirements.py
 	$(PY) .ci/requirements.py $* > $(STAMPS)/$*.txt
 	$(PY) -m pip install -r $(STAMPS)/$*.txt
 	@touch $@

@@ -9,8 +9,8 @@ from pathlib import Path
 
 _EXTRAS = {
     "demo": ["report"],
-    "test": ["dev", "train", "report"],
-    "bench": ["dev", "train", "report"],
+    "test": ["dev", "train", "report", "cluster", "export"],
+    "bench": ["dev", "train", "report", "export"],
     "docs": ["report"],
 }
 _GROUPS = {"bench": ["bench"], "docs": ["docs"]}

@@ -1,37 +1,15 @@
-"""The commands. Each imports what it needs inside its function, so that help answers at once."""
+"""Commands on recordings: prepare, info, simulate, image, report."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import Parameter
 
-from imuspec import __version__
+from imuspec.cli.app import FAILED, INTERRUPTED, SEVERAL, app, require, share_of
 
-if TYPE_CHECKING:
-    from imuspec.cohort import Cohort
-
-__all__ = ["app", "main"]
-
-_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
-
-app = App(
-    name="imuspec",
-    help="Wearable motion recordings to calibrated wear, and pictures of them.",
-    help_epilogue="Every command takes --debug, which shows where an error came from.",
-    version=__version__,
-    help_format="plaintext",
-    default_parameter=Parameter(negative=()),
-    result_action="return_value",
-)
-cohort_app = App(name="cohort", help="Look after a cohort.")
-app.command(cohort_app)
-
-_Several = Parameter(consume_multiple=False)
+__all__ = ["image", "info", "prepare", "report", "simulate"]
 
 
 @app.command
@@ -41,7 +19,7 @@ def prepare(
     *,
     out: Path,
     recipe: str = "ukb",
-    set: Annotated[list[str] | None, _Several] = None,
+    set: Annotated[list[str] | None, SEVERAL] = None,
     workers: int | None = None,
     resume: bool = False,
     retry_failed: bool = False,
@@ -81,7 +59,7 @@ def prepare(
             workers=workers,
             resume=resume,
             retry_failed=retry_failed,
-            shard=_shard(shard),
+            shard=share_of(shard),
             progress=display.update,
         )
     console = screen()
@@ -90,9 +68,9 @@ def prepare(
     if summary.interrupted:
         left = summary.total - summary.n_done
         console.print(f"stopped: {left} files left; the same command with --resume goes on", markup=False)
-        return _INTERRUPTED
+        return INTERRUPTED
     failed_all = summary.outcomes and summary.count("failed") == len(summary.outcomes)
-    return _FAILED if failed_all and not summary.done_before else 0
+    return FAILED if failed_all and not summary.done_before else 0
 
 
 @app.command
@@ -133,7 +111,7 @@ def simulate(
     sample_rate: float = 100.0,
     device: str = "ax3",
     unpacked: bool = False,
-    damage: Annotated[list[str] | None, _Several] = None,
+    damage: Annotated[list[str] | None, SEVERAL] = None,
     miscalibration: bool = False,
 ) -> int:
     """Write a realistic recording whose truth is known: nights, walks, a bicycle, the device laid aside.
@@ -189,7 +167,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
     import imuspec
     from imuspec.report import day_image
 
-    _need_pictures()
+    require("matplotlib", "report", "pictures")
     if recipe is None:
         day_image(imuspec.read(path), out)
     else:
@@ -202,7 +180,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
 
 
 @app.command
-def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list[str] | None, _Several] = None) -> int:
+def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list[str] | None, SEVERAL] = None) -> int:
     """Write one HTML page that shows what was read and what was done to it; a cohort's folder gives the cohort's page.
 
     Parameters
@@ -221,7 +199,7 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
     from imuspec.recipe import Recipe
     from imuspec.report import cohort_page, preparation_page
 
-    _need_pictures()
+    require("matplotlib", "report", "pictures")
     if (path / "zarr.json").is_file():
         cohort_page(imuspec.Cohort(path), out)
     else:
@@ -229,117 +207,3 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
         preparation_page(prepared, out, recording=None if prepared.status == "failed" else imuspec.read(path))
     print(out)
     return 0
-
-
-@cohort_app.command
-def status(path: Path, /) -> int:
-    """Say how many recordings came out how, and why.
-
-    Parameters
-    ----------
-    path
-        The cohort's folder.
-    """
-    from imuspec.console import screen, status_table
-
-    screen().print(status_table(_cohort(path).status(), path.name))
-    return 0
-
-
-@cohort_app.command
-def verify(path: Path, /) -> int:
-    """See that every recording is there once and whole; exit code 1 if not.
-
-    Parameters
-    ----------
-    path
-        The cohort's folder.
-    """
-    cohort = _cohort(path)
-    problems = cohort.verify()
-    for identity, problem in problems:
-        print(f"{identity}: {problem}")
-    if not problems:
-        print(f"{len(cohort)} recordings, all whole; {len(cohort.outcomes)} outcomes")
-    return _FAILED if problems else 0
-
-
-@cohort_app.command
-def merge(path: Path, /) -> int:
-    """Write the tables of a cohort anew from its parts, as the last share of a job array does by itself.
-
-    Parameters
-    ----------
-    path
-        The cohort's folder.
-    """
-    from imuspec.lock import CohortLock
-    from imuspec.store import CohortStore
-
-    cohort = _cohort(path)
-    with CohortLock(path):
-        store = CohortStore(path)
-        store.fold()
-        store.close()
-    print(f"{path}: tables of {len(cohort.outcomes)} recordings")
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 nothing worked, 2 not understood, 130 interrupted."""
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in tokens
-    tokens = [token for token in tokens if token != "--debug"]
-    try:
-        sys.exit(app(tokens, exit_on_error=False, print_error=False) or 0)
-    except CycloptsError as error:
-        _complain(str(error), debug)
-        sys.exit(_USAGE)
-    except KeyboardInterrupt as error:
-        _complain(str(error) or "interrupted", debug)
-        sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(_FAILED)
-    except Exception as error:
-        _complain(_line(error), debug)
-        sys.exit(_USAGE if type(error) is ValueError else _FAILED)
-
-
-def _complain(message: str, debug: bool) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    if debug:
-        console.print_exception()
-    console.print(Text(f"error: {' '.join(message.split())}", style="red"), soft_wrap=True)
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return str(error.args[0])
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower() if error.filename is None else f"{error.filename}: {error.strerror.lower()}"
-    return str(error) or type(error).__name__
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, slash, of = text.partition("/")
-    if not slash or not number.isdigit() or not of.isdigit():
-        raise ValueError(f"shard: expected I/N, as 3/16, got {text!r}")
-    return int(number), int(of)
-
-
-def _cohort(path: Path) -> Cohort:
-    from imuspec.cohort import Cohort
-
-    return Cohort(path)
-
-
-def _need_pictures() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise RuntimeError("pictures: expected matplotlib, got none: pip install 'imuspec[report]'")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m imuspec.cli``."""
+
+from imuspec.cli import main
+
+main()

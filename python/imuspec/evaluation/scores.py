@@ -1,0 +1,234 @@
+"""Scores of predictions, all from the confusion matrix, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["METRICS", "Scores", "confusion_matrix", "metrics", "per_class_f1", "score", "subject_bootstrap"]
+
+#: Names of the figures that `metrics` gives, in the order of every table.
+METRICS = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
+
+
+def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
+    """Count how often each class was taken for which.
+
+    Parameters
+    ----------
+    truth : array of int [n]
+        True classes, 0 to ``n_classes - 1``.
+    predicted : array of int [..., n]
+        Predictions of one or many classifiers on the same windows.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    array of int64 [..., n_classes, n_classes]
+        Rows are the truth, columns the prediction.
+
+    Raises
+    ------
+    ValueError
+        For lengths that differ, or a class outside the range.
+    """
+    true = np.asarray(truth, np.int64)
+    guess = np.asarray(predicted, np.int64)
+    if true.ndim != 1 or guess.ndim < 1 or guess.shape[-1] != true.size:
+        raise ValueError(f"predicted: expected [..., {true.size}] beside truth [n], got {guess.shape} and {true.shape}")
+    for name, values in (("truth", true), ("predicted", guess)):
+        if values.size and not 0 <= values.min() <= values.max() < n_classes:
+            raise ValueError(f"{name}: expected classes 0 to {n_classes - 1}, got {values.min()} to {values.max()}")
+    flat = guess.reshape(-1, true.size)
+    cells = n_classes * n_classes
+    index = np.arange(len(flat))[:, None] * cells + true * n_classes + flat
+    counts = np.bincount(index.ravel(), minlength=len(flat) * cells)
+    return counts.reshape(*guess.shape[:-1], n_classes, n_classes).astype(np.int64)
+
+
+def per_class_f1(confusion: ArrayLike) -> NDArray[np.float64]:
+    """F1 of each class, ``2 tp / (2 tp + fp + fn)``; NaN where the class does not occur in the truth.
+
+    Parameters
+    ----------
+    confusion : array [..., C, C]
+        Counts, rows the truth.
+
+    Returns
+    -------
+    array of float64 [..., C]
+        0 for a class that occurs and is never rightly predicted.
+    """
+    counts = np.asarray(confusion, np.float64)
+    hit = np.diagonal(counts, axis1=-2, axis2=-1)
+    true = counts.sum(-1)
+    return np.where(true > 0, 2 * hit / np.maximum(true + counts.sum(-2), 1), np.nan)
+
+
+def metrics(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """Return macro-F1, balanced accuracy, Cohen's kappa and accuracy of one or many confusion matrices.
+
+    Parameters
+    ----------
+    confusion : array [..., C, C]
+        Counts, rows the truth.
+
+    Returns
+    -------
+    dict of float64 arrays [...]
+        Keys are `METRICS`. Macro-F1 and balanced accuracy (the mean recall) are over the classes that occur in the
+        truth. Kappa is ``(p - e) / (1 - e)``, p the accuracy, e that of chance with the same margins; 0 where truth
+        and prediction are one and the same single class, for then it says nothing. NaN for an empty matrix.
+    """
+    counts = np.asarray(confusion, np.float64)
+    true, guessed = counts.sum(-1), counts.sum(-2)
+    total = true.sum(-1)
+    hit = np.diagonal(counts, axis1=-2, axis2=-1)
+    present = (true > 0).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.where(true > 0, hit / true, 0).sum(-1) / present
+        f1 = np.nansum(per_class_f1(counts), axis=-1) / present
+        accuracy = hit.sum(-1) / total
+        chance = (true * guessed).sum(-1) / total**2
+        kappa = np.where(chance < 1, (accuracy - chance) / np.where(chance < 1, 1 - chance, 1), 0.0)
+    kappa = np.where(total > 0, kappa, np.nan)
+    return {"macro_f1": f1, "balanced_accuracy": recall, "kappa": kappa, "accuracy": accuracy}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What predictions on one set of windows are worth.
+
+    Attributes
+    ----------
+    confusion
+        int64 [C, C], rows the truth.
+    class_names
+        Names of the C classes.
+    interval
+        Metric -> (low, high) of the subject bootstrap; empty when no subjects were given.
+    """
+
+    confusion: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    interval: Mapping[str, tuple[float, float]]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Metric -> value, in the order of `METRICS`."""
+        return {name: float(value) for name, value in metrics(self.confusion).items()}
+
+    @property
+    def f1(self) -> dict[str, float]:
+        """Class -> F1; NaN for one that does not occur."""
+        return dict(zip(self.class_names, per_class_f1(self.confusion).tolist(), strict=True))
+
+    @property
+    def macro_f1(self) -> float:
+        """Macro-F1 over the classes in the truth."""
+        return self.values["macro_f1"]
+
+
+def score(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    class_names: Sequence[str],
+    *,
+    subject: ArrayLike | None = None,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> Scores:
+    """Score predictions; with subjects, say how sure the figures are.
+
+    Parameters
+    ----------
+    truth, predicted : array of int [n]
+        Classes 0 to C - 1.
+    class_names : sequence of str
+        Their names.
+    subject : array [n], optional
+        Who each window is of: gives 95 % intervals by `subject_bootstrap`.
+    n_draws, seed : int
+        Draws of the bootstrap, and its seed.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    ValueError
+        As `confusion_matrix`.
+
+    Examples
+    --------
+    >>> from imuspec.evaluation import score
+    >>> score([0, 0, 1, 1], [0, 1, 1, 1], ["rest", "walk"]).f1["walk"]
+    0.8
+    """
+    confusion = confusion_matrix(truth, predicted, len(class_names))
+    interval: dict[str, tuple[float, float]] = {}
+    if subject is not None:
+        interval = subject_bootstrap(truth, predicted, subject, len(class_names), n_draws=n_draws, seed=seed)
+    return Scores(confusion, tuple(class_names), interval)
+
+
+def subject_bootstrap(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    subject: ArrayLike,
+    n_classes: int,
+    *,
+    n_draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals by drawing whole subjects with replacement: windows of one person are not independent.
+
+    Parameters
+    ----------
+    truth, predicted : array of int [n]
+        Classes.
+    subject : array [n]
+        Who each window is of.
+    n_classes : int
+        Number of classes.
+    n_draws : int
+        Draws.
+    level : float
+        Coverage.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    dict of (float, float)
+        Metric -> (low, high); (NaN, NaN) with a single subject, whose windows say nothing of others.
+
+    Raises
+    ------
+    ValueError
+        For lengths that differ, a class outside the range, or a level outside (0, 1).
+
+    References
+    ----------
+    Field and Welsh, Bootstrapping clustered data, J. R. Statist. Soc. B 69 (2007): the cluster is what is redrawn.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected more than 0 and less than 1, got {level}")
+    true, guess = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
+    names, which = np.unique(np.asarray(subject), return_inverse=True)
+    if which.size != true.size:
+        raise ValueError(f"subject: expected one for each of {true.size} windows, got {which.size}")
+    if len(names) < 2:
+        return {name: (float("nan"), float("nan")) for name in METRICS}
+    each = np.stack([confusion_matrix(true[which == i], guess[which == i], n_classes) for i in range(len(names))])
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
+    values = metrics(np.einsum("ds,sij->dij", drawn, each))
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    bounds = {name: np.quantile(value, tails) for name, value in values.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}

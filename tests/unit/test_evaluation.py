@@ -1,0 +1,138 @@
+"""Figures of predictions against scikit-learn and SciPy, intervals, tests over seeds, tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imuspec import evaluation
+
+metrics = pytest.importorskip("sklearn.metrics")
+pd = pytest.importorskip("pandas")
+rng = np.random.default_rng(11)
+
+
+def guesses(n_classes: int, absent: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    truth = rng.integers(0, n_classes, 300)
+    if absent is not None:
+        truth = np.where(truth == absent, (absent + 1) % n_classes, truth)
+    return truth, np.where(rng.random(300) < 0.6, truth, rng.integers(0, n_classes, 300))
+
+
+@pytest.mark.parametrize(("n_classes", "absent"), [(2, None), (6, None), (6, 3), (4, 0)])
+def test_the_figures_are_scikit_learns(n_classes: int, absent: int | None) -> None:
+    truth, predicted = guesses(n_classes, absent)
+    got = evaluation.score(truth, predicted, [str(i) for i in range(n_classes)])
+    present = np.unique(truth)
+    want = metrics.f1_score(truth, predicted, labels=present, average="macro", zero_division=0)
+    assert got.macro_f1 == pytest.approx(want, abs=1e-12)
+    recall = metrics.recall_score(truth, predicted, labels=present, average="macro")
+    assert got.values["balanced_accuracy"] == pytest.approx(recall, abs=1e-12)
+    assert got.values["kappa"] == pytest.approx(metrics.cohen_kappa_score(truth, predicted), abs=1e-12)
+    assert got.values["accuracy"] == pytest.approx(metrics.accuracy_score(truth, predicted), abs=1e-12)
+    every = metrics.f1_score(truth, predicted, labels=range(n_classes), average=None, zero_division=0)
+    for label, value in enumerate(got.f1.values()):
+        assert np.isnan(value) if label == absent else value == pytest.approx(every[label], abs=1e-12)
+    np.testing.assert_array_equal(got.confusion, metrics.confusion_matrix(truth, predicted, labels=range(n_classes)))
+
+
+def test_a_class_never_predicted_scores_zero_and_counts() -> None:
+    got = evaluation.score([0, 0, 1, 1], [0, 0, 0, 0], ["a", "b"])
+    assert got.f1 == {"a": pytest.approx(2 / 3), "b": 0.0}
+    assert got.macro_f1 == pytest.approx(1 / 3)
+    assert got.values["kappa"] == 0.0
+
+
+def test_many_classifiers_at_once_are_each_by_itself() -> None:
+    truth = rng.integers(0, 5, 100)
+    predicted = rng.integers(0, 5, (3, 4, 100))
+    at_once = evaluation.metrics(evaluation.confusion_matrix(truth, predicted, 5))
+    for i in range(3):
+        for j in range(4):
+            alone = evaluation.metrics(evaluation.confusion_matrix(truth, predicted[i, j], 5))
+            assert all(at_once[name][i, j] == alone[name] for name in evaluation.METRICS)
+
+
+def test_predictions_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"predicted: expected \[\.\.\., 2\]"):
+        evaluation.confusion_matrix([0, 1], [0], 2)
+    with pytest.raises(ValueError, match="truth: expected classes 0 to 1, got 0 to 2"):
+        evaluation.confusion_matrix([0, 2], [0, 1], 2)
+    with pytest.raises(ValueError, match="level: expected more than 0"):
+        evaluation.subject_bootstrap([0], [0], ["a"], 2, level=1)
+    with pytest.raises(ValueError, match="subject: expected one for each of 2 windows, got 1"):
+        evaluation.subject_bootstrap([0, 1], [0, 1], ["a"], 2)
+
+
+def test_the_bootstrap_redraws_whole_subjects() -> None:
+    subject = np.repeat(np.arange(12), 25)
+    truth, predicted = guesses(3)
+    interval = evaluation.subject_bootstrap(truth, predicted, subject, 3, n_draws=400, seed=5)
+    draws = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12), size=400)
+    by_hand = []
+    for times in draws:
+        rows = np.concatenate([np.flatnonzero(subject == who) for who in range(12) for _ in range(times[who])])
+        by_hand.append(metrics.f1_score(truth[rows], predicted[rows], average="macro"))
+    np.testing.assert_allclose(interval["macro_f1"], np.quantile(by_hand, (0.025, 0.975)), atol=1e-12)
+    assert interval == evaluation.subject_bootstrap(truth, predicted, subject, 3, n_draws=400, seed=5)
+
+
+def test_subjects_that_differ_widen_the_interval_and_one_subject_gives_none() -> None:
+    truth = np.tile([0, 1], 100)
+    subject = np.repeat(np.arange(10), 20)
+    good = np.where(subject < 5, truth, 1 - truth)  # half of the people are read perfectly, half never
+    mixed = np.where(rng.random(200) < 0.5, truth, 1 - truth)
+    wide = evaluation.subject_bootstrap(truth, good, subject, 2)["accuracy"]
+    narrow = evaluation.subject_bootstrap(truth, mixed, subject, 2)["accuracy"]
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+    assert np.isnan(evaluation.subject_bootstrap(truth, good, np.zeros(200), 2)["kappa"]).all()
+
+
+def test_tests_over_seeds_are_scipys() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    first, second = rng.normal(0.7, 0.05, 6), rng.normal(0.62, 0.05, 6)
+    row = evaluation.paired_tests({"a": list(first), "b": list(second)}).iloc[0]
+    want = stats.ttest_rel(first, second)
+    assert (row.t, row.p) == (pytest.approx(want.statistic), pytest.approx(want.pvalue))
+    exact = stats.permutation_test(
+        (first, second), lambda a, b, axis: (a - b).mean(axis), permutation_type="samples", vectorized=True
+    )
+    assert row.p_sign_flip == pytest.approx(exact.pvalue)
+    assert row.p_holm == row.p
+
+
+def test_holm_is_its_definition_and_leaves_what_is_undefined() -> None:
+    np.testing.assert_allclose(evaluation.holm([0.01, 0.04, 0.03, np.nan]), [0.03, 0.06, 0.06, np.nan])
+    np.testing.assert_allclose(evaluation.holm([0.9, 0.8]), [1.0, 1.0])
+
+
+def test_tests_need_the_same_seeds() -> None:
+    with pytest.raises(ValueError, match="same number of seeds"):
+        evaluation.paired_tests({"a": [1, 2, 3], "b": [1, 2]})
+    with pytest.raises(ValueError, match="against: expected one of a, b"):
+        evaluation.paired_tests({"a": [1, 2], "b": [1, 2]}, against="c")
+    table = evaluation.paired_tests({"a": [1, 2], "b": [2, 3], "c": [0.0, 4]}, against="a")
+    assert table["first"].tolist() == ["b", "c"]
+    assert table.loc[0, "difference"] == 1.0
+    assert np.isnan(table.loc[0, "t"])  # both differences are 1
+
+
+def test_a_summary_has_the_deviation_of_n_less_one_and_keeps_the_order() -> None:
+    frame = pd.DataFrame({"method": ["b", "b", "a", "a"], "macro_f1": [0.5, 0.7, 0.2, 0.2]})
+    table = evaluation.summary(frame, ["method"], ["macro_f1"])
+    assert table["method"].tolist() == ["b", "a"]
+    assert table["macro_f1_sd"].tolist() == pytest.approx([np.std([0.5, 0.7], ddof=1), 0])
+    assert np.isnan(evaluation.mean_sd([1.0])[1])
+
+
+def test_a_table_is_written_for_programs_and_for_people(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"row": ["MoCo"], "f1": [0.6891], "f1_sd": [0.0234], "n": [5], "paper": [np.nan]})
+    evaluation.write_table(frame, tmp_path / "table")
+    assert pd.read_csv(tmp_path / "table.csv")["f1"].item() == 0.6891
+    assert json.loads((tmp_path / "table.json").read_text("utf-8"))[0]["paper"] is None
+    text = (tmp_path / "table.txt").read_text("utf-8").splitlines()
+    assert text[0].split() == ["row", "f1", "n", "paper"]
+    assert text[1].split() == ["MoCo", "0.689", "±", "0.023", "5", "-"]

@@ -1,0 +1,121 @@
+"""Commands that repeat the papers: experiment."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from imuspec.cli.app import SEVERAL, app, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+__all__ = ["experiment"]
+
+
+@app.command
+def experiment(
+    name: str | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    tiny: bool = False,
+    data: Annotated[list[str] | None, SEVERAL] = None,
+    runs: Annotated[list[str] | None, SEVERAL] = None,
+    seeds: int = 5,
+    set: Annotated[list[str] | None, SEVERAL] = None,
+) -> int:
+    """Repeat a table or figure of a paper: ours, the paper's, the difference. Without a name: list them.
+
+    Parameters
+    ----------
+    name
+        Which one, as the list names it.
+    out
+        Folder for tables, figures and the recipe; by default experiments/NAME.
+    tiny
+        A trial of the same code in minutes on a CPU; its numbers mean nothing, and the output says so.
+    data
+        NAME=PATH or NAME=LOADER:PATH: where a data set lies, and who reads it. May be given several times.
+    runs
+        ROW=FOLDER: the run whose encoder makes a row. May be given several times.
+    seeds
+        How many seeds, counted from 0.
+    set
+        NAME=VALUE: one of the experiment's own numbers. May be given several times.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from imuspec.console import screen
+
+    require("pandas", "train", "experiment")
+    require("torch", "train", "experiment")
+    require("matplotlib", "report", "experiment")
+    from imuspec.experiments import Setup, describe, names, perform
+
+    console = screen()
+    if name is None:
+        table = Table("experiment", "what it shows", "data", box=None, pad_edge=False)
+        for each in map(describe, names()):
+            table.add_row(each.name, Text(each.about), ", ".join(each.data))
+        console.print(table)
+        return 0
+    found = describe(name)
+    setup = Setup(
+        out=out or Path("experiments") / found.name,
+        data=_assigned("data", data),
+        runs=_assigned("runs", runs),
+        seeds=tuple(range(min(seeds, 2) if tiny else seeds)),
+        tiny=tiny,
+        options=found.options(set or [], tiny=tiny),
+        say=lambda line: console.print(Text(line, "dim")),
+    )
+    result, comparison = perform(found, setup)
+    console.print(_comparison(comparison, found.about, tiny=tiny))
+    for note in result.notes:
+        console.print(Text(note))
+    console.print(Text(f"tables, figures and recipe: {setup.out}"))
+    return 0
+
+
+def _assigned(option: str, given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise ValueError(f"{option}: expected NAME=VALUE, got {text!r}")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:
+    """Ours | paper | difference, a line each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"{about}{' (TINY: numbers mean nothing)' if tiny else ''}"), title_justify="left")
+    for name in ("row", "column"):
+        table.add_column(name)
+    for name in ("ours", "paper", "difference"):
+        table.add_column(name, justify="right")
+    before = None
+    for record in frame.to_dict("records"):
+        row = str(record["row"])
+        table.add_row(
+            Text("" if row == before else row),
+            Text(str(record["column"])),
+            _figure(record["value"], record.get("sd")),
+            _figure(record["paper"], record["paper_sd"]),
+            "" if not math.isfinite(record["difference"]) else f"{record['difference']:+.3f}",
+        )
+        before = row
+    return table
+
+
+def _figure(value: float, sd: float | None) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" + (f" ± {sd:.3f}" if sd is not None and math.isfinite(sd) else "")

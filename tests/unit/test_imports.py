@@ -27,7 +27,7 @@ LEVELS = [
     {"cluster"},
     {"nn", "views", "encoders", "objectives", "report"},
     {"datasets"},
-    {"training", "evaluation"},
+    {"run", "training", "evaluation"},
     {"probing", "explanation", "deployment", "prediction"},
     {"experiments", "bench", "benchmark"},
     {"console"},

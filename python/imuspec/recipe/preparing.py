@@ -1,19 +1,16 @@
-"""Every number of a run, as validated data: TOML in, resolved JSON kept beside the result.
+"""From device file to calibrated wear, as numbers.
 
-A recipe says how a device file becomes calibrated wear. The named ones stand in ``imuspec/recipes/*.toml``, one per run
-that a paper or a tool reports; a file of one's own may state only what differs from the defaults, which are those of
-``ukb``. Field names carry their unit; each has a description (``imuspec.Recipe.model_json_schema()`` prints them).
+The named recipes stand in ``imuspec/recipes/*.toml``, one per run that a paper or a tool reports; the defaults are those
+of ``ukb``. Field names carry their unit.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from imuspec.recipe.settings import LABELS, NamedRecipe, Settings
 
 __all__ = [
     "CalibrationSettings",
@@ -27,11 +24,7 @@ __all__ = [
 ]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class ReadingSettings(_Settings):
+class ReadingSettings(Settings):
     """From bytes to samples with times."""
 
     timestamps: Literal["device", "actipy"] = Field(
@@ -46,7 +39,7 @@ class ReadingSettings(_Settings):
     )
 
 
-class LowpassSettings(_Settings):
+class LowpassSettings(Settings):
     """Zero-phase Butterworth low-pass."""
 
     enabled: bool = Field(True, description="whether to filter at all")
@@ -57,7 +50,7 @@ class LowpassSettings(_Settings):
     )
 
 
-class ResampleSettings(_Settings):
+class ResampleSettings(Settings):
     """To a uniform grid."""
 
     rate_hz: PositiveFloat = Field(30.0, le=1000.0, description="rate of the grid, Hz")
@@ -68,7 +61,7 @@ class ResampleSettings(_Settings):
     )
 
 
-class CalibrationSettings(_Settings):
+class CalibrationSettings(Settings):
     """Offset and gain from still windows, whose mean must have the length of gravity, 1 g."""
 
     enabled: bool = Field(True, description="whether to calibrate at all")
@@ -96,7 +89,7 @@ class CalibrationSettings(_Settings):
     max_iterations: PositiveInt = Field(1000, description="rounds of the fit at most")
 
 
-class NonwearSettings(_Settings):
+class NonwearSettings(Settings):
     """Where the device lay still, off the wrist."""
 
     window_s: PositiveFloat = Field(10.0, description="length of a window, s")
@@ -114,7 +107,7 @@ class NonwearSettings(_Settings):
     )
 
 
-class SegmentSettings(_Settings):
+class SegmentSettings(Settings):
     """Contiguous wear that is kept."""
 
     min_wear_h: NonNegativeFloat = Field(24.0, description="shorter stretches of wear are dropped, h")
@@ -123,7 +116,7 @@ class SegmentSettings(_Settings):
     )
 
 
-class StoreSettings(_Settings):
+class StoreSettings(Settings):
     """How a cohort keeps acceleration: int16 multiples of a step, the smallest int16 for missing."""
 
     step_g: PositiveFloat = Field(
@@ -137,7 +130,7 @@ class StoreSettings(_Settings):
     zstd_level: int = Field(3, ge=1, le=22, description="compression level")
 
 
-class Recipe(_Settings):
+class Recipe(NamedRecipe):
     """Every number of one run from device file to stored wear.
 
     Examples
@@ -148,8 +141,8 @@ class Recipe(_Settings):
     (1.0, 15.0)
     """
 
-    name: str = Field("custom", description="what the recipe is called in tables")
-    about: str = Field("", description="whose run it is, in a line")
+    named = "recipes"
+
     order: Literal["paper", "actipy"] = Field(
         "paper",
         description="paper: low-pass, resample, calibrate, non-wear; actipy: low-pass, calibrate, non-wear, resample",
@@ -162,75 +155,6 @@ class Recipe(_Settings):
     segments: SegmentSettings = SegmentSettings()  # type: ignore[call-arg]
     store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
 
-    @classmethod
-    def names(cls) -> list[str]:
-        """Names of the recipes that come with the package."""
-        folder = resources.files("imuspec") / "recipes"
-        return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-    @classmethod
-    def load(cls, recipe: str | Path | Recipe) -> Recipe:
-        """Return a named recipe, one from a TOML or resolved JSON file, or the recipe given.
-
-        Raises
-        ------
-        ValueError
-            A name that no recipe has (the message suggests the nearest), or text that is no TOML.
-        pydantic.ValidationError
-            A ValueError that lists every wrong or misspelt field.
-        FileNotFoundError
-            A path at which no file lies.
-        """
-        if isinstance(recipe, Recipe):
-            return recipe
-        text = str(recipe)
-        if isinstance(recipe, str) and text in cls.names():
-            return cls._parse((resources.files("imuspec") / "recipes" / f"{text}.toml").read_text("utf-8"), text, text)
-        path = Path(recipe)
-        if path.suffix.lower() == ".json":
-            return cls.model_validate_json(path.read_text("utf-8"))
-        if path.suffix.lower() == ".toml" or path.is_file():
-            return cls._parse(path.read_text("utf-8"), path.stem, text)
-        raise ValueError(f"recipe: expected {_any_of(cls.names(), text)} or the path of a TOML file, got {text!r}")
-
-    @classmethod
-    def _parse(cls, text: str, name: str, where: str) -> Recipe:
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"recipe {where}: expected TOML, got text with an error: {error}") from error
-        return cls.model_validate({"name": name, **values})
-
-    def set(self, *assignments: str) -> Self:
-        """Return a copy with numbers changed, each as ``section.field=value``.
-
-        Raises
-        ------
-        ValueError
-            No ``=``, a key that is none (the message suggests the nearest), or a value that does not fit.
-
-        Examples
-        --------
-        >>> import imuspec
-        >>> imuspec.Recipe.load("ukb").set("calibration.min_windows=10").calibration.min_windows
-        10
-        """
-        values = self.model_dump()
-        known = [key for key in _keys(values) if key not in _LABELS]
-        for assignment in assignments:
-            key, equals, text = (part.strip() for part in assignment.partition("="))
-            if not equals:
-                raise ValueError(f"set: expected section.field=value, got {assignment!r}")
-            if key not in known:
-                raise ValueError(f"set: expected {_any_of(known, key)}, got {key!r}")
-            section, _, field = key.rpartition(".")
-            (values[section] if section else values)[field] = _value(text)
-        try:
-            return type(self).model_validate(values)
-        except ValidationError as error:
-            problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-            raise ValueError(f"set: {'; '.join(problems)}") from error
-
     def flat(self) -> dict[str, bool | int | float | str]:
         """Return every number in one dict, keyed ``section_field``, as the native pass takes them."""
         values: dict[str, bool | int | float | str] = {}
@@ -241,37 +165,7 @@ class Recipe(_Settings):
                 values[key] = value
         return values
 
-    def to_json(self) -> str:
-        """Return the resolved recipe as JSON: every number, defaults included."""
-        return self.model_dump_json(indent=2) + "\n"
-
     def differences(self, other: Recipe) -> list[str]:
         """Return one ``key: mine, theirs`` for each number that differs; name and description do not count."""
         mine, theirs = self.flat(), other.flat()
-        return [f"{key}: {mine[key]}, {theirs[key]}" for key in mine if mine[key] != theirs[key] and key not in _LABELS]
-
-
-_LABELS = ("name", "about")
-
-
-def _keys(values: dict[str, Any]) -> list[str]:
-    keys: list[str] = []
-    for key, value in values.items():
-        keys += [f"{key}.{field}" for field in value] if isinstance(value, dict) else [key]
-    return keys
-
-
-def _value(text: str) -> object:
-    """Read a value as TOML would; what is no TOML is a bare word."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _any_of(known: list[str], given: str) -> str:
-    """Say what was possible: the nearest when there is one, else all."""
-    near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
-    if not near:  # the field alone, without its section
-        near = [key for key in known if key.rpartition(".")[2] == given.rpartition(".")[2]][:1]
-    return f"{near[0]!r} (the nearest of {len(known)})" if near else f"one of {', '.join(known)}"
+        return [f"{key}: {mine[key]}, {theirs[key]}" for key in mine if mine[key] != theirs[key] and key not in LABELS]

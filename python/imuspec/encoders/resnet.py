@@ -1,0 +1,66 @@
+"""ResNet-18 without its last layer, torchvision's, for pictures of any size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from imuspec.encoders.weights import load_weights
+
+__all__ = ["ResNet", "resnet18"]
+
+IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+
+
+class ResNet(nn.Module):
+    """The trunk of torchvision's ResNet-18 under its own parameter names.
+
+    A picture ``[B, 3, 96, 128]`` goes through maps of 24 x 32, 12 x 16, 6 x 8 and 3 x 4 to a mean of 512 features.
+    Source: He et al., Deep residual learning, 2016, table 1, as torchvision builds it.
+    """
+
+    kind: Literal["image", "signal"] = "image"
+    n_features = 512
+
+    def __init__(self, *, zero_init_residual: bool = False) -> None:
+        super().__init__()
+        whole = torchvision.models.resnet18(zero_init_residual=zero_init_residual)
+        self.conv1, self.bn1, self.relu, self.maxpool = whole.conv1, whole.bn1, whole.relu, whole.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = whole.layer1, whole.layer2, whole.layer3, whole.layer4
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the feature maps ``[B, channels, rows, columns]`` of the stem and the four stages."""
+        found = {"stem": self.maxpool(self.relu(self.bn1(self.conv1(x))))}
+        at = found["stem"]
+        for name in ("layer1", "layer2", "layer3", "layer4"):
+            found[name] = at = getattr(self, name)(at)
+        return found
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """Return each stage's map averaged over rows and columns: 64, 64, 128, 256 and 512 features."""
+        return {name: value.mean((2, 3)) for name, value in self.maps(x).items()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return embeddings ``[B, 512]`` of normalised pictures ``[B, 3, rows, columns]``."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return torch.flatten(self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3), keepdim=True), 1)
+
+
+def resnet18(*, weights: str = "random", zero_init_residual: bool = False) -> ResNet:
+    """Return a ResNet-18 trunk.
+
+    Parameters
+    ----------
+    weights
+        "random", "imagenet" (torchvision's IMAGENET1K_V1 file, fetched once and held to its checksum), or the path or URL
+        of a weights file (`imuspec.encoders.weights.read_weights` says which forms).
+    zero_init_residual
+        Random weights: the last norm of each block starts at zero.
+    """
+    encoder = ResNet(zero_init_residual=zero_init_residual)
+    if weights != "random":
+        load_weights(encoder, IMAGENET if weights == "imagenet" else weights)
+    return encoder

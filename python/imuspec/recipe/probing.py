@@ -1,0 +1,57 @@
+"""How a frozen encoder is probed: splits, shots, picture settings, and the grid of the linear layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from imuspec.recipe.settings import NamedRecipe, Settings
+
+__all__ = ["HeadSettings", "PictureSettings", "ProbeRecipe", "SplitSettings"]
+
+
+class SplitSettings(Settings):
+    """Who trains, who validates, who tests."""
+
+    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2, 3, 4), min_length=1, description="one split and one draw each")
+    shots: tuple[PositiveInt, ...] = Field((10,), min_length=1, description="labelled windows of each class, nested")
+
+
+class PictureSettings(Settings):
+    """The spectrogram pictures that an image encoder sees; the grid is nfft times hop."""
+
+    nfft: tuple[PositiveInt, ...] = Field((32, 64, 128, 256), min_length=1, description="samples of a frame")
+    hop: tuple[PositiveInt, ...] = Field((2, 4, 8, 16), min_length=1, description="samples between frames")
+    norm: str = Field("axis-window", description="over what a picture is scaled from least to largest")
+
+
+class HeadSettings(Settings):
+    """The layer fitted on frozen features; learning rate and weight decay by the validation split."""
+
+    epochs: PositiveInt = Field(50, description="passes over the labelled windows")
+    batch: PositiveInt = Field(4, description="windows of one step")
+    learning_rates: tuple[PositiveFloat, ...] = Field(
+        (1e-1, 1e-2, 1e-3, 1e-4, 1e-5), min_length=1, description="Adam's learning rates to choose from"
+    )
+    weight_decays: tuple[NonNegativeFloat, ...] = Field(
+        (0.0, 1e-3, 1e-4), min_length=1, description="weight decays to choose from"
+    )
+    choose: Literal["best", "last"] = Field("best", description="epoch: the best on the validation split, or the last")
+
+
+class ProbeRecipe(NamedRecipe):
+    """Every number of one probe.
+
+    Examples
+    --------
+    >>> from imuspec.recipe import ProbeRecipe
+    >>> ProbeRecipe().set("split.shots=[1, 10]").split.shots
+    (1, 10)
+    """
+
+    named = "recipes/probe"
+
+    split: SplitSettings = SplitSettings()  # type: ignore[call-arg]
+    pictures: PictureSettings = PictureSettings()  # type: ignore[call-arg]
+    head: HeadSettings = HeadSettings()  # type: ignore[call-arg]

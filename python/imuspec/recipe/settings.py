@@ -1,0 +1,156 @@
+"""What every recipe is: validated data that loads by name or from a file, changes by key, and is kept as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+__all__ = ["LABELS", "NamedRecipe", "Settings"]
+
+LABELS = ("name", "about")  # what a recipe is called; no number of the run
+
+
+class Settings(BaseModel):
+    """Validated numbers: frozen, and a field that is none is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class NamedRecipe(Settings):
+    """Every number of one run, in sections.
+
+    A section whose settings depend on a choice (the objective of a pre-training) has the choice as its field ``name``;
+    setting that name starts the section again from the defaults of what was chosen.
+    """
+
+    named: ClassVar[str]  # folder under the package where the named recipes of this kind stand
+
+    name: str = Field("custom", description="what the recipe is called in tables")
+    about: str = Field("", description="whose run it is, in a line")
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Names of the recipes that come with the package."""
+        folder = resources.files("imuspec") / cls.named
+        return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+    @classmethod
+    def load(cls, recipe: str | Path | Self) -> Self:
+        """Return a named recipe, one from a TOML or resolved JSON file, or the recipe given.
+
+        Raises
+        ------
+        ValueError
+            A name that no recipe has (the message suggests the nearest), or text that is no TOML.
+        pydantic.ValidationError
+            A ValueError that lists every wrong or misspelt field.
+        FileNotFoundError
+            A path at which no file lies.
+        """
+        if isinstance(recipe, cls):
+            return recipe
+        if not isinstance(recipe, str | Path):
+            raise TypeError(f"recipe: expected a name, a path or a {cls.__name__}, got {type(recipe).__name__}")
+        text = str(recipe)
+        if isinstance(recipe, str) and text in cls.names():
+            return cls._parse((resources.files("imuspec") / cls.named / f"{text}.toml").read_text("utf-8"), text, text)
+        path = Path(recipe)
+        if path.suffix.lower() == ".json":
+            return cls.model_validate_json(path.read_text("utf-8"))
+        if path.suffix.lower() == ".toml" or path.is_file():
+            return cls._parse(path.read_text("utf-8"), path.stem, text)
+        raise ValueError(f"recipe: expected {_any_of(cls.names(), text)} or the path of a TOML file, got {text!r}")
+
+    @classmethod
+    def _parse(cls, text: str, name: str, where: str) -> Self:
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"recipe {where}: expected TOML, got text with an error: {error}") from error
+        return cls.model_validate({"name": name, **values})
+
+    def set(self, *assignments: str) -> Self:
+        """Return a copy with numbers changed, each as ``section.field=value``.
+
+        Raises
+        ------
+        ValueError
+            No ``=``, a key that is none (the message suggests the nearest), or a value that does not fit.
+
+        Examples
+        --------
+        >>> import imuspec
+        >>> imuspec.Recipe.load("ukb").set("calibration.min_windows=10").calibration.min_windows
+        10
+        """
+        pending = [_assignment(text) for text in assignments]
+        values = self.model_dump()
+        chosen = {key.removesuffix(".name"): value for key, value in pending if key.endswith(".name")}
+        anew = {
+            section: {"name": value}
+            for section, value in chosen.items()
+            if isinstance(values.get(section), dict) and values[section].get("name", value) != value
+        }
+        if anew:
+            values = self._valid({**values, **anew}).model_dump()
+        known = [name for name in _keys(values) if name not in LABELS]
+        for key, value in pending:
+            if key not in known:
+                raise ValueError(f"set: expected {_any_of(known, key)}, got {key!r}")
+            section, _, field = key.rpartition(".")
+            (values[section] if section else values)[field] = value
+        return self._valid(values)
+
+    def _valid(self, values: dict[str, Any]) -> Self:
+        try:
+            return type(self).model_validate(values)
+        except ValidationError as error:
+            raise ValueError(f"set: {'; '.join(_problem(dict(item), values) for item in error.errors())}") from error
+
+    def to_json(self) -> str:
+        """Return the resolved recipe as JSON: every number, defaults included."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise ValueError(f"set: expected section.field=value, got {text!r}")
+    return key, _value(value)
+
+
+def _problem(item: dict[str, Any], values: dict[str, Any]) -> str:
+    """Name a field as a user writes it: without the choice that pydantic puts between section and field."""
+    where: tuple[int | str, ...] = item["loc"]
+    if len(where) > 2 and isinstance(values.get(str(where[0])), dict) and where[1] not in values[str(where[0])]:
+        where = (where[0], *where[2:])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{'.'.join(map(str, where))}: {message}" if where else message
+
+
+def _keys(values: dict[str, Any]) -> list[str]:
+    keys: list[str] = []
+    for key, value in values.items():
+        keys += [f"{key}.{field}" for field in value] if isinstance(value, dict) else [key]
+    return keys
+
+
+def _value(text: str) -> object:
+    """Read a value as TOML would; what is no TOML is a bare word."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _any_of(known: list[str], given: str) -> str:
+    """Say what was possible: the nearest when there is one, else all."""
+    near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    if not near:  # the field alone, without its section
+        near = [key for key in known if key.rpartition(".")[2] == given.rpartition(".")[2]][:1]
+    return f"{near[0]!r} (the nearest of {len(known)})" if near else f"one of {', '.join(known)}"

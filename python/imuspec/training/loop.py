@@ -1,0 +1,355 @@
+"""One loop, read from top to bottom: batch, views, loss, step, figures, checkpoint.
+
+On several processes start it with ``torchrun --nproc-per-node N -m imuspec.cli pretrain ...``: Fabric reads torchrun's
+variables, gradients are averaged by DDP (nccl on GPUs, gloo on CPUs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+
+from imuspec.recipe import TrainingSettings
+from imuspec.run import Run
+from imuspec.training.progress import Progress
+from imuspec.training.schedule import learning_rate
+
+__all__ = ["BatchSource", "NonFiniteLossError", "place", "train"]
+
+Batch = Tensor | tuple[Tensor, ...]
+Views = Callable[[Any, torch.Generator], tuple[Tensor, ...]]
+Validate = Callable[[nn.Module, int], dict[str, float]]
+
+
+class BatchSource(Protocol):
+    """Batches of this process, a function of (seed, epoch, step, rank, world) alone."""
+
+    steps_per_epoch: int
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Any]:
+        """Yield the batches of an epoch from `first_step` on: a tensor or a tuple of tensors each."""
+        ...
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the last checkpoint is from before."""
+
+
+def place() -> tuple[int, int]:
+    """Return (rank, world) of this process, from torchrun's variables; (0, 1) without them."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def train(
+    objective: nn.Module,
+    source: BatchSource,
+    *,
+    views: Views | None = None,
+    settings: TrainingSettings,
+    run: Run,
+    resume: bool = False,
+    validate: Validate | None = None,
+) -> Run:
+    """Train an objective and keep figures, checkpoints and the encoder in a Run.
+
+    A training that was stopped and resumed gives the same bits as one that was not, on the same machine and libraries:
+    every draw follows from (seed, step, rank), and the checkpoint holds all that has a past.
+
+    Parameters
+    ----------
+    objective
+        A module with ``encoder`` and ``forward(*views) -> (loss, figures)``; ``after_step()`` is called after each
+        optimiser step if there is one, and ``parameter_groups()`` says which parameters are trained how if there is one
+        (a group with ``fixed_lr`` keeps the rate of the end of the warm-up).
+    source
+        The batches.
+    views
+        What is shown of a batch, drawn on the batch's device; None hands the batch itself to the objective.
+    settings
+        Optimiser, learning rates, precision, checkpoints.
+    run
+        Where everything goes.
+    resume
+        Go on from the run's checkpoint, from the start when there is none.
+    validate
+        Called with the objective and the epoch after each epoch, in each process; its figures are logged.
+
+    Returns
+    -------
+    The run.
+
+    Raises
+    ------
+    NonFiniteLossError
+        The loss is NaN or infinite; parameters from then on are not kept.
+    KeyboardInterrupt
+        Ctrl-C or SIGTERM: the step under way is finished and a checkpoint kept.
+    ValueError
+        A checkpoint of another architecture.
+    """
+    training = _Training(objective, source, views, settings, run)
+    if resume:
+        training.restore()
+    training.fit(validate)
+    return run
+
+
+class _Training:
+    def __init__(
+        self, objective: nn.Module, source: BatchSource, views: Views | None, settings: TrainingSettings, run: Run
+    ) -> None:
+        self.settings, self.source, self.views, self.run = settings, source, views, run
+        self.fabric = _fabric(settings)
+        self.rate = learning_rate(settings)
+        self.step = 0
+        self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
+        self.images = settings.channels_last and getattr(objective.encoder, "kind", "") == "image"
+        if self.images:
+            objective.to(memory_format=torch.channels_last)
+        if self.fabric.world_size > 1 and self.fabric.device.type == "cuda" and getattr(objective, "sync_norm", False):
+            objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)  # type: ignore[no-untyped-call]
+        self.objective = objective
+        self.optimizer = _optimizer(objective, settings, self.fabric.device)
+        self.model, self.stepper = self.fabric.setup(objective, self.optimizer)
+        if settings.compile:
+            self.model.compile()
+        self.generator = torch.Generator(device=self.fabric.device)
+
+    @property
+    def total(self) -> int:
+        return self.settings.epochs * self.source.steps_per_epoch
+
+    def fit(self, validate: Validate | None) -> None:
+        folder = self.run.path / "tensorboard"
+        silent = not self.fabric.is_global_zero
+        self.kept_at = time.monotonic()
+        with (
+            Progress(self.total, self.step, folder, silent=silent) as progress,
+            _stop_signal() as stopped,
+            torch.random.fork_rng(devices=[self.fabric.device] if self.fabric.device.type == "cuda" else []),
+        ):
+            self.progress = progress
+            self.timed = (time.monotonic(), self.step)
+            self.objective.train()
+            for epoch in range(self.step // self.source.steps_per_epoch, self.settings.epochs):
+                for batch in self.source.epoch(epoch, self.step % self.source.steps_per_epoch):
+                    self._one_step(batch)
+                    if self._agreed(stopped.is_set()):
+                        self.keep()
+                        raise KeyboardInterrupt(f"stopped after step {self.step} of {self.total}: resume goes on")
+                self._flush()
+                if validate is not None:
+                    self._validated(validate, epoch)
+            self.keep()
+
+    def _one_step(self, batch: Batch) -> None:
+        rate = self.rate(self.step, self.source.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate_at_peak if group.get("fixed_lr") else rate
+        self._seed()
+        batch = self.fabric.to_device(batch)
+        shown = (
+            (batch if isinstance(batch, tuple) else (batch,))
+            if self.views is None
+            else self.views(batch, self.generator)
+        )
+        if self.images:
+            shown = tuple(v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for v in shown)
+        loss, figures = self.model(*shown)
+        self.stepper.zero_grad()
+        self.fabric.backward(loss)
+        norm = self._clipped()
+        self.stepper.step()
+        self.step += 1
+        after_step = getattr(self.objective, "after_step", None)
+        if after_step is not None:
+            after_step()
+        self.pending.append((loss.detach(), norm, figures))
+        if self.step % self.settings.log_steps == 0:
+            self._flush()
+        every = self.settings.checkpoint_steps
+        late = time.monotonic() - self.kept_at >= 60 * self.settings.checkpoint_minutes
+        if (every and self.step % every == 0) or self._agreed(late):
+            self.keep()
+
+    @property
+    def rate_at_peak(self) -> float:
+        scale = self.settings.batch / 256 if self.settings.scale_lr else 1.0
+        return scale * self.settings.base_lr
+
+    def _seed(self) -> None:
+        """Every draw of a step follows from (seed, step, rank), so that a resume needs no generator's past."""
+        words = np.random.SeedSequence([self.settings.seed, self.step, self.fabric.global_rank]).generate_state(
+            2, np.uint64
+        )
+        torch.manual_seed(int(words[0] >> 1))
+        self.generator.manual_seed(int(words[1] >> 1))
+
+    def _clipped(self) -> Tensor:
+        parameters = [p for p in self.objective.parameters() if p.grad is not None]
+        largest = self.settings.clip or math.inf
+        return nn.utils.clip_grad_norm_(parameters, largest, foreach=True).detach()
+
+    def _agreed(self, mine: bool) -> bool:
+        """Whether the processes stop or keep now: one asks itself, several ask the first one when they log anyway."""
+        if self.fabric.world_size == 1:
+            return mine
+        if self.step % self.settings.log_steps:
+            return False
+        return bool(self.fabric.broadcast(mine))
+
+    def _flush(self) -> None:
+        """Log the mean of the steps since the last line, once all their losses are known to be finite."""
+        if not self.pending:
+            return
+        losses = torch.stack([loss for loss, _, _ in self.pending]).float()
+        self._check(losses)
+        means = {"loss": losses.mean()}
+        for key in self.pending[0][2]:
+            means[key] = torch.stack([figures[key].detach().float() for _, _, figures in self.pending]).mean()
+        means["grad_norm"] = torch.stack([norm for _, norm, _ in self.pending]).float().mean()
+        if self.fabric.world_size > 1:
+            means = {key: cast("Tensor", self.fabric.all_reduce(value)) for key, value in means.items()}
+        now = time.monotonic()
+        seconds, steps = now - self.timed[0], self.step - self.timed[1]
+        self.timed = (now, self.step)
+        self.pending.clear()
+        self._log(
+            {
+                "step": self.step,
+                "epoch": self.step / self.source.steps_per_epoch,
+                **{key: float(value) for key, value in means.items()},
+                "lr": self.rate(self.step - 1, self.source.steps_per_epoch),
+                "per_s": steps * self.settings.batch / max(seconds, 1e-9),
+            }
+        )
+
+    def _check(self, losses: Tensor) -> None:
+        finite = torch.isfinite(losses)
+        if self.fabric.world_size > 1:
+            finite = cast("Tensor", self.fabric.all_reduce(finite.float(), reduce_op="sum")) >= self.fabric.world_size
+        bad = (~finite).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            step = self.step - len(losses) + first + 1
+            kept = self.run.checkpoint_path
+            where = f"; the checkpoint in {kept} is from before" if kept.exists() else ""
+            raise NonFiniteLossError(
+                f"loss: expected a finite number, got {float(losses[first])} at step {step} "
+                f"(learning rate {self.rate(step - 1, self.source.steps_per_epoch):.3g}): a lower training.base_lr, "
+                f"a warm-up or training.clip may help{where}"
+            )
+
+    def _log(self, line: dict[str, float]) -> None:
+        if self.fabric.is_global_zero:
+            self.run.log(**line)
+        self.progress.update(line)
+
+    def _validated(self, validate: Validate, epoch: int) -> None:
+        self.objective.eval()
+        with torch.no_grad():
+            figures = validate(self.objective, epoch)
+        self.objective.train()
+        if figures:
+            self._log({"step": self.step, "epoch": float(epoch + 1), **{key: float(v) for key, v in figures.items()}})
+
+    def keep(self) -> None:
+        """Write the checkpoint and the encoder as it is now."""
+        self._flush()
+        self._average_norms()
+        if self.fabric.is_global_zero:
+            self.run.save_checkpoint(
+                {"step": self.step, "objective": self.objective.state_dict(), "optimizer": self.optimizer.state_dict()}
+            )
+            if hasattr(self.objective.encoder, "_built_as"):
+                self.run.save_encoder(cast("nn.Module", self.objective.encoder))
+        self.fabric.barrier()
+        self.kept_at = time.monotonic()
+
+    def _average_norms(self) -> None:
+        """Give every process the mean of the norms' running figures, each having seen its own batches alone."""
+        if self.fabric.world_size == 1:
+            return
+        for name, buffer in self.objective.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                buffer.copy_(cast("Tensor", self.fabric.all_reduce(buffer)))
+
+    def restore(self) -> None:
+        """Go on from the run's checkpoint, if it has one."""
+        state = self.run.load_checkpoint()
+        if state is None:
+            return
+        try:
+            self.objective.load_state_dict(state["objective"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            problem = " ".join(str(error).split())[:300]
+            raise ValueError(
+                f"{self.run.checkpoint_path}: expected a checkpoint of this objective and encoder, got another's: {problem}"
+            ) from error
+        self.step = int(state["step"])
+        if self.fabric.is_global_zero:
+            self.run.forget_after(self.step)
+
+
+def _fabric(settings: TrainingSettings) -> Fabric:
+    world = place()[1]
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    fabric = Fabric(
+        accelerator=settings.device,
+        devices=here,
+        num_nodes=world // here,
+        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
+        precision=settings.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def _optimizer(objective: nn.Module, settings: TrainingSettings, device: torch.device) -> torch.optim.Optimizer:
+    if hasattr(objective, "parameter_groups"):
+        groups = list(cast("Any", objective).parameter_groups())
+    else:
+        groups = [{"params": [parameter for parameter in objective.parameters() if parameter.requires_grad]}]
+    decay, lr = settings.weight_decay, settings.base_lr
+    fused = device.type in ("cpu", "cuda")
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
+    maker = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    return maker(groups, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay, fused=fused)
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into a wish to stop; the second has its usual effect."""
+    wished = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield wished
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def wish(number: int, frame: FrameType | None) -> None:
+        del frame
+        wished.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, wish)
+    try:
+        yield wished
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

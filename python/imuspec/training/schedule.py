@@ -1,0 +1,60 @@
+"""The course of the learning rate: a linear rise, then a fall."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from imuspec.recipe import TrainingSettings
+
+__all__ = ["learning_rate"]
+
+
+def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
+    """Return ``lr(step, steps_per_epoch)``, evaluated before each optimiser step.
+
+    With ``e = step / steps_per_epoch``, warm-up ``w`` and ``E`` epochs: ``start + (base - start) e / w`` while ``e < w``,
+    then with ``u = (e - w) / (E - w)`` in [0, 1] ``end + (base - end)(1 + cos(pi u)) / 2`` (cosine),
+    ``base + (end - base) u`` (linear), ``base (end / base)**u`` (exponential), ``base / 10**(milestones passed)`` (steps)
+    or ``base``. The settings' ``scale_lr`` multiplies all of it by batch / 256.
+
+    Raises
+    ------
+    ValueError
+        A fall that does not fit: exponential to 0, steps without epochs.
+
+    Examples
+    --------
+    >>> from imuspec.recipe import PretrainRecipe
+    >>> rate = learning_rate(PretrainRecipe.load("img2imu").training)
+    >>> [f"{rate(epoch * 5000, 5000):.4g}" for epoch in (0, 5, 10, 25, 40)]
+    ['1e-08', '5.005e-06', '1e-05', '5.5e-06', '1e-06']
+    """
+    if settings.fall == "exponential" and settings.end_lr <= 0:
+        raise ValueError(f"training.end_lr: expected more than 0 for an exponential fall, got {settings.end_lr}")
+    if settings.fall == "steps" and not settings.step_epochs:
+        raise ValueError("training.step_epochs: expected the epochs of the steps, got none")
+    scale = settings.batch / 256 if settings.scale_lr else 1.0
+
+    def rate(step: int, steps_per_epoch: int) -> float:
+        epoch = step / steps_per_epoch
+        warmup = settings.warmup_epochs
+        if epoch < warmup:
+            return scale * (settings.start_lr + (settings.base_lr - settings.start_lr) * epoch / warmup)
+        return scale * _fallen(settings, epoch)
+
+    return rate
+
+
+def _fallen(settings: TrainingSettings, epoch: float) -> float:
+    base, end, left = settings.base_lr, settings.end_lr, settings.epochs - settings.warmup_epochs
+    done = min((epoch - settings.warmup_epochs) / left, 1.0) if left > 0 else 1.0
+    if settings.fall == "cosine":
+        return end + (base - end) * (1 + math.cos(math.pi * done)) / 2
+    if settings.fall == "linear":
+        return base + (end - base) * done
+    if settings.fall == "exponential":
+        return float(base * (end / base) ** done)
+    if settings.fall == "steps":
+        return float(base / 10 ** sum(epoch >= milestone for milestone in settings.step_epochs))
+    return base

@@ -1,0 +1,173 @@
+"""The training loop: it learns, resumes to the same bits, stops where it must, and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from imuspec import objectives
+from imuspec.recipe import PretrainRecipe, TrainingSettings
+from imuspec.run import Run
+from imuspec.training import NonFiniteLossError, learning_rate, train
+from reference_data import DATA, needs_data
+from training_task import ArraySource, SmallEncoder, stripes
+
+QUICK = TrainingSettings(epochs=3, batch=32, base_lr=3e-3, device="cpu", log_steps=4)
+
+
+def supervised(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return objectives.build("supervised", SmallEncoder(), n_classes=2)
+
+
+def source(cls: type[ArraySource] = ArraySource) -> ArraySource:
+    return cls(*stripes(512, 1), batch=32)
+
+
+def parameters(run: Run) -> dict[str, Tensor]:
+    state = run.load_checkpoint()
+    assert state is not None
+    return dict(state["objective"])
+
+
+def test_a_small_network_learns_which_way_stripes_run(tmp_path) -> None:
+    objective = supervised()
+    seen: list[int] = []
+
+    def validate(trained: nn.Module, epoch: int) -> dict[str, float]:
+        assert not trained.training
+        seen.append(epoch)
+        return {"validation_top1": float(trained(*stripes(256, 2))[1]["top1"])}
+
+    run = train(objective, source(), settings=QUICK, run=Run(tmp_path), validate=validate)
+    lines = run.metrics()
+    validated = [line["validation_top1"] for line in lines if "validation_top1" in line]
+    assert seen == [0, 1, 2]
+    assert validated[-1] > 0.95
+    assert lines[0]["loss"] > 2 * lines[-2]["loss"]
+    assert [line["step"] for line in lines if "loss" in line] == [*range(4, 49, 4)]
+    assert all(line["grad_norm"] > 0 and line["per_s"] > 0 for line in lines if "loss" in line)
+
+
+class Interrupted(ArraySource):
+    """A source that asks the process to end at a step, as a scheduler does, and goes on yielding."""
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        for step, batch in enumerate(super().epoch(epoch, first_step), first_step):
+            if (epoch, step) == (1, 5):
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+
+class Crashed(ArraySource):
+    """A source that fails at a step, seven steps after the last checkpoint."""
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        for step, batch in enumerate(super().epoch(epoch, first_step), first_step):
+            if (epoch, step) == (1, 11):
+                raise OSError("the disk is gone")
+            yield batch
+
+
+@pytest.mark.parametrize(("broken", "error"), [(Interrupted, KeyboardInterrupt), (Crashed, OSError)])
+@pytest.mark.parametrize("name", ["supervised", "moco"])
+def test_a_resumed_training_gives_the_same_bits_as_one_that_never_stopped(tmp_path, broken, error, name) -> None:
+    settings = QUICK.model_copy(update={"checkpoint_steps": 10})
+
+    def begin(cls: type[ArraySource]) -> tuple[nn.Module, ArraySource]:
+        torch.manual_seed(3)
+        if name == "supervised":
+            return supervised(), source(cls)
+        pictures = stripes(512, 1)[0]
+        pair = (pictures, pictures + 0.3)
+        return objectives.build("moco", SmallEncoder(), features=8, queue=128, norm_group=8), cls(*pair, batch=32)
+
+    whole = train(*begin(ArraySource), settings=settings, run=Run(tmp_path / "whole"))
+    stopped = Run(tmp_path / "stopped")
+    with pytest.raises(error):
+        train(*begin(broken), settings=settings, run=stopped)
+    torch.manual_seed(99)  # what happened in between does not matter
+    resumed = train(*begin(ArraySource), settings=settings, run=stopped, resume=True)
+    expected, got = parameters(whole), parameters(resumed)
+    assert expected.keys() == got.keys()
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), key
+    losses = [[(line["step"], line["loss"]) for line in run.metrics() if "loss" in line] for run in (whole, resumed)]
+    kept = [pair for pair in losses[0] if pair in losses[1]]
+    assert losses[0][-1] == losses[1][-1]
+    assert len(kept) >= len(losses[0]) - 1  # a line that straddles the stop averages other steps
+
+
+class Exploding(nn.Module):
+    """A loss that is NaN from the sixth step on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = SmallEncoder()
+        self.steps = 0
+
+    def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        del label
+        self.steps += 1
+        return self.encoder(x).mean() * (math.nan if self.steps >= 6 else 1.0), {}
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_nothing_of_it(tmp_path) -> None:
+    settings = QUICK.model_copy(update={"checkpoint_steps": 5, "log_steps": 10})
+    run = Run(tmp_path)
+    with pytest.raises(NonFiniteLossError, match=r"expected a finite number, got nan at step 6 .*is from before"):
+        train(Exploding(), source(), settings=settings, run=run)
+    state = run.load_checkpoint()
+    assert state is not None
+    assert state["step"] == 5
+    assert all(torch.isfinite(value).all() for value in state["objective"].values())
+
+
+def test_a_checkpoint_of_another_architecture_is_an_error_that_says_so(tmp_path) -> None:
+    run = train(supervised(), source(), settings=QUICK.model_copy(update={"epochs": 1}), run=Run(tmp_path))
+    other = objectives.build("supervised", SmallEncoder(), n_classes=5)
+    with pytest.raises(ValueError, match=r"another's: .*head\.weight.*\[2, 16\].*\[5, 16\]"):
+        train(other, source(), settings=QUICK, run=run, resume=True)
+
+
+def test_a_file_that_is_no_checkpoint_is_an_error_that_says_so(tmp_path) -> None:
+    run = Run(tmp_path)
+    run.write_text("checkpoints/last.pt", "not a checkpoint")
+    with pytest.raises(ValueError, match="expected a checkpoint, got"):
+        train(supervised(), source(), settings=QUICK, run=run, resume=True)
+
+
+@needs_data
+def test_the_papers_learning_rates_are_the_golden_ones() -> None:
+    golden = json.loads((DATA / "reference" / "misc_golden.json").read_text())["moco_lr_epoch"]
+    rate = learning_rate(PretrainRecipe.load("img2imu").training)
+    for epoch, expected in golden.items():
+        assert rate(int(epoch) * 5005, 5005) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        ({"fall": "linear", "end_lr": 1e-4}, [1e-3, 5.5e-4, 1e-4]),
+        ({"fall": "exponential", "end_lr": 1e-5}, [1e-3, 1e-4, 1e-5]),
+        ({"fall": "steps", "step_epochs": (5, 8)}, [1e-3, 1e-4, 1e-5]),
+        ({"fall": "constant"}, [1e-3, 1e-3, 1e-3]),
+        ({"fall": "cosine", "scale_lr": True, "batch": 512}, [2e-3, 1e-3, 0.0]),
+    ],
+)
+def test_the_rate_falls_as_its_name_says(settings: dict[str, object], rates: list[float]) -> None:
+    rate = learning_rate(TrainingSettings(epochs=10, base_lr=1e-3, **settings))
+    assert [rate(step, 7) for step in (0, 35, 70)] == pytest.approx(rates, abs=1e-15)
+
+
+@pytest.mark.parametrize(("fall", "message"), [("exponential", "more than 0"), ("steps", "the epochs of the steps")])
+def test_a_fall_that_lacks_a_number_says_which(fall: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        learning_rate(TrainingSettings(fall=fall))

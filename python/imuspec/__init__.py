@@ -14,6 +14,7 @@ from imuspec._core import __version__
 
 if TYPE_CHECKING:
     from imuspec.cohort import Cohort as Cohort
+    from imuspec.encodings import choose_nfft as choose_nfft
     from imuspec.errors import RecordingError as RecordingError
     from imuspec.image import ImageStream as ImageStream
     from imuspec.image import rgb_image as rgb_image
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Cohort": "cohort",
     "RecordingError": "errors",
+    "choose_nfft": "encodings",
     "Prepared": "preparation",
     "prepare": "preparation",
     "Recipe": "recipe",

@@ -1,0 +1,471 @@
+"""Other pictures of a window behind the call of `rgb_image`, which of them bear which change, and the choice of nfft.
+
+Each draws [..., axes, time] as [..., 3, rows, columns], a channel an axis, uint8 or ImageNet-normalised float32, into `out`
+if it is given. `ENCODINGS` names them all, the spectrogram too.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from imuspec.image import _checked, _empty, _windows, rgb_image
+from imuspec.spectral import spectrogram
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ENCODINGS", "Encoding", "choose_nfft", "gramian_angular_field", "recurrence_plot", "scalogram"]
+
+Missing = Literal["raise", "mask"]
+_AT_ONCE = 8  # windows drawn together: their cells stay in the cache
+_MEAN = np.array([0.485, 0.456, 0.406])[:, None, None]
+_SD = np.array([0.229, 0.224, 0.225])[:, None, None]
+
+
+class Encoding(NamedTuple):
+    """A way to draw windows and the picture operations under which its pictures stay pictures of motion."""
+
+    draw: Callable[..., NDArray[Any]]
+    operations: frozenset[str]
+
+
+def gramian_angular_field(
+    x: ArrayLike,
+    *,
+    kind: Literal["sum", "difference"] = "sum",
+    size: tuple[int, int] | None = (96, 128),
+    dtype: Literal["uint8", "float32"] = "uint8",
+    out: NDArray[Any] | None = None,
+    nan: Missing = "raise",
+) -> NDArray[Any]:
+    """Draw each axis of a window as its Gramian angular field: every pair of moments is a cell.
+
+    z is the axis, as means of equal stretches, scaled to -1 .. 1, phi = arccos z; ``G[i, j] = cos(phi_i + phi_j)`` for
+    "sum" or ``sin(phi_i - phi_j)`` for "difference"; the level is ``floor(255 (G + 1) / 2 + 1/2)``.
+
+    Parameters
+    ----------
+    x : array [..., axes, time] or [time]
+        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+    kind : {"sum", "difference"}
+        Which field.
+    size : (int, int) or None
+        Rows and columns, each so many equal stretches; None is a cell for each pair of samples.
+    dtype, out
+        As of :func:`imuspec.rgb_image`.
+    nan : {"raise", "mask"}
+        Refuse NaN and infinity, or draw cells of stretches that hold any black.
+
+    Returns
+    -------
+    array [..., 3, rows, columns], [..., k, 3, rows, columns] for k > 1 triads
+        A constant axis is black. Rows and columns are both time, from the top and from the left.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`imuspec.rgb_image`.
+
+    References
+    ----------
+    Wang and Oates, Imaging time-series to improve classification and imputation, IJCAI 2015, sections 2.1 and 3.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gramian_angular_field(np.sin(np.arange(300) / 9), size=(64, 64)).shape
+    (3, 64, 64)
+    """
+    if kind not in ("sum", "difference"):
+        raise ValueError(f'kind: expected "sum" or "difference", got {kind!r}')
+
+    def draw(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+        n = windows.shape[-1]
+        rows, columns = (n, n) if size is None else size
+        down = _product(windows[..., None], _stretches(n, rows))
+        across = _product(windows[..., None, :], None, _stretches(n, columns))
+        low = np.fmin(_least(down, (-2, -1)), _least(across, (-2, -1)))
+        high = np.fmax(_largest(down, (-2, -1)), _largest(across, (-2, -1)))
+        flat = high - low <= 1e-12 * np.maximum(np.abs(high), np.abs(low))  # the rounding of a constant's means
+        # cos(arccos a + arccos b) = a b - sqrt(1 - a^2) sqrt(1 - b^2), sin(arccos a - arccos b) likewise
+        down, across = ((2 * v - low - high) / np.where(flat, np.nan, high - low) for v in (down, across))
+        sine_down, sine_across = (np.sqrt(np.maximum(0, 1 - v * v)) for v in (down, across))
+        field = down * across - sine_down * sine_across if kind == "sum" else sine_down * across - down * sine_across
+        return 255 * (field + 1) / 2
+
+    return _drawn(x, draw, _square(size), dtype, out, nan)
+
+
+def recurrence_plot(
+    x: ArrayLike,
+    *,
+    dimension: int = 1,
+    delay: int = 1,
+    threshold: float | None = None,
+    size: tuple[int, int] | None = (96, 128),
+    dtype: Literal["uint8", "float32"] = "uint8",
+    out: NDArray[Any] | None = None,
+    nan: Missing = "raise",
+) -> NDArray[Any]:
+    """Draw each axis of a window as its recurrence plot: how near each moment's state is to each other's.
+
+    The state at i is ``s_i = (x[i], x[i + delay], .., x[i + (dimension - 1) delay])``, ``d[i, j] = |s_i - s_j|``; the level
+    is ``255 (1 - d / max d)``: what comes back is bright.
+
+    Parameters
+    ----------
+    x : array [..., axes, time] or [time]
+        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+    dimension, delay : int
+        Samples in a state, and how far apart they are.
+    threshold : float, optional
+        A share of max d: cells up to it are white, all others black.
+    size : (int, int) or None
+        Rows and columns, reached with Pillow's bilinear filter; None is a cell for each pair of states.
+    dtype, out
+        As of :func:`imuspec.rgb_image`.
+    nan : {"raise", "mask"}
+        Refuse NaN and infinity, or draw cells that states with any reach black.
+
+    Returns
+    -------
+    array [..., 3, rows, columns], [..., k, 3, rows, columns] for k > 1 triads
+        A constant axis is black. Rows and columns are both time, from the top and from the left.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`imuspec.rgb_image`, and for a window shorter than a state.
+
+    References
+    ----------
+    Eckmann, Oliffson Kamphorst, Ruelle, Recurrence plots of dynamical systems, Europhysics Letters 1987; without a
+    threshold as Hatami, Gavet, Debayle, Classification of time-series images using deep convolutional networks, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> recurrence_plot(np.sin(np.arange(300) / 9), dimension=2, delay=5, size=None).shape
+    (3, 295, 295)
+    """
+    if min(operator.index(dimension), operator.index(delay)) < 1:
+        raise ValueError(f"dimension, delay: expected at least 1, got {dimension}, {delay}")
+    if threshold is not None and not 0 < threshold < 1:
+        raise ValueError(f"threshold: expected a share of the largest distance between 0 and 1, got {threshold}")
+    span = (dimension - 1) * delay
+
+    def shape(n: int) -> tuple[int, int]:
+        if n <= span:
+            raise ValueError(f"x: expected more samples than the {span} that a state spans, got {n}")
+        return (n - span, n - span) if size is None else size
+
+    def draw(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+        n = windows.shape[-1] - span
+        square = np.zeros((*windows.shape[:-1], n, n))
+        for k in range(dimension):
+            part = windows[..., k * delay : k * delay + n]
+            square += (part[..., :, None] - part[..., None, :]) ** 2
+        distance = np.sqrt(square, out=square)
+        top = _largest(distance, (-2, -1))
+        share = distance / np.where(top > 0, top, np.nan)
+        near = 1 - share if threshold is None else np.where(np.isnan(share), np.nan, share <= threshold)
+        if size is None:
+            return 255 * near
+        return 255 * _product(near, _triangles(n, size[0]), _triangles(n, size[1]))
+
+    return _drawn(x, draw, shape, dtype, out, nan)
+
+
+def scalogram(
+    x: ArrayLike,
+    *,
+    frequencies: tuple[float, float] | None = None,
+    floor_db: float | None = 60.0,
+    size: tuple[int, int] | None = (96, 128),
+    dtype: Literal["uint8", "float32"] = "uint8",
+    out: NDArray[Any] | None = None,
+    nan: Missing = "raise",
+) -> NDArray[Any]:
+    """Draw each axis of a window as its scalogram: a continuous wavelet transform at log-spaced frequencies, in dB.
+
+    ``W[s, t] = sum_w X[w] conj(psi(s w)) exp(i w t)`` with the analytic Morlet wavelet ``psi(v) = 2 exp(-(v - 6)^2 / 2)``,
+    X the transform of the window less its mean, zeros behind it; a sinusoid of amplitude a has |W| = a at its own
+    frequency, whatever that is. ``D = 20 log10 |W|``, from ``max D - floor_db`` to max D, black to white.
+
+    Parameters
+    ----------
+    x : array [..., axes, time] or [time]
+        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+    frequencies : (float, float), optional
+        Lowest and highest row in cycles a sample (Hz divided by the sample rate); by default two periods a window, and
+        0.4.
+    floor_db : float or None
+        Weaker cells are black; None spans from the weakest cell.
+    size : (int, int) or None
+        Rows are frequencies, the lowest last; columns are reached with Pillow's bilinear filter over |W| in dB. None is 96
+        rows and a column a sample.
+    dtype, out
+        As of :func:`imuspec.rgb_image`.
+    nan : {"raise", "mask"}
+        Refuse NaN and infinity, or take the window's mean for them and draw their columns black.
+
+    Returns
+    -------
+    array [..., 3, rows, columns], [..., k, 3, rows, columns] for k > 1 triads
+        A constant axis is black.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`imuspec.rgb_image`.
+
+    References
+    ----------
+    Torrence and Compo, A practical guide to wavelet analysis, Bulletin of the American Meteorological Society 1998,
+    section 3, with the scale's power corrected as Liu, Liang, Weisberg, Rectification of the bias in the wavelet power
+    spectrum, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scalogram(np.sin(np.arange(300) / 9)).shape
+    (3, 96, 128)
+    """
+    if floor_db is not None and not floor_db > 0:
+        raise ValueError(f"floor_db: expected a positive number of dB or None, got {floor_db}")
+    if frequencies is not None and not 0 < frequencies[0] < frequencies[1] <= 0.5:
+        raise ValueError(f"frequencies: expected 0 < lowest < highest <= 0.5 cycles a sample, got {frequencies}")
+
+    def draw(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+        n = windows.shape[-1]
+        missing = np.isnan(windows)
+        mean = np.where(missing, 0, windows).sum(-1) / np.maximum((~missing).sum(-1), 1)
+        centred = np.where(missing, 0, windows - mean[..., None])
+        scale = np.abs(centred).max(-1)
+        flat = scale <= 1e-12 * np.abs(mean)  # what is left of a constant is rounding
+        length, psi = _wavelets(n, 96 if size is None else size[0], frequencies)
+        spectrum = np.fft.fft(centred / np.where(flat, 1, scale)[..., None], length)
+        modulus = np.abs(np.fft.ifft(spectrum[..., None, :] * psi))[..., :n]
+        modulus[flat] = np.nan
+        decibels = 20 * np.log10(np.where(missing[..., None, :] | (modulus == 0), np.nan, modulus))
+        high = _largest(decibels, (-2, -1))
+        low = _least(decibels, (-2, -1)) if floor_db is None else high - floor_db
+        u = np.maximum(decibels - low, 0) / (high - low)
+        return 255 * (u if size is None else _product(u, None, _triangles(n, size[1])))
+
+    return _drawn(x, draw, lambda n: (96, n) if size is None else size, dtype, out, nan)
+
+
+# Translate and permute move columns, so columns must be time alone. Hue mixes channels as turning the sensor mixes their
+# energies, so cells must grow with energy on their axis: not so the angles of a field.
+ENCODINGS: dict[str, Encoding] = {
+    "spectrogram": Encoding(rgb_image, frozenset({"translate", "permute", "hue", "jitter"})),
+    "scalogram": Encoding(scalogram, frozenset({"translate", "permute", "hue", "jitter"})),
+    "recurrence": Encoding(recurrence_plot, frozenset({"hue", "jitter"})),
+    "gramian": Encoding(gramian_angular_field, frozenset({"jitter"})),
+}
+
+
+def choose_nfft(
+    x: ArrayLike,
+    *,
+    candidates: Sequence[int] = (32, 64, 128, 256),
+    hop: int = 4,
+    per: Literal["dataset", "window"] = "dataset",
+) -> int | NDArray[np.int64]:
+    """Choose the frame length without labels: the one whose spectrograms have the least Renyi entropy of order 3.
+
+    ``H = -1/2 log2(sum p**3 / (hop / nfft)**2)``, p the power of each cell (no window mean, symmetric Hann) divided by the
+    sum over the window's axes and cells, hop / nfft the area of a cell, without which grids of different density could not be
+    compared. Few strong cells, little entropy: the picture is as sharp as it can be in time and frequency together.
+
+    Parameters
+    ----------
+    x : array [..., axes, time] or [time]
+        Windows in any unit.
+    candidates : sequence of int
+        Frame lengths to choose from, each at least 8; those longer than a window are left out.
+    hop : int
+        Samples from frame to frame, the same for all candidates.
+    per : {"dataset", "window"}
+        One choice by the mean entropy over all windows, or one for each window.
+
+    Returns
+    -------
+    int or int64 array [...]
+        The frame length, of the shape of the leading axes for "window". Windows without motion or with NaN have no say,
+        and are given what the others chose (or the shortest, if there are none).
+
+    Raises
+    ------
+    ValueError
+        For candidates or a hop outside their domain, or none that fits a window.
+
+    Notes
+    -----
+    Gravity would decide by itself (its energy is a line along time, sharpest for the longest frame), so each window's mean
+    is taken out first.
+
+    References
+    ----------
+    Baraniuk, Flandrin, Janssen, Michel, Measuring time-frequency information content using the Renyi entropies, IEEE
+    Transactions on Information Theory 2001.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> t = np.arange(500)
+    >>> choose_nfft(np.sin(t * 0.5) + np.sin(t * 0.56)), choose_nfft((t % 125 == 60).astype(float))
+    (256, 32)
+    """
+    if per not in ("dataset", "window"):
+        raise ValueError(f'per: expected "dataset" or "window", got {per!r}')
+    if not candidates or any(operator.index(n) < 8 for n in candidates) or operator.index(hop) < 1:
+        raise ValueError(
+            f"candidates, hop: expected frame lengths of at least 8 and a hop of 1, got {candidates}, {hop}"
+        )
+    array = np.asarray(x)
+    leading = array.shape[:-2]
+    windows = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array[None, None]
+    fitting = sorted({int(n) for n in candidates if n <= windows.shape[-1]})
+    if not fitting:
+        raise ValueError(
+            f"candidates: expected one of at most the window's {windows.shape[-1]} samples, got {candidates}"
+        )
+    entropy = np.full((len(windows), len(fitting)), np.nan)
+    for piece in _pieces(len(windows), 256):
+        part = windows[piece].astype(np.float64)
+        centred = part - part.mean(-1, keepdims=True)
+        loudest = np.abs(centred).max((-2, -1), keepdims=True)
+        heard = loudest[:, 0, 0] > 1e-9 * np.abs(part).max((-2, -1))
+        centred = centred[heard] / loudest[heard]
+        if heard.any():
+            entropy[piece][heard] = np.stack([_entropy(centred, n, hop) for n in fitting], -1)
+    known = np.isfinite(entropy).all(-1)
+    overall = fitting[int(entropy[known].mean(0).argmin())] if known.any() else fitting[0]
+    if per == "dataset":
+        return overall
+    chosen = np.full(len(windows), overall)
+    chosen[known] = np.array(fitting)[entropy[known].argmin(-1)]
+    return chosen.reshape(leading)
+
+
+def _entropy(centred: NDArray[np.float64], nfft: int, hop: int) -> NDArray[np.float64]:
+    noverlap = max(0, nfft - hop)
+    power = spectrogram(centred, window="hann_symmetric", nperseg=nfft, noverlap=noverlap, scaling="spectrum")[2]
+    total = power.sum((-3, -2, -1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cubes = (power**3).sum((-3, -2, -1)) / total**3
+        entropy: NDArray[np.float64] = -0.5 * np.log2(cubes) + np.log2((nfft - noverlap) / nfft)
+    return entropy
+
+
+def _drawn(
+    x: ArrayLike,
+    draw: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    shape: Callable[[int], tuple[int, int]],
+    dtype: str,
+    out: NDArray[Any] | None,
+    nan: Missing,
+) -> NDArray[Any]:
+    """Draw some windows at a time; `draw` gives levels before rounding, NaN where a cell is black."""
+    if nan not in ("raise", "mask"):
+        raise ValueError(f'nan: expected "raise" or "mask", got {nan!r}')
+    array, leading = _windows(x)
+    n, axes, length = array.shape
+    if length == 0:
+        raise ValueError("x: expected at least one sample, got an empty time axis")
+    rows, columns = shape(length)
+    if min(operator.index(rows), operator.index(columns)) < 1:
+        raise ValueError(f"size: expected (rows, columns) of at least 1, got ({rows}, {columns})")
+    whole = (*leading, 3, rows, columns)
+    pixels = _empty(whole, dtype) if out is None else _checked(out, whole)
+    if pixels.dtype.char not in "Bf":
+        raise TypeError(f"dtype: expected uint8 or float32, got {pixels.dtype}")
+    flat = pixels.reshape(n, max(1, axes // 3), 3, rows, columns)
+    for piece in _pieces(n, _AT_ONCE):
+        windows = array[piece].astype(np.float64)
+        bad = ~np.isfinite(windows)
+        if bad.any():
+            if nan == "raise":
+                window, axis, _ = np.argwhere(bad)[0]
+                raise ValueError(
+                    f"x: expected numbers, got NaN or infinity in window {piece.start + window}, axis {axis}"
+                )
+            windows[bad] = np.nan
+        levels = np.floor(np.nan_to_num(draw(windows), nan=0.0) + 0.5)
+        triads = levels.reshape(len(windows), -1, min(axes, 3), rows, columns)
+        flat[piece] = triads if pixels.dtype.char == "B" else (triads / 255 - _MEAN) / _SD
+    return pixels
+
+
+def _least(x: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """The smallest of the numbers among them, NaN if there are none."""
+    least: NDArray[np.float64] = np.fmin.reduce(x, axis, keepdims=True)
+    return least
+
+
+def _largest(x: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """The largest of the numbers among them, NaN if there are none."""
+    return -_least(-x, axis)
+
+
+def _product(
+    cells: NDArray[np.float64], down: NDArray[np.float64] | None, across: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return down @ cells @ across.T; NaN where a NaN has a share, and not everywhere."""
+
+    def times(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = x if down is None else down @ x
+        return x if across is None else x @ across.T
+
+    missing = np.isnan(cells)
+    if not missing.any():
+        return times(cells)
+    result = times(np.where(missing, 0, cells))
+    result[times(missing.astype(np.float64)) > 0] = np.nan
+    return result
+
+
+def _pieces(n: int, at_once: int) -> Iterator[slice]:
+    return (slice(first, min(first + at_once, n)) for first in range(0, n, at_once))
+
+
+def _square(size: tuple[int, int] | None) -> Callable[[int], tuple[int, int]]:
+    return lambda n: (n, n) if size is None else size
+
+
+@lru_cache(maxsize=32)
+def _stretches(n: int, m: int) -> NDArray[np.float64]:
+    """[m, n]: the means of m equal stretches of n samples, which need not begin on a sample."""
+    edges = np.arange(m + 1) * n / m
+    low, high = edges[:-1, None], edges[1:, None]
+    overlap = np.minimum(high, np.arange(n) + 1) - np.maximum(low, np.arange(n))
+    weights: NDArray[np.float64] = np.maximum(overlap, 0) * m / n
+    return weights
+
+
+@lru_cache(maxsize=32)
+def _triangles(n: int, m: int) -> NDArray[np.float64]:
+    """[m, n]: Pillow's bilinear filter, a triangle as wide as the shrinking asks for."""
+    scale = n / m
+    support = max(scale, 1.0)
+    centres = (np.arange(m)[:, None] + 0.5) * scale
+    weights = np.maximum(0, 1 - np.abs(np.arange(n) + 0.5 - centres) / support)
+    return np.asarray(weights / weights.sum(1, keepdims=True))
+
+
+@lru_cache(maxsize=32)
+def _wavelets(n: int, rows: int, frequencies: tuple[float, float] | None) -> tuple[int, NDArray[np.float64]]:
+    """Length of the transform and psi at each row's scale [rows, length], the highest frequency first."""
+    low, high = (min(2 / n, 0.2), 0.4) if frequencies is None else frequencies
+    scales = 6 / (2 * np.pi * np.geomspace(high, low, rows))[:, None]
+    length = 1 << (n + int(5 * scales[-1, 0])).bit_length()  # the longest wavelet does not reach round to the other end
+    angular = 2 * np.pi * np.fft.fftfreq(length)
+    psi = np.where(angular > 0, 2 * np.exp(-0.5 * (scales * angular - 6) ** 2), 0)
+    return length, psi

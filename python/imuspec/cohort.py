@@ -64,6 +64,7 @@ class Cohort:
         self._tables: dict[str, pa.Table] = {}
         self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
         self._ids: list[str] | None = None
+        self._wear: dict[str, list[tuple[int, int]]] | None = None
 
     def __repr__(self) -> str:
         return f"Cohort({str(self.path)!r}, {len(self)} recordings)"
@@ -182,13 +183,52 @@ class Cohort:
         if ids is None:
             order = np.random.default_rng([seed, epoch]).permutation(len(self))
             ids = [self.ids[position] for position in order]
-        stretches = self._stretches()
         for identity in ids:
-            array = self._array(identity)
-            rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
-            draw = _draw(stretches.get(identity, []), round(hours * 3600 * rate), (seed, epoch, identity), shorter)
+            draw = self.random_place(identity, hours, seed=seed, epoch=epoch, shorter=shorter)
             if draw is not None:
+                array = self._array(identity)
+                rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
                 yield Window(identity, draw[0] / rate, self._samples(array, *draw))
+
+    def random_place(
+        self,
+        id: str,
+        hours: float = 24.0,
+        *,
+        seed: int,
+        epoch: int = 0,
+        shorter: Literal["skip", "whole"] = "skip",
+        wear: Literal["kept", "all"] = "kept",
+    ) -> tuple[int, int] | None:
+        """Return first and past-the-end sample of the stretch that `random_windows` gives of one recording, without it.
+
+        Parameters
+        ----------
+        id
+            Which recording.
+        hours, seed, epoch, shorter
+            As of `random_windows`.
+        wear
+            kept: inside one segment of wear. all: anywhere in the recording, non-wear and gaps too.
+
+        Returns
+        -------
+        None for a recording without so long a stretch that is to be skipped.
+        """
+        array = self._array(id)
+        rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
+        stretches = [(0, int(array.shape[1]))] if wear == "all" else self._stretches().get(id, [])
+        return _draw(stretches, round(hours * 3600 * rate), (seed, epoch, id), shorter)
+
+    def read_stored(self, id: str, first: int, past: int) -> tuple[NDArray[np.int16], float]:
+        """Return samples `first` to `past` of one recording as they are stored, int16 [3, time], and the g of a unit.
+
+        The smallest int16 stands for missing. Half the memory of `read`, for loaders.
+        """
+        array = self._array(id)
+        if not 0 <= first <= past <= array.shape[1]:
+            raise ValueError(f"read {id}: expected samples inside 0 to {array.shape[1]}, got {first} to {past}")
+        return np.asarray(array[:, first:past]), float(array.attrs["step_g"])  # type: ignore[arg-type]
 
     def status(self) -> dict[str, Any]:
         """Return how many recordings came out ok, excluded, failed or unfinished, the total, and counts of reasons."""
@@ -264,11 +304,12 @@ class Cohort:
         return values
 
     def _stretches(self) -> dict[str, list[tuple[int, int]]]:
-        stretches: dict[str, list[tuple[int, int]]] = {}
-        columns = (self.segments[name].to_pylist() for name in ("id", "start_index", "stop_index"))
-        for identity, first, past in zip(*columns, strict=True):
-            stretches.setdefault(identity, []).append((first, past))
-        return stretches
+        if self._wear is None:
+            self._wear = {}
+            columns = (self.segments[name].to_pylist() for name in ("id", "start_index", "stop_index"))
+            for identity, first, past in zip(*columns, strict=True):
+                self._wear.setdefault(identity, []).append((first, past))
+        return self._wear
 
 
 def _draw(

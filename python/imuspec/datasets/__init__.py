@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imuspec.datasets.images import ImageBatch as ImageBatch
     from imuspec.datasets.images import ImageDataset as ImageDataset
+    from imuspec.datasets.wear_days import WearDays as WearDays
 
 # Loaded on first use: torch.
-_HOME = {"ImageBatch": "images", "ImageDataset": "images"}
+_HOME = {"ImageBatch": "images", "ImageDataset": "images", "WearDays": "wear_days"}
 
 __all__ = [*_HOME]  # noqa: PLE0604  (names are resolved by __getattr__)
 

@@ -21,6 +21,7 @@ __all__ = ["REGISTRY", "Encoder", "build", "built_as", "load_weights", "names"]
 # name -> module and maker, imported when asked for, so that no encoder pays for another's libraries
 REGISTRY: dict[str, tuple[str, str]] = {
     "resnet18": ("imuspec.encoders.resnet", "resnet18"),
+    "roformer": ("imuspec.encoders.roformer", "RoFormer"),
 }
 
 

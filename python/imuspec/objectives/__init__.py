@@ -19,6 +19,7 @@ __all__ = ["REGISTRY", "build", "names"]
 
 # name -> module and maker, imported when asked for
 REGISTRY: dict[str, tuple[str, str]] = {
+    "masked": ("imuspec.objectives.masked", "MaskedAutoencoder"),
     "moco": ("imuspec.objectives.moco", "MoCo"),
     "simsiam": ("imuspec.objectives.simsiam", "SimSiam"),
     "supervised": ("imuspec.objectives.supervised", "Supervised"),

@@ -1,0 +1,217 @@
+"""RoFormer: a transformer over the ten-second patches of a window, positions by rotation of queries and keys."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["RoFormer", "missing_patches", "rotate", "rotation_angles"]
+
+_INIT_STD = 0.02
+
+
+def rotation_angles(n: int, width: int, base: float = 10000.0) -> Tensor:
+    """Angle of each pair of dimensions at each position, ``position * base**(-2 i / width)``: float64 [n, width // 2]."""
+    speed = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    return torch.arange(n, dtype=torch.float64)[:, None] * speed
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn the pairs (0, 1), (2, 3), ... of the last dimension of x [..., position, width] by their position's angles.
+
+    ``(a, b) -> (a cos - b sin, a sin + b cos)``, so that a product of two turned vectors depends on the distance of their
+    positions alone. Cosine and sine are [position, width // 2].
+
+    References
+    ----------
+    Su et al. 2021, RoFormer: enhanced transformer with rotary position embedding, equation 34.
+    """
+    a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    return torch.stack((a * cosine - b * sine, a * sine + b * cosine), -1).flatten(-2)
+
+
+def missing_patches(x: Tensor, patch: int = 300) -> Tensor:
+    """Which patches of x [B, axes, patches * patch] hold a NaN: bool [B, patches]."""
+    return torch.isnan(x).reshape(*x.shape[:-1], -1, patch).any(-1).any(1)
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attended: Tensor | None) -> Tensor:  # x [B, P, width]
+        def heads(projection: nn.Linear) -> Tensor:
+            values: Tensor = projection(x)
+            return values.view(*x.shape[:-1], self.n_heads, -1).transpose(1, 2)  # [B, heads, P, width / heads]
+
+        query, key, value = heads(self.query), heads(self.key), heads(self.value)
+        query, key = rotate(query, cosine, sine).to(value.dtype), rotate(key, cosine, sine).to(value.dtype)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=attended)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class _Block(nn.Module):
+    """``x += attention(norm x)``, then ``x += W2 (silu(W1 y) * W3 y)`` with ``y = norm x``."""
+
+    def __init__(self, width: int, n_heads: int, hidden: int, eps: float) -> None:
+        super().__init__()
+        self.norm1 = nn.RMSNorm(width, eps)
+        self.attention = _Attention(width, n_heads)
+        self.norm2 = nn.RMSNorm(width, eps)
+        self.w1 = nn.Linear(width, hidden, bias=False)
+        self.w2 = nn.Linear(hidden, width, bias=False)
+        self.w3 = nn.Linear(width, hidden, bias=False)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attended: Tensor | None) -> Tensor:
+        x = x + self.attention(self.norm1(x), cosine, sine, attended)
+        y = self.norm2(x)
+        out: Tensor = x + self.w2(functional.silu(self.w1(y)) * self.w3(y))
+        return out
+
+
+class RoFormer(nn.Module):
+    """The encoder of the LMM masked auto-encoder: 12 blocks of width 256 over up to 300 patches of 10 s at 30 Hz.
+
+    A patch of 3 axes x 300 samples is flattened axis by axis and mapped to ``width``; hidden patches become one learned
+    vector; blocks normalise first and have no biases. 9,677,568 parameters; with the reconstruction head of
+    :class:`~imuspec.objectives.masked.MaskedAutoencoder` the 9,908,868 of the published network.
+
+    Parameters
+    ----------
+    patch
+        Samples of a patch.
+    width
+        Size of a patch's embedding.
+    depth
+        Blocks.
+    n_heads
+        Attention heads; the paper gives none.
+    hidden
+        Width inside the gated feed-forward; None: ``round(8 / 3 width)``.
+    n_patches
+        Most patches of a window. Nothing is learned for a position, so any number up to this will do.
+    base
+        Of the rotation's wavelengths.
+    eps
+        Of the norms.
+
+    Raises
+    ------
+    ValueError
+        A width that the heads do not divide into even parts.
+
+    References
+    ----------
+    Lorenzen et al., arXiv 2502.17477 v1, section 2.2; Su et al. 2021 (rotary positions); heads, initial weights and the
+    order of a flattened patch are ours.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imuspec.encoders.roformer import RoFormer
+    >>> RoFormer(depth=1)(torch.zeros(2, 3, 5 * 300)).shape
+    torch.Size([2, 5, 256])
+    """
+
+    kind = "signal"
+    n_axes = 3
+    mask_token: nn.Parameter
+    cosine: Tensor
+    sine: Tensor
+
+    def __init__(
+        self,
+        *,
+        patch: int = 300,
+        width: int = 256,
+        depth: int = 12,
+        n_heads: int = 8,
+        hidden: int | None = None,
+        n_patches: int = 300,
+        base: float = 10000.0,
+        eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        if width % (2 * n_heads):
+            raise ValueError(f"width: expected a multiple of 2 n_heads = {2 * n_heads}, got {width}")
+        self.patch, self.n_features, self.n_patches = patch, width, n_patches
+        self.embed = nn.Linear(self.n_axes * patch, width)
+        self.mask_token = nn.Parameter(torch.empty(width))
+        hidden = round(8 * width / 3) if hidden is None else hidden
+        self.blocks = nn.ModuleList(_Block(width, n_heads, hidden, eps) for _ in range(depth))
+        self.norm = nn.RMSNorm(width, eps)
+        angles = rotation_angles(n_patches, width // n_heads, base)
+        self.register_buffer("cosine", angles.cos().float(), persistent=False)
+        self.register_buffer("sine", angles.sin().float(), persistent=False)
+        self._start()
+
+    def _start(self) -> None:
+        """Small normal weights; those that end a residual branch smaller still, so that depth does not add up."""
+        nn.init.normal_(self.mask_token, std=_INIT_STD)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                last = name.endswith(("attention.out.weight", "w2.weight"))
+                nn.init.normal_(parameter, std=_INIT_STD / math.sqrt(2 * len(self.blocks)) if last else _INIT_STD)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, *, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
+        """Embeddings [B, patches, width] of windows.
+
+        Parameters
+        ----------
+        x
+            [B, 3, patches * patch], g; anything, NaN too, in patches that are hidden or missing.
+        hidden
+            Bool [B, patches]: patches whose embedding is replaced by the mask token.
+        missing
+            Bool [B, patches]: patches that nobody attends to; their own output means nothing. A window without any
+            other patch attends to all.
+        """
+        x, attended = self._embedded(x, hidden, missing)
+        cosine, sine = self.cosine[: x.shape[1]], self.sine[: x.shape[1]]
+        for block in self.blocks:
+            x = block(x, cosine, sine, attended)
+        out: Tensor = self.norm(x)
+        return out
+
+    def layers(self, x: Tensor, *, missing: Tensor | None = None) -> dict[str, Tensor]:
+        """The mean over patches of each block's output, ``block1`` and so on, and of the last norm's, ``embedding``."""
+        if missing is None and bool(torch.isnan(x).any()):
+            missing = missing_patches(x, self.patch)
+        h, attended = self._embedded(x, None, missing)
+        cosine, sine = self.cosine[: h.shape[1]], self.sine[: h.shape[1]]
+        weight = torch.ones_like(h[..., :1]) if missing is None else (~missing)[..., None].to(h.dtype)
+        total = weight.sum(1).clamp_min(1)
+        found: dict[str, Tensor] = {}
+        for number, block in enumerate(self.blocks, 1):
+            h = block(h, cosine, sine, attended)
+            found[f"block{number}"] = (h * weight).sum(1) / total
+        found["embedding"] = (self.norm(h) * weight).sum(1) / total
+        return found
+
+    def _embedded(self, x: Tensor, hidden: Tensor | None, missing: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        n, rest = divmod(x.shape[-1], self.patch)
+        if x.ndim != 3 or x.shape[1] != self.n_axes or rest or not 1 <= n <= self.n_patches:
+            raise ValueError(
+                f"x: expected [B, {self.n_axes}, {self.patch} k] with k from 1 to {self.n_patches}, got {list(x.shape)}"
+            )
+        patches = x.reshape(len(x), self.n_axes, n, self.patch).transpose(1, 2).flatten(2)  # [B, patches, axes * patch]
+        attended = None
+        if missing is not None:
+            patches = patches.masked_fill(missing[..., None], 0.0)
+            alone = missing.all(1, keepdim=True)
+            attended = (~missing | alone)[:, None, None, :]
+        h = self.embed(patches).to(self.mask_token.dtype)  # what blocks add up stays float32 under autocast
+        if hidden is not None:
+            h = torch.where(hidden[..., None], self.mask_token, h)
+        return h, attended

@@ -1,0 +1,149 @@
+"""Days of wear as batches: which windows, the same whoever reads them, and what is missing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from imuspec import Cohort
+from imuspec.datasets import WearDays
+from imuspec.datasets.patches import hide_patches, patch_labels, scored_windows, spread_starts, stride_starts
+from reference_data import DATA, needs_data
+from wear_cohort import RATE, write_cohort
+
+SHORT = {"hours": 0.25, "window_s": 100.0, "overlap_s": 10.0, "recordings": 2}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    folder = tmp_path_factory.mktemp("wear")
+    return write_cohort(folder / "cohort", {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.35, "e": 0.02})
+
+
+@needs_data
+def test_the_windows_of_a_day_start_where_the_stored_numbers_say() -> None:
+    wanted = json.loads((DATA / "reference" / "misc_golden.json").read_text())["window_starts_s"]
+    assert (spread_starts(8640) * 10).tolist() == wanted
+
+
+def test_strict_windows_and_fine_tuning_windows_keep_their_stride() -> None:
+    strict = spread_starts(8640, strict=True)
+    assert len(strict) == 31
+    assert set(np.diff(strict)) == {270}
+    assert len(stride_starts(8640)) == 279
+    assert stride_starts(8640)[1] * 10 == 300
+
+
+@pytest.mark.parametrize("n", [1, 299, 300, 301, 599, 600, 601, 8640])
+def test_every_patch_is_covered_and_scored_once(n: int) -> None:
+    starts = spread_starts(n)
+    assert starts[0] == 0
+    assert starts[-1] == max(n - 300, 0)
+    assert (np.diff(starts) <= 270).all()
+    scored = [p for start, first, end in scored_windows(n) for p in range(first, end) if p >= start]
+    assert scored == list(range(n))
+    assert all(min(start + 300, n) >= end > first for start, first, end in scored_windows(n))
+
+
+def test_of_equally_frequent_labels_the_first_in_time_wins() -> None:
+    assert patch_labels([1, 1, 0, 0], 4).tolist() == [1]
+    assert patch_labels([0, 1, 1, 0, -1, -1, -1, 2, 9], 4).tolist() == [0, 2]
+    assert patch_labels([-1] * 8, 4).tolist() == [-1, -1]
+
+
+def test_exactly_sixty_percent_of_the_measured_patches_are_hidden() -> None:
+    missing = np.zeros((50, 300), np.bool_)
+    missing[25:, 100:] = True
+    hidden = hide_patches(missing, 0.6, np.random.default_rng(0))
+    assert (hidden[:25].sum(1) == 180).all()
+    assert (hidden[25:].sum(1) == 60).all()
+    assert not (hidden & missing).any()
+    assert np.ptp(hidden[:25].sum(0)) > 0
+
+
+def test_a_batch_holds_the_stretch_that_the_cohort_draws(cohort: Cohort) -> None:
+    source = WearDays(cohort, seed=3, ids=["a", "b", "c", "d"], **SHORT)
+    assert source.steps_per_epoch == 2
+    x, hidden = source.in_g(next(source.epoch(1)))
+    order = [source.ids[i] for i in np.random.default_rng([3, 1]).permutation(4)][:2]
+    drawn = list(cohort.random_windows(0.25, seed=3, epoch=1, ids=order))
+    starts = spread_starts(90, window=10, overlap=1)
+    wanted = [w.acceleration[:, s * 300 : s * 300 + 3000] for w in drawn for s in starts]
+    np.testing.assert_array_equal(x.numpy(), np.stack(wanted))
+    assert hidden.sum(1).tolist() == [6] * len(wanted)
+
+
+def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
+    source = WearDays(cohort, seed=1, visits=2, **SHORT)
+    first = [list(source.epoch(epoch)) for epoch in (0, 1)]
+    again = WearDays(cohort, seed=1, visits=2, **SHORT)
+    for epoch, start in ((1, 0), (1, 2), (0, 1)):
+        for mine, other in zip(first[epoch][start:], again.epoch(epoch, start), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
+    assert not torch.equal(first[0][0][0], first[1][0][0])
+
+
+def test_two_processes_share_the_batches_of_one(cohort: Cohort) -> None:
+    ids = ["a", "b", "c", "d"]
+    whole = list(WearDays(cohort, ids=ids, **SHORT).epoch(0))
+    halves = [list(WearDays(cohort, ids=ids, rank=rank, world=2, **SHORT).epoch(0)) for rank in (0, 1)]
+    for batch, one, two in zip(whole, *halves, strict=True):
+        for parts in zip(batch, one, two, strict=True):
+            assert torch.equal(parts[0], torch.cat(parts[1:]))
+
+
+def test_workers_give_the_same_batches_over_several_epochs(cohort: Cohort) -> None:
+    plain = WearDays(cohort, visits=2, **SHORT)
+    ahead = WearDays(cohort, visits=2, workers=2, **SHORT)
+    for epoch, first in ((0, 0), (1, 2)):
+        for one, other in zip(plain.epoch(epoch, first), ahead.epoch(epoch, first), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_short_recordings_take_part_with_padding_or_are_skipped(cohort: Cohort) -> None:
+    ids = ["a", "e"]
+    x, hidden, missing = next(WearDays(cohort, ids=ids, **SHORT).epoch(0))
+    short = missing.any(1)
+    assert int(short.sum()) == 1
+    assert missing[short].tolist() == [[False] * 7 + [True] * 3]
+    assert hidden[short].sum() == 4
+    assert x.shape[1:] == (3, 3000)
+    assert WearDays(cohort, ids=["a", "b", "e"], shorter="skip", **SHORT).ids == ["a", "b"]
+
+
+def test_nonwear_can_be_left_in_as_missing_patches(tmp_path: Path) -> None:
+    first, past = 300 * 60, 300 * 75 + 10
+    cohort = write_cohort(tmp_path / "cohort", {"a": 0.5, "b": 0.5}, nonwear=(first, past))
+    kept = WearDays(cohort, **{**SHORT, "hours": 0.4})
+    assert all(len(batch) == 2 for batch in itertools.chain(*(kept.epoch(e) for e in range(3))))
+    left_in = WearDays(cohort, missing="mask", **{**SHORT, "hours": 0.5})
+    _, hidden, missing = next(left_in.epoch(0))
+    starts = spread_starts(180, window=10, overlap=1)
+    lost = (starts[:, None] + np.arange(10) >= 60) & (starts[:, None] + np.arange(10) < 76)
+    lost = lost[~lost.all(1)]
+    np.testing.assert_array_equal(missing.numpy(), np.concatenate([lost, lost]))
+    assert not (hidden & missing).any()
+    assert hidden.sum(1).tolist() == [int(0.6 * n + 0.5) for n in (~missing).sum(1).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recordings": 9}, "recordings: expected at most"),
+        ({"world": 2, "recordings": 3}, "multiple of the 2 processes"),
+        ({"mask": 1.0}, "mask"),
+        ({"window_s": 105.0}, "window_s"),
+        ({"overlap_s": 100.0}, "overlap"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(cohort: Cohort, settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        WearDays(cohort, **{**SHORT, **settings})
+    with pytest.raises(KeyError, match="ids"):
+        WearDays(cohort, ids=["nobody"], **SHORT)
+    assert RATE == 30

@@ -1,4 +1,8 @@
-"""Labelled windows with subjects, and pictures of windows for PyTorch."""
+"""Labelled windows with subjects: public sets in their official layouts, splits, what is done to a test set, and pictures of
+windows for PyTorch.
+
+Names load on first use: importing this package imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,41 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imuspec.datasets.catalogue import CATALOGUE as CATALOGUE
+    from imuspec.datasets.catalogue import DatasetInfo as DatasetInfo
+    from imuspec.datasets.catalogue import labelled_recordings as labelled_recordings
+    from imuspec.datasets.catalogue import load as load
+    from imuspec.datasets.cutting import cut as cut
     from imuspec.datasets.images import ImageBatch as ImageBatch
     from imuspec.datasets.images import ImageDataset as ImageDataset
+    from imuspec.datasets.recordings import LabelledRecording as LabelledRecording
+    from imuspec.datasets.splits import Split as Split
+    from imuspec.datasets.splits import check_leaks as check_leaks
+    from imuspec.datasets.splits import explicit_split as explicit_split
+    from imuspec.datasets.splits import n_shot as n_shot
+    from imuspec.datasets.splits import subject_split as subject_split
     from imuspec.datasets.wear_days import WearDays as WearDays
+    from imuspec.datasets.windows import Windows as Windows
+    from imuspec.datasets.windows import concatenate as concatenate
 
-# Loaded on first use: torch.
-_HOME = {"ImageBatch": "images", "ImageDataset": "images", "WearDays": "wear_days"}
+_HOME = {
+    "CATALOGUE": "catalogue",
+    "DatasetInfo": "catalogue",
+    "labelled_recordings": "catalogue",
+    "load": "catalogue",
+    "cut": "cutting",
+    "ImageBatch": "images",
+    "ImageDataset": "images",
+    "LabelledRecording": "recordings",
+    "Split": "splits",
+    "check_leaks": "splits",
+    "explicit_split": "splits",
+    "n_shot": "splits",
+    "subject_split": "splits",
+    "WearDays": "wear_days",
+    "Windows": "windows",
+    "concatenate": "windows",
+}
 
 __all__ = [*_HOME]  # noqa: PLE0604  (names are resolved by __getattr__)
 
@@ -19,4 +52,10 @@ __all__ = [*_HOME]  # noqa: PLE0604  (names are resolved by __getattr__)
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'imuspec.datasets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"imuspec.datasets.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"imuspec.datasets.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

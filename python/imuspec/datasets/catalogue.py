@@ -1,0 +1,238 @@
+"""The public sets that are read: what each holds, how it is laid out, under which terms, and where it is to be had."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from imuspec.datasets.cutting import Resampling, cut
+from imuspec.datasets.recordings import LabelledRecording
+from imuspec.datasets.windows import Windows
+
+__all__ = ["CATALOGUE", "DatasetInfo", "find_set", "labelled_recordings", "load"]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a set.
+
+    Attributes
+    ----------
+    name
+        What `load` calls it.
+    title, what
+        Its name in full, and its content in a sentence.
+    layout
+        The files that are looked for.
+    window_s
+        Length of a window by default, s.
+    licence, citation, url
+        Its terms, whom to cite, where to get it.
+    module
+        The reader, below ``imuspec.datasets``.
+    split_by
+        What a split deals: subject, or recording where subjects are not apart.
+    """
+
+    name: str
+    title: str
+    what: str
+    layout: str
+    window_s: float
+    licence: str
+    citation: str
+    url: str
+    module: str
+    split_by: Literal["subject", "recording"] = "subject"
+
+    @property
+    def read(self) -> Callable[..., Iterator[LabelledRecording]]:
+        """The reader: ``read(path, **settings)`` gives labelled recordings."""
+        reader: Callable[..., Iterator[LabelledRecording]] = importlib.import_module(
+            f"imuspec.datasets.{self.module}"
+        ).recordings
+        return reader
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The reader's settings and their defaults."""
+        parameters = inspect.signature(self.read).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+_ALL = (
+    DatasetInfo(
+        name="hapt",
+        title="HAPT, UCI HAR raw",
+        what="30 people, a phone at the waist, six activities and six changes of posture; 50 Hz, g",
+        layout="RawData/acc_expEE_userUU.txt (61 files) and RawData/labels.txt, in a folder, zip or tar",
+        window_s=2.56,
+        licence="CC BY 4.0",
+        citation="Reyes-Ortiz, Oneto, Sama, Parra, Anguita 2016, Neurocomputing 171, 754-767",
+        url="https://archive.ics.uci.edu/dataset/341",
+        module="hapt",
+    ),
+    DatasetInfo(
+        name="daphnet",
+        title="Daphnet Freezing of Gait",
+        what="10 people with Parkinson's disease, ankle, thigh and trunk, freeze or no freeze; 64 Hz, mg",
+        layout="dataset/S<ss>R<rr>.txt (17 files, also .txt.xz), in a folder, zip or tar",
+        window_s=5.0,
+        licence="CC BY 4.0",
+        citation="Bächlin, Plotnik, Roggen, Maidan, Hausdorff, Giladi, Tröster 2010, IEEE T-ITB 14(2), 436-446",
+        url="https://archive.ics.uci.edu/dataset/245",
+        module="daphnet",
+    ),
+    DatasetInfo(
+        name="wisdm_windows",
+        title="WISDM v1.1, recovered windows",
+        what="36 people, a phone in the trouser pocket, six activities; 7,292 windows of 6.4 s at 20 Hz, order lost",
+        layout="wisdm_v1.1_windows128_20hz.npz or .npz.xz",
+        window_s=6.4,
+        licence="cite the authors of WISDM",
+        citation="Kwapisz, Weiss, Moore 2011, SIGKDD Explorations 12(2), 74-82",
+        url="https://github.com/ayhamo/SRP_Domain_Adaptation (data/WISDM, from which they were recovered)",
+        module="wisdm_windows",
+    ),
+    DatasetInfo(
+        name="road_surface",
+        title="Road surfaces by phone",
+        what="3 collectors' phones in cars, smooth, bumpy or rough road; about 10 Hz, m/s2 without gravity",
+        layout="RoadSurfaceDataCollector<n>/<date>_<time>.csv (98 files), in a folder or zip",
+        window_s=5.0,
+        licence="GPL-3.0",
+        citation="repository simonwu53/RoadSurfaceRecognition",
+        url="https://github.com/simonwu53/RoadSurfaceRecognition",
+        module="road_surface",
+        split_by="recording",  # collectors 1 and 2 rode in one car
+    ),
+)
+CATALOGUE = {info.name: info for info in _ALL}
+
+
+def find_set(name: str) -> DatasetInfo:
+    """What is known of a set.
+
+    Raises
+    ------
+    ValueError
+        A name that is none: the message lists them.
+    """
+    if name not in CATALOGUE:
+        raise ValueError(f"name: expected one of {', '.join(CATALOGUE)}, got {name!r}")
+    return CATALOGUE[name]
+
+
+def _checked(info: DatasetInfo, settings: dict[str, Any]) -> dict[str, Any]:
+    known = info.settings
+    for key in settings:
+        if key not in known:
+            raise ValueError(f"{key}: expected one of the settings of {info.name}: {', '.join(known)}, got another")
+    return settings
+
+
+def labelled_recordings(name: str, path: str | os.PathLike[str], **settings: Any) -> Iterator[LabelledRecording]:
+    """Continuous signals of a public set, each sample with its label.
+
+    Parameters
+    ----------
+    name
+        The set: a name of `CATALOGUE`.
+    path
+        Where it lies, in its official layout.
+    **settings
+        Those of the set's reader, as ``sensors=("trunk",)`` for Daphnet; see ``imuspec.datasets.<name>.recordings``.
+
+    Yields
+    ------
+    LabelledRecording, one at a time.
+
+    Raises
+    ------
+    ValueError
+        A name or setting that is none, a unit that cannot be right.
+    FileNotFoundError, RecordingError
+        A file that is missing or not what the layout says.
+
+    Examples
+    --------
+    >>> from imuspec.datasets import labelled_recordings
+    >>> for recording in labelled_recordings("daphnet", "dataset/", sensors=("ankle",)):  # doctest: +SKIP
+    ...     print(recording)
+    """
+    info = find_set(name)
+    return info.read(path, **_checked(info, settings))
+
+
+def load(
+    name: str,
+    path: str | os.PathLike[str],
+    *,
+    window_s: float | None = None,
+    rate: float = 50.0,
+    overlap: float = 0.5,
+    resampling: Resampling = "linear",
+    lowpass_hz: float | None = None,
+    min_agreement: float = 0.0,
+    **settings: Any,
+) -> Windows:
+    """Labelled windows of a public set, in g.
+
+    The files' unit is checked by the median norm; gaps above two sample periods and samples without a class end a
+    stretch; windows lie within one, at one rate, and take the label of most of their samples. Rows of the files that
+    are in no window are counted by reason.
+
+    Parameters
+    ----------
+    name
+        The set: a name of `CATALOGUE`.
+    path
+        Where it lies, in its official layout: folder, archive or file.
+    window_s
+        Length of a window, s; default: the set's.
+    rate
+        Samples a second, Hz.
+    overlap
+        Part of a window that the next one shares, from 0 to below 1.
+    resampling
+        linear: on the files' time stamps; polyphase: with the low-pass that a change of rate needs; none.
+    lowpass_hz
+        Cut-off of a zero-phase low-pass applied before, Hz.
+    min_agreement
+        Part of a window's samples that must bear its label.
+    **settings
+        Those of the set's reader; ``imuspec datasets NAME`` lists them.
+
+    Returns
+    -------
+    Windows
+
+    Raises
+    ------
+    ValueError
+        A name or setting that is none, a unit that cannot be right, not one window.
+    FileNotFoundError, RecordingError
+        A file that is missing or not what the layout says.
+
+    Examples
+    --------
+    >>> from imuspec import datasets
+    >>> windows = datasets.load("hapt", "HAPT Data Set/", window_s=5.12)  # doctest: +SKIP
+    >>> split = datasets.subject_split(windows, seed=0)  # doctest: +SKIP
+    """
+    info = find_set(name)
+    made = cut(
+        info.read(path, **_checked(info, settings)),
+        window_s=info.window_s if window_s is None else window_s,
+        rate=rate,
+        overlap=overlap,
+        resampling=resampling,
+        lowpass_hz=lowpass_hz,
+        min_agreement=min_agreement,
+        name=name,
+    )
+    return replace(made, split_by=info.split_by, settings={**made.settings, **settings})

@@ -1,0 +1,241 @@
+"""From labelled recordings to windows: stretches without a gap, one rate, windows that overlap, majority labels."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.datasets.recordings import MAX_GAP_PERIODS, LabelledRecording
+from imuspec.datasets.windows import Windows
+from imuspec.signal import lowpass, resample, windows
+
+__all__ = ["Resampling", "Stretch", "cut", "stretches"]
+
+Resampling = Literal["linear", "polyphase", "none"]
+_SHORT = "stretch shorter than a window"
+_LEFT_OVER = "after the last window of a stretch"
+_MIXED = "window below the agreement asked for"
+
+
+class Stretch(NamedTuple):
+    """A stretch of a recording without gap or unlabelled sample, at the rate asked for.
+
+    ``x`` is float32 ``[3, n]`` in g, ``label`` int64 ``[n]``, ``start_s`` seconds from the recording's begin, ``rows``
+    the times of the samples it came from, seconds from the stretch's first.
+    """
+
+    x: NDArray[np.float32]
+    label: NDArray[np.int64]
+    start_s: float
+    rows: NDArray[np.float64]
+
+
+def stretches(
+    recording: LabelledRecording, *, rate: float, resampling: Resampling = "linear", lowpass_hz: float | None = None
+) -> Iterator[Stretch]:
+    """Give each stretch of a recording that has no gap and no sample without a class, at one rate.
+
+    Parameters
+    ----------
+    recording
+        As a reader gives it.
+    rate
+        Samples a second wanted, Hz.
+    resampling
+        linear: the straight line between neighbouring samples at the times the file gives; the last sample is held
+        for the period that it stands for. polyphase: with the low-pass that a change of rate needs, for samples that
+        come evenly. none: as they are, where they have the rate already.
+    lowpass_hz
+        Cut-off of a zero-phase low-pass applied before, Hz; linear interpolation to a lower rate has none of its own.
+
+    Raises
+    ------
+    ValueError
+        Uneven samples for polyphase, another rate for none, or a cut-off not below half the rate of the samples.
+    """
+    if resampling not in ("linear", "polyphase", "none"):
+        raise ValueError(f"resampling: expected linear, polyphase or none, got {resampling!r}")
+    for first, end in recording.segments().tolist():
+        times = recording.time[first:end]
+        x = recording.acceleration[:, first:end]
+        if lowpass_hz is not None:
+            x = lowpass(x, sample_rate=recording.rate, cutoff=lowpass_hz)
+        values, grid = _at_rate(x, times, recording, rate, resampling)
+        # The label of the nearer sample, the earlier of two equally near.
+        middle = times[:-1] + (times[1:] - times[:-1]) / 2
+        label = recording.label[first:end][np.searchsorted(middle, grid)]
+        yield Stretch(values, label, int(times[0]) / 1e9 if recording.timed else math.nan, (times - times[0]) / 1e9)
+
+
+def _at_rate(
+    x: NDArray[np.float32], times: NDArray[np.int64], recording: LabelledRecording, rate: float, how: Resampling
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    if how == "linear":
+        gap = (MAX_GAP_PERIODS + 1) / recording.rate  # gaps have ended the stretch already
+        values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=gap)
+        lasts_s = int(times[-1] - times[0]) / 1e9 + 1 / recording.rate
+        n = math.ceil(lasts_s * rate - 1e-6)
+        held = np.repeat(x[:, -1:], max(n - grid.size, 0), axis=1)
+        return np.concatenate((values, held), axis=1), times[0] + (
+            np.arange(values.shape[1] + held.shape[1]) * (1e9 / rate)
+        ).astype(np.int64)
+    if how == "none":
+        if abs(recording.rate / rate - 1) > 1e-6:
+            raise ValueError(
+                f"resampling: expected {rate:g} Hz for none, got {recording.rate:g} Hz in {recording.source}"
+            )
+        return x, times
+    ideal = times[0] + np.round(np.arange(times.size) * (1e9 / recording.rate)).astype(np.int64)
+    stray = np.abs(times - ideal).max() * recording.rate / 1e9
+    if stray > max(1.0, 0.005 * times.size):
+        raise ValueError(
+            f"{recording.source}: expected samples at an even {recording.rate:g} Hz for polyphase, got one {stray:.1f} "
+            "samples off: use resampling='linear'"
+        )
+    return resample(x, ideal, rate=rate, method="polyphase", sample_rate=recording.rate)
+
+
+def cut(
+    recordings: Iterable[LabelledRecording],
+    *,
+    window_s: float,
+    rate: float = 50.0,
+    overlap: float = 0.5,
+    resampling: Resampling = "linear",
+    lowpass_hz: float | None = None,
+    min_agreement: float = 0.0,
+    name: str = "",
+) -> Windows:
+    """Windows of labelled recordings.
+
+    A gap above two sample periods, a time that does not rise and a sample without a class end a stretch; windows lie
+    within one, from its first sample on. A window takes the label of most of its samples, of two equally frequent ones
+    the class that comes first.
+
+    Parameters
+    ----------
+    recordings
+        As a reader gives them; one at a time is held.
+    window_s
+        Length, s.
+    rate
+        Samples a second, Hz.
+    overlap
+        Part of a window that the next one shares, from 0 to below 1.
+    resampling, lowpass_hz
+        As for `stretches`.
+    min_agreement
+        Part of a window's samples that must bear its label; 0: whatever the majority is.
+    name
+        What the set is called.
+
+    Returns
+    -------
+    Windows
+
+    Raises
+    ------
+    ValueError
+        Settings out of range, recordings of unlike classes, or not one window.
+    """
+    length, shared = _length(window_s, rate, overlap)
+    if not 0 <= min_agreement <= 1:
+        raise ValueError(f"min_agreement: expected 0 to 1, got {min_agreement}")
+    x: list[NDArray[np.float32]] = []
+    columns: dict[str, list[Any]] = {key: [] for key in ("label", "start_s", "subject", "recording", "sensor")}
+    counts: Counter[str] = Counter()
+    classes: tuple[str, ...] | None = None
+    n_rows = 0
+    for recording in recordings:
+        if classes not in (None, recording.class_names):
+            raise ValueError(
+                f"{recording.source}: expected the classes {', '.join(classes or ())}, got {', '.join(recording.class_names)}"
+            )
+        classes = recording.class_names
+        n_rows += recording.n_rows or len(recording)
+        counts.update(recording.counts)
+        counts.update(recording.unlabelled)
+        for stretch in stretches(recording, rate=rate, resampling=resampling, lowpass_hz=lowpass_hz):
+            view = windows(stretch.x, length=length, overlap=shared)
+            label, agreement = _majority(
+                windows(stretch.label[None], length=length, overlap=shared)[:, 0], len(classes)
+            )
+            kept = agreement >= min_agreement
+            counts.update(_lost(stretch, kept, length=length, hop=length - shared, rate=rate))
+            x.append(view[kept])
+            start = stretch.start_s + np.arange(len(view)) * (length - shared) / rate
+            columns["label"].append(label[kept])
+            columns["start_s"].append(start[kept])
+            for key in ("subject", "recording", "sensor"):
+                columns[key].append(np.repeat(np.array([getattr(recording, key)]), int(kept.sum())))
+    if classes is None:
+        raise ValueError(f"{name or 'recordings'}: expected at least one recording, got none")
+    if not sum(len(part) for part in x):
+        lost_rows = ", ".join(f"{n} rows {why}" for why, n in counts.items() if n)
+        raise ValueError(f"{name or 'recordings'}: expected windows of {window_s:g} s, got none ({lost_rows})")
+    joined = {key: np.concatenate(parts) for key, parts in columns.items()}
+    return Windows(
+        x=np.concatenate(x),
+        label=joined["label"],
+        subject=joined["subject"],
+        recording=joined["recording"],
+        start_s=joined["start_s"],
+        sensor=joined["sensor"],
+        rate=float(rate),
+        class_names=classes,
+        name=name,
+        counts={why: n for why, n in counts.items() if n},
+        n_rows=n_rows,
+        settings={
+            "window_s": float(window_s),
+            "rate": float(rate),
+            "overlap": float(overlap),
+            "resampling": resampling,
+            "lowpass_hz": lowpass_hz,
+            "min_agreement": float(min_agreement),
+        },
+    )
+
+
+def _length(window_s: float, rate: float, overlap: float) -> tuple[int, int]:
+    """Samples of a window, and those that it shares with the next."""
+    for what, value in (("window_s", window_s), ("rate", rate)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{what}: expected a positive number, got {value}")
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap: expected a part of a window from 0 to below 1, got {overlap}")
+    length = round(window_s * rate)
+    if length < 2:
+        raise ValueError(f"window_s: expected at least two samples at {rate:g} Hz, got {window_s} s")
+    return length, min(round(length * overlap), length - 1)
+
+
+def _majority(label: NDArray[np.int64], n_classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Most frequent label of each row ``[k, time]``, and its share."""
+    number = np.stack([(label == index).sum(axis=1) for index in range(n_classes)], axis=1)
+    most = number.argmax(axis=1)
+    return most, number.max(axis=1, initial=0) / label.shape[1]
+
+
+def _lost(stretch: Stretch, kept: NDArray[np.bool_], *, length: int, hop: int, rate: float) -> dict[str, int]:
+    """Rows of a stretch that are in no window, by reason."""
+    if kept.size == 0:
+        return {_SHORT: stretch.rows.size}
+    inside = _covered(stretch.rows, np.arange(kept.size), length, hop, rate)
+    taken = _covered(stretch.rows, np.flatnonzero(kept), length, hop, rate)
+    return {_LEFT_OVER: int((~inside).sum()), _MIXED: int((inside & ~taken).sum())}
+
+
+def _covered(
+    rows: NDArray[np.float64], index: NDArray[np.int64], length: int, hop: int, rate: float
+) -> NDArray[np.bool_]:
+    """Whether each row lies in one of the windows: up to half a sample before its first, half before the next's."""
+    edge = np.zeros(rows.size + 1, np.int64)
+    np.add.at(edge, np.searchsorted(rows, (index * hop - 0.5) / rate), 1)
+    np.add.at(edge, np.searchsorted(rows, (index * hop + length - 0.5) / rate), -1)
+    return np.cumsum(edge[:-1]) > 0

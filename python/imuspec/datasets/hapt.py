@@ -1,0 +1,143 @@
+"""HAPT, the raw form of UCI HAR: 30 people with a phone at the waist, six activities and the changes between postures.
+
+Layout: ``RawData/acc_expEE_userUU.txt``, three numbers a line in g at 50 Hz, and ``RawData/labels.txt``, lines of
+experiment, user, activity, first and last sample, counted from 1, the last included. UCI 341; Reyes-Ortiz et al. 2016.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.datasets.files import SetFiles, read_table
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, label_intervals, runs_of
+from imuspec.errors import RecordingError
+
+__all__ = ["ACTIVITIES", "BASIC", "OFFICIAL_TEST_SUBJECTS", "recordings"]
+
+RATE = 50.0
+ACTIVITIES = (
+    "walking",
+    "walking upstairs",
+    "walking downstairs",
+    "sitting",
+    "standing",
+    "laying",
+    "stand to sit",
+    "sit to stand",
+    "sit to lie",
+    "lie to sit",
+    "stand to lie",
+    "lie to stand",
+)
+BASIC = ACTIVITIES[:6]
+OFFICIAL_TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
+
+
+def recordings(
+    path: str | os.PathLike[str],
+    *,
+    classes: Sequence[str] = BASIC,
+    subjects: Collection[int | str] | None = None,
+    unit: str | None = None,
+) -> Iterator[LabelledRecording]:
+    """Read HAPT, an experiment at a time.
+
+    Parameters
+    ----------
+    path
+        The folder, the zip, or a tar, at any depth.
+    classes
+        Which of `ACTIVITIES`, in the order of their labels; default: the six basic ones. Others are unlabelled.
+    subjects
+        Users wanted, 1 to 30; all by default.
+    unit
+        The files' unit where it is not g.
+
+    Yields
+    ------
+    LabelledRecording
+
+    Raises
+    ------
+    FileNotFoundError
+        labels.txt, or a recording that it speaks of, is not there.
+    RecordingError
+        A file that is not what the layout says.
+    """
+    unknown = [name for name in classes if name not in ACTIVITIES]
+    if unknown or not classes:
+        raise ValueError(f"classes: expected some of {', '.join(ACTIVITIES)}, got {', '.join(unknown) or 'none'}")
+    index = np.full(len(ACTIVITIES), DROPPED, np.int64)
+    index[[ACTIVITIES.index(name) for name in classes]] = np.arange(len(classes))
+    with SetFiles(path) as files:
+        labels = _labels(files)
+        found = {(int(m[1]), int(m[2])): name for name, m in files.find(r"acc_exp(\d+)_user(\d+)\.txt")}
+        absent = sorted(set(labels) - set(found))
+        if absent:
+            names = ", ".join(f"acc_exp{e:02d}_user{u:02d}.txt" for e, u in absent[:4])
+            raise FileNotFoundError(f"{files.path}: expected a recording for every label, got none of {names}")
+        for (experiment, user), name in sorted(found.items()):
+            if subjects is None or user in subjects:
+                yield _recording(
+                    files, name, experiment, user, labels.get((experiment, user), []), index, classes, unit
+                )
+
+
+def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
+    """Intervals (first, end, activity from 0) of each (experiment, user)."""
+    name = files.one(r"labels\.txt", "RawData/labels.txt")
+    source = files.label(name)
+    columns = ("experiment", "user", "activity", "first", "last")
+    table, bad = read_table(files.read(name), source, columns=columns, header=columns, delimiter=" ")
+    rows = np.stack([table[key] for key in columns], axis=1)
+    if bad or not np.isfinite(rows).all():
+        raise RecordingError(source, None, f"expected five numbers a line, got {bad or 'a'} line(s) of another form")
+    found: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    for experiment, user, activity, first, last in rows.astype(np.int64).tolist():
+        if not 1 <= activity <= len(ACTIVITIES):
+            raise RecordingError(source, None, f"expected activities 1 to {len(ACTIVITIES)}, got {activity}")
+        found.setdefault((experiment, user), []).append((first - 1, last, activity - 1))
+    return found
+
+
+def _recording(
+    files: SetFiles,
+    name: str,
+    experiment: int,
+    user: int,
+    intervals: list[tuple[int, int, int]],
+    index: NDArray[np.int64],
+    classes: Sequence[str],
+    unit: str | None,
+) -> LabelledRecording:
+    source = files.label(name)
+    table, bad = read_table(files.read(name), source, columns="xyz", header="xyz", delimiter=" ")
+    raw = np.stack([table[axis] for axis in "xyz"])
+    if bad or not np.isfinite(raw).all():  # the labels count rows, so none may be left out
+        raise RecordingError(source, None, "expected three numbers a line, got lines of another form")
+    n = raw.shape[1]
+    activity = label_intervals(n, intervals, source, names=ACTIVITIES)
+    label = np.where(activity >= 0, index[activity], DROPPED)
+    time = count_times(n, RATE)
+    unlabelled = {
+        "without a label": int((activity < 0).sum()),
+        "activity that is none of the classes": int(((activity >= 0) & (label < 0)).sum()),
+    }
+    return LabelledRecording(
+        subject=user,
+        recording=f"exp{experiment:02d}",
+        sensor="waist",
+        rate=RATE,
+        acceleration=in_g(raw, unit="g", declared=unit, source=source),
+        time=time,
+        runs=runs_of(time, RATE),
+        label=label,
+        class_names=tuple(classes),
+        source=source,
+        n_rows=n,
+        unlabelled=unlabelled,
+    )

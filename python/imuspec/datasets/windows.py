@@ -1,0 +1,267 @@
+"""Labelled windows of one set: the form in which every method takes data."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Windows", "concatenate"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Windows:
+    """Windows of equal length with class, subject and origin.
+
+    Attributes
+    ----------
+    x
+        float32 ``[N, 3, time]``, g.
+    label
+        int64 ``[N]``, index into `class_names`.
+    subject
+        ``[N]``, int64 where the set numbers its subjects, else str.
+    recording
+        str ``[N]``: what was recorded at one time, a name that is one alone in the set. Windows of one recording that
+        overlap in time show the same motion, whichever sensor each is of.
+    start_s
+        float64 ``[N]``: seconds from the recording's begin to the window's first sample; NaN where the set does not
+        tell, which counts as overlapping every other window of the recording.
+    rate
+        Samples a second, Hz.
+    class_names
+        The classes, in the order of their labels.
+    name
+        The set.
+    counts
+        Rows of the set's files that are in no window, by reason.
+    n_rows
+        Rows of the set's files.
+    sensor
+        str ``[N]``: which of the sensors worn together.
+    settings
+        How the windows were made.
+    split_by
+        What a split deals by default, subject or recording: the latter where subjects are not apart.
+
+    Raises
+    ------
+    ValueError
+        Arrays whose lengths differ, a label without a class, samples that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imuspec.datasets import Windows
+    >>> windows = Windows(x=np.zeros((4, 3, 100)), label=[0, 0, 1, 1], subject=[1, 2, 1, 2],
+    ...                   recording=["a", "b", "a", "b"], start_s=[0, 0, 2, 2], rate=50, class_names=("sit", "walk"))
+    >>> windows
+    Windows(4 of 2 s at 50 Hz, 2 subjects, 2 sit, 2 walk)
+    >>> windows.select(windows.label == 1).subject.tolist()
+    [1, 2]
+    """
+
+    x: NDArray[np.float32]
+    label: NDArray[np.int64]
+    subject: NDArray[Any]
+    recording: NDArray[np.str_]
+    start_s: NDArray[np.float64]
+    rate: float
+    class_names: tuple[str, ...]
+    name: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    n_rows: int = 0
+    sensor: NDArray[np.str_] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    split_by: Literal["subject", "recording"] = "subject"
+
+    def __post_init__(self) -> None:
+        x = np.asarray(self.x, np.float32)
+        if x.ndim != 3 or x.shape[1] != 3:
+            raise ValueError(f"x: expected shape [N, 3, time], got {list(x.shape)}")
+        subject = np.asarray(self.subject)
+        sensor = np.full(len(x), "") if self.sensor is None else np.asarray(self.sensor, np.str_)
+        columns = {
+            "label": np.asarray(self.label, np.int64),
+            "subject": subject.astype(np.int64 if subject.dtype.kind in "iu" else np.str_),
+            "recording": np.asarray(self.recording, np.str_),
+            "start_s": np.asarray(self.start_s, np.float64),
+            "sensor": sensor,
+        }
+        for name, column in columns.items():
+            if column.shape != (len(x),):
+                raise ValueError(f"{name}: expected shape [{len(x)}], one a window, got {list(column.shape)}")
+            object.__setattr__(self, name, column)
+        label = columns["label"]
+        if len(label) and not 0 <= label.min() <= label.max() < len(self.class_names):
+            raise ValueError(
+                f"label: expected 0 to {len(self.class_names) - 1}, got {label.min()} to {label.max()} for the classes "
+                f"{', '.join(self.class_names)}"
+            )
+        if not np.isfinite(x).all():
+            wrong = int((~np.isfinite(x).all(axis=(1, 2))).sum())
+            raise ValueError(f"x: expected finite samples, got {wrong} windows with NaN or infinity")
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in a window."""
+        return int(self.x.shape[2])
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window, s."""
+        return self.n_samples / self.rate
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, those without a window too."""
+        return len(self.class_names)
+
+    @property
+    def subjects(self) -> NDArray[Any]:
+        """The subjects, sorted, each once."""
+        return np.unique(self.subject)
+
+    def select(self, index: ArrayLike) -> Windows:
+        """Some of the windows, in the order of the index.
+
+        Parameters
+        ----------
+        index
+            Whole numbers, a mask ``[N]`` of bool, or a slice as ``np.s_[...]``.
+
+        Returns
+        -------
+        Windows; `counts` and `n_rows` still speak of the files.
+        """
+        chosen: Any = index if isinstance(index, slice) else np.asarray(index)
+        if isinstance(chosen, np.ndarray):
+            if chosen.dtype.kind == "b" and chosen.shape != (len(self),):
+                raise ValueError(f"index: expected a mask of shape [{len(self)}], got {list(chosen.shape)}")
+            chosen = chosen.astype(np.int64) if chosen.size == 0 and chosen.dtype.kind != "b" else chosen
+        assert self.sensor is not None
+        return replace(
+            self,
+            x=self.x[chosen],
+            label=self.label[chosen],
+            subject=self.subject[chosen],
+            recording=self.recording[chosen],
+            start_s=self.start_s[chosen],
+            sensor=self.sensor[chosen],
+        )
+
+    def of_classes(self, names: Sequence[str]) -> Windows:
+        """The windows of some classes alone, whose labels are counted anew in the order given.
+
+        Raises
+        ------
+        ValueError
+            A name that is none of the classes.
+        """
+        unknown = [name for name in names if name not in self.class_names]
+        if unknown:
+            raise ValueError(f"names: expected some of {', '.join(self.class_names)}, got {', '.join(unknown)}")
+        new = np.full(self.n_classes, -1, np.int64)
+        new[[self.class_names.index(name) for name in names]] = np.arange(len(names))
+        kept = self.select(new[self.label] >= 0)
+        return replace(kept, label=new[kept.label], class_names=tuple(names))
+
+    def per_class(self) -> dict[str, int]:
+        """Number of windows of each class."""
+        number = np.bincount(self.label, minlength=self.n_classes)
+        return {name: int(n) for name, n in zip(self.class_names, number, strict=True)}
+
+    def table(self) -> NDArray[np.int64]:
+        """Number of windows ``[subject, class]``, in the order of `subjects` and `class_names`."""
+        row = np.searchsorted(self.subjects, self.subject)
+        number = np.zeros((len(self.subjects), self.n_classes), np.int64)
+        np.add.at(number, (row, self.label), 1)
+        return number
+
+    def __repr__(self) -> str:
+        classes = ", ".join(f"{n:,} {name}" for name, n in self.per_class().items())
+        return (
+            f"Windows({self.name + ': ' if self.name else ''}{len(self):,} of {self.window_s:g} s at {self.rate:g} Hz, "
+            f"{len(self.subjects)} subjects, {classes})"
+        )
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("subject", *self.class_names))
+        rows = "".join(
+            f"<tr><td>{html.escape(str(subject))}</td>" + "".join(f"<td>{n}</td>" for n in line) + "</tr>"
+            for subject, line in zip(self.subjects, self.table().tolist(), strict=True)
+        )
+        lost = "".join(f"<li>{n:,} rows: {html.escape(why)}</li>" for why, n in self.counts.items())
+        return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table><ul>{lost}</ul>"
+
+
+def concatenate(parts: Iterable[Windows], *, name: str | None = None) -> Windows:
+    """Windows of several sets as one.
+
+    Subjects and recordings get their set's name before them where the sets' names differ, so that subject 1 of one is
+    not subject 1 of another.
+
+    Parameters
+    ----------
+    parts
+        Windows of one length, rate and list of classes.
+    name
+        What the whole is called; default: the names of the parts, joined by ``+``.
+
+    Returns
+    -------
+    Windows, in the order given; `counts` and `n_rows` are summed.
+
+    Raises
+    ------
+    ValueError
+        No part at all, or parts that differ in length, rate or classes.
+    """
+    all_parts = list(parts)
+    if not all_parts:
+        raise ValueError("parts: expected at least one, got none")
+    first = all_parts[0]
+    for part in all_parts[1:]:
+        for what in ("n_samples", "rate", "class_names"):
+            if getattr(part, what) != getattr(first, what):
+                raise ValueError(
+                    f"parts: expected one {what} for all, got {getattr(first, what)} of {first.name} and "
+                    f"{getattr(part, what)} of {part.name}"
+                )
+    names = list(dict.fromkeys(part.name for part in all_parts))
+    unlike = len(names) > 1
+
+    def column(of: str) -> NDArray[Any]:
+        columns = [getattr(part, of) for part in all_parts]
+        if unlike and of in ("subject", "recording"):
+            columns = [np.array([f"{p.name} {v}" for v in c], np.str_) for p, c in zip(all_parts, columns, strict=True)]
+        return np.concatenate(columns)
+
+    counts: Counter[str] = Counter()
+    for part in all_parts:
+        counts.update(part.counts)
+    return Windows(
+        x=column("x"),
+        label=column("label"),
+        subject=column("subject"),
+        recording=column("recording"),
+        start_s=column("start_s"),
+        rate=first.rate,
+        class_names=first.class_names,
+        name="+".join(names) if name is None else name,
+        counts=dict(counts),
+        n_rows=sum(part.n_rows for part in all_parts),
+        sensor=column("sensor"),
+        settings=first.settings,
+        split_by="recording" if any(part.split_by == "recording" for part in all_parts) else "subject",
+    )

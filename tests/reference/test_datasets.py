@@ -1,0 +1,120 @@
+"""Real labelled sets: what their authors say of them must come out, and every row must be accounted for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imuspec import datasets
+from reference_data import DATA, needs_data
+
+pytestmark = needs_data
+SETS = DATA / "datasets"
+PLACES = {
+    "hapt": SETS / "hapt" / "HAPT_acc.tar.xz",
+    "daphnet": SETS / "daphnet",
+    "wisdm_windows": SETS / "wisdm",
+    "road_surface": SETS / "road_surface" / "sensor_data_v2.zip",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, datasets.Windows]:
+    return {name: datasets.load(name, place) for name, place in PLACES.items()}
+
+
+def test_hapt_has_its_61_experiments_of_30_people(loaded) -> None:
+    windows = loaded["hapt"]
+    assert windows.n_rows == 1_122_772
+    assert np.unique(windows.recording).size == 61
+    assert windows.subjects.tolist() == list(range(1, 31))
+    assert windows.x.shape[1:] == (3, 128)
+    assert windows.class_names == ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "laying")
+    assert windows.table().min() > 0  # everyone does everything
+
+
+def test_daphnet_has_its_rows_and_its_freezes(loaded) -> None:
+    windows = loaded["daphnet"]
+    assert windows.n_rows == 417_906
+    assert windows.subjects.tolist() == [1, 2, 3, 6, 7]
+    freezes = dict(zip(windows.subjects.tolist(), windows.table()[:, 1].tolist(), strict=True))
+    assert freezes[6] == 0
+    assert min(freezes[subject] for subject in (1, 2, 3, 7)) > 0
+
+
+def test_the_freezes_of_daphnet_are_43_and_all_in_four_subjects() -> None:
+    number: dict[int | str, int] = {}
+    for recording in datasets.labelled_recordings("daphnet", PLACES["daphnet"]):
+        starts = np.flatnonzero(np.diff((recording.label == 1).astype(int), prepend=0) == 1).size
+        number[recording.subject] = number.get(recording.subject, 0) + starts
+    assert sum(number.values()) == 43
+    assert {subject for subject, k in number.items() if k} == {1, 2, 3, 7}
+
+
+def test_the_recovered_windows_of_wisdm_are_320_samples_at_50_hz(loaded) -> None:
+    windows = loaded["wisdm_windows"]
+    assert windows.x.shape == (7292, 3, 320)
+    assert windows.subjects.tolist() == list(range(1, 37))
+    assert windows.class_names == ("Downstairs", "Jogging", "Sitting", "Standing", "Upstairs", "Walking")
+    assert np.isnan(windows.start_s).all()
+    assert not windows.counts
+
+
+def test_road_surface_has_98_files_and_the_copy_is_left_out(loaded) -> None:
+    windows = loaded["road_surface"]
+    assert windows.n_rows == 42_599 - 501
+    assert windows.subjects.tolist() == [1, 2, 5]
+    assert windows.class_names == ("smooth", "bumpy", "rough")
+    both = np.intersect1d(windows.recording[windows.subject == 1], windows.recording[windows.subject == 2])
+    assert both.size > 5  # two collectors on one road at one time are one recording
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_row_of_a_set_is_in_a_window_or_counted(loaded, name: str) -> None:
+    windows = loaded[name]
+    used = windows.n_rows - sum(windows.counts.values())
+    rate = {"hapt": 50, "daphnet": 64, "wisdm_windows": 20, "road_surface": 9.95}[name]
+    covered_s = 0.0
+    for recording, sensor in {*zip(windows.recording.tolist(), windows.sensor.tolist(), strict=True)}:
+        start = np.sort(windows.start_s[(windows.recording == recording) & (windows.sensor == sensor)])
+        step = np.minimum(np.diff(start), windows.window_s)
+        # Windows of unknown time are apart.
+        covered_s += windows.window_s * start.size if np.isnan(start).any() else step.sum() + windows.window_s
+    assert used / rate == pytest.approx(covered_s, rel=0.005)
+
+
+@pytest.mark.parametrize("name", ["hapt", "daphnet", "wisdm_windows"])
+def test_gravity_is_1_g_in_every_set_that_has_it(loaded, name: str) -> None:
+    windows = loaded[name]
+    norm = np.linalg.norm(windows.x.mean(axis=-1), axis=1)
+    assert np.median(norm) == pytest.approx(1, abs=0.08)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_same_set_gives_five_splits_without_leak_and_with_every_class(loaded, name: str) -> None:
+    windows = loaded[name]
+    tested = set()
+    for seed in range(5):
+        split = datasets.subject_split(windows, seed)
+        datasets.check_leaks(windows, split, allow=() if split.by == "subject" else ("subject",))
+        tested.add(split.members["test"])
+        for index in split.parts().values():
+            assert np.unique(windows.label[index]).size == windows.n_classes
+    assert len(tested) > 1
+
+
+def test_collectors_who_rode_in_one_car_cannot_be_on_two_sides(loaded) -> None:
+    with pytest.raises(ValueError, match=r"windows of .* overlap one of .* in time"):
+        datasets.subject_split(loaded["road_surface"], 0, by="subject")
+    assert datasets.subject_split(loaded["road_surface"], 0).by == "recording"
+
+
+def test_linear_and_polyphase_agree_where_motion_is_slow() -> None:
+    made = {
+        how: datasets.load("daphnet", PLACES["daphnet"], resampling=how, subjects=[1], window_s=4)
+        for how in ("linear", "polyphase")
+    }
+    assert made["linear"].label.tolist() == made["polyphase"].label.tolist()
+    slow = made["linear"].x.std(axis=-1).max(axis=1) < 0.02
+    assert slow.sum() > 5
+    assert np.abs(made["linear"].x - made["polyphase"].x)[slow].mean() < 0.01

@@ -157,7 +157,8 @@ class Run:
                 f"run {self.path}: expected encoder.json, got none: the training kept no encoder yet"
             )
         built = json.loads(described.read_text("utf-8"))
-        encoder = encoders.build(built["name"], **{**built["settings"], "weights": "random"})
+        settings = {**built["settings"], **({"weights": "random"} if "weights" in built["settings"] else {})}
+        encoder = encoders.build(built["name"], **settings)
         encoders.load_weights(encoder, self.path / "encoder.safetensors")
         return encoder.eval()
 

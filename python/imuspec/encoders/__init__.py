@@ -20,8 +20,18 @@ __all__ = ["REGISTRY", "Encoder", "build", "built_as", "load_weights", "names"]
 
 # name -> module and maker, imported when asked for, so that no encoder pays for another's libraries
 REGISTRY: dict[str, tuple[str, str]] = {
+    "cnn1d": ("imuspec.encoders.cnn1d", "Cnn1d"),
+    "cpc": ("imuspec.encoders.cpc", "Cpc"),
+    "cpc_original": ("imuspec.encoders.cpc", "CpcOriginal"),
+    "fusion": ("imuspec.encoders.fusion", "fusion"),
+    "harnet": ("imuspec.encoders.harnet", "Harnet"),
+    "limu_bert": ("imuspec.encoders.limu_bert", "LimuBert"),
     "resnet18": ("imuspec.encoders.resnet", "resnet18"),
     "roformer": ("imuspec.encoders.roformer", "RoFormer"),
+    "single_axis": ("imuspec.encoders.fusion", "single_axis"),
+    "standardised": ("imuspec.encoders.standardised", "standardised"),
+    "tpn": ("imuspec.encoders.tpn", "Tpn"),
+    "vit": ("imuspec.encoders.vit", "Vit"),
 }
 
 

@@ -19,8 +19,16 @@ __all__ = ["REGISTRY", "build", "names"]
 
 # name -> module and maker, imported when asked for
 REGISTRY: dict[str, tuple[str, str]] = {
+    "cpc": ("imuspec.objectives.predictive", "PredictFrames"),
+    "cpc_original": ("imuspec.objectives.predictive", "PredictFramesOriginal"),
+    "harnet_tasks": ("imuspec.objectives.multitask", "HarnetTasks"),
+    "limu_bert": ("imuspec.objectives.reconstruction", "MaskedReconstruction"),
+    "mae": ("imuspec.objectives.mae", "MaskedAutoencoder"),
     "masked": ("imuspec.objectives.masked", "MaskedAutoencoder"),
     "moco": ("imuspec.objectives.moco", "MoCo"),
+    "moco_v3": ("imuspec.objectives.moco_v3", "MocoV3"),
+    "multitask": ("imuspec.objectives.multitask", "MultiTask"),
+    "simclr": ("imuspec.objectives.simclr", "SimClr"),
     "simsiam": ("imuspec.objectives.simsiam", "SimSiam"),
     "supervised": ("imuspec.objectives.supervised", "Supervised"),
 }

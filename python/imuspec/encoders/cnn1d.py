@@ -1,0 +1,85 @@
+"""The small convolutional network of the baselines that start from the signal."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+from torch import Tensor, nn
+
+__all__ = ["Cnn1d"]
+
+
+class Cnn1d(nn.Module):
+    """Three convolutions over time, 3 -> 32 -> 64 -> 128, then one number for each channel.
+
+    Each block is a convolution without bias, stride 1, the ends reflected so that no frame is lost, then ReLU and
+    dropout. With kernel 3 there are 31,008 weights.
+
+    Parameters
+    ----------
+    n_axes
+        Channels of the signal.
+    kernel
+        Length of each convolution, samples; odd.
+    dropout
+        Share of activations that training drops.
+    pool
+        How frames become one embedding: ``max`` over time or ``mean``.
+
+    References
+    ----------
+    Haresamudram, Essa, Ploetz 2022, Assessing the state of self-supervised human activity recognition using wearables.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imuspec.encoders.cnn1d import Cnn1d
+    >>> Cnn1d()(torch.zeros(2, 3, 100)).shape
+    torch.Size([2, 128])
+    """
+
+    kind = "signal"
+
+    def __init__(
+        self, *, n_axes: int = 3, kernel: int = 3, dropout: float = 0.2, pool: Literal["max", "mean"] = "max"
+    ) -> None:
+        super().__init__()
+        if kernel < 1 or kernel % 2 == 0:
+            raise ValueError(f"kernel: expected an odd number of samples, got {kernel}")
+        if pool not in ("max", "mean"):
+            raise ValueError(f"pool: expected max or mean, got {pool!r}")
+        self.n_axes, self.pool = n_axes, pool
+        widths = (n_axes, 32, 64, 128)
+        self.n_features = widths[-1]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2, padding_mode="reflect", bias=False),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+            )
+            for n_in, n_out in itertools.pairwise(widths)
+        )
+
+    def frames(self, x: Tensor) -> Tensor:
+        """[B, axes, time] -> [B, 128, time]: a frame for each sample."""
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, axes, time] -> [B, 128]."""
+        return _pooled(self.frames(x), self.pool)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the pooled output of each block, and of the last as ``embedding``."""
+        found: dict[str, Tensor] = {}
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x)
+            found[f"block{i}"] = _pooled(x, self.pool)
+        found["embedding"] = found["block3"]
+        return found
+
+
+def _pooled(frames: Tensor, pool: str) -> Tensor:
+    return frames.amax(-1) if pool == "max" else frames.mean(-1)

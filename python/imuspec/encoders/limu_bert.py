@@ -1,0 +1,138 @@
+"""LIMU-BERT: a small transformer over the samples of a window, its four layers sharing one block's weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["LimuBert", "Norm"]
+
+
+class Norm(nn.Module):
+    """Layer normalisation ``gamma (x - mean) / sqrt(variance + 1e-12) + beta``, its parameters named as in the weights."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+        self.beta = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, (x.shape[-1],), self.gamma, self.beta, 1e-12)
+
+
+class _Embedding(nn.Module):
+    """A sample and its place: one normalisation serves before and after the place is added."""
+
+    def __init__(self, n_axes: int, n_steps: int, width: int) -> None:
+        super().__init__()
+        self.lin = nn.Linear(n_axes, width)
+        self.pos_embed = nn.Embedding(n_steps, width)
+        self.norm = Norm(width)
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, step, axes] -> [B, step, width]
+        return self.norm(self.norm(self.lin(x)) + self.pos_embed.weight[: x.shape[1]])
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.proj_q = nn.Linear(width, width)
+        self.proj_k = nn.Linear(width, width)
+        self.proj_v = nn.Linear(width, width)
+
+    def forward(self, h: Tensor) -> Tensor:  # [B, step, width]
+        q, k, v = (
+            part(h).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # [B, head, step, width / heads]
+            for part in (self.proj_q, self.proj_k, self.proj_v)
+        )
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(h)))
+
+
+class LimuBert(nn.Module):
+    """A state of 72 numbers for each sample of a window, then their mean.
+
+    With ``a = attention(h)`` a layer is ``b = norm1(a + proj(a))``, ``h <- norm2(b + feed_forward(b))``: the residual
+    starts from the attention's output, and the layer's input is not added. All layers use the same weights.
+
+    Parameters
+    ----------
+    n_axes
+        Channels: 6 in the public weights (accelerometer in g, then gyroscope in rad/s), 3 in IMG2IMU's comparison.
+    n_steps
+        Longest window, samples: each has a learned position.
+    width, hidden, n_heads, n_layers
+        Sizes.
+
+    References
+    ----------
+    Xu, Zhou, Tan, Shen 2021, LIMU-BERT: unleashing the potential of unlabeled data for IMU sensing applications.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imuspec.encoders.limu_bert import LimuBert
+    >>> LimuBert(n_steps=100)(torch.zeros(2, 3, 100)).shape
+    torch.Size([2, 72])
+    """
+
+    kind = "signal"
+
+    def __init__(
+        self,
+        *,
+        n_axes: int = 3,
+        n_steps: int = 120,
+        width: int = 72,
+        hidden: int = 144,
+        n_heads: int = 4,
+        n_layers: int = 4,
+    ) -> None:
+        super().__init__()
+        self.n_axes, self.n_steps, self.n_layers = n_axes, n_steps, n_layers
+        self.n_features = width
+        self.embed = _Embedding(n_axes, n_steps, width)
+        self.attn = _Attention(width, n_heads)
+        self.proj = nn.Linear(width, width)
+        self.norm1 = Norm(width)
+        self.pwff = _FeedForward(width, hidden)
+        self.norm2 = Norm(width)
+
+    def states(self, x: Tensor) -> Tensor:
+        """[B, axes, step] -> [B, step, width]: the state of each sample after the last layer."""
+        return self._states(x)[-1]
+
+    def _states(self, x: Tensor) -> list[Tensor]:
+        if x.shape[1] != self.n_axes or x.shape[2] > self.n_steps:
+            raise ValueError(f"x: expected [B, {self.n_axes}, up to {self.n_steps}], got {list(x.shape)}")
+        h = self.embed(x.transpose(1, 2))
+        found = [h]
+        for _ in range(self.n_layers):
+            h = self.attn(h)
+            h = self.norm1(h + self.proj(h))
+            h = self.norm2(h + self.pwff(h))
+            found.append(h)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, axes, step] -> [B, width]: the mean state."""
+        return self.states(x).mean(1)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the mean state after the embedding (``embed``) and after each layer, the last as ``embedding`` too."""
+        states = self._states(x)
+        found = {"embed": states[0].mean(1)}
+        found |= {f"layer{i}": h.mean(1) for i, h in enumerate(states[1:], 1)}
+        found["embedding"] = states[-1].mean(1)
+        return found

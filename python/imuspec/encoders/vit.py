@@ -1,0 +1,142 @@
+"""Vision transformers over pictures of 96 x 128 pixels: timm's, with the variants of MoCo v3 and of MAE."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import timm
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Vit", "sincos_positions"]
+
+_SIZES = {"tiny": "vit_tiny_patch16_224", "small": "vit_small_patch16_224", "base": "vit_base_patch16_224"}
+
+
+class Vit(nn.Module):
+    """A class token and 6 x 8 patches of 16 x 16 pixels through timm's transformer; the embedding is the token's state.
+
+    21.6 million parameters for ``small``, 85.7 million for ``base``.
+
+    Parameters
+    ----------
+    size
+        ``small`` (384 wide), ``base`` (768) or ``tiny`` (192), all of 12 blocks.
+    image
+        Height and width of a picture, multiples of 16.
+    positions
+        ``learned``, or ``sincos``: fixed sines and cosines of row and column, as in MoCo v3 and MAE.
+    n_heads
+        Heads of attention; None takes timm's (6 for small). MoCo v3's small has 12.
+    frozen_patches
+        Whether the projection of patches keeps its random start, which steadies MoCo v3.
+
+    References
+    ----------
+    Dosovitskiy et al. 2021; Chen, Xie, He 2021 (MoCo v3); He et al. 2022 (MAE).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imuspec.encoders.vit import Vit
+    >>> Vit(size="tiny").eval()(torch.zeros(1, 3, 96, 128)).shape
+    torch.Size([1, 192])
+    """
+
+    kind = "image"
+
+    def __init__(
+        self,
+        *,
+        size: Literal["tiny", "small", "base"] = "small",
+        image: tuple[int, int] = (96, 128),
+        positions: Literal["learned", "sincos"] = "learned",
+        n_heads: int | None = None,
+        frozen_patches: bool = False,
+    ) -> None:
+        super().__init__()
+        if size not in _SIZES:
+            raise ValueError(f"size: expected one of {', '.join(_SIZES)}, got {size!r}")
+        if positions not in ("learned", "sincos"):
+            raise ValueError(f"positions: expected learned or sincos, got {positions!r}")
+        heads = {} if n_heads is None else {"num_heads": n_heads}
+        self.trunk: Any = timm.create_model(
+            _SIZES[size], pretrained=False, img_size=tuple(image), num_classes=0, **heads
+        )
+        self.n_features = int(self.trunk.num_features)
+        self.grid = (image[0] // 16, image[1] // 16)
+        if positions == "sincos":
+            table = sincos_positions(self.grid, self.n_features)
+            self.trunk.pos_embed = nn.Parameter(table[None], requires_grad=False)
+        if frozen_patches:
+            self._freeze_patches()
+
+    def _freeze_patches(self) -> None:
+        projection = self.trunk.patch_embed.proj
+        bound = math.sqrt(6.0 / (projection.in_channels * math.prod(projection.kernel_size) + self.n_features))
+        nn.init.uniform_(projection.weight, -bound, bound)
+        nn.init.zeros_(projection.bias)
+        for parameter in projection.parameters():
+            parameter.requires_grad_(False)
+
+    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """[B, 3, H, W] -> [B, 1 + patches, width]: states after the last norm, the class token first.
+
+        Parameters
+        ----------
+        x
+            Normalised pictures.
+        keep
+            Indices of the patches that are shown ``[B, kept]``; None shows all.
+        """
+        trunk = self.trunk
+        patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]
+        if keep is not None:
+            patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
+        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
+        states: Tensor = trunk.norm(trunk.blocks(torch.cat([first, patches], 1)))
+        return states
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, width]."""
+        return self.tokens(x)[:, 0]
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the class token after each block, normalised, the last as ``embedding``; ``mean`` is that of patches."""
+        trunk = self.trunk
+        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
+        h = torch.cat([first, trunk.patch_embed(x) + trunk.pos_embed[:, 1:]], 1)
+        found: dict[str, Tensor] = {}
+        for i, block in enumerate(trunk.blocks, 1):
+            h = block(h)
+            found[f"block{i}"] = trunk.norm(h)[:, 0]
+        found["mean"] = trunk.norm(h)[:, 1:].mean(1)
+        found["embedding"] = found[f"block{len(trunk.blocks)}"]
+        return found
+
+
+def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
+    """Fixed positions ``[1 + rows columns, width]``, zero for the class token.
+
+    A quarter of the width each: sine and cosine of the column, sine and cosine of the row, at ``width / 4`` frequencies
+    ``10000^(-4 i / width)``.
+
+    Raises
+    ------
+    ValueError
+        For a width that is no multiple of 4.
+
+    Examples
+    --------
+    >>> from imuspec.encoders.vit import sincos_positions
+    >>> sincos_positions((6, 8), 384).shape
+    torch.Size([49, 384])
+    """
+    if width % 4:
+        raise ValueError(f"width: expected a multiple of 4, got {width}")
+    rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing="ij")
+    pace = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    across, down = columns.reshape(-1, 1) * pace, rows.reshape(-1, 1) * pace
+    patches = torch.cat([across.sin(), across.cos(), down.sin(), down.cos()], 1)
+    return torch.cat([torch.zeros(1, width, dtype=torch.float64), patches]).float()

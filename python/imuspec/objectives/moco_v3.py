@@ -1,0 +1,121 @@
+"""MoCo v3: contrast over the batch, without a queue, for vision transformers."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["MocoV3", "batch_contrast"]
+
+
+def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -> Tensor:
+    """``2 t`` times the cross-entropy of picking a query's own key among the batch's.
+
+    ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with q and k of unit length.
+
+    Parameters
+    ----------
+    queries, keys
+        ``[B, width]``; no gradient flows to the keys.
+    temperature
+        ``t``.
+    """
+    q, k = functional.normalize(queries, dim=1), functional.normalize(keys.detach(), dim=1)
+    logits = q @ k.T / temperature  # [B, B]
+    return 2 * temperature * functional.cross_entropy(logits, torch.arange(len(q), device=q.device))
+
+
+class MocoV3(nn.Module):
+    """Encoder, projector and predictor make queries; a slow copy of encoder and projector makes keys.
+
+    ``loss = contrast(q1, k2) + contrast(q2, k1)``; after step ``s`` of ``n_steps`` the copy moves,
+    ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / n_steps)) / 2``.
+
+    Parameters
+    ----------
+    encoder
+        The encoder to train.
+    n_steps
+        Optimiser steps of the whole run; the copy stands still at its end.
+    momentum
+        ``m`` at the start.
+    temperature
+        Of :func:`batch_contrast`.
+    hidden, width
+        Of projector (three layers) and predictor (two): batch norm after each layer, the last without affine.
+
+    References
+    ----------
+    Chen, Xie, He 2021, An empirical study of training self-supervised vision transformers.
+    """
+
+    step: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        n_steps: int,
+        momentum: float = 0.99,
+        temperature: float = 0.2,
+        hidden: int = 4096,
+        width: int = 256,
+    ) -> None:
+        super().__init__()
+        if n_steps < 1:
+            raise ValueError(f"n_steps: expected at least 1, got {n_steps}")
+        self.n_steps, self.momentum, self.temperature = n_steps, momentum, temperature
+        self.encoder = encoder
+        self.projector = _perceptron([int(encoder.n_features), hidden, hidden, width])  # type: ignore[arg-type]
+        self.predictor = _perceptron([width, hidden, width])
+        self.slow_encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.slow_projector = copy.deepcopy(self.projector).requires_grad_(False)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and figures of two views ``[B, 3, H, W]`` of each picture."""
+        features = [self.encoder(view) for view in (first, second)]
+        q1, q2 = (self.predictor(self.projector(h)) for h in features)  # [B, width]
+        with torch.no_grad():
+            k1, k2 = (self.slow_projector(self.slow_encoder(view)) for view in (first, second))
+        loss = batch_contrast(q1, k2, temperature=self.temperature) + batch_contrast(
+            q2, k1, temperature=self.temperature
+        )
+        with torch.no_grad():
+            q, k = functional.normalize(q1, dim=1), functional.normalize(k2, dim=1)
+            own = torch.arange(len(q), device=q.device)
+            figures = {
+                "top1": ((q @ k.T).argmax(1) == own).float().mean(),
+                "positive_cosine": (q * k).sum(1).mean(),
+                "feature_sd": functional.normalize(features[0], dim=1).std(0).mean(),
+            }
+        return loss, figures
+
+    def current_momentum(self) -> float:
+        """Return ``m`` at this step."""
+        return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * min(1.0, int(self.step) / self.n_steps))) / 2
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Move the slow copy towards the encoder."""
+        m = self.current_momentum()
+        for fast, slow in ((self.encoder, self.slow_encoder), (self.projector, self.slow_projector)):
+            for new, old in zip(fast.parameters(), slow.parameters(), strict=True):
+                old.lerp_(new, 1 - m)
+        self.step += 1
+
+
+def _perceptron(widths: Sequence[int]) -> nn.Sequential:
+    """Linear layers without bias, each with batch norm, ReLU between; the last norm has no affine."""
+    layers: list[nn.Module] = []
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(widths), 2):
+        last = i == len(widths)
+        layers += [nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out, affine=not last)]
+        layers += [] if last else [nn.ReLU()]
+    return nn.Sequential(*layers)

@@ -1,0 +1,170 @@
+"""What each method on signals shows its encoder: callables ``(batch, generator) -> views``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from imuspec.views import signal
+
+__all__ = ["Plain", "SignalPair", "SpanMask", "TransformCopies", "TransformLabels"]
+
+_EIGHT = ("noise", "scale", "rotate", "negate", "reverse", "permute", "time_warp", "shuffle_axes")
+_FOUR = ("reverse", "permute", "scale_clearly", "time_warp")
+
+
+def _operations(names: Sequence[str]) -> list[signal.Operation]:
+    unknown = [name for name in names if name not in signal.OPERATIONS]
+    if unknown or not names:
+        raise ValueError(f"operations: expected some of {', '.join(signal.OPERATIONS)}, got {list(names)}")
+    return [signal.OPERATIONS[name] for name in names]
+
+
+class Plain:
+    """The window as it is, for objectives that need no view (contrastive predictive coding)."""
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor]:  # noqa: ARG002 - nothing is drawn
+        """[B, axes, time] -> the same."""
+        return (batch,)
+
+
+class SignalPair:
+    """Two views of each window, drawn independently.
+
+    Parameters
+    ----------
+    operations
+        Names in :data:`imuspec.views.signal.OPERATIONS`. ``rotate`` alone was the authors' best single choice.
+    compose
+        ``all``: every operation in the order given; ``one``: for each window one of them, equally likely.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imuspec.views.pretext import SignalPair
+    >>> first, second = SignalPair()(torch.ones(4, 3, 50), torch.Generator().manual_seed(0))
+    >>> first.shape, bool((first == second).all())
+    (torch.Size([4, 3, 50]), False)
+    """
+
+    def __init__(self, operations: Sequence[str] = ("rotate",), *, compose: Literal["all", "one"] = "all") -> None:
+        if compose not in ("all", "one"):
+            raise ValueError(f"compose: expected all or one, got {compose!r}")
+        self.operations, self.compose = _operations(operations), compose
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """[B, axes, time] -> two of the same shape."""
+        return self._view(batch, generator), self._view(batch, generator)
+
+    def _view(self, x: Tensor, generator: Generator) -> Tensor:
+        if self.compose == "all":
+            for operation in self.operations:
+                x = operation(x, generator)
+            return x
+        drawn = torch.randint(len(self.operations), (len(x),), generator=generator, device=x.device)
+        out = x.clone()
+        for i, operation in enumerate(self.operations):
+            chosen = drawn == i
+            if chosen.any():
+                out[chosen] = operation(x[chosen], generator)
+        return out
+
+
+class TransformCopies:
+    """Each window and one copy for each operation, to recognise which operation was applied (Saeed et al. 2019).
+
+    Parameters
+    ----------
+    operations
+        Names in :data:`imuspec.views.signal.OPERATIONS`; eight by default.
+    """
+
+    def __init__(self, operations: Sequence[str] = _EIGHT) -> None:
+        self.operations = _operations(operations)
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """[B, axes, time] -> windows ``[(1 + T) B, axes, time]``, labels ``[(1 + T) B, T]``: 1 for the one applied."""
+        windows = torch.cat([batch, *(operation(batch, generator) for operation in self.operations)])
+        n_tasks = len(self.operations)
+        rows = torch.cat([batch.new_zeros(1, n_tasks), torch.eye(n_tasks, device=batch.device, dtype=batch.dtype)])
+        return windows, rows.repeat_interleave(len(batch), 0)
+
+
+class TransformLabels:
+    """Each window with each operation applied or not, and whether it was (HARNet's four tasks by default).
+
+    Parameters
+    ----------
+    operations
+        Names in :data:`imuspec.views.signal.OPERATIONS`, applied in the order given.
+    probability
+        Chance of each, independently.
+    turned
+        Whether each window is first turned by a random rotation and its axes shuffled, so that the encoder does not
+        rely on how the device was worn.
+    """
+
+    def __init__(self, operations: Sequence[str] = _FOUR, *, probability: float = 0.5, turned: bool = True) -> None:
+        if not 0 < probability < 1:
+            raise ValueError(f"probability: expected a number between 0 and 1, got {probability}")
+        self.operations, self.probability, self.turned = _operations(operations), probability, turned
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """[B, axes, time] -> windows of the same shape, labels ``[B, T]``: 1 where the operation was applied."""
+        x = batch
+        if self.turned:
+            x = signal.shuffle_axes(signal.rotate(x, generator), generator)
+        draws = torch.rand(len(x), len(self.operations), generator=generator, device=x.device)
+        labels = draws < self.probability
+        for i, operation in enumerate(self.operations):
+            x = torch.where(labels[:, i, None, None], operation(x, generator), x)
+        return x, labels.to(batch.dtype)
+
+
+class SpanMask:
+    """Hide spans of each window, to be reconstructed (LIMU-BERT).
+
+    Spans are drawn until ``share`` of the steps are chosen: a length that is geometric (chance ``stop`` to end at each
+    step) and at most ``longest``, a start where it fits; steps chosen twice count once, and the last span is cut so that
+    exactly ``max(1, round(share n))`` steps are chosen. With probability ``hidden`` a window's chosen steps become 0; else
+    it is shown as it is, and the chosen steps are still to be reconstructed.
+
+    Parameters
+    ----------
+    share, longest, stop, hidden
+        See above; the authors' numbers by default.
+    """
+
+    def __init__(self, *, share: float = 0.15, longest: int = 10, stop: float = 0.2, hidden: float = 0.8) -> None:
+        if not 0 < share < 1:
+            raise ValueError(f"share: expected a number between 0 and 1, got {share}")
+        self.share, self.longest, self.stop, self.hidden = share, longest, stop, hidden
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, axes, time] -> what is shown, what it was (same shape), the chosen steps (bool ``[B, time]``)."""
+        chosen = self.steps(len(batch), batch.shape[-1], generator)
+        hide = torch.rand(len(batch), generator=generator, device=batch.device) < self.hidden
+        shown = batch.masked_fill((chosen & hide[:, None])[:, None], 0.0)
+        return shown, batch, chosen
+
+    def steps(self, n_windows: int, n_steps: int, generator: Generator) -> Tensor:
+        """Chosen steps, bool ``[n_windows, n_steps]``, the same number in each window."""
+        n_chosen = max(1, round(self.share * n_steps))
+        n_spans = 4 * n_chosen  # more than are ever needed: each span chooses one step or more, rarely an old one
+        device = generator.device
+        lengths = torch.arange(1, min(self.longest, n_steps) + 1, device=device)
+        weights = self.stop * (1 - self.stop) ** (lengths - 1).double()
+        drawn = torch.multinomial(weights, n_windows * n_spans, True, generator=generator)
+        length = (drawn + 1).view(n_windows, n_spans, 1)
+        start = torch.rand(n_windows, n_spans, 1, generator=generator, device=device, dtype=torch.float64)
+        start = (start * (n_steps - length + 1)).floor()
+        time = torch.arange(n_steps, device=device)
+        inside = (time >= start) & (time < start + length)  # [windows, spans, steps]
+        # A step's turn: the first span that holds it, then its place; the earliest turns are chosen.
+        first = torch.where(inside.any(1), inside.int().argmax(1), n_spans)
+        turn = first * n_steps + time
+        earliest = turn.argsort(1)[:, :n_chosen]
+        return torch.zeros(n_windows, n_steps, dtype=torch.bool, device=device).scatter_(1, earliest, value=True)

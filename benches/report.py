@@ -1,13 +1,14 @@
-"""Runs the benches and tells ours from the peer's: a table on the screen, or RESULTS.md with ``--write``.
+"""Runs the benches and tells ours from the peer's: tables on the screen, or RESULTS.md with ``--write``.
 
-Two kinds of bench give rows. ``benches/test_*.py`` are pytest-benchmark's: a test named ``test_X_ours`` and one or more
-``test_X_PEER`` in one file make a row each. ``benches/interleaved*.py`` print rows themselves, one JSON object a line
-with ``what``, ``ours_s``, ``peer``, ``peer_s`` and, where they have one, ``note``; they run ours and the peer in turns.
+``benches/interleaved_*.py`` print rows, one JSON object a line with ``what``, ``ours_s``, ``peer``, ``peer_s`` and, where they
+have one, ``note``; they run ours and the peer in turns, in one process or in processes of their own. Each script is a section
+of the report, with the machine and the time of its run; ``--only`` runs some and leaves the other sections as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.metadata
 import json
 import os
@@ -15,7 +16,6 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,39 +58,6 @@ def interleaved_rows(text: str) -> list[Row]:
             told = json.loads(line)
             found.append(Row(told["what"], told["ours_s"], told["peer"], told["peer_s"], told.get("note", "")))
     return found
-
-
-def benchmarked(files: list[Path]) -> list[Row]:
-    """Rows of pytest-benchmark's tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "benchmarks.json"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--benchmark-only",
-            f"--benchmark-json={out}",
-            *map(str, files),
-        ]
-        subprocess.run(command, check=True, stdout=sys.stderr)
-        return benchmark_rows(json.loads(out.read_text("utf-8")))
-
-
-def benchmark_rows(told: dict) -> list[Row]:
-    """Pairs each ``test_X_ours[...]`` with every ``test_X_PEER[...]`` of the same file and parameters, by medians."""
-    medians: dict[tuple[str, str, str], dict[str, float]] = {}
-    for bench in told["benchmarks"]:
-        name, _, parameters = bench["name"].partition("[")
-        what, _, who = name.removeprefix("test_").rpartition("_")
-        key = (bench["fullname"].partition("::")[0], what, parameters.rstrip("]"))
-        medians.setdefault(key, {})[who] = bench["stats"]["median"]
-    rows = []
-    for (_, what, parameters), times in sorted(medians.items()):
-        ours = times.pop("ours", None)
-        text = what.replace("_", " ") + (f", {parameters}" if parameters else "")
-        rows += [Row(text, ours, peer, seconds) for peer, seconds in sorted(times.items()) if ours is not None]
-    return rows
 
 
 def machine() -> str:
@@ -143,22 +110,46 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def section(script: Path, rows: list[Row]) -> str:
+    """A script's rows under its first line, with what they were measured on."""
+    said = re.search(r'"""(.*?)\n', script.read_text("utf-8"))
+    title = script.stem.removeprefix("interleaved_")
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    head = f"{_mark(title)}\n\n{said[1] if said else ''}\n\n- {stamp}: {machine()}\n- {versions()}\n\n"
+    return f"{head}{table(rows)}\n"
+
+
+def _mark(title: str) -> str:
+    return f"## {title.capitalize()}"
+
+
+def joined(old: str, new: dict[str, str]) -> str:
+    """The report: new sections by title, and those of the old one that were not measured again."""
+    parts = re.split(r"^(?=## )", old, flags=re.MULTILINE)
+    kept = {part.splitlines()[0]: part for part in parts if part.startswith("## ")}
+    kept |= {_mark(title): text for title, text in new.items()}
+    head = "# Results\n\nWritten by `make bench-report`. A ratio says how many times longer the peer takes.\n"
+    return "\n".join([head, *(text.rstrip("\n") + "\n" for _, text in sorted(kept.items()))])
+
+
 def main() -> int:
     """Runs every bench there is."""
+    scripts = {path.stem.removeprefix("interleaved_"): path for path in sorted(_HERE.glob("interleaved_*.py"))}
     parser = argparse.ArgumentParser(description="Run the benches; tell ours from the peer's.")
     parser.add_argument("--write", type=Path, help="file to write instead of the screen")
+    parser.add_argument("--only", choices=list(scripts), action="append", help="some sections; the others stay")
     told = parser.parse_args()
-    rows = [row for script in sorted(_HERE.glob("interleaved*.py")) for row in interleaved(script)]
-    tests = sorted(_HERE.glob("test_*.py"))
-    rows += benchmarked(tests) if tests else []
-    if not rows:
-        sys.exit("benches: expected interleaved*.py or test_*.py with at least one row, got none")
-    head = "# Results\n\nWritten by `make bench-report`. A ratio says how many times longer the peer takes.\n"
-    text = f"{head}\n- Machine: {machine()}\n- Versions: {versions()}\n\n{table(rows)}\n"
+    new = {}
+    for title in told.only or scripts:
+        rows = interleaved(scripts[title])
+        if not rows:
+            sys.exit(f"{scripts[title].name}: expected at least one row, got none")
+        new[title] = section(scripts[title], rows)
     if told.write is None:
-        print(text)
+        print(joined("", new))
     else:
-        told.write.write_text(text, "utf-8")
+        old = told.write.read_text("utf-8") if told.write.exists() else ""
+        told.write.write_text(joined(old, new), "utf-8")
         print(told.write)
     return 0
 

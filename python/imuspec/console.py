@@ -15,10 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from imuspec.bench import Cost, Result
     from imuspec.cluster import Outcome, Summary
     from imuspec.recording import Recording
 
-__all__ = ["RunDisplay", "recording_facts", "recording_table", "screen", "status_table", "summary_lines"]
+__all__ = [
+    "RunDisplay",
+    "bench_table",
+    "cost_table",
+    "recording_facts",
+    "recording_table",
+    "screen",
+    "status_table",
+    "summary_lines",
+]
 
 _COLOURS = {"ok": "green", "excluded": "yellow", "failed": "red"}
 _NAMED = 40  # with more files than this the summary counts reasons instead of naming files
@@ -162,6 +172,35 @@ def status_table(status: dict[str, Any], name: str) -> Table:
         table.add_row(str(status[key]), Text(key, _COLOURS.get(key, "")))
     for reason, count in list(status["reasons"].items())[:_LONGEST]:
         table.add_row(str(count), Text(f"  {reason}"))
+    return table
+
+
+def bench_table(job: str, results: list[Result]) -> Table:
+    """Show one job of `imuspec bench`: a row for each contestant."""
+    heads = ["", "1 thread, ms", "all threads, ms", "x ours"]
+    single, memory = results[0].window_s is not None, results[0].memory is not None
+    heads += ["one window, us"] * single + ["memory, MB"] * memory
+    table = Table(title=Text(job), title_justify="left")
+    for head in heads:
+        table.add_column(head, justify="right" if head else "left")
+    for result in results:
+        cells = [result.contestant, f"{result.one_thread_s * 1e3:.2f}", f"{result.all_threads_s * 1e3:.2f}"]
+        cells.append(f"{result.ratio:.1f}")
+        cells += [f"{(result.window_s or 0) * 1e6:.1f}"] * single + [f"{(result.memory or 0) / 1e6:.1f}"] * memory
+        table.add_row(*map(Text, cells), style="bold" if result is results[0] else None)
+    return table
+
+
+def cost_table(ours: list[Cost], phones: list[Cost]) -> Table:
+    """Show `imuspec bench table3`: this machine, then the paper's phones."""
+    table = Table("machine", "step", title="mean of ten runs, batch 1", title_justify="left")
+    for head in ("ms", "CPU, % of one core", "memory, MB"):
+        table.add_column(head, justify="right")
+    for group in (ours, phones):
+        for cost in group:
+            memory = "" if cost.memory_mb is None else f"{cost.memory_mb:.3g}"
+            table.add_row(Text(cost.machine), cost.step, f"{cost.ms:.4g}", f"{cost.cpu_percent:.0f}", memory)
+        table.add_section()
     return table
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+__all__ = ["Timing", "close_to_peak", "interleaved", "peak_memory", "table"]
 
 
 class Timing(NamedTuple):
@@ -88,3 +91,22 @@ def table(title: str, timings: list[Timing]) -> str:
         f"  {t.name:24}{t.median * 1e6:12.1f}{t.least * 1e6:12.1f}{t.ratio:8.2f}{t.least_ratio:8.2f}" for t in timings
     ]
     return "\n".join(rows)
+
+
+def peak_memory(call: Callable[[], object]) -> int | None:
+    """Bytes by which resident memory grew at most during the call; None where the system does not tell (not Linux)."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        reset.write_text("5", "ascii")  # the high-water mark starts anew
+        before = _kilobytes(status, "VmRSS")
+        kept = call()
+        peak = _kilobytes(status, "VmHWM")
+    except OSError:
+        return None
+    del kept
+    return max(0, peak - before) * 1024
+
+
+def _kilobytes(status: Path, name: str) -> int:
+    lines = status.read_text("ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

@@ -1,0 +1,110 @@
+"""Ours beside what is installed of its peers, on this machine: batches on one and all threads, one window, memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from imuspec import _core
+from imuspec.bench.peers import (
+    Calls,
+    image_calls,
+    magnitude_calls,
+    same_decibels,
+    same_features,
+    same_picture,
+    spectrogram_calls,
+    windows,
+)
+from imuspec.bench.timing import interleaved, peak_memory
+
+__all__ = ["Result", "compare"]
+
+_N, _PATCHES = 256, 32
+_SETTINGS = [(32, 16), (64, 60), (128, 116), (256, 254)]
+_QUICK = [(128, 116)]
+
+
+class Result(NamedTuple):
+    """One contestant at one job; seconds of a batch, of a window by itself, and bytes."""
+
+    job: str
+    contestant: str
+    one_thread_s: float
+    all_threads_s: float
+    window_s: float | None
+    memory: int | None
+    ratio: float
+    """How many times as long as ours on one thread: median over rounds in which they take turns."""
+
+
+class _Job(NamedTuple):
+    name: str
+    calls: Callable[[int, int], Calls]
+    """Of n windows on so many threads."""
+    agree: Callable[[object, object], None]
+    single: bool
+
+
+def compare(*, quick: bool = False) -> Iterator[Result]:
+    """Measure every job next to the peers that are installed; their results are compared first.
+
+    Parameters
+    ----------
+    quick
+        One setting and fewer rounds: half a minute instead of some.
+
+    Yields
+    ------
+    Result
+        Ours first, then each peer's, job by job.
+
+    Raises
+    ------
+    AssertionError
+        A peer's result is another than ours.
+    """
+    for job in _jobs(quick):
+        yield from _measured(job, rounds=3 if quick else 7)
+
+
+def _jobs(quick: bool) -> Iterator[_Job]:
+    for nfft, noverlap in _QUICK if quick else _SETTINGS:
+        yield _Job(
+            f"spectrogram in dB, nfft {nfft}, noverlap {noverlap}: {_N} windows of 3 x 500",
+            lambda n, threads, s=(nfft, noverlap): spectrogram_calls(windows(n, 3, 500), *s, threads),
+            same_decibels,
+            True,
+        )
+    for dtype in ("uint8",) if quick else ("uint8", "float32"):
+        yield _Job(
+            f"pictures of 96 x 128, {dtype}, nfft 128, noverlap 116: {_N} windows of 3 x 500",
+            lambda n, threads, d=dtype: image_calls(windows(n, 3, 500), 128, 116, threads, d),
+            same_picture,
+            True,
+        )
+    patches = min(_PATCHES, 8) if quick else _PATCHES
+    yield _Job(
+        f"LMM features, nfft 32: {patches} x 300 patches of 3 x 300",
+        lambda _, threads: magnitude_calls(windows(patches, 300, 3, 300), threads),
+        same_features,
+        False,
+    )
+
+
+def _measured(job: _Job, *, rounds: int) -> list[Result]:
+    n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        _core.set_threads(1)
+        calls = job.calls(_N, 1)
+        memory = {name: peak_memory(call) for name, call in calls.items()}
+        one = interleaved(calls, rounds=rounds, agree=job.agree)
+        alone = interleaved(job.calls(1, 1), rounds=rounds) if job.single else []
+        _core.set_threads(n_threads)
+        every = interleaved(job.calls(_N, n_threads), rounds=rounds)
+    finally:
+        _core.set_threads(0)
+    whole = {timing.name: timing.median for timing in every}
+    single = {timing.name: timing.median for timing in alone}
+    return [Result(job.name, t.name, t.median, whole[t.name], single.get(t.name), memory[t.name], t.ratio) for t in one]

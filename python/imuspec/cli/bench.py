@@ -1,0 +1,49 @@
+"""How fast this machine is: bench, bench table3."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from imuspec.cli.app import app
+
+__all__ = ["compare", "table3"]
+
+bench_app = App(name="bench", help="Measure this machine.")
+app.command(bench_app)
+
+
+@bench_app.default
+def compare(*, quick: bool = False) -> int:
+    """Measure spectrograms, pictures and LMM features beside the libraries that are installed: SciPy, torch, FFTW, MKL.
+
+    Each row is a library: a batch on one thread and on all, one window by itself, the memory that the batch takes beyond
+    its input, and how many times as long as ours it takes. Results are compared first.
+
+    Parameters
+    ----------
+    quick
+        One setting and fewer rounds.
+    """
+    from itertools import groupby
+
+    from imuspec.bench import compare as measured
+    from imuspec.console import bench_table, screen
+
+    console = screen()
+    for job, results in groupby(measured(quick=quick), key=lambda result: result.job):
+        console.print(bench_table(job, list(results)))
+    return 0
+
+
+@bench_app.command
+def table3() -> int:
+    """Measure a picture and a network as the paper did on phones: window to tensor, and one forward pass.
+
+    Ten runs after warm-up on 600 samples, on one thread and on all; wall time, share of one core, memory. The network is a
+    ResNet-18 with random weights, in PyTorch and, where it is installed, in ONNX Runtime.
+    """
+    from imuspec.bench import PHONES, costs
+    from imuspec.console import cost_table, screen
+
+    screen().print(cost_table(list(costs()), list(PHONES)))
+    return 0

@@ -1,0 +1,109 @@
+"""`imuspec bench` measures what is installed, and refuses to compare results that differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imuspec.bench import PHONES, comparison, costs, peers, table3, timing
+from imuspec.cli import main
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 0, err
+    return out
+
+
+def test_bench_prints_a_table_for_each_job_with_ours_first(monkeypatch, capsys) -> None:
+    pytest.importorskip("scipy")
+    monkeypatch.setattr(comparison, "_N", 8)
+    monkeypatch.setattr(comparison, "_PATCHES", 2)
+    said = _run(capsys, "bench", "--quick")
+    for job in ("spectrogram in dB", "pictures of 96 x 128", "LMM features"):
+        assert job in said
+    lines = said.splitlines()
+    rows = [line for line in lines if "imuspec " in line or "scipy.signal.spectrogram" in line]
+    assert "imuspec" in rows[0]
+    assert any("scipy.signal.spectrogram" in row for row in rows)
+    assert "one window, us" in said
+
+
+def test_a_library_that_is_not_installed_is_left_out_and_ours_is_left(monkeypatch) -> None:
+    monkeypatch.setattr(peers, "installed", lambda _: None)
+    x = peers.windows(2, 3, 500)
+    for calls in (
+        peers.spectrogram_calls(x, 64, 32, 1),
+        peers.image_calls(x, 64, 32, 1),
+        peers.magnitude_calls(x, 1),
+    ):
+        assert all(name.startswith("imuspec") for name in calls)
+        assert all(call() is not None for call in calls.values())
+    assert peers.installed.__name__ == "<lambda>"
+
+
+@pytest.mark.parametrize("job", ["spectrogram", "image", "magnitude"])
+def test_every_peer_that_is_installed_gives_our_result(job: str) -> None:
+    x = peers.windows(3, 3, 500)
+    calls, agree = {
+        "spectrogram": (peers.spectrogram_calls(x, 64, 60, 1), peers.same_decibels),
+        "image": (peers.image_calls(x, 64, 60, 1, "float32"), peers.same_picture),
+        "magnitude": (peers.magnitude_calls(x[..., :300], 1), peers.same_features),
+    }[job]
+    ours = calls["imuspec"]()
+    for call in calls.values():
+        agree(ours, call())
+    with pytest.raises(AssertionError, match="expected the peer's"):
+        agree(ours, np.asarray(ours) + 30)
+
+
+def test_results_that_differ_are_not_timed() -> None:
+    def agree(ours: Any, theirs: Any) -> None:
+        if ours != theirs:
+            raise AssertionError("differ")
+
+    assert len(timing.interleaved({"a": lambda: 1, "b": lambda: 1}, rounds=2, least_s=1e-4, agree=agree)) == 2
+    with pytest.raises(AssertionError, match="differ"):
+        timing.interleaved({"a": lambda: 1, "b": lambda: 2}, rounds=2, least_s=1e-4, agree=agree)
+
+
+def test_memory_is_what_a_call_takes_at_most() -> None:
+    grown = timing.peak_memory(lambda: np.ones(8_000_000).sum())
+    if grown is None:
+        pytest.skip("this system does not tell")
+    assert 50e6 < grown < 100e6
+    kept = timing.peak_memory(lambda: 1)
+    assert kept is not None
+    assert kept < 5e6
+
+
+def test_table3_shows_this_machine_beside_the_papers_phones(monkeypatch, capsys) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
+    said = _run(capsys, "bench", "table3")
+    for part in ("visualise", "inference", "this machine, 1 thread", "ResNet-18, PyTorch", "Galaxy S20 Ultra", "55.33"):
+        assert part in said
+    assert len(PHONES) == 6
+
+
+def test_a_given_network_is_measured_in_both_runtimes() -> None:
+    nn = pytest.importorskip("torch").nn
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 12 * 16, 8))
+    measured = list(costs(network, name="small"))
+    machines = [cost.machine for cost in measured if cost.step == "inference"]
+    assert any("small, PyTorch" in machine for machine in machines)
+    assert any("small, ONNX Runtime" in machine for machine in machines)
+    assert all(cost.ms > 0 for cost in measured)
+
+
+def test_the_cost_of_a_picture_is_far_below_a_phones() -> None:
+    first = next(iter(costs(onnx=False)))
+    assert (first.step, first.machine) == ("visualise", "this machine, 1 thread")
+    assert 0 < first.ms < 48.72
+    assert first.cpu_percent > 10

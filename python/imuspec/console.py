@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from imuspec.report.spans import duration, stamp
+from imuspec.report.words import kind_meaning, kind_name
+
 if TYPE_CHECKING:
     from imuspec.bench import Cost, Result
     from imuspec.cluster import Outcome, Summary
@@ -132,7 +135,7 @@ def _rate(summary: Summary) -> str:
 
 
 def recording_facts(recording: Recording) -> dict[str, Any]:
-    """Return what `imuspec info` says, ready for JSON."""
+    """Return what `imuspec info` says, ready for JSON: figures, actipy's among them by its names, and every event."""
     return {
         "format": recording.format,
         "nominal_rate_hz": recording.nominal_rate,
@@ -144,25 +147,75 @@ def recording_facts(recording: Recording) -> dict[str, Any]:
         **{key: _finite(value) for key, value in recording.info().items()},
         "metadata": dict(recording.metadata),
         "quality": dict(recording.quality.counts),
+        "events": [
+            {key: _finite(value) for key, value in event._asdict().items()} for event in recording.quality.table
+        ],
     }
 
 
 def recording_table(facts: dict[str, Any], name: str) -> Iterator[Table]:
-    """Show those facts: the recording, and what is wrong with it."""
+    """Show those facts: the recording, what its file says of itself, and what is wrong with it."""
     table = Table(title=Text(name), show_header=False, title_justify="left")
-    for key, value in facts.items():
-        if key not in ("metadata", "quality", "Filename") and value not in (None, "", []):
-            table.add_row(key, Text(f"{value:.6g}" if isinstance(value, float) else str(value)))
-    for key, value in facts["metadata"].items():
-        if value not in (None, ""):
-            table.add_row(Text(str(key)), Text(str(value)))
+    for key, value in [*_described(facts), *_metadata(facts["metadata"])]:
+        table.add_row(Text(key), Text(value))
     yield table
-    losses = Table("lost or repaired", "count")
-    for kind, count in facts["quality"].items():
-        losses.add_row(Text(kind.replace("_", " ")), str(count))
     if not facts["quality"]:
-        losses.add_row("nothing", "")
+        yield Table("nothing lost, nothing repaired", show_header=True)
+        return
+    losses = Table("lost or repaired", "count", "first at", "byte", "meaning")
+    first = {event["kind"]: event for event in reversed(facts["events"])}
+    for kind, count in facts["quality"].items():
+        event = first.get(kind, {})
+        at = "" if event.get("time") is None else stamp(event["time"])
+        losses.add_row(kind_name(kind), str(count), at, f"{event.get('offset', '')}", kind_meaning(kind))
     yield losses
+
+
+def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a recording is, as a person would ask for it."""
+    measured, nominal = facts["sample_rate_hz"], facts["nominal_rate_hz"]
+    told = f", {nominal:g} Hz as set" if nominal else ""
+    yield "device", f"{facts['Device'] or 'unknown'} {facts['DeviceID']} ({facts['format']})"
+    yield "first sample", f"{facts['StartTime']}, the device's local clock"
+    yield "last sample", facts["EndTime"]
+    yield "samples", f"{facts['NumTicks']:,}"
+    yield "rate", (f"{measured:.3f} Hz measured" if measured else "not known") + told
+    covered = f"{duration(facts['WearTime(days)'] * 86_400)} of {duration(facts['DataSpan(days)'] * 86_400)}"
+    yield "recorded", f"{covered}, in {facts['runs']} stretch{'' if facts['runs'] == 1 else 'es'} without a gap"
+    if facts["worst_stamp_residual_ms"]:
+        yield "worst stamp", f"{facts['worst_stamp_residual_ms']:.1f} ms off the line of its neighbours"
+    if facts["has_gyroscope"]:
+        yield "gyroscope", "yes"
+    if facts["annotation_labels"]:
+        yield "annotations", f"{len(facts['annotation_labels'])} labels"
+    yield "file", f"{facts['Filesize(MB)']:g} MB"
+
+
+# What Axivity's OmGui writes into a file's header.
+_OMGUI = {
+    "_c": "study centre",
+    "_s": "study code",
+    "_i": "study investigator",
+    "_x": "exercise type",
+    "_so": "study operator",
+    "_n": "study notes",
+    "_p": "place on the body",
+    "_sc": "subject",
+    "_se": "subject's sex",
+    "_h": "subject's height",
+    "_w": "subject's weight",
+    "_ha": "subject's handedness",
+    "_sn": "subject's notes",
+}
+_CLOCK = ("logging_start", "logging_stop", "last_change")
+
+
+def _metadata(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for key, value in metadata.items():
+        if value in (None, ""):
+            continue
+        when = key in _CLOCK and str(value).isdigit()
+        yield _OMGUI.get(key, kind_name(key)), stamp(int(value) * 10**9) if when else str(value)
 
 
 def status_table(status: dict[str, Any], name: str) -> Table:

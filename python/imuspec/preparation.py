@@ -246,12 +246,22 @@ def _exclusion(
     """Return why the recipe's rules exclude the recording, in the paper's words, or nothing."""
     wanted = recipe.calibration
     if wanted.enabled and wanted.required and not calibration.get("ok", False):
-        return f"calibration failed: {calibration.get('reason') or 'no reason given'}"
+        return f"calibration failed: {calibration.get('reason') or 'no reason given'}{_too_short(recipe, figures)}"
     if not len(segments):
         longest = figures.get("longest_wear_h")
         found = "no wear at all" if not longest else f"longest {_told(longest)} h"
         return f"no segment long enough: {found} of at least {_told(recipe.segments.min_wear_h)} h"
     return ""
+
+
+def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
+    """Return that a recording has no room for the windows that a calibration needs, if so."""
+    wanted = recipe.calibration
+    needed_min, lasts_min = wanted.min_windows * wanted.window_s / 60, figures["duration_h"] * 60
+    if lasts_min >= needed_min:
+        return ""
+    windows = f"{wanted.min_windows} windows of {wanted.window_s:g} s"
+    return f" (the recording lasts {lasts_min:.1f} min, {windows} take {needed_min:.1f} min)"
 
 
 def _told(hours: float) -> str:

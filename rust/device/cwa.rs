@@ -275,11 +275,11 @@ impl Cwa {
     }
 
     /// What the sequence says about a block: does it begin a new run?
-    fn follows(&self, next: &Head, offset: u64, quality: &mut Quality) -> bool {
+    fn follows(&self, next: &Head, offset: u64, index: u64, quality: &mut Quality) -> bool {
         let Some(last) = &self.last else { return true };
         let mut note = |kind, count| {
             let time = Some(next.seconds * 1_000_000_000);
-            quality.note(Event { time, count, ..Event::at(kind, offset, self.index) });
+            quality.note(Event { time, count, ..Event::at(kind, offset, index) });
         };
         if next.events & 0x30 != 0 {
             note("queue_overrun", 1);
@@ -306,18 +306,20 @@ impl Cwa {
         step != 1 || self.skipped > 0 || next.layout != last.layout
     }
 
-    fn take(&mut self, at: usize, head: Head, batch: &mut Batch, quality: &mut Quality) {
-        let offset = self.offset + at as u64;
+    /// Adds a sound block, `ahead` places behind the one that is due when it was written out of order.
+    fn take(&mut self, at: usize, ahead: u64, head: Head, batch: &mut Batch, quality: &mut Quality) {
+        let (offset, index) = (self.offset + at as u64, self.index + ahead);
         let Some(bytes) = self.block(at).copied() else { return };
         if self.timestamps == Timestamps::Device && self.last == Some(head) {
-            quality.note(Event::at("repeated_block", offset, self.index));
+            let time = Some(head.seconds * 1_000_000_000);
+            quality.note(Event { time, ..Event::at("repeated_block", offset, index) });
             return;
         }
         if usize::from(head.stated) > head.count {
             let time = Some(head.seconds * 1_000_000_000);
-            quality.note(Event { time, value: f64::from(head.stated), ..Event::at("bad_count", offset, self.index) });
+            quality.note(Event { time, value: f64::from(head.stated), ..Event::at("bad_count", offset, index) });
         }
-        let new_run = self.follows(&head, offset, quality);
+        let new_run = self.follows(&head, offset, index, quality);
         let stamp = match self.timestamps {
             Timestamps::Device => head.stamp(),
             Timestamps::Actipy => head.span(&mut self.span_end),
@@ -327,13 +329,14 @@ impl Cwa {
         self.skipped = 0;
         self.sound += 1;
         if head.count == 0 {
-            quality.note(Event::at("empty_block", offset, self.index));
+            let time = Some(head.seconds * 1_000_000_000);
+            quality.note(Event { time, ..Event::at("empty_block", offset, index) });
             return;
         }
         batch.blocks.push(Block {
             n: head.count as u32,
             offset,
-            index: self.index,
+            index,
             rate: head.rate,
             stamp,
             new_run,
@@ -389,11 +392,11 @@ impl Reader for Cwa {
                             let event =
                                 Event::at("out_of_order", self.offset + other as u64, self.index + place as u64);
                             quality.note(Event { time: Some(first.seconds * 1_000_000_000), ..event });
-                            self.take(other, first, batch, quality);
+                            self.take(other, place as u64, first, batch, quality);
                         }
                         continue;
                     }
-                    None => self.take(at, next, batch, quality),
+                    None => self.take(at, 0, next, batch, quality),
                 },
                 Some(Err(kind)) => {
                     let by = if kind == "unknown_block" { self.misaligned(at) } else { None };

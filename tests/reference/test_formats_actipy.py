@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 
 from imuspec import _core
+from imuspec.report.words import kind_meaning
 from reference_data import DATA, needs_data
 
 pytestmark = needs_data
 
+CWA = [  # held to it in test_read_cwa.py
+    "ax3_testfile.cwa",
+    "ax3_testfile_corrupt_blocks_0_13_14_142_143_144.cwa",
+    "ax6_sample.cwa",
+    "tiny-sample.cwa.gz",
+    "ax3_50hz_27h_messy.cwa.gz",
+    "ax3_100hz_unpacked_3h_lostblocks.cwa.gz",
+    "ax3_offset_clockback_3h.cwa.gz",
+]
 FILES = [
     "GENEActiv_testfile.bin",
     "TESTfile.bin",
@@ -138,6 +148,13 @@ def test_the_80_hz_wrist_sample_is_one_run() -> None:
     assert np.median(np.linalg.norm(xyz, axis=0)) == pytest.approx(1.024, abs=1e-3)
 
 
-def test_every_recording_at_hand_reads() -> None:
+def test_every_recording_at_hand_reads_and_each_loss_has_words() -> None:
     for path in sorted((DATA / "recordings").iterdir()):
-        assert _core.read(str(path), "device")["n"] > 0, path.name
+        got = _core.read(str(path), "device")
+        assert got["n"] > 0, path.name
+        assert [kind for kind in got["counts"] if not kind_meaning(kind)] == [], path.name
+
+
+def test_every_stored_output_of_actipy_is_compared() -> None:
+    stored = {path.name.removesuffix(".actipy-raw.npz") for path in (DATA / "expected").glob("*.actipy-raw.npz")}
+    assert stored == {*FILES, *CWA}

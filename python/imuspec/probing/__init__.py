@@ -1,0 +1,32 @@
+"""Judging a frozen encoder with few labels: features once for each window and picture setting, heads fitted on them.
+
+`probe` is the whole protocol: subject-wise splits, nested draws of n labels a class, grids chosen on the validation part,
+scores with intervals on the test part. Where features come from is a `Source` (`EncoderSource`, `StatisticsSource`);
+what is fitted on them is a head of `HEADS`. `supervised` is the upper bound, all parameters on all labels.
+"""
+
+from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules
+from imuspec.probing.protocol import ProbeResult, capped, probe
+from imuspec.probing.sources import EncoderSource, Source, StatisticsSource, embed, load_encoder
+from imuspec.probing.supervised import Classifier, fit_supervised, supervised
+
+__all__ = [
+    "HEADS",
+    "Classifier",
+    "EncoderSource",
+    "Fitted",
+    "ProbeResult",
+    "Source",
+    "StatisticsSource",
+    "Task",
+    "capped",
+    "embed",
+    "fit",
+    "fit_linear",
+    "fit_logistic",
+    "fit_modules",
+    "fit_supervised",
+    "load_encoder",
+    "probe",
+    "supervised",
+]

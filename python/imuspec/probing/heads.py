@@ -1,0 +1,369 @@
+"""Heads on frozen features. The linear one fits its whole grid, for all draws, as one tensor program.
+
+`fit_modules` is the plain definition: one module, one optimiser, one fit after another. `fit_linear` does the same
+arithmetic for every learning rate, weight decay and draw at once, which is some fifty times quicker; a test holds the
+two together. A further head is a maker of modules in `HEADS`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.recipe.probing import HeadSettings
+
+__all__ = ["HEADS", "Fitted", "Task", "fit", "fit_linear", "fit_logistic", "fit_modules"]
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, as torch.optim.Adam has them
+_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)  # C of the logistic regression
+
+
+@dataclass(frozen=True)
+class Task:
+    """One draw of labelled windows as features.
+
+    Attributes
+    ----------
+    train, label
+        [n, features] and int64 [n].
+    validation, validation_label
+        [m, features] and int64 [m]: choose epoch and grid point.
+    seed
+        Of the head's first weights and of the order of windows.
+    """
+
+    train: NDArray[Any]
+    label: NDArray[np.int64]
+    validation: NDArray[Any]
+    validation_label: NDArray[np.int64]
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, features, labels in (
+            ("train", self.train, self.label),
+            ("validation", self.validation, self.validation_label),
+        ):
+            if len(features) != len(labels) or not len(labels):
+                raise ValueError(f"{name}: expected a label for each window, got {len(features)} and {len(labels)}")
+            if not np.isfinite(features).all():
+                raise ValueError(f"{name}: expected finite features, got NaN or infinity: the encoder has diverged")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head that was chosen on the validation split.
+
+    Attributes
+    ----------
+    logits
+        Features [k, features] -> scores [k, classes].
+    validation_f1
+        Its macro-F1 on the validation split, by which it was chosen.
+    chosen
+        What was chosen: learning rate, weight decay, epoch.
+    weight, bias
+        Of a linear head, [classes, features] and [classes]; None for others.
+    """
+
+    logits: Callable[[NDArray[Any]], NDArray[Any]]
+    validation_f1: float
+    chosen: dict[str, float]
+    weight: NDArray[Any] | None = field(default=None, repr=False)
+    bias: NDArray[Any] | None = field(default=None, repr=False)
+
+    def predict(self, features: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the class of each row of features."""
+        return np.asarray(self.logits(features).argmax(axis=-1), np.int64)
+
+
+def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:
+    """Fit a head by name to each task.
+
+    Parameters
+    ----------
+    head : str
+        Key of `HEADS`.
+    tasks : sequence of Task
+        Draws.
+    n_classes : int
+        Classes.
+    settings : HeadSettings
+        Epochs, batch, grid, how the epoch is chosen.
+
+    Returns
+    -------
+    list of Fitted
+        One for each task, in order.
+
+    Raises
+    ------
+    ValueError
+        For a head that is none.
+    """
+    if head not in HEADS:
+        raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
+    return HEADS[head](tasks, n_classes, settings)
+
+
+def fit_linear(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:
+    """Fit one linear layer for each task and grid point, all at once; return the best of each task.
+
+    Cross-entropy, Adam with weight decay in the gradient (torch.optim.Adam's), batches of a new order each epoch, the
+    first weights those of ``nn.Linear`` under the task's seed. Epoch and grid point by the best validation macro-F1;
+    among equals the earlier. Tasks of equal size share a program.
+
+    Parameters
+    ----------
+    tasks, n_classes, settings
+        As for `fit`.
+
+    Returns
+    -------
+    list of Fitted
+    """
+    fitted: dict[int, Fitted] = {}
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at, task in enumerate(tasks):
+        groups.setdefault(task.train.shape, []).append(at)
+    with _one_thread():
+        for members in groups.values():
+            for at, found in zip(members, _fit_group([tasks[at] for at in members], n_classes, settings), strict=True):
+                fitted[at] = found
+    return [fitted[at] for at in range(len(tasks))]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for many small products: waiting for a second costs more than it computes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit_group(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:
+    grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
+    x = torch.stack([_with_one(task.train) for task in tasks])  # [task, window, feature + 1]: the bias is a weight
+    y = torch.stack([torch.from_numpy(task.label) for task in tasks])
+    validation = [_with_one(task.validation) for task in tasks]
+    n_tasks, n, width = x.shape
+    first = torch.stack([_first_weights(task.seed, width - 1, n_classes, x.dtype) for task in tasks])
+    weight = first[:, None].repeat(1, len(grid), 1, 1)  # [task, grid, class, feature + 1]
+    rate = torch.tensor([point[0] for point in grid], dtype=x.dtype)[:, None, None]
+    decay = torch.tensor([point[1] for point in grid], dtype=x.dtype)[:, None, None]
+    mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
+    kept = _Kept(weight, tasks)
+    generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
+    rows = torch.arange(n_tasks)[:, None]
+    step = 0
+    for epoch in range(1, settings.epochs + 1):
+        order = torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+        for start in range(0, n, settings.batch):
+            batch = order[:, start : start + settings.batch]
+            step += 1
+            gradient = _gradient(weight, x[rows, batch], y[rows, batch])
+            gradient.addcmul_(weight, decay)
+            mean.lerp_(gradient, 1 - _BETA1)
+            square.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+            scale = square.sqrt().div_((1 - _BETA2**step) ** 0.5).add_(_EPSILON)
+            weight.sub_(torch.div(mean, scale).mul_(rate / (1 - _BETA1**step)))
+        if settings.choose == "best" or epoch == settings.epochs:
+            kept.consider(weight, epoch, validation)
+    return [kept.best(task, grid) for task in range(n_tasks)]
+
+
+def _gradient(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Gradient of the mean cross-entropy of a batch: [task, grid, class, feature + 1].
+
+    A product for each head by itself, never one over the grid: a head's bits must not depend on which others are fitted.
+    """
+    n_tasks, n_grid, n_classes, width = weight.shape
+    each = x[:, None].expand(-1, n_grid, -1, -1).reshape(n_tasks * n_grid, -1, width)
+    logits = torch.bmm(each, weight.view(-1, n_classes, width).mT)  # [head, window, class]
+    error = logits.softmax(-1)
+    true = y[:, None].expand(-1, n_grid, -1).reshape(n_tasks * n_grid, -1, 1)
+    error.scatter_add_(-1, true, error.new_full((1, 1, 1), -1.0).expand(*true.shape))
+    return torch.bmm(error.div_(x.shape[1]).mT, each).view_as(weight)
+
+
+def _with_one(features: NDArray[Any]) -> Tensor:
+    x = torch.from_numpy(np.ascontiguousarray(features))
+    return torch.cat([x, x.new_ones(len(x), 1)], 1)
+
+
+def _first_weights(seed: int, width: int, n_classes: int, dtype: torch.dtype) -> Tensor:
+    layer = _seeded(lambda: nn.Linear(width, n_classes).to(dtype), seed)
+    return torch.cat([layer.weight, layer.bias[:, None]], 1).detach()
+
+
+def _seeded(build: Callable[[], nn.Module], seed: int) -> Any:
+    """Build a module whose random weights depend on the seed alone, and leave torch's own generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+class _Kept:
+    """The best weights so far of each task and grid point, and when they were."""
+
+    def __init__(self, weight: Tensor, tasks: Sequence[Task]) -> None:
+        self._weight = weight.clone()
+        self._f1 = np.full(weight.shape[:2], -1.0)
+        self._epoch = np.zeros(weight.shape[:2], np.int64)
+        self._labels = [task.validation_label for task in tasks]
+
+    def consider(self, weight: Tensor, epoch: int, validation: Sequence[Tensor]) -> None:
+        n_classes = weight.shape[2]
+        for task, features in enumerate(validation):
+            logits = (features @ weight[task].flatten(0, 1).T).view(len(features), -1, n_classes)
+            f1 = metrics(confusion_matrix(self._labels[task], logits.argmax(-1).T.numpy(), n_classes))["macro_f1"]
+            better = f1 > self._f1[task]
+            self._f1[task, better], self._epoch[task, better] = f1[better], epoch
+            self._weight[task, better] = weight[task, better]
+
+    def best(self, task: int, grid: Sequence[tuple[float, float]]) -> Fitted:
+        at = int(self._f1[task].argmax())
+        weight = self._weight[task, at].numpy()
+        matrix, bias = weight[:, :-1].copy(), weight[:, -1].copy()
+        chosen = {"learning_rate": grid[at][0], "weight_decay": grid[at][1], "epoch": int(self._epoch[task, at])}
+        return Fitted(partial(_linear, matrix, bias), float(self._f1[task, at]), chosen, matrix, bias)
+
+
+def _linear(weight: NDArray[Any], bias: NDArray[Any], features: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(features @ weight.T + bias)
+
+
+def fit_modules(
+    tasks: Sequence[Task],
+    n_classes: int,
+    settings: HeadSettings,
+    *,
+    build: Callable[[int, int], nn.Module] = nn.Linear,
+) -> list[Fitted]:
+    """Fit any module the plain way: each task and grid point by itself.
+
+    Parameters
+    ----------
+    tasks, n_classes, settings
+        As for `fit`.
+    build : callable
+        ``build(n_features, n_classes)`` gives a new module, features [n, n_features] -> logits [n, n_classes].
+
+    Returns
+    -------
+    list of Fitted
+    """
+    grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
+    best = []
+    for task in tasks:
+        fits = [_fit_module(task, n_classes, settings, build, *point) for point in grid]
+        best.append(max(fits, key=lambda fitted: fitted.validation_f1))
+    return best
+
+
+def _fit_module(
+    task: Task,
+    n_classes: int,
+    settings: HeadSettings,
+    build: Callable[[int, int], nn.Module],
+    learning_rate: float,
+    weight_decay: float,
+) -> Fitted:
+    x, y = torch.from_numpy(task.train), torch.from_numpy(task.label)
+    module = _seeded(lambda: build(x.shape[-1], n_classes).to(x.dtype), task.seed)
+    optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    generator = torch.Generator().manual_seed(task.seed)
+    best, at, state = -1.0, 0, {}
+    for epoch in range(1, settings.epochs + 1):
+        module.train()
+        order = torch.randperm(len(x), generator=generator)
+        for start in range(0, len(x), settings.batch):
+            batch = order[start : start + settings.batch]
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(module(x[batch]), y[batch]).backward()
+            optimiser.step()
+        if settings.choose == "last" and epoch < settings.epochs:
+            continue
+        guess = _module_logits(module, task.validation).argmax(-1)
+        f1 = float(metrics(confusion_matrix(task.validation_label, guess, n_classes))["macro_f1"])
+        if f1 > best:
+            best, at = f1, epoch
+            state = {key: value.clone() for key, value in module.state_dict().items()}
+    module.load_state_dict(state)
+    chosen = {"learning_rate": learning_rate, "weight_decay": weight_decay, "epoch": at}
+    linear = (
+        {"weight": module.weight.detach().numpy(), "bias": module.bias.detach().numpy()}
+        if isinstance(module, nn.Linear)
+        else {}
+    )
+    return Fitted(partial(_module_logits, module), best, chosen, **linear)
+
+
+def _module_logits(module: nn.Module, features: NDArray[Any]) -> NDArray[Any]:
+    module.eval()
+    with torch.inference_mode():
+        return np.asarray(module(torch.from_numpy(features)).numpy())
+
+
+def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:  # noqa: ARG001  (no grid of Adam)
+    """Fit scikit-learn's logistic regression on standardised features; its strength is chosen on the validation split.
+
+    The head for features on unlike scales, hand-crafted statistics above all. C is one of .001, .01, .1, 1, 10, 100;
+    epochs, batch and the grid of `settings` do not apply.
+
+    Parameters
+    ----------
+    tasks, n_classes, settings
+        As for `fit`.
+
+    Returns
+    -------
+    list of Fitted
+        Their weights are on the features as given, the standardisation folded in.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    best = []
+    for task in tasks:
+        scaler = StandardScaler().fit(task.train)
+        fits = []
+        for strength in _STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=2000).fit(scaler.transform(task.train), task.label)
+            weight, bias = _folded(model, scaler, n_classes)
+            guess = _linear(weight, bias, task.validation).argmax(-1)
+            f1 = float(metrics(confusion_matrix(task.validation_label, guess, n_classes))["macro_f1"])
+            fits.append(Fitted(partial(_linear, weight, bias), f1, {"C": strength}, weight, bias))
+        best.append(max(fits, key=lambda fitted: fitted.validation_f1))
+    return best
+
+
+def _folded(model: Any, scaler: Any, n_classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights [classes, features] on raw features; two classes have one row, a class that was not drawn never wins."""
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.hstack([-intercept, intercept]) / 2
+    weight = np.zeros((n_classes, coefficients.shape[1]))
+    bias = np.full(n_classes, -1e30)
+    weight[model.classes_] = coefficients / scaler.scale_
+    bias[model.classes_] = intercept - (coefficients / scaler.scale_) @ scaler.mean_
+    return weight, bias
+
+
+#: Name -> what fits such heads. A head of one's own: ``HEADS["mlp"] = partial(fit_modules, build=maker)``.
+HEADS: dict[str, Callable[[Sequence[Task], int, HeadSettings], list[Fitted]]] = {
+    "linear": fit_linear,
+    "logistic": fit_logistic,
+}

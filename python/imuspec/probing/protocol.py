@@ -1,0 +1,296 @@
+"""The probe: split by subject, draw a few labels, fit heads on frozen features, choose on validation, score on test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.datasets import Split, Windows, n_shot, subject_split
+from imuspec.evaluation import METRICS, Scores, score, summary
+from imuspec.probing.heads import Fitted, Task, fit
+from imuspec.probing.sources import Choice, Source
+from imuspec.recipe.probing import HeadSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ProbeResult", "capped", "probe"]
+
+_KEY = ("layer", "shots", "seed")
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe found.
+
+    Attributes
+    ----------
+    table
+        A row for each layer, number of shots, seed and test set: the scores, their interval, and what validation chose.
+    scores
+        (layer, shots, seed, test set) -> `Scores` with confusion matrix and per-class F1.
+    heads
+        (layer, shots, seed) -> the chosen head.
+    class_names
+        The classes.
+    """
+
+    table: pd.DataFrame
+    scores: Mapping[tuple[str, int, int, str], Scores]
+    heads: Mapping[tuple[str, int, int], Fitted]
+    class_names: tuple[str, ...]
+
+    def summary(self) -> pd.DataFrame:
+        """Mean and sd over seeds, a row for each layer, number of shots and test set."""
+        return summary(self.table, ["layer", "shots", "test"])
+
+    def confusion(self, layer: str, shots: int, test: str = "clean") -> NDArray[np.int64]:
+        """Confusion matrix [C, C] summed over seeds."""
+        found = [s.confusion for (at, n, _, on), s in self.scores.items() if (at, n, on) == (layer, shots, test)]
+        if not found:
+            raise ValueError(f"layer, shots, test: expected a row of the table, got {layer!r}, {shots}, {test!r}")
+        return np.sum(found, axis=0)
+
+    def per_class(self) -> pd.DataFrame:
+        """F1 of each class: a row for each layer, shots, seed and test set, a column a class."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [{**dict(zip((*_KEY, "test"), key, strict=True)), **scores.f1} for key, scores in self.scores.items()]
+        )
+
+
+@dataclass
+class _Draw:
+    """One seed: its split and its labelled windows of each number of shots."""
+
+    seed: int
+    split: Split
+    train: dict[int, NDArray[np.int64]]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass
+class _Best:
+    """The best head so far of a layer, number of shots and seed, and the setting whose features it takes."""
+
+    fitted: Fitted
+    choice: Choice
+    others: list[float] = field(default_factory=list)
+
+
+def probe(
+    source: Source,
+    windows: Windows,
+    *,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    shots: Sequence[int] = (10,),
+    head: str = "linear",
+    settings: HeadSettings | None = None,
+    split: Callable[[Windows, int], Split] = subject_split,
+    altered: Mapping[str, NDArray[np.float32]] | None = None,
+    max_validation: int | None = None,
+    max_test: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> ProbeResult:
+    """Judge frozen features with few labels.
+
+    For each seed: split by subject, draw `shots` windows of each class from the training part (nested), fit the head's
+    grid on the features of each choice that the source offers, keep the best by macro-F1 on the validation part, score
+    it on the test part. Features are computed once for each window and choice, for all seeds, draws and layers
+    together, and those of the test part only for the choice that won. Nothing is kept on disk.
+
+    Parameters
+    ----------
+    source : Source
+        Features: `EncoderSource` or `StatisticsSource`.
+    windows : Windows
+        Labelled windows.
+    seeds : sequence of int
+        Each gives a split, a draw and a head.
+    shots : sequence of int
+        Labelled windows of each class.
+    head : str
+        "linear" (50 epochs of Adam, a grid of learning rates and weight decays) or "logistic" (standardised).
+    settings : HeadSettings, optional
+        Epochs, batch and grid of the head.
+    split : callable
+        ``split(windows, seed)``; `imuspec.datasets.subject_split` by default.
+    altered : mapping of str to array [N, 3, time], optional
+        The same windows under other conditions: further test sets, on which the same heads are scored.
+    max_validation, max_test : int, optional
+        Use at most so many windows of each class, drawn by the seed; all by default.
+    say : callable, optional
+        Takes a line on progress.
+
+    Returns
+    -------
+    ProbeResult
+
+    Raises
+    ------
+    ValueError
+        For a class that a split lacks, an altered set of another shape, or what the head refuses.
+
+    References
+    ----------
+    Yoon et al., IMG2IMU, 2025: frozen encoder, new linear layer, 50 epochs, batch 4, grids on the validation split.
+    """
+    head_settings = HeadSettings() if settings is None else settings  # type: ignore[call-arg]
+    for name, x in (altered or {}).items():
+        if x.shape != windows.x.shape:
+            raise ValueError(f"altered {name}: expected {windows.x.shape} as the windows, got {x.shape}")
+    draws = [_draw(windows, seed, shots, split, max_validation, max_test) for seed in seeds]
+    best = _choose(source, windows, draws, head, head_settings, say)
+    return _judge(source, windows, draws, best, {"clean": windows.x, **(altered or {})})
+
+
+def _draw(
+    windows: Windows,
+    seed: int,
+    shots: Sequence[int],
+    split: Callable[[Windows, int], Split],
+    max_validation: int | None,
+    max_test: int | None,
+) -> _Draw:
+    parts = split(windows, seed)
+    return _Draw(
+        seed,
+        parts,
+        {n: n_shot(windows, parts.train, n, seed) for n in shots},
+        capped(windows, parts.validation, max_validation, seed),
+        capped(windows, parts.test, max_test, seed),
+    )
+
+
+def capped(windows: Windows, index: NDArray[np.int64], most: int | None, seed: int) -> NDArray[np.int64]:
+    """At most so many windows of each class, drawn by the seed.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of one set.
+    index : array of int64 [k]
+        Windows to draw from.
+    most : int or None
+        Of each class; None takes all.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    array of int64
+        Rising.
+    """
+    if most is None:
+        return index
+    label = windows.label[index]
+    kept = [
+        np.random.default_rng([seed, each]).permutation(index[label == each])[:most]
+        for each in np.unique(label).tolist()
+    ]
+    return np.sort(np.concatenate(kept))
+
+
+def _choose(
+    source: Source,
+    windows: Windows,
+    draws: Sequence[_Draw],
+    head: str,
+    settings: HeadSettings,
+    say: Callable[[str], None] | None,
+) -> dict[tuple[str, int, int], _Best]:
+    """Fit on every choice; keep, for each layer, number of shots and seed, the one that validates best."""
+    best: dict[tuple[str, int, int], _Best] = {}
+    needed = np.unique(np.concatenate([part for d in draws for part in (*d.train.values(), d.validation)]))
+    choices = source.choices(windows.n_samples)
+    for number, choice in enumerate(choices, 1):
+        features = source.features(windows.x[needed], choice)
+        for layer, values in features.items():
+            keys, tasks = [], []
+            for draw in draws:
+                for n, train in draw.train.items():
+                    keys.append((layer, n, draw.seed))
+                    tasks.append(_task(values, needed, windows.label, train, draw))
+            for key, fitted in zip(keys, fit(head, tasks, windows.n_classes, settings), strict=True):
+                if key not in best or fitted.validation_f1 > best[key].fitted.validation_f1:
+                    best[key] = _Best(fitted, choice, best[key].others if key in best else [])
+                best[key].others.append(fitted.validation_f1)
+        if say is not None:
+            named = ", ".join(f"{name} {value}" for name, value in choice.items()) or "one setting"
+            say(f"{windows.name}: {number} of {len(choices)} settings ({named}), {len(needed)} windows")
+    return best
+
+
+def _task(
+    features: NDArray[np.float32],
+    needed: NDArray[np.int64],
+    label: NDArray[np.int64],
+    train: NDArray[np.int64],
+    draw: _Draw,
+) -> Task:
+    return Task(
+        features[np.searchsorted(needed, train)],
+        label[train],
+        features[np.searchsorted(needed, draw.validation)],
+        label[draw.validation],
+        draw.seed,
+    )
+
+
+def _judge(
+    source: Source,
+    windows: Windows,
+    draws: Sequence[_Draw],
+    best: Mapping[tuple[str, int, int], _Best],
+    tests: Mapping[str, NDArray[np.float32]],
+) -> ProbeResult:
+    """Score each chosen head on its test windows, a choice of the source at a time."""
+    import pandas as pd
+
+    by_seed = {draw.seed: draw for draw in draws}
+    rows: dict[tuple[str, int, int, str], dict[str, Any]] = {}
+    scores: dict[tuple[str, int, int, str], Scores] = {}
+    for choice in {tuple(b.choice.items()): b.choice for b in best.values()}.values():
+        mine = [key for key, found in best.items() if found.choice == choice]
+        needed = np.unique(np.concatenate([by_seed[seed].test for _, _, seed in mine]))
+        for test, x in tests.items():
+            features = source.features(x[needed], choice)
+            for layer, n, seed in mine:
+                draw, found = by_seed[seed], best[layer, n, seed]
+                predicted = found.fitted.predict(features[layer][np.searchsorted(needed, draw.test)])
+                got = score(
+                    windows.label[draw.test],
+                    predicted,
+                    windows.class_names,
+                    subject=windows.subject[draw.test],
+                    seed=seed,
+                )
+                scores[layer, n, seed, test] = got
+                rows[layer, n, seed, test] = _row(found, draw, got, n)
+    order = [
+        (layer, n, draw.seed, t) for layer in source.layers for n in draws[0].train for draw in draws for t in tests
+    ]
+    table = pd.DataFrame([{**dict(zip((*_KEY, "test"), key, strict=True)), **rows[key]} for key in order])
+    heads = {key: found.fitted for key, found in best.items()}
+    return ProbeResult(table, {key: scores[key] for key in order}, heads, windows.class_names)
+
+
+def _row(found: _Best, draw: _Draw, got: Scores, shots: int) -> dict[str, Any]:
+    low, high = got.interval["macro_f1"]
+    return {
+        **{name: got.values[name] for name in METRICS},
+        "macro_f1_low": low,
+        "macro_f1_high": high,
+        "validation_f1": found.fitted.validation_f1,
+        **found.choice,
+        **found.fitted.chosen,
+        "n_train": len(draw.train[shots]),
+        "n_validation": len(draw.validation),
+        "n_test": len(draw.test),
+    }

@@ -1,0 +1,254 @@
+"""Where a probe's features come from: a frozen encoder on pictures or windows, or plain statistics."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imuspec.image import rgb_image
+from imuspec.recipe.probing import PictureSettings
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
+
+__all__ = ["EncoderSource", "Source", "StatisticsSource", "embed", "load_encoder"]
+
+Choice = dict[str, Any]
+
+
+class Source(Protocol):
+    """What a probe asks of features."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the features that one pass gives; each becomes a row."""
+        ...
+
+    def choices(self, n_samples: int) -> list[Choice]:
+        """Settings for windows of so many samples, among which the validation split chooses; at least one."""
+        ...
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
+        """Windows [n, 3, time] in g -> features [n, width] of each layer."""
+        ...
+
+
+class EncoderSource:
+    """A frozen encoder. Pictures are drawn on the fly by the native kernel, once for each window and setting.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Of `imuspec.encoders`; put in eval mode, so that batch norms use their running statistics.
+    pictures : PictureSettings
+        The grid of nfft and hop, and the norm; for an encoder of signals it does not apply.
+    layers : sequence of str
+        "last" for the embedding; names of ``encoder.layers`` for those on the way; ``NAME.bands`` for a stage's map
+        averaged over time alone, in six bands of frequency.
+    range_db : (float, float), optional
+        For the norms "fixed" and "dataset".
+    batch : int
+        Windows of one pass.
+    device : str
+        Where the encoder runs.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        pictures: PictureSettings | None = None,
+        layers: Sequence[str] = ("last",),
+        range_db: tuple[float, float] | None = None,
+        batch: int = 64,
+        device: str = "cpu",
+    ) -> None:
+        self._encoder = encoder
+        self._pictures = PictureSettings() if pictures is None else pictures  # type: ignore[call-arg]
+        self._layers = tuple(layers)
+        self._range_db = range_db
+        self._batch, self._device = batch, device
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the features that one pass gives."""
+        return self._layers
+
+    def choices(self, n_samples: int) -> list[Choice]:
+        """The picture settings; an nfft longer than the window is left out, for its picture is a single column."""
+        if cast("Encoder", self._encoder).kind == "signal":
+            return [{}]
+        usable = [nfft for nfft in self._pictures.nfft if nfft <= n_samples]
+        if not usable:
+            raise ValueError(
+                f"nfft: expected one of at most the window's {n_samples} samples, got {self._pictures.nfft}"
+            )
+        return [{"nfft": nfft, "hop": hop} for nfft in usable for hop in self._pictures.hop if hop <= nfft]
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
+        """Features of each layer."""
+        picture: Choice | None = None
+        if choice:
+            picture = {
+                "nfft": choice["nfft"],
+                "noverlap": choice["nfft"] - choice["hop"],
+                "norm": self._pictures.norm,
+                "range_db": self._range_db,
+            }
+        return embed(self._encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
+
+
+class StatisticsSource:
+    """Plain statistics of the raw window: the baseline that every table shows.
+
+    Parameters
+    ----------
+    rate : float
+        Samples a second, Hz.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """One row."""
+        return ("statistics",)
+
+    def choices(self, n_samples: int) -> list[Choice]:  # noqa: ARG002  (nothing to choose, whatever the length)
+        """Nothing to choose."""
+        return [{}]
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+        """`imuspec.features.statistics` of each window."""
+        from imuspec.features import window_statistics
+
+        return {"statistics": np.asarray(window_statistics(x, rate=self._rate), np.float32)}
+
+
+def embed(
+    encoder: nn.Module,
+    x: NDArray[Any],
+    *,
+    picture: Choice | None = None,
+    layers: Sequence[str] = ("last",),
+    batch: int = 64,
+    device: str = "cpu",
+) -> dict[str, NDArray[np.float32]]:
+    """Frozen features of windows; the encoder is put in eval mode.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Of `imuspec.encoders`, of pictures or of signals.
+    x : array [n, 3, time]
+        Windows, g.
+    picture : dict, optional
+        Keywords of `imuspec.rgb_image`, for an encoder of pictures; its defaults when None.
+    layers : sequence of str
+        As for `EncoderSource`.
+    batch : int
+        Windows of one pass.
+    device : str
+        Where the encoder runs.
+
+    Returns
+    -------
+    dict of float32 arrays [n, width]
+        Layer -> features.
+
+    Raises
+    ------
+    ValueError
+        For a layer that the encoder has not.
+    """
+    encoder = encoder.to(device).eval()
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
+    with torch.inference_mode():
+        for inputs in _batches(cast("Encoder", encoder).kind, x, picture or {}, batch):
+            for name, value in _layers_of(encoder, inputs.to(device), layers).items():
+                found[name].append(value.float().cpu().numpy())
+    return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in found.items()}
+
+
+def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator[Tensor]:
+    """Inputs of the encoder; the next batch is drawn while the encoder works on this one."""
+
+    def make(start: int) -> Tensor:
+        part = np.ascontiguousarray(x[start : start + size], np.float32)
+        return torch.from_numpy(rgb_image(part, dtype="float32", **picture) if kind == "image" else part)
+
+    starts = range(0, len(x), size)
+    with ThreadPoolExecutor(1) as drawing:
+        ahead = drawing.submit(make, 0) if len(x) else None
+        for start in starts:
+            assert ahead is not None
+            ready = ahead.result()
+            if start + size < len(x):
+                ahead = drawing.submit(make, start + size)
+            yield ready
+
+
+def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+    if tuple(wanted) == ("last",):
+        return {"last": encoder(inputs)}
+    bands = [name for name in wanted if name.endswith(".bands")]
+    plain = [name for name in wanted if name not in bands and name != "last"]
+    maps: dict[str, Tensor] = cast("Any", encoder).maps(inputs) if bands else {}
+    named: dict[str, Tensor] = cast("Encoder", encoder).layers(inputs) if plain else {}
+    known = {"last", *named, *(f"{name}.bands" for name in maps)}
+    unknown = set(wanted) - known
+    if unknown:
+        raise ValueError(f"layer: expected some of {', '.join(sorted(known))}, got {', '.join(sorted(unknown))}")
+    values = {name: named[name] for name in plain}
+    for name in bands:
+        pooled = nn.functional.adaptive_avg_pool2d(maps[name.removesuffix(".bands")], (6, 1))
+        values[name] = pooled.flatten(1)
+    if "last" in wanted:
+        values["last"] = encoder(inputs)
+    return {name: values[name] for name in wanted}
+
+
+def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
+    """Return a frozen encoder by what a user calls it.
+
+    Parameters
+    ----------
+    what : str
+        A run's folder; "random", a ResNet-18 as it was born; "imagenet", torchvision's supervised one; or the path of
+        a weights file of torchvision's form.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    nn.Module
+        In eval mode.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        For what is none of these.
+    """
+    from imuspec import encoders
+    from imuspec.run import Run
+
+    if what == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return encoders.build("resnet18").eval()
+    path = Path(what)
+    if what == "imagenet" or path.is_file():
+        return encoders.build("resnet18", weights=what).eval()
+    if path.is_dir():
+        with warnings.catch_warnings():
+            return Run(path).load_encoder()
+    raise FileNotFoundError(f"run: expected a run's folder, a weights file, random or imagenet, got {what!r}")

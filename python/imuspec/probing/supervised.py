@@ -1,0 +1,182 @@
+"""The upper bound: an encoder of which all parameters are trained on all labelled windows of the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imuspec.datasets import Split, Windows, subject_split
+from imuspec.evaluation import METRICS, confusion_matrix, metrics, score
+from imuspec.image import rgb_image
+from imuspec.probing.protocol import ProbeResult, capped
+
+__all__ = ["Classifier", "fit_supervised", "supervised"]
+
+
+class Classifier(nn.Module):
+    """An encoder and a linear layer on its embedding.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Of `imuspec.encoders`.
+    n_classes : int
+        Classes.
+    """
+
+    def __init__(self, encoder: nn.Module, n_classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(int(encoder.n_features), n_classes)  # type: ignore[arg-type]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits [B, classes]."""
+        logits: torch.Tensor = self.head(self.encoder(x))
+        return logits
+
+
+def fit_supervised(
+    encoder: nn.Module,
+    windows: Windows,
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    *,
+    picture: dict[str, Any],
+    epochs: int = 20,
+    batch: int = 64,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    seed: int = 0,
+    device: str = "cpu",
+) -> tuple[Classifier, dict[str, float]]:
+    """Train all parameters with cross-entropy and Adam; keep the epoch that validates best.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Of `imuspec.encoders`; trained in place.
+    windows : Windows
+        Labelled windows.
+    train, validation : array of int64
+        Places in `windows`.
+    picture : dict
+        Keywords of `imuspec.rgb_image`, for an encoder of pictures.
+    epochs, batch, learning_rate, weight_decay
+        Of the training. A last batch of one window is left out, for a batch norm cannot take it.
+    seed : int
+        Of the linear layer's weights and the order of windows.
+    device : str
+        Where to train.
+
+    Returns
+    -------
+    (Classifier, dict)
+        The classifier in eval mode, and ``epoch`` and ``validation_f1`` of the one that is kept.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Classifier(encoder, windows.n_classes).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    generator = torch.Generator().manual_seed(seed)
+    best: dict[str, float] = {"epoch": 0, "validation_f1": -1.0}
+    state: dict[str, torch.Tensor] = {}
+    for epoch in range(1, epochs + 1):
+        model.train()
+        order = train[torch.randperm(len(train), generator=generator).numpy()]
+        for start in range(0, len(order), batch):
+            part = order[start : start + batch]
+            if len(part) < 2:
+                continue
+            optimiser.zero_grad()
+            logits = model(_inputs(encoder, windows.x[part], picture).to(device))
+            nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device)).backward()
+            optimiser.step()
+        guess = predict(model, windows.x[validation], picture, device=device)
+        f1 = float(metrics(confusion_matrix(windows.label[validation], guess, windows.n_classes))["macro_f1"])
+        if f1 > best["validation_f1"]:
+            best = {"epoch": epoch, "validation_f1": f1}
+            state = {key: value.clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    return model.eval(), best
+
+
+def predict(
+    model: Classifier, x: NDArray[np.float32], picture: dict[str, Any], *, batch: int = 128, device: str = "cpu"
+) -> NDArray[np.int64]:
+    """Classes of windows [n, 3, time]; the classifier is put in eval mode."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [
+            model(_inputs(model.encoder, x[start : start + batch], picture).to(device)).argmax(-1).cpu().numpy()
+            for start in range(0, len(x), batch)
+        ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _inputs(encoder: nn.Module, x: NDArray[np.float32], picture: dict[str, Any]) -> torch.Tensor:
+    part = np.ascontiguousarray(x, np.float32)
+    return torch.from_numpy(rgb_image(part, dtype="float32", **picture) if encoder.kind == "image" else part)
+
+
+def supervised(
+    build: Callable[[int], nn.Module],
+    windows: Windows,
+    *,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    picture: dict[str, Any] | None = None,
+    split: Callable[[Windows, int], Split] = subject_split,
+    max_train: int | None = None,
+    max_validation: int | None = None,
+    max_test: int | None = None,
+    say: Callable[[str], None] | None = None,
+    **training: Any,
+) -> ProbeResult:
+    """The fully supervised row: the splits of `probe`, all training windows, all parameters.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(seed)`` gives a new encoder.
+    windows : Windows
+        Labelled windows.
+    seeds, split, max_validation, max_test, say
+        As for `probe`.
+    picture : dict, optional
+        Keywords of `imuspec.rgb_image`; nfft 128, noverlap 120 when None.
+    max_train : int, optional
+        At most so many training windows of each class; all by default.
+    **training
+        For `fit_supervised`.
+
+    Returns
+    -------
+    ProbeResult
+        With the layer "all" and 0 shots, as no number of shots applies.
+    """
+    import pandas as pd
+
+    drawing = {"nfft": 128, "noverlap": 120} if picture is None else picture
+    rows, scores = [], {}
+    for seed in seeds:
+        parts = split(windows, seed)
+        train = capped(windows, parts.train, max_train, seed)
+        validation = capped(windows, parts.validation, max_validation, seed)
+        test = capped(windows, parts.test, max_test, seed)
+        model, best = fit_supervised(build(seed), windows, train, validation, picture=drawing, seed=seed, **training)
+        device = training.get("device", "cpu")
+        predicted = predict(model, windows.x[test], drawing, device=device)
+        got = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
+        scores["all", 0, seed, "clean"] = got
+        low, high = got.interval["macro_f1"]
+        sizes = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
+        values = {name: got.values[name] for name in METRICS}
+        key = {"layer": "all", "shots": 0, "seed": seed, "test": "clean"}
+        rows.append({**key, **values, "macro_f1_low": low, "macro_f1_high": high, **best, **sizes})
+        if say is not None:
+            say(f"{windows.name}: supervised, seed {seed}: macro-F1 {got.macro_f1:.3f} on {len(test)} test windows")
+    return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names)

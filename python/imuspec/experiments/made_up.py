@@ -47,21 +47,21 @@ def made_up_windows(
 
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     time = np.arange(length) / rate
+    directions = {activity: rng.normal(size=(3, 3, 1)) / np.sqrt(3) for activity in CLASSES}  # [harmonic, axis, 1]
     x, label, subject = [], [], []
     for who in range(n_subjects):
-        pace, strength = rng.normal(1, 0.08), rng.lognormal(0, 0.2)
-        down = rng.normal(size=3)
+        pace, strength = rng.normal(1, 0.06), rng.lognormal(0, 0.15)
+        down = np.array([0, 1, 0]) + rng.normal(0, 0.2, 3)  # worn in one place, never quite alike
         down /= np.linalg.norm(down)
         for number, activity in enumerate(CLASSES):
             step, amplitudes, noise = _MOTION[activity]
-            direction = rng.normal(size=(len(amplitudes), 3, 1)) / np.sqrt(3)
             for _ in range(n_windows):
                 phase = rng.uniform(0, 2 * np.pi, len(amplitudes))
                 waves = [
                     a * strength * np.sin(2 * np.pi * step * pace * (k + 1) * time + phase[k])
                     for k, a in enumerate(amplitudes)
                 ]
-                motion = (direction * np.stack(waves)[:, None]).sum(axis=0)
+                motion = (directions[activity] * np.stack(waves)[:, None]).sum(axis=0)
                 x.append(down[:, None] + motion + rng.normal(0, noise, (3, length)))
                 label.append(number)
                 subject.append(who)

@@ -292,7 +292,8 @@ def _fit_module(
         for start in range(0, len(x), settings.batch):
             batch = order[start : start + settings.batch]
             optimiser.zero_grad()
-            nn.functional.cross_entropy(module(x[batch]), y[batch]).backward()
+            loss = nn.functional.cross_entropy(module(x[batch]), y[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         if settings.choose == "last" and epoch < settings.epochs:
             continue
@@ -333,8 +334,8 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
     list of Fitted
         Their weights are on the features as given, the standardisation folded in.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 
     best = []
     for task in tasks:

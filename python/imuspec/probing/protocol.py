@@ -53,7 +53,7 @@ class ProbeResult:
         found = [s.confusion for (at, n, _, on), s in self.scores.items() if (at, n, on) == (layer, shots, test)]
         if not found:
             raise ValueError(f"layer, shots, test: expected a row of the table, got {layer!r}, {shots}, {test!r}")
-        return np.sum(found, axis=0)
+        return np.asarray(np.sum(found, axis=0), np.int64)
 
     def per_class(self) -> pd.DataFrame:
         """F1 of each class: a row for each layer, shots, seed and test set, a column a class."""

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imuspec.features import window_features
 from imuspec.image import rgb_image
 from imuspec.recipe.probing import PictureSettings
 
@@ -49,12 +50,10 @@ class EncoderSource:
     encoder : nn.Module
         Of `imuspec.encoders`; put in eval mode, so that batch norms use their running statistics.
     pictures : PictureSettings
-        The grid of nfft and hop, and the norm; for an encoder of signals it does not apply.
+        The grid of nfft and hop, norm and size; for an encoder of signals they do not apply.
     layers : sequence of str
         "last" for the embedding; names of ``encoder.layers`` for those on the way; ``NAME.bands`` for a stage's map
         averaged over time alone, in six bands of frequency.
-    range_db : (float, float), optional
-        For the norms "fixed" and "dataset".
     batch : int
         Windows of one pass.
     device : str
@@ -67,14 +66,12 @@ class EncoderSource:
         *,
         pictures: PictureSettings | None = None,
         layers: Sequence[str] = ("last",),
-        range_db: tuple[float, float] | None = None,
         batch: int = 64,
         device: str = "cpu",
     ) -> None:
         self._encoder = encoder
         self._pictures = PictureSettings() if pictures is None else pictures  # type: ignore[call-arg]
         self._layers = tuple(layers)
-        self._range_db = range_db
         self._batch, self._device = batch, device
 
     @property
@@ -101,7 +98,8 @@ class EncoderSource:
                 "nfft": choice["nfft"],
                 "noverlap": choice["nfft"] - choice["hop"],
                 "norm": self._pictures.norm,
-                "range_db": self._range_db,
+                "range_db": self._pictures.range_db,
+                "size": self._pictures.size,
             }
         return embed(self._encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
 
@@ -128,10 +126,8 @@ class StatisticsSource:
         return [{}]
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
-        """`imuspec.features.statistics` of each window."""
-        from imuspec.features import window_statistics
-
-        return {"statistics": np.asarray(window_statistics(x, rate=self._rate), np.float32)}
+        """`imuspec.features.window_features` of each window."""
+        return {"statistics": window_features(x, self._rate)[0]}
 
 
 def embed(
@@ -198,23 +194,24 @@ def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator
 
 
 def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+    """The named features of one batch, in one pass through the encoder where it has maps."""
     if tuple(wanted) == ("last",):
         return {"last": encoder(inputs)}
-    bands = [name for name in wanted if name.endswith(".bands")]
-    plain = [name for name in wanted if name not in bands and name != "last"]
-    maps: dict[str, Tensor] = cast("Any", encoder).maps(inputs) if bands else {}
-    named: dict[str, Tensor] = cast("Encoder", encoder).layers(inputs) if plain else {}
-    known = {"last", *named, *(f"{name}.bands" for name in maps)}
-    unknown = set(wanted) - known
+    if hasattr(encoder, "maps"):  # a convolutional trunk: its embedding is the mean of its last map
+        maps: dict[str, Tensor] = cast("Any", encoder).maps(inputs)
+        known = {name: value.mean((2, 3)) for name, value in maps.items()}
+        known["last"] = known[list(maps)[-1]]
+        known |= {
+            f"{name}.bands": nn.functional.adaptive_avg_pool2d(value, (6, 1)).flatten(1) for name, value in maps.items()
+        }
+    else:
+        known = cast("Encoder", encoder).layers(inputs)
+        known |= {"last": encoder(inputs)} if "last" in wanted else {}
+    unknown = set(wanted) - set(known) - {"last"}
     if unknown:
-        raise ValueError(f"layer: expected some of {', '.join(sorted(known))}, got {', '.join(sorted(unknown))}")
-    values = {name: named[name] for name in plain}
-    for name in bands:
-        pooled = nn.functional.adaptive_avg_pool2d(maps[name.removesuffix(".bands")], (6, 1))
-        values[name] = pooled.flatten(1)
-    if "last" in wanted:
-        values["last"] = encoder(inputs)
-    return {name: values[name] for name in wanted}
+        names = ", ".join(sorted({*known, "last"}))
+        raise ValueError(f"layer: expected some of {names}, got {', '.join(sorted(unknown))}")
+    return {name: known[name] for name in wanted}
 
 
 def load_encoder(what: str, *, seed: int = 0) -> nn.Module:

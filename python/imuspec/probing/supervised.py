@@ -94,7 +94,8 @@ def fit_supervised(
                 continue
             optimiser.zero_grad()
             logits = model(_inputs(encoder, windows.x[part], picture).to(device))
-            nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device)).backward()
+            loss = nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device))
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         guess = predict(model, windows.x[validation], picture, device=device)
         f1 = float(metrics(confusion_matrix(windows.label[validation], guess, windows.n_classes))["macro_f1"])

@@ -16,6 +16,8 @@ class SplitSettings(Settings):
 
     seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2, 3, 4), min_length=1, description="one split and one draw each")
     shots: tuple[PositiveInt, ...] = Field((10,), min_length=1, description="labelled windows of each class, nested")
+    max_validation: PositiveInt | None = Field(None, description="validate on at most so many windows of each class")
+    max_test: PositiveInt | None = Field(None, description="test on at most so many windows of each class")
 
 
 class PictureSettings(Settings):
@@ -23,7 +25,15 @@ class PictureSettings(Settings):
 
     nfft: tuple[PositiveInt, ...] = Field((32, 64, 128, 256), min_length=1, description="samples of a frame")
     hop: tuple[PositiveInt, ...] = Field((2, 4, 8, 16), min_length=1, description="samples between frames")
-    norm: str = Field("axis-window", description="over what a picture is scaled from least to largest")
+    norm: Literal["axis-window", "joint-window", "fixed", "dataset"] = Field(
+        "axis-window", description="over what a picture is scaled from least to largest; the first is the paper's"
+    )
+    range_db: tuple[float, float] | None = Field(
+        None, description="decibels of black and white under fixed (by default -60 and 40) and dataset (must be given)"
+    )
+    size: tuple[PositiveInt, PositiveInt] = Field(
+        (96, 128), description="rows and columns; those that the encoder was pre-trained on"
+    )
 
 
 class HeadSettings(Settings):

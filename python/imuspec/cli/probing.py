@@ -1,0 +1,258 @@
+"""Commands on frozen encoders: probe, embed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from imuspec.cli.app import SEVERAL, app, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from imuspec.datasets import Split, Windows
+    from imuspec.probing import ProbeResult
+    from imuspec.recipe import ProbeRecipe
+
+__all__ = ["embed", "probe"]
+
+
+@app.command
+def probe(
+    run: str,
+    /,
+    *,
+    data: str,
+    out: Path | None = None,
+    recipe: str = "linear",
+    shots: Annotated[list[int] | None, SEVERAL] = None,
+    seeds: int | None = None,
+    norm: str | None = None,
+    layer: Annotated[list[str] | None, SEVERAL] = None,
+    head: str | None = None,
+    test_subjects: str | None = None,
+    window_s: float | None = None,
+    device: str = "cpu",
+    set: Annotated[list[str] | None, SEVERAL] = None,
+) -> int:
+    """Judge a frozen encoder with few labels: features once, heads fitted on them, scores with intervals.
+
+    Parameters
+    ----------
+    run
+        A run's folder; random, a ResNet-18 as it was born; imagenet; a weights file of torchvision's form;
+        statistics, hand-crafted ones of the window with logistic regression; or supervised, a ResNet-18 trained on all
+        labels.
+    data
+        NAME=PATH: the data set, a name of imuspec.datasets, and where it lies.
+    out
+        Folder for tables, figures and the recipe; by default probe/NAME-RUN.
+    recipe
+        Probe recipe by name, or the path of a TOML file.
+    shots
+        Labelled windows of each class. May be given several times.
+    seeds
+        How many seeds, counted from 0: a split, a draw and a head each.
+    norm
+        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
+    layer
+        last, or a layer on the way as layer1; layer1.bands keeps six bands of frequency. May be given several times.
+    head
+        linear, or logistic (standardised features); logistic for statistics, linear otherwise.
+    test_subjects
+        Subjects that test in every draw, with commas between; or official, HAPT's and UCI HAR's nine.
+    window_s
+        Length of a window, s; by default the data set's.
+    device
+        Where the encoder runs.
+    set
+        SECTION.FIELD=VALUE: any other number of the recipe. May be given several times.
+    """
+    for package in ("torch", "sklearn", "pandas"):
+        require(package, "train", "probe")
+    require("matplotlib", "report", "probe")
+    from imuspec.console import screen
+
+    chosen = _recipe(recipe, shots, seeds, norm, set)
+    windows, name = _windows(data, window_s)
+    console = screen()
+    console.print(repr(windows), style="dim", highlight=False)
+    target = out or Path("probe") / f"{name}-{Path(run).name}"
+    split = _split(windows, test_subjects)
+    result = _result(run, windows, chosen, layer or ["last"], head, split, device, console.print)
+    told = {"run": run, "data": data, "layers": layer or ["last"], "head": head, "test_subjects": test_subjects}
+    _keep(target, result, chosen, told, windows)
+    console.print(_summary(result.summary(), f"{name}: {run}"))
+    console.print(f"tables, figures and recipe: {target}", highlight=False)
+    return 0
+
+
+def _recipe(
+    recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
+) -> ProbeRecipe:
+    from imuspec.recipe import ProbeRecipe
+
+    given = [f"split.shots={sorted(shots)}"] if shots else []
+    given += [f"split.seeds={list(range(seeds))}"] if seeds else []
+    given += [f"pictures.norm={norm}"] if norm else []
+    return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
+
+
+def _windows(data: str, window_s: float | None) -> tuple[Windows, str]:
+    from imuspec.datasets import load
+
+    name, equals, path = data.partition("=")
+    if not equals or not path:
+        raise ValueError(f"data: expected NAME=PATH, got {data!r}")
+    return load(name, path, window_s=window_s), name
+
+
+def _split(windows: Windows, test_subjects: str | None) -> Any:
+    from imuspec.datasets import explicit_split, subject_split
+    from imuspec.datasets.hapt import OFFICIAL_TEST_SUBJECTS
+
+    if test_subjects is None:
+        return subject_split
+    kind = type(windows.subject[0].item())
+    named = OFFICIAL_TEST_SUBJECTS if test_subjects == "official" else [kind(s) for s in test_subjects.split(",")]
+
+    def told(windows: Windows, seed: int) -> Split:
+        return explicit_split(windows, test=named, seed=seed)
+
+    return told
+
+
+def _result(
+    run: str,
+    windows: Windows,
+    recipe: ProbeRecipe,
+    layers: list[str],
+    head: str | None,
+    split: Any,
+    device: str,
+    say: Any,
+) -> ProbeResult:
+    from imuspec import probing
+
+    parts, pictures = recipe.split, recipe.pictures
+    limits = {"max_validation": parts.max_validation, "max_test": parts.max_test, "split": split, "seeds": parts.seeds}
+    if run == "supervised":
+        picture = {"nfft": 128, "noverlap": 120, **pictures.model_dump(include={"norm", "range_db", "size"})}
+        fresh = lambda seed: probing.load_encoder("random", seed=seed)  # noqa: E731
+        return probing.supervised(fresh, windows, picture=picture, device=device, say=say, **limits)
+    source: probing.Source
+    if run == "statistics":
+        source = probing.StatisticsSource(windows.rate)
+    else:
+        encoder = probing.load_encoder(run)
+        source = probing.EncoderSource(encoder, pictures=pictures, layers=layers, device=device)
+    fitted = head or ("logistic" if run == "statistics" else "linear")
+    return probing.probe(source, windows, shots=parts.shots, head=fitted, settings=recipe.head, say=say, **limits)
+
+
+def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str, Any], windows: Windows) -> None:
+    from imuspec.evaluation import write_table
+    from imuspec.report.scores import confusion_figure
+    from imuspec.report.style import save
+
+    target.mkdir(parents=True, exist_ok=True)
+    write_table(result.table, target / "seeds")
+    write_table(result.summary(), target / "summary")
+    write_table(result.per_class(), target / "per_class")
+    for layer, shots in dict.fromkeys(zip(result.table["layer"], result.table["shots"], strict=True)):
+        confusion = result.confusion(layer, int(shots))
+        title = f"{windows.name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
+        for kind in ("png", "svg"):
+            save(confusion_figure(confusion, result.class_names, title), target / f"confusion-{layer}-{shots}.{kind}")
+    facts = {**told, "windows": repr(windows), "window_settings": dict(windows.settings)}
+    (target / "recipe.json").write_text(recipe.to_json(), "utf-8")
+    (target / "probe.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", "utf-8")
+
+
+def _summary(summary: pd.DataFrame, title: str) -> Table:
+    from rich.table import Table
+
+    names = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
+    table = Table("layer", "labels a class", "seeds", *(n.replace("_", " ") for n in names), title=title)
+    for row in summary.to_dict("records"):
+        figures = [f"{row[n]:.3f} ± {row[f'{n}_sd']:.3f}" if row["n"] > 1 else f"{row[n]:.3f}" for n in names]
+        table.add_row(str(row["layer"]), str(row["shots"] or "all"), str(row["n"]), *figures)
+    return table
+
+
+@app.command
+def embed(
+    run: str,
+    /,
+    *,
+    data: str,
+    out: Path,
+    nfft: int = 128,
+    hop: int = 8,
+    norm: str | None = None,
+    layer: str = "last",
+    window_s: float | None = None,
+    device: str = "cpu",
+    set: Annotated[list[str] | None, SEVERAL] = None,
+) -> int:
+    """Write the embedding of every window of a data set, with label, subject and origin.
+
+    Parameters
+    ----------
+    run
+        As for probe: a run's folder, random, imagenet, a weights file, or statistics.
+    data
+        NAME=PATH: the data set and where it lies.
+    out
+        File to write: .npz, or .parquet with a column for each feature.
+    nfft, hop
+        Of the pictures.
+    norm
+        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
+    layer
+        last, or a layer on the way.
+    window_s
+        Length of a window, s; by default the data set's.
+    device
+        Where the encoder runs.
+    set
+        pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
+    """
+    require("torch", "train", "embed")
+    from imuspec import probing
+
+    if out.suffix not in (".npz", ".parquet"):
+        raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
+    pictures = _recipe("linear", None, None, norm, set).pictures
+    windows, name = _windows(data, window_s)
+    if run == "statistics":
+        features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
+    else:
+        source = probing.EncoderSource(probing.load_encoder(run), pictures=pictures, layers=[layer], device=device)
+        features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
+    _write_features(out, features, windows)
+    print(f"{out}: {features.shape[0]} windows of {name}, {features.shape[1]} features")
+    return 0
+
+
+def _write_features(out: Path, features: Any, windows: Windows) -> None:
+    import numpy as np
+
+    columns: dict[str, Any] = {
+        "label": windows.label,
+        "class": np.asarray(windows.class_names)[windows.label],
+        "subject": windows.subject,
+        "recording": windows.recording,
+        "start_s": windows.start_s,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        np.savez_compressed(out, features=features, class_names=np.asarray(windows.class_names), **columns)
+        return
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    table = pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
+    parquet.write_table(table, out)

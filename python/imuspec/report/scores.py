@@ -1,0 +1,184 @@
+"""Figures of scores: a confusion matrix, rows with their spread, curves over the number of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from imuspec.report.style import COLOURS, new_figure, plain_axes, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["SERIES", "confusion_figure", "curve_figure", "row_figure"]
+
+#: Okabe and Ito's eight less yellow, and the marks that tell them apart in grey.
+SERIES = (
+    ("#0072b2", "o"),
+    ("#d55e00", "s"),
+    ("#009e73", "^"),
+    ("#cc79a7", "D"),
+    ("#e69f00", "v"),
+    ("#56b4e9", "P"),
+    ("#1b1f24", "X"),
+)
+
+
+def confusion_figure(confusion: ArrayLike, names: Sequence[str], title: str = "") -> Figure:
+    """Draw a confusion matrix: shares of each true class, counts where there is room.
+
+    Parameters
+    ----------
+    confusion : array [C, C]
+        Counts, rows the truth.
+    names : sequence of str
+        The classes.
+    title : str
+        Above it.
+
+    Returns
+    -------
+    Figure
+    """
+    counts = np.asarray(confusion)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n = len(names)
+    side = 0.62 * n
+    longest = max(len(name) for name in names) * 0.075
+    with style():
+        figure = new_figure(side + longest + 1.1, side + longest * 0.75 + 0.9)
+        axes = figure.subplots()
+        axes.imshow(share, cmap=_blues(), vmin=0, vmax=1)
+        for row in range(n):
+            for column in range(n):
+                value = share[row, column]
+                ink = COLOURS["paper"] if value > 0.55 else COLOURS["ink"]
+                axes.text(column, row - 0.1, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
+                axes.text(column, row + 0.25, f"{counts[row, column]}", ha="center", va="center", color=ink, fontsize=6)
+        axes.set_xticks(range(n), names, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n), names)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.tick_params(length=0)
+        axes.set_title(title, pad=8)
+        plain_axes(axes, spines=())
+        figure.tight_layout(pad=0.6)
+        return figure
+
+
+def _blues() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("shares", [COLOURS["paper"], "#9ecae1", COLOURS["data"], "#08306b"])
+
+
+def row_figure(table: pd.DataFrame, *, label: str = "macro-F1", title: str = "") -> Figure:
+    """Draw a long table as dots with their spread: a line for each row, a panel for each column.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``row``, ``column``, ``value``; ``sd`` and ``paper``, where given, become a bar and a hollow mark.
+    label : str
+        What the values are.
+    title : str
+        Above it.
+
+    Returns
+    -------
+    Figure
+    """
+    rows = list(dict.fromkeys(table["row"]))
+    columns = list(dict.fromkeys(table["column"]))
+    longest = max(len(str(row)) for row in rows) * 0.068
+    with style():
+        figure = new_figure(longest + 0.5 + 1.75 * len(columns), 1.05 + 0.24 * len(rows))
+        panels = figure.subplots(1, len(columns), sharey=True, sharex=True, squeeze=False)[0]
+        for panel, column in zip(panels, columns, strict=True):
+            cells = table[table["column"] == column].set_index("row").reindex(rows)
+            _dots(panel, cells)
+            panel.set_title(str(column))
+            panel.set_yticks(range(len(rows)), rows)
+            panel.set_ylim(len(rows) - 0.5, -0.5)
+            panel.grid(axis="x", color=COLOURS["faint"], lw=0.5)
+            panel.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+            plain_axes(panel, spines=("bottom",))
+        figure.supxlabel(label, fontsize=8.5, y=0.02)
+        if title:
+            figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+        _key(panels[-1], with_paper="paper" in table and bool(table["paper"].notna().any()))
+        figure.tight_layout(pad=0.6, w_pad=1.2)
+        return figure
+
+
+def _dots(axes: Axes, cells: pd.DataFrame) -> None:
+    at = np.arange(len(cells))
+    if "sd" in cells:
+        spread = cells["sd"].fillna(0)
+        axes.hlines(at, cells["value"] - spread, cells["value"] + spread, color=COLOURS["data"], lw=1.2)
+    if "paper" in cells:
+        axes.plot(cells["paper"], at, "o", mfc="none", mec=COLOURS["bad"], mew=1, ms=5)
+    axes.plot(cells["value"], at, "o", color=COLOURS["data"], ms=4.5)
+
+
+def _key(axes: Axes, *, with_paper: bool) -> None:
+    if not with_paper:
+        return
+    ours = axes.plot([], [], "o", color=COLOURS["data"], ms=4.5, label="ours, mean ± sd")[0]
+    paper = axes.plot([], [], "o", mfc="none", mec=COLOURS["bad"], ms=5, label="paper")[0]
+    axes.figure.legend(handles=[ours, paper], loc="lower right", ncols=2, borderaxespad=0.2, handletextpad=0.2)
+
+
+def curve_figure(table: pd.DataFrame, *, x: str, label: str, names: Sequence[str], xlabel: str) -> Figure:
+    """Draw a score against a number on a logarithmic axis: a panel for each column, a curve for each row.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``row``, ``column``, `x`, ``value``, ``sd``.
+    x : str
+        Column with the number.
+    label, xlabel : str
+        Of the axes.
+    names : sequence of str
+        The columns, in order.
+
+    Returns
+    -------
+    Figure
+    """
+    rows = list(dict.fromkeys(table["row"]))
+    with style():
+        figure = new_figure(0.7 + 2.5 * len(names) + 1.7, 2.7)
+        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+        for panel, name in zip(panels, names, strict=True):
+            for number, row in enumerate(rows):
+                part = table[(table["row"] == row) & (table["column"] == name)].sort_values(x)
+                colour, mark = SERIES[number % len(SERIES)]
+                shift = 1 + 0.02 * (number - (len(rows) - 1) / 2)  # so that bars do not hide each other
+                panel.errorbar(
+                    part[x] * shift,
+                    part["value"],
+                    part["sd"],
+                    color=colour,
+                    marker=mark,
+                    ms=4,
+                    lw=1.1,
+                    elinewidth=0.7,
+                    label=row,
+                )
+            panel.set_xscale("log")
+            ticks = sorted(set(table[x]))
+            panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            panel.minorticks_off()
+            panel.grid(axis="y", color=COLOURS["faint"], lw=0.5)
+            panel.set_title(name)
+            panel.set_xlabel(xlabel)
+        panels[0].set_ylabel(label)
+        panels[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+        figure.tight_layout(pad=0.6)
+        return figure

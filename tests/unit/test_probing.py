@@ -1,0 +1,236 @@
+"""The probe's protocol: features once, validation chooses, the test part only judges; the command leaves it all on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pd = pytest.importorskip("pandas")
+import imuspec  # noqa: E402
+from imuspec import probing  # noqa: E402
+from imuspec.datasets import Windows, n_shot, subject_split  # noqa: E402
+from imuspec.experiments.made_up import made_up_windows  # noqa: E402
+from imuspec.recipe.probing import HeadSettings, PictureSettings  # noqa: E402
+
+QUICK = HeadSettings(epochs=15, learning_rates=(1e-1, 1e-2), weight_decays=(0.0,))  # type: ignore[call-arg]
+SMALL = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32))  # type: ignore[call-arg]
+WINDOWS = made_up_windows("probing", n_subjects=10, n_windows=4, length=128)
+
+
+class Watched:
+    """Features by hand, which says what it was asked."""
+
+    layers = ("energy", "nothing")
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def choices(self, n_samples: int) -> list[dict[str, Any]]:
+        assert n_samples == 128
+        return [{"kind": "bad"}, {"kind": "good"}]
+
+    def features(self, x: np.ndarray, choice: dict[str, Any]) -> dict[str, np.ndarray]:
+        self.asked.append((choice["kind"], len(x)))
+        moved = np.log(x.std(axis=2) + 1e-3)
+        jerk = np.log(np.abs(np.diff(x)).mean(axis=2) + 1e-3)
+        useful = np.concatenate([moved, jerk], axis=1).astype(np.float32)
+        return {"energy": useful if choice["kind"] == "good" else useful * 0, "nothing": np.zeros_like(useful)}
+
+
+def test_validation_chooses_and_features_are_asked_for_once() -> None:
+    source = Watched()
+    result = probing.probe(source, WINDOWS, seeds=(0, 1, 2), shots=(1, 4), settings=QUICK)
+    table = result.table.set_index(["layer", "shots", "seed"])
+    assert (table.loc["energy", "kind"] == "good").all()
+    assert (table.loc["nothing", "kind"] == "bad").all()  # nothing to choose between: the first
+    assert table.loc[("energy", 4), "macro_f1"].mean() > 0.6
+    assert table.loc[("nothing", 4), "macro_f1"].mean() == pytest.approx(0.1)  # one of four classes for all
+    splits = [subject_split(WINDOWS, seed) for seed in (0, 1, 2)]
+    fitted = np.unique(
+        np.concatenate([[*n_shot(WINDOWS, s.train, 4, seed), *s.validation] for seed, s in enumerate(splits)])
+    )
+    tested = np.unique(np.concatenate([s.test for s in splits]))
+    assert source.asked == [
+        ("bad", len(fitted)),
+        ("good", len(fitted)),
+        ("good", len(tested)),
+        ("bad", len(tested)),
+    ] or (source.asked[:2] == [("bad", len(fitted)), ("good", len(fitted))] and len(source.asked) == 4)
+
+
+def test_labels_of_the_test_part_change_no_choice() -> None:
+    told = probing.probe(Watched(), WINDOWS, seeds=(0,), settings=QUICK)
+    label = WINDOWS.label.copy()
+    test = subject_split(WINDOWS, 0).test
+    label[test] = np.roll(label[test], 7)
+    other = probing.probe(
+        Watched(),
+        WINDOWS.__class__(**{**vars(WINDOWS), "label": label}),
+        seeds=(0,),
+        settings=QUICK,
+        split=lambda _, seed: subject_split(WINDOWS, seed),
+    )
+    chosen = ["kind", "learning_rate", "weight_decay", "epoch", "validation_f1"]
+    assert told.table[chosen].equals(other.table[chosen])
+    assert told.table["macro_f1"].iloc[0] > other.table["macro_f1"].iloc[0]
+
+
+def test_scores_are_those_of_the_chosen_head_on_the_test_part() -> None:
+    from sklearn.metrics import f1_score
+
+    result = probing.probe(Watched(), WINDOWS, seeds=(3,), shots=(4,), settings=QUICK)
+    test = subject_split(WINDOWS, 3).test
+    features = Watched().features(WINDOWS.x[test], {"kind": "good"})["energy"]
+    guess = result.heads["energy", 4, 3].predict(features)
+    row = result.table.iloc[0]
+    assert row["macro_f1"] == pytest.approx(f1_score(WINDOWS.label[test], guess, average="macro"))
+    assert row["macro_f1_low"] <= row["macro_f1"] <= row["macro_f1_high"]
+    assert (row["n_train"], row["n_test"]) == (16, len(test))
+    assert result.confusion("energy", 4).sum() == len(test)
+    assert list(result.per_class().columns) == ["layer", "shots", "seed", "test", *WINDOWS.class_names]
+    assert result.summary()["n"].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="expected a row of the table, got 'last', 4, 'clean'"):
+        result.confusion("last", 4)
+
+
+def test_an_altered_test_set_meets_the_same_heads() -> None:
+    silent = np.zeros_like(WINDOWS.x)
+    result = probing.probe(
+        Watched(), WINDOWS, seeds=(0,), settings=QUICK, altered={"silent": silent, "same": WINDOWS.x}
+    )
+    f1 = result.table[result.table["layer"] == "energy"].set_index("test")["macro_f1"]
+    assert f1["same"] == f1["clean"] > f1["silent"]
+    with pytest.raises(ValueError, match="altered short: expected"):
+        probing.probe(Watched(), WINDOWS, settings=QUICK, altered={"short": silent[:, :, :10]})
+
+
+def test_capped_parts_hold_at_most_so_many_of_each_class() -> None:
+    part = subject_split(WINDOWS, 0).test
+    few = probing.capped(WINDOWS, part, 2, 0)
+    assert np.bincount(WINDOWS.label[few]).tolist() == [2, 2, 2, 2]
+    assert set(few) <= set(part)
+    assert probing.capped(WINDOWS, part, None, 0) is part
+
+
+def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
+    encoder = probing.load_encoder("random", seed=4)
+    layers = ("last", "layer1", "layer1.bands", "layer4")
+    source = probing.EncoderSource(encoder, pictures=SMALL, layers=layers, batch=5)
+    assert source.choices(128) == [{"nfft": 32, "hop": 16}, {"nfft": 64, "hop": 16}]
+    assert source.choices(40) == [{"nfft": 32, "hop": 16}]
+    with pytest.raises(ValueError, match="nfft: expected one of at most the window's 20 samples"):
+        source.choices(20)
+    got = source.features(WINDOWS.x[:12], {"nfft": 64, "hop": 16})
+    pictures = imuspec.rgb_image(WINDOWS.x[:12], nfft=64, noverlap=48, size=(24, 32), dtype="float32")
+    with torch.inference_mode():
+        want = encoder(torch.from_numpy(pictures)).numpy()
+        maps = encoder.maps(torch.from_numpy(pictures))["layer1"]
+    np.testing.assert_allclose(got["last"], want, atol=1e-5)
+    np.testing.assert_allclose(got["layer4"], want, atol=1e-5)
+    assert got["layer1"].shape == (12, 64)
+    np.testing.assert_allclose(got["layer1.bands"].reshape(12, 64, 6).mean(2), maps.mean((2, 3)), atol=1e-5)
+    with pytest.raises(ValueError, match=r"layer: expected some of last, .*got layer9"):
+        probing.embed(encoder, WINDOWS.x[:2], layers=("layer9",))
+
+
+def test_a_frozen_encoder_stays_as_it_was() -> None:
+    encoder = probing.load_encoder("random").train()
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    probing.embed(encoder, WINDOWS.x[:8], picture={"nfft": 32, "noverlap": 16, "size": (24, 32)})
+    assert not encoder.training
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_random_encoders_follow_their_seed() -> None:
+    first, same, other = (probing.load_encoder("random", seed=s).conv1.weight for s in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    with pytest.raises(
+        FileNotFoundError, match="run: expected a run's folder, a weights file, random or imagenet, got 'no"
+    ):
+        probing.load_encoder("nowhere/at/all")
+
+
+def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
+    def build(seed: int) -> torch.nn.Module:
+        return probing.load_encoder("random", seed=seed)
+
+    result = probing.supervised(
+        build,
+        WINDOWS,
+        seeds=(0,),
+        picture={"nfft": 32, "noverlap": 24, "norm": "fixed", "size": (24, 32)},
+        epochs=3,
+        batch=8,
+        max_train=12,
+        max_validation=8,
+    )
+    row = result.table.iloc[0]
+    assert row["macro_f1"] > 0.6
+    assert (row["layer"], row["shots"], row["n_train"]) == ("all", 0, 48)
+    assert result.scores["all", 0, 0, "clean"].confusion.sum() == row["n_test"]
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> Windows:
+    def load(name: str, path: str, window_s: float | None) -> Windows:
+        assert (name, path, window_s) == ("hapt", "somewhere", None)
+        return WINDOWS
+
+    monkeypatch.setattr("imuspec.datasets.load", load, raising=False)
+    return WINDOWS
+
+
+def run(*arguments: str) -> None:
+    from imuspec.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+
+
+FAST: Sequence[str] = ("--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]")
+
+
+def test_the_command_probes_and_leaves_tables_figures_and_recipe(
+    made_up: Windows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "probe"
+    small = ("--set", "pictures.nfft=[32]", "--set", "pictures.hop=[16]", "--set", "pictures.size=[24, 32]")
+    run("probe", "random", "--data", "hapt=somewhere", "--out", str(out), "--shots", "2", "--seeds", "2", *FAST, *small)
+    said = capsys.readouterr().out
+    assert "hapt: random" in said
+    assert "±" in said
+    table = pd.read_csv(out / "seeds.csv")
+    assert table["seed"].tolist() == [0, 1]
+    assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)
+    assert (out / "confusion-last-2.png").stat().st_size > 3000
+    assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
+    assert json.loads((out / "probe.json").read_text("utf-8"))["run"] == "random"
+    run("probe", "statistics", "--data", "hapt=somewhere", "--out", str(out), "--test-subjects", "0,1", "--seeds", "2")
+    table = pd.read_csv(out / "seeds.csv")
+    assert (table["n_test"] == ((made_up.subject < 2).sum())).all()
+    assert table["macro_f1"].mean() > 0.8
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"embedding.{suffix}"
+    run("embed", "statistics", "--data", "hapt=somewhere", "--out", str(out))
+    want = probing.StatisticsSource(made_up.rate).features(made_up.x, {})["statistics"]
+    if suffix == "npz":
+        with np.load(out) as stored:
+            np.testing.assert_array_equal(stored["features"], want)
+            np.testing.assert_array_equal(stored["label"], made_up.label)
+    else:
+        frame = pd.read_parquet(out)
+        assert frame["class"].tolist() == [made_up.class_names[i] for i in made_up.label]
+        np.testing.assert_array_equal(frame["feature_3"], want[:, 3])

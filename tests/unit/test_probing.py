@@ -57,12 +57,8 @@ def test_validation_chooses_and_features_are_asked_for_once() -> None:
         np.concatenate([[*n_shot(WINDOWS, s.train, 4, seed), *s.validation] for seed, s in enumerate(splits)])
     )
     tested = np.unique(np.concatenate([s.test for s in splits]))
-    assert source.asked == [
-        ("bad", len(fitted)),
-        ("good", len(fitted)),
-        ("good", len(tested)),
-        ("bad", len(tested)),
-    ] or (source.asked[:2] == [("bad", len(fitted)), ("good", len(fitted))] and len(source.asked) == 4)
+    assert source.asked[:2] == [("bad", len(fitted)), ("good", len(fitted))]
+    assert sorted(source.asked[2:]) == [("bad", len(tested)), ("good", len(tested))]
 
 
 def test_labels_of_the_test_part_change_no_choice() -> None:
@@ -127,15 +123,15 @@ def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
     assert source.choices(40) == [{"nfft": 32, "hop": 16}]
     with pytest.raises(ValueError, match="nfft: expected one of at most the window's 20 samples"):
         source.choices(20)
-    got = source.features(WINDOWS.x[:12], {"nfft": 64, "hop": 16})
-    pictures = imuspec.rgb_image(WINDOWS.x[:12], nfft=64, noverlap=48, size=(24, 32), dtype="float32")
+    got = source.features(WINDOWS.x[:7], {"nfft": 64, "hop": 16})
+    pictures = imuspec.rgb_image(WINDOWS.x[:7], nfft=64, noverlap=48, size=(24, 32), dtype="float32")
     with torch.inference_mode():
         want = encoder(torch.from_numpy(pictures)).numpy()
         maps = encoder.maps(torch.from_numpy(pictures))["layer1"]
     np.testing.assert_allclose(got["last"], want, atol=1e-5)
     np.testing.assert_allclose(got["layer4"], want, atol=1e-5)
-    assert got["layer1"].shape == (12, 64)
-    np.testing.assert_allclose(got["layer1.bands"].reshape(12, 64, 6).mean(2), maps.mean((2, 3)), atol=1e-5)
+    assert got["layer1"].shape == (7, 64)
+    np.testing.assert_allclose(got["layer1.bands"].reshape(7, 64, 6).mean(2), maps.mean((2, 3)), atol=1e-5)
     with pytest.raises(ValueError, match=r"layer: expected some of last, .*got layer9"):
         probing.embed(encoder, WINDOWS.x[:2], layers=("layer9",))
 
@@ -203,6 +199,7 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     made_up: Windows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
+    pytest.importorskip("imuspec.features")
     out = tmp_path / "probe"
     small = ("--set", "pictures.nfft=[32]", "--set", "pictures.hop=[16]", "--set", "pictures.size=[24, 32]")
     run("probe", "random", "--data", "hapt=somewhere", "--out", str(out), "--shots", "2", "--seeds", "2", *FAST, *small)
@@ -223,6 +220,7 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
 
 @pytest.mark.parametrize("suffix", ["npz", "parquet"])
 def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("imuspec.features")
     out = tmp_path / f"embedding.{suffix}"
     run("embed", "statistics", "--data", "hapt=somewhere", "--out", str(out))
     want = probing.StatisticsSource(made_up.rate).features(made_up.x, {})["statistics"]

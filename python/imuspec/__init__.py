@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from imuspec.magnitude import log_mean_magnitude as log_mean_magnitude
     from imuspec.preparation import Prepared as Prepared
     from imuspec.preparation import prepare as prepare
+    from imuspec.pretraining import pretrain as pretrain
+    from imuspec.recipe import PretrainRecipe as PretrainRecipe
     from imuspec.recipe import Recipe as Recipe
     from imuspec.recording import Recording as Recording
     from imuspec.recording import read as read
+    from imuspec.run import Run as Run
     from imuspec.signal import Calibration as Calibration
     from imuspec.signal import calibrate as calibrate
     from imuspec.signal import lowpass as lowpass
@@ -39,9 +42,12 @@ _HOME = {
     "choose_nfft": "encodings",
     "Prepared": "preparation",
     "prepare": "preparation",
+    "pretrain": "pretraining",
+    "PretrainRecipe": "recipe",
     "Recipe": "recipe",
     "Recording": "recording",
     "read": "recording",
+    "Run": "run",
     "Calibration": "signal",
     "calibrate": "signal",
     "lowpass": "signal",

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from torch import nn
 
-__all__ = ["REGISTRY", "build", "names"]
+__all__ = ["REGISTRY", "build", "maker", "names"]
 
 # name -> module and maker, imported when asked for
 REGISTRY: dict[str, tuple[str, str]] = {
@@ -39,6 +39,20 @@ def names() -> list[str]:
     return sorted(REGISTRY)
 
 
+def maker(name: str) -> Callable[..., nn.Module]:
+    """Return what builds an objective: ``(encoder, **settings)``.
+
+    Raises
+    ------
+    ValueError
+        A name that is none.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"objective: expected one of {', '.join(names())}, got {name!r}")
+    module, attribute = REGISTRY[name]
+    return cast("Callable[..., nn.Module]", getattr(importlib.import_module(module), attribute))
+
+
 def build(name: str, encoder: nn.Module, **settings: Any) -> nn.Module:
     """Return an objective on an encoder.
 
@@ -47,12 +61,9 @@ def build(name: str, encoder: nn.Module, **settings: Any) -> nn.Module:
     ValueError
         A name that is none, or a setting that this objective does not have; the message says which there are.
     """
-    if name not in REGISTRY:
-        raise ValueError(f"objective: expected one of {', '.join(names())}, got {name!r}")
-    module, attribute = REGISTRY[name]
-    maker = cast("Callable[..., nn.Module]", getattr(importlib.import_module(module), attribute))
-    known = list(inspect.signature(maker).parameters)[1:]
+    make = maker(name)
+    known = list(inspect.signature(make).parameters)[1:]
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"objective {name}: expected settings of {', '.join(known)}, got {', '.join(unknown)}")
-    return maker(encoder, **settings)
+    return make(encoder, **settings)

@@ -38,6 +38,7 @@ class ImageSourceSettings(Settings):
     memory_gb: PositiveFloat = Field(
         4.0, description="decoded pictures are kept in memory when they need no more than this, GB; else decoded anew"
     )
+    workers: int = Field(-1, ge=-1, description="processes that decode; -1: a core each, but one")
     limit: NonNegativeInt = Field(0, description="use a random draw of this many pictures; 0: all")
 
 
@@ -81,6 +82,7 @@ class PhotoViewsSettings(Settings):
     jitter_hue: float = Field(0.1, ge=0, le=0.5, description="version 2: largest turn of hue; version 1 uses jitter")
     grey_probability: Probability = Field(0.2, description="chance of a grey picture")
     blur_probability: Probability = Field(0.5, description="version 2: chance of a blur")
+    blur_sigma_max: float = Field(2.0, gt=0.1, le=5, description="version 2: widest blur, pixels; the narrowest is 0.1")
     flip_probability: Probability = Field(0.5, description="chance of a mirrored picture")
 
 

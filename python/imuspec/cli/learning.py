@@ -1,0 +1,83 @@
+"""Commands that train and show: pretrain, views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from imuspec.cli.app import INTERRUPTED, SEVERAL, app, require
+
+__all__ = ["pretrain", "views"]
+
+
+@app.command
+def pretrain(
+    recipe: str,
+    /,
+    *,
+    data: Annotated[list[Path], SEVERAL],
+    out: Path,
+    set: Annotated[list[str] | None, SEVERAL] = None,
+    resume: bool = False,
+    tiny: bool = False,
+) -> int:
+    """Pre-train an encoder: pictures, views, objective and rates as a recipe says.
+
+    On several GPUs or CPUs: torchrun --nproc-per-node N -m imuspec.cli pretrain ...
+
+    Parameters
+    ----------
+    recipe
+        img2imu, moco, moco-all, moco-v1, simsiam (the papers' courses), img2imu-small, moco-small, moco-all-small,
+        simsiam-small (for some thousand pictures), supervised, or a TOML file.
+    data
+        A folder of pictures, one with a folder for each class, or an npz of encoded pictures; may be given several times.
+    out
+        The run's folder.
+    set
+        Change a number of the recipe, as training.base_lr=1e-3; may be given several times.
+    resume
+        Go on with a run that stopped, from its last checkpoint.
+    tiny
+        Two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, to see that all works.
+    """
+    require("lightning_fabric", "train", "training")
+    from imuspec.pretraining import pretrain as train
+    from imuspec.recipe import PretrainRecipe
+
+    followed = PretrainRecipe.load(recipe)
+    if tiny:
+        followed = followed.tiny()
+        print(f"tiny: {followed.about}")
+    try:
+        run = train(followed.set(*(set or ())), data, out, resume=resume)
+    except KeyboardInterrupt as stop:
+        print(f"{stop or 'stopped'}: the same command with --resume goes on", flush=True)
+        return INTERRUPTED
+    last = [line for line in run.metrics() if "loss" in line][-1]
+    print(f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("lr", "per_s")))
+    return 0
+
+
+@app.command
+def views(image: Path, /, *, out: Path, seed: int = 0) -> int:
+    """Draw what pre-training shows the encoder of a picture: each operation several times, and whole views.
+
+    Parameters
+    ----------
+    image
+        A picture: a photograph, or a spectrogram picture.
+    out
+        The figure, ending in .png, .svg or .pdf.
+    seed
+        Another seed draws other views.
+    """
+    require("matplotlib", "report", "pictures")
+    require("torch", "train", "views")
+    from imuspec.report import views_figure
+
+    views_figure(image, out, seed=seed)
+    print(out)
+    return 0

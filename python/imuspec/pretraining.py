@@ -1,0 +1,161 @@
+"""Pre-train an encoder by a recipe.
+
+A recipe's four first sections each name a choice. Encoders, views and objectives are built by that name from their own
+registries (`imuspec.encoders`, `imuspec.views`, `imuspec.objectives`) with the section's other fields as arguments; the
+source is built here, by `SOURCES`. A new kind of pre-training adds its section's class to `imuspec.recipe.pretraining`, its
+maker to a registry, and, for data of a new kind, a function to `SOURCES`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from imuspec import encoders, objectives, views
+from imuspec.pictures import PictureSource, find_pictures
+from imuspec.recipe import PretrainRecipe
+from imuspec.run import Run
+from imuspec.training import BatchSource, place, train
+
+__all__ = ["SOURCES", "Source", "build_objective", "build_source", "pretrain"]
+
+Data = Any
+_NAMED = 5  # pictures that did not decode and are named in a message
+
+
+class Source(BatchSource, Protocol):
+    """Batches, and what became of the data on the way to them."""
+
+    counts: dict[str, int]
+    skipped: list[tuple[str, str]]
+
+
+def _images(recipe: PretrainRecipe, data: Data) -> Source:
+    rank, world = place()
+    wanted = recipe.source
+    pictures = find_pictures(data)
+    if wanted.limit and wanted.limit < len(pictures):
+        drawn = np.random.default_rng([recipe.training.seed, len(pictures)]).permutation(len(pictures))
+        pictures = pictures[np.sort(drawn[: wanted.limit])]
+    return PictureSource(
+        pictures,
+        size=(wanted.height, wanted.width),
+        batch=recipe.training.batch,
+        seed=recipe.training.seed,
+        rank=rank,
+        world=world,
+        workers=wanted.workers if wanted.workers >= 0 else max((os.cpu_count() or 1) // world - 1, 0),
+        memory_gb=wanted.memory_gb,
+        labels=recipe.objective.name == "supervised",
+    )
+
+
+# name of a recipe's source -> (recipe, data) -> batches
+SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {"images": _images}
+
+
+def build_source(recipe: PretrainRecipe, data: Data) -> Source:
+    """Return the batches that a recipe asks for, from data of the kind that its source takes."""
+    return SOURCES[recipe.source.name](recipe, data)
+
+
+def build_objective(recipe: PretrainRecipe, source: Source) -> nn.Module:
+    """Return the encoder and objective of a recipe, with the random weights that follow from its seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.training.seed)
+        encoder = encoders.build(recipe.encoder.name, **recipe.encoder.model_dump(exclude={"name"}))
+        settings = recipe.objective.model_dump(exclude={"name"})
+        maker = objectives.maker(recipe.objective.name)
+        if "n_classes" in inspect.signature(maker).parameters:
+            settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]
+        return objectives.build(recipe.objective.name, encoder, **settings)
+
+
+def pretrain(
+    recipe: str | Path | PretrainRecipe,
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    resume: bool = False,
+) -> Run:
+    """Pre-train an encoder.
+
+    Parameters
+    ----------
+    recipe
+        A name (``img2imu``, ``moco``, ...), the path of a TOML file, or a `PretrainRecipe`.
+    data
+        For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these.
+    out
+        The run's folder, new, or begun before if `resume`.
+    resume
+        Go on from the last checkpoint; the result has the same bits as without the stop.
+
+    Returns
+    -------
+    The `Run`: ``run.metrics()`` are its figures, ``run.load_encoder()`` is the encoder.
+
+    Raises
+    ------
+    ValueError
+        A recipe with a misspelt field or one that does not fit the data.
+    FileExistsError
+        The folder holds a training already and `resume` is false.
+    imuspec.training.NonFiniteLossError
+        The loss became NaN or infinite.
+
+    Examples
+    --------
+    >>> import imuspec
+    >>> run = imuspec.pretrain("img2imu-small", "photos/", "runs/mine")  # doctest: +SKIP
+    >>> run.load_encoder()(pictures).shape  # doctest: +SKIP
+    torch.Size([64, 512])
+    """
+    followed = PretrainRecipe.load(recipe)
+    run = Run(out)
+    first = place()[0] == 0
+    if first:
+        run.begin(followed, resume=resume)
+    source = build_source(followed, data)
+    _check_queue(followed, source)
+    if first:
+        _tell(run, source)
+    objective = build_objective(followed, source)
+    shown = views.build(followed.views.name, **followed.views.model_dump(exclude={"name"}))
+    train(objective, source, views=shown, settings=followed.training, run=run, resume=resume)
+    if first:
+        _keep_counts(run, source)
+    return run
+
+
+def _check_queue(recipe: PretrainRecipe, source: Source) -> None:
+    queue, shown = getattr(recipe.objective, "queue", 0), source.steps_per_epoch * recipe.training.batch
+    if queue > shown:
+        raise ValueError(
+            f"objective.queue: expected at most the {shown} pictures of an epoch, got {queue}: keys of the same picture "
+            f"would count as others; set objective.queue to a smaller multiple of training.batch"
+        )
+
+
+def _tell(run: Run, source: Source) -> None:
+    _keep_counts(run, source)
+    counts = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in source.counts.items())
+    print(f"{run.path}: {counts}", file=sys.stderr)
+    for name, reason in source.skipped[:_NAMED]:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    if len(source.skipped) > _NAMED:
+        print(f"left out: {len(source.skipped) - _NAMED} more, see source.json", file=sys.stderr)
+
+
+def _keep_counts(run: Run, source: Source) -> None:
+    skipped = [{"name": name, "reason": reason} for name, reason in source.skipped]
+    run.write_text("source.json", json.dumps({"counts": source.counts, "skipped": skipped}, indent=2) + "\n")

@@ -1,0 +1,123 @@
+"""Every operation of automatic augmentation, one for each view: the "all augmentations" baseline of IMG2IMU.
+
+Magnitudes are the full ranges of AutoAugment (Cubuk et al. 2019), drawn uniformly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from imuspec.views import colour
+from imuspec.views.choosing import Operation, normalised, one_operation, uniform, unit
+from imuspec.views.geometry import warp
+from imuspec.views.photo import PhotoViews
+
+__all__ = ["AllViews"]
+
+OPERATIONS = (
+    "rotate", "sharpness", "shear", "contrast", "brightness", "colour",
+    "invert", "solarize", "posterize", "equalize", "autocontrast",
+)  # fmt: skip
+
+
+class AllViews:
+    """Two views of each picture, each by one operation drawn anew.
+
+    Parameters
+    ----------
+    operations
+        Which to draw from.
+    rotate_max
+        Largest turn, degrees.
+    shear_max
+        Largest shear along the width or the height, whichever is drawn.
+    enhance_max
+        Sharpness, contrast, brightness, colour: factor ~ U(1 - this, 1 + this).
+    posterize_min_bits
+        Posterize keeps this to 8 bits.
+    after_moco
+        Draw MoCo v2's view first.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: tuple[str, ...] = OPERATIONS,
+        rotate_max: float = 30.0,
+        shear_max: float = 0.3,
+        enhance_max: float = 0.9,
+        posterize_min_bits: int = 4,
+        after_moco: bool = False,
+    ) -> None:
+        unknown = [name for name in operations if name not in OPERATIONS]
+        if unknown or not operations:
+            raise ValueError(f"operations: expected some of {', '.join(OPERATIONS)}, got {', '.join(unknown) or 'none'}")
+        self.rotate_max, self.shear_max, self.enhance_max = rotate_max, shear_max, enhance_max
+        self.posterize_min_bits = posterize_min_bits
+        self.moco = PhotoViews() if after_moco else None
+        self.operations: dict[str, Operation] = {name: getattr(self, f"_{name}") for name in operations}
+
+    def one_view(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one view of pictures in 0..1, not yet normalised."""
+        if self.moco is not None:
+            pictures = self.moco.one_view(pictures, generator)
+        return one_operation(pictures, self.operations, generator)
+
+    def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return two normalised views ``[B, 3, rows, columns]``, drawn independently."""
+        pictures = unit(batch)
+        return normalised(self.one_view(pictures, generator)), normalised(self.one_view(pictures, generator))
+
+    def _factor(self, x: Tensor, g: torch.Generator) -> Tensor:
+        return uniform(len(x), 1 - self.enhance_max, 1 + self.enhance_max, g).to(x.device)
+
+    def _rotate(self, x: Tensor, g: torch.Generator) -> Tensor:
+        angle = uniform(len(x), -math.radians(self.rotate_max), math.radians(self.rotate_max), g).to(x.device)
+        sine, cosine = torch.sin(angle), torch.cos(angle)
+        return warp(x, torch.stack([cosine, -sine, sine, cosine], 1).view(-1, 2, 2))
+
+    def _shear(self, x: Tensor, g: torch.Generator) -> Tensor:
+        amount = uniform(len(x), -self.shear_max, self.shear_max, g).to(x.device)
+        wide = (torch.rand(len(x), generator=g, device=g.device) < 0.5).to(x.device)
+        one, zero = torch.ones_like(amount), torch.zeros_like(amount)
+        rows = [one, torch.where(wide, amount, zero), torch.where(wide, zero, amount), one]
+        return warp(x, torch.stack(rows, 1).view(-1, 2, 2))
+
+    def _sharpness(self, x: Tensor, g: torch.Generator) -> Tensor:
+        return colour.sharpness(x, self._factor(x, g))
+
+    def _contrast(self, x: Tensor, g: torch.Generator) -> Tensor:
+        return colour.contrast(x, self._factor(x, g))
+
+    def _brightness(self, x: Tensor, g: torch.Generator) -> Tensor:
+        return colour.brightness(x, self._factor(x, g))
+
+    def _colour(self, x: Tensor, g: torch.Generator) -> Tensor:
+        return colour.saturation(x, self._factor(x, g))
+
+    def _invert(self, x: Tensor, g: torch.Generator) -> Tensor:
+        del g
+        return 1 - x
+
+    def _solarize(self, x: Tensor, g: torch.Generator) -> Tensor:
+        threshold = uniform(len(x), 0, 256 / 255, g).to(x.device)[:, None, None, None]
+        return torch.where(x >= threshold, 1 - x, x)
+
+    def _posterize(self, x: Tensor, g: torch.Generator) -> Tensor:
+        bits = torch.randint(self.posterize_min_bits, 9, (len(x),), generator=g, device=g.device).to(x.device)
+        step = (2.0 ** (8 - bits))[:, None, None, None]
+        return (torch.floor((x * 255).round() / step) * step) / 255
+
+    def _equalize(self, x: Tensor, g: torch.Generator) -> Tensor:
+        del g
+        levels: Tensor = functional.equalize((x * 255).round().to(torch.uint8))
+        return levels / 255
+
+    def _autocontrast(self, x: Tensor, g: torch.Generator) -> Tensor:
+        del g
+        changed: Tensor = functional.autocontrast(x)
+        return changed

@@ -1,0 +1,67 @@
+"""Changes of colour, each picture by its own factor: blends as Pillow and torchvision define them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["blend", "brightness", "contrast", "grey", "saturation", "sharpness", "turn_hue"]
+
+# luma of ITU-R 601-2, as Pillow's "L"
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def grey(pictures: Tensor) -> Tensor:
+    """Return the luma ``[B, 1, rows, columns]`` of pictures in 0..1."""
+    red, green, blue = pictures.split(1, 1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+
+
+def blend(pictures: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+    """Return ``factor * pictures + (1 - factor) * other``, clipped; factor ``[B]``."""
+    factor = factor[:, None, None, None]
+    return (factor * pictures + (1 - factor) * other).clamp(0, 1)
+
+
+def brightness(pictures: Tensor, factor: Tensor) -> Tensor:
+    """Blend with black."""
+    return blend(pictures, torch.zeros((), device=pictures.device), factor)
+
+
+def contrast(pictures: Tensor, factor: Tensor) -> Tensor:
+    """Blend with the mean luma."""
+    return blend(pictures, grey(pictures).mean((2, 3), keepdim=True), factor)
+
+
+def saturation(pictures: Tensor, factor: Tensor) -> Tensor:
+    """Blend with the grey picture."""
+    return blend(pictures, grey(pictures), factor)
+
+
+def sharpness(pictures: Tensor, factor: Tensor) -> Tensor:
+    """Blend with the picture smoothed by ``[1 1 1; 1 5 1; 1 1 1] / 13``, its border left as it is."""
+    inner = pictures[:, :, 1:-1, 1:-1]
+    rows = pictures[:, :, :-2] + pictures[:, :, 1:-1] + pictures[:, :, 2:]
+    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    smooth = pictures.clone()
+    smooth[:, :, 1:-1, 1:-1] = (total + 4 * inner) / 13
+    return blend(pictures, smooth, factor)
+
+
+def turn_hue(pictures: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue of each picture by ``turn [B]``, a fraction of the circle; value and saturation stay.
+
+    In the hexagonal cone a channel is ``value (1 - saturation clip(min(k, 4 - k), 0, 1))`` with
+    ``k = (offset + 6 hue) mod 6`` and offsets 5, 3, 1 for red, green, blue.
+    """
+    value, where = pictures.max(1)
+    spread = value - pictures.min(1).values
+    red, green, blue = pictures.unbind(1)
+    safe = torch.where(spread == 0, 1.0, spread)
+    sixth = torch.where(where == 0, (green - blue) / safe, torch.where(where == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe))
+    sixth = sixth + 6 * turn[:, None, None]
+    channels = []
+    for offset in (5.0, 3.0, 1.0):
+        k = (offset + sixth) % 6
+        channels.append(value - spread * torch.minimum(k, 4 - k).clamp(0, 1))
+    return torch.stack(channels, 1).clamp(0, 1)

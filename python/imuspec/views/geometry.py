@@ -1,0 +1,75 @@
+"""Crops, turns, shears and blurs, each picture by its own draw."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from imuspec.views.choosing import uniform
+
+__all__ = ["blur", "flip", "random_crop", "warp"]
+
+_TRIES = 10
+
+
+def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Sample each picture at ``matrix @ (x, y) + centre``, pixels from the middle; black outside, bilinear.
+
+    Parameters
+    ----------
+    pictures
+        ``[B, 3, rows, columns]``.
+    matrix
+        ``[B, 2, 2]``, from a place in the result to one in the picture.
+    centre
+        ``[B, 2]``, where the middle of the result lies; the middle of the picture if not given.
+    """
+    rows, columns = pictures.shape[2:]
+    half = torch.tensor([columns / 2, rows / 2], device=pictures.device)
+    centre = torch.zeros(len(pictures), 2, device=pictures.device) if centre is None else centre
+    # affine_grid and grid_sample measure x and y in half widths and half heights.
+    scaled = torch.cat([matrix * half / half[:, None], (centre / half)[:, :, None]], 2)
+    grid = functional.affine_grid(scaled, list(pictures.shape), align_corners=False)
+    return functional.grid_sample(pictures, grid, align_corners=False, padding_mode="zeros")
+
+
+def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float = 0.2) -> Tensor:
+    """Cut a random rectangle from each picture and stretch it to the whole size.
+
+    Its area is U(smallest, 1) of the picture's, its aspect exp U(log 3/4, log 4/3) times the picture's; of ten tries the
+    first that fits, else the whole picture, as torchvision's ``RandomResizedCrop`` does.
+    """
+    n, device = len(pictures), generator.device
+    area = uniform(n * _TRIES, smallest, 1, generator).view(n, _TRIES)
+    aspect = uniform(n * _TRIES, math.log(3 / 4), math.log(4 / 3), generator).view(n, _TRIES).exp()
+    sizes = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 2)
+    fits = (sizes <= 1).all(2)
+    first = fits.int().argmax(1)
+    size = sizes[torch.arange(n, device=device), first]
+    size = torch.where(fits.any(1)[:, None], size, torch.ones_like(size)).to(pictures.device)
+    where = (torch.rand(n, 2, generator=generator, device=device) * 2 - 1).to(pictures.device)
+    half = torch.tensor([pictures.shape[3] / 2, pictures.shape[2] / 2], device=pictures.device)
+    cropped = warp(pictures, torch.diag_embed(size), where * (1 - size) * half)
+    return cropped
+
+
+def flip(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Mirror each picture along its width."""
+    del generator
+    return pictures.flip(3)
+
+
+def blur(pictures: Tensor, generator: torch.Generator, *, narrowest: float = 0.1, widest: float = 2.0) -> Tensor:
+    """Blur each picture by a Gaussian of sigma ~ U(narrowest, widest) pixels, cut at three of the widest; edges repeat."""
+    n = len(pictures)
+    sigma = uniform(n, narrowest, widest, generator).to(pictures.device)
+    reach = math.ceil(3 * widest)
+    at = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-0.5 * (at / sigma[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None]
+    flat = functional.pad(pictures.reshape(1, 3 * n, *pictures.shape[2:]), (reach,) * 4, mode="replicate")
+    flat = functional.conv2d(flat, kernel[:, :, :, None], groups=3 * n)
+    return functional.conv2d(flat, kernel[:, :, None, :], groups=3 * n).view(pictures.shape)

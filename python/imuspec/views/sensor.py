@@ -1,0 +1,282 @@
+"""Sensor-aware operations: what a picture of motion suffers when a sensor is worn or timed otherwise.
+
+Along the width a spectrogram picture is time and its three channels are the axes, so a shift of time is `translate_x`,
+a change of order `permute_x`, another orientation of the sensor `hue`, and noise `jitter`. Nothing is flipped, cropped,
+turned or blurred. The IMG2IMU paper names the operations and no magnitudes; the defaults here follow AutoAugment's
+TranslateX, Um et al. 2017 and what is said at each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from imuspec.views.choosing import Operation, by_chance, normalised, one_operation, uniform, unit
+from imuspec.views.colour import turn_hue
+
+__all__ = ["SensorViews", "hue", "jitter", "mixing_matrix", "permute_x", "translate_x"]
+
+Fill = Literal["zero", "edge", "wrap", "mean"]
+_MOST_CHUNKS = 8
+
+
+def translate_x(pictures: Tensor, generator: torch.Generator, *, most: float = 0.45, fill: Fill = "zero") -> Tensor:
+    """Shift each picture along its width by U(-most, most) of it, in whole columns.
+
+    Parameters
+    ----------
+    pictures
+        ``[B, 3, rows, columns]`` in 0..1.
+    generator
+        Where the shifts come from.
+    most
+        Largest shift as a fraction of the width; AutoAugment's largest is 150/331.
+    fill
+        What stands in the vacated columns: black, the edge column, what left on the other side, the picture's mean.
+    """
+    width = pictures.shape[3]
+    shift = (uniform(len(pictures), -most, most, generator) * width).round().long().to(pictures.device)
+    source = torch.arange(width, device=pictures.device) - shift[:, None]
+    if fill == "wrap":
+        return _columns(pictures, source % width)
+    shifted = _columns(pictures, source.clamp(0, width - 1))
+    if fill == "edge":
+        return shifted
+    vacated = ((source < 0) | (source >= width))[:, None, None, :]
+    mean = pictures.mean((2, 3), keepdim=True) if fill == "mean" else torch.zeros((), device=pictures.device)
+    return torch.where(vacated, mean, shifted)
+
+
+def permute_x(
+    pictures: Tensor,
+    generator: torch.Generator,
+    *,
+    chunks: int = 4,
+    min_columns: int = 10,
+    cuts: Literal["random", "equal", "poisson"] = "random",
+) -> Tensor:
+    """Cut each picture into pieces along its width and put them in another order, never the same.
+
+    Parameters
+    ----------
+    pictures
+        ``[B, 3, rows, columns]`` in 0..1.
+    generator
+        Where cuts and orders come from.
+    chunks
+        Number of pieces (Um et al. 2017: 4).
+    min_columns
+        Narrowest piece; every set of cuts that keeps to it is as likely as any other.
+    cuts
+        "random"; "equal": pieces of the same width; "poisson": random cuts whose number is Poisson with mean
+        ``chunks - 1``, at least 1 and at most 7 or what fits.
+
+    Raises
+    ------
+    ValueError
+        The pieces do not fit into the width.
+    """
+    n, width = len(pictures), pictures.shape[3]
+    if chunks * min_columns > width:
+        raise ValueError(f"permute_x: expected chunks * min_columns <= {width} columns, got {chunks} * {min_columns}")
+    if cuts != "poisson":
+        source = _permuted(n, width, chunks, min_columns, generator, equal=cuts == "equal")
+        return _columns(pictures, source.to(pictures.device))
+    most = min(_MOST_CHUNKS, width // min_columns)
+    mean = torch.full((n,), chunks - 1.0, device=generator.device)
+    number = 1 + torch.poisson(mean, generator=generator).clamp(1, most - 1).long()
+    source = torch.zeros(n, width, dtype=torch.long, device=generator.device)
+    for pieces in range(2, most + 1):
+        drawn = _permuted(n, width, pieces, min_columns, generator, equal=False)
+        source = torch.where((number == pieces)[:, None], drawn, source)
+    return _columns(pictures, source.to(pictures.device))
+
+
+def mixing_matrix(axis: Tensor, angle: Tensor) -> Tensor:
+    """Return the element-wise square ``[..., 3, 3]`` of the rotation about ``axis [..., 3]`` by ``angle [...]``, radians.
+
+    ``R = I + sin(angle) K + (1 - cos(angle)) K^2`` with ``K`` the cross product with the unit axis (Rodrigues). If the
+    axes of a sensor are uncorrelated, turning it by R turns their *powers* by R∘R. Rows and columns sum to 1, so a
+    pixel keeps R + G + B.
+    """
+    x, y, z = (axis / axis.norm(dim=-1, keepdim=True)).unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    sine, cosine = torch.sin(angle)[..., None, None], torch.cos(angle)[..., None, None]
+    rotation = torch.eye(3, dtype=axis.dtype, device=axis.device) + sine * cross + (1 - cosine) * (cross @ cross)
+    return rotation.square()
+
+
+def hue(
+    pictures: Tensor,
+    generator: torch.Generator,
+    *,
+    kind: Literal["mix", "perm", "hsv"] = "mix",
+    most: float = 0.5,
+) -> Tensor:
+    """Mix the channels of each picture as turning the sensor mixes its axes.
+
+    Parameters
+    ----------
+    pictures
+        ``[B, 3, rows, columns]`` in 0..1.
+    generator
+        Where the rotations come from.
+    kind
+        "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi); "perm": the
+        channels in one of the five other orders; "hsv": hue turned by U(-most, most) of the circle.
+    most
+        Largest turn of "hsv".
+    """
+    n, device = len(pictures), generator.device
+    if kind == "hsv":
+        return turn_hue(pictures, uniform(n, -most, most, generator).to(pictures.device))
+    if kind == "perm":
+        number = torch.randint(1, 6, (n,), generator=generator, device=device)
+        matrix = torch.eye(3, device=device)[_order(number, 3)].transpose(1, 2)
+    else:
+        axis = uniform(3 * n, -1, 1, generator).view(n, 3)
+        matrix = mixing_matrix(axis, uniform(n, -math.pi, math.pi, generator))
+    mixed = torch.einsum("bchw,bcd->bdhw", pictures, matrix.to(pictures))
+    return mixed.clamp(0, 1)
+
+
+def jitter(
+    pictures: Tensor,
+    generator: torch.Generator,
+    *,
+    most: float = 0.1,
+    noise: Literal["uniform", "gaussian"] = "uniform",
+    shared: bool = False,
+) -> Tensor:
+    """Add noise to each pixel and channel, and clip.
+
+    Parameters
+    ----------
+    pictures
+        ``[B, 3, rows, columns]`` in 0..1.
+    generator
+        Where the noise comes from.
+    most
+        Largest deviation, as a fraction of the full scale.
+    noise
+        "uniform": U(-most, most); "gaussian": of the same standard deviation, most / sqrt(3).
+    shared
+        One deviation for the three channels of a pixel.
+    """
+    shape = (len(pictures), 1 if shared else 3, *pictures.shape[2:])
+    if noise == "gaussian":
+        drawn = torch.randn(shape, generator=generator, device=generator.device) * (most / math.sqrt(3))
+    else:
+        drawn = (torch.rand(shape, generator=generator, device=generator.device) * 2 - 1) * most
+    return (pictures + drawn.to(pictures.device)).clamp(0, 1)
+
+
+class SensorViews:
+    """Two views of each picture, each by one sensor-aware operation drawn anew.
+
+    Parameters
+    ----------
+    operations
+        Which of ``translate_x, permute_x, hue, jitter`` to draw from; an ablation leaves one out.
+    cascade, cascade_probability
+        Apply each by this chance, one after the other, instead of exactly one.
+    translate_max, translate_fill
+        As `translate_x` has them.
+    permute_chunks, permute_min_columns, permute_cuts
+        As `permute_x` has them.
+    hue, hue_max
+        As `hue` has them.
+    jitter_max, jitter_noise, jitter_shared
+        As `jitter` has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        operations: tuple[str, ...] = ("translate_x", "permute_x", "hue", "jitter"),
+        cascade: bool = False,
+        cascade_probability: float = 0.5,
+        translate_max: float = 0.45,
+        translate_fill: Fill = "zero",
+        permute_chunks: int = 4,
+        permute_min_columns: int = 10,
+        permute_cuts: Literal["random", "equal", "poisson"] = "random",
+        hue: Literal["mix", "perm", "hsv"] = "mix",
+        hue_max: float = 0.5,
+        jitter_max: float = 0.1,
+        jitter_noise: Literal["uniform", "gaussian"] = "uniform",
+        jitter_shared: bool = False,
+    ) -> None:
+        known: dict[str, Operation] = {
+            "translate_x": lambda x, g: translate_x(x, g, most=translate_max, fill=translate_fill),
+            "permute_x": lambda x, g: permute_x(
+                x, g, chunks=permute_chunks, min_columns=permute_min_columns, cuts=permute_cuts
+            ),
+            "hue": lambda x, g: _hue(x, g, kind=hue, most=hue_max),
+            "jitter": lambda x, g: jitter(x, g, most=jitter_max, noise=jitter_noise, shared=jitter_shared),
+        }
+        unknown = [name for name in operations if name not in known]
+        if unknown or not operations:
+            raise ValueError(f"operations: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+        self.operations = {name: known[name] for name in operations}
+        self.cascade, self.cascade_probability = cascade, cascade_probability
+
+    def one_view(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one view of pictures in 0..1, not yet normalised."""
+        if not self.cascade:
+            return one_operation(pictures, self.operations, generator)
+        for operation in self.operations.values():
+            pictures = by_chance(pictures, operation, self.cascade_probability, generator)
+        return pictures
+
+    def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return two normalised views ``[B, 3, rows, columns]``, drawn independently."""
+        pictures = unit(batch)
+        return normalised(self.one_view(pictures, generator)), normalised(self.one_view(pictures, generator))
+
+
+_hue = hue  # the class has a setting of the same name
+
+
+def _columns(pictures: Tensor, source: Tensor) -> Tensor:
+    """Take column ``source[b, w]`` of picture b for column w."""
+    index = source[:, None, None, :].expand(-1, pictures.shape[1], pictures.shape[2], -1)
+    return torch.gather(pictures, 3, index)
+
+
+def _permuted(
+    n: int, width: int, chunks: int, min_columns: int, generator: torch.Generator, *, equal: bool
+) -> Tensor:
+    """Return ``[n, width]``: which column of the picture stands at each column afterwards."""
+    device = generator.device
+    slack = width - chunks * min_columns
+    if equal:
+        ends = torch.arange(1, chunks + 1, device=device).mul(width).div(chunks, rounding_mode="floor").expand(n, -1)
+    else:
+        # A set of chunks - 1 of slack + chunks - 1 places is one way to share the slack among the pieces.
+        places = torch.rand(n, slack + chunks - 1, generator=generator, device=device).topk(chunks - 1).indices
+        cuts = places.sort(1).values + torch.arange(chunks - 1, device=device) * (min_columns - 1) + min_columns
+        ends = torch.cat([cuts, torch.full((n, 1), width, device=device)], 1)
+    starts = torch.cat([torch.zeros(n, 1, dtype=ends.dtype, device=device), ends[:, :-1]], 1)
+    order = _order(torch.randint(1, math.factorial(chunks), (n,), generator=generator, device=device), chunks)
+    new_ends = (ends - starts).gather(1, order).cumsum(1)
+    column = torch.arange(width, device=device).expand(n, -1).contiguous()
+    piece = torch.searchsorted(new_ends, column, right=True)
+    begins = starts.gather(1, order) - torch.cat([torch.zeros_like(new_ends[:, :1]), new_ends[:, :-1]], 1)
+    return column + begins.gather(1, piece)
+
+
+def _order(number: Tensor, n: int) -> Tensor:
+    """Return the ``number``-th permutation of n in lexicographic order, 0 being the identity: ``[..., n]``."""
+    left = torch.arange(n, device=number.device).expand(*number.shape, n)
+    taken = []
+    for size in range(n, 0, -1):
+        digit = number.div(math.factorial(size - 1), rounding_mode="floor") % size
+        taken.append(left.gather(-1, digit[..., None]))
+        keep = torch.arange(size, device=number.device) != digit[..., None]
+        left = left[keep].view(*number.shape, size - 1)
+    return torch.cat(taken, -1)

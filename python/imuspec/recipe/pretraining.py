@@ -202,6 +202,23 @@ class PretrainRecipe(NamedRecipe):
     )
     training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]
 
+    def tiny(self) -> Self:
+        """Return the same recipe for a few minutes of one core: 256 pictures of 48 x 64, two epochs of 32, no workers."""
+        queue = ("objective.queue=128",) if hasattr(self.objective, "queue") else ()
+        pieces = ("views.permute_min_columns=5",) if hasattr(self.views, "permute_min_columns") else ()
+        return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
+            "source.limit=256",
+            "source.height=48",
+            "source.width=64",
+            "source.workers=0",
+            "training.epochs=2",
+            "training.batch=32",
+            "training.warmup_epochs=0",
+            "training.log_steps=4",
+            *queue,
+            *pieces,
+        )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         supervised = isinstance(self.objective, SupervisedSettings)

@@ -10,15 +10,17 @@ if TYPE_CHECKING:
     from imuspec.report.day import plot_recording as plot_recording
     from imuspec.report.page import cohort_page as cohort_page
     from imuspec.report.page import preparation_page as preparation_page
+    from imuspec.report.views import views_figure as views_figure
 
 _HOME = {
     "day_image": "day",
     "plot_recording": "day",
     "preparation_page": "page",
     "cohort_page": "page",
+    "views_figure": "views",
 }
 
-__all__ = ["cohort_page", "day_image", "plot_recording", "preparation_page"]
+__all__ = ["cohort_page", "day_image", "plot_recording", "preparation_page", "views_figure"]
 
 
 def __getattr__(name: str) -> object:

@@ -27,6 +27,11 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "moco": ("imuspec.views.photo", "PhotoViews"),
     "all": ("imuspec.views.automatic", "AllViews"),
     "whole": ("imuspec.views", "Whole"),
+    "plain": ("imuspec.views.pretext", "Plain"),
+    "signal_pair": ("imuspec.views.pretext", "SignalPair"),
+    "span_mask": ("imuspec.views.pretext", "SpanMask"),
+    "transform_copies": ("imuspec.views.pretext", "TransformCopies"),
+    "transform_labels": ("imuspec.views.pretext", "TransformLabels"),
 }
 
 

@@ -7,6 +7,7 @@ decode them anew for each step. The whole picture is stretched to the size asked
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,7 @@ def _in_npz(path: Path) -> EncodedPictures:
         raise ValueError(f"{path}: expected a label below {len(classes)} for each of {n} pictures, got {len(label)}")
     if not classes:
         classes = [str(number) for number in range(int(label.max()) + 1)]
-    items: list[Path | bytes] = [data[a:b].tobytes() for a, b in zip(offset[:-1], offset[1:], strict=True)]
+    items: list[Path | bytes] = [data[a:b].tobytes() for a, b in itertools.pairwise(offset)]
     return EncodedPictures(items, label, classes, [f"{path.name}[{i}]" for i in range(n)])
 
 
@@ -141,7 +142,9 @@ def decode(item: Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as picture:
             picture.draft("RGB", (columns, rows))
             whole = picture.convert("RGB").resize((columns, rows), Image.Resampling.BILINEAR)
-    except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, DecompressionBomb...
+    except (
+        Exception
+    ) as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, DecompressionBomb...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"expected a picture, got a file that does not decode: {reason}") from error
     return np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1))

@@ -35,8 +35,12 @@ _NAMED = 5  # pictures that did not decode and are named in a message
 class Source(BatchSource, Protocol):
     """Batches, and what became of the data on the way to them."""
 
-    counts: dict[str, int]
     skipped: list[tuple[str, str]]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many items are in use, and how many of what kind are not."""
+        ...
 
 
 def _images(recipe: PretrainRecipe, data: Data) -> Source:

@@ -40,7 +40,17 @@ def test_a_run_holds_recipe_figures_encoder_and_what_was_left_out(run, photos) -
     assert run.recipe(PretrainRecipe).training.epochs == 2
     lines = run.metrics()
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    for key in ("loss", "top1", "positive_cosine", "negative_cosine", "spread", "queue_age", "lr", "grad_norm", "per_s"):
+    for key in (
+        "loss",
+        "top1",
+        "positive_cosine",
+        "negative_cosine",
+        "spread",
+        "queue_age",
+        "lr",
+        "grad_norm",
+        "per_s",
+    ):
         assert all(np.isfinite(line[key]) for line in lines), key
     left_out = json.loads((run.path / "source.json").read_text())
     assert left_out["counts"] == {"pictures": 40, "undecodable": 1, "pictures_per_epoch": 32}
@@ -74,7 +84,9 @@ def test_the_weights_of_another_architecture_are_refused_by_name(run, tmp_path) 
     described = json.loads((run.path / "encoder.json").read_text())
     assert described["name"] == "resnet18"
     save_file({"conv1.weight": torch.zeros(64, 1, 7, 7), "extra": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"without .*bn1.* with extra; shapes conv1\.weight \[64, 1, 7, 7\] instead of"):
+    with pytest.raises(
+        ValueError, match=r"without .*bn1.* with extra; shapes conv1\.weight \[64, 1, 7, 7\] instead of"
+    ):
         encoders.build("resnet18", weights=str(tmp_path / "other.safetensors"))
 
 
@@ -124,13 +136,25 @@ def test_a_weights_file_that_could_run_code_or_is_damaged_is_refused(tmp_path) -
         read_weights(tmp_path / "none.pth")
 
 
-@pytest.mark.parametrize("name", PretrainRecipe.names())
-def test_every_named_recipe_pretrains_in_its_tiny_form(name, tmp_path, photos, capsys) -> None:
+def test_every_named_recipe_loads_and_has_a_tiny_form_that_fits_together() -> None:
+    assert PretrainRecipe.names() == [
+        "img2imu", "img2imu-small", "moco", "moco-all", "moco-all-small", "moco-small", "moco-v1", "simsiam",
+        "simsiam-small", "supervised",
+    ]  # fmt: skip
+    for name in PretrainRecipe.names():
+        tiny = PretrainRecipe.load(name).tiny()
+        assert (tiny.name, tiny.training.batch, tiny.source.limit) == (name, 32, 256)
+
+
+@pytest.mark.parametrize("name", ["img2imu", "moco-v1", "moco-all", "simsiam", "supervised"])
+def test_each_kind_of_pretraining_runs_in_its_tiny_form(name, tmp_path, photos, capsys) -> None:
     """Three steps each, through the command line."""
     sets = [*(text for text in TINY if "batch" not in text and "objective" not in text), "training.batch=8"]
     recipe = PretrainRecipe.load(name)
     if recipe.objective.name == "moco":
         sets += ["objective.queue=16", "objective.norm_group=4"]
+    if recipe.objective.name == "simsiam":
+        sets += ["objective.features=64", "objective.hidden=16"]
     if recipe.views.name == "img2imu":
         sets += ["views.permute_min_columns=3"]
     arguments = [argument for text in sets for argument in ("--set", text)]
@@ -185,7 +209,7 @@ from imuspec import objectives
 from imuspec.recipe import TrainingSettings
 from imuspec.run import Run
 from imuspec.training import place, train
-sys.path.insert(0, sys.argv[2])
+sys.path.insert(0, sys.argv[2])  # tests/
 from training_task import ArraySource, SmallEncoder, stripes
 torch.set_num_threads(1)
 rank, world = place()
@@ -198,18 +222,21 @@ train(objective, source, settings=settings, run=Run(sys.argv[1]))
 """
 
 
-def test_two_processes_give_what_one_gives_with_the_same_batch(tmp_path) -> None:
+def test_two_processes_give_what_one_gives_with_the_same_batch(tmp_path, monkeypatch) -> None:
     """MoCo with norm groups, keys in random order across processes, a shared queue: equal but for the order of sums."""
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
     tests = str(Path(__file__).parents[1])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    for out, launcher in {
-        "one": [sys.executable],
-        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
-    }.items():
-        command = [*launcher, str(script), str(tmp_path / out), tests]
-        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=200)
+    command = [*launcher, str(script), str(tmp_path / "two"), tests]
+    two_processes = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one"), tests])
+    exec(compile(RANKS, str(script), "exec"), {"__name__": "ranks"})  # meanwhile, in this process
+    said, _ = two_processes.communicate(timeout=400)
+    assert two_processes.returncode == 0, said
     one, two = (imuspec.Run(tmp_path / name) for name in ("one", "two"))
     assert [line["step"] for line in one.metrics()] == [line["step"] for line in two.metrics()]
     for mine, theirs in zip(one.metrics(), two.metrics(), strict=True):

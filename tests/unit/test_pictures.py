@@ -24,7 +24,9 @@ def test_a_folder_for_each_class_gives_labels_and_a_plain_folder_none(tmp_path) 
 
 
 def test_an_npz_and_a_folder_join_by_the_names_of_classes(tmp_path) -> None:
-    npz = npz_of(tmp_path / "a.npz", [encoded(0), encoded(1)], label=np.array([1, 0]), class_name=np.array(["dog", "emu"]))
+    npz = npz_of(
+        tmp_path / "a.npz", [encoded(0), encoded(1)], label=np.array([1, 0]), class_name=np.array(["dog", "emu"])
+    )
     found = find_pictures([npz, folder_of(tmp_path / "b", {"cat": 1, "dog": 2})])
     assert found.class_names == ["cat", "dog", "emu"]
     assert found.label.tolist() == [2, 1, 0, 1, 1]
@@ -62,7 +64,9 @@ def test_what_does_not_decode_is_left_out_counted_and_named(tmp_path, memory_gb,
     assert all("does not decode" in reason for _, reason in source.skipped)
     assert len(seen) == (6 if memory_gb == 1.0 else 9)
     known = [torch.from_numpy(decode(item, (30, 40))) for item in good if item is not good[7]]
-    assert all(any(torch.equal(got, one) for one in known) for got in seen)  # no black picture stands in for a broken one
+    assert all(
+        any(torch.equal(got, one) for one in known) for got in seen
+    )  # no black picture stands in for a broken one
     assert source.counts["undecodable"] == len(source.skipped) > 0
 
 
@@ -99,7 +103,7 @@ def test_labels_stay_with_their_pictures(tmp_path) -> None:
     [
         (lambda at: find_pictures(at / "none"), FileNotFoundError, "expected a folder of pictures or an npz"),
         (lambda at: find_pictures(at / "none.npz"), FileNotFoundError, "expected an npz file"),
-        (lambda at: find_pictures(at), ValueError, "expected pictures .* got none"),
+        (find_pictures, ValueError, "expected pictures .* got none"),
         (lambda _: find_pictures([]), ValueError, "expected a folder or an npz file, got none"),
         (lambda at: find_pictures(_other_npz(at)), ValueError, "expected arrays data and offset, got x"),
         (lambda at: find_pictures(_rising(at)), ValueError, "expected offsets that rise from 0 to"),

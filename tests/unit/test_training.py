@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from imuspec import objectives
 from imuspec.recipe import PretrainRecipe, TrainingSettings
 from imuspec.run import Run
-from imuspec.training import NonFiniteLossError, learning_rate, train
+from imuspec.training import CollapseError, NonFiniteLossError, learning_rate, train
 from reference_data import DATA, needs_data
 from training_task import ArraySource, SmallEncoder, stripes
 
@@ -128,6 +128,28 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_nothing_of_it(tmp_path) -> No
     assert state is not None
     assert state["step"] == 5
     assert all(torch.isfinite(value).all() for value in state["objective"].values())
+
+
+class Collapsing(nn.Module):
+    """Features that are all the same from the ninth step on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = SmallEncoder()
+        self.steps = 0
+
+    def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        del label
+        self.steps += 1
+        return self.encoder(x).mean(), {"spread": torch.tensor(0.5 if self.steps <= 8 else 0.001)}
+
+
+def test_a_collapse_stops_the_training_unless_told_to_go_on(tmp_path) -> None:
+    settings = QUICK.model_copy(update={"log_steps": 1})
+    with pytest.raises(CollapseError, match=r"spread of at least 0\.01 .* in 20 lines of the log up to step 28"):
+        train(Collapsing(), source(), settings=settings, run=Run(tmp_path / "stops"))
+    allowed = settings.model_copy(update={"collapse_spread": 0.0})
+    assert train(Collapsing(), source(), settings=allowed, run=Run(tmp_path / "goes on")).metrics()[-1]["step"] == 48
 
 
 def test_a_checkpoint_of_another_architecture_is_an_error_that_says_so(tmp_path) -> None:

@@ -99,7 +99,9 @@ def test_translate_shifts_whole_columns_and_fills_what_is_left(fill) -> None:
         expected = np.roll(before, shift)
         vacated = slice(0, shift) if shift >= 0 else slice(shift, None)
         if shift and fill != "wrap":
-            expected[vacated] = {"zero": 0.0, "edge": before[0] if shift > 0 else before[-1], "mean": before.mean()}[fill]
+            expected[vacated] = {"zero": 0.0, "edge": before[0] if shift > 0 else before[-1], "mean": before.mean()}[
+                fill
+            ]
         np.testing.assert_allclose(after, expected)
         shifts.append(shift)
     assert (got == got[:, :1, :1]).all()  # every row and channel alike
@@ -264,8 +266,11 @@ def test_each_automatic_operation_is_the_one_it_is_named_after() -> None:
     torch.testing.assert_close(operations["equalize"](given, generator()), equalized)
     torch.testing.assert_close(operations["autocontrast"](given, generator()), functional.autocontrast(given))
     posterized = (operations["posterize"](given, generator()) * 255).round().to(torch.uint8)
-    bits = [next(b for b in range(4, 9) if torch.equal(functional.posterize(a, b), p)) for a, p in zip(as_bytes, posterized, strict=True)]  # fmt: skip
-    assert len(set(bits)) > 1
+    bits = {
+        next(b for b in range(4, 9) if torch.equal(functional.posterize(before, b), after))
+        for before, after in zip(as_bytes, posterized, strict=True)
+    }
+    assert len(bits) > 1
     solarized = operations["solarize"](given, generator())
     assert all(((s == g) | (s == 1 - g)).all() for s, g in zip(solarized, given, strict=True))
     assert not torch.equal(solarized, given)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from imuspec.cli.app import INTERRUPTED, SEVERAL, app, require
 
 __all__ = ["pretrain", "views"]

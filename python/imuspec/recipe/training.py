@@ -40,6 +40,9 @@ class TrainingSettings(Settings):
     compile: bool = Field(False, description="compile the objective with torch.compile")
     channels_last: bool = Field(True, description="keep pictures and filters channels last, which is faster")
     seed: NonNegativeInt = Field(0, description="every random draw of the training follows from it")
+    collapse_spread: NonNegativeFloat = Field(
+        0.01, description="stop when the objective's figure spread is below this in 20 lines on end; 0: go on"
+    )
     log_steps: PositiveInt = Field(10, description="steps between lines of metrics.jsonl")
     checkpoint_minutes: NonNegativeFloat = Field(10.0, description="time between checkpoints, min")
     checkpoint_steps: NonNegativeInt = Field(0, description="steps between checkpoints besides; 0: by the time alone")

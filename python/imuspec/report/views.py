@@ -109,5 +109,7 @@ def _rows(array: NDArray[np.uint8], seed: int) -> list[tuple[str, list[NDArray[A
     automatic = [(name, drawn(change, 1)[0]) for name, change in AllViews().operations.items()]
     for begin in range(0, len(automatic), _DRAWS):
         part = automatic[begin : begin + _DRAWS]
-        rows.append(("all aug-\nmentations" if not begin else "", [image for _, image in part], [name for name, _ in part]))
+        rows.append(
+            ("all aug-\nmentations" if not begin else "", [image for _, image in part], [name for name, _ in part])
+        )
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imuspec.training.loop import BatchSource, NonFiniteLossError, place, train
+from imuspec.training.loop import BatchSource, CollapseError, NonFiniteLossError, place, train
 from imuspec.training.schedule import learning_rate
 
-__all__ = ["BatchSource", "NonFiniteLossError", "learning_rate", "place", "train"]
+__all__ = ["BatchSource", "CollapseError", "NonFiniteLossError", "learning_rate", "place", "train"]

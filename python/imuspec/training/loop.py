@@ -27,7 +27,9 @@ from imuspec.run import Run
 from imuspec.training.progress import Progress
 from imuspec.training.schedule import learning_rate
 
-__all__ = ["BatchSource", "NonFiniteLossError", "place", "train"]
+__all__ = ["BatchSource", "CollapseError", "NonFiniteLossError", "place", "train"]
+
+_COLLAPSED_LINES = 20
 
 Batch = Tensor | tuple[Tensor, ...]
 Views = Callable[[Any, torch.Generator], tuple[Tensor, ...]]
@@ -46,6 +48,10 @@ class BatchSource(Protocol):
 
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; the last checkpoint is from before."""
+
+
+class CollapseError(RuntimeError):
+    """Features of all items have become the same, from which a contrastive training does not come back."""
 
 
 def place() -> tuple[int, int]:
@@ -95,6 +101,8 @@ def train(
     ------
     NonFiniteLossError
         The loss is NaN or infinite; parameters from then on are not kept.
+    CollapseError
+        The features have been nearly the same for all items over 20 lines of the log.
     KeyboardInterrupt
         Ctrl-C or SIGTERM: the step under way is finished and a checkpoint kept.
     ValueError
@@ -115,6 +123,7 @@ class _Training:
         self.fabric = _fabric(settings)
         self.rate = learning_rate(settings)
         self.step = 0
+        self.low_lines = 0
         self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
         self.images = settings.channels_last and getattr(objective.encoder, "kind", "") == "image"
         if self.images:
@@ -223,6 +232,7 @@ class _Training:
         means["grad_norm"] = torch.stack([norm for _, norm, _ in self.pending]).float().mean()
         if self.fabric.world_size > 1:
             means = {key: cast("Tensor", self.fabric.all_reduce(value)) for key, value in means.items()}
+        self._check_spread(means)
         now = time.monotonic()
         seconds, steps = now - self.timed[0], self.step - self.timed[1]
         self.timed = (now, self.step)
@@ -251,6 +261,16 @@ class _Training:
                 f"loss: expected a finite number, got {float(losses[first])} at step {step} "
                 f"(learning rate {self.rate(step - 1, self.source.steps_per_epoch):.3g}): a lower training.base_lr, "
                 f"a warm-up or training.clip may help{where}"
+            )
+
+    def _check_spread(self, means: dict[str, Tensor]) -> None:
+        low = "spread" in means and float(means["spread"]) < self.settings.collapse_spread
+        self.low_lines = self.low_lines + 1 if low else 0
+        if self.low_lines >= _COLLAPSED_LINES:
+            raise CollapseError(
+                f"features: expected a spread of at least {self.settings.collapse_spread} (1: spread evenly, 0: all the "
+                f"same), got less in {self.low_lines} lines of the log up to step {self.step}: collapsed; another "
+                f"training.base_lr, objective or views may help, training.collapse_spread=0 goes on"
             )
 
     def _log(self, line: dict[str, float]) -> None:

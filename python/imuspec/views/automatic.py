@@ -55,7 +55,9 @@ class AllViews:
     ) -> None:
         unknown = [name for name in operations if name not in OPERATIONS]
         if unknown or not operations:
-            raise ValueError(f"operations: expected some of {', '.join(OPERATIONS)}, got {', '.join(unknown) or 'none'}")
+            raise ValueError(
+                f"operations: expected some of {', '.join(OPERATIONS)}, got {', '.join(unknown) or 'none'}"
+            )
         self.rotate_max, self.shear_max, self.enhance_max = rotate_max, shear_max, enhance_max
         self.posterize_min_bits = posterize_min_bits
         self.moco = PhotoViews() if after_moco else None

@@ -13,8 +13,8 @@ _LUMA = (0.299, 0.587, 0.114)
 
 def grey(pictures: Tensor) -> Tensor:
     """Return the luma ``[B, 1, rows, columns]`` of pictures in 0..1."""
-    red, green, blue = pictures.split(1, 1)
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    luma = torch.tensor(_LUMA, dtype=pictures.dtype, device=pictures.device)[:, None, None]
+    return (pictures * luma).sum(1, keepdim=True)
 
 
 def blend(pictures: Tensor, other: Tensor, factor: Tensor) -> Tensor:
@@ -58,7 +58,9 @@ def turn_hue(pictures: Tensor, turn: Tensor) -> Tensor:
     spread = value - pictures.min(1).values
     red, green, blue = pictures.unbind(1)
     safe = torch.where(spread == 0, 1.0, spread)
-    sixth = torch.where(where == 0, (green - blue) / safe, torch.where(where == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe))
+    sixth = torch.where(
+        where == 0, (green - blue) / safe, torch.where(where == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe)
+    )
     sixth = sixth + 6 * turn[:, None, None]
     channels = []
     for offset in (5.0, 3.0, 1.0):

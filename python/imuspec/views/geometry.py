@@ -52,8 +52,7 @@ def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float
     size = torch.where(fits.any(1)[:, None], size, torch.ones_like(size)).to(pictures.device)
     where = (torch.rand(n, 2, generator=generator, device=device) * 2 - 1).to(pictures.device)
     half = torch.tensor([pictures.shape[3] / 2, pictures.shape[2] / 2], device=pictures.device)
-    cropped = warp(pictures, torch.diag_embed(size), where * (1 - size) * half)
-    return cropped
+    return warp(pictures, torch.diag_embed(size), where * (1 - size) * half)
 
 
 def flip(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -104,9 +104,11 @@ def mixing_matrix(axis: Tensor, angle: Tensor) -> Tensor:
     """
     x, y, z = (axis / axis.norm(dim=-1, keepdim=True)).unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*angle.shape, 3, 3)
     sine, cosine = torch.sin(angle)[..., None, None], torch.cos(angle)[..., None, None]
-    rotation = torch.eye(3, dtype=axis.dtype, device=axis.device) + sine * cross + (1 - cosine) * (cross @ cross)
+    rotation: Tensor = (
+        torch.eye(3, dtype=axis.dtype, device=axis.device) + sine * cross + (1 - cosine) * (cross @ cross)
+    )
     return rotation.square()
 
 
@@ -248,9 +250,7 @@ def _columns(pictures: Tensor, source: Tensor) -> Tensor:
     return torch.gather(pictures, 3, index)
 
 
-def _permuted(
-    n: int, width: int, chunks: int, min_columns: int, generator: torch.Generator, *, equal: bool
-) -> Tensor:
+def _permuted(n: int, width: int, chunks: int, min_columns: int, generator: torch.Generator, *, equal: bool) -> Tensor:
     """Return ``[n, width]``: which column of the picture stands at each column afterwards."""
     device = generator.device
     slack = width - chunks * min_columns

@@ -27,7 +27,11 @@ def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[
         if told["kill"] == "once":
             Path(f"{path}.survived").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(told.get("sleep_s", 0.0))
+    time.sleep(told.get("sleep_s", float(os.environ.get("TOLD_SLEEP_S", "0"))))
+    hoard = []
+    for _ in range(told.get("memory_mb", 0) // 20):
+        hoard.append(bytearray(b"x") * (20 << 20))
+        time.sleep(0.05)
     rate = float(settings["resample_rate_hz"])
     n = int(told.get("hours", 0.1) * 3600 * rate)
     rng = np.random.default_rng(told.get("seed", 0))

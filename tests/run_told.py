@@ -1,26 +1,30 @@
-"""Prepare told recordings as a process of its own that a test may kill: IN OUT WORKERS SHARE [resume]."""
+"""Prepare told recordings as a process of its own that a test may kill: IN OUT OPTIONS, options of the run as JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 import fake_native
 from imuspec import Recipe
-from imuspec.cluster import prepare_cohort
+from imuspec.cluster import Limits, open_engine, prepare_cohort
 
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.05")
 
 
 def main() -> None:
-    source, out, workers, shard, *rest = sys.argv[1:]
-    number, of = shard.split("/")
+    source, out, options = sys.argv[1:]
+    told = json.loads(options)
+    number, of = told.get("shard", "1/1").split("/")
+    engine = {name: told.get(name) for name in ("workers", "scheduler", "cluster")}
+    limits = Limits.parse(told.get("memory_limit"), told.get("time_limit"))
     summary = prepare_cohort(
         [source],
         out,
         recipe=RECIPE,
-        workers=int(workers),
+        engine=open_engine(told.get("engine", "local"), **engine, limits=limits),
         shard=(int(number), int(of)),
-        resume="resume" in rest,
+        resume=told.get("resume", False),
         prepare=fake_native.prepare_told,
         progress=lambda summary, _outcome: print(summary.n_done, flush=True),
     )

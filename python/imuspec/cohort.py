@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from imuspec.places import is_remote, names, place
 from imuspec.recipe import Recipe
 from imuspec.store import MISSING, check_version, checksum, orphans, read_part
 from imuspec.tables import TABLES, tables_from_parts
@@ -43,7 +44,8 @@ class Cohort:
     Parameters
     ----------
     path
-        The folder. It may be read while it is being written: what is there is whole.
+        The folder, or its URL in an object store (``s3://bucket/cohort``). It may be read while it is being written:
+        what is there is whole.
 
     Raises
     ------
@@ -59,7 +61,7 @@ class Cohort:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = place(path)
         check_version(self.path)
         self._tables: dict[str, pa.Table] = {}
         self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
@@ -73,7 +75,7 @@ class Cohort:
         return len(self.ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": str(self.path)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["path"])  # type: ignore[misc]
@@ -81,7 +83,7 @@ class Cohort:
     @property
     def recipe(self) -> Recipe:
         """Every number of the run that wrote the cohort."""
-        return Recipe.load(self.path / "recipe.json")
+        return Recipe.model_validate_json((self.path / "recipe.json").read_text("utf-8"))
 
     @property
     def ids(self) -> list[str]:
@@ -247,12 +249,13 @@ class Cohort:
         """Return what is wrong, as pairs of id and problem: nothing when every recording is there once and whole."""
         problems = []
         rows = self.recordings.to_pylist()
+        arrays = set(names(self.path / "acceleration"))
         for row in rows:
             folder = self.path / "acceleration" / row["id"]
             if row["status"] != "ok":
-                if folder.exists():
+                if row["id"] in arrays:
                     problems.append((row["id"], f"{row['status']}, yet it has an array"))
-            elif not folder.is_dir():
+            elif row["id"] not in arrays:
                 problems.append((row["id"], "its array is missing"))
             elif checksum(folder) != row["sha256"]:
                 problems.append((row["id"], "its array is not what was written: the checksum differs"))
@@ -270,10 +273,10 @@ class Cohort:
         """Read the tables when they hold every part, else the parts themselves."""
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-        done = sorted(path.name.removesuffix(".json") for path in (self.path / "parts").glob("*.json"))
+        done = [name.removesuffix(".json") for name in names(self.path / "parts") if name.endswith(".json")]
         files = {name: self.path / f"{name}.parquet" for name in TABLES}
-        if all(path.exists() for path in files.values()):
-            tables = {name: pq.read_table(path) for name, path in files.items()}
+        if {path.name for path in files.values()} <= set(names(self.path)):
+            tables = {name: _read_table(pq, path) for name, path in files.items()}
             if tables["outcomes"]["id"].to_pylist() == done:
                 self._tables = tables
                 return
@@ -284,12 +287,13 @@ class Cohort:
             self._arrays.move_to_end(identity)
             return self._arrays[identity]
         import zarr
-        from zarr.storage import LocalStore
+        from zarr.storage import FsspecStore, LocalStore
 
         folder = self.path / "acceleration" / identity
         if not identity or not (folder / "zarr.json").is_file():
             raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {identity!r}")
-        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
+        array = zarr.open_array(store, mode="r")
         self._arrays[identity] = array
         if len(self._arrays) > _OPEN:
             self._arrays.popitem(last=False)
@@ -310,6 +314,14 @@ class Cohort:
             for identity, first, past in zip(*columns, strict=True):
                 self._wear.setdefault(identity, []).append((first, past))
         return self._wear
+
+
+def _read_table(parquet: Any, path: Path) -> pa.Table:
+    if not is_remote(path):
+        return parquet.read_table(path)
+    import pyarrow as pa
+
+    return parquet.read_table(pa.BufferReader(path.read_bytes()))
 
 
 def _draw(

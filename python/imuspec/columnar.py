@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ _DAMAGE = (
     NotImplementedError,
     MemoryError,
     OverflowError,
+    SyntaxError,  # of an NPY header, which is a Python literal
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -106,7 +109,8 @@ def _table(path: Path) -> tuple[str, dict[str, NDArray[Any]], list[str], list[tu
             if kind == "":
                 return None
             columns = _parquet(source) if kind == "parquet" else _npz(source)
-        arrays, labels, said = _ready(columns)
+        with np.errstate(all="ignore"):  # damaged numbers overflow; what they come to is judged, not warned of
+            arrays, labels, said = _ready(columns)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

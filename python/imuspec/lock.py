@@ -10,11 +10,23 @@ import contextlib
 import json
 import os
 import socket
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["CohortLock", "InUseError"]
+from imuspec.places import is_remote
+
+__all__ = ["CohortLock", "InUseError", "lock_of"]
+
+
+def lock_of(cohort: Path, *, number: int = 1, of: int = 1) -> AbstractContextManager[object]:
+    """Return the lock of a cohort's share, on a disk or in an object store."""
+    if is_remote(cohort):
+        from imuspec.lease import CohortLease
+
+        return CohortLease(cohort, number=number, of=of)
+    return CohortLock(cohort, number=number, of=of)
 
 
 class InUseError(RuntimeError):

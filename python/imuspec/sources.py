@@ -12,7 +12,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from imuspec.places import is_remote, place, remote_files
 
 __all__ = ["Source", "find_sources", "recording_id", "share"]
 
@@ -59,9 +61,10 @@ def recording_id(path: str | Path) -> str:
 def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     """Expand files, folders, globs and text lists to recordings, sorted by name.
 
-    A folder is searched to its end for files whose ending is a device's; a folder of hourly NHANES files is one
-    recording. A list is ``@name`` or a name that ends in ``.txt``: a path each line, relative to the list's folder,
-    ``#`` for comments. Where several names come to one id, each gets the digest of its path below the common folder.
+    A URL (``s3://bucket/folder``, an object, a prefix or a glob) means what lies there as a path does. A folder is
+    searched to its end for files whose ending is a device's; a folder of hourly NHANES files is one recording. A list
+    is ``@name`` or a name that ends in ``.txt``: a path each line, relative to the list's folder, ``#`` for comments.
+    Where several names come to one id, each gets the digest of its path below the common folder.
 
     Raises
     ------
@@ -74,10 +77,10 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     seen: set[str] = set()
     for item in inputs:
         for path, name in _expand(os.fspath(item), ()):
-            real = os.path.realpath(path)  # the same file by two names is one recording
+            real = path if is_remote(path) else os.path.realpath(path)  # the same file by two names is one recording
             if real not in seen:
                 seen.add(real)
-                found[str(Path(path).absolute())] = name
+                found[path if is_remote(path) else str(Path(path).absolute())] = name
     if not found:
         raise ValueError(f"inputs: expected recordings ({' '.join(_FORMATS)}), got none in {_listed(inputs)}")
     return _named(found)
@@ -98,7 +101,9 @@ def share(sources: Sequence[Source], number: int, of: int) -> list[Source]:
 
 def _expand(item: str, lists: tuple[str, ...]) -> Iterable[tuple[str, str]]:
     """Yield path and name of each recording that one input means."""
-    if item.startswith("@") or (item.lower().endswith(".txt") and Path(item).is_file()):
+    if is_remote(item):
+        yield from _from_store(item)
+    elif item.startswith("@") or (item.lower().endswith(".txt") and Path(item).is_file()):
         yield from _from_list(item.removeprefix("@"), lists)
     elif Path(item).is_dir():
         yield from _from_folder(Path(item))
@@ -122,7 +127,29 @@ def _from_list(item: str, lists: tuple[str, ...]) -> Iterable[tuple[str, str]]:
     for line in Path(item).read_text("utf-8").splitlines():
         entry = line.strip()
         if entry and not entry.startswith("#"):
-            yield from _expand(str(Path(item).parent / entry), (*lists, real))
+            yield from _expand(entry if is_remote(entry) else str(Path(item).parent / entry), (*lists, real))
+
+
+def _from_store(url: str) -> Iterable[tuple[str, str]]:
+    """Yield the recordings of an object store: what a folder with the same files would give."""
+    found, listed = False, {file: None for file, _ in remote_files(url)}
+    if set(listed) == {url} and not glob.has_magic(url):
+        yield url, url.rpartition("/")[2]
+        return
+    prefix = f"{url.rstrip('/')}/"
+    seen: set[str] = set()
+    for file in listed:
+        folder, _, name = file.rpartition("/")
+        hourly = bool(_HOURLY.fullmatch(name))
+        recording = folder if hourly else file
+        below = recording.removeprefix(prefix) if recording.startswith(prefix) else recording.rpartition("/")[2]
+        hidden = any(part.startswith(_HIDDEN) for part in below.split("/"))
+        if recording not in seen and not hidden and (hourly or _is_recording(name)):
+            found = True
+            seen.add(recording)
+            yield recording, below
+    if not found and not listed:
+        raise FileNotFoundError(f"inputs: expected an object, a prefix or a glob, got {url!r}, which is none")
 
 
 def _from_folder(folder: Path) -> Iterable[tuple[str, str]]:
@@ -161,7 +188,7 @@ def _is_recording(name: str) -> bool:
 
 def _named(found: dict[str, str]) -> list[Source]:
     """Give each path its id; where several come to one id, none keeps it, so that no order decides."""
-    common = os.path.commonpath([str(Path(path).parent) for path in found])
+    common = os.path.commonpath([str(_comparable(path).parent) for path in found])
     ids: dict[str, list[str]] = {}
     for path, name in found.items():
         ids.setdefault(recording_id(name).casefold(), []).append(path)
@@ -169,13 +196,21 @@ def _named(found: dict[str, str]) -> list[Source]:
     for path, name in found.items():
         identity = recording_id(name)
         if len(ids[identity.casefold()]) > 1:
-            identity = f"{identity}-{_digest(Path(os.path.relpath(path, common)).as_posix())}"
+            identity = f"{identity}-{_digest(Path(os.path.relpath(_comparable(path), common)).as_posix())}"
         sources.append(Source(identity, path, name))
     return sorted(sources, key=lambda source: source.id)
 
 
+def _comparable(path: str) -> Path | PurePosixPath:
+    return PurePosixPath("/" + path.replace("://", "/")) if is_remote(path) else Path(path)
+
+
 def _size(path: str) -> int:
     try:
+        if is_remote(path):
+            if place(path).is_dir():
+                return sum(n_bytes for _, n_bytes in remote_files(path))
+            return int(place(path).stat().st_size)
         if Path(path).is_dir():
             with os.scandir(path) as entries:
                 return sum(entry.stat().st_size for entry in entries if entry.is_file())

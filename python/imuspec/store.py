@@ -10,23 +10,37 @@
       recordings.parquet outcomes.parquet segments.parquet nonwear.parquet quality.parquet
                             the parts as tables, written when every recording has its part
 
-A recording is written below ``.work``, synced and renamed. No time of day, host or temporary name is stored.
+A recording is written below ``.work``, synced and renamed; in an object store (``s3://``) it is uploaded, its part last.
+No time of day, host or temporary name is stored.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
-import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imuspec.places import (
+    absolute,
+    files_below,
+    is_remote,
+    names,
+    place,
+    private_folder,
+    put_tree,
+    remove_tree,
+    workname,
+    write_whole,
+)
 from imuspec.recipe import Recipe
 from imuspec.sources import Source
 
@@ -50,7 +64,7 @@ class CohortStore:
     """A cohort's folder, to write into. `share` names the run's own corner of ``.work``."""
 
     def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
-        self.folder = Path(folder)
+        self.folder = absolute(place(folder))
         self.work = self.folder / ".work" / share
 
     def create(self, recipe: Recipe) -> None:
@@ -68,24 +82,25 @@ class CohortStore:
             self._write(marker, _group({"format": FORMAT, "version": VERSION, "missing": int(MISSING)}))
         kept = self.folder / "recipe.json"
         if kept.exists():
-            differences = Recipe.load(kept).differences(recipe)
+            differences = Recipe.model_validate_json(kept.read_text("utf-8")).differences(recipe)
             if differences:
                 raise ValueError(
                     f"recipe: expected the cohort's own, got one that differs (cohort, given): {'; '.join(differences)}"
                 )
         else:
             self._write(kept, recipe.to_json().encode())
-        (self.folder / "acceleration").mkdir(exist_ok=True)
+        if not is_remote(self.folder):  # an object store has no folders
+            (self.folder / "acceleration").mkdir(exist_ok=True)
+            (self.folder / "parts").mkdir(exist_ok=True)
         if not (self.folder / "acceleration" / "zarr.json").exists():
             self._write(self.folder / "acceleration" / "zarr.json", _group({}))
-        (self.folder / "parts").mkdir(exist_ok=True)
 
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds something that is no cohort of this version."""
         if (self.folder / "zarr.json").exists():
             check_version(self.folder)
         elif self.folder.is_dir():
-            others = sorted(entry.name for entry in self.folder.iterdir() if entry.name not in (".work", ".lock"))
+            others = [name for name in names(self.folder) if name not in (".work", ".lock")]
             if others:
                 raise ValueError(
                     f"out: expected a cohort, a new or an empty folder, got {self.folder} with {others[0]}"
@@ -100,7 +115,7 @@ class CohortStore:
 
     def done(self) -> set[str]:
         """Ids that have a part."""
-        return {entry.name.removesuffix(".json") for entry in os.scandir(self.folder / "parts")}
+        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
 
     def drop_tables(self) -> None:
         """Take the tables away before parts change, so that a table that is there is whole."""
@@ -112,7 +127,7 @@ class CohortStore:
     def forget(self, identity: str) -> None:
         """Take away what became of a recording, and what an interrupted run left of it."""
         (self.folder / "parts" / f"{identity}.json").unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "acceleration" / identity, ignore_errors=True)
+        remove_tree(self.folder / "acceleration" / identity)
 
     def write(self, source: Source, prepared: Prepared, quantised: Quantised | None = None) -> None:
         """Keep one recording: its array if it is ok, then its part.
@@ -127,49 +142,48 @@ class CohortStore:
         part = _part(source, prepared, stored)
         self._write(self.folder / "parts" / f"{source.id}.json", json.dumps(part, allow_nan=False).encode())
 
-    def fold(self) -> None:
-        """Write the parts as tables, each whole or not at all."""
+    def fold(self, ids: Iterable[str] | None = None) -> None:
+        """Write the parts, or those of `ids`, as tables, each whole or not at all."""
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         from imuspec.tables import tables_from_parts
 
-        parts = [read_part(self.folder, identity) for identity in sorted(self.done())]
-        self.work.mkdir(parents=True, exist_ok=True)
+        parts = [read_part(self.folder, identity) for identity in sorted(self.done() if ids is None else ids)]
         for name, table in tables_from_parts(parts).items():
-            waiting = self.work / f"{name}.parquet"
-            pq.write_table(table, waiting, compression="zstd")
-            _sync(waiting)
-            waiting.replace(self.folder / f"{name}.parquet")
-        _sync(self.folder)
+            whole = io.BytesIO()
+            pq.write_table(table, whole, compression="zstd")
+            self._write(self.folder / f"{name}.parquet", whole.getvalue())
 
     def clear_work(self) -> None:
         """Take away what an interrupted run of this share left half done."""
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True, exist_ok=True)
+        if not is_remote(self.folder):
+            shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir(parents=True, exist_ok=True)
 
     def close(self) -> None:
         """Leave no trace of the work."""
+        if is_remote(self.folder):
+            return
         alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
         shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
         with contextlib.suppress(OSError):  # another share's is in it
             self.work.parent.rmdir()
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Write a small file so that it is there whole or not at all."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        waiting = self.work / f"{path.name}.{os.getpid()}"
-        with waiting.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        waiting.replace(path)
-        _sync(path.parent)
+        write_whole(path, content, self.work)
+
+    @contextmanager
+    def _beside(self, name: str) -> Iterator[Path]:
+        """Give a new folder to write into: on the cohort's disk, or a private one of this machine."""
+        if is_remote(self.folder):
+            with private_folder() as folder:
+                yield folder / name
+            return
+        yield self.work / f"{name}.{workname()}"
 
     def _write_array(self, source: Source, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
         """Write the acceleration of a recording beside its place, then move it there; return what was stored."""
         values, n_clipped = quantised
-        waiting = self.work / f"{source.id}.{os.getpid()}"
-        shutil.rmtree(waiting, ignore_errors=True)
         attributes = {
             "step_g": prepared.recipe.store.step_g,
             "rate_hz": prepared.rate,
@@ -177,16 +191,11 @@ class CohortStore:
             "shifts": prepared.shifts.tolist(),
             "source": source.name,
         }
-        _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
-        stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
-        _add_attributes(waiting, {"sha256": stored["sha256"]})
-        for path in sorted(waiting.rglob("*")):
-            _sync(path)
-        place = self.folder / "acceleration" / source.id
-        if place.exists():  # of a run that was interrupted before the part
-            shutil.rmtree(place, ignore_errors=True)
-        waiting.replace(place)
-        _sync(place.parent)
+        with self._beside(source.id) as waiting:
+            _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
+            stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
+            _add_attributes(waiting, {"sha256": stored["sha256"]})
+            put_tree(waiting, self.folder / "acceleration" / source.id)
         return stored
 
 
@@ -221,7 +230,7 @@ def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
 def checksum(array: Path) -> str:
     """Return the SHA-256 of a stored recording: of its shard as it lies on disk."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in (array / "c").rglob("*") if path.is_file()):
+    for path in files_below(array / "c"):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
@@ -231,7 +240,7 @@ def checksum(array: Path) -> str:
 def check_version(folder: Path) -> None:
     """Raise ValueError unless the folder is a cohort that this version of imuspec reads."""
     marker = folder / "zarr.json"
-    if not folder.is_dir():
+    if not marker.exists() and not folder.is_dir():
         raise ValueError(f"cohort: expected a folder, got {folder}, which is {'a file' if folder.exists() else 'none'}")
     try:
         attributes = json.loads(marker.read_text("utf-8"))["attributes"]
@@ -319,26 +328,10 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "c").rglob("*") if path.is_file())
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or a folder's list of names, on the disk itself."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # folders cannot be opened on Windows
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+    return sum(path.stat().st_size for path in files_below(folder / "c"))
 
 
 def orphans(folder: Path, ids: Iterable[str]) -> list[str]:
     """Return arrays that have no part: what an interrupted run left."""
-    known = set(ids)
-    if not (folder / "acceleration").is_dir():  # killed in its first moments
-        return []
-    return sorted(e.name for e in os.scandir(folder / "acceleration") if e.is_dir() and e.name not in known)
+    known = {"zarr.json", *ids}
+    return [name for name in names(folder / "acceleration") if name not in known]

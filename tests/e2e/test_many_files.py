@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,18 +16,7 @@ from imuspec import Cohort
 from imuspec.cluster import LocalEngine, Summary, prepare_cohort
 from imuspec.lock import CohortLock, InUseError
 from run_told import RECIPE
-
-TESTS = Path(__file__).parents[1]
-
-
-def _told(folder: Path, n: int = 8, **said: object) -> Path:
-    folder.mkdir()
-    for number in range(n):
-        (folder / f"r{number}.cwa").write_text(json.dumps({"hours": 0.2, "seed": number, **said}))
-    (folder / "broken.cwa").write_text("nonsense")
-    (folder / "short.cwa").write_text(json.dumps({"hours": 0.01}))
-    (folder / "unsteady.cwa").write_text(json.dumps({"uncalibrated": True}))
-    return folder
+from told_recordings import start, tell, tree
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
@@ -38,23 +24,9 @@ def _run(source: Path, out: Path, **options: object) -> Summary:
     return prepare_cohort([source], out, recipe=RECIPE, prepare=fake_native.prepare_told, **options)  # type: ignore[arg-type]
 
 
-def _start(source: Path, out: Path, *arguments: str, workers: int = 2, shard: str = "1/1") -> subprocess.Popen[str]:
-    command = [sys.executable, str(TESTS / "run_told.py"), str(source), str(out), str(workers), shard, *arguments]
-    paths = [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def _tree(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _told(tmp_path_factory.mktemp("told") / "in")
+    return tell(tmp_path_factory.mktemp("told") / "in")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +55,7 @@ def test_a_finished_cohort_has_nothing_of_the_work_in_it(whole: Path) -> None:
 
 def test_two_workers_write_the_bytes_of_one(told: Path, whole: Path, tmp_path) -> None:
     _run(told, tmp_path / "out", workers=2)
-    assert _tree(tmp_path / "out") == _tree(whole)
+    assert tree(tmp_path / "out") == tree(whole)
 
 
 def test_shares_in_any_order_write_the_bytes_of_one_run(told: Path, whole: Path, tmp_path) -> None:
@@ -92,7 +64,7 @@ def test_shares_in_any_order_write_the_bytes_of_one_run(told: Path, whole: Path,
         assert not (tmp_path / "out" / "outcomes.parquet").exists()
         assert len(Cohort(tmp_path / "out").outcomes) in (3, 7, 8)
     _run(told, tmp_path / "out", shard=(2, 3))
-    assert _tree(tmp_path / "out") == _tree(whole)
+    assert tree(tmp_path / "out") == tree(whole)
 
 
 def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path, whole: Path, tmp_path) -> None:
@@ -103,7 +75,7 @@ def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path
     out = tmp_path / "out"
     rng = np.random.default_rng(0)
     for _ in range(3):
-        process = _start(slow, out, "resume")
+        process = start(slow, out, workers=2, resume=True)
         assert process.stdout is not None
         process.stdout.readline()  # at work; the first file comes some tenths of a second later
         time.sleep(float(rng.uniform(0.0, 1.2)))
@@ -111,23 +83,23 @@ def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path
         process.communicate()
         if (out / "zarr.json").exists():
             assert [problem for problem in Cohort(out).verify() if "unfinished" not in problem[1]] == []
-    process = _start(slow, out, "resume")
+    process = start(slow, out, workers=2, resume=True)
     said, trouble = process.communicate(timeout=60)
     assert said.endswith("done\n"), trouble
-    assert _tree(out) == _tree(whole)
+    assert tree(out) == tree(whole)
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(told: Path, whole: Path) -> None:
-    before = _tree(whole)
+    before = tree(whole)
     with pytest.raises(ValueError, match="--resume"):
         _run(told, whole)
     summary = _run(told, whole, resume=True)
     assert (summary.done_before, summary.outcomes) == (11, [])
-    assert _tree(whole) == before
+    assert tree(whole) == before
 
 
 def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named(tmp_path) -> None:
-    source = _told(tmp_path / "in", n=2)
+    source = tell(tmp_path / "in", n=2)
     (source / "once.cwa").write_text(json.dumps({"hours": 0.2, "kill": "once"}))
     (source / "always.cwa").write_text(json.dumps({"hours": 0.2, "kill": "always"}))
     summary = _run(source, tmp_path / "out", workers=2)
@@ -140,9 +112,9 @@ def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named
 
 
 def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) -> None:
-    source = _told(tmp_path / "in", n=6, sleep_s=0.3)
+    source = tell(tmp_path / "in", n=6, sleep_s=0.3)
     out = tmp_path / "out"
-    process = _start(source, out, workers=1)
+    process = start(source, out, workers=1)
     assert process.stdout is not None
     while process.stdout.readline().strip() != "2":
         pass
@@ -160,9 +132,9 @@ def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) ->
 
 
 def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
-    source = _told(tmp_path / "in", n=2, sleep_s=0.5)
+    source = tell(tmp_path / "in", n=2, sleep_s=0.5)
     out = tmp_path / "out"
-    process = _start(source, out)
+    process = start(source, out, workers=2)
     assert process.stdout is not None
     process.stdout.readline()
     with pytest.raises(InUseError, match=f"process {process.pid} on "):
@@ -175,11 +147,11 @@ def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
 
 
 def test_shares_may_run_side_by_side(told: Path, whole: Path, tmp_path) -> None:
-    runs = [_start(told, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
+    runs = [start(told, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
     for process in runs:
         said, trouble = process.communicate(timeout=60)
         assert said.endswith("done\n"), trouble
-    assert _tree(tmp_path / "out") == _tree(whole)
+    assert tree(tmp_path / "out") == tree(whole)
 
 
 def test_the_lock_of_a_dead_run_is_taken_over(tmp_path) -> None:
@@ -201,7 +173,7 @@ def test_files_of_one_name_are_both_kept(tmp_path) -> None:
 
 
 def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> None:
-    source = _told(tmp_path / "in", n=1)
+    source = tell(tmp_path / "in", n=1)
     _run(source, tmp_path / "out")
     (source / "broken.cwa").write_text(json.dumps({"hours": 0.2}))  # mended: prepared again
     assert [o.status for o in _run(source, tmp_path / "out", resume=True).outcomes] == ["ok"]
@@ -211,7 +183,7 @@ def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> 
 
 
 def test_what_failed_is_tried_again_on_request(tmp_path) -> None:
-    source = _told(tmp_path / "in", n=1)
+    source = tell(tmp_path / "in", n=1)
     _run(source, tmp_path / "out")
     again = _run(source, tmp_path / "out", resume=True, retry_failed=True)
     assert [(outcome.id, outcome.status) for outcome in again.outcomes] == [("broken", "failed")]

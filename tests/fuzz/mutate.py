@@ -1,7 +1,9 @@
 """Feeds damaged recordings to the readers for a given time: what `make fuzz` runs where cargo-fuzz cannot.
 
-Seeds are the recordings that `imuspec.simulation` writes and, where they lie at hand, the reference ones. A reader may
-give samples or raise RecordingError (or OSError); all else is a bug, and the bytes that caused it are kept.
+Seeds are recordings of every format that `imuspec.simulation` writes and, where they lie at hand, the reference ones;
+formats take turns. A reader may give samples or raise RecordingError (or OSError) within a minute of
+computing and 4 GiB; all else is
+a bug, and the bytes that caused it are kept: also those that ended the process, since they are written before they are read.
 """
 
 from __future__ import annotations
@@ -10,31 +12,54 @@ import argparse
 import gzip
 import hashlib
 import os
+import resource
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from imuspec import RecordingError, read
-from imuspec.simulation import simulate
+from imuspec import RecordingError, read, simulation
+from imuspec.simulation import simulate, wrist_motion
 
 _MOST_BYTES = 400_000
+_MOST_SECONDS, _MOST_MEMORY = 60, 4 << 30
 
 
-def seeds(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of small recordings, one of each kind at hand."""
+def seeds(folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Format, name and bytes of small recordings, some of each format at hand."""
     for device, unpacked in (("ax3", False), ("ax3", True), ("ax6", False)):
         path = folder / f"{device}-{unpacked}.cwa"
         simulate(path, days=1 / 1440 * 8, seed=1, device=device, unpacked=unpacked)
-        yield path.name, path.read_bytes()[:_MOST_BYTES]
-        yield f"{path.name}.gz", gzip.compress(path.read_bytes()[:_MOST_BYTES])
+        yield "cwa", path.name, path.read_bytes()[:_MOST_BYTES]
+        yield "compressed", f"{path.name}.gz", gzip.compress(path.read_bytes()[:_MOST_BYTES])
+    acceleration, clock, _ = wrist_motion(days=1 / 1440 * 4, seed=1, sample_rate=30)
+    writers: list[tuple[str, str, Callable[..., object]]] = [
+        ("geneactiv", "made.bin", simulation.write_geneactiv),
+        ("geneactiv", "made.bin.gz", simulation.write_geneactiv),
+        ("gt3x", "made.gt3x", simulation.write_gt3x),
+        ("gt3x", "made-v1.gt3x", simulation.write_gt3x_v1),
+        ("matrix", "made-matrix.bin", simulation.write_matrix),
+        ("matrix", "made-matrix.bin.zip", simulation.write_matrix),
+        ("text", "made.csv", simulation.write_csv),
+        ("text", "made.csv.zip", simulation.write_csv),
+        ("text", "made-omgui.csv", simulation.write_omgui_csv),
+        ("text", "made-actilife.csv", simulation.write_actilife_csv),
+        ("nhanes", "62161.tar.bz2", simulation.write_nhanes),
+        ("parquet", "made.parquet", simulation.write_parquet),
+        ("npz", "made.npz", simulation.write_npz),
+    ]
+    for kind, name, write in writers:
+        write(folder / name, acceleration, clock)
+        yield kind, name, (folder / name).read_bytes()
     given = Path(os.environ.get("IMUSPEC_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "recordings"
     for path in sorted(given.glob("*")):
-        if path.stat().st_size <= _MOST_BYTES:
-            yield path.name, path.read_bytes()
+        if path.stat().st_size <= _MOST_BYTES + 10_000:
+            yield read(path).format.replace("csv", "text"), path.name, path.read_bytes()
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -90,24 +115,33 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("fuzz/artifacts"))
     told = parser.parse_args()
     rng = np.random.default_rng(told.seed)
-    n, bad, end = 0, 0, time.monotonic() + told.seconds
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    told.keep.mkdir(parents=True, exist_ok=True)
+    tried, bad, end = Counter[str](), 0, time.monotonic() + told.seconds
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        corpus = list(seeds(folder))
-        while time.monotonic() < end:
-            kind, data = corpus[int(rng.integers(len(corpus)))]
-            path = folder / f"mutant-{kind}"
-            path.write_bytes(mutate(data, rng))
-            found = trouble(path)
-            n += 1
-            if found:
-                bad += 1
-                told.keep.mkdir(parents=True, exist_ok=True)
-                kept = told.keep / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}-{kind}"
-                kept.write_bytes(path.read_bytes())
-                print(f"{kept}: {found}", file=sys.stderr)
+        corpus: dict[str, list[tuple[str, bytes]]] = {}
+        for kind, seed, data in seeds(Path(name)):
+            corpus.setdefault(kind, []).append((seed, data))
+    while time.monotonic() < end:
+        kind = sorted(corpus)[tried.total() % len(corpus)]
+        seed, data = corpus[kind][int(rng.integers(len(corpus[kind])))]
+        mutant = mutate(data, rng)
+        path = told.keep / f"{hashlib.sha256(mutant).hexdigest()[:12]}-{seed}"
+        path.write_bytes(mutant)
+        signal.setitimer(signal.ITIMER_PROF, _MOST_SECONDS)  # nobody handles it: the process ends and the bytes stay
+        found = trouble(path)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        tried[kind] += 1
+        if found:
+            bad += 1
+            print(f"{path}: {found}", file=sys.stderr, flush=True)
+        else:
             path.unlink()
-    print(f"{n} damaged recordings from {len(corpus)} seeds (seed {told.seed}): {bad} bugs")
+        if tried.total() % 10_000 == 0:
+            print(f"{tried.total()} tried", flush=True)
+    counts = ", ".join(f"{kind} {n}" for kind, n in sorted(tried.items()))
+    n_seeds = sum(map(len, corpus.values()))
+    print(f"{tried.total()} damaged recordings from {n_seeds} seeds (seed {told.seed}): {bad} bugs ({counts})")
     return 1 if bad else 0
 
 

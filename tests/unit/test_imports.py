@@ -19,11 +19,11 @@ PACKAGE = ROOT / "python" / "imuspec"
 # A module may import those before it in this list and those of its own level; nothing up to `cluster` imports torch.
 # One exception: `plot` methods call `report`, inside their functions.
 LEVELS = [
-    {"_core", "errors"},
+    {"_core", "errors", "places"},
     {"columnar"},
     {"signal", "spectral", "image", "magnitude", "encodings", "streaming", "recording", "simulation", "features"},
     {"recipe"},
-    {"sources", "preparation", "lock", "store", "tables", "cohort"},
+    {"sources", "preparation", "lock", "lease", "store", "tables", "cohort"},
     {"cluster"},
     {"nn", "views", "encoders", "objectives", "pictures", "report"},
     {"datasets"},

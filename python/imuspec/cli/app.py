@@ -35,7 +35,7 @@ def require(package: str, extra: str, purpose: str) -> None:
         raise RuntimeError(f"{purpose}: expected {package}, got none: pip install 'imuspec[{extra}]'")
 
 
-def open_cohort(path: Path) -> Cohort:
+def open_cohort(path: str | Path) -> Cohort:
     """Open a cohort."""
     from imuspec.cohort import Cohort
 

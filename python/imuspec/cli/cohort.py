@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cyclopts import App
 
 from imuspec.cli.app import FAILED, app, open_cohort
@@ -15,28 +13,28 @@ app.command(cohort_app)
 
 
 @cohort_app.command
-def status(path: Path, /) -> int:
+def status(path: str, /) -> int:
     """Say how many recordings came out how, and why.
 
     Parameters
     ----------
     path
-        The cohort's folder.
+        The cohort's folder, or its s3:// URL.
     """
     from imuspec.console import screen, status_table
 
-    screen().print(status_table(open_cohort(path).status(), path.name))
+    screen().print(status_table(open_cohort(path).status(), path.rstrip("/").rpartition("/")[2]))
     return 0
 
 
 @cohort_app.command
-def verify(path: Path, /) -> int:
+def verify(path: str, /) -> int:
     """See that every recording is there once and whole; exit code 1 if not.
 
     Parameters
     ----------
     path
-        The cohort's folder.
+        The cohort's folder, or its s3:// URL.
     """
     cohort = open_cohort(path)
     problems = cohort.verify()
@@ -48,20 +46,20 @@ def verify(path: Path, /) -> int:
 
 
 @cohort_app.command
-def merge(path: Path, /) -> int:
+def merge(path: str, /) -> int:
     """Write the tables of a cohort anew from its parts, as the last share of a job array does by itself.
 
     Parameters
     ----------
     path
-        The cohort's folder.
+        The cohort's folder, or its s3:// URL.
     """
-    from imuspec.lock import CohortLock
+    from imuspec.lock import lock_of
     from imuspec.store import CohortStore
 
     cohort = open_cohort(path)
-    with CohortLock(path):
-        store = CohortStore(path)
+    store = CohortStore(path)
+    with lock_of(store.folder):
         store.fold()
         store.close()
     print(f"{path}: tables of {len(cohort.outcomes)} recordings")

@@ -17,22 +17,27 @@ def prepare(
     inputs: Annotated[list[str], Parameter(name="IN...")],
     /,
     *,
-    out: Path,
+    out: str,
     recipe: str = "ukb",
     set: Annotated[list[str] | None, SEVERAL] = None,
     workers: int | None = None,
     resume: bool = False,
     retry_failed: bool = False,
     shard: str = "1/1",
+    engine: Literal["local", "dask"] = "local",
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    memory_limit: str | None = None,
+    time_limit: str | None = None,
 ) -> int:
     """Prepare recordings into a cohort: low-pass, resample, calibrate, find wear, store.
 
     Parameters
     ----------
     inputs
-        Device files, folders of them, globs, or text lists (@list or *.txt, a path each line).
+        Device files, folders of them, globs, or text lists (@list or *.txt, a path each line); s3:// URLs too.
     out
-        The cohort's folder, new or begun before.
+        The cohort's folder, new or begun before; an s3:// URL too.
     recipe
         ukb, capture24, nhanes, actipy, or a TOML file.
     set
@@ -45,8 +50,18 @@ def prepare(
         With --resume: try again what failed.
     shard
         I/N does the I-th of N shares, from 1; for job arrays.
+    engine
+        local: processes of this machine. dask: a Dask cluster.
+    scheduler
+        With dask: the address of a scheduler that runs, or the path of its file.
+    cluster
+        With dask: slurm:FILE.toml, which says how many jobs to submit and of what kind.
+    memory_limit
+        What one recording may take, as 4GB; one that takes more is ended and recorded as failed.
+    time_limit
+        How long one recording may take, as 90 (seconds), 15m or 2h.
     """
-    from imuspec.cluster import prepare_cohort
+    from imuspec.cluster import Limits, open_engine, prepare_cohort
     from imuspec.console import RunDisplay, screen, summary_lines
     from imuspec.recipe import Recipe
 
@@ -56,7 +71,13 @@ def prepare(
             inputs,
             out,
             recipe=followed,
-            workers=workers,
+            engine=open_engine(
+                engine,
+                workers=workers,
+                scheduler=scheduler,
+                cluster=cluster,
+                limits=Limits.parse(memory_limit, time_limit),
+            ),
             resume=resume,
             retry_failed=retry_failed,
             shard=share_of(shard),

@@ -1,0 +1,25 @@
+"""Work on many files or recordings: processes here, a Dask cluster, or one share of a job array.
+
+`Engine` says what all of them do: `map` gives each item to a process and yields its result, or why there is none.
+`prepare_cohort` is the first to use it; anything else that is a function of one item can too.
+"""
+
+from __future__ import annotations
+
+from imuspec.cluster.engine import ENGINES, Engine, open_engine
+from imuspec.cluster.limits import Limits
+from imuspec.cluster.local import LocalEngine
+from imuspec.cluster.preparing import Outcome, Summary, prepare_cohort
+from imuspec.cluster.stopping import stop_on_signal
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Limits",
+    "LocalEngine",
+    "Outcome",
+    "Summary",
+    "open_engine",
+    "prepare_cohort",
+    "stop_on_signal",
+]

@@ -1,0 +1,105 @@
+"""How much memory and time one item may take before it is ended and named."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one item may use of its process; None is no limit.
+
+    An item beyond a limit is ended with its process and is not tried again: it would come to the same.
+
+    Attributes
+    ----------
+    memory_bytes
+        Resident memory of the process that works on it, looked at ten times a second.
+    seconds
+        Time of the clock from its beginning.
+
+    Raises
+    ------
+    ValueError
+        A limit that is not positive, or of memory where the system does not tell a process's.
+    """
+
+    memory_bytes: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise ValueError(f"memory limit: expected more than 0 bytes, got {self.memory_bytes}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"time limit: expected more than 0 s, got {self.seconds}")
+        if self.memory_bytes is not None and not Path("/proc/self/statm").exists():
+            _psutil()
+
+    @classmethod
+    def parse(cls, memory: str | None, time: str | None) -> Limits:
+        """Read limits as they are given on the command line: ``4GB``, ``512MiB``; ``90``, ``15m``, ``2h`` (seconds).
+
+        Examples
+        --------
+        >>> from imuspec.cluster import Limits
+        >>> Limits.parse("2GB", "15m")
+        Limits(memory_bytes=2000000000, seconds=900.0)
+        """
+        from pydantic import ByteSize, TypeAdapter, ValidationError
+
+        try:
+            n_bytes = None if memory is None else int(TypeAdapter(ByteSize).validate_python(memory))
+        except ValidationError:
+            raise ValueError(f"memory limit: expected a size, as 4GB or 512MiB, got {memory!r}") from None
+        return cls(n_bytes, None if time is None else _seconds(time))
+
+    @property
+    def poll_s(self) -> float:
+        """How often to look whether an item is within them."""
+        return 0.2 if self == Limits() else 0.1
+
+    def broken(self, pid: int, seconds: float) -> str:
+        """Say which limit a process is beyond that has worked on its item so long; nothing when it is within."""
+        if self.seconds is not None and seconds > self.seconds:
+            return f"took longer than the time limit of {self.seconds:g} s"
+        if self.memory_bytes is not None:
+            used = _resident(pid)
+            if used > self.memory_bytes:
+                return f"used {used / 1e6:.0f} MB of memory, the limit is {self.memory_bytes / 1e6:.0f} MB"
+        return ""
+
+
+def _seconds(text: str) -> float:
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:].lower(), 0.0)
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise ValueError(f"time limit: expected seconds, or as 15m or 2h, got {text!r}") from None
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process in memory; 0 when it has just ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        if Path("/proc/self/statm").exists():
+            return 0
+        try:
+            return int(_psutil().Process(pid).memory_info().rss)
+        except Exception:
+            return 0
+    import resource
+
+    return pages * resource.getpagesize()
+
+
+def _psutil() -> Any:
+    try:
+        return importlib.import_module("psutil")
+    except ImportError:
+        raise ValueError("memory limit: expected psutil on this system, got none: pip install psutil") from None

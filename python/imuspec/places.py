@@ -1,0 +1,238 @@
+"""Where files lie: on a disk, or in an object store (``s3://`` and whatever else fsspec opens).
+
+On a disk a file or folder is there whole because it is written beside its place, synced and renamed; in an object store
+because an object appears when its last byte has arrived. A local path needs none of fsspec.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+__all__ = [
+    "absolute",
+    "files_below",
+    "is_remote",
+    "local_copy",
+    "names",
+    "place",
+    "private_folder",
+    "put_tree",
+    "remote_files",
+    "remove_tree",
+    "sync",
+    "workname",
+    "write_whole",
+]
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a URL: of an object store, not of this machine's file systems."""
+    return "://" in str(path)
+
+
+def place(path: str | os.PathLike[str]) -> Path:
+    """Return a path that can be read and written, whatever it points to.
+
+    Raises
+    ------
+    RuntimeError
+        A URL, where the package that opens it is not installed.
+    """
+    if not is_remote(path):
+        return Path(path)
+    if importlib.util.find_spec("upath") is None:
+        raise RuntimeError(f"{path}: expected universal-pathlib, got none: pip install 'imuspec[cluster]'")
+    from upath import UPath
+
+    try:
+        # Other hosts write too, so no listing is remembered.
+        return cast(Path, UPath(str(path).rstrip("/"), use_listings_cache=False))
+    except (ImportError, ValueError) as error:
+        raise RuntimeError(f"{path}: {error}") from error
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that means the same in any process."""
+    return path if is_remote(path) else path.absolute()
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted; none when there is no such folder."""
+    if not is_remote(folder):
+        try:
+            return sorted(entry.name for entry in os.scandir(folder))
+        except FileNotFoundError:
+            return []
+    system, root = _system(folder)
+    try:
+        found = system.ls(root, detail=False)
+    except FileNotFoundError:
+        return []
+    return sorted({name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != root} - {""})
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return every file below a folder, sorted by name."""
+    if not is_remote(folder):
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+    system, root = _system(folder)
+    return [folder / name[len(root) + 1 :] for name in sorted(system.find(root))]
+
+
+def write_whole(path: Path, content: bytes, work: Path) -> None:
+    """Write a small file so that it is there whole or not at all; `work` is a folder of the same disk."""
+    if is_remote(path):
+        path.write_bytes(content)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    waiting = work / f"{path.name}.{workname()}"
+    with waiting.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(path)
+    sync(path.parent)
+
+
+def put_tree(waiting: Path, folder: Path) -> None:
+    """Move a finished local folder to its place, or upload it; nobody looks at it before its part is there."""
+    if is_remote(folder):
+        for path in files_below(waiting):
+            (folder / path.relative_to(waiting).as_posix()).write_bytes(path.read_bytes())
+        return
+    for path in sorted(waiting.rglob("*")):
+        sync(path)
+    # A worker that was cut off and is back may have written the same bytes, even in this moment: one of the two is enough,
+    # and what has a part already must not go away. Anything else there is of a run that was interrupted.
+    for _ in range(3):
+        if folder.exists() and not _same(waiting, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            if not folder.exists():
+                waiting.replace(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            continue
+        break
+    shutil.rmtree(waiting, ignore_errors=True)
+    sync(folder.parent)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files with the same bytes."""
+    mine, theirs = files_below(one), files_below(other)
+    if [path.relative_to(one) for path in mine] != [path.relative_to(other) for path in theirs]:
+        return False
+    return all(filecmp.cmp(a, b, shallow=False) for a, b in zip(mine, theirs, strict=True))
+
+
+def remove_tree(folder: Path) -> None:
+    """Take a folder away with all below it, if it is there."""
+    if not is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    system, root = _system(folder)
+    with contextlib.suppress(FileNotFoundError):
+        found = system.find(root)
+        if found:
+            system.rm(found)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a folder's list of names, on the disk itself."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # folders cannot be opened on Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def workname() -> str:
+    """Return a name that no other process of any host takes."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+@contextmanager
+def local_copy(path: str) -> Iterator[str]:
+    """Give a path of this machine at which the file (or NHANES folder) lies; one of an object store is fetched.
+
+    The copy is in a folder that only this user may read, below ``TMPDIR``, and goes away with the ``with``.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with private_folder() as folder:
+        system, root = _system(place(path))
+        name = str(folder / root.rpartition("/")[2])
+        if system.isfile(root):
+            system.get_file(root, name)
+        else:
+            system.get(root, name, recursive=True)
+        yield name
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a private folder; take away those that killed processes of ours left on this machine."""
+    top = Path(tempfile.gettempdir())
+    for left in top.glob(f"imuspec-{os.getuid() if hasattr(os, 'getuid') else 0}-*-*"):
+        number = left.name.split("-")[2]
+        if number.isdigit() and _is_gone(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.mkdtemp(prefix=f"imuspec-{user}-{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _system(folder: Path) -> tuple[Any, str]:
+    """Return the file system of a URL and the path in it."""
+    remote: Any = folder
+    return remote.fs, str(remote.path).rstrip("/")
+
+
+def remote_files(url: str) -> Iterable[tuple[str, int]]:
+    """Yield URL and bytes of what one URL means: an object, a glob, or all below a prefix."""
+    import glob
+
+    found = place(url)
+    system, root = _system(found)
+    scheme = url.partition("://")[0]
+    if glob.has_magic(root):
+        listed = system.glob(root, detail=True)
+    elif system.isfile(root):
+        listed = {root: system.info(root)}
+    else:
+        listed = system.find(root, detail=True)
+    for name, described in sorted(listed.items()):
+        if described.get("type") == "file":
+            yield f"{scheme}://{name}", int(described.get("size") or 0)

@@ -1,0 +1,181 @@
+"""A Dask cluster writes the bytes of one process, whatever of it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import fake_native
+from imuspec import Cohort
+from imuspec.cluster import Limits, open_engine, prepare_cohort
+from run_told import RECIPE
+from told_recordings import environment, start, tell, tree, wait_for
+
+pytest.importorskip("distributed", reason="dask is not installed")
+
+# Faults are noticed sooner than the defaults would.
+HASTY = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "5s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "20s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s",
+    "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "5s",
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tell(tmp_path_factory.mktemp("told") / "in", n=9)
+
+
+@pytest.fixture(scope="module")
+def whole(told: Path) -> Path:
+    """The cohort of one undisturbed run of one worker."""
+    out = told.parent / "whole"
+    prepare_cohort([told], out, recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    return out
+
+
+def _dask(part: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments]
+    with log.open("a") as said:
+        return subprocess.Popen(
+            command, env=environment(**HASTY, TOLD_SLEEP_S="0.4"), stdout=said, stderr=said, start_new_session=True
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def _ended(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in processes:
+            _end(process)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_processes_of_a_dask_cluster_write_the_bytes_of_one(told: Path, whole: Path, tmp_path: Path) -> None:
+    process = start(told, tmp_path / "out", engine="dask", workers=2)
+    said, trouble = process.communicate(timeout=120)
+    assert said.endswith("done\n"), trouble
+    assert tree(tmp_path / "out") == tree(whole)
+
+
+def test_a_poison_recording_costs_a_dask_cluster_nothing_but_itself(tmp_path: Path) -> None:
+    source = tell(tmp_path / "in", n=3)
+    (source / "killed.cwa").write_text(json.dumps({"kill": "always"}))
+    (source / "once.cwa").write_text(json.dumps({"hours": 0.2, "kill": "once"}))
+    (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
+    (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
+    engine = open_engine("dask", workers=1, limits=Limits(600_000_000, 10.0))
+    summary = prepare_cohort([source], tmp_path / "out", recipe=RECIPE, prepare=fake_native.prepare_told, engine=engine)
+    assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [4, 2, 4]
+    cohort = Cohort(tmp_path / "out")
+    reasons = {row["id"]: row["reason"] for row in cohort.outcomes.to_pylist() if row["status"] == "failed"}
+    assert "killed, twice" in reasons["killed"]
+    assert "MB of memory, the limit is 600 MB" in reasons["greedy"]
+    assert reasons["endless"] == "took longer than the time limit of 10 s"
+    assert cohort.verify() == []
+
+
+def test_killed_workers_and_a_restarted_scheduler_lose_nothing(told: Path, whole: Path, tmp_path: Path) -> None:
+    port, log = _free_port(), tmp_path / "log"
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler_options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    worker_options = (address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
+    scheduler = _dask("scheduler", *scheduler_options, log=log)
+    workers = [_dask("worker", *worker_options, log=log) for _ in range(2)]
+    with _ended([scheduler, *workers]):
+        run = start(told, tmp_path / "out", engine="dask", scheduler=address)
+        try:
+            wait_for(run, 2)
+            _end(workers[0])  # in the middle of a file
+            wait_for(run, 4)
+            _end(scheduler)
+            time.sleep(1.0)
+            again = [_dask("scheduler", *scheduler_options, log=log), _dask("worker", *worker_options, log=log)]
+            with _ended(again):
+                said, trouble = run.communicate(timeout=120)
+        finally:
+            run.kill()
+    assert said.endswith("done\n"), trouble + log.read_text()[-3000:]
+    assert Cohort(tmp_path / "out").verify() == []
+    assert tree(tmp_path / "out") == tree(whole)
+
+
+def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: Path, tmp_path: Path) -> None:
+    run = start(told, tmp_path / "out", engine="dask", workers=2, slow_s=0.4)
+    wait_for(run, 2)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: workers too
+    said, trouble = run.communicate(timeout=60)
+    assert said.endswith("interrupted\n"), trouble
+    done = len(Cohort(tmp_path / "out").outcomes)
+    assert 2 <= done < 12
+    assert Cohort(tmp_path / "out").verify() == []
+    options = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
+    assert prepare_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
+    assert tree(tmp_path / "out") == tree(whole)
+
+
+def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp_path: Path) -> None:
+    """`sbatch` and `scancel` stand in for Slurm's: a job is a process of this machine."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sbatch").write_text(
+        f'#!/bin/sh\ncp "$1" {tmp_path}/script.$$\nsetsid sh "$1" >>{tmp_path}/log 2>&1 &\n'
+        f'echo $! >>{tmp_path}/jobs\necho "Submitted batch job $!"\n'
+    )
+    (programs / "scancel").write_text(f'#!/bin/sh\nkill -- -"$1" "$1"\necho "$1" >>{tmp_path}/cancelled\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    (tmp_path / "jobs.toml").write_text(
+        'jobs = 2\n[slurm]\nqueue = "short"\ncores = 1\nprocesses = 1\nmemory = "2GB"\nwalltime = "01:00:00"\n'
+        f'interface = "lo"\nlocal_directory = "{tmp_path}"\nlog_directory = "{tmp_path}"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        run = start(told, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
+        said, trouble = run.communicate(timeout=120)
+    assert said.endswith("done\n"), trouble + (tmp_path / "log").read_text()[-3000:]
+    assert tree(tmp_path / "out") == tree(whole)
+    script = next(tmp_path.glob("script.*")).read_text()
+    assert "#SBATCH -p short" in script
+    assert "#SBATCH -t 01:00:00" in script
+    jobs = set((tmp_path / "jobs").read_text().split())
+    assert len(jobs) == 2
+    assert set((tmp_path / "cancelled").read_text().split()) == jobs
+
+
+def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text("jobs = 2\n")
+    for options, expected in (
+        ({"name": "spark"}, "expected local or dask, got 'spark'"),
+        ({"scheduler": "tcp://10.0.0.1:8786"}, "expected dask with a scheduler"),
+        ({"name": "dask", "scheduler": "tcp://h:1", "cluster": "slurm:x"}, "got both"),
+        ({"name": "dask", "cluster": "pbs:x.toml"}, "expected slurm:FILE.toml"),
+        ({"name": "dask", "cluster": f"slurm:{tmp_path / 'jobs.toml'}"}, r"expected jobs = N and a table \[slurm\]"),
+        ({"name": "dask", "workers": 0}, "at least 1"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            open_engine(**options)  # type: ignore[arg-type]

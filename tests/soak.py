@@ -1,0 +1,222 @@
+"""Many short recordings, some damaged, prepared while workers are killed at random: nothing lost, nothing twice.
+
+``make soak`` runs it at full size: 2,000 recordings, every fiftieth with one of all the kinds of damage that
+``imuspec simulate --damage`` knows. They are prepared twice: undisturbed, and with a worker killed every few seconds until
+all are done. Both cohorts must be whole and of the same bytes; the memory of every process must stay flat; and the
+disturbed run may be slower by the killed work and 10 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from imuspec import Cohort
+from imuspec.simulation import DAMAGE_KINDS, simulate
+
+_SETTINGS = ("segments.min_wear_h=0.05", "calibration.required=false")
+_EVERY = 50  # one in so many is damaged: 2 %
+
+
+@dataclass
+class Run:
+    """What one run took, and what was seen of its processes."""
+
+    seconds: float = 0.0
+    kills: int = 0
+    killed_work_s: float = 0.0
+    runs: int = 0
+    memory: dict[str, list[int]] = field(default_factory=dict)
+
+    def growth(self, kind: str) -> float:
+        """Largest memory in the last third of the run as a multiple of the largest in the first third."""
+        seen = self.memory.get(kind, [])
+        third = len(seen) // 3
+        return max(seen[-third:]) / max(seen[:third]) if third else 1.0
+
+
+def make(folder: Path, n: int, minutes: float, workers: int) -> None:
+    """Simulate the recordings; damage takes its turn through all kinds."""
+    folder.mkdir(parents=True)
+    kinds = sorted(DAMAGE_KINDS)
+    jobs = []
+    for number in range(n):
+        damage = (kinds[number // _EVERY % len(kinds)],) if number % _EVERY == 0 else ()
+        ending = "cwa.gz" if "gzip_truncated" in damage else "cwa"
+        jobs.append((folder / f"r{number:05}.{ending}", minutes / 1440, number, damage))
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(_simulate, jobs, chunksize=20))
+
+
+def _simulate(job: tuple[Path, float, int, tuple[str, ...]]) -> None:
+    path, days, seed, damage = job
+    simulate(path, days=days, seed=seed, damage=damage)
+
+
+def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s: float, seed: int) -> Run:
+    """Prepare until all are done; kill a worker every so many seconds, or none when that is 0."""
+    found, rng, began = Run(), random.Random(seed), time.monotonic()
+    while True:
+        found.runs += 1
+        command = [sys.executable, "-m", "imuspec.cli", "prepare", str(source), "--out", str(out), "--engine", engine]
+        command += ["--workers", str(workers), "--resume", "--retry-failed"]
+        for setting in _SETTINGS:
+            command += ["--set", setting]
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(command, stdout=said, stderr=said)
+            _watch(process, found, rng, kill_every_s)
+            if process.wait() not in (0, 1):
+                said.seek(0)
+                raise RuntimeError(f"the run ended with {process.returncode}: {said.read()[-2000:]}")
+        outcomes = Cohort(out).outcomes.to_pylist()
+        # Killed twice by chance: that is for the next round, as it is for a user.
+        if not kill_every_s or not any("killed, twice" in row["reason"] or "died" in row["reason"] for row in outcomes):
+            break
+    found.seconds = time.monotonic() - began
+    return found
+
+
+def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kill_every_s: float) -> None:
+    """Look at the memory of a run's processes each second, and kill one of its workers now and then."""
+    parent = psutil.Process(process.pid)
+    due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
+    while process.poll() is None:
+        workers = _workers(parent)
+        for kind, processes in (("coordinator", [parent]), ("worker", workers)):
+            used = [_resident(one) for one in processes]
+            if any(used):
+                found.memory.setdefault(kind, []).append(max(used))
+        if kill_every_s and workers and time.monotonic() > due:
+            victim = rng.choice(workers)
+            try:
+                victim.send_signal(signal.SIGKILL)
+                found.kills += 1
+            except psutil.NoSuchProcess:
+                pass
+            due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
+        time.sleep(0.25)
+
+
+def _workers(parent: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that a run started to work, not those that watch over others."""
+    try:
+        return [one for one in parent.children(recursive=True) if any("spawn_main" in word for word in one.cmdline())]
+    except psutil.Error:
+        return []
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Name and SHA-256 of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def faults(source: Path, plain: Path, disturbed: Path) -> list[str]:
+    """Say what was lost, came twice, or differs; nothing when all is well."""
+    found = [f"{cohort.name}: {id}: {what}" for cohort in (plain, disturbed) for id, what in Cohort(cohort).verify()]
+    expected = sorted(path.name.partition(".")[0] for path in source.glob("r*.cwa*"))
+    for cohort in (plain, disturbed):
+        ids = Counter(Cohort(cohort).outcomes["id"].to_pylist())
+        found += [f"{cohort.name}: {id}: lost" for id in expected if id not in ids]
+        found += [f"{cohort.name}: {id}: {count} times" for id, count in ids.items() if count != 1]
+    one, other = tree(plain), tree(disturbed)
+    found += [f"{name}: differs" for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+    return found
+
+
+def start_up_s(source: Path, folder: Path) -> float:
+    """Median seconds from a worker's start to its first file done, over that of a file: what a kill costs besides its work."""
+    script = (
+        "import sys, time; from imuspec.cluster import LocalEngine; from imuspec.cluster.preparing import load_ahead\n"
+        "began = time.monotonic(); load_ahead(); print(time.monotonic() - began)"
+    )
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def main() -> int:
+    """Make the recordings, prepare them twice, compare, and print the figures as JSON; exit code 1 when anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--engine", choices=("local", "dask"), default="dask")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kill-every", type=float, default=4.0, help="seconds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary one if not given")
+    told = parser.parse_args()
+    folder = told.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    try:
+        return _soak(folder, told)
+    finally:
+        if told.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _soak(folder: Path, told: argparse.Namespace) -> int:
+    source = folder / "in"
+    if not source.exists():
+        make(source, told.recordings, told.minutes, told.workers)
+    options = {"engine": told.engine, "workers": told.workers, "seed": told.seed}
+    for name in ("plain", "disturbed"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    plain = prepare(source, folder / "plain", kill_every_s=0.0, **options)
+    disturbed = prepare(source, folder / "disturbed", kill_every_s=told.kill_every, **options)
+    wrong = faults(source, folder / "plain", folder / "disturbed")
+    counts = Counter(Cohort(folder / "disturbed").outcomes["status"].to_pylist())
+    each = plain.seconds * told.workers / told.recordings
+    # A killed worker loses half a file on average, and its successor's start.
+    killed_work = disturbed.kills * (each / 2 + start_up_s(source, folder)) / told.workers
+    slower = (disturbed.seconds - killed_work) / plain.seconds
+    growth = {
+        f"{name} {kind}": round(run.growth(kind), 3)
+        for name, run in (("plain", plain), ("disturbed", disturbed))
+        for kind in run.memory
+    }
+    figures = {
+        "engine": told.engine,
+        "workers": told.workers,
+        "recordings": told.recordings,
+        "outcomes": dict(counts),
+        "plain_s": round(plain.seconds, 1),
+        "files_per_s": round(told.recordings / plain.seconds, 2),
+        "disturbed_s": round(disturbed.seconds, 1),
+        "kills": disturbed.kills,
+        "runs": disturbed.runs,
+        "killed_work_s": round(killed_work, 1),
+        "time_less_killed_work_to_plain": round(slower, 3),
+        "memory_growth": growth,
+        "faults": wrong[:20],
+    }
+    print(json.dumps(figures, indent=2))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Recordings that are texts saying what `fake_native` shall find in them, and runs over them as processes of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def tell(folder: Path, n: int = 8, **said: object) -> Path:
+    """Write `n` recordings that come out ok, and three that do not: failed, and excluded twice."""
+    folder.mkdir()
+    for number in range(n):
+        (folder / f"r{number}.cwa").write_text(json.dumps({"hours": 0.2, "seed": number, **said}))
+    (folder / "broken.cwa").write_text("nonsense")
+    (folder / "short.cwa").write_text(json.dumps({"hours": 0.01}))
+    (folder / "unsteady.cwa").write_text(json.dumps({"uncalibrated": True}))
+    return folder
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a process needs to import the package and the tests' own modules."""
+    paths = [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **more}
+
+
+def start(
+    source: Path | str, out: Path | str, *, inside: tuple[str, ...] = (), slow_s: float = 0.0, **options: object
+) -> subprocess.Popen[str]:
+    """Begin a run; `options` are those of `run_told`, `inside` a command before it, `slow_s` what each file takes."""
+    return subprocess.Popen(
+        [*inside, sys.executable, str(TESTS / "run_told.py"), str(source), str(out), json.dumps(options)],
+        env=environment(TOLD_SLEEP_S=str(slow_s)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Name and SHA-256 of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def wait_for(process: subprocess.Popen[str], n_done: int) -> None:
+    """Read what a run says until so many files are done."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip().isdigit() and int(line) >= n_done:
+            return
+    raise AssertionError(f"the run ended first: {process.communicate()[1]}")

@@ -21,7 +21,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable wheel docs clean
+.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable soak wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
 
 fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command
 	$(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS)
+
+soak: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command ## prepare 2,000 recordings while workers are killed at random
+	$(PY) tests/soak.py
 
 wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
 	$(BIN)/maturin build --release --out dist

@@ -146,12 +146,9 @@ def faults(source: Path, plain: Path, disturbed: Path) -> list[str]:
     return found
 
 
-def start_up_s(source: Path, folder: Path) -> float:
-    """Median seconds from a worker's start to its first file done, over that of a file: what a kill costs besides its work."""
-    script = (
-        "import sys, time; from imuspec.cluster import LocalEngine; from imuspec.cluster.preparing import load_ahead\n"
-        "began = time.monotonic(); load_ahead(); print(time.monotonic() - began)"
-    )
+def start_up_s() -> float:
+    """Median seconds that a worker takes from its start until it can begin: what a kill costs besides its work."""
+    script = "import imuspec.cluster.preparing as preparing; preparing.load_ahead()"
     took = []
     for _ in range(3):
         began = time.monotonic()
@@ -192,7 +189,7 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
     counts = Counter(Cohort(folder / "disturbed").outcomes["status"].to_pylist())
     each = plain.seconds * told.workers / told.recordings
     # A killed worker loses half a file on average, and its successor's start.
-    killed_work = disturbed.kills * (each / 2 + start_up_s(source, folder)) / told.workers
+    killed_work = disturbed.kills * (each / 2 + start_up_s()) / told.workers
     slower = (disturbed.seconds - killed_work) / plain.seconds
     growth = {
         f"{name} {kind}": round(run.growth(kind), 3)

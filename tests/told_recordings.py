@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -50,9 +51,14 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def wait_for(process: subprocess.Popen[str], n_done: int) -> None:
-    """Read what a run says until so many files are done."""
+    """Read what a run says until so many files are done; end one that says nothing for two minutes."""
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip().isdigit() and int(line) >= n_done:
-            return
+    patience = threading.Timer(120, process.kill)
+    patience.start()
+    try:
+        for line in process.stdout:
+            if line.strip().isdigit() and int(line) >= n_done:
+                return
+    finally:
+        patience.cancel()
     raise AssertionError(f"the run ended first: {process.communicate()[1]}")

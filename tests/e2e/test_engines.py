@@ -25,7 +25,7 @@ pytest.importorskip("distributed", reason="dask is not installed")
 
 # Faults are noticed sooner than the defaults would.
 HASTY = {
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "5s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "20s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s",
     "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "5s",

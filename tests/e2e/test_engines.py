@@ -6,30 +6,19 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import fake_native
+from dask_processes import dask, end, ended
 from imuspec import Cohort
 from imuspec.cluster import Limits, open_engine, prepare_cohort
 from run_told import RECIPE
-from told_recordings import environment, start, tell, tree, wait_for
+from told_recordings import start, tell, tree, wait_for
 
 pytest.importorskip("distributed", reason="dask is not installed")
-
-# Faults are noticed sooner than the defaults would.
-HASTY = {
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "20s",
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s",
-    "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "5s",
-}
 
 
 @pytest.fixture(scope="module")
@@ -43,30 +32,6 @@ def whole(told: Path) -> Path:
     out = told.parent / "whole"
     prepare_cohort([told], out, recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
     return out
-
-
-def _dask(part: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments]
-    with log.open("a") as said:
-        return subprocess.Popen(
-            command, env=environment(**HASTY, TOLD_SLEEP_S="0.4"), stdout=said, stderr=said, start_new_session=True
-        )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all that it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-@contextmanager
-def _ended(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for process in processes:
-            _end(process)
 
 
 def _free_port() -> int:
@@ -104,18 +69,18 @@ def test_killed_workers_and_a_restarted_scheduler_lose_nothing(told: Path, whole
     address = f"tcp://127.0.0.1:{port}"
     scheduler_options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     worker_options = (address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
-    scheduler = _dask("scheduler", *scheduler_options, log=log)
-    workers = [_dask("worker", *worker_options, log=log) for _ in range(2)]
-    with _ended([scheduler, *workers]):
+    scheduler = dask("scheduler", *scheduler_options, log=log)
+    workers = [dask("worker", *worker_options, log=log) for _ in range(2)]
+    with ended([scheduler, *workers]):
         run = start(told, tmp_path / "out", engine="dask", scheduler=address)
         try:
             wait_for(run, 2)
-            _end(workers[0])  # in the middle of a file
+            end(workers[0])  # in the middle of a file
             wait_for(run, 4)
-            _end(scheduler)
+            end(scheduler)
             time.sleep(1.0)
-            again = [_dask("scheduler", *scheduler_options, log=log), _dask("worker", *worker_options, log=log)]
-            with _ended(again):
+            again = [dask("scheduler", *scheduler_options, log=log), dask("worker", *worker_options, log=log)]
+            with ended(again):
                 said, trouble = run.communicate(timeout=120)
         finally:
             run.kill()

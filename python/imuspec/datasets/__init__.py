@@ -1,5 +1,5 @@
-"""Labelled windows with subjects: public sets in their official layouts, splits, what is done to a test set, and pictures of
-windows for PyTorch.
+"""Labelled windows with subjects: public sets in their official layouts, splits, what is done to a test set, and pictures
+of windows for PyTorch.
 
 Names load on first use: importing this package imports no torch.
 """
@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imuspec.datasets.alterations import ALTERATIONS as ALTERATIONS
+    from imuspec.datasets.alterations import altered_sets as altered_sets
+    from imuspec.datasets.alterations import rewindowed as rewindowed
     from imuspec.datasets.catalogue import CATALOGUE as CATALOGUE
     from imuspec.datasets.catalogue import DatasetInfo as DatasetInfo
     from imuspec.datasets.catalogue import labelled_recordings as labelled_recordings
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from imuspec.datasets.windows import concatenate as concatenate
 
 _HOME = {
+    "ALTERATIONS": "alterations",
+    "altered_sets": "alterations",
+    "rewindowed": "alterations",
     "CATALOGUE": "catalogue",
     "DatasetInfo": "catalogue",
     "labelled_recordings": "catalogue",

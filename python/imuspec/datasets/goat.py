@@ -1,0 +1,149 @@
+"""Goats with six sensors on the collar, each turned another way: what five animals did on a meadow.
+
+Layout: a folder for each animal (a letter and a digit), in it ``pos_<letter>.csv`` for each position, with a header: ax,
+ay, az (low range), axhg, ayhg, azhg (high range), gx..., label; 100 Hz, m/s2. Kamminga et al. 2018, DANS doi
+10.17026/dans-xhn-bsfb.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.datasets.files import SetFiles, read_table
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of
+
+__all__ = ["CLASSES", "MERGED", "recordings"]
+
+RATE = 100.0
+CLASSES = ("stationary", "walking", "running", "trotting")
+
+#: The set's labels and the class that each is part of. Eating is too rare a class to keep; others are none.
+MERGED: Mapping[str, str] = {
+    "stationary": "stationary",
+    "standing": "stationary",
+    "lying": "stationary",
+    "grazing": "stationary",
+    "walking": "walking",
+    "running": "running",
+    "trotting": "trotting",
+}
+_AXES = {"low": ("ax", "ay", "az"), "high": ("axhg", "ayhg", "azhg")}
+_TIMES = {"timestamp_ms": 1e6, "timestamp_us": 1e3, "timestamp_ns": 1.0, "timestamp_s": 1e9}  # a unit in ns
+
+
+def recordings(
+    path: str | os.PathLike[str],
+    *,
+    positions: Sequence[str] | None = None,
+    sensor_range: Literal["low", "high"] = "low",
+    merge: Mapping[str, str] = MERGED,
+    subjects: Collection[int | str] | None = None,
+    unit: str | None = None,
+) -> Iterator[LabelledRecording]:
+    """Read the goats, a position of an animal at a time.
+
+    Parameters
+    ----------
+    path
+        The folder of the animals' folders, or an archive of it.
+    positions
+        Letters of the positions wanted, as ``["A"]``; default: all six, each a sensor of the animal's recording.
+    sensor_range
+        Which of the two accelerometers of a sensor.
+    merge
+        The class of each label, in any letter case; what is not here is dropped. Several labels of one animal may be
+        one class; the classes keep the order in which they come here first.
+    subjects
+        Animals wanted, as ``["G1"]``; all by default.
+    unit
+        The files' unit where it is not m/s2.
+
+    Yields
+    ------
+    LabelledRecording
+
+    Raises
+    ------
+    FileNotFoundError
+        Not one file of the layout, or a position that is not there.
+    RecordingError
+        A file without the columns, or with words where numbers belong.
+    """
+    if sensor_range not in _AXES:
+        raise ValueError(f"sensor_range: expected low or high, got {sensor_range!r}")
+    classes = tuple(dict.fromkeys(merge.values()))
+    with SetFiles(path) as files:
+        found = [(m[1], m[2].upper(), name) for name, m in files.find(r"([A-Z]\d)/pos_([A-Z])\.csv")]
+        if files.path.is_dir() and not found:  # the folder of one animal
+            found = [(files.path.name, m[1].upper(), name) for name, m in files.find(r"pos_([A-Z])\.csv")]
+        if not found:
+            raise FileNotFoundError(f"{files.path}: expected <animal>/pos_<letter>.csv, as G1/pos_A.csv, got none")
+        wanted = {letter.upper() for letter in positions} if positions is not None else None
+        absent = (wanted or set()) - {position for _, position, _ in found}
+        if absent:
+            raise FileNotFoundError(f"{files.path}: expected position {', '.join(sorted(absent))}, got none of it")
+        for animal, position, name in sorted(found):
+            if (subjects is None or animal in subjects) and (wanted is None or position in wanted):
+                yield _recording(files, name, animal, position, sensor_range, merge, classes, unit)
+
+
+def _recording(
+    files: SetFiles,
+    name: str,
+    animal: str,
+    position: str,
+    sensor_range: str,
+    merge: Mapping[str, str],
+    classes: tuple[str, ...],
+    unit: str | None,
+) -> LabelledRecording:
+    source, data, axes = files.label(name), files.read(name), _AXES[sensor_range]
+    header = data[:4096].split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    stamped = next((column for column in header if column.strip() in _TIMES), None)
+    columns = (*axes, "label", *((stamped,) if stamped else ()))
+    table, bad = read_table(data, source, columns=columns, text=("label",))
+    raw = np.stack([table[axis] for axis in axes])
+    whole = np.isfinite(raw).all(axis=0)
+    if stamped:
+        whole &= np.isfinite(table[stamped])
+        when = table[stamped][whole] * _TIMES[stamped.strip()]
+        time = np.round(when - (when[0] if when.size else 0)).astype(np.int64)
+    else:
+        time = count_times(whole.size, RATE)[whole]
+    named = np.array([str(value or "").strip().lower() for value in table["label"][whole]], np.str_)
+    label, other = _classes(named, merge, classes)
+    return LabelledRecording(
+        subject=animal,
+        recording=animal,
+        sensor=f"position {position}",
+        rate=RATE,
+        acceleration=in_g(raw[:, whole], unit="m/s2", declared=unit, source=source),
+        time=time,
+        runs=runs_of(time, RATE),
+        label=label,
+        class_names=classes,
+        source=source,
+        n_rows=whole.size + bad,
+        counts={"not numbers on three axes": int((~whole).sum()) + bad},
+        unlabelled=other,
+    )
+
+
+def _classes(
+    named: NDArray[np.str_], merge: Mapping[str, str], classes: tuple[str, ...]
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Label of each sample, and how many samples bear each word that is none of the classes."""
+    lower = {word.lower(): classes.index(kind) for word, kind in merge.items()}
+    words, place, number = np.unique(named, return_inverse=True, return_counts=True)
+    index = np.array([lower.get(word, DROPPED) for word in words.tolist()], np.int64)
+    dropped = {
+        f"label {word}" if word else "without a label": int(k)
+        for word, k, label in zip(words.tolist(), number.tolist(), index.tolist(), strict=True)
+        if label == DROPPED
+    }
+    return index[place], dropped

@@ -1,6 +1,6 @@
 """Hand-crafted statistics of a window: the baseline that every learned representation must beat.
 
-What posture, intensity and rhythm say, in the words of the field: moments, quantiles, jerk, band energies, dominant
+What posture, intensity and rhythm say, in the words of the field: mean, spread, quantiles, jerk, band energies, dominant
 frequency, entropy, periodicity. NumPy alone; a batch at a time.
 """
 
@@ -19,7 +19,7 @@ CHANNELS = ("x", "y", "z", "norm")
 BANDS_HZ = ((0.3, 1.0), (1.0, 2.0), (2.0, 3.5), (3.5, 6.0), (6.0, 10.0), (10.0, 20.0))
 _FLOOR = 1e-8  # g^2: the power of 0.1 mg, below any sensor's noise
 _RHYTHM_S = (0.25, 2.0)  # lags at which steps, strokes and pedals repeat
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _PAIRS = (("x", "y"), ("x", "z"), ("y", "z"))
 _CHUNK = 1024  # windows at a time: bounds the scratch memory
 
@@ -27,14 +27,14 @@ _CHUNK = 1024  # windows at a time: bounds the scratch memory
 STATISTICS = {
     "mean": "mean, g: posture where gravity is in the signal",
     "sd": "standard deviation, g: intensity",
-    "skew": "third standardised moment; 0 where the channel does not move",
+    "min": "smallest sample, g",
     "q05": "5 % quantile, g",
     "q25": "25 % quantile, g",
     "q50": "median, g",
     "q75": "75 % quantile, g",
     "q95": "95 % quantile, g",
+    "max": "largest sample, g",
     "jerk": "mean |difference of neighbouring samples| times the rate, g/s",
-    "crossings": "crossings of the mean a second",
     **{
         f"band_{low:g}_{high:g}": f"log10 of the power from {low:g} to {high:g} Hz, g^2, at least 1e-8"
         for low, high in BANDS_HZ
@@ -55,7 +55,7 @@ _ONCE = tuple(STATISTICS)[len(_PER_CHANNEL) :]
 def window_features(x: ArrayLike, rate: float) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Statistics of each window: 18 of each axis and of the norm, and 6 of all together.
 
-    Means, quantiles and moments are of the samples as they are; spectra are of the samples less their mean under a Hann
+    Means, deviations and quantiles are of the samples as they are; spectra are of the samples less their mean under a Hann
     window, ``P_k = c_k |FFT(h (x - mean))_k|^2 / (n sum h^2)``, so that they sum to the variance of a steady signal
     (``c_k`` is 2 between zero and half the rate, else 1). `STATISTICS` says what each is.
 
@@ -112,15 +112,11 @@ def _of_part(xyz: Float64, rate: float) -> Float64:
 
 
 def _of_levels(channels: Float64, moved: Float64, mean: Float64, rate: float) -> list[Float64]:
-    """Mean, sd, skew, quantiles, jerk and crossings, each ``[N, 4]``."""
-    n = channels.shape[-1]
+    """Mean, sd, quantiles from smallest to largest, and jerk, each ``[N, 4]``."""
     sd = np.sqrt((moved**2).mean(axis=-1))
-    skew = _ratio((moved**3).mean(axis=-1), sd**3)
     quantiles = np.quantile(channels, _QUANTILES, axis=-1)
     jerk = np.abs(np.diff(channels, axis=-1)).mean(axis=-1) * rate
-    above = moved > 0
-    crossings = (above[..., 1:] != above[..., :-1]).sum(axis=-1) * (rate / (n - 1))
-    return [mean, sd, skew, *quantiles, jerk, crossings]
+    return [mean, sd, *quantiles, jerk]
 
 
 def _of_spectrum(moved: Float64, rate: float) -> list[Float64]:
@@ -153,14 +149,15 @@ def _of_all(xyz: Float64, moved: Float64, rate: float) -> Float64:
     norm = moved[:, axes["norm"]]
     spectrum = np.abs(np.fft.rfft(norm, n=2 * n, axis=-1)) ** 2
     lags = np.arange(min(round(_RHYTHM_S[0] * rate), n // 2), min(round(_RHYTHM_S[1] * rate), n // 2) + 1)
-    # Unbiased: a lag has n - lag products.
-    auto = np.fft.irfft(spectrum, axis=-1)[:, lags] / (n - lags)
+    # Divided by n for every lag, so that of a beat and its multiples the shortest is the largest.
+    auto = np.fft.irfft(spectrum, axis=-1)[:, lags] / n
     auto = _ratio(auto, (norm**2).mean(axis=-1, keepdims=True))
     best = auto.argmax(axis=-1)
     rhythm = auto[np.arange(len(auto)), best]
     first, second = xyz[..., : n // 2].mean(axis=-1), xyz[..., n // 2 :].mean(axis=-1)
-    cosine = _ratio((first * second).sum(axis=-1), np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1))
-    tilt = np.where(cosine == 0, 0.0, np.arccos(np.clip(cosine, -1, 1)))
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    cosine = np.where(lengths > 1e-12, _ratio((first * second).sum(axis=-1), lengths), 1.0)
+    tilt = np.arccos(np.clip(cosine, -1, 1))
     return np.stack([*pairs, rhythm, np.where(rhythm == 0, 0.0, lags[best] / rate), tilt], axis=1)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Annotated, Any
 
 from imuspec.cli.app import SEVERAL, app
 
@@ -59,7 +57,7 @@ def datasets(
     if check is None:
         console.print(_page(info))
         return 0
-    settings = dict(_setting(text, info.settings) for text in set or ())
+    settings: dict[str, Any] = dict(_setting(text, info.settings) for text in set or ())
     for part in _tables(load(name, check, window_s=window_s, rate=rate, **settings)):
         console.print(part)
     return 0

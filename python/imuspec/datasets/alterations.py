@@ -33,9 +33,7 @@ __all__ = [
 Float32 = NDArray[np.float32]
 
 
-def time_shifted(
-    x: ArrayLike, seed: int, *, fraction: float = 0.45, fill: Literal["zero", "edge"] = "zero"
-) -> Float32:
+def time_shifted(x: ArrayLike, seed: int, *, fraction: float = 0.45, fill: Literal["zero", "edge"] = "zero") -> Float32:
     """Each window moved along time by ``s ~ U(-fraction n, fraction n)`` samples.
 
     Parameters
@@ -92,7 +90,9 @@ def masked(x: ArrayLike, seed: int, *, n_stretches: int = 4, fraction: float = 0
     n = array.shape[2]
     length = round(fraction * n)
     if n_stretches < 1 or length < 1 or n_stretches * length > n:
-        raise ValueError(f"fraction: expected {n_stretches} stretches that fit into {n} samples, got {length} samples each")
+        raise ValueError(
+            f"fraction: expected {n_stretches} stretches that fit into {n} samples, got {length} samples each"
+        )
     # Choosing k of the slots that remain when each stretch shrinks to one is a uniform choice of placements.
     slots = n - n_stretches * (length - 1)
     drawn = np.argpartition(rng.random((len(array), slots)), n_stretches - 1, axis=1)[:, :n_stretches]
@@ -121,7 +121,9 @@ def permuted(x: ArrayLike, seed: int, *, n_segments: int = 4, min_samples: int =
     array, rng = _checked(x), np.random.default_rng(seed)
     n = array.shape[2]
     if n_segments < 1 or min_samples < 1 or n_segments * min_samples > n:
-        raise ValueError(f"min_samples: expected {n_segments} segments that fit into {n} samples, got {min_samples} each")
+        raise ValueError(
+            f"min_samples: expected {n_segments} segments that fit into {n} samples, got {min_samples} each"
+        )
     out = np.empty_like(array)
     for row, window in enumerate(array):
         free = n - n_segments * min_samples
@@ -151,7 +153,8 @@ def rotated(x: ArrayLike, seed: int) -> Float32:
         cross[:, row, column] = sign * axis[:, of]
         cross[:, column, row] = -sign * axis[:, of]
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
-    return np.matmul(turn.astype(np.float32), array)
+    turned: Float32 = np.matmul(turn.astype(np.float32), array)
+    return turned
 
 
 def axes_permuted(x: ArrayLike, seed: int) -> Float32:
@@ -167,7 +170,8 @@ def axes_permuted(x: ArrayLike, seed: int) -> Float32:
     array, rng = _checked(x), np.random.default_rng(seed)
     order = np.argsort(rng.random((len(array), 3)), axis=1)
     sign = rng.choice(np.array([-1, 1], np.float32), (len(array), 3, 1))
-    return np.take_along_axis(array, order[..., None], axis=1) * sign
+    turned: Float32 = np.take_along_axis(array, order[..., None], axis=1) * sign
+    return turned
 
 
 def noised(x: ArrayLike, seed: int, *, amplitude_g: float = 0.0866) -> Float32:
@@ -231,7 +235,8 @@ def altered_sets(
     >>> for name, altered in altered_sets(windows, seed=0).items():  # doctest: +SKIP
     ...     print(name, score(altered.x, altered.label))
     """
-    chosen = dict.fromkeys(TABLE_1, {}) | dict(settings or {})
+    chosen: dict[str, Mapping[str, Any]] = {name: {} for name in TABLE_1}
+    chosen.update(settings or {})
     unknown = [name for name in chosen if name not in ALTERATIONS]
     if unknown:
         raise ValueError(f"settings: expected names of {', '.join(ALTERATIONS)}, got {', '.join(unknown)}")

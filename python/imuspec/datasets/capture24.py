@@ -117,7 +117,9 @@ def annotation_classes(table: bytes, scheme: str, source: str = "annotation-labe
     meaning = {row["annotation"]: row[f"label:{scheme}"] or "" for row in rows}
     strange = set(meaning.values()) - {"", *CLASSES}
     if scheme == "Willetts2018" and strange:
-        raise RecordingError(source, None, f"expected the classes {', '.join(CLASSES)}, got {', '.join(sorted(strange))}")
+        raise RecordingError(
+            source, None, f"expected the classes {', '.join(CLASSES)}, got {', '.join(sorted(strange))}"
+        )
     return meaning
 
 
@@ -133,7 +135,9 @@ def _recording(
     unknown = [word for word in words if word and word not in meaning]
     if unknown:
         listed = "; ".join(repr(word) for word in unknown[:10])
-        raise RecordingError(source, None, f"expected annotations of the dictionary, got {len(unknown)} others: {listed}")
+        raise RecordingError(
+            source, None, f"expected annotations of the dictionary, got {len(unknown)} others: {listed}"
+        )
     place = {kind: index for index, kind in enumerate(classes)}
     index = np.array([*(place.get(meaning.get(word, ""), DROPPED) for word in words), DROPPED], np.int64)
     label = index[held.annotation]  # -1, no annotation, is the last

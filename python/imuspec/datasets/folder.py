@@ -42,7 +42,7 @@ def recordings(
     *,
     labels: str | os.PathLike[str] | None = None,
     classes: Sequence[str] | None = None,
-    rate: float | None = None,
+    nominal_rate: float | None = None,
     subjects: Collection[int | str] | None = None,
 ) -> Iterator[LabelledRecording]:
     """Read a folder of recordings with their labels, a recording at a time.
@@ -55,7 +55,7 @@ def recordings(
         The table; default: ``labels.csv`` in the folder, and if there is none, the recordings' own annotations.
     classes
         The classes, in the order of their labels; other words have no label. Default: all words, sorted.
-    rate
+    nominal_rate
         Nominal rate of all recordings, Hz; default: what each file says.
     subjects
         Subjects wanted; all by default. Without the column a recording is its own subject.
@@ -91,7 +91,9 @@ def recordings(
         if len({interval.subject for interval in mine}) > 1:
             raise RecordingError(str(table), None, f"expected one subject for {source.name}, got several")
         if subjects is None or subject in subjects or (subject.isdigit() and int(subject) in subjects):
-            yield _recording(source.path, source.id, subject, mine, tuple(words), rate, stretches is None, table)
+            yield _recording(
+                source.path, source.id, subject, mine, tuple(words), nominal_rate, stretches is None, table
+            )
 
 
 def _read_labels(table: Path) -> dict[str, list[_Interval]]:
@@ -101,7 +103,9 @@ def _read_labels(table: Path) -> dict[str, list[_Interval]]:
     columns = [name.strip().lower() for name in rows.fieldnames or ()]
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
-        raise RecordingError(str(table), 0, f"expected columns {', '.join(_NEEDED)}, got {', '.join(columns) or 'none'}")
+        raise RecordingError(
+            str(table), 0, f"expected columns {', '.join(_NEEDED)}, got {', '.join(columns) or 'none'}"
+        )
     rows.fieldnames = columns
     found: dict[str, list[_Interval]] = {}
     for row in rows:
@@ -150,7 +154,7 @@ def _recording(
     time, label = held.time[whole], label[whole]
     begin = int(held.time.min()) if n else 0
     nominal = rate or held.nominal_rate or held.sample_rate
-    starts = np.cumsum(whole) - whole  # where each sample lies among those kept
+    starts: NDArray[np.int64] = np.cumsum(whole) - whole  # where each sample lies among those kept
     breaks = starts[held.runs[:, 0]] if n else np.empty(0, np.int64)
     return LabelledRecording(
         subject=int(subject) if subject.isdigit() else subject,
@@ -169,9 +173,7 @@ def _recording(
     )
 
 
-def _labels(
-    held: Recording, intervals: list[_Interval], classes: tuple[str, ...], table: Path
-) -> NDArray[np.int64]:
+def _labels(held: Recording, intervals: list[_Interval], classes: tuple[str, ...], table: Path) -> NDArray[np.int64]:
     label = np.full(len(held), DROPPED, np.int64)
     seen = np.full(len(held), -2, np.int64)
     begin = int(held.time.min()) if len(held) else 0
@@ -185,7 +187,9 @@ def _labels(
             )
         what = classes.index(interval.label) if interval.label in classes else DROPPED
         if np.any((seen[inside] != -2) & (seen[inside] != what)):
-            raise RecordingError(str(table), None, f"{where}: expected one label a sample, got another over an earlier line")
+            raise RecordingError(
+                str(table), None, f"{where}: expected one label a sample, got another over an earlier line"
+            )
         label[inside] = seen[inside] = what
     return label
 

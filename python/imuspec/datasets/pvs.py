@@ -104,7 +104,9 @@ def _drive(
         table, bad = read_table(files.read(name), source, columns=("timestamp", *axes))
         raw, stamp = np.stack([table[axis] for axis in axes]), table["timestamp"]
         if bad or stamp.size != label.size:
-            raise RecordingError(source, None, f"expected {label.size} rows, one a label, got {stamp.size} and {bad} broken")
+            raise RecordingError(
+                source, None, f"expected {label.size} rows, one a label, got {stamp.size} and {bad} broken"
+            )
         whole = np.isfinite(raw).all(axis=0) & np.isfinite(stamp)
         begin = float(stamp[whole][0]) if begin is None and whole.any() else begin
         time = np.round((stamp[whole] - (begin or 0.0)) * 1e9).astype(np.int64)

@@ -7,6 +7,7 @@ of zero, times in ms among ns, times that repeat or fall. Kwapisz, Weiss, Moore 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -63,8 +64,10 @@ def recordings(
         A file without one good record.
     """
     with SetFiles(path) as files:
-        name = files.names[0] if files.path.is_file() and len(files.names) == 1 else files.one(
-            r"WISDM_ar_v1\.1_raw[^/]*\.txt", "WISDM_ar_v1.1_raw.txt"
+        name = (
+            files.names[0]
+            if files.path.is_file() and len(files.names) == 1
+            else files.one(r"WISDM_ar_v1\.1_raw[^/]*\.txt", "WISDM_ar_v1.1_raw.txt")
         )
         source = files.label(name) if files.path.is_dir() else str(files.path)
         text = files.read(name).decode("latin-1")
@@ -91,15 +94,15 @@ def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
         if len(fields) == 6:
             try:
                 user, stamp = int(fields[0]), int(float(fields[2]))
-                values = tuple(float(value) for value in fields[3:])
+                x, y, z = (float(value) for value in fields[3:])
                 if fields[1].strip() not in index:
                     why = "activity that is none of the classes"
-                elif not all(np.isfinite(values)):
+                elif not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
                     why = "number that is empty or none"
                 elif stamp == 0:
                     why = "time of zero"
                 else:
-                    records.append((user, index[fields[1].strip()], stamp, *values))
+                    records.append((user, index[fields[1].strip()], stamp, x, y, z))
                     last = user
                     continue
             except (ValueError, OverflowError):
@@ -110,16 +113,12 @@ def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
     return records, bad
 
 
-def _of_user(
-    user: int, records: list[Record], bad: Counter[str], source: str, unit: str | None
-) -> LabelledRecording:
+def _of_user(user: int, records: list[Record], bad: Counter[str], source: str, unit: str | None) -> LabelledRecording:
     label = np.array([record[1] for record in records], np.int64)
     raw = np.array([record[3:] for record in records], np.float64).T
     stamp = np.array([record[2] for record in records], np.int64)
     again = np.zeros(label.size, np.bool_)  # a row that repeats the one before it in every field
-    again[1:] = (
-        (np.diff(stamp) == 0) & (np.diff(label) == 0) & (np.diff(raw, axis=1) == 0).all(axis=0)
-    )
+    again[1:] = (np.diff(stamp) == 0) & (np.diff(label) == 0) & (np.diff(raw, axis=1) == 0).all(axis=0)
     label, raw, stamp = label[~again], raw[:, ~again], stamp[~again]
     time, runs = _times(label, stamp)
     counts = Counter(bad)

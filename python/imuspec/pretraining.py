@@ -23,10 +23,13 @@ from torch import nn
 from imuspec import encoders, objectives, views
 from imuspec.pictures import PictureSource, find_pictures
 from imuspec.recipe import PretrainRecipe
+from imuspec.recipe.pretraining import ImageSourceSettings
 from imuspec.run import Run
+from imuspec.signals import WindowSource, window_source
 from imuspec.training import BatchSource, place, train
+from imuspec.views.pretext import Standardising
 
-__all__ = ["SOURCES", "Source", "build_objective", "build_source", "pretrain"]
+__all__ = ["SOURCES", "Source", "build_objective", "build_source", "build_views", "pretrain"]
 
 Data = Any
 _NAMED = 5  # pictures that did not decode and are named in a message
@@ -46,6 +49,7 @@ class Source(BatchSource, Protocol):
 def _images(recipe: PretrainRecipe, data: Data) -> Source:
     rank, world = place()
     wanted = recipe.source
+    assert isinstance(wanted, ImageSourceSettings)
     pictures = find_pictures(data)
     if wanted.limit and wanted.limit < len(pictures):
         drawn = np.random.default_rng([recipe.training.seed, len(pictures)]).permutation(len(pictures))
@@ -63,8 +67,13 @@ def _images(recipe: PretrainRecipe, data: Data) -> Source:
     )
 
 
+def _windows(recipe: PretrainRecipe, data: Data) -> Source:
+    rank, world = place()
+    return window_source(recipe, data, rank=rank, world=world)
+
+
 # name of a recipe's source -> (recipe, data) -> batches
-SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {"images": _images}
+SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {"images": _images, "windows": _windows}
 
 
 def build_source(recipe: PretrainRecipe, data: Data) -> Source:
@@ -76,12 +85,36 @@ def build_objective(recipe: PretrainRecipe, source: Source) -> nn.Module:
     """Return the encoder and objective of a recipe, with the random weights that follow from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        encoder = encoders.build(recipe.encoder.name, **recipe.encoder.model_dump(exclude={"name"}))
+        encoder = _encoder(recipe, source)
         settings = recipe.objective.model_dump(exclude={"name"})
-        maker = objectives.maker(recipe.objective.name)
-        if "n_classes" in inspect.signature(maker).parameters:
+        taken = inspect.signature(objectives.maker(recipe.objective.name)).parameters
+        if "n_classes" in taken:
             settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]
+        if "n_tasks" in taken:
+            settings["n_tasks"] = len(recipe.views.operations)  # type: ignore[union-attr]
+        if "total_steps" in taken:
+            settings["total_steps"] = recipe.training.epochs * source.steps_per_epoch
         return objectives.build(recipe.objective.name, encoder, **settings)
+
+
+def _encoder(recipe: PretrainRecipe, source: Source) -> nn.Module:
+    """Build the encoder; one of standardised windows keeps their mean and standard deviation."""
+    name, settings = recipe.encoder.name, recipe.encoder.model_dump(exclude={"name"})
+    if not isinstance(source, WindowSource):
+        return encoders.build(name, **settings)
+    if name == "limu_bert":
+        settings["n_steps"] = source.n_samples
+    if source.mean is None or source.sd is None:
+        return encoders.build(name, **settings)
+    return encoders.build("standardised", encoder=name, settings=settings, mean=source.mean, sd=source.sd)
+
+
+def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[torch.Tensor, ...]]:
+    """Return the view generator of a recipe; windows are standardised before it sees them."""
+    shown = views.build(recipe.views.name, **recipe.views.model_dump(exclude={"name"}))
+    if isinstance(source, WindowSource) and source.mean is not None and source.sd is not None:
+        return Standardising(shown, mean=source.mean, sd=source.sd)
+    return shown
 
 
 def pretrain(
@@ -98,7 +131,8 @@ def pretrain(
     recipe
         A name (``img2imu``, ``moco``, ...), the path of a TOML file, or a `PretrainRecipe`.
     data
-        For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these.
+        For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these. For
+        windows of signal: ``NAME:PATH`` of a labelled set, the folder of a cohort, or `imuspec.datasets.Windows`.
     out
         The run's folder, new, or begun before if `resume`.
     resume
@@ -134,8 +168,7 @@ def pretrain(
     if first:
         _tell(run, source)
     objective = build_objective(followed, source)
-    shown = views.build(followed.views.name, **followed.views.model_dump(exclude={"name"}))
-    train(objective, source, views=shown, settings=followed.training, run=run, resume=resume)
+    train(objective, source, views=build_views(followed, source), settings=followed.training, run=run, resume=resume)
     if first:
         _keep_counts(run, source)
     return run

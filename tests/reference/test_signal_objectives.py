@@ -152,7 +152,7 @@ def test_one_transposed_convolution_is_a_linear_map_for_each_step() -> None:
 
 def test_the_slow_copy_of_moco_v3_moves_by_its_schedule() -> None:
     torch.manual_seed(0)
-    objective = MocoV3(Vit(size="tiny"), n_steps=4, hidden=32, width=8)
+    objective = MocoV3(Vit(size="tiny"), total_steps=4, hidden=32, width=8)
     fast, slow = (dict(part.named_parameters()) for part in (objective.encoder, objective.slow_encoder))
     assert all(not parameter.requires_grad for parameter in slow.values())
     name, expected = "trunk.cls_token", slow["trunk.cls_token"].clone()
@@ -177,7 +177,7 @@ OBJECTIVES = {
     "cpc": lambda: (PredictFrames(Cpc()), (torch.randn(4, 3, 100),)),
     "cpc_original": lambda: (PredictFramesOriginal(CpcOriginal()), (torch.randn(4, 3, 50),)),
     "moco_v3": lambda: (
-        MocoV3(Vit(size="tiny"), n_steps=2, hidden=32, width=8),
+        MocoV3(Vit(size="tiny"), total_steps=2, hidden=32, width=8),
         (torch.randn(4, 3, 96, 128), torch.randn(4, 3, 96, 128)),
     ),
     "mae": lambda: (

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from imuspec.cli import bench, cohort, datasets, experiments, learning, probing, recordings
+from imuspec.cli import bench, cohort, datasets, experiments, learning, models, probing, recordings
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
 
-__all__ = ["app", "bench", "cohort", "datasets", "experiments", "learning", "main", "probing", "recordings"]
+__all__ = ["app", "bench", "cohort", "datasets", "experiments", "learning", "main", "models", "probing", "recordings"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

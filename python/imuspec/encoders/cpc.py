@@ -185,7 +185,8 @@ class _Causal(nn.Module):
             )
         else:
             h = self.norm(h)
-        return (c + self.dropout(functional.relu(h))) * math.sqrt(0.5)
+        out: Tensor = (c + self.dropout(functional.relu(h))) * math.sqrt(0.5)
+        return out
 
 
 def _reach(convolutions: Sequence[tuple[int, int, int]]) -> tuple[int, int]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fusion", "SingleAxis", "fusion", "single_axis"]
+__all__ = ["AccelerationAlone", "Fusion", "SingleAxis", "acceleration_alone", "fusion", "single_axis"]
 
 
 class Fusion(nn.Module):
@@ -35,7 +35,7 @@ class Fusion(nn.Module):
             raise ValueError(f"encoders: expected one or more of one kind, got {sorted(kinds)}")
         self.kind = kinds.pop()
         self.encoders = nn.ModuleList(encoders)
-        self.n_features = sum(int(encoder.n_features) for encoder in encoders)  # type: ignore[arg-type]
+        self.n_features = sum(cast("int", encoder.n_features) for encoder in encoders)
 
     def _triads(self, x: Tensor) -> Sequence[Tensor]:
         if x.ndim < 3 or x.shape[1] != len(self.encoders):
@@ -102,3 +102,36 @@ def single_axis(*, encoder: str, settings: Mapping[str, Any] | None = None) -> S
     from imuspec import encoders
 
     return SingleAxis(encoders.build(encoder, **(settings or {})))
+
+
+class AccelerationAlone(nn.Module):
+    """An encoder of accelerometer and gyroscope, shown a gyroscope that measures nothing.
+
+    Parameters
+    ----------
+    encoder
+        The encoder of six axes, the accelerometer's first.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.inner = encoder
+        self.kind = str(encoder.kind)
+        self.n_features = int(encoder.n_features)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, time] -> [B, features]."""
+        out: Tensor = self.inner(torch.cat([x, torch.zeros_like(x)], 1))
+        return out
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the encoder's layers."""
+        found: dict[str, Tensor] = self.inner.layers(torch.cat([x, torch.zeros_like(x)], 1))  # type: ignore[operator]
+        return found
+
+
+def acceleration_alone(*, encoder: str, settings: Mapping[str, Any] | None = None) -> AccelerationAlone:
+    """Return an :class:`AccelerationAlone` around the encoder of this name, built with these settings."""
+    from imuspec import encoders
+
+    return AccelerationAlone(encoders.build(encoder, **(settings or {})))

@@ -46,7 +46,8 @@ class _ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [B, width, time]
         h = self.conv1(functional.relu(self.bn1(x)))
-        return x + self.conv2(functional.relu(self.bn2(h)))
+        out: Tensor = x + self.conv2(functional.relu(self.bn2(h)))
+        return out
 
 
 class _Downsample(nn.Module):
@@ -145,7 +146,8 @@ class _Head(nn.Module):
         self.linear2 = nn.Linear(512, n_classes)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.linear2(functional.relu(self.linear1(features)))
+        scores: Tensor = self.linear2(functional.relu(self.linear1(features)))
+        return scores
 
 
 class HarnetClassifier(Harnet):

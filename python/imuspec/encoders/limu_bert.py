@@ -31,7 +31,8 @@ class _Embedding(nn.Module):
         self.norm = Norm(width)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, step, axes] -> [B, step, width]
-        return self.norm(self.norm(self.lin(x)) + self.pos_embed.weight[: x.shape[1]])
+        h: Tensor = self.norm(self.norm(self.lin(x)) + self.pos_embed.weight[: x.shape[1]])
+        return h
 
 
 class _Attention(nn.Module):
@@ -57,7 +58,8 @@ class _FeedForward(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(h)))
+        out: Tensor = self.fc2(functional.gelu(self.fc1(h)))
+        return out
 
 
 class LimuBert(nn.Module):

@@ -1,4 +1,4 @@
-"""ResNet-18 without its last layer, torchvision's, for pictures of any size."""
+"""ResNet-18 and ResNet-50 without their last layer, torchvision's, for pictures of any size."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from torch import Tensor, nn
 
 from imuspec.encoders.weights import load_weights
 
-__all__ = ["ResNet", "resnet18"]
+__all__ = ["ResNet", "resnet18", "resnet50"]
 
 IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
 
 
 class ResNet(nn.Module):
-    """The trunk of torchvision's ResNet-18 under its own parameter names.
+    """The trunk of torchvision's ResNet-18 (or 50, of 2,048 features) under its own parameter names.
 
     A picture ``[B, 3, 96, 128]`` goes through maps of 24 x 32, 12 x 16, 6 x 8 and 3 x 4 to a mean of 512 features.
     Source: He et al., Deep residual learning, 2016, table 1, as torchvision builds it.
     """
 
     kind: Literal["image", "signal"] = "image"
-    n_features = 512
 
-    def __init__(self, *, zero_init_residual: bool = False) -> None:
+    def __init__(self, *, depth: Literal[18, 50] = 18, zero_init_residual: bool = False) -> None:
         super().__init__()
-        whole = torchvision.models.resnet18(zero_init_residual=zero_init_residual)
+        make = torchvision.models.resnet18 if depth == 18 else torchvision.models.resnet50
+        whole = make(zero_init_residual=zero_init_residual)
+        self.n_features = int(whole.fc.in_features)
         self.conv1, self.bn1, self.relu, self.maxpool = whole.conv1, whole.bn1, whole.relu, whole.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = whole.layer1, whole.layer2, whole.layer3, whole.layer4
 
@@ -63,4 +64,15 @@ def resnet18(*, weights: str = "random", zero_init_residual: bool = False) -> Re
     encoder = ResNet(zero_init_residual=zero_init_residual)
     if weights != "random":
         load_weights(encoder, IMAGENET if weights == "imagenet" else weights)
+    return encoder
+
+
+def resnet50(*, weights: str = "random", zero_init_residual: bool = False) -> ResNet:
+    """Return a ResNet-50 trunk, as MoCo's public weights need it; the parameters are those of `resnet18`.
+
+    ``weights`` is "random" or the path or URL of a weights file.
+    """
+    encoder = ResNet(depth=50, zero_init_residual=zero_init_residual)
+    if weights != "random":
+        load_weights(encoder, weights)
     return encoder

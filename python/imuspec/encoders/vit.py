@@ -60,23 +60,22 @@ class Vit(nn.Module):
             raise ValueError(f"size: expected one of {', '.join(_SIZES)}, got {size!r}")
         if positions not in ("learned", "sincos"):
             raise ValueError(f"positions: expected learned or sincos, got {positions!r}")
-        heads = {} if n_heads is None else {"num_heads": n_heads}
-        self.trunk: Any = timm.create_model(
-            _SIZES[size], pretrained=False, img_size=tuple(image), num_classes=0, **heads
-        )
-        self.n_features = int(self.trunk.num_features)
+        heads: dict[str, Any] = {} if n_heads is None else {"num_heads": n_heads}
+        trunk: Any = timm.create_model(_SIZES[size], pretrained=False, img_size=tuple(image), num_classes=0, **heads)
+        self.trunk = trunk
+        self.n_features = int(trunk.num_features)
         self.grid = (image[0] // 16, image[1] // 16)
         if positions == "sincos":
             table = sincos_positions(self.grid, self.n_features)
-            self.trunk.pos_embed = nn.Parameter(table[None], requires_grad=False)
+            trunk.pos_embed = nn.Parameter(table[None], requires_grad=False)
         if frozen_patches:
-            self._freeze_patches()
+            self._freeze_patches(trunk.patch_embed.proj)
 
-    def _freeze_patches(self) -> None:
-        projection = self.trunk.patch_embed.proj
+    def _freeze_patches(self, projection: nn.Conv2d) -> None:
         bound = math.sqrt(6.0 / (projection.in_channels * math.prod(projection.kernel_size) + self.n_features))
         nn.init.uniform_(projection.weight, -bound, bound)
-        nn.init.zeros_(projection.bias)
+        if projection.bias is not None:
+            nn.init.zeros_(projection.bias)
         for parameter in projection.parameters():
             parameter.requires_grad_(False)
 
@@ -90,7 +89,7 @@ class Vit(nn.Module):
         keep
             Indices of the patches that are shown ``[B, kept]``; None shows all.
         """
-        trunk = self.trunk
+        trunk: Any = self.trunk
         patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]
         if keep is not None:
             patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
@@ -104,7 +103,7 @@ class Vit(nn.Module):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the class token after each block, normalised, the last as ``embedding``; ``mean`` is that of patches."""
-        trunk = self.trunk
+        trunk: Any = self.trunk
         first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
         h = torch.cat([first, trunk.patch_embed(x) + trunk.pos_embed[:, 1:]], 1)
         found: dict[str, Tensor] = {}

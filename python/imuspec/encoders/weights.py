@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["load_weights", "read_weights"]
+__all__ = ["load_weights", "put_weights", "read_tensors", "read_weights"]
 
 # Prefixes under which published checkpoints keep the trunk, the query encoder's before the key encoder's.
 _PREFIXES = (
@@ -49,7 +49,7 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"weights: expected a file, got none at {path}")
     _check_sum(path)
-    return _trunk(_tensors(path), path)
+    return _trunk(read_tensors(path), path)
 
 
 def load_weights(encoder: nn.Module, source: str | Path) -> None:
@@ -60,7 +60,12 @@ def load_weights(encoder: nn.Module, source: str | Path) -> None:
     ValueError
         The file is of another architecture: the message names keys or shapes that do not fit.
     """
-    given, wanted = read_weights(source), encoder.state_dict()
+    put_weights(encoder, read_weights(source), source)
+
+
+def put_weights(encoder: nn.Module, given: Mapping[str, Tensor], source: str | Path) -> None:
+    """Put tensors, keyed as the encoder names them, into it; the source is named in messages. As `load_weights`."""
+    wanted = encoder.state_dict()
     given = {key: value for key, value in given.items() if key in wanted or not key.endswith("num_batches_tracked")}
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     extra = [key for key in given if key not in wanted]
@@ -99,7 +104,8 @@ def _check_sum(path: Path) -> None:
             raise ValueError(f"weights {path}: expected SHA-256 {stated[1]}..., got {digest[: len(stated[1])]}...")
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file under the keys that it has, of a checkpoint those of its model. As `read_weights`."""
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file

@@ -34,14 +34,14 @@ def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -
 class MocoV3(nn.Module):
     """Encoder, projector and predictor make queries; a slow copy of encoder and projector makes keys.
 
-    ``loss = contrast(q1, k2) + contrast(q2, k1)``; after step ``s`` of ``n_steps`` the copy moves,
-    ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / n_steps)) / 2``.
+    ``loss = contrast(q1, k2) + contrast(q2, k1)``; after step ``s`` of ``total_steps`` the copy moves,
+    ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / total_steps)) / 2``.
 
     Parameters
     ----------
     encoder
         The encoder to train.
-    n_steps
+    total_steps
         Optimiser steps of the whole run; the copy stands still at its end.
     momentum
         ``m`` at the start.
@@ -61,16 +61,16 @@ class MocoV3(nn.Module):
         self,
         encoder: nn.Module,
         *,
-        n_steps: int,
+        total_steps: int,
         momentum: float = 0.99,
         temperature: float = 0.2,
         hidden: int = 4096,
         width: int = 256,
     ) -> None:
         super().__init__()
-        if n_steps < 1:
-            raise ValueError(f"n_steps: expected at least 1, got {n_steps}")
-        self.n_steps, self.momentum, self.temperature = n_steps, momentum, temperature
+        if total_steps < 1:
+            raise ValueError(f"total_steps: expected at least 1, got {total_steps}")
+        self.total_steps, self.momentum, self.temperature = total_steps, momentum, temperature
         self.encoder = encoder
         self.projector = _perceptron([int(encoder.n_features), hidden, hidden, width])  # type: ignore[arg-type]
         self.predictor = _perceptron([width, hidden, width])
@@ -99,7 +99,7 @@ class MocoV3(nn.Module):
 
     def current_momentum(self) -> float:
         """Return ``m`` at this step."""
-        return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * min(1.0, int(self.step) / self.n_steps))) / 2
+        return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * min(1.0, int(self.step) / self.total_steps))) / 2
 
     @torch.no_grad()
     def after_step(self) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from imuspec.recipe import signals
 from imuspec.recipe.settings import NamedRecipe, Settings
 from imuspec.recipe.training import TrainingSettings
 
@@ -192,25 +193,64 @@ class PretrainRecipe(NamedRecipe):
 
     named = "recipes/pretrain"
 
-    source: ImageSourceSettings = ImageSourceSettings()  # type: ignore[call-arg]
-    views: Annotated[
-        SensorViewsSettings | PhotoViewsSettings | AllViewsSettings | WholeViewsSettings, Field(discriminator="name")
-    ] = SensorViewsSettings()  # type: ignore[call-arg]
-    encoder: ResNetSettings = ResNetSettings()  # type: ignore[call-arg]
-    objective: Annotated[MoCoSettings | SimSiamSettings | SupervisedSettings, Field(discriminator="name")] = (
-        MoCoSettings()  # type: ignore[call-arg]
+    source: Annotated[ImageSourceSettings | signals.WindowSourceSettings, Field(discriminator="name")] = (
+        ImageSourceSettings()  # type: ignore[call-arg]
     )
+    views: Annotated[
+        SensorViewsSettings
+        | PhotoViewsSettings
+        | AllViewsSettings
+        | WholeViewsSettings
+        | signals.MocoV3ViewsSettings
+        | signals.PlainViewsSettings
+        | signals.SignalPairSettings
+        | signals.TransformCopiesSettings
+        | signals.TransformLabelsSettings
+        | signals.SpanMaskSettings,
+        Field(discriminator="name"),
+    ] = SensorViewsSettings()  # type: ignore[call-arg]
+    encoder: Annotated[
+        ResNetSettings
+        | signals.VitSettings
+        | signals.Cnn1dSettings
+        | signals.TpnSettings
+        | signals.LimuBertEncoderSettings
+        | signals.CpcEncoderSettings
+        | signals.CpcOriginalEncoderSettings
+        | signals.HarnetSettings,
+        Field(discriminator="name"),
+    ] = ResNetSettings()  # type: ignore[call-arg]
+    objective: Annotated[
+        MoCoSettings
+        | SimSiamSettings
+        | SupervisedSettings
+        | signals.MocoV3Settings
+        | signals.MaeSettings
+        | signals.LimuBertSettings
+        | signals.SimClrSettings
+        | signals.MultitaskSettings
+        | signals.HarnetTasksSettings
+        | signals.CpcSettings
+        | signals.CpcOriginalSettings,
+        Field(discriminator="name"),
+    ] = MoCoSettings()  # type: ignore[call-arg]
     training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]
 
     def tiny(self) -> Self:
-        """Return the same recipe for a few minutes of one core: 256 pictures of 48 x 64, two epochs of 32, no workers."""
+        """Return the same recipe for a few minutes of one core: two epochs of 32, no workers, 256 pictures or windows.
+
+        Pictures are 48 x 64, a transformer is timm's tiny one.
+        """
         queue = ("objective.queue=128",) if hasattr(self.objective, "queue") else ()
         pieces = ("views.permute_min_columns=5",) if hasattr(self.views, "permute_min_columns") else ()
         return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
             "source.limit=256",
-            "source.height=48",
-            "source.width=64",
-            "source.workers=0",
+            *(("source.height=48", "source.width=64", "source.workers=0") if self.source.name == "images" else ()),
+            *(
+                ('encoder.size="tiny"', "encoder.n_heads=3", "encoder.image=[48, 64]")
+                if self.encoder.name == "vit"
+                else ()
+            ),
             "training.epochs=2",
             "training.batch=32",
             "training.warmup_epochs=0",
@@ -221,10 +261,19 @@ class PretrainRecipe(NamedRecipe):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        supervised = isinstance(self.objective, SupervisedSettings)
-        if supervised != isinstance(self.views, WholeViewsSettings):
-            wanted = "whole" if supervised else "img2imu, moco or all"
-            raise ValueError(f"views: expected {wanted} for objective {self.objective.name}, got {self.views.name}")
+        wanted = signals.VIEWS_OF.get(self.objective.name, ("img2imu", "moco", "all", "moco_v3"))
+        if self.views.name not in wanted:
+            raise ValueError(
+                f"views: expected {' or '.join(wanted)} for objective {self.objective.name}, got {self.views.name}"
+            )
+        encoders = signals.ENCODERS_OF.get(self.objective.name, ("resnet18", "vit"))
+        if self.encoder.name not in encoders:
+            raise ValueError(
+                f"encoder: expected {' or '.join(encoders)} for objective {self.objective.name}, got {self.encoder.name}"
+            )
+        source = "windows" if self.objective.name in signals.ON_SIGNALS else "images"
+        if self.source.name != source:
+            raise ValueError(f"source: expected {source} for objective {self.objective.name}, got {self.source.name}")
         if isinstance(self.objective, MoCoSettings) and self.objective.queue % self.training.batch:
             raise ValueError(
                 f"objective.queue: expected a multiple of the batch, {self.training.batch}, got {self.objective.queue}"

@@ -26,12 +26,13 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "img2imu": ("imuspec.views.sensor", "SensorViews"),
     "moco": ("imuspec.views.photo", "PhotoViews"),
     "all": ("imuspec.views.automatic", "AllViews"),
-    "whole": ("imuspec.views", "Whole"),
+    "moco_v3": ("imuspec.views.photo_v3", "MocoV3Views"),
     "plain": ("imuspec.views.pretext", "Plain"),
     "signal_pair": ("imuspec.views.pretext", "SignalPair"),
     "span_mask": ("imuspec.views.pretext", "SpanMask"),
     "transform_copies": ("imuspec.views.pretext", "TransformCopies"),
     "transform_labels": ("imuspec.views.pretext", "TransformLabels"),
+    "whole": ("imuspec.views", "Whole"),
 }
 
 

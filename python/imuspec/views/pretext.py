@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from imuspec.views import signal
 
-__all__ = ["Plain", "SignalPair", "SpanMask", "TransformCopies", "TransformLabels"]
+__all__ = ["Plain", "SignalPair", "SpanMask", "Standardising", "TransformCopies", "TransformLabels"]
 
 _EIGHT = ("noise", "scale", "rotate", "negate", "reverse", "permute", "time_warp", "shuffle_axes")
 _FOUR = ("reverse", "permute", "scale_clearly", "time_warp")
@@ -29,6 +29,32 @@ class Plain:
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor]:  # noqa: ARG002 - nothing is drawn
         """[B, axes, time] -> the same."""
         return (batch,)
+
+
+class Standardising:
+    """A view generator on standardised windows: ``views((x - mean) / sd)``.
+
+    Parameters
+    ----------
+    views
+        The generator.
+    mean, sd
+        One number for each axis.
+    """
+
+    def __init__(
+        self,
+        views: Callable[[Any, Generator], tuple[Tensor, ...]],
+        *,
+        mean: Sequence[float],
+        sd: Sequence[float],
+    ) -> None:
+        self.views = views
+        self.mean, self.sd = (torch.tensor(values, dtype=torch.float32)[:, None] for values in (mean, sd))
+
+    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, ...]:
+        """[B, axes, time] in g -> the views."""
+        return self.views((batch - self.mean.to(batch.device)) / self.sd.to(batch.device), generator)
 
 
 class SignalPair:

@@ -73,9 +73,10 @@ def random_rotations(n: int, generator: Generator, *, like: Tensor) -> Tensor:
     x, y, z = (axis / axis.norm(dim=1, keepdim=True).clamp_min(1e-12)).unbind(1)
     angle = math.pi * (2 * _uniform(like, generator, n, 1, 1) - 1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).unflatten(1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).view(n, 3, 3)
     eye = torch.eye(3, device=like.device, dtype=like.dtype)
-    return eye + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+    turns: Tensor = eye + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+    return turns
 
 
 def rotate(x: Tensor, generator: Generator) -> Tensor:
@@ -83,7 +84,7 @@ def rotate(x: Tensor, generator: Generator) -> Tensor:
     if x.shape[1] % 3:
         raise ValueError(f"x: expected three axes or a multiple, got {list(x.shape)}")
     turn = random_rotations(len(x), generator, like=x)
-    triads = x.unflatten(1, (-1, 3))  # [B, triad, 3, time]
+    triads = x.reshape(len(x), -1, 3, x.shape[-1])  # [B, triad, 3, time]
     return (turn[:, None] @ triads).flatten(1, 2)
 
 
@@ -208,7 +209,7 @@ def shuffle_axes(x: Tensor, generator: Generator) -> Tensor:
     if x.shape[1] % 3:
         raise ValueError(f"x: expected three axes or a multiple, got {list(x.shape)}")
     order = _uniform(x, generator, len(x), 3).argsort(1)  # [B, 3]
-    triads = x.unflatten(1, (-1, 3))
+    triads = x.reshape(len(x), -1, 3, x.shape[-1])
     return triads.gather(2, order[:, None, :, None].expand_as(triads)).flatten(1, 2)
 
 

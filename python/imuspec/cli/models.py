@@ -1,0 +1,78 @@
+"""Public encoders: models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from imuspec.cli.app import app, require
+
+__all__ = ["models"]
+
+
+@app.command
+def models(
+    name: str | None = None,
+    /,
+    *,
+    import_: Annotated[Path | None, Parameter(name="--import")] = None,
+    as_: Annotated[str | None, Parameter(name="--as")] = None,
+    out: Path | None = None,
+) -> int:
+    """List public encoders with source, licence and what they take; or import a file of one.
+
+    imuspec models --import FILE --as NAME --out RUN keeps the weights as safetensors in a run's folder, which every
+    command that takes a run takes. Nothing is fetched, and nothing but tensors is read from the file.
+
+    Parameters
+    ----------
+    name
+        Say all that is known of this one.
+    import_
+        A file of weights, as published.
+    as_
+        Which encoder it is of.
+    out
+        The run's folder.
+    """
+    require("torch", "train", "models")
+    from rich.table import Table
+    from rich.text import Text
+
+    from imuspec.console import screen
+    from imuspec.models import MODELS, find_model, import_model
+
+    console = screen()
+    if import_ is not None or as_ is not None or out is not None:
+        if import_ is None or as_ is None or out is None:
+            raise ValueError("models: expected --import FILE --as NAME --out RUN together")
+        run = import_model(as_, import_, out)
+        model = find_model(as_)
+        console.print(Text(f"{run.path}: {model.about}; takes {model.takes}; licence: {model.licence}"))
+        return 0
+    if name is not None:
+        model = find_model(name)
+        encoder = model.build()
+        table = Table(show_header=False, box=None, pad_edge=False)
+        n_parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        for key, value in {
+            "name": model.name,
+            "about": model.about,
+            "file": model.url,
+            "licence": model.licence,
+            "takes": model.takes,
+            "gives": f"[B, {encoder.n_features}]",
+            "parameters": f"{n_parameters:,}",
+            "encoder": f"{model.encoder} {dict(model.settings) or ''}".strip(),
+            "cite": model.reference,
+        }.items():
+            table.add_row(Text(key, "bold"), Text(value))
+        console.print(table)
+        return 0
+    table = Table("model", "what", "licence", "takes", box=None, pad_edge=False)
+    for model in MODELS.values():
+        table.add_row(model.name, Text(model.about), Text(model.licence), Text(model.takes))
+    console.print(table)
+    return 0

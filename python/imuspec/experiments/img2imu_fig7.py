@@ -1,0 +1,61 @@
+"""IMG2IMU, Fig 7: macro-F1 against the number of labelled windows a class, every row of Table II on every set.
+
+The draws are nested: the windows of few shots are among those of many. Encoders come as for Table II. The paper prints no
+numbers here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from imuspec.evaluation import summary
+from imuspec.experiments import _rows
+from imuspec.experiments.frame import Result, Setup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DATA = ("wisdm", "goat", "pvs", "daphnet")
+RUNS = {name: f"recipe {row.recipe}" for name, row in _rows.ROWS.items() if row.how == "pretrained"}
+OPTIONS = {**_rows.OPTIONS, "shots": "1,2,5,10,20,50"}
+TINY = {**_rows.TINY, "shots": "1,5"}
+
+
+def run(setup: Setup) -> Result:
+    """Judge every row on every set with each number of shots, and draw the curves."""
+    shots = tuple(int(part) for part in setup.option("shots", str).split(","))
+    judged, notes = _rows.judge(setup, DATA, shots)
+    points = summary(judged, ["row", "set", "shots"], ["macro_f1"])
+    table = points.assign(column=[_column(name, n) for name, n in zip(points["set"], points["shots"], strict=True)])
+    table = table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
+    return Result(table, figures={"fig7": _drawn(points, shots)}, notes=notes, tables={"seeds": judged})
+
+
+def _column(name: str, shots: int) -> str:
+    return f"{name}, {shots} shots" if shots else f"{name}, all labels"
+
+
+def _drawn(points: pd.DataFrame, shots: tuple[int, ...]) -> Figure:
+    """A panel for each set: a curve for each row, the fully supervised ones level."""
+    from matplotlib.figure import Figure
+
+    sets = list(dict.fromkeys(points["set"]))
+    figure = Figure(figsize=(3.4 * len(sets) + 2.2, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
+    for panel, name in zip(axes, sets, strict=True):
+        for number, row in enumerate(dict.fromkeys(points["row"])):
+            mine = points[(points["set"] == name) & (points["row"] == row)].sort_values("shots")
+            colour = f"C{number % 10}"
+            if len(mine) and mine["shots"].iloc[0] == 0:
+                panel.axhline(mine["macro_f1"].iloc[0], color=colour, linestyle=":", linewidth=1, label=row)
+            elif len(mine):
+                style = "-" if number < 10 else "--"
+                panel.plot(mine["shots"], mine["macro_f1"], style, color=colour, marker=".", linewidth=1.2, label=row)
+        panel.set(title=name, xscale="log", xlabel="labelled windows a class")
+        panel.set_xticks(shots, [str(n) for n in shots])
+        panel.minorticks_off()
+    axes[0].set_ylabel("macro-F1")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return figure

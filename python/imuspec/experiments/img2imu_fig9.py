@@ -1,0 +1,110 @@
+"""IMG2IMU, Fig 9: vision transformers, pre-trained by MoCo v3 with three sets of views and by MAE, on WISDM, ten shots.
+
+A row's encoder comes from a run (``--runs 'ROW=FOLDER'``) or is pre-trained here on the pictures of ``--set images=PATH``.
+The paper prints no numbers; in its figure IMG2IMU's views are best on both sizes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from imuspec.evaluation import summary
+from imuspec.experiments import _rows
+from imuspec.experiments.frame import Result, Setup
+from imuspec.pretraining import pretrain
+from imuspec.probing import load_encoder, probe
+from imuspec.recipe import PretrainRecipe
+from imuspec.recipe.probing import HeadSettings
+
+DATA = ("wisdm",)
+ROWS = {
+    f"ViT-{size.upper()}, {title}": recipe.format(size)
+    for size in ("s", "b")
+    for title, recipe in (
+        ("MoCo v3", "moco-v3-vit-{}"),
+        ("MoCo v3 + All aug.", "moco-v3-vit-{}-all"),
+        ("MAE", "mae-vit-{}"),
+        ("IMG2IMU", "moco-v3-vit-{}-img2imu"),
+    )
+}
+RUNS = {row: f"recipe {recipe}" for row, recipe in ROWS.items()}
+_SHARED = (
+    "images",
+    "image_epochs",
+    "image_batch",
+    "image_limit",
+    "nfft",
+    "hop",
+    "head_epochs",
+    "max_judged",
+    "window_s",
+)
+OPTIONS: dict[str, Any] = {
+    **{name: _rows.OPTIONS[name] for name in _SHARED},
+    "rows": "",  # names with semicolons between; all
+    "shots": 10,
+    "size": "",  # small, base or tiny in place of each recipe's
+}
+TINY = {
+    **{name: value for name, value in _rows.TINY.items() if name in OPTIONS},
+    "size": "tiny",
+    "rows": "ViT-S, MoCo v3; ViT-S, MAE",
+}
+
+
+def run(setup: Setup) -> Result:
+    """Judge each transformer."""
+    import pandas as pd
+
+    asked = [name.strip() for name in setup.option("rows", str).split(";") if name.strip()] or list(ROWS)
+    if unknown := [name for name in asked if name not in ROWS]:
+        raise ValueError(f"rows: expected some of {'; '.join(ROWS)}, got {'; '.join(unknown)}")
+    name = _rows.columns(setup, DATA)[0]
+    wanted = setup.option("window_s", float)
+    windows = setup.windows(name, **({"window_s": wanted} if wanted else {}))
+    most, found, notes = setup.option("max_judged", int) or None, [], []
+    for row in asked:
+        if row in setup.runs:
+            encoder = load_encoder(setup.runs[row])
+        elif setup.option("images", str) or setup.tiny:
+            encoder = _pretrained(setup, row)
+        else:
+            notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
+            continue
+        settings = HeadSettings(epochs=setup.option("head_epochs", int))  # type: ignore[call-arg]
+        shots = (setup.option("shots", int),)
+        result = probe(
+            _rows.source(setup, encoder),
+            windows,
+            seeds=setup.seeds,
+            shots=shots,
+            settings=settings,
+            max_validation=most,
+            max_test=most,
+        )
+        found.append(result.table.assign(row=row, column=name))
+    if not found:
+        raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")
+    judged = pd.concat(found, ignore_index=True)
+    table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
+    return Result(table, notes=notes, tables={"seeds": judged})
+
+
+def _pretrained(setup: Setup, row: str) -> Any:
+    recipe = PretrainRecipe.load(ROWS[row])
+    numbers = {
+        "training.epochs": setup.option("image_epochs", int),
+        "training.batch": setup.option("image_batch", int),
+        "source.limit": setup.option("image_limit", int),
+    }
+    recipe = recipe.set(*(f"{key}={value}" for key, value in numbers.items() if value))
+    if size := setup.option("size", str):
+        recipe = recipe.set(f"encoder.size={size}")
+    if size == "tiny":
+        recipe = recipe.set("objective.hidden=64" if recipe.objective.name == "moco_v3" else "objective.n_blocks=1")
+        recipe = recipe.set("encoder.n_heads=3")
+    folder = setup.out / "runs" / re.sub(r"\W+", "-", row.lower()).strip("-")
+    setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
+    data = setup.option("images", str) or _rows.made_up_pictures(setup.out)
+    return pretrain(recipe, data, folder, resume=(folder / "recipe.json").exists()).load_encoder()

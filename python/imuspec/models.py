@@ -1,0 +1,304 @@
+"""Public encoders by name: where they come from, under which licence, what they take; and their files into Runs.
+
+Nothing is fetched here: a file that one has is imported (``imuspec models --import FILE --as NAME --out RUN``), its keys and
+shapes checked, and kept as safetensors beside what is said of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from imuspec import encoders
+from imuspec.encoders.weights import put_weights, read_tensors
+from imuspec.run import Run
+
+__all__ = ["MODELS", "PublicModel", "find_model", "import_model", "load_model"]
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PublicModel:
+    """What is known of a public encoder.
+
+    Attributes
+    ----------
+    name
+        What it is called here.
+    about
+        Method, network and data, in a line.
+    url
+        Where its file lies.
+    licence
+        Of the weights.
+    takes
+        The input contract, in words: shape, rate, unit, normalisation.
+    encoder, settings
+        How `imuspec.encoders.build` makes it.
+    form
+        How its file is laid out; a key of the converters.
+    reference
+        Whom to cite.
+    """
+
+    name: str
+    about: str
+    url: str
+    licence: str
+    takes: str
+    encoder: str
+    settings: Mapping[str, Any]
+    form: str
+    reference: str
+
+    def build(self) -> nn.Module:
+        """Return the encoder with random weights."""
+        return encoders.build(self.encoder, **self.settings)
+
+
+def _strip(tensors: Tensors, prefix: str) -> Tensors:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _without(tensors: Tensors, *heads: str) -> Tensors:
+    return {key: value for key, value in tensors.items() if not key.startswith(heads)}
+
+
+def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+    return _without(tensors, "fc.")
+
+
+def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+    """``module.encoder_q.*``; ``encoder_k``, the queue and the head are left."""
+    return _without(_strip(tensors, "module.encoder_q."), "fc.")
+
+
+def _moco_v3(tensors: Tensors, encoder: nn.Module) -> Tensors:
+    """``module.base_encoder.*`` in timm's names, without the projector."""
+    return _in_timm(_without(_strip(tensors, "module.base_encoder."), "head."), encoder)
+
+
+def _mae(tensors: Tensors, encoder: nn.Module) -> Tensors:
+    """The encoder's part in timm's names, without the decoder."""
+    return _in_timm(_without(tensors, "decoder", "mask_token"), encoder)
+
+
+def _in_timm(tensors: Tensors, encoder: nn.Module) -> Tensors:
+    """Names under ``trunk.``, and positions of another grid brought to the encoder's (bicubic, as timm does)."""
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
+    named = {f"trunk.{key}": value for key, value in tensors.items()}
+    key = "trunk.pos_embed"
+    wanted: Tensor = encoder.state_dict()[key]
+    if key in named and named[key].shape != wanted.shape and named[key].shape[2] == wanted.shape[2]:
+        grid: tuple[int, int] = encoder.grid  # type: ignore[assignment]
+        named[key] = resample_abs_pos_embed(named[key], new_size=list(grid), num_prefix_tokens=1)
+    return named
+
+
+def _harnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+    """``feature_extractor.*``, with or without ``module.``; the four tasks' heads and a classifier are left."""
+    bare = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return _without(bare, "aot_h", "scale_h", "permute_h", "time_w_h", "classifier")
+
+
+def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+    """``transformer.*``; the decoder is left."""
+    return _strip(tensors, "transformer.")
+
+
+CONVERTERS: dict[str, Callable[[Tensors, nn.Module], Tensors]] = {
+    "torchvision": _torchvision,
+    "moco": _moco,
+    "moco_v3": _moco_v3,
+    "mae": _mae,
+    "harnet": _harnet,
+    "limu_bert": _limu_bert,
+}
+"""Form of a file -> its tensors, keyed as the encoder names them."""
+
+_PICTURE = "[B, 3, 96, 128], 0..1 normalised by ImageNet's mean and standard deviation"
+_META = "https://dl.fbaipublicfiles.com"
+_HARNET = "https://wearables-files.ndph.ox.ac.uk/files/ssl"
+_MOCO_V3 = {"positions": "sincos", "frozen_patches": True, "n_heads": 12}
+_LIMU = "https://github.com/dapowan/LIMU-BERT-Public"
+
+
+def _limu(name: str, data: str) -> PublicModel:
+    return PublicModel(
+        f"limu-bert-{name}",
+        f"LIMU-BERT, masked reconstruction on {data}",
+        f"{_LIMU}/tree/master/saved/pretrain_base_{name}_20_120",
+        "MIT",
+        "[B, 6, 120] at 20 Hz: acceleration in g, gyroscope in rad/s",
+        "limu_bert",
+        {"n_axes": 6, "n_steps": 120},
+        "limu_bert",
+        "Xu, Zhou, Tan, Shen 2021",
+    )
+
+
+def _harnets(seconds: int, file: str) -> PublicModel:
+    return PublicModel(
+        f"harnet{seconds}",
+        f"HARNet, four tasks on 700,000 person-days of UK Biobank, {seconds} s",
+        f"{_HARNET}/{file}",
+        "Oxford, academic use only",
+        f"[B, 3, {30 * seconds}] at 30 Hz, g",
+        "harnet",
+        {"window_s": seconds},
+        "harnet",
+        "Yuan et al. 2024",
+    )
+
+
+_ALL = (
+    PublicModel(
+        "resnet18-imagenet",
+        "ResNet-18, ImageNet's labels",
+        "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        "BSD-3-Clause",
+        _PICTURE,
+        "resnet18",
+        {},
+        "torchvision",
+        "He et al. 2016",
+    ),
+    *(
+        PublicModel(
+            f"moco-v{version}-resnet50",
+            f"ResNet-50, MoCo v{version} on ImageNet, 200 epochs",
+            f"{_META}/moco/moco_checkpoints/moco_v{version}_200ep/moco_v{version}_200ep_pretrain.pth.tar",
+            "MIT (CC-BY-NC-4.0 when published)",
+            _PICTURE,
+            "resnet50",
+            {},
+            "moco",
+            "He et al. 2020" if version == 1 else "Chen et al. 2020",
+        )
+        for version in (1, 2)
+    ),
+    *(
+        PublicModel(
+            f"moco-v3-vit-{letter}",
+            f"ViT-{letter.upper()}/16, MoCo v3 on ImageNet, 300 epochs",
+            f"{_META}/moco-v3/vit-{letter}-300ep/vit-{letter}-300ep.pth.tar",
+            "CC-BY-NC-4.0",
+            _PICTURE,
+            "vit",
+            {"size": size, **_MOCO_V3},
+            "moco_v3",
+            "Chen, Xie, He 2021",
+        )
+        for letter, size in (("s", "small"), ("b", "base"))
+    ),
+    PublicModel(
+        "mae-vit-b",
+        "ViT-B/16, masked auto-encoder on ImageNet, 1600 epochs",
+        f"{_META}/mae/pretrain/mae_pretrain_vit_base.pth",
+        "CC-BY-NC-4.0",
+        _PICTURE,
+        "vit",
+        {"size": "base", "positions": "sincos"},
+        "mae",
+        "He et al. 2022",
+    ),
+    _harnets(5, "mtl_5_best.mdl"),
+    _harnets(10, "mtl_best.mdl"),
+    _harnets(30, "mtl_30_best.mdl"),
+    _limu("hhar", "HHAR"),
+    _limu("motion", "MotionSense"),
+    _limu("shoaib", "Shoaib's set"),
+    _limu("uci", "UCI HAR"),
+    PublicModel(
+        "limu-bert-x",
+        "LIMU-BERT-X, masked reconstruction on couriers' phones, 1 s",
+        "https://github.com/WANDS-HKUST/LIMU-BERT_Experience/blob/main/weights/limu_bert_x.pt",
+        "MIT",
+        "[B, 6, 20] at 20 Hz: acceleration in g, gyroscope in rad/s",
+        "limu_bert",
+        {"n_axes": 6, "n_steps": 20},
+        "limu_bert",
+        "LIMU-BERT Experience, WANDS, HKUST",
+    ),
+)
+
+MODELS = {model.name: model for model in _ALL}
+"""Name -> what is known of it."""
+
+
+def find_model(name: str) -> PublicModel:
+    """What is known of a public encoder.
+
+    Raises
+    ------
+    ValueError
+        A name that is none: the message lists them.
+    """
+    if name not in MODELS:
+        raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")
+    return MODELS[name]
+
+
+def load_model(name: str, path: str | Path) -> nn.Module:
+    """Return a public encoder with the weights of its file, in eval mode.
+
+    Parameters
+    ----------
+    name
+        Which one, a key of `MODELS`.
+    path
+        Its file, as published.
+
+    Raises
+    ------
+    FileNotFoundError
+        No file at the path.
+    ValueError
+        A name that is none, a file that could run code, or one of another form or network; the message names keys.
+
+    Examples
+    --------
+    >>> from imuspec.models import load_model
+    >>> encoder = load_model("limu-bert-uci", "limu_bert_uci_20_120.pt")  # doctest: +SKIP
+    """
+    model, file = find_model(name), Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: expected the file of {name}, got nothing there ({model.url})")
+    encoder = model.build()
+    with torch.no_grad():
+        given = CONVERTERS[model.form](read_tensors(file), encoder)
+    put_weights(encoder, given, file)
+    return encoder.eval()
+
+
+def import_model(name: str, path: str | Path, out: str | Path) -> Run:
+    """Keep a public encoder as a Run: ``encoder.safetensors``, ``encoder.json``, and ``model.json`` on its origin.
+
+    Parameters
+    ----------
+    name, path
+        As for `load_model`.
+    out
+        The run's folder, without an encoder yet.
+
+    Raises
+    ------
+    FileExistsError
+        The folder holds an encoder already.
+    """
+    run = Run(out)
+    if run.has_encoder:
+        raise FileExistsError(f"run {run.path}: expected a folder without an encoder, got one")
+    encoder, model = load_model(name, path), find_model(name)
+    run.save_encoder(encoder)
+    origin = {key: getattr(model, key) for key in ("name", "about", "url", "licence", "takes", "reference")}
+    run.write_text("model.json", json.dumps({**origin, "file": Path(path).name}, indent=2) + "\n")
+    return run

@@ -90,7 +90,7 @@ def test_wisdm_without_line_breaks_is_the_same(tmp_path) -> None:
 def test_wisdm_stamps_tell_gaps_in_any_unit_and_nothing_else(tmp_path, scale) -> None:
     steps = np.tile([0.4, 1.6, 0.0, 2.0], 25)  # uneven and repeated, but 20 Hz by count
     stamps = np.cumsum(steps) + 1
-    stamps[60:] += 3  # a gap
+    stamps[60:] += 21  # a gap of more than a second
     stamps[80:] -= 50  # another session
     lines = [wisdm_record(1, "Sitting", stamp * scale, tuple(still(1)[0])) for stamp in stamps]
     (recording,) = datasets.labelled_recordings("wisdm", write_wisdm(tmp_path, "\n".join(lines)))

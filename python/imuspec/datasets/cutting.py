@@ -17,6 +17,7 @@ from imuspec.signal import lowpass, resample, windows
 __all__ = ["Resampling", "Stretch", "cut", "stretches"]
 
 Resampling = Literal["linear", "polyphase", "none"]
+_COLUMNS = ("label", "start_s", "subject", "recording", "sensor")
 _SHORT = "stretch shorter than a window"
 _LEFT_OVER = "after the last window of a stretch"
 _MIXED = "window below the agreement asked for"
@@ -65,7 +66,7 @@ def stretches(
         x = recording.acceleration[:, first:end]
         if lowpass_hz is not None:
             x = lowpass(x, sample_rate=recording.rate, cutoff=lowpass_hz)
-        values, grid = _at_rate(x, times, recording, rate, resampling)
+        values, grid, times = _at_rate(x, times, recording, rate, resampling)
         # The label of the nearer sample, the earlier of two equally near.
         middle = times[:-1] + (times[1:] - times[:-1]) / 2
         label = recording.label[first:end][np.searchsorted(middle, grid)]
@@ -74,30 +75,30 @@ def stretches(
 
 def _at_rate(
     x: NDArray[np.float32], times: NDArray[np.int64], recording: LabelledRecording, rate: float, how: Resampling
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Values ``[3, grid]``, the times of the grid, and those that the samples were taken to have."""
     if how == "linear":
         gap = (MAX_GAP_PERIODS + 1) / recording.rate  # gaps have ended the stretch already
         values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=gap)
         lasts_s = int(times[-1] - times[0]) / 1e9 + 1 / recording.rate
-        n = math.ceil(lasts_s * rate - 1e-6)
-        held = np.repeat(x[:, -1:], max(n - grid.size, 0), axis=1)
-        return np.concatenate((values, held), axis=1), times[0] + (
-            np.arange(values.shape[1] + held.shape[1]) * (1e9 / rate)
-        ).astype(np.int64)
+        n = max(math.ceil(lasts_s * rate - 1e-6), grid.size)
+        values = np.concatenate((values, np.repeat(x[:, -1:], n - grid.size, axis=1)), axis=1)
+        return values, times[0] + (np.arange(n) * (1e9 / rate)).astype(np.int64), times
     if how == "none":
         if abs(recording.rate / rate - 1) > 1e-6:
             raise ValueError(
                 f"resampling: expected {rate:g} Hz for none, got {recording.rate:g} Hz in {recording.source}"
             )
-        return x, times
-    ideal = times[0] + np.round(np.arange(times.size) * (1e9 / recording.rate)).astype(np.int64)
-    stray = np.abs(times - ideal).max() * recording.rate / 1e9
-    if stray > max(1.0, 0.005 * times.size):
+        return x, times, times
+    even = times[0] + np.round(np.arange(times.size) * (1e9 / recording.rate)).astype(np.int64)
+    stray = np.abs(times - even).max() * recording.rate / 1e9
+    if stray > max(1.0, 0.005 * times.size):  # half a percent of clock error is a device's, more is another rate
         raise ValueError(
             f"{recording.source}: expected samples at an even {recording.rate:g} Hz for polyphase, got one {stray:.1f} "
             "samples off: use resampling='linear'"
         )
-    return resample(x, ideal, rate=rate, method="polyphase", sample_rate=recording.rate)
+    values, grid = resample(x, even, rate=rate, method="polyphase", sample_rate=recording.rate)
+    return values, grid, even
 
 
 def cut(
@@ -147,7 +148,7 @@ def cut(
     if not 0 <= min_agreement <= 1:
         raise ValueError(f"min_agreement: expected 0 to 1, got {min_agreement}")
     x: list[NDArray[np.float32]] = []
-    columns: dict[str, list[Any]] = {key: [] for key in ("label", "start_s", "subject", "recording", "sensor")}
+    columns: dict[str, list[NDArray[Any]]] = {key: [] for key in _COLUMNS}
     counts: Counter[str] = Counter()
     classes: tuple[str, ...] | None = None
     n_rows = 0
@@ -160,19 +161,16 @@ def cut(
         n_rows += recording.n_rows or len(recording)
         counts.update(recording.counts)
         counts.update(recording.unlabelled)
+        before = len(x)
         for stretch in stretches(recording, rate=rate, resampling=resampling, lowpass_hz=lowpass_hz):
-            view = windows(stretch.x, length=length, overlap=shared)
-            label, agreement = _majority(
-                windows(stretch.label[None], length=length, overlap=shared)[:, 0], len(classes)
-            )
-            kept = agreement >= min_agreement
+            label, kept = _labels(stretch.label, length, shared, len(classes), min_agreement)
             counts.update(_lost(stretch, kept, length=length, hop=length - shared, rate=rate))
-            x.append(view[kept])
-            start = stretch.start_s + np.arange(len(view)) * (length - shared) / rate
+            x.append(windows(stretch.x, length=length, overlap=shared)[kept])
             columns["label"].append(label[kept])
-            columns["start_s"].append(start[kept])
-            for key in ("subject", "recording", "sensor"):
-                columns[key].append(np.repeat(np.array([getattr(recording, key)]), int(kept.sum())))
+            columns["start_s"].append(stretch.start_s + np.flatnonzero(kept) * ((length - shared) / rate))
+        n = sum(len(part) for part in x[before:])
+        for key in ("subject", "recording", "sensor"):
+            columns[key].append(np.repeat(np.array([getattr(recording, key)]), n))
     if classes is None:
         raise ValueError(f"{name or 'recordings'}: expected at least one recording, got none")
     if not sum(len(part) for part in x):
@@ -215,17 +213,27 @@ def _length(window_s: float, rate: float, overlap: float) -> tuple[int, int]:
     return length, min(round(length * overlap), length - 1)
 
 
-def _majority(label: NDArray[np.int64], n_classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Most frequent label of each row ``[k, time]``, and its share."""
-    number = np.stack([(label == index).sum(axis=1) for index in range(n_classes)], axis=1)
-    most = number.argmax(axis=1)
-    return most, number.max(axis=1, initial=0) / label.shape[1]
+def _labels(
+    label: NDArray[np.int64], length: int, shared: int, n_classes: int, min_agreement: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Most frequent label of each window of a stretch, and whether enough of its samples bear it."""
+    if label.size < length:
+        return np.empty(0, np.int64), np.empty(0, np.bool_)
+    if (label == label[0]).all():
+        n = (label.size - length) // (length - shared) + 1
+        return np.full(n, label[0]), np.ones(n, np.bool_)
+    each = windows(label[None], length=length, overlap=shared)[:, 0]
+    number = np.stack([(each == index).sum(axis=1) for index in range(n_classes)], axis=1)
+    return number.argmax(axis=1), number.max(axis=1) >= min_agreement * length
 
 
 def _lost(stretch: Stretch, kept: NDArray[np.bool_], *, length: int, hop: int, rate: float) -> dict[str, int]:
     """Rows of a stretch that are in no window, by reason."""
     if kept.size == 0:
         return {_SHORT: stretch.rows.size}
+    end_s = ((kept.size - 1) * hop + length - 0.5) / rate
+    if stretch.rows[-1] < end_s and kept.all():
+        return {}
     inside = _covered(stretch.rows, np.arange(kept.size), length, hop, rate)
     taken = _covered(stretch.rows, np.flatnonzero(kept), length, hop, rate)
     return {_LEFT_OVER: int((~inside).sum()), _MIXED: int((inside & ~taken).sum())}

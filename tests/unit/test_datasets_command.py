@@ -1,0 +1,87 @@
+"""The command datasets as a user types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imuspec import cli
+from imuspec.datasets import CATALOGUE
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def daphnet(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for subject in (1, 2, 3):
+        n = 2560
+        values = np.round(rng.normal(0, 20, (n, 9)) + [0, 0, 1000] * 3).astype(int)
+        annotation = np.repeat([0, 1, 2, 1], n // 4)
+        time = (np.arange(1, n + 1) * 1000) // 64
+        np.savetxt(folder / f"S{subject:02d}R01.txt", np.c_[time, values, annotation], fmt="%d")
+    return folder
+
+
+def test_the_list_names_every_set(capsys) -> None:
+    code, out, _ = run(capsys, "datasets")
+    assert code == 0
+    assert all(name in out for name in CATALOGUE)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_set_says_how_it_is_laid_out_and_whom_to_cite(capsys, name: str) -> None:
+    code, out, _ = run(capsys, "datasets", name)
+    info = CATALOGUE[name]
+    assert code == 0
+    assert info.title in out
+    assert info.url in out
+    assert "layout" in out
+    assert all(key in out for key in info.settings if key not in ("subjects", "unit"))
+
+
+def test_a_copy_is_counted_by_class_subject_and_reason(capsys, tmp_path) -> None:
+    code, out, _ = run(capsys, "datasets", "daphnet", "--check", daphnet(tmp_path), "--window-s", 2)
+    assert code == 0
+    lines = [line.split() for line in out.replace("│", " ").splitlines()]
+    assert ["2", "18", "10", "28"] in lines or any(line[:1] == ["2"] and len(line) == 4 for line in lines)
+    assert "1,920 not part of the experiment" in " ".join(out.replace("│", " ").split())
+    assert "7,680 rows of the files" in out
+
+
+def test_settings_of_the_reader_are_taken(capsys, tmp_path) -> None:
+    code, out, _ = run(
+        capsys,
+        "datasets",
+        "daphnet",
+        "--check",
+        daphnet(tmp_path),
+        "--set",
+        "sensors=trunk,thigh",
+        "--set",
+        "subjects=3",
+    )
+    assert code == 0
+    assert "5,120 rows of the files" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["daphnte"], 2, "name: expected one of wisdm, hapt, daphnet"),
+        (["--check", "."], 2, "check: expected the name of a set before it, got none"),
+        (["daphnet", "--check", "/absent"], 1, "/absent: expected a data set's folder or archive, got nothing there"),
+        (["daphnet", "--check", ".", "--set", "trunk"], 2, "set: expected NAME=VALUE, got 'trunk'"),
+        (["daphnet", "--check", ".", "--set", "sensor=trunk"], 2, "sensor: expected one of the settings of daphnet"),
+    ],
+)
+def test_what_is_not_understood_is_told(capsys, arguments, code, message) -> None:
+    got, _, err = run(capsys, "datasets", *arguments)
+    assert got == code
+    assert message in " ".join(err.split())

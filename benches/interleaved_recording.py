@@ -1,7 +1,8 @@
 """A week of 100 Hz from device file to arrays and to calibrated wear, beside its peers.
 
 Every call is a process of its own on one core, in turn with the others; imports are not counted, the file is in the page
-cache. Peak memory is that of the process (and of the Java child, for actipy). Prints one JSON object a row.
+cache. Peak memory is that of the process (and of the Java child, for actipy). Two rows compare ours with ours: a .gz with
+what inflating it takes alone, and four recordings by two processes with the same by one. Prints one JSON object a row.
 
     python benches/interleaved_recording.py [--days 7] [--rounds 3] [--file WEEK.cwa]
 """
@@ -9,14 +10,17 @@ cache. Peak memory is that of the process (and of the Java child, for actipy). P
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +42,46 @@ def ours_stream(path: str) -> Callable[[], object]:
     from imuspec import _core
 
     return lambda: _core.stream_length(path, "device")
+
+
+def ours_prepare_gz(path: str) -> Callable[[], object]:
+    return ours_prepare(f"{path}.gz")
+
+
+def ours_stream_gz(path: str) -> Callable[[], object]:
+    return ours_stream(f"{path}.gz")
+
+
+def zlib_inflate(path: str) -> Callable[[], object]:
+    def call() -> object:
+        inflate, n = zlib.decompressobj(wbits=31), 0
+        with Path(f"{path}.gz").open("rb") as file:
+            while piece := file.read(1 << 18):
+                n += len(inflate.decompress(piece))
+        return n
+
+    return call
+
+
+def ours_one_worker(path: str) -> Callable[[], object]:
+    return _cohort(path, 1)
+
+
+def ours_two_workers(path: str) -> Callable[[], object]:
+    return _cohort(path, 2)
+
+
+def _cohort(path: str, workers: int) -> Callable[[], object]:
+    from imuspec.cluster import prepare_cohort
+
+    def call() -> object:
+        with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+            weeks = [Path(folder) / f"week{i}.cwa" for i in range(4)]
+            for week in weeks:
+                os.link(path, week)
+            return prepare_cohort(weeks, Path(folder) / "cohort", workers=workers).count("ok")
+
+    return call
 
 
 def actipy_device(path: str) -> Callable[[], object]:
@@ -73,12 +117,16 @@ def cwa_reader_rs_read(path: str) -> Callable[[], object]:
 
 
 CALLS = [ours_prepare, actipy_device, ours_read, ours_stream, actipy_read, skdh_read, cwa_reader_rs_read]
+CALLS += [ours_prepare_gz, ours_stream_gz, zlib_inflate, ours_two_workers, ours_one_worker]
 ROWS = [
     ("a week to calibrated 30 Hz wear", "ours_prepare", "actipy_device"),
     ("a week to arrays", "ours_read", "actipy_read"),
     ("a week to arrays", "ours_read", "skdh_read"),
     ("a week to arrays", "ours_read", "cwa_reader_rs_read"),
     ("a week as a stream of chunks", "ours_stream", "actipy_read"),
+    ("a week in .gz to calibrated 30 Hz wear", "ours_prepare_gz", "zlib_inflate"),
+    ("a week in .gz as a stream of chunks", "ours_stream_gz", "zlib_inflate"),
+    ("four weeks to a cohort, --workers 2", "ours_two_workers", "ours_one_worker"),
 ]
 
 
@@ -138,6 +186,9 @@ def main() -> None:
             from imuspec.simulation import simulate
 
             simulate(path, days=given.days, seed=0, miscalibration=True)
+        if not Path(f"{path}.gz").exists():
+            with Path(path).open("rb") as plain, gzip.open(f"{path}.gz", "wb", compresslevel=6) as packed:
+                shutil.copyfileobj(plain, packed, 1 << 20)
         compare(path, given.rounds)
 
 

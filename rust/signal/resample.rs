@@ -254,17 +254,19 @@ impl Resampler {
     /// Plans every grid point before the last of `time`, [`PLAN`] at a time.
     fn plan_chunk(&mut self, time: &[i64], emit: &mut dyn FnMut(&Plan)) -> Result<()> {
         let mut plan = Plan { left: [0; PLAN], weight: [0.0; PLAN], n: 0 };
-        for (position, &right) in time.iter().enumerate() {
-            // Before the first sample nothing is known: as if one at the same place had been missing for ever.
-            let left = self.previous.unwrap_or(i64::MIN);
-            if right <= left {
-                return Err(Error::value("time", format!("later than the sample before ({left})"), right));
-            }
-            if self.next.time < right {
-                self.plan_gap(left, right, position as u32, &mut plan, emit);
-            }
-            self.previous = Some(right);
+        // Before the first sample nothing is known: as if one at the same place had been missing for ever.
+        let before = self.previous.unwrap_or(i64::MIN);
+        check_rising(before, time)?;
+        let mut position = 0;
+        loop {
+            // From one grid point to the next there are few samples: steps beat a search.
+            let from = self.next.time;
+            position += time[position..].iter().take_while(|&&right| right <= from).count();
+            let Some(&right) = time.get(position) else { break };
+            let left = if position == 0 { before } else { time[position - 1] };
+            self.plan_gap(left, right, position as u32, &mut plan, emit);
         }
+        self.previous = time.last().copied().or(self.previous);
         if plan.n > 0 {
             emit(&plan);
         }
@@ -301,6 +303,22 @@ impl Resampler {
     }
 }
 
+/// Times must rise from `before` on.
+fn check_rising(mut before: i64, time: &[i64]) -> Result<()> {
+    let first = time.first().is_none_or(|&first| first > before);
+    // Without leaving early, so that it is done many at a time.
+    if first && time.windows(2).fold(true, |rise, pair| rise & (pair[0] < pair[1])) {
+        return Ok(());
+    }
+    for &t in time {
+        if t <= before {
+            return Err(Error::value("time", format!("later than the sample before ({before})"), t));
+        }
+        before = t;
+    }
+    Ok(())
+}
+
 /// Weight of the right neighbour: 0, 1 or missing.
 fn nearest(from_left: i64, to_right: i64, first: bool, last: bool, limit: i64) -> f32 {
     let left = first && from_left <= limit;
@@ -314,23 +332,22 @@ fn nearest(from_left: i64, to_right: i64, first: bool, last: bool, limit: i64) -
 }
 
 fn append(plan: &Plan, held: f32, values: &[f32], out: &mut Vec<f32>) {
-    let points = plan.left[..plan.n].iter().zip(&plan.weight);
-    out.extend(points.map(|(&left, &weight)| match left {
-        0 => blend(held, values[0], weight),
-        left => blend(values[left as usize - 1], values[left as usize], weight),
+    let (lefts, weights) = (&plan.left[..plan.n], &plan.weight[..plan.n]);
+    // The points before the chunk's first sample come first.
+    let early = lefts.iter().take_while(|&&left| left == 0).count();
+    out.extend(weights[..early].iter().map(|&weight| blend(held, values[0], weight)));
+    out.extend(lefts[early..].iter().zip(&weights[early..]).map(|(&left, &weight)| {
+        let pair = &values[left as usize - 1..][..2];
+        blend(pair[0], pair[1], weight)
     }));
 }
 
 /// The line from `a` to `b`. A weight of 0 or 1 takes the sample itself, so that a missing neighbour does not reach it.
 #[inline(always)]
 fn blend(a: f32, b: f32, weight: f32) -> f32 {
-    if weight == 0.0 {
-        a
-    } else if weight == 1.0 {
-        b
-    } else {
-        a + weight * (b - a)
-    }
+    let line = a + weight * (b - a);
+    let line = if weight == 0.0 { a } else { line };
+    if weight == 1.0 { b } else { line }
 }
 
 /// Series that one thread resamples before it asks for more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -49,7 +50,7 @@ def whole(name: str) -> bytes:
     data = (DATA / "recordings" / name).read_bytes()
     if name.endswith(".gz"):
         return gzip.decompress(data)[:CUT]
-    return data if name.endswith((".gt3x", ".BIN")) else data[:CUT]
+    return data if name.endswith(".gt3x") or name.startswith("mtx") else data[:CUT]
 
 
 def packed(name: str, member: bytes) -> bytes:
@@ -70,11 +71,12 @@ def samples(name: str) -> bytes:
         ]
 
 
-def ends_whole(name: str, data: bytes) -> bool:
+def ends_whole(name: str, data: bytes, length: int) -> bool:
     """Whether a file that ends here looks like one that was closed: only then may a loss go without a word."""
     if ".cwa" in name:
-        return len(data) % 512 == 0
-    return name.endswith((".csv", ".csv.gz")) and data.endswith(b"\n")
+        return length % 512 == 0
+    # many a writer leaves out the last line end and a number's last zeros, so that a cut inside the last one may not show
+    return ".csv" in name and re.search(rb"(\n|,-?\d+\.\d+)$", data[:length]) is not None
 
 
 @needs_data
@@ -95,8 +97,9 @@ def test_a_file_cut_anywhere_gives_its_beginning_or_says_no(name: str, tmp_path:
         kept = got["xyz"].reshape(3, -1)[:, : got["n"]]
         # a number cut in the last row of a text, and a sample cut in half, are the last
         np.testing.assert_array_equal(kept[:, :-1], rows[:, : kept.shape[1] - 1])
-        if got["n"] < full["n"] and not ends_whole(name, data[:length]):
-            assert more(got, full), f"cut at {length}: {full['n'] - got['n']} rows went without a word"
+        if got["n"] < full["n"] and not ends_whole(name, data, length):
+            told = more(got, full) or got["counts"].keys() & {"partial_block", "short_page", "cut_row", "bad_row"}
+            assert told, f"cut at {length}: {full['n'] - got['n']} rows went without a word"
 
 
 @needs_data

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from imuspec import encoders, objectives, views
+from imuspec.datasets.wear_days import WearDays
 from imuspec.pictures import PictureSource, find_pictures
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.pretraining import ImageSourceSettings
@@ -28,6 +29,7 @@ from imuspec.run import Run
 from imuspec.signals import WindowSource, window_source
 from imuspec.training import BatchSource, place, train
 from imuspec.views.pretext import Standardising
+from imuspec.wear_pretraining import wear_source, wear_validation
 
 __all__ = ["SOURCES", "Source", "build_objective", "build_source", "build_views", "pretrain"]
 
@@ -73,7 +75,11 @@ def _windows(recipe: PretrainRecipe, data: Data) -> Source:
 
 
 # name of a recipe's source -> (recipe, data) -> batches
-SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {"images": _images, "windows": _windows}
+SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {
+    "images": _images,
+    "windows": _windows,
+    "wear": wear_source,
+}
 
 
 def build_source(recipe: PretrainRecipe, data: Data) -> Source:
@@ -110,7 +116,9 @@ def _encoder(recipe: PretrainRecipe, source: Source) -> nn.Module:
 
 
 def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[torch.Tensor, ...]]:
-    """Return the view generator of a recipe; windows are standardised before it sees them."""
+    """Return the view generator of a recipe; windows are standardised before it sees them, days of wear are put into g."""
+    if isinstance(source, WearDays):
+        return source.in_g
     shown = views.build(recipe.views.name, **recipe.views.model_dump(exclude={"name"}))
     if isinstance(source, WindowSource) and source.mean is not None and source.sd is not None:
         return Standardising(shown, mean=source.mean, sd=source.sd)
@@ -129,10 +137,11 @@ def pretrain(
     Parameters
     ----------
     recipe
-        A name (``img2imu``, ``moco``, ...), the path of a TOML file, or a `PretrainRecipe`.
+        A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a `PretrainRecipe`.
     data
         For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these. For
         windows of signal: ``NAME:PATH`` of a labelled set, the folder of a cohort, or `imuspec.datasets.Windows`.
+        For days of wear: the folder of a cohort.
     out
         The run's folder, new, or begun before if `resume`.
     resume
@@ -168,7 +177,15 @@ def pretrain(
     if first:
         _tell(run, source)
     objective = build_objective(followed, source)
-    train(objective, source, views=build_views(followed, source), settings=followed.training, run=run, resume=resume)
+    train(
+        objective,
+        source,
+        views=build_views(followed, source),
+        settings=followed.training,
+        run=run,
+        resume=resume,
+        validate=wear_validation(followed, data) if isinstance(source, WearDays) else None,
+    )
     if first:
         _keep_counts(run, source)
     return run

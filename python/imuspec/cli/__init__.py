@@ -7,10 +7,22 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from imuspec.cli import bench, cohort, datasets, experiments, learning, models, probing, recordings
+from imuspec.cli import activities, bench, cohort, datasets, experiments, learning, models, probing, recordings
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
 
-__all__ = ["app", "bench", "cohort", "datasets", "experiments", "learning", "main", "models", "probing", "recordings"]
+__all__ = [
+    "activities",
+    "app",
+    "bench",
+    "cohort",
+    "datasets",
+    "experiments",
+    "learning",
+    "main",
+    "models",
+    "probing",
+    "recordings",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

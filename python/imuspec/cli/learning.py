@@ -29,9 +29,11 @@ def pretrain(
     ----------
     recipe
         img2imu, moco, moco-all, moco-v1, simsiam (the papers' courses), img2imu-small, moco-small, moco-all-small,
-        simsiam-small (for some thousand pictures), supervised, or a TOML file.
+        simsiam-small (for some thousand pictures), supervised; mae-lmm, mae-mse, mae-lmm-mse (on a cohort), mae-lmm-small
+        (some recordings, a CPU); or a TOML file.
     data
         A folder of pictures, one with a folder for each class, or an npz of encoded pictures; may be given several times.
+        For mae-...: a cohort.
     out
         The run's folder.
     set

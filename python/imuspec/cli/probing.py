@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from imuspec.cli.activities import of_patches, probe_of_patches
 from imuspec.cli.app import SEVERAL, app, require
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def probe(
     layer
         last, or a layer on the way as layer1; layer1.bands keeps six bands of frequency. May be given several times.
     head
-        linear, or logistic (standardised features); logistic for statistics, linear otherwise.
+        linear, or logistic (standardised features); logistic for statistics, linear otherwise. For an encoder of patches
+        (a run of mae-...): linear, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty
+        minutes, subjects dealt 80:20; --data capture24=FOLDER takes the official files.
     test_subjects
         Subjects that test in every draw, with commas between; or official, HAPT's and UCI HAR's nine.
     window_s
@@ -75,6 +78,8 @@ def probe(
     require("matplotlib", "report", "probe")
     from imuspec.console import screen
 
+    if of_patches(run, head):
+        return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
     chosen = _recipe(recipe, shots, seeds, norm, set)
     windows, name = _windows(data, window_s)
     console = screen()

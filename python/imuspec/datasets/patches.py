@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["hide_patches", "patch_labels", "scored_windows", "spread_starts", "stride_starts"]
+__all__ = ["group_labels", "hide_patches", "patch_labels", "scored_windows", "spread_starts", "stride_starts"]
 
 WINDOW, OVERLAP, STRIDE = 300, 30, 30
 
@@ -97,15 +97,39 @@ def patch_labels(label: ArrayLike, patch: int) -> NDArray[np.int64]:
     [2, 0, -1]
     """
     values = np.asarray(label, np.int64)
-    rows = values[: len(values) // patch * patch].reshape(-1, patch)
-    n_classes = int(rows.max(initial=-1)) + 1
-    if not n_classes:
-        return np.full(len(rows), -1, np.int64)
-    number = np.stack([(rows == k).sum(1) for k in range(n_classes)], 1)
-    first = np.stack([np.where((rows == k).any(1), (rows == k).argmax(1), patch) for k in range(n_classes)], 1)
-    # More samples win; of equals the smaller first place, which is below `patch`.
-    best = (number * (patch + 1) - first).argmax(1)
-    return np.where(number.max(1) > 0, best, -1).astype(np.int64)
+    n = len(values) // patch
+    return group_labels(values[: n * patch], np.repeat(np.arange(n), patch), n)
+
+
+def group_labels(label: ArrayLike, group: ArrayLike, n_groups: int) -> NDArray[np.int64]:
+    """Label of each group of samples, as `patch_labels` of each patch; samples of a group below 0 or beyond do not count.
+
+    Parameters
+    ----------
+    label
+        Whole numbers [time], in the order of time; negative where there is no label.
+    group
+        Whole numbers [time].
+    n_groups
+        How many groups there are.
+
+    Examples
+    --------
+    >>> group_labels([1, 1, 0, 2], [0, 0, 2, 2], 3).tolist()
+    [1, -1, 0]
+    """
+    labels, groups = np.asarray(label, np.int64), np.asarray(group, np.int64)
+    counted = (labels >= 0) & (groups >= 0) & (groups < n_groups)
+    labels, groups = labels[counted], groups[counted]
+    if not labels.size:
+        return np.full(n_groups, -1, np.int64)
+    n_classes = int(labels.max()) + 1
+    pair, first, number = np.unique(groups * n_classes + labels, return_index=True, return_counts=True)
+    # Within a group the largest number last, of equals the earliest in time.
+    order = np.lexsort((-first, number, pair // n_classes))
+    found = np.full(n_groups, -1, np.int64)
+    found[pair[order] // n_classes] = pair[order] % n_classes
+    return found
 
 
 def hide_patches(missing: NDArray[np.bool_], ratio: float, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -141,6 +141,9 @@ class WearDays:
                 f"recordings: expected at most {visits * len(self.ids)}, what an epoch of this cohort offers with "
                 f"{visits} visits, got {recordings} a batch: fewer a batch, or more visits"
             )
+        self.counts = {"recordings": len(self.ids), "recordings_too_short": len(wanted) - len(self.ids)}
+        self.skipped: list[tuple[str, str]] = []
+        self.seed_of_draws = seed
         self._days = _Days(cohort, self.ids, cut, recordings, visits, seed, rank, world, self.steps_per_epoch)
         self._order = _Order()
         parallel: dict[str, Any] = {"prefetch_factor": prefetch, "persistent_workers": True} if workers else {}

@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from imuspec.recipe import signals
 from imuspec.recipe.settings import NamedRecipe, Settings
 from imuspec.recipe.training import TrainingSettings
+from imuspec.recipe.wear import MaskedSettings, RoFormerSettings, UnchangedViewsSettings, WearSourceSettings
 
 __all__ = [
     "AllViewsSettings",
@@ -193,9 +194,9 @@ class PretrainRecipe(NamedRecipe):
 
     named = "recipes/pretrain"
 
-    source: Annotated[ImageSourceSettings | signals.WindowSourceSettings, Field(discriminator="name")] = (
-        ImageSourceSettings()  # type: ignore[call-arg]
-    )
+    source: Annotated[
+        ImageSourceSettings | signals.WindowSourceSettings | WearSourceSettings, Field(discriminator="name")
+    ] = ImageSourceSettings()  # type: ignore[call-arg]
     views: Annotated[
         SensorViewsSettings
         | PhotoViewsSettings
@@ -206,7 +207,8 @@ class PretrainRecipe(NamedRecipe):
         | signals.SignalPairSettings
         | signals.TransformCopiesSettings
         | signals.TransformLabelsSettings
-        | signals.SpanMaskSettings,
+        | signals.SpanMaskSettings
+        | UnchangedViewsSettings,
         Field(discriminator="name"),
     ] = SensorViewsSettings()  # type: ignore[call-arg]
     encoder: Annotated[
@@ -217,7 +219,8 @@ class PretrainRecipe(NamedRecipe):
         | signals.LimuBertEncoderSettings
         | signals.CpcEncoderSettings
         | signals.CpcOriginalEncoderSettings
-        | signals.HarnetSettings,
+        | signals.HarnetSettings
+        | RoFormerSettings,
         Field(discriminator="name"),
     ] = ResNetSettings()  # type: ignore[call-arg]
     objective: Annotated[
@@ -231,7 +234,8 @@ class PretrainRecipe(NamedRecipe):
         | signals.MultitaskSettings
         | signals.HarnetTasksSettings
         | signals.CpcSettings
-        | signals.CpcOriginalSettings,
+        | signals.CpcOriginalSettings
+        | MaskedSettings,
         Field(discriminator="name"),
     ] = MoCoSettings()  # type: ignore[call-arg]
     training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]
@@ -241,6 +245,8 @@ class PretrainRecipe(NamedRecipe):
 
         Pictures are 48 x 64, a transformer is timm's tiny one.
         """
+        if isinstance(self.source, WearSourceSettings):
+            return self._tiny_wear()
         queue = ("objective.queue=128",) if hasattr(self.objective, "queue") else ()
         pieces = ("views.permute_min_columns=5",) if hasattr(self.views, "permute_min_columns") else ()
         return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
@@ -259,8 +265,46 @@ class PretrainRecipe(NamedRecipe):
             *pieces,
         )
 
+    def _tiny_wear(self) -> Self:
+        return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
+            "source.hours=0.2",
+            "source.recordings=1",
+            "source.window_s=120",
+            "source.overlap_s=0",
+            "source.workers=0",
+            "encoder.width=32",
+            "encoder.depth=2",
+            "encoder.n_heads=4",
+            "training.epochs=2",
+            "training.batch=6",
+            "training.log_steps=1",
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choices_by_default(cls, values: Any) -> Any:
+        """A section without a name is of the kind that it is when it is left out."""
+        if isinstance(values, dict):
+            for section in ("source", "views", "encoder", "objective"):
+                given = values.get(section)
+                if isinstance(given, dict) and "name" not in given:
+                    default = cls.model_fields[section].get_default()
+                    values = {**values, section: {"name": default.name, **given}}
+        return values
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        kinds = {
+            "source wear": isinstance(self.source, WearSourceSettings),
+            "views unchanged": isinstance(self.views, UnchangedViewsSettings),
+            "encoder roformer": isinstance(self.encoder, RoFormerSettings),
+            "objective masked": isinstance(self.objective, MaskedSettings),
+        }
+        if any(kinds.values()):
+            lacking = ", ".join(name for name, there in kinds.items() if not there)
+            if lacking:
+                raise ValueError(f"masked auto-encoder: expected {', '.join(kinds)}, got none of {lacking}")
+            return self
         wanted = signals.VIEWS_OF.get(self.objective.name, ("img2imu", "moco", "all", "moco_v3"))
         if self.views.name not in wanted:
             raise ValueError(

@@ -21,8 +21,9 @@ class TrainingSettings(Settings):
     scale_lr: bool = Field(False, description="multiply the learning rates by batch / 256")
     warmup_epochs: NonNegativeFloat = Field(0.0, description="epochs in which the rate rises linearly to base_lr")
     start_lr: NonNegativeFloat = Field(0.0, description="learning rate at the first step of a warm-up")
-    fall: Literal["cosine", "linear", "exponential", "steps", "constant"] = Field(
-        "cosine", description="how the rate goes from base_lr to end_lr after the warm-up"
+    fall: Literal["cosine", "restarts", "linear", "exponential", "steps", "constant"] = Field(
+        "cosine",
+        description="how the rate goes from base_lr to end_lr after the warm-up; restarts: a cosine each epoch",
     )
     end_lr: NonNegativeFloat = Field(0.0, description="learning rate at the end of the last epoch")
     step_epochs: tuple[NonNegativeFloat, ...] = Field(

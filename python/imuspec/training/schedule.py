@@ -16,7 +16,8 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
     With ``e = step / steps_per_epoch``, warm-up ``w`` and ``E`` epochs: ``start + (base - start) e / w`` while ``e < w``,
     then with ``u = (e - w) / (E - w)`` in [0, 1] ``end + (base - end)(1 + cos(pi u)) / 2`` (cosine),
     ``base + (end - base) u`` (linear), ``base (end / base)**u`` (exponential), ``base / 10**(milestones passed)`` (steps)
-    or ``base``. The settings' ``scale_lr`` multiplies all of it by batch / 256.
+    or ``base``. restarts: ``start + (base - start)(step + 1) / (w steps_per_epoch)`` in the warm-up, then each epoch a cosine
+    from ``base`` towards ``end``. The settings' ``scale_lr`` multiplies all of it by batch / 256.
 
     Raises
     ------
@@ -37,6 +38,8 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
     scale = settings.batch / 256 if settings.scale_lr else 1.0
 
     def rate(step: int, steps_per_epoch: int) -> float:
+        if settings.fall == "restarts":
+            return scale * _restarted(settings, step, steps_per_epoch)
         epoch = step / steps_per_epoch
         warmup = settings.warmup_epochs
         if epoch < warmup:
@@ -44,6 +47,15 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
         return scale * _fallen(settings, epoch)
 
     return rate
+
+
+def _restarted(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
+    """A rise that ends at the warm-up's last step, then each epoch a cosine from the peak to nearly the end."""
+    base, end, warmup = settings.base_lr, settings.end_lr, round(settings.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return settings.start_lr + (base - settings.start_lr) * (step + 1) / warmup
+    done = (step - warmup) % steps_per_epoch / steps_per_epoch
+    return end + (base - end) * (1 + math.cos(math.pi * done)) / 2
 
 
 def _fallen(settings: TrainingSettings, epoch: float) -> float:

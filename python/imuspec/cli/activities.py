@@ -1,0 +1,192 @@
+"""Commands on what a wearer does: activities fits a model, predict applies it; probe's part for encoders of patches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from imuspec.cli.app import app, require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from imuspec.datasets.sequences import PatchSequences
+    from imuspec.patch_probing import HeadName
+
+__all__ = ["activities", "of_patches", "predict", "probe_of_patches"]
+
+
+@app.command
+def activities(
+    run: str,
+    /,
+    *,
+    data: str,
+    out: Path,
+    head: Literal["linear", "mlp", "lstm"] = "linear",
+    epochs: int = 70,
+    folds: int = 5,
+) -> int:
+    """Fit a model of activities: a head on a frozen encoder, its errors on unseen people, smoothing.
+
+    Parameters
+    ----------
+    run
+        A run's folder of imuspec pretrain mae-..., or random.
+    data
+        NAME=PATH: capture24 and the folder of its official files, or another labelled set of continuous recordings.
+    out
+        Folder of the model, for imuspec predict.
+    head
+        What is fitted on the encoder.
+    epochs
+        Passes over the labelled windows.
+    folds
+        Groups of people left out in turn, from whom errors are learned.
+    """
+    require("torch", "train", "activities")
+    from imuspec.patch_probing import HeadTraining
+    from imuspec.prediction import fit_activity_model
+
+    sequences = _sequences(data)
+    print(sequences)
+    settings = HeadTraining(head=head, epochs=epochs)
+    model = fit_activity_model(_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=print)
+    model.save(out)
+    print(f"{out}: imuspec predict RECORDING --model {out}")
+    return 0
+
+
+@app.command
+def predict(
+    recording: Path,
+    /,
+    *,
+    model: Path,
+    out: Path | None = None,
+    plot: Path | None = None,
+    smooth: bool = False,
+    recipe: str | None = None,
+) -> int:
+    """Say what a wearer did when: a class for each ten seconds, minutes of each class and day, a picture of the week.
+
+    Parameters
+    ----------
+    recording
+        A device file.
+    model
+        A folder of imuspec activities.
+    out
+        The table over time, in .parquet or .csv; the minutes go beside it.
+    plot
+        A picture of the days, in .png, .svg or .pdf.
+    smooth
+        Let neighbouring patches correct one another (hidden Markov model).
+    recipe
+        From file to wear, as capture24 or ukb; by default capture24 with wear of any length, calibrated where possible.
+    """
+    require("torch", "train", "predict")
+    from imuspec.console import screen
+    from imuspec.prediction import predict as predicted
+
+    found = predicted(recording, model, recipe=recipe, smooth=smooth)
+    console = screen()
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    console.print(_minutes_table(found.minutes(), recording.name))
+    if out is not None:
+        for path in found.save(out):
+            console.print(str(path), markup=False, highlight=False)
+    if plot is not None:
+        require("matplotlib", "report", "pictures")
+        found.plot(plot)
+        console.print(str(plot), markup=False, highlight=False)
+    return 0
+
+
+def _minutes_table(minutes: object, title: str) -> object:
+    """A row a day, a column an activity: minutes, with the interval where it is known."""
+    import pandas as pd
+    from rich.table import Table
+
+    assert isinstance(minutes, pd.DataFrame)
+    names = list(dict.fromkeys(minutes["activity"]))
+    table = Table(title=f"{title}: minutes a day (95 % interval allowing for the model's errors)", title_justify="left")
+    table.add_column("day")
+    for name in names:
+        table.add_column(name, justify="right")
+    for day, part in minutes.groupby("day", sort=True):
+        cells = []
+        for _, row in part.iterrows():
+            interval = "" if pd.isna(row["low"]) else f" ({row['low']:.0f}-{row['high']:.0f})"
+            cells.append(f"{row['minutes']:.0f}{interval}")
+        table.add_row(f"{day:%a %d %b %Y}", *cells)
+    return table
+
+
+def of_patches(run: str, head: str | None) -> bool:
+    """Whether a probe is of patches: by its head, or by the run's encoder."""
+    described = Path(run) / "encoder.json"
+    if head in ("lstm", "mlp"):
+        return True
+    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
+
+
+def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: int, device: str) -> int:
+    """Probe patch by patch: balanced accuracy and kappa over seeds, confusion matrices, features kept for the next time."""
+    if head not in ("linear", "mlp", "lstm"):
+        raise ValueError(f"head: expected linear, mlp or lstm for an encoder of patches, got {head!r}")
+    from imuspec.evaluation import summary, text_table, write_table
+    from imuspec.patch_probing import HeadTraining, embed_patches, probe_patches
+    from imuspec.report.scores import confusion_figure
+    from imuspec.report.style import save
+
+    name: HeadName = head  # type: ignore[assignment]
+    sequences, encoder = _sequences(data), _encoder(run)
+    print(sequences)
+    target = out or Path("probe") / f"{sequences.name}-{Path(run).name}-{head}"
+    target.mkdir(parents=True, exist_ok=True)
+    table, scores = probe_patches(
+        lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
+        sequences,
+        HeadTraining(head=name),
+        seeds=range(seeds),
+        say=print,
+    )
+    write_table(table, target / "seeds")
+    total = sum(one.confusion for one in scores.values())
+    save(confusion_figure(total, sequences.class_names), target / "confusion.png", dpi=200)
+    means = summary(table.assign(head=head), ["head"], ("balanced_accuracy", "kappa", "macro_f1"))
+    write_table(means, target / "summary")
+    print(text_table(means))
+    if head == "lstm":
+        print("the epoch is the best on the part that is scored, as in the paper")
+    print(f"tables and figures: {target}")
+    return 0
+
+
+def _encoder(run: str) -> nn.Module:
+    import torch
+
+    from imuspec import encoders
+    from imuspec.run import Run
+
+    if run == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return encoders.build("roformer").eval()
+    return Run(run).load_encoder()
+
+
+def _sequences(data: str) -> PatchSequences:
+    name, equals, path = data.partition("=")
+    if not equals or not path:
+        raise ValueError(f"data: expected NAME=PATH, got {data!r}")
+    from imuspec.datasets.sequences import capture24_sequences, cut_sequences
+
+    if name == "capture24":
+        return capture24_sequences(path)
+    from imuspec.datasets import labelled_recordings
+
+    return cut_sequences(labelled_recordings(name, path), name=name)

@@ -1,0 +1,103 @@
+"""LMM masked auto-encoder, Fig 2: how the loss parts of twelve runs go with the scores, and what the weight of MSE does."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from imuspec.evaluation import holm
+from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, weights
+from imuspec.experiments.frame import Result, Setup
+from imuspec.report.style import COLOURS, new_figure, style
+
+__all__ = ["DATA", "OPTIONS", "TINY", "run"]
+
+OPTIONS = {**OPTIONS, "pretrain_seeds": 3}
+TINY = {**TINY, "pretrain_seeds": 2}
+_PARTS = (("LMM", "validation_lmm"), ("MSE", "validation_mse"))
+_SCORES = (("kappa", "kappa"), ("balanced accuracy", "balanced_accuracy"))
+
+
+def run(setup: Setup) -> Result:
+    """Pre-train each weight of MSE with each seed; correlate the unweighted validation losses with the linear probe."""
+    study = Study(setup)
+    rows = []
+    for weight in (0.0, 0.1) if setup.tiny else (0.0, 0.001, 0.01, 0.1):
+        for seed in range(setup.option("pretrain_seeds", int)):
+            made = study.run(weights(1.0, weight), seed)
+            last = [line for line in made.metrics() if "validation_lmm" in line][-1]
+            scores = study.probe(made.load_encoder())[["balanced_accuracy", "kappa"]].mean()
+            rows.append({"w_MSE": weight, "seed": seed, **{key: last[key] for _, key in _PARTS}, **scores})
+    runs = pd.DataFrame(rows)
+    table = []
+    for (part, loss), (name, score) in itertools.product(_PARTS, _SCORES):
+        r, p = stats.pearsonr(runs[loss], runs[score])
+        table += [{"row": f"{part}, {name}", "column": c, "value": float(v)} for c, v in (("r", r), ("p", p))]
+    return Result(
+        pd.DataFrame(table),
+        figures={"fig2": _figure(runs)},
+        notes=[
+            "two-sided p of Pearson's r; intervals by t over seeds; Welch's test between weights, Holm's correction"
+        ],
+        tables={"runs": runs, "weights": intervals(runs), "tests": welch(runs)},
+    )
+
+
+def intervals(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each figure for each weight, with the 95 % interval of t over seeds."""
+    rows = []
+    for weight, part in runs.groupby("w_MSE"):
+        for figure in ("validation_lmm", "validation_mse", "balanced_accuracy", "kappa"):
+            values = part[figure].to_numpy()
+            half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+            mean = values.mean()
+            rows.append({"w_MSE": weight, "figure": figure, "mean": mean, "low": mean - half, "high": mean + half})
+    return pd.DataFrame(rows)
+
+
+def welch(runs: pd.DataFrame) -> pd.DataFrame:
+    """Welch's test of each score between each two weights, p corrected by Holm within a score."""
+    parts = []
+    for figure in ("balanced_accuracy", "kappa"):
+        rows: list[dict[str, Any]] = []
+        for one, other in itertools.combinations(sorted(runs["w_MSE"].unique()), 2):
+            a, b = (runs.loc[runs["w_MSE"] == w, figure].to_numpy() for w in (one, other))
+            result = stats.ttest_ind(a, b, equal_var=False)
+            rows.append(
+                {"figure": figure, "w_MSE": one, "other": other, "difference": b.mean() - a.mean(), "p": result.pvalue}
+            )
+        part = pd.DataFrame(rows)
+        parts.append(part.assign(p_holm=holm(part["p"].to_numpy())))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _figure(runs: pd.DataFrame) -> Figure:
+    with style():
+        figure = new_figure(7.2, 5.6)
+        axes = figure.subplots(2, 2, sharex="col", sharey="row")
+        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.16, hspace=0.12, wspace=0.08)
+        colours = dict(zip(sorted(runs["w_MSE"].unique()), ("data", "second", "good", "bad"), strict=False))
+        for (row, (name, score)), (column, (part, loss)) in itertools.product(enumerate(_SCORES), enumerate(_PARTS)):
+            here = axes[row, column]
+            x, y = runs[loss].to_numpy(), runs[score].to_numpy()
+            for weight, colour in colours.items():
+                of = runs["w_MSE"] == weight
+                here.scatter(x[of], y[of], s=18, color=COLOURS[colour], label=f"w = {weight:g}", zorder=2)
+            if np.ptp(x) > 0:
+                slope, level = np.polyfit(x, y, 1)
+                ends = np.array([x.min(), x.max()])
+                here.plot(ends, slope * ends + level, color=COLOURS["muted"], lw=0.8, zorder=1)
+            r, p = stats.pearsonr(x, y)
+            here.set_title(f"r = {r:.2f}, p = {p:.2f}")
+            if column == 0:
+                here.set_ylabel(name)
+            if row == 1:
+                here.set_xlabel(f"{part} on validation, without its weight")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=len(labels), title="weight of MSE", title_fontsize=8)
+        return figure

@@ -1,0 +1,80 @@
+"""LMM masked auto-encoder, Fig 3: patches as the network sees them (UMAP, PCA), and who is taken for whom."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from imuspec.experiments._lmm import COLUMNS, DATA, OPTIONS, TINY, Study, weights
+from imuspec.experiments.frame import Result, Setup
+from imuspec.patch_probing import HeadTraining, probe_patches
+from imuspec.report.activities import class_colours
+from imuspec.report.scores import confusion_figure
+from imuspec.report.style import new_figure, style
+
+__all__ = ["DATA", "OPTIONS", "RUNS", "TINY", "run"]
+
+OPTIONS = {**OPTIONS, "points": 6000}
+TINY = {**TINY, "points": 400}
+RUNS = {"LMM": "a run of imuspec pretrain mae-lmm in place of one made here"}
+
+
+def run(setup: Setup) -> Result:
+    """Embed the labelled days without overlap; draw a random part of the patches, and each seed's confusion."""
+    study = Study(setup)
+    encoder = study.encoder("LMM", weights(), 0)
+    features = study.features(encoder, study.labelled(), None)
+    x = np.concatenate([part[label >= 0] for part, label in zip(features.x, features.label, strict=True)])
+    truth = features.truth()
+    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[: setup.option("points", int)])
+    settings = HeadTraining(epochs=setup.option("head_epochs", int))
+    scores, by_seed = probe_patches(
+        lambda part, stride: study.features(encoder, part, stride), study.labelled(), settings, seeds=setup.seeds
+    )
+    confusion = np.sum([one.confusion for one in by_seed.values()], axis=0)
+    rows = [{"row": "LMM, linear", "column": name, "value": scores[name].mean(), "n": len(scores)} for name in COLUMNS]
+    figures = {
+        "embedding": _embedding(x[chosen].astype(np.float32), truth[chosen], features.class_names),
+        "confusion": confusion_figure(confusion, features.class_names),
+    }
+    shown = pd.DataFrame(confusion, features.class_names, features.class_names).reset_index(names="truth")
+    return Result(pd.DataFrame(rows), figures=figures, tables={"confusion": shown, "seeds": scores})
+
+
+def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[str, ...]) -> Figure:
+    from sklearn.decomposition import PCA
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # umap's own: a seed makes it single-threaded
+        import umap
+
+        neighbours = min(15, len(x) - 1)
+        flat = umap.UMAP(n_neighbors=neighbours, min_dist=0.1, random_state=0, n_jobs=1).fit_transform(x)
+    pca = PCA(2, random_state=0).fit(x)
+    explained = pca.explained_variance_ratio_
+    panels = (("UMAP, 15 neighbours, least distance 0.1", flat), ("PCA", pca.transform(x)))
+    with style():
+        figure = new_figure(8.6, 4.4)
+        for axes, (title, places) in zip(figure.subplots(1, 2), panels, strict=True):
+            order = np.random.default_rng(0).permutation(len(places))
+            colours = np.array(class_colours(names))[truth]
+            axes.scatter(*places[order].T, s=3, c=colours[order], lw=0, alpha=0.7, rasterized=True)
+            axes.set(title=title, xticks=[], yticks=[])
+            if title == "PCA":
+                axes.set(xlabel=f"{explained[0]:.0%} of the variance", ylabel=f"{explained[1]:.0%}")
+        _legend(figure, names)
+        figure.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.14, wspace=0.1)
+        return figure
+
+
+def _legend(figure: Figure, names: tuple[str, ...]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=c, lw=0, label=name) for name, c in zip(names, class_colours(names), strict=True)]
+    place: Any = {"loc": "lower center", "ncols": len(names), "handlelength": 1, "handleheight": 0.8}
+    figure.legend(handles=handles, **place)

@@ -1,0 +1,22 @@
+"""LMM masked auto-encoder, Table I: balanced accuracy and kappa by the loss and its frame length N."""
+
+from __future__ import annotations
+
+from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Cell, Study, tabulated, weights
+from imuspec.experiments.frame import Result, Setup
+
+__all__ = ["DATA", "OPTIONS", "RUNS", "TINY", "run"]
+
+_CELLS: list[Cell] = [
+    ("MSE", weights(0.0, 1.0)),
+    *((f"LMM N {n}", (*weights(), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
+    *((f"LMM + .1 MSE N {n}", (*weights(1.0, 0.1), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
+    ("LMM N 16+32+64+128", (*weights(), "objective.nfft=[16, 32, 64, 128]")),
+]
+RUNS = {row: "a run of imuspec pretrain in place of one made here" for row, _ in _CELLS}
+
+
+def run(setup: Setup) -> Result:
+    """Pre-train each loss, probe it with a linear head; the last row, all N at once, is not of the paper."""
+    cells = [_CELLS[0], _CELLS[2], _CELLS[-1]] if setup.tiny else _CELLS
+    return tabulated(Study(setup).grid(cells))

@@ -1,0 +1,307 @@
+"""Heads on the features of patches; patches without a label count in no loss and no score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imuspec.datasets.sequences import PatchSequences
+from imuspec.evaluation import METRICS, Scores, confusion_matrix, metrics, score
+from imuspec.patch_probing.features import PatchFeatures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "HeadName",
+    "HeadTraining",
+    "PatchHead",
+    "class_weights",
+    "fit_patch_head",
+    "out_of_fold",
+    "probe_patches",
+    "score_patches",
+]
+
+HeadName = Literal["linear", "mlp", "lstm"]
+Embed = Callable[[PatchSequences, int | None], PatchFeatures]
+
+
+@dataclass(frozen=True)
+class HeadTraining:
+    """How a head is fitted.
+
+    Attributes
+    ----------
+    head
+        linear: a layer. mlp: 512 wide with ReLU. lstm: two layers of 256 over the window, forward.
+    epochs, learning_rate, batch
+        Adam at a constant rate; windows of a step.
+    choose
+        last epoch, or the best by balanced accuracy on the validation part; None: best for the LSTM, which over-fits
+        after some two epochs, last for the others. A figure chosen so is selected on what it is reported on.
+    standardise
+        Scale features by mean and sd of the training part, for statistics on unlike scales.
+    seed
+        Of first weights and order.
+    """
+
+    head: HeadName = "linear"
+    epochs: int = 70
+    learning_rate: float = 1e-3
+    batch: int = 32
+    choose: Literal["last", "best"] | None = None
+    standardise: bool = False
+    seed: int = 0
+
+    @property
+    def chosen_by(self) -> Literal["last", "best"]:
+        """What `choose` comes to."""
+        return self.choose or ("best" if self.head == "lstm" else "last")
+
+
+class PatchHead(nn.Module):
+    """Scores [B, patches, classes] of features [B, patches, features]."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, head: HeadName, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.head, self.n_features, self.n_classes = head, n_features, n_classes
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+        self.lstm = nn.LSTM(n_features, 256, 2, batch_first=True) if head == "lstm" else None
+        if head == "mlp":
+            self.out: nn.Module = nn.Sequential(nn.Linear(n_features, 512), nn.ReLU(), nn.Linear(512, n_classes))
+        elif head in ("linear", "lstm"):
+            self.out = nn.Linear(256 if head == "lstm" else n_features, n_classes)
+        else:
+            raise ValueError(f"head: expected linear, mlp or lstm, got {head!r}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of a batch of windows."""
+        x = (x.float() - self.mean) / self.scale
+        if self.lstm is not None:
+            x, _ = self.lstm(x)
+        scores: Tensor = self.out(x)
+        return scores
+
+    @torch.inference_mode()
+    def probabilities(self, x: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Probabilities [patches, classes] of each window."""
+        self.eval()
+        return [self(torch.from_numpy(np.asarray(part))[None])[0].softmax(-1).numpy() for part in x]
+
+
+def class_weights(label: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Weights ``N / (C n_c)`` of the cross-entropy; 0 for a class that does not occur.
+
+    Examples
+    --------
+    >>> class_weights(np.array([0, 0, 0, 1, -1]), 2).tolist()
+    [0.6666666865348816, 2.0]
+    """
+    number = np.bincount(label[label >= 0], minlength=n_classes)
+    return np.where(number > 0, number.sum() / (n_classes * np.maximum(number, 1)), 0.0).astype(np.float32)
+
+
+def fit_patch_head(
+    train: PatchFeatures,
+    settings: HeadTraining,
+    *,
+    validation: PatchFeatures | None = None,
+    encoder: nn.Module | None = None,
+) -> tuple[PatchHead, dict[str, float]]:
+    """Fit a head by weighted cross-entropy, ``sum w ce / sum w`` over the labelled patches of a batch of windows.
+
+    Parameters
+    ----------
+    train
+        Features; with `encoder` the windows themselves, as `raw_windows` gives them.
+    settings
+        How.
+    validation
+        Chooses the epoch where the settings say so.
+    encoder
+        Trained too, from its present weights: the row from scratch.
+
+    Returns
+    -------
+    (PatchHead, dict)
+        The head in eval mode, and ``epoch`` and ``validation_balanced_accuracy`` of the one that is kept.
+
+    Raises
+    ------
+    ValueError
+        No labelled patch, or no validation part for a choice of the best epoch.
+    """
+    truth, n_classes = train.truth(), len(train.class_names)
+    if not len(truth):
+        raise ValueError("train: expected labelled patches, got none")
+    if settings.chosen_by == "best" and validation is None:
+        raise ValueError("validation: expected one to choose the best epoch by, got none")
+    n_features = train.x[0].shape[-1] if encoder is None else int(encoder.n_features)  # type: ignore[arg-type]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        head = PatchHead(settings.head, n_features, n_classes)
+    if settings.standardise and encoder is None:
+        whole = np.concatenate(train.x).astype(np.float64)
+        head.mean.copy_(torch.from_numpy(whole.mean(0)))
+        head.scale.copy_(torch.from_numpy(np.maximum(whole.std(0), 1e-6)))
+    model = head if encoder is None else nn.Sequential(encoder, head)
+    weight = torch.from_numpy(class_weights(truth, n_classes))
+    optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate)
+    generator = torch.Generator().manual_seed(settings.seed)
+    best: dict[str, float] = {"epoch": settings.epochs, "validation_balanced_accuracy": -1.0}
+    state: dict[str, Tensor] = {}
+    for epoch in range(1, settings.epochs + 1):
+        model.train()
+        for part in torch.randperm(len(train.x), generator=generator).split(settings.batch):
+            x, label = _batch(train, part.tolist(), raw=encoder is not None)
+            if not bool((label >= 0).any()):
+                continue
+            optimiser.zero_grad()
+            loss = nn.functional.cross_entropy(model(x).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
+            loss.backward()
+            optimiser.step()
+        if validation is not None and (settings.chosen_by == "best" or epoch == settings.epochs):
+            figure = score_patches(model, validation)["balanced_accuracy"]
+            if settings.chosen_by == "last" or figure > best["validation_balanced_accuracy"]:
+                best = {"epoch": epoch, "validation_balanced_accuracy": figure}
+                state = {key: value.clone() for key, value in model.state_dict().items()}
+    if state:
+        model.load_state_dict(state)
+    model.eval()
+    return head, best
+
+
+def _batch(features: PatchFeatures, places: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor]:
+    """Windows side by side, the shorter ones padded with patches that do not count."""
+    longest = max(len(features.label[i]) for i in places)
+    label = torch.full((len(places), longest), -1, dtype=torch.int64)
+    first = features.x[places[0]]
+    patch = first.shape[1] // len(features.label[places[0]]) if raw else 0
+    x = torch.zeros((len(places), 3, longest * patch) if raw else (len(places), longest, first.shape[1]))
+    for row, i in enumerate(places):
+        label[row, : len(features.label[i])] = torch.from_numpy(features.label[i])
+        values = torch.from_numpy(np.asarray(features.x[i], np.float32))
+        if raw:
+            x[row, :, : values.shape[1]] = values
+        else:
+            x[row, : len(values)] = values
+    return x, label
+
+
+@torch.inference_mode()
+def _predict(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
+    model.eval()
+    found = []
+    for x, label in zip(features.x, features.label, strict=True):
+        guess = model(torch.from_numpy(np.asarray(x, np.float32))[None])[0].argmax(-1).numpy()
+        found.append(guess[label >= 0])
+    return np.concatenate(found).astype(np.int64)
+
+
+def score_patches(model: nn.Module, features: PatchFeatures) -> dict[str, float]:
+    """Macro-F1, balanced accuracy, kappa and the like, pooled over all labelled patches."""
+    confusion = confusion_matrix(features.truth(), _predict(model, features), len(features.class_names))
+    return {name: float(value) for name, value in metrics(confusion).items()}
+
+
+def out_of_fold(
+    features: PatchFeatures, settings: HeadTraining, *, folds: int = 5
+) -> tuple[list[NDArray[np.float32]], list[int]]:
+    """Probabilities of each window from a head that saw nobody of its subject's fold; and the folds.
+
+    What smoothing and intervals are learned from: on its own training data a head is too sure.
+
+    Raises
+    ------
+    ValueError
+        Fewer subjects than two.
+    """
+    subjects = sorted(set(features.subject))
+    if len(subjects) < 2:
+        raise ValueError(f"subjects: expected two or more for folds, got {len(subjects)}")
+    folds = min(folds, len(subjects))
+    shuffled = np.random.default_rng(settings.seed).permutation(subjects).tolist()
+    fold_of = {subject: i % folds for i, subject in enumerate(shuffled)}
+    found: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(features.x)
+    fold = [fold_of[subject] for subject in features.subject]
+    for number in range(folds):
+        left_out = [subject for subject in subjects if fold_of[subject] == number]
+        rest = features.of([subject for subject in subjects if fold_of[subject] != number])
+        inner = replace(settings, choose="last", epochs=2 if settings.head == "lstm" else settings.epochs)
+        head, _ = fit_patch_head(rest, inner)
+        for i in range(len(features.x)):
+            if features.subject[i] in left_out:
+                found[i] = head.probabilities([features.x[i]])[0]
+    return found, fold
+
+
+def probe_patches(
+    embed: Embed,
+    sequences: PatchSequences,
+    settings: HeadTraining,
+    *,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    fraction: float = 0.8,
+    train_fraction: float = 1.0,
+    stride: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> tuple[pd.DataFrame, dict[int, Scores]]:
+    """Split by subject, fit a head, score the validation part; once a seed.
+
+    Parameters
+    ----------
+    embed
+        ``(sequences, stride) -> PatchFeatures``: `embed_patches` of an encoder, or statistics. Called once, or twice where
+        training windows overlap.
+    sequences
+        Labelled stretches.
+    settings
+        Of the head; its seed is each of `seeds` in turn.
+    seeds
+        Splits and first weights.
+    fraction
+        Part of the subjects that trains, the paper's 80 %.
+    train_fraction
+        Part of these whose labels are used, nested: the first of one order for each seed. Epochs grow by its inverse, so
+        that the number of steps stays.
+    stride
+        Patches between training windows; None: without overlap.
+    say
+        Hears a line a seed.
+
+    Returns
+    -------
+    (DataFrame, dict)
+        A row a seed with the figures, and the scores with confusion matrix and intervals by seed.
+    """
+    import pandas as pd
+
+    whole = embed(sequences, None)
+    overlapping = whole if stride is None else embed(sequences, stride)
+    rows, scores = [], {}
+    for seed in seeds:
+        train, validation = (part.subjects for part in sequences.split(seed, fraction))
+        order = np.random.default_rng([seed, 1]).permutation(train).tolist()
+        chosen = order[: max(1, round(train_fraction * len(train)))]
+        epochs = max(1, round(settings.epochs * len(train) / len(chosen)))
+        told = replace(settings, seed=seed, epochs=epochs)
+        held = whole.of(validation)
+        head, best = fit_patch_head(overlapping.of(chosen), told, validation=held)
+        got = score(held.truth(), _predict(head, held), sequences.class_names, subject=held.who(), seed=seed)
+        scores[seed] = got
+        row = {"seed": seed, **{name: got.values[name] for name in METRICS}, "epoch": best["epoch"]}
+        rows.append({**row, "n_train": len(chosen), "n_validation": len(validation)})
+        if say is not None:
+            say(f"{sequences.name}: seed {seed}: BA {row['balanced_accuracy']:.3f}, kappa {row['kappa']:.3f}")
+    return pd.DataFrame(rows), scores

@@ -1,0 +1,168 @@
+"""What a wearer did when: a class for each ten seconds, and minutes of each class and day with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MISSING", "NONWEAR", "Activities"]
+
+MISSING, NONWEAR = -1, -2
+_DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Activities:
+    """Activities over time.
+
+    Attributes
+    ----------
+    time
+        int64 [n], ns since 1970 of the device's local clock: where each patch begins.
+    label
+        int64 [n], index into `class_names`; -1 where nothing was measured or kept, -2 where the device was not worn.
+    probability
+        float32 [n, C], NaN where there is no class; of each patch by itself, before smoothing.
+    class_names
+        The classes.
+    step_s
+        Length of a patch, s.
+    name
+        The recording.
+    confusion
+        int64 [subjects, C, C], rows the truth: the model's predictions for people whom it had not seen, what intervals
+        follow from; None without.
+    notes
+        What a reader must know, as that the recording was not calibrated.
+    """
+
+    time: NDArray[np.int64]
+    label: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    step_s: float = 10.0
+    name: str = ""
+    confusion: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __repr__(self) -> str:
+        hours = len(self) * self.step_s / 3600
+        known = float((self.label >= 0).mean()) if len(self) else 0.0
+        return f"Activities({self.name}: {hours:.1f} h, {known:.0%} of it known, {', '.join(self.class_names)})"
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each ten seconds: time, activity, confidence, and the probability of each class."""
+        import pandas as pd
+
+        names = np.array([*self.class_names, "nonwear", "missing"])
+        known = self.label >= 0
+        confidence = np.full(len(self), np.nan, np.float32)
+        confidence[known] = self.probability[known, self.label[known]]
+        shares = {f"p_{name}": self.probability[:, i] for i, name in enumerate(self.class_names)}
+        return pd.DataFrame(
+            {
+                "time": self.time.astype("datetime64[ns]"),
+                "activity": names[self.label],
+                "confidence": confidence,
+                **shares,
+            }
+        )
+
+    def days(self) -> NDArray[np.int64]:
+        """Return the calendar day of each patch, days since 1970."""
+        return np.floor_divide(self.time, _DAY_NS)
+
+    def minutes(self, *, n_draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """Return minutes of each class and day, with 95 % intervals.
+
+        ``minutes`` are those predicted. ``expected``, ``low`` and ``high`` allow for the model's errors: the predicted
+        minutes of each class are shared out by how often such a prediction was truly each class among people the model
+        had not seen, with these people drawn anew, with replacement, for each of the interval's draws. They suppose that
+        the wearer mixes activities as those people did.
+
+        Parameters
+        ----------
+        n_draws, seed
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            day, activity, minutes, expected, low, high; the last three NaN without `confusion`. Non-wear and missing
+            time have rows of their own.
+        """
+        import pandas as pd
+
+        shares = None if self.confusion is None else _true_shares(self.confusion, n_draws, seed)
+        days = self.days()
+        rows: list[dict[str, Any]] = []
+        for day in np.unique(days):
+            here = self.label[days == day]
+            counted = np.bincount(here[here >= 0], minlength=len(self.class_names)) * self.step_s / 60
+            date = np.datetime64(int(day), "D").astype("datetime64[ns]")
+            expected = low = high = np.full(len(counted), np.nan)
+            if shares is not None:
+                drawn = np.einsum("p,dpt->dt", counted, shares)
+                expected, (low, high) = drawn[0], np.quantile(drawn[1:], [0.025, 0.975], axis=0)
+            for i, name in enumerate(self.class_names):
+                row = {"minutes": counted[i], "expected": expected[i], "low": low[i], "high": high[i]}
+                rows.append({"day": date, "activity": name, **row})
+            for name, code in (("nonwear", NONWEAR), ("missing", MISSING)):
+                rows.append({"day": date, "activity": name, "minutes": float((here == code).sum()) * self.step_s / 60})
+        return pd.DataFrame(rows, columns=["day", "activity", "minutes", "expected", "low", "high"])
+
+    def save(self, out: str | Path) -> list[Path]:
+        """Write the table as Parquet or CSV, the minutes as CSV beside it; return the files.
+
+        Raises
+        ------
+        ValueError
+            A name that ends neither in .parquet nor in .csv.
+        """
+        path = Path(out)
+        if path.suffix.lower() not in (".parquet", ".csv"):
+            raise ValueError(f"out: expected a name in .parquet or .csv, got {path.name!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = self.table()
+        if path.suffix.lower() == ".parquet":
+            import pyarrow as pa  # type: ignore[import-untyped]
+            import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, compression="zstd")
+        else:
+            table.to_csv(path, index=False, float_format="%.4f")
+        beside = path.with_name(f"{path.stem}.minutes.csv")
+        self.minutes().to_csv(beside, index=False, float_format="%.1f", date_format="%Y-%m-%d")
+        return [path, beside]
+
+    def plot(self, out: str | Path | None = None) -> Any:
+        """Draw the days one below the other; with `out`, write it there (.png, .svg, .pdf)."""
+        from imuspec.report.activities import activities_figure
+        from imuspec.report.style import save
+
+        figure = activities_figure(self.time, self.label, self.class_names, self.step_s, title=self.name)
+        if out is not None:
+            save(figure, Path(out), dpi=200)
+        return figure
+
+
+def _true_shares(confusion: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float64]:
+    """P(true | predicted) as [1 + draws, predicted, true]: of all subjects, then of subjects drawn anew."""
+    n = len(confusion)
+    draws = np.random.default_rng(seed).integers(0, n, (n_draws, n))
+    counts = np.concatenate([confusion.sum(0)[None], confusion[draws].sum(1)]).astype(np.float64)
+    counts = counts.swapaxes(1, 2)  # predicted, true
+    total = counts.sum(2, keepdims=True)
+    # A class that was never predicted tells nothing of itself: it is taken at its word.
+    never = np.broadcast_to(np.eye(counts.shape[1]), counts.shape)
+    return np.where(total > 0, counts / np.maximum(total, 1), never)

@@ -1,0 +1,302 @@
+"""A fitted classifier of activities in a folder, and what it makes of a recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imuspec.datasets.patches import scored_windows
+from imuspec.datasets.sequences import PatchSequence, PatchSequences
+from imuspec.patch_probing import HeadTraining, PatchHead, embed_patches, fit_patch_head, out_of_fold
+from imuspec.prediction.activities import MISSING, NONWEAR, Activities
+from imuspec.prediction.smoothing import Smoother
+from imuspec.preparation import Prepared, prepare
+from imuspec.recipe import Recipe
+from imuspec.run import Run
+
+__all__ = ["ActivityModel", "fit_activity_model", "predict"]
+
+_FILE = "activities.json"
+
+
+@dataclass(frozen=True, eq=False)
+class ActivityModel:
+    """An encoder, a head on it, and what is known of its errors.
+
+    Attributes
+    ----------
+    encoder, head
+        In eval mode.
+    class_names
+        The classes.
+    rate, patch_s, window
+        Hz, s, and patches of a window.
+    smoother
+        From the predictions for people whom the head had not seen.
+    confusion
+        int64 [subjects, C, C] of the same predictions.
+    smoothed_confusion
+        The same after smoothing.
+    """
+
+    encoder: nn.Module
+    head: PatchHead
+    class_names: tuple[str, ...]
+    rate: float
+    patch_s: float
+    window: int
+    smoother: Smoother
+    confusion: NDArray[np.int64]
+    smoothed_confusion: NDArray[np.int64]
+
+    def save(self, path: str | Path) -> Run:
+        """Keep the model in a folder, a run's own or another."""
+        from safetensors.torch import save_file
+
+        run = Run(path)
+        run.save_encoder(self.encoder)
+        weights = {key: value.detach().contiguous() for key, value in self.head.state_dict().items()}
+        run.write(run.path / "head.safetensors", lambda place: save_file(weights, place))
+        described = {
+            "head": self.head.head,
+            "n_features": self.head.n_features,
+            "class_names": self.class_names,
+            "rate": self.rate,
+            "patch_s": self.patch_s,
+            "window": self.window,
+            "smoother": {key: getattr(self.smoother, key).tolist() for key in ("start", "transition", "emission")},
+            "confusion": self.confusion.tolist(),
+            "smoothed_confusion": self.smoothed_confusion.tolist(),
+        }
+        run.write_text(_FILE, json.dumps(described) + "\n")
+        return run
+
+    @classmethod
+    def load(cls, path: str | Path) -> ActivityModel:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            The folder holds no such model; the message says how to make one.
+        """
+        from safetensors.torch import load_file
+
+        run = Run(path)
+        described = run.path / _FILE
+        if not described.is_file():
+            raise FileNotFoundError(
+                f"model {run.path}: expected a folder with {_FILE}, got none: `imuspec activities RUN --data ... --out "
+                f"{run.path}` fits one on labelled recordings"
+            )
+        told: dict[str, Any] = json.loads(described.read_text("utf-8"))
+        names = tuple(told["class_names"])
+        head = PatchHead(told["head"], told["n_features"], len(names))
+        head.load_state_dict(load_file(run.path / "head.safetensors"))
+        return cls(
+            run.load_encoder(),
+            head.eval(),
+            names,
+            told["rate"],
+            told["patch_s"],
+            told["window"],
+            Smoother(*(np.array(told["smoother"][key]) for key in ("start", "transition", "emission"))),
+            np.array(told["confusion"], np.int64),
+            np.array(told["smoothed_confusion"], np.int64),
+        )
+
+    def activities(self, prepared: Prepared, *, smooth: bool = False) -> Activities:
+        """Return what a prepared recording's wearer did: patches on the grid that begins with its first sample.
+
+        Parameters
+        ----------
+        prepared
+            At the model's rate.
+        smooth
+            Whether neighbouring patches correct one another.
+
+        Raises
+        ------
+        ValueError
+            Another rate, or a recording without data.
+        """
+        if prepared.acceleration is None or prepared.status == "failed":
+            raise ValueError(f"{prepared.id}: expected a recording with data, got {prepared.summary}")
+        if abs(prepared.rate / self.rate - 1) > 1e-6:
+            raise ValueError(f"{prepared.id}: expected {self.rate:g} Hz, got {prepared.rate:g} Hz")
+        patch = round(self.patch_s * self.rate)
+        n = prepared.acceleration.shape[1] // patch
+        label = np.full(n, MISSING, np.int64)
+        for first, past in prepared.nonwear.tolist():
+            label[first // patch : -(-past // patch)] = NONWEAR
+        probability = np.full((n, len(self.class_names)), np.nan, np.float32)
+        for begin, end in self._stretches(prepared, patch):
+            found = self._probabilities(prepared.acceleration[:, begin * patch : end * patch])
+            guess = found.argmax(1)
+            label[begin:end] = self.smoother.smooth(guess) if smooth else guess
+            probability[begin:end] = found
+        notes = (
+            [] if prepared.calibration.get("ok", True) else [f"not calibrated: {prepared.calibration.get('reason')}"]
+        )
+        return Activities(
+            np.array([prepared.clock(i * patch) for i in range(n)], np.int64),
+            label,
+            probability,
+            self.class_names,
+            self.patch_s,
+            prepared.id,
+            self.smoothed_confusion if smooth else self.confusion,
+            tuple(notes),
+        )
+
+    @staticmethod
+    def _stretches(prepared: Prepared, patch: int) -> list[tuple[int, int]]:
+        """First and one-past-last patch of each stretch of the grid that lies in kept wear and has no missing sample."""
+        acceleration = prepared.acceleration
+        assert acceleration is not None
+        found = []
+        for first, past in prepared.segments.tolist():
+            begin, end = -(-first // patch), past // patch
+            if end <= begin:
+                continue
+            whole = np.isfinite(acceleration[:, begin * patch : end * patch]).reshape(3, -1, patch).all((0, 2))
+            edges = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8))) + begin
+            found += [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+        return found
+
+    @torch.inference_mode()
+    def _probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[patches, classes] of a stretch, each patch from the window that scores it."""
+        patch = round(self.patch_s * self.rate)
+        n = x.shape[1] // patch
+        unlabelled = PatchSequence(np.ascontiguousarray(x), np.full(n, -1), "", "")
+        sequences = PatchSequences((unlabelled,), self.class_names, self.rate)
+        features = embed_patches(self.encoder, sequences, window=self.window)
+        parts = self.head.probabilities(features.x)
+        places = scored_windows(n, window=self.window)
+        return np.concatenate(
+            [part[first - start : end - start] for part, (start, first, end) in zip(parts, places, strict=True)]
+        )
+
+
+def fit_activity_model(
+    encoder: nn.Module,
+    sequences: PatchSequences,
+    settings: HeadTraining | None = None,
+    *,
+    window: int = 300,
+    folds: int = 5,
+    cache: str | Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> ActivityModel:
+    """Fit a head on all labelled stretches, and learn its errors from people it had not seen.
+
+    Parameters
+    ----------
+    encoder
+        Of a pre-training.
+    sequences
+        Labelled stretches, as of Capture-24.
+    settings
+        Of the head.
+    window
+        Patches of a window.
+    folds
+        Groups of subjects left out in turn.
+    cache
+        Folder for features.
+    say
+        Hears how well the left-out people were predicted.
+    """
+    how = HeadTraining() if settings is None else settings
+    features = embed_patches(encoder, sequences, window=window, cache=cache)
+    probabilities, _ = out_of_fold(features, how, folds=folds)
+    guesses = [part.argmax(1) for part in probabilities]
+    n = len(features.class_names)
+    smoother = Smoother.fit(features.label, guesses, n)
+    smoothed = [smoother.smooth(guess) for guess in guesses]
+    confusion, corrected = (_by_subject(features.subject, features.label, g, n) for g in (guesses, smoothed))
+    if say is not None:
+        from imuspec.evaluation import metrics
+
+        for name, counts in (("as predicted", confusion), ("smoothed", corrected)):
+            got = metrics(counts.sum(0))
+            say(f"{name}: BA {float(got['balanced_accuracy']):.3f}, kappa {float(got['kappa']):.3f} on unseen people")
+    last = HeadTraining(**{**how.__dict__, "choose": "last", "epochs": 2 if how.head == "lstm" else how.epochs})
+    head, _ = fit_patch_head(features, last)
+    patch_s = sequences.items[0].patch / sequences.rate
+    return ActivityModel(
+        encoder.eval(), head, features.class_names, sequences.rate, patch_s, window, smoother, confusion, corrected
+    )
+
+
+def _by_subject(
+    subject: list[str], truth: list[NDArray[np.int64]], guess: list[NDArray[np.int64]], n: int
+) -> NDArray[np.int64]:
+    names = sorted(set(subject))
+    counts = np.zeros((len(names), n, n), np.int64)
+    for who, t, g in zip(subject, truth, guess, strict=True):
+        np.add.at(counts[names.index(who)], (t[t >= 0], g[t >= 0]), 1)
+    return counts
+
+
+def predict(
+    recording: str | Path,
+    model: str | Path | ActivityModel,
+    *,
+    recipe: str | Path | Recipe | None = None,
+    smooth: bool = False,
+) -> Activities:
+    """Say what the wearer of a recording did when.
+
+    Parameters
+    ----------
+    recording
+        Any device file that `imuspec.read` knows.
+    model
+        A folder that `imuspec activities` wrote, or a model.
+    recipe
+        From file to wear; None: capture24, with any length of wear, and uncalibrated where calibration fails, which the
+        result's notes then say.
+    smooth
+        Whether neighbouring patches correct one another (hidden Markov model).
+
+    Returns
+    -------
+    Activities
+
+    Raises
+    ------
+    FileNotFoundError, RecordingError
+        No such file, or one that cannot be read.
+    ValueError
+        Nothing that was worn is in it.
+
+    Examples
+    --------
+    >>> import imuspec
+    >>> activities = imuspec.predict("week.cwa", "models/capture24")  # doctest: +SKIP
+    >>> activities.minutes()  # doctest: +SKIP
+    """
+    from imuspec.errors import RecordingError
+
+    if not Path(recording).exists():
+        raise FileNotFoundError(f"{recording}: expected a recording, got none")
+    loose = Recipe.load("capture24").set("calibration.required=false", "segments.min_wear_h=0")
+    prepared = prepare(recording, loose if recipe is None else recipe)
+    if prepared.status == "failed":
+        raise RecordingError(str(recording), None, prepared.reason)
+    found = (model if isinstance(model, ActivityModel) else ActivityModel.load(model)).activities(
+        prepared, smooth=smooth
+    )
+    if not (found.label >= 0).any():
+        raise ValueError(f"{recording}: expected wear of {found.step_s:g} s or more, got none ({prepared.summary})")
+    return found

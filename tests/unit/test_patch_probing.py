@@ -1,0 +1,175 @@
+"""Heads on the patches of fifty-minute windows: what counts, what is weighted, what is learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from imuspec.datasets.sequences import PatchSequence, PatchSequences
+from imuspec.encoders.harnet import Harnet
+from imuspec.patch_probing import (
+    HeadTraining,
+    PatchFeatures,
+    PatchHead,
+    class_weights,
+    embed_patches,
+    fit_patch_head,
+    out_of_fold,
+    probe_patches,
+    raw_windows,
+    score_patches,
+)
+from labelled_days import small_roformer
+
+
+def sequences(patches: int = 25, subjects: int = 4) -> PatchSequences:
+    """Noise whose spread and mean tell its class."""
+    random = np.random.default_rng(0)
+    items = []
+    for i in range(subjects):
+        label = random.integers(-1, 2, patches)
+        x = random.normal(0, 1, (3, patches, 300)) * np.where(label == 1, 1.0, 0.1)[:, None]
+        x += (label == 1)[:, None]
+        items.append(PatchSequence(x.reshape(3, -1).astype(np.float32), label, f"s{i}", f"r{i}"))
+    return PatchSequences(tuple(items), ("quiet", "loud"))
+
+
+def features(subjects: int = 6, patches: int = 40) -> PatchFeatures:
+    """The class is the sign of the first feature two patches before: only a memory can tell."""
+    random = np.random.default_rng(1)
+    x = [random.normal(0, 1, (patches, 4)).astype(np.float32) for _ in range(subjects)]
+    label = [np.concatenate([[-1, -1], (part[:-2, 0] > 0).astype(np.int64)]) for part in x]
+    return PatchFeatures(x, label, [f"s{i}" for i in range(subjects)], ("low", "high"))
+
+
+def test_every_labelled_patch_is_counted_once() -> None:
+    data = sequences()
+    found = embed_patches(small_roformer(), data, window=10)
+    assert [len(x) for x in found.x] == [10, 10, 10] * 4
+    counted = np.concatenate([item.label[item.label >= 0] for item in data])
+    np.testing.assert_array_equal(found.truth(), counted)
+    assert len(found.who()) == len(counted)
+    assert found.label[2][:5].tolist() == [-1] * 5
+
+
+def test_features_are_those_of_the_windows_that_the_encoder_saw() -> None:
+    data, encoder = sequences(), small_roformer()
+    found = embed_patches(encoder, data, window=10, batch=2)
+    x = torch.from_numpy(data.items[1].x[:, 15 * 300 : 25 * 300])
+    np.testing.assert_allclose(found.x[5], encoder(x[None])[0].detach().numpy(), rtol=1e-4, atol=1e-5)
+    overlapping = embed_patches(encoder, data, window=10, stride=5)
+    assert len(overlapping.x) == 4 * 4
+    assert (overlapping.label[1] == data.items[0].label[5:15]).all()
+
+
+def test_an_encoder_without_patches_sees_each_by_itself() -> None:
+    data, encoder = sequences(patches=7, subjects=1), Harnet().eval()
+    found = embed_patches(encoder, data, window=5)
+    wanted = encoder(torch.from_numpy(data.items[0].x[:, 900:1200].copy())[None])[0].detach().numpy()
+    np.testing.assert_allclose(found.x[0][3], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.x[1][1], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_kept_features_are_read_again_and_belong_to_their_encoder(tmp_path: Path) -> None:
+    data = sequences()
+    first = embed_patches(small_roformer(), data, window=10, cache=tmp_path)
+    again = embed_patches(small_roformer(), data, window=10, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    for a, b in zip(first.x, again.x, strict=True):
+        np.testing.assert_array_equal(a, b)
+    embed_patches(small_roformer(seed=1), data, window=10, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_rare_classes_weigh_as_much_as_frequent_ones() -> None:
+    weights = class_weights(np.array([0] * 6 + [1] * 2 + [-1] * 9), 3)
+    assert weights.tolist() == pytest.approx([8 / 18, 8 / 6, 0.0])
+
+
+def test_the_loss_leaves_out_patches_without_a_label() -> None:
+    """Nonsense in unlabelled patches changes no weight of the head."""
+    data = features()
+    spoiled = PatchFeatures([x.copy() for x in data.x], data.label, data.subject, data.class_names)
+    for x in spoiled.x:
+        x[:2] = 1e3
+    heads = [fit_patch_head(part, HeadTraining(epochs=3))[0] for part in (data, spoiled)]
+    assert torch.equal(heads[0].out.weight, heads[1].out.weight)
+
+
+@pytest.mark.parametrize(("head", "least"), [("linear", 0.0), ("lstm", 0.8)])
+def test_only_a_memory_learns_what_lies_before(head: str, least: float) -> None:
+    data = features()
+    settings = HeadTraining(head=head, epochs=60, learning_rate=1e-2, batch=6)
+    fitted, best = fit_patch_head(data, settings, validation=data)
+    figure = score_patches(fitted, data)["balanced_accuracy"]
+    assert figure == pytest.approx(best["validation_balanced_accuracy"])
+    assert figure > least if head == "lstm" else figure < 0.75
+
+
+def test_a_head_of_two_layers_and_statistics_on_unlike_scales() -> None:
+    data = features()
+    label = [np.where(x[:, 1] * x[:, 2] > 0, 1, 0) for x in data.x]
+    scaled = [x * np.array([1, 1e3, 1e-3, 1], np.float32) for x in data.x]
+    crossed = PatchFeatures(scaled, label, data.subject, data.class_names)
+    settings = HeadTraining(head="mlp", epochs=150, batch=6, learning_rate=3e-3, standardise=True)
+    fitted, _ = fit_patch_head(crossed, settings)
+    assert score_patches(fitted, crossed)["balanced_accuracy"] > 0.9
+    assert fitted.scale[1] > 1e2
+
+
+def test_an_encoder_can_be_trained_too() -> None:
+    data, encoder = sequences(), small_roformer()
+    before = encoder.embed.weight.clone()
+    windows = raw_windows(data, window=10)
+    settings = HeadTraining(epochs=8, batch=4)
+    head, best = fit_patch_head(windows, settings, validation=windows, encoder=encoder)
+    assert not torch.equal(before, encoder.embed.weight)
+    assert best["validation_balanced_accuracy"] > 0.8
+    found = embed_patches(encoder, data, window=10)
+    assert score_patches(head, found)["balanced_accuracy"] == pytest.approx(best["validation_balanced_accuracy"])
+
+
+def test_probabilities_out_of_fold_come_from_other_people() -> None:
+    data = features()
+    found, fold = out_of_fold(data, HeadTraining(epochs=2), folds=3)
+    assert sorted(np.bincount(fold)) == [2, 2, 2]
+    others = data.of([s for s, f in zip(data.subject, fold, strict=True) if f != fold[0]])
+    head, _ = fit_patch_head(others, HeadTraining(epochs=2))
+    np.testing.assert_allclose(found[0], head.probabilities([data.x[0]])[0], rtol=1e-6)
+
+
+def test_a_probe_tells_loud_from_quiet_and_reports_each_seed() -> None:
+    data, encoder = sequences(subjects=5), small_roformer()
+    table, scores = probe_patches(
+        lambda part, stride: embed_patches(encoder, part, window=10, stride=stride),
+        data,
+        HeadTraining(epochs=80, learning_rate=1e-2),
+        seeds=(0, 1),
+        stride=5,
+    )
+    assert table["seed"].tolist() == [0, 1]
+    assert table["n_train"].tolist() == [4, 4]
+    assert table["balanced_accuracy"].min() > 0.8
+    assert scores[1].values["kappa"] == pytest.approx(table["kappa"][1])
+    fewer, _ = probe_patches(
+        lambda part, stride: embed_patches(encoder, part, window=10, stride=stride),
+        data,
+        HeadTraining(epochs=2),
+        seeds=(0,),
+        train_fraction=0.25,
+    )
+    assert fewer["n_train"].tolist() == [1]
+    assert fewer["epoch"].tolist() == [8]
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    with pytest.raises(ValueError, match="head"):
+        PatchHead("tree", 4, 2)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="validation"):
+        fit_patch_head(features(), HeadTraining(head="lstm"))
+    empty = features()
+    with pytest.raises(ValueError, match="labelled"):
+        fit_patch_head(PatchFeatures(empty.x, [np.full(40, -1)] * 6, empty.subject, ("a", "b")), HeadTraining())

@@ -47,7 +47,7 @@ class PatchSequence:
     @property
     def patch(self) -> int:
         """Samples of a patch."""
-        return self.x.shape[1] // len(self.label)
+        return int(self.x.shape[1]) // len(self.label)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

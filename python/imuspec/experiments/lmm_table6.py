@@ -9,7 +9,7 @@ from imuspec import encoders
 from imuspec.evaluation import METRICS
 from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, tabulated, weights
 from imuspec.experiments.frame import Result, Setup
-from imuspec.patch_probing import HeadTraining, fit_patch_head, raw_windows, score_patches
+from imuspec.patch_probing import HeadName, HeadTraining, fit_patch_head, raw_windows, score_patches
 from imuspec.recipe import PretrainRecipe
 from imuspec.run import Run
 
@@ -18,7 +18,8 @@ __all__ = ["DATA", "OPTIONS", "RUNS", "TINY", "run"]
 OPTIONS = {**OPTIONS, "scratch_epochs": 20}
 TINY = {**TINY, "scratch_epochs": 2}
 RUNS = {"HARNet10": "the public weights, mtl_best.mdl, or a run of one's own: academic use only, not shipped"}
-_HEADS = (("linear", "linear"), ("LSTM", "lstm"))
+_HEADS: tuple[tuple[str, HeadName], ...] = (("linear", "linear"), ("LSTM", "lstm"))
+_WIDE: tuple[tuple[str, HeadName], ...] = (("MLP", "mlp"), ("LSTM", "lstm"))
 
 
 def run(setup: Setup) -> Result:
@@ -43,7 +44,7 @@ def run(setup: Setup) -> Result:
             )
         else:
             notes.append("HARNet10: random weights, as none were given")
-        for name, head in (("MLP", "mlp"), _HEADS[1]):
+        for name, head in _WIDE:
             parts.append(study.probe(harnet, head).assign(row=f"HARNet10, {name}"))
     return tabulated(pd.concat(parts, ignore_index=True), notes)
 

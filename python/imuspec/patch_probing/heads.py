@@ -163,13 +163,14 @@ def fit_patch_head(
     state: dict[str, Tensor] = {}
     for epoch in range(1, settings.epochs + 1):
         model.train()
-        for part in torch.randperm(len(train.x), generator=generator).split(settings.batch):
-            x, label = _batch(train, part.tolist(), raw=encoder is not None)
+        order = torch.randperm(len(train.x), generator=generator).tolist()
+        for begin in range(0, len(order), settings.batch):
+            x, label = _batch(train, order[begin : begin + settings.batch], raw=encoder is not None)
             if not bool((label >= 0).any()):
                 continue
             optimiser.zero_grad()
             loss = nn.functional.cross_entropy(model(x).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
         if validation is not None and (settings.chosen_by == "best" or epoch == settings.epochs):
             figure = score_patches(model, validation)["balanced_accuracy"]

@@ -329,3 +329,40 @@ def test_windows_of_one_recording_that_touch_do_not_overlap() -> None:
         datasets.check_leaks(
             some_windows(start_s=np.full(120, np.nan)), split, allow=("subject", "recording")
         )  # times unknown
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_in_windows_and_rows_counted_are_all_rows(seed) -> None:
+    rng = np.random.default_rng(seed)
+    n, rate = 3000, 64.0
+    time = count_times(n, rate)
+    for at in rng.integers(1, n, 4):
+        time[at:] += int(rng.integers(100, 3000)) * 1_000_000
+    label = np.repeat(rng.integers(-1, 2, 30), 100)
+    made = datasets.cut(
+        [replace(recording(n, rate), time=time, runs=runs_of(time, rate), label=label)],
+        window_s=1.5,
+        min_agreement=float(rng.choice([0, 0.8])),
+    )
+    seconds = time / 1e9
+    inside = np.zeros(n, bool)
+    for start in made.start_s:
+        inside |= (seconds > start - 0.01) & (seconds <= start + 1.5 - 0.01)
+    unlabelled = int((label < 0).sum())
+    counted = sum(made.counts.values()) + unlabelled  # this recording does not say why samples have no class
+    assert not inside[label < 0].any()
+    assert inside.sum() + counted == n
+
+
+def test_labels_keep_their_samples_where_a_clock_runs_slow() -> None:
+    n = 20_000
+    label = (np.arange(n) >= n // 2).astype(np.int64)
+    source = recording(n, 50.0, label=label, time=np.arange(n) * 20_060_000)  # 0.3 % slow: 60 s after 20,000
+    made = datasets.cut([source], window_s=2, rate=25, resampling="polyphase")
+    assert made.label.sum() == pytest.approx(len(made) / 2, abs=1)
+
+
+def test_a_rate_that_is_not_what_the_set_says_is_no_clock_error() -> None:
+    source = recording(20_000, 50.0, time=np.arange(20_000) * 20_600_000)
+    with pytest.raises(ValueError, match=r"expected samples at an even 50 Hz for polyphase, got one .* samples off"):
+        datasets.cut([source], window_s=2, rate=25, resampling="polyphase")

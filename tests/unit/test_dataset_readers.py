@@ -294,6 +294,34 @@ def test_daphnet_lines_of_another_form_are_counted_and_another_annotation_refuse
         datasets.load("daphnet", path)
 
 
+def spoil_daphnet(folder: Path, place: int, damage: bytes) -> Path:
+    """Daphnet's first file with another field in line 700."""
+    path = write_daphnet(folder, subjects=(1,))
+    file = path / "S01R01.txt"
+    lines = file.read_bytes().splitlines()
+    fields = lines[700].split(b" ")
+    fields[place] = damage
+    lines[700] = b" ".join(fields)
+    file.write_bytes(b"\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("damage", [b"9" * 40, b"1e300", b"-inf", b"nan", b"1 2"], ids=repr)
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_number_that_cannot_be_is_left_out_and_counted(tmp_path, damage, place) -> None:
+    (recording,) = datasets.labelled_recordings("daphnet", spoil_daphnet(tmp_path, place, damage))
+    assert recording.counts["not eleven numbers"] == 1
+    assert recording.n_rows == len(recording) + 1 == 2000
+    assert np.isfinite(datasets.cut([recording], window_s=2).x).all()
+
+
+@pytest.mark.parametrize("damage", [b"\xea\x9d", b"\x00", b'"', b"x"], ids=repr)
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_word_where_a_number_belongs_is_told_with_its_file(tmp_path, damage, place) -> None:
+    with pytest.raises(RecordingError, match=r"S01R01.txt: expected a table of numbers, got"):
+        datasets.load("daphnet", spoil_daphnet(tmp_path, place, damage))
+
+
 def test_daphnet_in_g_is_refused(tmp_path) -> None:
     path = write_daphnet(tmp_path, subjects=(1,))
     file = path / "S01R01.txt"

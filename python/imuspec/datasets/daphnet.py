@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import LabelledRecording, in_g, runs_of
+from imuspec.datasets.recordings import LabelledRecording, in_g, runs_of, sound, sound_stamps
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "SENSORS", "recordings"]
@@ -79,7 +79,7 @@ def _sensors(
         raise RecordingError(source, None, f"expected annotations 0, 1 and 2, got {wrong[0]:g}")
     for sensor in sensors:
         raw = np.stack([table[f"{sensor} {axis}"] for axis in "xyz"])
-        whole = np.isfinite(raw).all(axis=0) & np.isfinite(table["time"]) & np.isfinite(annotation)
+        whole = sound(raw).all(axis=0) & sound_stamps(table["time"], 1e6) & np.isfinite(annotation)
         off = whole & (raw == 0).all(axis=0)
         kept = whole & ~off
         time = np.round(table["time"][kept] * 1e6).astype(np.int64)

@@ -200,7 +200,7 @@ def read_table(
     text
         Those of `columns` that are words; the others are numbers, an empty field NaN.
     delimiter
-        What stands between fields.
+        What stands between fields. Quotes are letters like others, or a stray one would swallow the rest of a file.
 
     Returns
     -------
@@ -214,8 +214,8 @@ def read_table(
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import csv
 
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
+    if not data.isascii():
+        data = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").encode()
     first = data.split(b"\n", 1)[0].decode("utf-8", "replace").strip().lstrip("#").strip()
     names = list(header) if header is not None else [name.strip().strip('"') for name in first.split(delimiter)]
     missing = [name for name in columns if name not in names]
@@ -232,7 +232,7 @@ def read_table(
         table = csv.read_csv(
             io.BytesIO(data),
             read_options=csv.ReadOptions(column_names=names, skip_rows=int(header is None), use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip),
+            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False, invalid_row_handler=skip),
             convert_options=csv.ConvertOptions(
                 include_columns=list(columns),
                 column_types={name: pa.string() if name in text else pa.float64() for name in columns},

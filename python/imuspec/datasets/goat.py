@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
 
 __all__ = ["CLASSES", "MERGED", "recordings"]
 
@@ -108,14 +108,14 @@ def _recording(
     columns = (*axes, "label", *((stamped,) if stamped else ()))
     table, bad = read_table(data, source, columns=columns, text=("label",))
     raw = np.stack([table[axis] for axis in axes])
-    whole = np.isfinite(raw).all(axis=0)
+    whole = sound(raw).all(axis=0)
     if stamped:
-        whole &= np.isfinite(table[stamped])
+        whole &= sound_stamps(table[stamped], _TIMES[stamped.strip()])
         when = table[stamped][whole] * _TIMES[stamped.strip()]
         time = np.round(when - (when[0] if when.size else 0)).astype(np.int64)
     else:
         time = count_times(whole.size, RATE)[whole]
-    named = np.array([str(value or "").strip().lower() for value in table["label"][whole]], np.str_)
+    named = np.array([str(value or "").strip().strip('"').lower() for value in table["label"][whole]], np.str_)
     label, other = _classes(named, merge, classes)
     return LabelledRecording(
         subject=animal,

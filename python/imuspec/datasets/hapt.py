@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, label_intervals, runs_of
+from imuspec.datasets.recordings import (
+    DROPPED,
+    LabelledRecording,
+    count_times,
+    in_g,
+    label_intervals,
+    runs_of,
+    sound,
+    sound_stamps,
+)
 from imuspec.errors import RecordingError
 
 __all__ = ["ACTIVITIES", "BASIC", "OFFICIAL_TEST_SUBJECTS", "recordings"]
@@ -94,7 +103,7 @@ def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]
     columns = ("experiment", "user", "activity", "first", "last")
     table, bad = read_table(files.read(name), source, columns=columns, header=columns, delimiter=" ")
     rows = np.stack([table[key] for key in columns], axis=1)
-    if bad or not np.isfinite(rows).all():
+    if bad or not sound_stamps(rows, 1.0).all():
         raise RecordingError(source, None, f"expected five numbers a line, got {bad or 'a'} line(s) of another form")
     found: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for experiment, user, activity, first, last in rows.astype(np.int64).tolist():
@@ -117,7 +126,7 @@ def _recording(
     source = files.label(name)
     table, bad = read_table(files.read(name), source, columns="xyz", header="xyz", delimiter=" ")
     raw = np.stack([table[axis] for axis in "xyz"])
-    if bad or not np.isfinite(raw).all():  # the labels count rows, so none may be left out
+    if bad or not sound(raw).all():  # the labels count rows, so none may be left out
         raise RecordingError(source, None, "expected three numbers a line, got lines of another form")
     n = raw.shape[1]
     activity = label_intervals(n, intervals, source, names=ACTIVITIES)

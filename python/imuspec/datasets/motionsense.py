@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import LabelledRecording, count_times, in_g, runs_of
+from imuspec.datasets.recordings import LabelledRecording, count_times, in_g, runs_of, sound
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "recordings"]
@@ -76,7 +76,7 @@ def recordings(
             source = files.label(name)
             table, bad = read_table(files.read(name), source, columns=columns)
             raw = np.stack([table[column] for column in columns]).reshape(-1, 3, table[columns[0]].size).sum(axis=0)
-            whole = np.isfinite(raw).all(axis=0)
+            whole = sound(raw).all(axis=0)
             time = count_times(whole.size, RATE)[whole]
             yield LabelledRecording(
                 subject=person,

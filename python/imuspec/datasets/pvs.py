@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of, sound, sound_stamps
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "SENSORS", "recordings"]
@@ -107,7 +107,7 @@ def _drive(
             raise RecordingError(
                 source, None, f"expected {label.size} rows, one a label, got {stamp.size} and {bad} broken"
             )
-        whole = np.isfinite(raw).all(axis=0) & np.isfinite(stamp)
+        whole = sound(raw).all(axis=0) & sound_stamps(stamp, 1e9)
         begin = float(stamp[whole][0]) if begin is None and whole.any() else begin
         time = np.round((stamp[whole] - (begin or 0.0)) * 1e9).astype(np.int64)
         yield LabelledRecording(

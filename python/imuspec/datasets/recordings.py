@@ -14,7 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from imuspec.errors import RecordingError
 
-__all__ = ["DROPPED", "UNITS", "LabelledRecording", "count_times", "in_g", "label_intervals", "runs_of"]
+__all__ = [
+    "DROPPED",
+    "UNITS",
+    "LabelledRecording",
+    "count_times",
+    "in_g",
+    "label_intervals",
+    "runs_of",
+    "sound",
+    "sound_stamps",
+]
 
 GRAVITY = 9.80665
 UNITS: Mapping[str, float] = {"g": 1.0, "m/s2": GRAVITY, "mg": 1000.0}
@@ -146,6 +156,18 @@ def in_g(values: ArrayLike, *, unit: str, declared: str | None, source: str) -> 
                 "unit it is by unit="
             )
     return (array / UNITS[declared or unit]).astype(np.float32)
+
+
+def sound(values: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each number can be a sensor's in any unit: finite and below a million."""
+    found: NDArray[np.bool_] = np.abs(np.asarray(values, np.float64)) < 1e6
+    return found
+
+
+def sound_stamps(stamps: ArrayLike, unit_ns: float) -> NDArray[np.bool_]:
+    """Whether each time stamp is finite and, in nanoseconds, a 64-bit number."""
+    found: NDArray[np.bool_] = np.abs(np.asarray(stamps, np.float64)) < 4e18 / unit_ns
+    return found
 
 
 def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of, sound, sound_stamps
 
 __all__ = ["CLASSES", "recordings"]
 
@@ -87,8 +87,8 @@ def _read(files: SetFiles, name: str, collector: int, stem: str, axes: str) -> _
     columns = ("timestamp", *_AXES[axes], "road_type")
     table, bad = read_table(files.read(name), files.label(name), columns=columns, text=("road_type",))
     raw = np.stack([table[axis] for axis in _AXES[axes]])
-    whole = np.isfinite(raw).all(axis=0) & np.isfinite(table["timestamp"])
-    kind = np.array([str(value or "").strip().lower() for value in table["road_type"][whole]], object)
+    whole = sound(raw).all(axis=0) & sound_stamps(table["timestamp"], 1e6)
+    kind = np.array([str(value or "").strip().strip('"').lower() for value in table["road_type"][whole]], object)
     time = np.round(table["timestamp"][whole] * 1e6).astype(np.int64)
     return _File(name, collector, stem, time, raw[:, whole], kind, bad + int((~whole).sum()))
 

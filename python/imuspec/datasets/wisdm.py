@@ -7,7 +7,6 @@ of zero, times in ms among ns, times that repeat or fall. Kwapisz, Weiss, Moore 
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import Counter
@@ -100,7 +99,9 @@ def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
                 x, y, z = (float(value) for value in fields[3:])
                 if fields[1].strip() not in index:
                     why = "activity that is none of the classes"
-                elif not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+                elif not all(
+                    abs(number) < most for number, most in ((x, 1e6), (y, 1e6), (z, 1e6), (user, 1e6), (stamp, 4e18))
+                ):
                     why = "number that is empty or none"
                 elif stamp == 0:
                     why = "time of zero"
@@ -154,7 +155,7 @@ def _times(
     time = np.empty(label.size, np.int64)
     now = 0.0
     for part in np.split(np.arange(label.size), edges):
-        step = np.diff(stamp[part]) * _scale(stamp[part])
+        step = np.diff(stamp[part]).astype(np.float64) * _scale(stamp[part])
         # Small steps back are records out of order in a burst; a larger one is another session.
         gap = np.flatnonzero(np.abs(step) > max_gap) + 1
         for run in np.split(part, gap):

@@ -176,14 +176,17 @@ impl Points {
 /// A recording that cannot be calibrated is an answer, not an error: `ok` is false and `reason` says why.
 ///
 /// # Errors
-/// [`Error::Value`] for options outside their domain, and for a fit with temperature of windows without one.
+/// [`Error::Value`] for options outside their domain.
 ///
 /// # Source
 /// van Hees et al. 2014, J Appl Physiol 117:738, doi:10.1152/japplphysiol.00421.2014.
 pub fn calibrate(windows: &[Window], options: &Options) -> Result<Calibration> {
-    check(windows, options)?;
+    check(options)?;
     let points = still(windows, options);
     let mut found = Calibration { n_windows: points.mean.len(), ..Calibration::identity() };
+    if options.temperature && !windows.is_empty() && windows.iter().all(|w| w.temperature.is_nan()) {
+        return Ok(found.of(false, "temperature was to be fitted, and the recording has none"));
+    }
     if !points.mean.is_empty() {
         found.error_before_g = mean_error(&points.mean);
         found.error_after_g = found.error_before_g;
@@ -205,7 +208,7 @@ pub fn calibrate(windows: &[Window], options: &Options) -> Result<Calibration> {
     })
 }
 
-fn check(windows: &[Window], options: &Options) -> Result<()> {
+fn check(options: &Options) -> Result<()> {
     for (name, value) in [("tolerance_g", options.tolerance_g), ("max_error_mg", options.max_error_g * 1e3)] {
         if value.is_nan() || value <= 0.0 {
             return Err(Error::value(name, "a positive number", value));
@@ -216,9 +219,6 @@ fn check(windows: &[Window], options: &Options) -> Result<()> {
     }
     if options.max_iterations == 0 {
         return Err(Error::value("max_iterations", "at least 1", 0));
-    }
-    if options.temperature && !windows.is_empty() && windows.iter().all(|w| w.temperature.is_nan()) {
-        return Err(Error::value("temperature", "a recording with temperatures", "one without"));
     }
     Ok(())
 }

@@ -107,3 +107,9 @@ def test_a_clock_set_back_shifts_the_grid_and_loses_nothing() -> None:
     assert [event.value for event in ours.quality.of("timeline_shift")] == pytest.approx([3600], abs=0.1)
     assert ours.acceleration.shape[1] / 30 / 3600 == pytest.approx(3, abs=0.01)
     assert not np.isnan(ours.acceleration).any()
+
+
+def test_a_recording_without_the_temperature_that_a_recipe_fits_is_excluded_in_words() -> None:
+    ours = prepared("ISM_Enabled.gt3x", "capture24", ("calibration.temperature=true",))
+    assert ours.status == "excluded"
+    assert ours.reason.startswith("calibration failed: temperature was to be fitted, and the recording has none")

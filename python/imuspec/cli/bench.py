@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from cyclopts import App
 
 from imuspec.cli.app import app
@@ -36,14 +39,29 @@ def compare(*, quick: bool = False) -> int:
 
 
 @bench_app.command
-def table3() -> int:
+def table3(*, model: Path | None = None) -> int:
     """Measure a picture and a network as the paper did on phones: window to tensor, and one forward pass.
 
-    Ten runs after warm-up on 600 samples, on one thread and on all; wall time, share of one core, memory. The network is a
-    ResNet-18 with random weights, in PyTorch and, where it is installed, in ONNX Runtime.
+    Ten runs after warm-up on 600 samples, on one thread and on all; wall time, share of one core, memory; in PyTorch and,
+    where it is installed, in ONNX Runtime.
+
+    Parameters
+    ----------
+    model
+        A run's folder, whose encoder of pictures is measured; by default a ResNet-18 with random weights.
     """
     from imuspec.bench import PHONES, costs
     from imuspec.console import cost_table, screen
 
-    screen().print(cost_table(list(costs()), list(PHONES)))
+    measured = costs() if model is None else costs(_encoder(model), name=model.name)
+    screen().print(cost_table(list(measured), list(PHONES)))
     return 0
+
+
+def _encoder(folder: Path) -> Any:
+    from imuspec.run import Run
+
+    encoder = Run(folder).load_encoder()
+    if encoder.kind != "image":
+        raise ValueError(f"model: expected an encoder of pictures, got one of {encoder.kind}s in {folder}")
+    return encoder

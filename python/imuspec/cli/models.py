@@ -1,4 +1,4 @@
-"""Public encoders: models."""
+"""Public encoders, and encoders for other machines: models, export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from imuspec.cli.app import app, require
 
-__all__ = ["models"]
+__all__ = ["export", "models"]
 
 
 @app.command
@@ -75,4 +75,27 @@ def models(
     for model in MODELS.values():
         table.add_row(model.name, Text(model.about), Text(model.licence), Text(model.takes))
     console.print(table)
+    return 0
+
+
+@app.command
+def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
+    """Write a run's encoder as an ONNX file, which runs without PyTorch, and hold it to PyTorch's embeddings.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    out
+        The file to write, as model.onnx; model.json beside it says what it takes and gives.
+    n_samples
+        Length of a window, for an encoder of signals; by default the encoder's own, else 5 s at 50 Hz.
+    """
+    require("torch", "train", "export")
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        require(library, "export", "export")
+    from imuspec.deployment import export_onnx
+
+    difference = export_onnx(run, out, n_samples=n_samples)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, embeddings within {difference:.1e} of PyTorch's")
     return 0

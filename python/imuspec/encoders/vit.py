@@ -64,6 +64,7 @@ class Vit(nn.Module):
         trunk: Any = timm.create_model(_SIZES[size], pretrained=False, img_size=tuple(image), num_classes=0, **heads)
         self.trunk = trunk
         self.n_features = int(trunk.num_features)
+        self.image = (int(image[0]), int(image[1]))
         self.grid = (image[0] // 16, image[1] // 16)
         if positions == "sincos":
             table = sincos_positions(self.grid, self.n_features)

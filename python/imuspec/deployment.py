@@ -1,0 +1,131 @@
+"""An encoder as one file that runs without PyTorch: ONNX, held equal to the original before it is kept."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imuspec.run import Run
+
+__all__ = ["example_input", "export_onnx", "run_onnx"]
+
+_TOLERANCE = 1e-4
+_SECONDS = 5.0
+
+
+def example_input(encoder: nn.Module, *, n_samples: int | None = None, seed: int = 0) -> torch.Tensor:
+    """A batch of two inputs of the kind that an encoder takes: pictures, windows of one triad or of several.
+
+    Parameters
+    ----------
+    encoder
+        Of `imuspec.encoders`.
+    n_samples
+        Length of a window; default: the encoder's own, else 5 s at 50 Hz.
+    seed
+        Of the random values.
+
+    Returns
+    -------
+    float32 ``[2, 3, 96, 128]`` or ``[2, axes, time]``; for a fusion ``[2, triad, ...]``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    inner: Any = encoder
+    while hasattr(inner, "inner"):
+        inner = inner.inner
+    triads = len(inner.encoders) if hasattr(inner, "encoders") else 0
+    first: Any = inner.encoders[0] if triads else inner
+    if str(encoder.kind) == "image":
+        shape: tuple[int, ...] = (3, *getattr(first, "image", (96, 128)))
+    else:
+        own = getattr(first, "n_samples", None) or getattr(first, "n_steps", None) or round(_SECONDS * 50)
+        shape = (_axes(encoder, first), n_samples or int(own))
+    return torch.randn((2, triads, *shape) if triads else (2, *shape), generator=generator)
+
+
+def _axes(encoder: nn.Module, first: Any) -> int:
+    return {"SingleAxis": 1, "AccelerationAlone": 3}.get(type(encoder).__name__, int(getattr(first, "n_axes", 3)))
+
+
+def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None = None) -> float:
+    """Write a run's encoder as ONNX, batch size free, and hold it to PyTorch's output.
+
+    Parameters
+    ----------
+    run
+        A run's folder.
+    out
+        The file, ``*.onnx``; one of the same name is replaced. Beside it ``*.json`` says what it takes and gives.
+    n_samples
+        Length of a window, for an encoder of signals; default: the encoder's own, else 5 s at 50 Hz.
+
+    Returns
+    -------
+    Largest difference between ONNX Runtime's and PyTorch's embeddings of a random batch, relative to the largest value.
+
+    Raises
+    ------
+    RuntimeError
+        The exported network gives other embeddings; nothing is kept.
+    FileNotFoundError
+        The run has no encoder.
+
+    Examples
+    --------
+    >>> from imuspec.deployment import export_onnx
+    >>> export_onnx("runs/mine", "mine.onnx")  # doctest: +SKIP
+    3.1e-07
+    """
+    held = run if isinstance(run, Run) else Run(run)
+    encoder, path = held.load_encoder(), Path(out)
+    x = example_input(encoder, n_samples=n_samples)
+    beside = path.with_name(f".{path.stem}.part.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's own deprecations
+            torch.onnx.export(
+                encoder,
+                (x,),
+                str(beside),
+                input_names=["input"],
+                output_names=["embedding"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        with torch.inference_mode():
+            expected = encoder(torch.cat([x, x.flip(-1), x[:1]])).numpy()
+        got = run_onnx(beside, torch.cat([x, x.flip(-1), x[:1]]).numpy())
+        difference = float(np.abs(got - expected).max() / max(float(np.abs(expected).max()), 1e-12))
+        if not difference < _TOLERANCE:
+            raise RuntimeError(f"export: expected PyTorch's embeddings within {_TOLERANCE:g}, got {difference:.2g} off")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    contract = {
+        "encoder": json.loads((held.path / "encoder.json").read_text("utf-8")),
+        "input": ["batch", *x.shape[1:]],
+        "embedding": ["batch", int(expected.shape[1])],
+        "largest_relative_difference": difference,
+    }
+    path.with_suffix(".json").write_text(json.dumps(contract, indent=2) + "\n", "utf-8")
+    return difference
+
+
+def run_onnx(path: str | Path, x: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:
+    """Embeddings of a batch by ONNX Runtime; threads 0 takes as many as there are cores."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: np.asarray(x, np.float32)})[0])

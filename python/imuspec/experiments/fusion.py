@@ -1,0 +1,162 @@
+"""Several triads of axes together: an encoder for each, a shared projection, one drawn operation for all of a view.
+
+Each sensor alone, both joined with random weights, and joined after SimCLR on the fused vector, whose rotation is the same for
+all triads of a view. On Daphnet the triads are accelerometers at the ankle and the trunk; an accelerometer and a gyroscope are
+two triads in the same way. Pre-training sees half of the subjects, all rows are judged on the others. The paper gives no
+numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imuspec import encoders, objectives
+from imuspec.datasets import Windows
+from imuspec.evaluation import summary
+from imuspec.experiments import _rows
+from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.made_up import made_up_windows
+from imuspec.probing import Source, probe
+from imuspec.recipe import TrainingSettings
+from imuspec.recipe.probing import HeadSettings
+from imuspec.run import Run
+from imuspec.signals import WindowSource, pretraining_subjects
+from imuspec.training import train
+from imuspec.views.pretext import SignalPair
+from imuspec.views.triads import Triads
+
+DATA = ("daphnet",)
+OPTIONS: dict[str, Any] = {
+    "sensors": "ankle,trunk",
+    "window_s": 5.0,
+    "epochs": 30,
+    "batch": 128,
+    "base_lr": 1e-3,
+    "head_epochs": 50,
+    "shots": 10,
+    "max_judged": 0,
+}
+TINY = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4}
+
+
+class _Packed:
+    """Features of windows whose triads lie one after the other in time ``[n, 3, triads time]``."""
+
+    layers = ("last",)
+
+    def __init__(self, encoder: nn.Module, n_triads: int) -> None:
+        self._encoder, self._n_triads = encoder.eval(), n_triads
+
+    def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002  (nothing to choose)
+        return [{}]
+
+    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+        triads = unpacked(x, self._n_triads)
+        with torch.inference_mode():
+            parts = [self._encoder(torch.from_numpy(triads[at : at + 64])).numpy() for at in range(0, len(x), 64)]
+        return {"last": np.concatenate(parts)}
+
+
+def packed(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[N, triad, 3, time] -> [N, 3, triad time], the form of `Windows`."""
+    n, triads, axes, time = x.shape
+    return np.ascontiguousarray(x.transpose(0, 2, 1, 3)).reshape(n, axes, triads * time)
+
+
+def unpacked(x: NDArray[np.float32], n_triads: int) -> NDArray[np.float32]:
+    """[N, 3, triad time] -> [N, triad, 3, time]."""
+    n, axes, time = x.shape
+    return np.ascontiguousarray(x.reshape(n, axes, n_triads, time // n_triads).transpose(0, 2, 1, 3))
+
+
+def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
+    """Windows of several sensors that were worn together, those of one time packed into one.
+
+    Raises
+    ------
+    ValueError
+        A sensor that has no window at a time when all others have.
+    """
+    assert windows.sensor is not None
+    places = []
+    for sensor in sensors:
+        mine = np.flatnonzero(windows.sensor == sensor)
+        keys = zip(windows.recording[mine], windows.start_s[mine].round(3), strict=True)
+        places.append({key: int(at) for key, at in zip(keys, mine, strict=True)})
+    shared = [key for key in places[0] if all(key in place for place in places)]
+    if not shared:
+        raise ValueError(f"sensors: expected windows of {', '.join(sensors)} at the same times, got none")
+    index = np.array([[place[key] for place in places] for key in shared])
+    return replace(windows.select(index[:, 0]), x=packed(windows.x[index]))
+
+
+def run(setup: Setup) -> Result:
+    """Judge each sensor alone and all joined."""
+    sensors = tuple(part.strip() for part in setup.option("sensors", str).split(","))
+    windows = _windows(setup, sensors)
+    seen = np.isin(windows.subject, pretraining_subjects(windows.subject, 0.5, 0))
+    learnt, judged_on = windows.select(np.flatnonzero(seen)), windows.select(np.flatnonzero(~seen))
+    triads = unpacked(learnt.x, len(sensors))
+    rows: dict[str, tuple[Source, Windows]] = {}
+    for at, sensor in enumerate(sensors):
+        alone = replace(judged_on, x=unpacked(judged_on.x, len(sensors))[:, at])
+        rows[f"{sensor} alone, random"] = (_Packed(_fusion(triads[:, at : at + 1]), 1), alone)
+        rows[f"{sensor} alone, SimCLR"] = (_Packed(_learnt(setup, triads[:, at : at + 1], sensor), 1), alone)
+    rows["joined, random"] = (_Packed(_fusion(triads), len(sensors)), judged_on)
+    rows["joined, SimCLR"] = (_Packed(_learnt(setup, triads, "joined"), len(sensors)), judged_on)
+    most, found = setup.option("max_judged", int) or None, []
+    for row, (source, shown) in rows.items():
+        result = probe(
+            source,
+            shown,
+            seeds=setup.seeds,
+            shots=(setup.option("shots", int),),
+            settings=HeadSettings(epochs=setup.option("head_epochs", int)),  # type: ignore[call-arg]
+            max_validation=most,
+            max_test=most,
+        )
+        found.append(result.table.assign(row=row, column="macro_f1"))
+        setup.say(f"{row}: macro-F1 {result.table['macro_f1'].mean():.3f}")
+    judged = pd.concat(found, ignore_index=True)
+    table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
+    return Result(table, tables={"seeds": judged})
+
+
+def _windows(setup: Setup, sensors: tuple[str, ...]) -> Windows:
+    name = _rows.columns(setup, DATA)[0]
+    if name in setup.data:
+        return paired(setup.windows(name, window_s=setup.option("window_s", float), sensors=sensors), sensors)
+    parts = [made_up_windows(f"{name} {sensor}") for sensor in sensors]
+    return replace(parts[0], x=packed(np.stack([part.x for part in parts], 1)))
+
+
+def _fusion(triads: NDArray[np.float32]) -> nn.Module:
+    """Random weights; each triad is standardised by the mean and deviation of all, which leaves its rotation a rotation."""
+    mean, sd = [0.0] * 3, [float(triads.std())] * 3
+    settings = {"encoder": "tpn", "mean": mean, "sd": sd}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return encoders.build("fusion", encoder="standardised", n_triads=triads.shape[1], settings=settings)
+
+
+def _learnt(setup: Setup, triads: NDArray[np.float32], name: str) -> nn.Module:
+    objective = objectives.build("simclr", _fusion(triads), widths=(256, 64))
+    batch = min(setup.option("batch", int), len(triads))
+    settings = TrainingSettings(  # type: ignore[call-arg]
+        epochs=setup.option("epochs", int), batch=batch, base_lr=setup.option("base_lr", float)
+    )
+    train(
+        objective,
+        WindowSource(triads, batch=batch, standardise=False),
+        views=Triads(SignalPair()),
+        settings=settings,
+        run=Run(setup.out / "runs" / name),
+    )
+    return Run(setup.out / "runs" / name).load_encoder()

@@ -1,0 +1,81 @@
+"""The rows of Table II, Fig 7 and Fig 9 from one command each, in a tiny trial."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imuspec.cli import main
+from imuspec.datasets import Windows
+from imuspec.experiments import Setup, describe, perform
+from imuspec.experiments._rows import ROWS, STATISTICS, TINY
+from imuspec.experiments.made_up import made_up_windows
+from imuspec.recipe import PretrainRecipe
+
+
+class GivenSetup(Setup):
+    """A set that is given, of made-up windows."""
+
+    def windows(self, name: str, **settings: object) -> Windows:  # noqa: ARG002
+        return made_up_windows(name)
+
+
+def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
+    from imuspec.experiments import targets
+
+    assert list(ROWS) == list(dict.fromkeys(targets("img2imu-table2")["row"]))
+    for row in ROWS.values():
+        for name in (row.recipe, row.small):
+            assert not name or PretrainRecipe.load(name).source.name == (
+                "windows" if row.kind == "signal" else "images"
+            )
+
+
+def test_table_two_makes_every_row_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment = describe("img2imu-table2")
+    options = experiment.options(["max_train=2", "max_judged=2", "window_s=0"], tiny=True)
+    setup = Setup(tmp_path, data={}, seeds=(0,), tiny=True, options=options, say=lambda _: None)
+    experiment.module.DATA = ("wisdm",)  # one set: the others take the same way
+    try:
+        result, comparison = perform(experiment, setup)
+    finally:
+        experiment.module.DATA = ("wisdm", "goat", "pvs", "daphnet")
+    assert set(result.table["row"]) == {*ROWS, STATISTICS}
+    assert result.table["value"].between(0, 1).all()
+    assert any("torchvision's weights are not there" in note for note in result.notes)
+    one = comparison[(comparison["row"] == "IMG2IMU") & (comparison["column"] == "wisdm")].iloc[0]
+    assert one["paper"] == 0.739
+    assert (tmp_path / "runs" / "cpc-har-300" / "encoder.safetensors").is_file()
+    assert json.loads((tmp_path / "experiment.json").read_text("utf-8"))["options"]["max_train"] == 2
+    assert TINY["signal_epochs"] == 1
+    capsys.readouterr()
+
+
+def test_a_row_without_its_run_is_left_out_and_named(tmp_path: Path) -> None:
+    experiment = describe("img2imu-table2")
+    options = experiment.options(["rows=LIMU-BERT"], tiny=False)
+    setup = GivenSetup(tmp_path, data={"wisdm": "x"}, options=options, say=lambda _: None)
+    with pytest.raises(ValueError, match="LIMU-BERT: left out, as neither --runs"):
+        perform(experiment, setup)
+
+
+def test_figure_seven_draws_a_curve_for_each_row(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(
+            [
+                *("experiment", "img2imu-fig7", "--tiny", "--seeds", "1", "--out", str(tmp_path)),
+                *("--set", f"rows=Randomly-init. (1D); Fully-supervised (1D); {STATISTICS}"),
+            ]
+        )
+    assert end.value.code == 0
+    assert (tmp_path / "fig7.svg").is_file()
+    assert "wisdm, 5 shots" in (tmp_path / "table.csv").read_text("utf-8")
+
+
+def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
+    experiment = describe("img2imu-fig9")
+    options = experiment.options(["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"], tiny=True)
+    result, _ = perform(experiment, Setup(tmp_path, seeds=(0,), tiny=True, options=options, say=lambda _: None))
+    assert list(result.table["row"]) == ["ViT-S, MAE"]

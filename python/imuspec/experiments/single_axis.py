@@ -37,7 +37,11 @@ _SHARED = (
     "max_judged",
     "window_s",
 )
-OPTIONS: dict[str, Any] = {**{name: _rows.OPTIONS[name] for name in _SHARED}, "shots": 10}
+OPTIONS: dict[str, Any] = {
+    **{name: _rows.OPTIONS[name] for name in _SHARED},
+    "rows": "",  # names with semicolons between; all
+    "shots": 10,
+}
 TINY = {name: value for name, value in _rows.TINY.items() if name in OPTIONS}
 _AXES = {"x alone": 0, "y alone": 1, "z alone": 2, "three axes": None}
 
@@ -48,11 +52,15 @@ def run(setup: Setup) -> Result:
     notes = (
         [] if len(made) > 1 else ["pre-trained: left out, as neither --runs encoder=FOLDER nor images=PATH was given"]
     )
+    asked = [name.strip() for name in setup.option("rows", str).split(";") if name.strip()] or list(_AXES)
+    if unknown := [name for name in asked if name not in _AXES]:
+        raise ValueError(f"rows: expected some of {'; '.join(_AXES)}, got {'; '.join(unknown)}")
     found = []
     for name in _rows.columns(setup, DATA):
         wanted = setup.option("window_s", float)
         windows = setup.windows(name, **({"window_s": wanted} if wanted else {}))
-        for row, axis in _AXES.items():
+        for row in asked:
+            axis = _AXES[row]
             shown = windows if axis is None else replace(windows, x=np.repeat(windows.x[:, axis : axis + 1], 3, axis=1))
             for what, encoder in made.items():
                 result = probe(

@@ -89,6 +89,7 @@ OPTIONS: dict[str, Any] = {
     "subjects": 0.5,  # share of the subjects that pre-training sees, where the same set is judged on
     "signal_epochs": 0,  # 0: the recipe's
     "signal_batch": 0,
+    "signal_limit": 0,
     "image_epochs": 0,
     "image_batch": 0,
     "image_limit": 0,
@@ -106,6 +107,7 @@ OPTIONS: dict[str, Any] = {
 TINY: dict[str, Any] = {
     "signal_epochs": 1,
     "signal_batch": 32,
+    "signal_limit": 64,
     "image_epochs": 1,
     "image_batch": 32,
     "image_limit": 64,
@@ -297,8 +299,8 @@ def _budget(setup: Setup, made: Row, windows: Windows) -> list[str]:
         share = setup.option("subjects", float)
         changes += [f"source.window_s={windows.window_s}", f"source.rate_hz={windows.rate}"]
         changes += [f"source.subjects={share}"] if any(_signals_are(setup, name) for name in setup.data) else []
-    elif setup.option("image_limit", int):
-        changes += [f"source.limit={setup.option('image_limit', int)}"]
+    if limit := setup.option(f"{kind}_limit", int):
+        changes.append(f"source.limit={limit}")
     batch, limit = setup.option("image_batch", int), setup.option("image_limit", int)
     if batch and made.recipe in ("moco", "moco-all", "img2imu"):  # a queue that the pictures of an epoch fill
         changes.append(f"objective.queue={max(1, min(1024, limit or 1024) // batch) * batch}")

@@ -58,7 +58,7 @@ def grad_cam(
         raise ValueError(f"label: expected {len(images)} classes of 0 to {len(rows) - 1}, got {which.tolist()}")
     encoder.eval()
     with torch.enable_grad():
-        maps: dict[str, Tensor] = cast("Any", encoder).maps(images.requires_grad_(requires_grad=True))
+        maps: dict[str, Tensor] = cast("Any", encoder).maps(images.detach().requires_grad_())
         if stage not in maps:
             raise ValueError(f"stage: expected one of {', '.join(maps)}, got {stage!r}")
         embedding = list(maps.values())[-1].mean((2, 3))
@@ -90,7 +90,7 @@ def band_share(heat: ArrayLike, n_bands: int = 4) -> NDArray[np.float64]:
     per_row = values.sum(-1)[..., ::-1]
     bands = np.stack([part.sum(-1) for part in np.array_split(per_row, n_bands, axis=-1)], axis=-1)
     whole = bands.sum(-1, keepdims=True)
-    return np.divide(bands, whole, out=np.full_like(bands, np.nan), where=whole > 0)
+    return np.asarray(np.divide(bands, whole, out=np.full_like(bands, np.nan), where=whole > 0))
 
 
 def rank_correlation(heat: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
@@ -115,4 +115,4 @@ def rank_correlation(heat: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
     centred = [rank - rank.mean(-1, keepdims=True) for rank in ranks]
     spread = np.sqrt((centred[0] ** 2).sum(-1) * (centred[1] ** 2).sum(-1))
     together = (centred[0] * centred[1]).sum(-1)
-    return np.divide(together, spread, out=np.full_like(together, np.nan), where=spread > 0)
+    return np.asarray(np.divide(together, spread, out=np.full_like(together, np.nan), where=spread > 0))

@@ -97,12 +97,18 @@ OPTIONS: dict[str, Any] = {
     "window_s": 0.0,  # 0: the set's own
     "nfft": "32,64,128,256",
     "hop": "2,4,8,16",
+    "norm": "axis-window",  # of the pictures; fixed keeps intensity
+    "height": 96,  # of the pictures: that of the pre-training
+    "width": 128,
+    "layers": "last",  # further layers of the encoders of pictures, as last,layer1.bands: a row each
     "head_epochs": 50,
     "supervised_epochs": 20,
     "max_train": 0,  # windows a class for the fully supervised rows; 0: all
     "max_judged": 0,  # windows a class of the validation and test parts; 0: all
 }
 """Numbers that Table II and Fig 7 share."""
+
+_WHOLE = ("last", "all", "statistics")  # layers that are the row itself
 
 TINY: dict[str, Any] = {
     "signal_epochs": 1,
@@ -164,7 +170,8 @@ def judge(setup: Setup, data: Sequence[str], shots: Sequence[int]) -> tuple[pd.D
         for row in wanted_rows(setup):
             result = _judged(setup, row, name, windows, shots, notes)
             if result is not None:
-                table = result.table.assign(row=row, set=name)
+                rows = [row if layer in _WHOLE else f"{row}, {layer}" for layer in result.table["layer"]]
+                table = result.table.assign(row=rows, set=name)
                 found.append(table)
                 setup.say(f"{name}: {row}: macro-F1 {table['macro_f1'].mean():.3f}")
     if not found:
@@ -184,7 +191,8 @@ def long_table(judged: pd.DataFrame) -> pd.DataFrame:
         over["n"] = whole.size().reindex(means.index).to_numpy()
         each = pd.concat([each, over], ignore_index=True)
     order = {name: at for at, name in enumerate((*ROWS, STATISTICS))}
-    return each.sort_values("row", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
+    by_row = each.sort_values("row", key=lambda names: names.map(lambda n: order[n.split(", ")[0]]), kind="stable")
+    return by_row.reset_index(drop=True)
 
 
 def _windows(setup: Setup, name: str) -> tuple[Windows, bool]:
@@ -225,6 +233,7 @@ def _judged(
             max_validation=most,
             max_test=most,
             epochs=setup.option("supervised_epochs", int),
+            picture={"nfft": 128, "noverlap": 120, **_drawing(setup)},
         )
     encoder = _encoder(setup, row, name, windows, notes)
     if encoder is None:
@@ -243,7 +252,14 @@ def _judged(
 def source(setup: Setup, encoder: nn.Module) -> Source:
     """Features of an encoder on the pictures that the options ``nfft`` and ``hop`` name."""
     nfft, hop = (tuple(int(part) for part in setup.option(name, str).split(",")) for name in ("nfft", "hop"))
-    return EncoderSource(encoder, pictures=PictureSettings(nfft=nfft, hop=hop))  # type: ignore[call-arg]
+    pictures = PictureSettings.model_validate({"nfft": nfft, "hop": hop, **_drawing(setup)})
+    on_pictures = encoder.kind == "image"
+    layers = str(setup.options.get("layers", "last")).split(",") if on_pictures else ["last"]
+    return EncoderSource(encoder, pictures=pictures, layers=layers)
+
+
+def _drawing(setup: Setup) -> dict[str, Any]:
+    return {"norm": setup.option("norm", str), "size": (setup.option("height", int), setup.option("width", int))}
 
 
 def _encoder(setup: Setup, row: str, name: str, windows: Windows, notes: list[str]) -> nn.Module | None:

@@ -1,0 +1,177 @@
+"""IMG2IMU, Fig 8: Grad-CAM of a random, a fully supervised and the IMG2IMU encoder on a test window of each class.
+
+And what the paper only looks at, in numbers over many test windows: the share of heat in four bands of frequency, and the
+rank correlation of each encoder's heat with the supervised one's. Heat is that of the true class on the last residual
+stage. The supervised encoder is trained here; IMG2IMU's comes from ``--runs IMG2IMU=FOLDER``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imuspec.datasets import subject_split
+from imuspec.experiments.frame import Result, Setup
+from imuspec.explanation import band_share, grad_cam, rank_correlation
+from imuspec.image import rgb_image
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from imuspec.datasets import Windows
+
+DATA = ("wisdm",)
+RUNS = {"IMG2IMU": "recipe img2imu"}
+SUPERVISED = "Fully-supervised (2D)"
+RANDOM = "Randomly-init. (2D)"
+OPTIONS: dict[str, Any] = {
+    "nfft": 128,
+    "hop": 8,
+    "norm": "axis-window",
+    "height": 96,
+    "width": 128,
+    "shots": 10,
+    "head_epochs": 50,
+    "supervised_epochs": 20,
+    "max_train": 0,  # windows of each class for the supervised encoder; 0: all
+    "max_judged": 0,  # windows of each class of the validation part; 0: all
+    "heat_windows": 20,  # test windows of each class for the numbers
+    "bands": 4,
+}
+TINY = {
+    "nfft": 64,
+    "hop": 16,
+    "height": 48,
+    "width": 64,
+    "head_epochs": 5,
+    "supervised_epochs": 2,
+    "max_train": 8,
+    "max_judged": 6,
+    "heat_windows": 4,
+}
+
+
+def run(setup: Setup) -> Result:
+    """Draw the heat maps of the first seed, and count them."""
+    import torch
+
+    from imuspec.probing import capped
+
+    windows, seed = setup.windows("wisdm"), setup.seeds[0]
+    split = subject_split(windows, seed)
+    shown = capped(windows, split.test, setup.option("heat_windows", int), seed)
+    pictures = rgb_image(windows.x[shown], dtype="float32", **_picture(setup))
+    label = windows.label[shown]
+    heat = {
+        row: grad_cam(encoder, weight, torch.from_numpy(pictures), label)
+        for row, (encoder, weight) in _models(setup, windows, split, seed).items()
+    }
+    table = _numbers(heat, setup.option("bands", int), windows.rate / 2)
+    first = np.array([np.flatnonzero(label == each)[0] for each in np.unique(label)])
+    drawn = rgb_image(windows.x[shown[first]], **_picture(setup))
+    figure = _drawn({row: maps[first] for row, maps in heat.items()}, drawn, windows, label[first])
+    notes = [f"numbers over {len(shown)} test windows, seed {seed}; sd over windows"]
+    return Result(table, figures={"fig8": figure}, notes=notes)
+
+
+def _picture(setup: Setup) -> dict[str, Any]:
+    nfft = setup.option("nfft", int)
+    size = (setup.option("height", int), setup.option("width", int))
+    return {"nfft": nfft, "noverlap": nfft - setup.option("hop", int), "norm": setup.option("norm", str), "size": size}
+
+
+def _models(setup: Setup, windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
+    """Row -> encoder, and the weights of its linear head."""
+    from imuspec.probing import EncoderSource, capped, fit_supervised, load_encoder, probe
+    from imuspec.recipe.probing import HeadSettings, PictureSettings
+
+    most = setup.option("max_judged", int) or None
+    picture = _picture(setup)
+    settings = {
+        "nfft": [picture["nfft"]],
+        "hop": [setup.option("hop", int)],
+        "norm": picture["norm"],
+        "size": picture["size"],
+    }
+    frozen = {RANDOM: "random"} | {row: setup.runs[row] for row in RUNS if row in setup.runs}
+    found: dict[str, tuple[Any, NDArray[Any]]] = {}
+    for row, what in frozen.items():
+        encoder, shots = load_encoder(what), setup.option("shots", int)
+        result = probe(
+            EncoderSource(encoder, pictures=PictureSettings.model_validate(settings)),
+            windows,
+            seeds=(seed,),
+            shots=(shots,),
+            settings=HeadSettings.model_validate({"epochs": setup.option("head_epochs", int)}),
+            max_validation=most,
+            max_test=most,
+        )
+        weight = result.heads["last", shots, seed].weight
+        assert weight is not None
+        found[row] = (encoder, weight)
+        setup.say(f"{row}: macro-F1 {result.table['macro_f1'].iloc[0]:.3f}")
+    train = capped(windows, split.train, setup.option("max_train", int) or None, seed)
+    validation = capped(windows, split.validation, most, seed)
+    epochs = setup.option("supervised_epochs", int)
+    model, best = fit_supervised(
+        load_encoder("random", seed=seed),
+        windows,
+        train,
+        validation,
+        picture=picture,
+        epochs=epochs,
+        batch=32,
+        seed=seed,
+    )
+    setup.say(f"{SUPERVISED}: validation macro-F1 {best['validation_f1']:.3f} at epoch {best['epoch']}")
+    found[SUPERVISED] = (model.encoder, model.head.weight.detach().numpy())
+    return found
+
+
+def _numbers(heat: dict[str, NDArray[Any]], n_bands: int, top_hz: float) -> pd.DataFrame:
+    import pandas as pd
+
+    edges = np.linspace(0, top_hz, n_bands + 1)
+    rows = []
+    for row, maps in heat.items():
+        figures = {f"{edges[i]:g}-{edges[i + 1]:g} Hz": share for i, share in enumerate(band_share(maps, n_bands).T)}
+        if row != SUPERVISED:
+            figures["rank correlation"] = rank_correlation(maps, heat[SUPERVISED])
+        for column, values in figures.items():
+            known = values[np.isfinite(values)]
+            mean, sd = (known.mean(), known.std(ddof=1)) if known.size > 1 else (np.nan, np.nan)
+            rows.append({"row": row, "column": column, "value": mean, "sd": sd, "n": known.size})
+    return pd.DataFrame(rows)
+
+
+def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windows, label: NDArray[Any]) -> Figure:
+    """A line for each class: the picture, and each encoder's heat over it in grey."""
+    from imuspec.report.style import COLOURS, new_figure, plain_axes, style
+
+    n = len(label)
+    extent = (0, windows.window_s, 0, windows.rate / 2)
+    with style():
+        figure = new_figure(1.1 + 1.9 * (len(heat) + 1), 0.7 + 1.15 * n)
+        panels = figure.subplots(n, len(heat) + 1, sharex=True, sharey=True, squeeze=False)
+        for line in range(n):
+            colours = pictures[line].transpose(1, 2, 0)
+            panels[line, 0].imshow(colours, extent=extent, aspect="auto")
+            for column, maps in enumerate(heat.values(), 1):
+                panels[line, column].imshow(
+                    colours.mean(-1), extent=extent, aspect="auto", cmap="gray", vmin=0, vmax=255
+                )
+                panels[line, column].imshow(
+                    maps[line], extent=extent, aspect="auto", cmap="inferno", vmin=0, vmax=1, alpha=0.6
+                )
+            panels[line, 0].set_ylabel(windows.class_names[label[line]], color=COLOURS["ink"])
+        for column, name in enumerate(("picture", *heat)):
+            panels[0, column].set_title(name)
+            panels[-1, column].set_xlabel("time (s)")
+        for panel in panels.ravel():
+            plain_axes(panel)
+        figure.supylabel("frequency (Hz)", fontsize=8.5, x=0.005)
+        figure.tight_layout(pad=0.7, w_pad=0.8, h_pad=0.5)
+        return figure

@@ -199,7 +199,6 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     made_up: Windows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
-    pytest.importorskip("imuspec.features")
     out = tmp_path / "probe"
     small = ("--set", "pictures.nfft=[32]", "--set", "pictures.hop=[16]", "--set", "pictures.size=[24, 32]")
     run("probe", "random", "--data", "hapt=somewhere", "--out", str(out), "--shots", "2", "--seeds", "2", *FAST, *small)
@@ -220,7 +219,6 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
 
 @pytest.mark.parametrize("suffix", ["npz", "parquet"])
 def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffix: str) -> None:
-    pytest.importorskip("imuspec.features")
     out = tmp_path / f"embedding.{suffix}"
     run("embed", "statistics", "--data", "hapt=somewhere", "--out", str(out))
     want = probing.StatisticsSource(made_up.rate).features(made_up.x, {})["statistics"]

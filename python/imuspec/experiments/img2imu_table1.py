@@ -163,7 +163,7 @@ def _pictures(setup: Setup, windows: Windows, altered: dict[str, Any]) -> Figure
     from imuspec.report.scores import SERIES
     from imuspec.report.style import COLOURS, new_figure, plain_axes, style
 
-    spread = windows.x.std(axis=(1, 2))
+    spread = windows.x.std(axis=2).max(axis=1)
     at = int(np.argsort(spread)[int(0.8 * len(spread))])
     nfft = min(128, windows.n_samples // 2)
     drawing: Any = {"norm": setup.option("norm", str)}

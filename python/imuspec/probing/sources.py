@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imuspec.features import window_features
 from imuspec.image import rgb_image
 from imuspec.recipe.probing import PictureSettings
 
@@ -126,8 +127,6 @@ class StatisticsSource:
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
         """`imuspec.features.window_features` of each window."""
-        from imuspec.features import window_features
-
         return {"statistics": window_features(x, self._rate)[0]}
 
 

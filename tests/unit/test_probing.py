@@ -154,6 +154,15 @@ def test_random_encoders_follow_their_seed() -> None:
         probing.load_encoder("nowhere/at/all")
 
 
+def test_a_run_is_probed_on_pictures_of_its_own_size(tmp_path: Path) -> None:
+    assert probing.picture_size("random") is None
+    assert probing.picture_size(str(tmp_path)) is None
+    (tmp_path / "recipe.json").write_text('{"source": {"name": "images", "height": 48, "width": 64}}', "utf-8")
+    assert probing.picture_size(str(tmp_path)) == (48, 64)
+    (tmp_path / "recipe.json").write_text('{"source": {"name": "signals", "rate_hz": 50}}', "utf-8")
+    assert probing.picture_size(str(tmp_path)) is None
+
+
 def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
     def build(seed: int) -> torch.nn.Module:
         return probing.load_encoder("random", seed=seed)

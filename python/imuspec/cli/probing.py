@@ -80,7 +80,7 @@ def probe(
 
     if of_patches(run, head):
         return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
-    chosen = _recipe(recipe, shots, seeds, norm, set)
+    chosen = _recipe(run, recipe, shots, seeds, norm, set)
     windows, name = _windows(data, window_s)
     console = screen()
     console.print(repr(windows), style="dim", highlight=False)
@@ -95,11 +95,14 @@ def probe(
 
 
 def _recipe(
-    recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
+    run: str, recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
 ) -> ProbeRecipe:
+    from imuspec.probing import picture_size
     from imuspec.recipe import ProbeRecipe
 
-    given = [f"split.shots={sorted(shots)}"] if shots else []
+    size = picture_size(run)  # as it was pre-trained, unless told otherwise
+    given = [f"pictures.size={list(size)}"] if size else []
+    given += [f"split.shots={sorted(shots)}"] if shots else []
     given += [f"split.seeds={list(range(seeds))}"] if seeds else []
     given += [f"pictures.norm={norm}"] if norm else []
     return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
@@ -230,7 +233,7 @@ def embed(
 
     if out.suffix not in (".npz", ".parquet"):
         raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
-    pictures = _recipe("linear", None, None, norm, set).pictures
+    pictures = _recipe(run, "linear", None, None, norm, set).pictures
     windows, name = _windows(data, window_s)
     if run == "statistics":
         features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]

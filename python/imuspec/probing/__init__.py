@@ -7,7 +7,7 @@ what is fitted on them is a head of `HEADS`. `supervised` is the upper bound, al
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules
 from imuspec.probing.protocol import ProbeResult, capped, probe
-from imuspec.probing.sources import EncoderSource, Source, StatisticsSource, embed, load_encoder
+from imuspec.probing.sources import EncoderSource, Source, StatisticsSource, embed, load_encoder, picture_size
 from imuspec.probing.supervised import Classifier, fit_supervised, supervised
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "fit_modules",
     "fit_supervised",
     "load_encoder",
+    "picture_size",
     "probe",
     "supervised",
 ]

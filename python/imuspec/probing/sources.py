@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from imuspec.recipe.probing import PictureSettings
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
 
-__all__ = ["EncoderSource", "Source", "StatisticsSource", "embed", "load_encoder"]
+__all__ = ["EncoderSource", "Source", "StatisticsSource", "embed", "load_encoder", "picture_size"]
 
 Choice = dict[str, Any]
 
@@ -212,6 +213,15 @@ def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dic
         names = ", ".join(sorted({*known, "last"}))
         raise ValueError(f"layer: expected some of {names}, got {', '.join(sorted(unknown))}")
     return {name: known[name] for name in wanted}
+
+
+def picture_size(what: str) -> tuple[int, int] | None:
+    """Rows and columns of the pictures on which a run's encoder was pre-trained; None for what is no run on pictures."""
+    recipe = Path(what) / "recipe.json"
+    if not recipe.is_file():
+        return None
+    source = json.loads(recipe.read_text("utf-8")).get("source", {})
+    return (source["height"], source["width"]) if {"height", "width"} <= set(source) else None
 
 
 def load_encoder(what: str, *, seed: int = 0) -> nn.Module:

@@ -101,7 +101,7 @@ def row_figure(table: pd.DataFrame, *, label: str = "macro-F1", title: str = "")
         for panel, column in zip(panels, columns, strict=True):
             cells = table[table["column"] == column].set_index("row").reindex(rows)
             _dots(panel, cells)
-            panel.set_title(str(column))
+            panel.set_title(str(column) if len(columns) > 1 else "")
             panel.set_yticks(range(len(rows)), rows)
             panel.set_ylim(len(rows) - 0.5, -0.5)
             panel.grid(axis="x", color=COLOURS["faint"], lw=0.5)

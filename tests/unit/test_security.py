@@ -1,0 +1,176 @@
+"""What comes from outside runs no code, reaches no other place, takes no unlimited room, and is shown as text."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import json
+import os
+import pickle
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fake_native
+import imuspec
+from imuspec import Cohort, RecordingError
+from imuspec.cluster import prepare_cohort
+from imuspec.places import private_folder
+from imuspec.simulation import simulate
+from run_told import RECIPE
+
+PACKAGE = Path(imuspec.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+# Loading by any of these can run code of the file.
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
+HOSTILE = "<script>alert('x')</script>&\"'"
+
+
+def _calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def _keyword(call: ast.Call, name: str) -> object:
+    return next((ast.literal_eval(k.value) for k in call.keywords if k.arg == name), None)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_source_loads_what_can_run_code(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & UNSAFE, ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom):
+            assert str(node.module).split(".")[0] not in UNSAFE, ast.unparse(node)
+    for name, call in _calls(tree):
+        where = f"{path.name}:{call.lineno}: {ast.unparse(call)}"
+        last = name.rpartition(".")[2]
+        if name in ("torch.load", "load_state_dict_from_url"):
+            assert _keyword(call, "weights_only") is True, where
+        if name in ("np.load", "numpy.load"):
+            assert _keyword(call, "allow_pickle") is False, where
+        if last in ("read_pickle", "load_module", "unpack_archive"):
+            raise AssertionError(where)
+        if last == "extractall":
+            assert _keyword(call, "filter") == "data", where
+        assert name not in ("eval", "exec", "os.system", "tempfile.mktemp"), where
+        assert _keyword_is_not_true(call, "shell"), where
+
+
+def _keyword_is_not_true(call: ast.Call, name: str) -> bool:
+    return not any(k.arg == name and getattr(k.value, "value", None) is True for k in call.keywords)
+
+
+class _Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (os.environ["IMUSPEC_TRAP"],)
+
+
+def test_a_pickle_in_a_table_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMUSPEC_TRAP", str(tmp_path / "sprung"))
+    np.savez(tmp_path / "x.npz", time=np.arange(3), xyz=np.array([_Trap()] * 3, dtype=object))
+    with pytest.raises(RecordingError, match="pickle"):
+        imuspec.read(tmp_path / "x.npz")
+    (tmp_path / "y.npz").write_bytes(pickle.dumps(_Trap()))
+    with pytest.raises(RecordingError):
+        imuspec.read(tmp_path / "y.npz")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_checkpoint_that_could_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from imuspec.run import Run
+
+    monkeypatch.setenv("IMUSPEC_TRAP", str(tmp_path / "sprung"))
+    run = Run(tmp_path / "run")
+    run.checkpoint_path.parent.mkdir(parents=True)
+    torch.save({"step": _Trap()}, run.checkpoint_path)
+    with pytest.raises(ValueError, match="expected a checkpoint"):
+        run.load_checkpoint()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_an_archive_writes_nothing_anywhere(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    simulate(tmp_path / "a.cwa", days=1 / 1440 * 5, seed=1)
+    for number, name in enumerate(("../../escaped.cwa", "/tmp/imuspec-escaped.cwa", "..\\escaped.cwa")):
+        with zipfile.ZipFile(folder / f"{number}.zip", "w") as archive:
+            archive.writestr(name, (tmp_path / "a.cwa").read_bytes())
+    before = {path for path in tmp_path.rglob("*")}
+    for number in range(3):
+        assert len(imuspec.read(folder / f"{number}.zip")) > 20_000
+    assert {path for path in tmp_path.rglob("*")} == before
+    assert not Path("/tmp/imuspec-escaped.cwa").exists()
+
+
+def test_a_small_file_that_inflates_without_end_takes_little_memory(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="memory is not told here")
+    zeros = gzip.compress(bytes(64 << 20), 9)
+    (tmp_path / "bomb.cwa.gz").write_bytes(zeros * 32)  # 2 GiB of zeros in 2 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    prepared = imuspec.prepare(tmp_path / "bomb.cwa.gz")
+    assert prepared.status == "failed"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10  # KiB
+    (tmp_path / "nested.cwa.gz").write_bytes(gzip.compress(gzip.compress(gzip.compress(gzip.compress(zeros)))))
+    assert "compressions around each other" in imuspec.prepare(tmp_path / "nested.cwa.gz").reason
+
+
+def test_a_table_that_says_it_is_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", time=np.arange(3), xyz=np.zeros((3, 3)))
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    at = content.rindex(b"PK\x01\x02")
+    content[at + 24 : at + 28] = struct.pack("<I", 0xFFFF_FFF0)  # unpacked size in the directory
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(RecordingError):
+        imuspec.read(tmp_path / "x.npz")
+
+
+def test_a_page_shows_hostile_names_and_metadata_as_text(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from imuspec.report import cohort_page, preparation_page
+    from imuspec.simulation import write_actilife_csv
+
+    name = HOSTILE.replace("/", "_")
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / f"{name}.cwa").write_text(json.dumps({"hours": 0.2}))
+    (source / f"{name}2.cwa").write_text(HOSTILE)  # its reason may cite it
+    prepare_cohort([source], tmp_path / "out", recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    cohort_page(Cohort(tmp_path / "out"), tmp_path / "cohort.html")
+    acceleration = np.tile(np.array([[0.0], [0.0], [1.0]]), 30 * 60)
+    write_actilife_csv(source / f"{name}.csv", acceleration, np.arange(1800) * 33_333_333)
+    text = (source / f"{name}.csv").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("Serial Number"))
+    (source / f"{name}.csv").write_text(text.replace(line, f"Serial Number: {HOSTILE}"))
+    path = source / f"{name}.csv"
+    loose = RECIPE.set("calibration.required=false", "segments.min_wear_h=0.001")
+    prepared = imuspec.prepare(path, loose)
+    preparation_page(prepared, tmp_path / "one.html", recording=imuspec.read(path))
+    for page in (tmp_path / "cohort.html", tmp_path / "one.html"):
+        assert "<script>alert" not in page.read_text("utf-8"), page.name
+    assert "&lt;script&gt;alert" in (tmp_path / "one.html").read_text("utf-8")
+    for shown in (imuspec.read(path)._repr_html_(), prepared._repr_html_()):
+        assert "<script>alert" not in shown
+
+
+def test_temporary_folders_are_private_and_go_away() -> None:
+    with private_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "x").write_text("x")
+    assert not folder.exists()
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = tmp_path / f"imuspec-{os.getuid()}-{2**22 + 1}-abc"  # no process has so high a number
+    alive = tmp_path / f"imuspec-{os.getuid()}-{os.getpid()}-abc"
+    dead.mkdir()
+    alive.mkdir()
+    with private_folder():
+        assert not dead.exists()
+        assert alive.exists()

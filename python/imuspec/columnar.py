@@ -38,6 +38,7 @@ _DAMAGE = (
     ValueError,
     TypeError,
     KeyError,
+    IndexError,  # of a member without a name
     EOFError,
     OSError,
     RuntimeError,

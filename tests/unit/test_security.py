@@ -101,10 +101,10 @@ def test_an_archive_writes_nothing_anywhere(tmp_path: Path) -> None:
     for number, name in enumerate(("../../escaped.cwa", "/tmp/imuspec-escaped.cwa", "..\\escaped.cwa")):
         with zipfile.ZipFile(folder / f"{number}.zip", "w") as archive:
             archive.writestr(name, (tmp_path / "a.cwa").read_bytes())
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     for number in range(3):
         assert len(imuspec.read(folder / f"{number}.zip")) > 20_000
-    assert {path for path in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
     assert not Path("/tmp/imuspec-escaped.cwa").exists()
 
 

@@ -148,14 +148,24 @@ class DaskEngine(Engine):
                 raise ValueError(f"cluster: expected what dask_jobqueue.SLURMCluster takes, got {error}") from error
             cluster.scale(jobs=n_jobs)
             return cluster
-        with shielded_from_interrupt():  # Dask's own watch over memory is off: an item's limit stands for it
-            return importlib.import_module("distributed").LocalCluster(
-                n_workers=self.workers or cores(),
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,
-                dashboard_address=None,
-            )
+        return self._processes_here()
+
+    def _processes_here(self) -> Any:
+        """Start a cluster of this machine; Dask gives up when one of its processes is killed at its start, we try again."""
+        for remaining in (2, 1, 0):
+            try:
+                with shielded_from_interrupt():  # Dask's own watch over memory is off: an item's limit stands for it
+                    return importlib.import_module("distributed").LocalCluster(
+                        n_workers=self.workers or cores(),
+                        threads_per_worker=1,
+                        processes=True,
+                        memory_limit=0,
+                        dashboard_address=None,
+                    )
+            except RuntimeError:
+                if not remaining:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
 
 def _jobs(described: str) -> tuple[int, dict[str, Any]]:

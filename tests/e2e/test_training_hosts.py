@@ -1,0 +1,80 @@
+"""Training by torchrun on one host and on two, from one cohort; a process that dies costs the steps since the checkpoint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fake_native
+from hosts import address, hosts, on
+from imuspec.cluster import prepare_cohort
+from run_told import RECIPE
+from told_recordings import TESTS, environment, tell
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("lightning_fabric", reason="lightning-fabric is not installed")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tell(tmp_path_factory.mktemp("told") / "in", n=6)
+    prepare_cohort([source], source.parent / "cohort", recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    return source.parent / "cohort"
+
+
+def _torchrun(
+    *task: object, launch: tuple[str, ...], inside: tuple[str, ...] = (), device: str = "lo"
+) -> subprocess.Popen[str]:
+    script = (str(TESTS / "train_on_cohort.py"), *map(str, task))
+    more = {"GLOO_SOCKET_IFNAME": device, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(
+        [*inside, sys.executable, "-m", "torch.distributed.run", *launch, *script],
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _ended(*agents: subprocess.Popen[str]) -> None:
+    try:
+        for agent in agents:
+            said, _ = agent.communicate(timeout=150)
+            assert agent.returncode == 0, said[-4000:]
+    finally:
+        for agent in agents:
+            agent.kill()
+
+
+def _result(run: Path) -> tuple[dict[str, object], list[tuple[int, float]]]:
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return state["objective"], [(line["step"], line["loss"]) for line in lines]
+
+
+def test_two_hosts_that_lost_a_process_learn_what_one_host_does(cohort: Path, tmp_path: Path) -> None:
+    one = ("--standalone", "--nproc-per-node", "2")
+    _ended(_torchrun(cohort, tmp_path / "one", launch=one))
+    expected, losses = _result(tmp_path / "one")
+    assert [step for step, _ in losses] == list(range(2, 25, 2))
+    assert losses[-1][1] < losses[0][1] + 0.1
+
+    with hosts(2) as (hub, other):
+        both = ("--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "2", "--rdzv-backend", "c10d")
+        both += ("--rdzv-endpoint", f"{address(0)}:29500", "--rdzv-id", "imuspec")
+        agents = []
+        for number, (host, device) in enumerate(((hub, "hub"), (other, "out"))):
+            launch = (*both, "--local-addr", address(number), "--rdzv-conf", f"is_host={int(number == 0)}")
+            task = (cohort, tmp_path / "two", 10)  # rank 1 kills itself before its eleventh step
+            agents.append(_torchrun(*task, launch=launch, inside=on(host), device=device))
+        _ended(*agents)
+    assert (cohort.parent / "died").exists(), "nobody was killed: the test has not tested anything"
+    found, again = _result(tmp_path / "two")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+    assert again == losses

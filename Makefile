@@ -80,7 +80,9 @@ lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	PYO3_PYTHON="$(shell command -v $(PYTHON))" cargo clippy --quiet --all-targets --features python -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
+	  if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ] || git ls-remote -q https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; \
+	  then cargo deny --log-level error check advisories; else echo 'no advisory database within reach: advisories are not checked here'; fi; \
 	else echo 'cargo-deny is not installed: licences and advisories are not checked here (cargo install cargo-deny)'; fi
 
 lint-python: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command
@@ -88,6 +90,8 @@ lint-python: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/comma
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	MYPYPATH=python $(PY) -m mypy.stubtest imuspec._core
+	@if $(PY) -m pip_audit --version >/dev/null 2>&1; then $(PY) -m pip_audit --local --progress-spinner off; \
+	else echo 'pip-audit is not installed: known holes in Python packages are not checked here (pip install pip-audit)'; fi
 
 bench: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure the kernels and whole tasks beside their peers
 	cargo bench --bench kernels

@@ -44,10 +44,11 @@ class Run:
     memory: dict[str, list[int]] = field(default_factory=dict)
 
     def largest(self, kind: str, third: int) -> int:
-        """Largest memory of a process of this kind, MB, in the first (0) or last (-1) third of the run."""
+        """Largest memory of a process of this kind, MB, in a third of the run; the last one writes the tables too."""
         seen = self.memory.get(kind, [0])
         length = max(1, len(seen) // 3)
-        return round(max(seen[:length] if third == 0 else seen[-length:]) / 1e6)
+        parts = (seen[:length], seen[length:-length] or seen, seen[-length:])
+        return round(max(parts[third]) / 1e6)
 
 
 def make(folder: Path, n: int, minutes: float, workers: int) -> None:
@@ -192,7 +193,7 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
     killed_work = disturbed.kills * (each / 2 + start_up_s()) / told.workers
     slower = (disturbed.seconds - killed_work) / plain.seconds
     memory = {
-        f"{name} {kind}": {"first_third_mb": run.largest(kind, 0), "last_third_mb": run.largest(kind, -1)}
+        f"{name} {kind}": [run.largest(kind, third) for third in (0, 1, 2)]
         for name, run in (("plain", plain), ("disturbed", disturbed))
         for kind in run.memory
     }
@@ -208,7 +209,7 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
         "runs": disturbed.runs,
         "killed_work_s": round(killed_work, 1),
         "time_less_killed_work_to_plain": round(slower, 3),
-        "memory": memory,
+        "memory_mb_by_thirds": memory,
         "faults": wrong[:20],
     }
     print(json.dumps(figures, indent=2))

@@ -1,0 +1,23 @@
+"""The soak run in small: a few dozen recordings, a worker killed every second or so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import soak
+
+
+def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--recordings", "150", "--minutes", "30", "--kill-every", "0.8", "--engine", "local"]
+    monkeypatch.setattr(sys, "argv", ["soak.py", *arguments, "--folder", str(tmp_path)])
+    assert soak.main() == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["faults"] == []
+    assert sum(found["outcomes"].values()) == 150
+    assert found["kills"] >= 2

@@ -108,7 +108,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "sbatch").write_text(
-        f'#!/bin/sh\ncp "$1" {tmp_path}/script.$$\nsetsid sh "$1" >>{tmp_path}/log 2>&1 &\n'
+        f'#!/bin/sh\ncp "$1" {tmp_path}/script.$$\nsetsid sh {tmp_path}/script.$$ >>{tmp_path}/log 2>&1 &\n'
         f'echo $! >>{tmp_path}/jobs\necho "Submitted batch job $!"\n'
     )
     (programs / "scancel").write_text(f'#!/bin/sh\nkill -- -"$1" "$1"\necho "$1" >>{tmp_path}/cancelled\n')
@@ -121,7 +121,10 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
         run = start(told, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
-        said, trouble = run.communicate(timeout=120)
+        try:
+            said, trouble = run.communicate(timeout=120)
+        finally:
+            run.kill()
     assert said.endswith("done\n"), trouble + (tmp_path / "log").read_text()[-3000:]
     assert tree(tmp_path / "out") == tree(whole)
     script = next(tmp_path.glob("script.*")).read_text()

@@ -52,7 +52,7 @@ def test_no_source_loads_what_can_run_code(path: Path) -> None:
         if name in ("torch.load", "load_state_dict_from_url"):
             assert _keyword(call, "weights_only") is True, where
         if name in ("np.load", "numpy.load"):
-            assert _keyword(call, "allow_pickle") is False, where
+            assert _keyword(call, "allow_pickle") in (None, False), where  # False unless told
         if last in ("read_pickle", "load_module", "unpack_archive"):
             raise AssertionError(where)
         if last == "extractall":

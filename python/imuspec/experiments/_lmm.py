@@ -81,10 +81,9 @@ class Study:
         return self.run(sets, seed).load_encoder()
 
     def features(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
-        """Features kept on disk; windows of a tiny trial are those of its pre-training."""
+        """Features, kept on disk."""
         cache = self.setup.out / "features"
-        window = min(300, getattr(encoder, "n_patches", 300))
-        return embed_patches(encoder, sequences, window=window, stride=stride, cache=cache)
+        return embed_patches(encoder, sequences, stride=stride, cache=cache)
 
     def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
         """Scores of a head on an encoder, a row for each seed of the split."""

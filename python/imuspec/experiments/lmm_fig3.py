@@ -17,15 +17,14 @@ from imuspec.report.activities import class_colours
 from imuspec.report.scores import confusion_figure
 from imuspec.report.style import new_figure, style
 
-__all__ = ["DATA", "OPTIONS", "RUNS", "TINY", "run"]
+__all__ = ["DATA", "OPTIONS", "TINY", "run"]
 
 OPTIONS = {**OPTIONS, "points": 6000}
 TINY = {**TINY, "points": 400}
-RUNS = {"LMM": "a run of imuspec pretrain mae-lmm in place of one made here"}
 
 
 def run(setup: Setup) -> Result:
-    """Embed the labelled days without overlap; draw a random part of the patches, and each seed's confusion."""
+    """Embed the labelled days without overlap (--runs LMM=FOLDER: by a run of one's own); draw a random part of the patches, and each seed's confusion."""
     study = Study(setup)
     encoder = study.encoder("LMM", weights(), 0)
     features = study.features(encoder, study.labelled(), None)

@@ -65,7 +65,7 @@ def embed_patches(
     encoder: nn.Module,
     sequences: PatchSequences,
     *,
-    window: int = 300,
+    window: int | None = None,
     stride: int | None = None,
     batch: int = 16,
     device: str = "cpu",
@@ -80,7 +80,7 @@ def embed_patches(
     sequences
         What to embed.
     window
-        Patches of a window.
+        Patches of a window; None: as many as the encoder takes, 300 at most. It should be what the encoder was trained on.
     stride
         Patches between windows, 30 for fine-tuning on overlapping ones; None: those of an evaluation, in which each patch
         is scored once.
@@ -95,6 +95,7 @@ def embed_patches(
     -------
     PatchFeatures
     """
+    window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
     places = _places(sequences, window, stride)
     label = [_counted(sequences.items[i], *place) for i, *place in places]
     subject = [sequences.items[i].subject for i, *_ in places]

@@ -192,7 +192,7 @@ def fit_activity_model(
     sequences: PatchSequences,
     settings: HeadTraining | None = None,
     *,
-    window: int = 300,
+    window: int | None = None,
     folds: int = 5,
     cache: str | Path | None = None,
     say: Callable[[str], None] | None = None,
@@ -208,7 +208,7 @@ def fit_activity_model(
     settings
         Of the head.
     window
-        Patches of a window.
+        Patches of a window; None: as many as the encoder takes, 300 at most.
     folds
         Groups of subjects left out in turn.
     cache
@@ -217,6 +217,7 @@ def fit_activity_model(
         Hears how well the left-out people were predicted.
     """
     how = HeadTraining() if settings is None else settings
+    window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
     features = embed_patches(encoder, sequences, window=window, cache=cache)
     probabilities, _ = out_of_fold(features, how, folds=folds)
     guesses = [part.argmax(1) for part in probabilities]

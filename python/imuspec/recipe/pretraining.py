@@ -275,6 +275,7 @@ class PretrainRecipe(NamedRecipe):
             "encoder.width=32",
             "encoder.depth=2",
             "encoder.n_heads=4",
+            "encoder.n_patches=12",
             "training.epochs=2",
             "training.batch=6",
             "training.log_steps=1",

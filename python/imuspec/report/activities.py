@@ -62,7 +62,7 @@ def activities_figure(
         figure = new_figure(10, 1.3 + 0.42 * len(shown))
         tall = figure.get_figheight()
         left, right = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
-        figure.subplots_adjust(left=0.085, right=0.985, top=1 - 0.62 / tall, bottom=0.46 / tall, wspace=0.05)
+        figure.subplots_adjust(left=0.085, right=0.985, top=1 - 0.5 / tall, bottom=0.46 / tall, wspace=0.07)
         for row, day in enumerate(shown.tolist()):
             here = days == day
             _day(left, row, (time[here] - day * _DAY_NS) / 3.6e12, label[here], colours, step_s / 3600)
@@ -76,7 +76,7 @@ def activities_figure(
         left.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
         plain_axes(left, spines=("bottom",))
         plain_axes(right, spines=("bottom",))
-        left.set_title(title, pad=22)
+        left.set_title(title, pad=5)
         _legend(figure, class_names, colours, bool((label == _NONWEAR).any()))
         return figure
 

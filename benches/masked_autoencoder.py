@@ -35,8 +35,9 @@ def main() -> None:
     windows: list[int] = []
     reading = median_s(lambda: windows.append(len(next(batches)[0])), min(8, source.steps_per_epoch - 1))
     per_recording = statistics.median(windows)
+    rate = per_recording / reading
     print(
-        f"reading: {per_recording / reading:.0f} windows of 50 min a second of one core ({reading * 1e3:.0f} ms for {per_recording:.0f})"
+        f"reading: {rate:.0f} windows of 50 min a second of one core ({reading * 1e3:.0f} ms for {per_recording:.0f})"
     )
 
     model = MaskedAutoencoder(encoders.build("roformer"))  # type: ignore[arg-type]

@@ -110,7 +110,7 @@ def test_two_processes_give_what_one_gives(run: Run, cohort: Cohort, tmp_path: P
             assert one.get(key, 0.0) == pytest.approx(other.get(key, 0.0), abs=1e-4)
 
 
-def test_half_precision_and_compiling_train_too(cohort: Cohort, tmp_path: Path) -> None:
+def test_half_precision_trains_too(cohort: Cohort, tmp_path: Path) -> None:
     half = pretrain(RECIPE.set("training.precision=bf16-mixed", "training.epochs=1"), cohort.path, tmp_path / "half")
     assert half.metrics()[0]["loss"] < 20
 

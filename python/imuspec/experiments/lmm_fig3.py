@@ -24,7 +24,10 @@ TINY = {**TINY, "points": 400}
 
 
 def run(setup: Setup) -> Result:
-    """Embed the labelled days without overlap (--runs LMM=FOLDER: by a run of one's own); draw a random part of the patches, and each seed's confusion."""
+    """Embed the labelled days without overlap; draw a random part of the patches, and each seed's confusion.
+
+    ``--runs LMM=FOLDER`` takes a run of one's own.
+    """
     study = Study(setup)
     encoder = study.encoder("LMM", weights(), 0)
     features = study.features(encoder, study.labelled(), None)

@@ -29,11 +29,13 @@ impl Pixel for u8 {
 impl Pixel for f32 {
     /// (grey / 255 - mean) / sd
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // a plain loop is compiled for the caller's path
     fn put(greys: &[u8], k: usize, out: &mut [Self]) {
         let [mean, sd] = IMAGENET[k];
         let (gain, offset) = ((1.0 / (255.0 * sd)) as f32, (-mean / sd) as f32);
-        for (out, &grey) in out.iter_mut().zip(greys) {
-            *out = f32::from(grey) * gain + offset;
+        let greys = &greys[..out.len()];
+        for i in 0..out.len() {
+            out[i] = f32::from(greys[i]) * gain + offset;
         }
     }
 }

@@ -10,6 +10,7 @@ use super::batch::Windows;
 use super::fft::{self, Scale};
 use super::image::{Extent, Plan};
 use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use super::stft::by_phases;
 use crate::error::Result;
 
 /// Frames in a block: one row of float32 lanes.
@@ -211,11 +212,9 @@ impl Transforms {
             return None;
         }
         let scale = if constant { 1.0 } else { f32::from_bits((253 << 23) - (peak.to_bits() & 0x7f80_0000)) };
-        for phase in 0..self.hop {
-            let row = &mut rows[phase * self.pitch..][..self.pitch];
-            let samples = flat.get(phase..).unwrap_or(&[]).iter().step_by(self.hop);
-            row.iter_mut().zip(samples).for_each(|(to, v)| *to = v * scale);
-        }
+        flat.iter_mut().for_each(|v| *v *= scale);
+        let needed = (self.frames - 1) * self.hop + self.nfft; // the rest fills no frame
+        by_phases(&flat[..needed.min(length)], self.hop, self.pitch, rows);
         Some(Axis { mean, scale, constant })
     }
 }

@@ -117,7 +117,7 @@ impl<T: Real> Frames<T> {
         for start in frames.clone().step_by(self.chunk) {
             let count = self.chunk.min(frames.end - start);
             let from = start * self.hop;
-            self.lay_out(&x[from..from + (count - 1) * self.hop + self.length], phases);
+            by_phases(&x[from..from + (count - 1) * self.hop + self.length], self.hop, self.stride, phases);
             for first in (0..count).step_by(T::LANES) {
                 let lanes = T::LANES.min(count - first);
                 let source = match self.detrend {
@@ -134,22 +134,6 @@ impl<T: Real> Frames<T> {
                 }
                 block.rows::<V>(out, start + first, lanes);
             }
-        }
-    }
-
-    /// Writes `x` by its phases.
-    #[inline(always)]
-    fn lay_out(&self, x: &[T], phases: &mut [T]) {
-        let rows = phases.chunks_exact_mut(self.stride);
-        match self.hop {
-            1 => phases[..x.len()].copy_from_slice(x),
-            2 => rows.enumerate().for_each(|(r, row)| every::<T, 2>(x, r, row)),
-            4 => rows.enumerate().for_each(|(r, row)| every::<T, 4>(x, r, row)),
-            8 => rows.enumerate().for_each(|(r, row)| every::<T, 8>(x, r, row)),
-            16 => rows.enumerate().for_each(|(r, row)| every::<T, 16>(x, r, row)),
-            hop => rows.enumerate().for_each(|(r, row)| {
-                row.iter_mut().zip(x[r.min(x.len())..].iter().step_by(hop)).for_each(|(to, v)| *to = *v);
-            }),
         }
     }
 
@@ -181,13 +165,67 @@ fn block_is_complex<T: Real, B: Block<T>>(_: &B) -> bool {
     B::COMPLEX
 }
 
-/// `row` = every `HOP`-th sample of `x` from `first` on.
+/// Writes `x` by its phases: row r, `stride` scalars after the one before, holds samples r, r + hop, r + 2 hop, ..; as many
+/// rows as `out` has room for.
+///
+/// # Panics
+/// Where a row is shorter than its samples.
 #[inline(always)]
-fn every<T: Real, const HOP: usize>(x: &[T], first: usize, row: &mut [T]) {
-    let (whole, rest) = x.as_chunks::<HOP>();
-    row.iter_mut().zip(whole).for_each(|(to, group)| *to = group[first]);
-    if let (Some(v), Some(to)) = (rest.get(first), row.get_mut(whole.len())) {
-        *to = *v;
+pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [T]) {
+    if hop == 1 {
+        return out[..x.len()].copy_from_slice(x);
+    }
+    let (columns, rows) = (x.len() / hop, hop.min(out.len() / stride));
+    assert!(x.len().div_ceil(hop) <= stride, "rows of phases too short");
+    // Squares of 4 x 4 where they fit, then what is left of every row, then the group that is not whole.
+    let square = if rows.is_multiple_of(4) { columns - columns % 4 } else { 0 };
+    for column in (0..square).step_by(4) {
+        for row in (0..rows).step_by(4) {
+            // SAFETY: the four groups from `column` on are whole, as are the rows, which `out` holds for `stride` scalars.
+            unsafe {
+                let to = out.as_mut_ptr().add(row * stride + column);
+                turn_square(x.as_ptr().add(column * hop + row), hop, to, stride);
+            }
+        }
+    }
+    for (column, group) in x.chunks_exact(hop).enumerate().skip(square) {
+        for (row, &v) in group[..rows].iter().enumerate() {
+            // SAFETY: row < rows, column < columns <= stride.
+            unsafe { *out.get_unchecked_mut(row * stride + column) = v };
+        }
+    }
+    for (row, &v) in x[columns * hop..].iter().take(rows).enumerate() {
+        out[row * stride + columns] = v;
+    }
+}
+
+/// Turns 4 x 4 scalars whose rows lie `from_pitch` apart into ones whose rows lie `to_pitch` apart.
+///
+/// # Safety
+/// All rows of both may be read and written for four scalars.
+#[inline(always)]
+unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to_pitch: usize) {
+    // SAFETY (both blocks): the caller's promise; four scalars of four bytes are a vector, and SSE2 is part of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    if size_of::<T>() == 4 {
+        use std::arch::x86_64::*;
+        unsafe {
+            let load = |i: usize| _mm_loadu_ps(from.add(i * from_pitch).cast());
+            let (a, b, c, d) = (load(0), load(1), load(2), load(3));
+            let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            let store = |i: usize, v: __m128| _mm_storeu_ps(to.add(i * to_pitch).cast(), v);
+            store(0, _mm_movelh_ps(ab, cd));
+            store(1, _mm_movehl_ps(cd, ab));
+            store(2, _mm_movelh_ps(ab_high, cd_high));
+            store(3, _mm_movehl_ps(cd_high, ab_high));
+        }
+        return;
+    }
+    for i in 0..4 {
+        for j in 0..4 {
+            unsafe { *to.add(j * to_pitch + i) = *from.add(i * from_pitch + j) };
+        }
     }
 }
 
@@ -402,7 +440,11 @@ impl<T: Real> Place<T> {
                 for lane in (0..whole).step_by(V::N) {
                     unsafe { value.of(V::load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane)) }
                 }
-                if whole < lanes {
+                if whole < lanes && lanes >= V::N {
+                    // The last vector's worth: what it shares with the one before is written twice, the same.
+                    let lane = lanes - V::N;
+                    unsafe { value.of(V::load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane)) }
+                } else if whole < lanes {
                     // What means nothing must not look like a zero power: it is shown the last frame instead.
                     let mut padded = [rows[bin * T::LANES + lanes - 1]; 16];
                     padded[..lanes - whole].copy_from_slice(&rows[bin * T::LANES + whole..bin * T::LANES + lanes]);

@@ -13,6 +13,7 @@ import pytest
 from imuspec import _core
 from imuspec.bench.peers import image_calls, same_picture, windows
 from imuspec.bench.timing import Timing, interleaved, table
+from rows import clock
 
 USUAL = [(64, 60), (128, 116), (256, 254)]
 
@@ -22,7 +23,7 @@ def measure(n: int, nfft: int, noverlap: int, dtype: str, *, threads: int, round
     _core.set_threads(threads)
     try:
         calls = image_calls(windows(n, 3, 500), nfft, noverlap, threads, dtype)
-        return interleaved(calls, rounds=rounds, agree=same_picture)
+        return interleaved(calls, rounds=rounds, agree=same_picture, clock=clock(threads))
     finally:
         _core.set_threads(0)
 

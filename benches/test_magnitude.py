@@ -16,6 +16,7 @@ import pytest
 from imuspec import _core
 from imuspec.bench.peers import FLOOR, magnitude_calls, same_features, windows
 from imuspec.bench.timing import Timing, interleaved, table
+from rows import clock
 
 N, HOP, LENGTH = 32, 16, 300
 torch = pytest.importorskip("torch")
@@ -99,7 +100,7 @@ def measure(job: str, n: int, *, threads: int, rounds: int) -> list[Timing]:
     torch.set_num_threads(threads)
     try:
         calls = magnitude_calls(windows(n, 300, 3, LENGTH), threads) if job == "features" else losses(n)
-        return interleaved(calls, rounds=rounds, agree=same_features)
+        return interleaved(calls, rounds=rounds, agree=same_features, clock=clock(threads))
     finally:
         _core.set_threads(0)
 

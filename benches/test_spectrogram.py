@@ -13,6 +13,7 @@ import pytest
 from imuspec import _core
 from imuspec.bench.peers import same_decibels, spectrogram_calls, windows
 from imuspec.bench.timing import Timing, interleaved, table
+from rows import clock
 
 USUAL = [(32, 16), (64, 60), (128, 116), (256, 254)]
 GRID = [(nfft, nfft - hop) for nfft in (32, 64, 128, 256) for hop in (16, 8, 4, 2)]
@@ -23,7 +24,7 @@ def compare(shape: tuple[int, ...], nfft: int, noverlap: int, *, threads: int = 
     _core.set_threads(threads)
     try:
         calls = spectrogram_calls(windows(*shape), nfft, noverlap, threads)
-        return interleaved(calls, rounds=rounds, agree=same_decibels)
+        return interleaved(calls, rounds=rounds, agree=same_decibels, clock=clock(threads))
     finally:
         _core.set_threads(0)
 

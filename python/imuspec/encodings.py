@@ -261,11 +261,11 @@ def scalogram(
     return _drawn(x, draw, lambda n: (96, n) if size is None else size, dtype, out, nan)
 
 
-# Translate and permute move columns, so columns must be time alone. Hue mixes channels as turning the sensor mixes their
+# TranslateX and PermuteX move columns, so columns must be time alone. Hue mixes channels as turning the sensor mixes their
 # energies, so cells must grow with energy on their axis: not so the angles of a field.
 ENCODINGS: dict[str, Encoding] = {
-    "spectrogram": Encoding(rgb_image, frozenset({"translate", "permute", "hue", "jitter"})),
-    "scalogram": Encoding(scalogram, frozenset({"translate", "permute", "hue", "jitter"})),
+    "spectrogram": Encoding(rgb_image, frozenset({"translate_x", "permute_x", "hue", "jitter"})),
+    "scalogram": Encoding(scalogram, frozenset({"translate_x", "permute_x", "hue", "jitter"})),
     "recurrence": Encoding(recurrence_plot, frozenset({"hue", "jitter"})),
     "gramian": Encoding(gramian_angular_field, frozenset({"jitter"})),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from imuspec import _core
@@ -73,14 +74,14 @@ def _jobs(quick: bool) -> Iterator[_Job]:
     for nfft, noverlap in _QUICK if quick else _SETTINGS:
         yield _Job(
             f"spectrogram in dB, nfft {nfft}, noverlap {noverlap}: {_N} windows of 3 x 500",
-            lambda n, threads, s=(nfft, noverlap): spectrogram_calls(windows(n, 3, 500), *s, threads),
+            partial(_spectrograms, nfft, noverlap),
             same_decibels,
             True,
         )
     for dtype in ("uint8",) if quick else ("uint8", "float32"):
         yield _Job(
             f"pictures of 96 x 128, {dtype}, nfft 128, noverlap 116: {_N} windows of 3 x 500",
-            lambda n, threads, d=dtype: image_calls(windows(n, 3, 500), 128, 116, threads, d),
+            partial(_pictures, dtype),
             same_picture,
             True,
         )
@@ -91,6 +92,14 @@ def _jobs(quick: bool) -> Iterator[_Job]:
         same_features,
         False,
     )
+
+
+def _spectrograms(nfft: int, noverlap: int, n: int, threads: int) -> Calls:
+    return spectrogram_calls(windows(n, 3, 500), nfft, noverlap, threads)
+
+
+def _pictures(dtype: str, n: int, threads: int) -> Calls:
+    return image_calls(windows(n, 3, 500), 128, 116, threads, dtype)
 
 
 def _measured(job: _Job, *, rounds: int) -> list[Result]:

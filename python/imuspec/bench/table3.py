@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,7 +108,7 @@ def _onnx_costs(torch: Any, runtime: Any, encoder: Any, picture: Any, name: str,
             session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             given = {session.get_inputs()[0].name: picture.numpy()}
             step = f"this machine, {_threads(threads)}, {name}, ONNX Runtime"
-            yield _cost(step, "inference", lambda s=session, g=given: s.run(None, g))
+            yield _cost(step, "inference", partial(session.run, None, given))
 
 
 def _threads(n: int) -> str:

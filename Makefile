@@ -64,7 +64,7 @@ demo: $(STAMPS)/packages-demo $(STAMPS)/extension-release $(STAMPS)/command ## s
 	$(BIN)/imuspec prepare $(DEMO)/recording.cwa --out $(DEMO)/cohort --recipe capture24 --resume
 	$(BIN)/imuspec image $(DEMO)/recording.cwa --out $(DEMO)/days.png --recipe capture24
 	$(BIN)/imuspec report $(DEMO)/recording.cwa --out $(DEMO)/recording.html --recipe capture24
-	@printf '\n%s\n' 'What was made:' \
+	@printf '%s\n' '' 'What was made:' \
 	  '  $(DEMO)/recording.cwa    two simulated days of a wrist, as an Axivity writes them; their truth is beside it' \
 	  '  $(DEMO)/cohort           what became of them: calibrated wear as Zarr, tables as Parquet' \
 	  '  $(DEMO)/days.png         the days as strips of colour' \

@@ -81,7 +81,7 @@ class RunDisplay:
             if summary.done_before:
                 self._say(f"{summary.done_before} of {summary.total} were done before")
         else:
-            what = f"{outcome.status}: {outcome.reason}" if outcome.reason else f"ok: {outcome.wear_h:.1f} h of wear"
+            what = f"{outcome.status}: {outcome.reason or outcome.kept}"
             self._say(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
 
     def _advance(self, summary: Summary) -> None:
@@ -109,10 +109,10 @@ def summary_lines(summary: Summary) -> Iterator[RenderableType]:
 
 
 def _files(summary: Summary) -> Table:
-    table = Table("file", "outcome", "why", box=None, pad_edge=False)
+    table = Table("file", "outcome", "why, or what is kept", box=None, pad_edge=False)
     for outcome in sorted(summary.outcomes, key=lambda outcome: outcome.name):
-        why = outcome.reason or f"{outcome.wear_h:.1f} h of wear kept"
-        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(why))
+        told = outcome.reason or outcome.kept
+        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(told))
     return table
 
 
@@ -188,7 +188,7 @@ def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "gyroscope", "yes"
     if facts["annotation_labels"]:
         yield "annotations", f"{len(facts['annotation_labels'])} labels"
-    yield "file", f"{facts['Filesize(MB)']:g} MB"
+    yield "file", f"{facts['Filesize(MB)']:g} MiB"
 
 
 # What Axivity's OmGui writes into a file's header.

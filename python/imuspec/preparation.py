@@ -89,10 +89,19 @@ class Prepared:
     @property
     def summary(self) -> str:
         """The outcome in a line."""
+        return f"{self.status}: {self.reason or self.kept}"
+
+    @property
+    def kept(self) -> str:
+        """What there is of wear, in words; empty when nothing is kept."""
         if self.status != "ok":
-            return f"{self.status}: {self.reason}"
+            return ""
         several = "segment" if len(self.segments) == 1 else "segments"
-        return f"ok: {self.figures['wear_h']:.1f} h of wear in {len(self.segments)} {several}, {self.rate:g} Hz"
+        wear = f"{self.figures['wear_h']:.1f} h of wear in {len(self.segments)} {several}, {self.rate:g} Hz"
+        if not self.calibration.get("ok"):
+            return f"{wear}, not calibrated"
+        before, after = (self.calibration[f"error_{when}_mg"] for when in ("before", "after"))
+        return f"{wear}, calibrated from {before:.1f} to {after:.1f} mg"
 
     def rows(self, stretches: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return `segments` or `nonwear` as rows: start_index, stop_index, start_s, hours, start_time (ns)."""

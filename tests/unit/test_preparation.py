@@ -30,7 +30,7 @@ def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     row = prepared.rows(prepared.segments)[1]
     assert row["start_s"] == pytest.approx(5405 / 30)
     assert row["start_time"] == prepared.start_time + round(5405 / 30 * 1e9)
-    assert "0.1 h of wear" in repr(prepared)
+    assert prepared.kept == "0.1 h of wear in 2 segments, 30 Hz, calibrated from 30.0 to 1.5 mg"
 
 
 def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:

@@ -38,7 +38,7 @@ class Outcome:
     reason: str
     n_bytes: int
     seconds: float
-    wear_h: float = 0.0
+    kept: str = ""
 
 
 @dataclass
@@ -185,7 +185,7 @@ def keep(job: _Job) -> Outcome:
         prepared.reason,
         job.source.n_bytes,
         time.monotonic() - began,
-        float(prepared.figures.get("wear_h", 0.0)),
+        prepared.kept,
     )
 
 

@@ -212,4 +212,5 @@ def _tell(run: Run, source: Source) -> None:
 
 def _keep_counts(run: Run, source: Source) -> None:
     skipped = [{"name": name, "reason": reason} for name, reason in source.skipped]
-    run.write_text("source.json", json.dumps({"counts": source.counts, "skipped": skipped}, indent=2) + "\n")
+    facts = {"counts": source.counts, "skipped": skipped, **getattr(source, "origin", {})}
+    run.write_text("source.json", json.dumps(facts, indent=2) + "\n")

@@ -151,6 +151,28 @@ class Run:
         """
         from imuspec import encoders
 
+        encoder = self._built()
+        encoders.load_weights(encoder, self.path / "encoder.safetensors")
+        return encoder.eval()
+
+    def random_encoder(self, *, seed: int = 0) -> nn.Module:
+        """Return an encoder of the run's form as it is born: what a pre-training is to beat. In eval mode.
+
+        Parameters
+        ----------
+        seed
+            Of the weights. Mean and standard deviation of the axes, if the encoder keeps them, are the run's.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._built().eval()
+
+    def _built(self) -> nn.Module:
+        """The encoder that ``encoder.json`` describes, with random weights."""
+        from imuspec import encoders
+
         described = self.path / "encoder.json"
         if not described.is_file():
             raise FileNotFoundError(
@@ -158,9 +180,7 @@ class Run:
             )
         built = json.loads(described.read_text("utf-8"))
         settings = {**built["settings"], **({"weights": "random"} if "weights" in built["settings"] else {})}
-        encoder = encoders.build(built["name"], **settings)
-        encoders.load_weights(encoder, self.path / "encoder.safetensors")
-        return encoder.eval()
+        return encoders.build(built["name"], **settings)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, whole or not at all."""

@@ -48,8 +48,8 @@ class WindowSource:
         Which process this is, of how many.
     standardise
         Whether ``mean`` and ``sd`` are those of the windows' axes (float64 sums), else None.
-    counts
-        What is told of the windows' origin.
+    counts, origin
+        What is told of the windows' origin: numbers; name of the set and its subjects that are used.
 
     Raises
     ------
@@ -67,6 +67,7 @@ class WindowSource:
         world: int = 1,
         standardise: bool = True,
         counts: dict[str, int] | None = None,
+        origin: dict[str, Any] | None = None,
     ) -> None:
         if batch % world:
             raise ValueError(f"training.batch: expected a multiple of the {world} processes, got {batch}")
@@ -80,6 +81,7 @@ class WindowSource:
         if standardise:
             self.mean, self.sd = _statistics(x)
         self.counts = {"windows": len(x), "windows_per_epoch": self.steps_per_epoch * batch, **(counts or {})}
+        self.origin = origin or {}
         self.skipped: list[tuple[str, str]] = []
 
     @property
@@ -125,7 +127,7 @@ def window_source(recipe: PretrainRecipe, data: Any, *, rank: int = 0, world: in
     """
     wanted = recipe.source
     assert isinstance(wanted, WindowSourceSettings)
-    x, counts = _windows(wanted, data)
+    x, counts, origin = _windows(wanted, data)
     if wanted.limit and len(x) > wanted.limit:
         drawn = np.random.default_rng([recipe.training.seed, len(x)]).permutation(len(x))[: wanted.limit]
         x = x[np.sort(drawn)]
@@ -137,10 +139,14 @@ def window_source(recipe: PretrainRecipe, data: Any, *, rank: int = 0, world: in
         world=world,
         standardise=wanted.standardise,
         counts=counts,
+        origin=origin,
     )
 
 
-def _windows(wanted: WindowSourceSettings, data: Any) -> tuple[NDArray[np.float32], dict[str, int]]:
+_Found = tuple[NDArray[np.float32], dict[str, int], dict[str, Any]]  # windows, counts, origin
+
+
+def _windows(wanted: WindowSourceSettings, data: Any) -> _Found:
     if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 1:
         data = data[0]
     if isinstance(data, Windows):
@@ -166,13 +172,14 @@ def _check_form(wanted: WindowSourceSettings, windows: Windows) -> None:
         )
 
 
-def _of_subjects(wanted: WindowSourceSettings, windows: Windows) -> tuple[NDArray[np.float32], dict[str, int]]:
+def _of_subjects(wanted: WindowSourceSettings, windows: Windows) -> _Found:
     chosen = pretraining_subjects(windows.subject, wanted.subjects, wanted.subject_seed)
     mine = np.isin(windows.subject, chosen)
-    return windows.x[mine], {"subjects": len(chosen), "windows_of_other_subjects": int((~mine).sum())}
+    counts = {"subjects": len(chosen), "windows_of_other_subjects": int((~mine).sum())}
+    return windows.x[mine], counts, {"set": windows.name, "subjects": chosen.tolist()}
 
 
-def _of_cohort(wanted: WindowSourceSettings, cohort: Cohort) -> tuple[NDArray[np.float32], dict[str, int]]:
+def _of_cohort(wanted: WindowSourceSettings, cohort: Cohort) -> _Found:
     """Windows inside each segment of wear; of a cohort at another rate, the segment is brought to the recipe's."""
     ids = [str(each) for each in pretraining_subjects(np.array(cohort.ids), wanted.subjects, wanted.subject_seed)]
     length = round(wanted.window_s * wanted.rate_hz)
@@ -192,7 +199,7 @@ def _of_cohort(wanted: WindowSourceSettings, cohort: Cohort) -> tuple[NDArray[np
         found += mine
     if not found:
         raise ValueError(f"data: expected wear of {wanted.window_s:g} s or more, got none in {len(ids)} recordings")
-    return np.stack(found), {"recordings": len(ids)}
+    return np.stack(found), {"recordings": len(ids)}, {}
 
 
 def _at_rate(x: NDArray[np.float32], own: float, rate: float) -> NDArray[np.float32]:

@@ -149,7 +149,8 @@ def test_random_encoders_follow_their_seed() -> None:
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
     with pytest.raises(
-        FileNotFoundError, match="run: expected a run's folder, a weights file, random or imagenet, got 'no"
+        FileNotFoundError,
+        match="run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got 'no",
     ):
         probing.load_encoder("nowhere/at/all")
 

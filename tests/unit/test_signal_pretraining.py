@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from imuspec.datasets import Windows
 from imuspec.encoders.standardised import Standardised
 from imuspec.pretraining import build_objective, build_views, pretrain
+from imuspec.probing import load_encoder, subjects_seen, window_form
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
 from imuspec.run import Run
@@ -190,3 +192,49 @@ def test_moco_v3_and_mae_train_on_pictures(tmp_path: Path) -> None:
         run = pretrain(recipe.set(*small_head), pictures, tmp_path / name)
         encoder = run.load_encoder()
         assert encoder(torch.zeros(1, 3, 48, 64)).shape == (1, 192)
+
+
+def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    pd = pytest.importorskip("pandas")
+    from imuspec.cli import main
+
+    made = replace(windows(120, subjects=10), label=np.arange(120) // 10 % 2, name="hapt")
+    recipe = small("simclr-har").set("source.subjects=0.5", "training.batch=8")
+    run = pretrain(recipe, made, tmp_path / "run")
+    seen = pretraining_subjects(made.subject, 0.5, 0)
+    assert subjects_seen(str(run.path)) == ("hapt", tuple(seen.tolist()))
+    assert window_form(f"random:{run.path}") == (2.0, 50.0)
+
+    def load(name: str, path: str, **settings: float) -> Windows:
+        assert (name, path, settings) == ("hapt", "somewhere", {"window_s": 2.0, "rate": 50.0})
+        return made
+
+    monkeypatch.setattr("imuspec.datasets.load", load)
+    fast = ["--seeds", "2", "--shots", "2", "--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]"]
+    tested = {}
+    for what, more in ((str(run.path), []), ("random:" + str(run.path), []), ("statistics", [str(run.path)])):
+        out = tmp_path / f"probe-{len(tested)}"
+        asked = ["probe", what, "--data", "hapt=somewhere", "--out", str(out), *fast]
+        with pytest.raises(SystemExit) as ended:
+            main([*asked, *(["--unseen-by", *more] if more else [])])
+        assert ended.value.code == 0
+        assert "judged on 5 subjects; pre-training saw the other 5" in " ".join(capsys.readouterr().out.split())
+        tested[what] = pd.read_csv(out / "seeds.csv")["n_test"].tolist()
+    assert len({tuple(n) for n in tested.values()}) == 1  # the same test windows for all three
+    assert set(tested["statistics"]) == {12}  # one of five subjects
+
+
+def test_a_random_encoder_has_the_form_of_the_run_and_other_weights(tmp_path: Path) -> None:
+    run = pretrain(small("multi-task").set("training.batch=8"), windows(16), tmp_path / "run")
+    trained, born, other = run.load_encoder(), run.random_encoder(), run.random_encoder(seed=1)
+    assert not born.training
+    shared = dict(born.named_buffers())
+    assert {"mean", "sd"} <= set(shared)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, born.state_dict()[name]) == (name in shared)
+        assert torch.equal(other.state_dict()[name], born.state_dict()[name]) == (name in shared)
+    assert torch.equal(run.random_encoder().inner.blocks[0][0].weight, born.inner.blocks[0][0].weight)  # by the seed
+    assert torch.equal(load_encoder(f"random:{run.path}")(torch.ones(1, 3, 100)), born(torch.ones(1, 3, 100)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
 import math
 
@@ -15,6 +16,7 @@ from imuspec import views
 from imuspec.views import colour, geometry, sensor
 from imuspec.views.automatic import AllViews
 from imuspec.views.photo import PhotoViews, colour_jitter
+from imuspec.views.photo_v3 import MocoV3Views, solarize
 from imuspec.views.sensor import SensorViews, hue, jitter, mixing_matrix, permute_x, translate_x
 from reference_data import DATA, needs_data
 
@@ -199,7 +201,8 @@ def test_cascading_applies_each_operation_by_its_own_chance() -> None:
 
 def test_a_view_generator_is_a_function_of_its_generator_alone() -> None:
     given = (pictures(24, 32, 48) * 255).to(torch.uint8)
-    for shown in (SensorViews(permute_min_columns=5), PhotoViews(), PhotoViews(version=1), AllViews(after_moco=True)):
+    kinds = (SensorViews(permute_min_columns=5), PhotoViews(), PhotoViews(version=1), AllViews(after_moco=True))
+    for shown in (*kinds, MocoV3Views()):
         torch.manual_seed(1)
         one = shown(given, generator(3))
         torch.manual_seed(2)
@@ -300,3 +303,59 @@ def test_turning_a_quarter_is_turning_a_quarter_and_a_half_is_both_flips() -> No
 def test_a_wrong_name_or_shape_says_what_was_expected(build, message) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def shown_by_moco_v3(*colours: tuple[float, float, float], n: int = 2000) -> list[Tensor]:
+    """Both views, in 0..1, of n equal pictures of upright bars of these colours; uncut, for no crop of area 1 fits."""
+    bars = torch.tensor(colours).T[:, None].repeat_interleave(16 // len(colours), 2).expand(n, 3, 2, 16)
+    mean, deviation = (torch.tensor(each)[:, None, None] for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return [view * deviation + mean for view in MocoV3Views(crop_min=1.0)(bars, generator())]
+
+
+def test_moco_v3_solarises_a_fifth_of_the_second_view_alone_and_brightens_four_fifths_of_both() -> None:
+    first, second = (view[:, 0, 0, 0] for view in shown_by_moco_v3((1.0, 1.0, 1.0)))  # white: by brightness 0.6 to 1
+    assert float(first.min()) == pytest.approx(0.6, abs=0.01)
+    assert float(first.max()) == pytest.approx(1.0, abs=1e-5)
+    assert float((first < 0.9999).float().mean()) == pytest.approx(0.8 / 2, abs=0.04)
+    assert float((second < 0.45).float().mean()) == pytest.approx(0.2, abs=0.03)
+    assert float(second.min()) == pytest.approx(0.0, abs=1e-5)
+    given = torch.tensor([0.0, 127 / 255, 128 / 255, 1.0]).expand(1, 3, 1, 4)
+    torch.testing.assert_close(solarize(given, generator())[0, 0, 0], torch.tensor([0.0, 127 / 255, 127 / 255, 0.0]))
+
+
+def test_moco_v3_blurs_the_first_view_always_and_a_tenth_of_the_second() -> None:
+    first, second = shown_by_moco_v3((0.05, 0.1, 0.15), (0.2, 0.3, 0.25))
+    visible = 1 - (math.sqrt(0.5 / math.log(1e3)) - 0.1) / 1.9  # share of the sigmas that spread a thousandth or more
+    shares = []
+    for view in (first, second):
+        edge = (view[:, :, 0, 7] - view[:, :, 0, 0]).abs() / (view[:, :, 0, 15] - view[:, :, 0, 0]).abs()
+        shares.append(float((edge.amax(1) > 1e-3).float().mean()))
+    assert shares == pytest.approx([visible, 0.1 * visible], abs=0.03)
+
+
+def test_moco_v3_turns_a_fifth_grey_mirrors_half_and_leaves_hue_within_a_tenth() -> None:
+    for view in shown_by_moco_v3((0.05, 0.1, 0.15), (0.2, 0.3, 0.25)):
+        spread = (view.amax(1) - view.amin(1)).amax((1, 2))
+        assert float((spread < 1e-4).float().mean()) == pytest.approx(0.2, abs=0.03)
+        assert float((view[:, 1, 0, 0] > view[:, 1, 0, 15]).float().mean()) == pytest.approx(0.5, abs=0.04)
+    (coloured,) = (view[:, :, 0, 0] for view in shown_by_moco_v3((0.35, 0.2, 0.2))[:1])
+    kept = coloured[(coloured - coloured[:, :1]).abs().amax(1) > 1e-3]
+    turns = np.array([(colorsys.rgb_to_hsv(*colour)[0] + 0.5) % 1 - 0.5 for colour in kept.tolist()])
+    assert float(np.abs(turns).max()) == pytest.approx(0.1, abs=0.003)
+    assert float((np.abs(turns) < 1e-4).mean()) == pytest.approx(0.2, abs=0.04)  # not jittered
+    assert float(turns.std()) == pytest.approx(math.sqrt(0.8) * 0.2 / math.sqrt(12), rel=0.08)
+
+
+def test_moco_v3_crops_as_small_as_a_twelfth_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def crop(given: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:
+        asked.append(smallest)
+        return geometry.random_crop(given, generator, smallest=smallest)
+
+    monkeypatch.setattr("imuspec.views.photo_v3.random_crop", crop)
+    for settings in ({}, {"crop_min": 0.3}):
+        one, two = views.build("moco_v3", **settings)((pictures(6, 20, 32) * 255).to(torch.uint8), generator())
+        assert one.shape == two.shape == (6, 3, 20, 32)
+        assert not torch.equal(one, two)
+    assert asked == [0.08, 0.08, 0.3, 0.3]

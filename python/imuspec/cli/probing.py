@@ -35,6 +35,7 @@ def probe(
     head: str | None = None,
     test_subjects: str | None = None,
     window_s: float | None = None,
+    unseen_by: str | None = None,
     device: str = "cpu",
     set: Annotated[list[str] | None, SEVERAL] = None,
 ) -> int:
@@ -43,9 +44,9 @@ def probe(
     Parameters
     ----------
     run
-        A run's folder; random, a ResNet-18 as it was born; imagenet; a weights file of torchvision's form;
-        statistics, hand-crafted ones of the window with logistic regression; or supervised, a ResNet-18 trained on all
-        labels.
+        A run's folder; random:FOLDER, an encoder of a run's form as it was born; random, a ResNet-18; imagenet; a weights
+        file of torchvision's form; statistics, hand-crafted ones of the window with logistic regression; or supervised, a
+        ResNet-18 trained on all labels. A run on windows of the same set is judged on the subjects that it did not see.
     data
         NAME=PATH: the data set, a name of imuspec.datasets, and where it lies.
     out
@@ -67,7 +68,9 @@ def probe(
     test_subjects
         Subjects that test in every draw, with commas between; or official, HAPT's and UCI HAR's nine.
     window_s
-        Length of a window, s; by default the data set's.
+        Length of a window, s; by default that of the run's windows, or the data set's.
+    unseen_by
+        A run whose subjects are left out, as for that run itself: so statistics are judged on the same ones.
     device
         Where the encoder runs.
     set
@@ -81,10 +84,11 @@ def probe(
     if of_patches(run, head):
         return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
     chosen = _recipe(run, recipe, shots, seeds, norm, set)
-    windows, name = _windows(data, window_s)
+    windows, name = _windows(data, window_s, unseen_by or run)
     console = screen()
+    windows = _unseen(windows, unseen_by or run, console.print)
     console.print(repr(windows), style="dim", highlight=False)
-    target = out or Path("probe") / f"{name}-{Path(run).name}"
+    target = out or Path("probe") / f"{name}-{'random-' if run.startswith('random:') else ''}{Path(run).name}"
     split = _split(windows, test_subjects)
     result = _result(run, windows, chosen, layer or ["last"], head, split, device, console.print)
     told = {"run": run, "data": data, "layers": layer or ["last"], "head": head, "test_subjects": test_subjects}
@@ -108,13 +112,36 @@ def _recipe(
     return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
 
 
-def _windows(data: str, window_s: float | None) -> tuple[Windows, str]:
+def _windows(data: str, window_s: float | None, run: str) -> tuple[Windows, str]:
+    """The set's windows, of the length and rate that the run was pre-trained on, if it was on windows."""
     from imuspec.datasets import load
+    from imuspec.probing import window_form
 
     name, equals, path = data.partition("=")
     if not equals or not path:
         raise ValueError(f"data: expected NAME=PATH, got {data!r}")
-    return load(name, path, window_s=window_s), name
+    form = window_form(run)
+    if form is None:
+        return load(name, path, window_s=window_s), name
+    return load(name, path, window_s=window_s or form[0], rate=form[1]), name
+
+
+def _unseen(windows: Windows, run: str, say: Any) -> Windows:
+    """The windows of subjects that the run's pre-training did not see; all, with a word on it, if it saw every one."""
+    import numpy as np
+
+    from imuspec.probing import subjects_seen
+
+    name, subjects = subjects_seen(run)
+    seen = np.isin(windows.subject, subjects) if name == windows.name else np.zeros(len(windows), bool)
+    if not seen.any():
+        return windows
+    if seen.all():
+        say(f"{run}: pre-training saw the signals of all subjects: source.subjects=0.5 would leave half for probing")
+        return windows
+    left = windows.select(~seen)
+    say(f"{name}: judged on {len(left.subjects)} subjects; pre-training saw the other {len(subjects)}")
+    return left
 
 
 def _split(windows: Windows, test_subjects: str | None) -> Any:
@@ -210,7 +237,7 @@ def embed(
     Parameters
     ----------
     run
-        As for probe: a run's folder, random, imagenet, a weights file, or statistics.
+        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics.
     data
         NAME=PATH: the data set and where it lies.
     out
@@ -222,7 +249,7 @@ def embed(
     layer
         last, or a layer on the way.
     window_s
-        Length of a window, s; by default the data set's.
+        Length of a window, s; by default that of the run's windows, or the data set's.
     device
         Where the encoder runs.
     set
@@ -234,7 +261,7 @@ def embed(
     if out.suffix not in (".npz", ".parquet"):
         raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
     pictures = _recipe(run, "linear", None, None, norm, set).pictures
-    windows, name = _windows(data, window_s)
+    windows, name = _windows(data, window_s, run)
     if run == "statistics":
         features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
     else:

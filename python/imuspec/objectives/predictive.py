@@ -80,15 +80,15 @@ def frame_loss(predicted: Tensor, frames: Tensor, others: Tensor, *, offset: int
     offset
         Frames to skip, that share samples with ``t``.
     """
-    n_windows, n_frames, n_steps, width = predicted.shape
-    n_others = others.shape[-1]
-    picks = others.flatten(1)[..., None].expand(-1, -1, width)
-    negatives = frames.gather(1, picks).view(n_windows, n_frames, n_others, width)
-    candidates = torch.cat([frames[:, :, None], negatives], 2)  # [B, frame, 1 + n, width], the true one first
+    n_frames, n_steps = predicted.shape[1:3]
+    own = torch.arange(n_frames, device=others.device).expand(len(others), -1)[..., None]
+    candidates = torch.cat([own, others], -1)  # [B, frame, 1 + n], the true one first
+    whole = predicted.flatten(1, 2) @ frames.transpose(1, 2)  # [B, frame k, frame]: a product, then a choice from it
+    whole = whole.view(-1, n_frames, n_steps, n_frames)
     losses, right = [], []
     for i in range(min(n_steps, n_frames - offset)):
         ahead = offset + i
-        scores = torch.einsum("btc,btnc->btn", predicted[:, : n_frames - ahead, i], candidates[:, ahead:])
+        scores = whole[:, : n_frames - ahead, i].gather(2, candidates[:, ahead:])  # [B, frame, 1 + n]
         losses.append(-scores.log_softmax(-1)[..., 0].flatten())
         right.append((scores.argmax(-1) == 0).float().flatten())
     return torch.cat(losses).mean(), torch.cat(right).mean()
@@ -129,8 +129,10 @@ class PredictFrames(nn.Module):
         if n_frames <= inner.offset:
             raise ValueError(f"x: expected windows of more than {inner.offset} frames, got {n_frames}")
         context = inner.context(frames).transpose(1, 2)  # [B, frame, 256]
-        predicted = self.predict(context.flatten(0, 1)[..., None])  # [B frame, 256, k]
-        predicted = predicted.transpose(1, 2).unflatten(0, (n_windows, n_frames))  # [B, frame, k, 256]
+        taps = self.predict.weight.flatten(1)  # a transposed convolution of one sample is a product
+        predicted = (context @ taps).view(n_windows, n_frames, -1, self.n_steps).transpose(2, 3)  # [B, frame, k, 256]
+        if self.predict.bias is not None:
+            predicted = predicted + self.predict.bias
         others = self.negatives(n_windows, n_frames, x.device)
         loss, right = frame_loss(predicted, frames.transpose(1, 2), others, offset=inner.offset)
         return loss, {"top1": right.detach()}

@@ -7,7 +7,16 @@ what is fitted on them is a head of `HEADS`. `supervised` is the upper bound, al
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules
 from imuspec.probing.protocol import ProbeResult, capped, probe
-from imuspec.probing.sources import EncoderSource, Source, StatisticsSource, embed, load_encoder, picture_size
+from imuspec.probing.sources import (
+    EncoderSource,
+    Source,
+    StatisticsSource,
+    embed,
+    load_encoder,
+    picture_size,
+    subjects_seen,
+    window_form,
+)
 from imuspec.probing.supervised import Classifier, fit_supervised, supervised
 
 __all__ = [
@@ -29,5 +38,7 @@ __all__ = [
     "load_encoder",
     "picture_size",
     "probe",
+    "subjects_seen",
     "supervised",
+    "window_form",
 ]

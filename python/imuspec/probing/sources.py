@@ -21,7 +21,16 @@ from imuspec.recipe.probing import PictureSettings
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
 
-__all__ = ["EncoderSource", "Source", "StatisticsSource", "embed", "load_encoder", "picture_size"]
+__all__ = [
+    "EncoderSource",
+    "Source",
+    "StatisticsSource",
+    "embed",
+    "load_encoder",
+    "picture_size",
+    "subjects_seen",
+    "window_form",
+]
 
 Choice = dict[str, Any]
 
@@ -217,11 +226,31 @@ def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dic
 
 def picture_size(what: str) -> tuple[int, int] | None:
     """Rows and columns of the pictures on which a run's encoder was pre-trained; None for what is no run on pictures."""
-    recipe = Path(what) / "recipe.json"
-    if not recipe.is_file():
-        return None
-    source = json.loads(recipe.read_text("utf-8")).get("source", {})
+    source = _source_of(what)
     return (source["height"], source["width"]) if {"height", "width"} <= set(source) else None
+
+
+def window_form(what: str) -> tuple[float, float] | None:
+    """Length, s, and rate, Hz, of the windows on which a run's encoder was pre-trained; None for what is no run on them."""
+    source = _source_of(what)
+    return (source["window_s"], source["rate_hz"]) if {"window_s", "rate_hz"} <= set(source) else None
+
+
+def subjects_seen(what: str) -> tuple[str | None, tuple[Any, ...]]:
+    """The labelled set whose windows a run was pre-trained on, and of which subjects; None and none for other runs."""
+    told = _folder(what) / "source.json"
+    facts = json.loads(told.read_text("utf-8")) if told.is_file() else {}
+    return facts.get("set"), tuple(facts.get("subjects", ()))
+
+
+def _source_of(what: str) -> dict[str, Any]:
+    """The section ``source`` of a run's recipe; empty for what is no run."""
+    recipe = _folder(what) / "recipe.json"
+    return dict(json.loads(recipe.read_text("utf-8")).get("source", {})) if recipe.is_file() else {}
+
+
+def _folder(what: str) -> Path:
+    return Path(what.removeprefix("random:"))
 
 
 def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
@@ -230,8 +259,8 @@ def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
     Parameters
     ----------
     what : str
-        A run's folder; "random", a ResNet-18 as it was born; "imagenet", torchvision's supervised one; or the path of
-        a weights file of torchvision's form.
+        A run's folder; "random:" and a run's folder, an encoder of its form as it was born; "random", a ResNet-18 as it
+        was born; "imagenet", torchvision's supervised one; or the path of a weights file of torchvision's form.
     seed : int
         Of the random weights.
 
@@ -252,10 +281,14 @@ def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return encoders.build("resnet18").eval()
+    if what.startswith("random:"):
+        return Run(_folder(what)).random_encoder(seed=seed)
     path = Path(what)
     if what == "imagenet" or path.is_file():
         return encoders.build("resnet18", weights=what).eval()
     if path.is_dir():
         with warnings.catch_warnings():
             return Run(path).load_encoder()
-    raise FileNotFoundError(f"run: expected a run's folder, a weights file, random or imagenet, got {what!r}")
+    raise FileNotFoundError(
+        f"run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got {what!r}"
+    )

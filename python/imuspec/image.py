@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from imuspec import _core
+from imuspec.spectral import spectrogram
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,7 @@ Resize = Literal["canvas", "antialias", "bilinear"]
 Precision = Literal["auto", "float64", "float32"]
 
 FIXED_RANGE_DB = (-60.0, 40.0)
+_RANGE_WINDOWS = 512  # their cells are enough for two percentiles
 
 
 def rgb_image(
@@ -60,7 +62,7 @@ def rgb_image(
         What min and max span: an axis of a window, the three axes of a window, or `range_db` for all.
     range_db : (float, float), optional
         D of black and white: for "fixed" (-60, 40), dB re 1 g**2 of P as defined above, so x in g; for "dataset" it
-        must be given (percentiles 1 and 99 of the training set, say).
+        must be given (`training_range` of the training windows).
     resize : {"canvas", "antialias", "bilinear"}
         Nearest neighbour to 480 x 640 and Pillow's bilinear filter down to `size`, as the published pictures; that
         filter on the grid itself; or the two nearest lines at half-pixel centres, as OpenCV. Rows and columns in
@@ -130,6 +132,56 @@ def rgb_image(
     return pixels
 
 
+def training_range(
+    x: ArrayLike, *, nfft: int = 128, noverlap: int = 120, percentiles: tuple[float, float] = (1.0, 99.0)
+) -> tuple[float, float]:
+    """Return the decibels of black and white for ``rgb_image(norm="dataset", range_db=...)``.
+
+    Parameters
+    ----------
+    x : array [windows, 3, time]
+        Windows of the training part, g: none that validates or tests. Of more than 512, 512 evenly spread ones count.
+    nfft, noverlap : int
+        As for `rgb_image`.
+    percentiles : (float, float)
+        Of all cells with power of all axes and windows.
+
+    Returns
+    -------
+    (float, float)
+        dB re 1 g**2 of P as `rgb_image` defines it.
+
+    Raises
+    ------
+    ValueError
+        For windows of another shape, without power, or all alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imuspec.image import training_range
+    >>> x = np.random.default_rng(0).normal(size=(64, 3, 256))
+    >>> [round(edge) for edge in training_range(x, nfft=64, noverlap=48)]
+    [-7, 20]
+    """
+    array = np.asarray(x, np.float64)
+    if array.ndim != 3 or not len(array):
+        raise ValueError(f"x: expected training windows [n, 3, time], got {array.shape}")
+    least, most = percentiles
+    if not 0 <= least < most <= 100:
+        raise ValueError(f"percentiles: expected two that rise within 0 to 100, got {percentiles}")
+    if len(array) > _RANGE_WINDOWS:
+        array = array[np.linspace(0, len(array) - 1, _RANGE_WINDOWS).astype(int)]
+    if array.shape[2] < nfft:  # the one column that the picture has
+        array = np.pad(array, ((0, 0), (0, 0), (0, nfft - array.shape[2])))
+    s = spectrogram(array, 1.0, "hann_symmetric", nfft, noverlap, scaling="spectrum")[2]
+    low, high = np.percentile(10 * np.log10(s[s > 0]), percentiles) if (s > 0).any() else (0.0, 0.0)
+    if not low < high:
+        raise ValueError("x: expected windows of more than one strength, got cells all alike or without power")
+    gain = 20 * float(np.log10(np.hanning(nfft).sum()))  # the spectrum is P / (sum w)**2
+    return float(low) + gain, float(high) + gain
+
+
 _KERNELS: dict[tuple[str, str], Any] = {
     ("f", "B"): _core.ImagePlan.draw_u8_f32,
     ("d", "B"): _core.ImagePlan.draw_u8_f64,
@@ -191,7 +243,9 @@ def _plan(length: int, settings: Settings) -> _core.ImagePlan:
     elif floor_db is not None:
         raise ValueError(f'floor_db: expected None with norm="{norm}", which has a floor, got {floor_db}')
     if norm == "dataset" and range_db is None:
-        raise ValueError('range_db: expected the data set\'s (low, high) with norm="dataset", got None')
+        raise ValueError(
+            'range_db: expected the data set\'s (low, high), as training_range gives, with norm="dataset", got None'
+        )
     return _core.ImagePlan(
         length,
         nfft=nfft,

@@ -106,13 +106,24 @@ def test_moco_is_its_parts_put_together() -> None:
 def test_the_queue_is_first_in_first_out_and_tells_its_age() -> None:
     one = moco()
     x = stripes(16, 4)[0]
-    ages = []
+    ages, put, pointers = [], [], []
     for _ in range(6):
         ages.append(float(one(x, x)[1]["queue_age"]))
-        newest = one._new_keys.clone()
+        put.append(one._new_keys.clone())
         one.after_step()
+        pointers.append(int(one.pointer))
     assert ages == [0, 1, 2, 3, 4, 4]
-    assert torch.equal(one.queue[:, 16:32], newest.T)  # the sixth batch of 16 in a queue of 64
+    assert pointers == [16, 32, 48, 0, 16, 32]  # a queue of 64
+    # after the wrap the two oldest batches are gone and all others lie where they were put
+    assert torch.equal(one.queue, torch.cat([put[4], put[5], put[2], put[3]]).T)
+    assert int(one.filled) == 64
+
+
+def test_the_queue_is_renewed_without_reading_a_tensor() -> None:
+    one = moco().to("meta")  # tensors without values: any read of one raises
+    one._new_keys = torch.empty(16, one.queue.shape[0], device="meta")
+    one.after_step()
+    assert one._new_keys is None
 
 
 def test_the_order_in_which_keys_are_encoded_changes_norm_groups_alone() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import imuspec
+from imuspec.image import training_range
 
 X = np.random.default_rng(1).standard_normal((4, 3, 300)).astype(np.float32)
 
@@ -126,6 +127,35 @@ def test_axis_gain_does_not_show_but_joint_and_fixed_norms_do() -> None:
         assert b[2] > a[2] > b[1]
     fixed = imuspec.rgb_image(X, norm="fixed")
     assert (fixed == imuspec.rgb_image(X, norm="dataset", range_db=(-60.0, 40.0))).all()
+
+
+@pytest.mark.parametrize(("nfft", "noverlap"), [(64, 48), (33, 20)])
+def test_the_range_of_a_training_set_is_that_of_its_cells(nfft: int, noverlap: int) -> None:
+    x = np.random.default_rng(3).normal(size=(40, 3, 200)) * np.geomspace(0.1, 3, 40)[:, None, None]
+    low, high = training_range(x, nfft=nfft, noverlap=noverlap)
+    frames = np.lib.stride_tricks.sliding_window_view(x, nfft, axis=-1)[..., :: nfft - noverlap, :]
+    power = np.abs(np.fft.rfft(frames * np.hanning(nfft))) ** 2
+    power[..., 1 : (nfft + 1) // 2] *= 2
+    np.testing.assert_allclose((low, high), np.percentile(10 * np.log10(power), [1, 99]), atol=1e-8)
+    drawn = imuspec.rgb_image(x, nfft=nfft, noverlap=noverlap, norm="dataset", range_db=(low, high), size=None)
+    assert (drawn == 0).mean() == pytest.approx(0.01, abs=0.005)
+    assert (drawn == 255).mean() == pytest.approx(0.01, abs=0.005)
+    louder = training_range(10 * x, nfft=nfft, noverlap=noverlap)
+    np.testing.assert_allclose(louder, (low + 20, high + 20), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("x", "percentiles", "message"),
+    [
+        (X[0], (1, 99), "training windows"),
+        (X[:0], (1, 99), "training windows"),
+        (X, (99, 1), "percentiles: expected"),
+        (np.zeros((2, 3, 200)), (1, 99), "without power"),
+    ],
+)
+def test_a_range_of_nothing_is_an_error(x: Any, percentiles: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        training_range(x, nfft=64, noverlap=48, percentiles=percentiles)
 
 
 @pytest.mark.parametrize("norm", ["axis-window", "joint-window", "fixed"])

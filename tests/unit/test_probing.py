@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import imuspec  # noqa: E402
 from imuspec import probing  # noqa: E402
 from imuspec.datasets import Windows, n_shot, subject_split  # noqa: E402
 from imuspec.experiments.made_up import made_up_windows  # noqa: E402
+from imuspec.image import training_range  # noqa: E402
 from imuspec.recipe.probing import HeadSettings, PictureSettings  # noqa: E402
 
 QUICK = HeadSettings(epochs=15, learning_rates=(1e-1, 1e-2), weight_decays=(0.0,))  # type: ignore[call-arg]
@@ -136,6 +138,43 @@ def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
         probing.embed(encoder, WINDOWS.x[:2], layers=("layer9",))
 
 
+def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
+    settings = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32), norm="dataset")  # type: ignore[call-arg]
+    source = probing.EncoderSource(probing.load_encoder("random"), pictures=settings, layers=("last", "layer1"))
+    told = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
+    table = probing.probe(source, WINDOWS, **told).table
+    assert list(zip(table["layer"], table["shots"], table["seed"], strict=True)) == [
+        (layer, shots, seed) for layer in ("last", "layer1") for shots in (1, 2) for seed in (0, 1)
+    ]
+    for row in table.to_dict("records"):
+        train = WINDOWS.x[subject_split(WINDOWS, row["seed"]).train]
+        expected = training_range(train, nfft=row["nfft"], noverlap=row["nfft"] - 16)
+        assert (row["black_db"], row["white_db"]) == expected
+
+    def ranges(part: str) -> list[float]:
+        """What one seed draws pictures with when the windows of a part are ten times as strong."""
+        x = WINDOWS.x.copy()
+        x[getattr(subject_split(WINDOWS, 0), part)] *= 10
+        louder = WINDOWS.__class__(**{**vars(WINDOWS), "x": x})
+        made = source.fitted(louder.x[subject_split(louder, 0).train]).choices(WINDOWS.n_samples)
+        return [edge for choice in made for edge in (choice["black_db"], choice["white_db"])]
+
+    assert ranges("validation") == ranges("test")
+    np.testing.assert_allclose(np.subtract(ranges("train"), ranges("test")), 20, atol=1e-3)
+
+
+def test_the_supervised_row_takes_the_range_of_its_training_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+    drawn = imuspec.rgb_image
+    module = sys.modules[probing.fit_supervised.__module__]
+    monkeypatch.setattr(module, "rgb_image", lambda x, **k: (seen.append(k), drawn(x, **k))[1])
+    picture = {"nfft": 32, "noverlap": 16, "size": (24, 32), "norm": "dataset", "range_db": None}
+    build = lambda seed: probing.load_encoder("random", seed=seed)  # noqa: E731
+    probing.supervised(build, WINDOWS, seeds=(0,), picture=picture, epochs=1)
+    expected = training_range(WINDOWS.x[subject_split(WINDOWS, 0).train], nfft=32, noverlap=16)
+    assert {settings["range_db"] for settings in seen} == {expected}
+
+
 def test_a_frozen_encoder_stays_as_it_was() -> None:
     encoder = probing.load_encoder("random").train()
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
@@ -173,13 +212,13 @@ def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
         WINDOWS,
         seeds=(0,),
         picture={"nfft": 32, "noverlap": 24, "norm": "fixed", "size": (24, 32)},
-        epochs=3,
+        epochs=8,
         batch=8,
         max_train=12,
         max_validation=8,
     )
     row = result.table.iloc[0]
-    assert row["macro_f1"] > 0.6
+    assert row["macro_f1"] > 0.8
     assert (row["layer"], row["shots"], row["n_train"]) == ("all", 0, 48)
     assert result.scores["all", 0, 0, "clean"].confusion.sum() == row["n_test"]
 
@@ -211,14 +250,30 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     pytest.importorskip("matplotlib")
     out = tmp_path / "probe"
     small = ("--set", "pictures.nfft=[32]", "--set", "pictures.hop=[16]", "--set", "pictures.size=[24, 32]")
-    run("probe", "random", "--data", "hapt=somewhere", "--out", str(out), "--shots", "2", "--seeds", "2", *FAST, *small)
+    run(
+        "probe",
+        "random",
+        "--data",
+        "hapt=somewhere",
+        "--out",
+        str(out),
+        "--shots",
+        "2",
+        "--shots",
+        "4",
+        "--seeds",
+        "2",
+        *FAST,
+        *small,
+    )
     said = capsys.readouterr().out
     assert "hapt: random" in said
     assert "±" in said
     table = pd.read_csv(out / "seeds.csv")
-    assert table["seed"].tolist() == [0, 1]
+    assert table[["shots", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
     assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)
     assert (out / "confusion-last-2.png").stat().st_size > 3000
+    assert "labelled windows a class" in (out / "shots.svg").read_text("utf-8")
     assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
     assert json.loads((out / "probe.json").read_text("utf-8"))["run"] == "random"
     run("probe", "statistics", "--data", "hapt=somewhere", "--out", str(out), "--test-subjects", "0,1", "--seeds", "2")

@@ -189,7 +189,7 @@ def _result(
 
 def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str, Any], windows: Windows) -> None:
     from imuspec.evaluation import write_table
-    from imuspec.report.scores import confusion_figure
+    from imuspec.report.scores import confusion_figure, curve_figure
     from imuspec.report.style import save
 
     target.mkdir(parents=True, exist_ok=True)
@@ -201,6 +201,13 @@ def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str
         title = f"{windows.name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
         for kind in ("png", "svg"):
             save(confusion_figure(confusion, result.class_names, title), target / f"confusion-{layer}-{shots}.{kind}")
+    if result.table["shots"].nunique() > 1:
+        curves = result.summary().rename(columns={"layer": "row", "macro_f1": "value", "macro_f1_sd": "sd"})
+        for kind in ("png", "svg"):
+            save(
+                curve_figure(curves.assign(column=windows.name), x="shots", xlabel="labelled windows a class"),
+                target / f"shots.{kind}",
+            )
     facts = {**told, "windows": repr(windows), "window_settings": dict(windows.settings)}
     (target / "recipe.json").write_text(recipe.to_json(), "utf-8")
     (target / "probe.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", "utf-8")

@@ -30,32 +30,16 @@ def run(setup: Setup) -> Result:
     points = summary(judged, ["row", "set", "shots"], ["macro_f1"])
     table = points.assign(column=[_column(name, n) for name, n in zip(points["set"], points["shots"], strict=True)])
     table = table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, figures={"fig7": _drawn(points, shots)}, notes=notes, tables={"seeds": judged})
+    return Result(table, figures={"fig7": _drawn(points)}, notes=notes, tables={"seeds": judged})
 
 
 def _column(name: str, shots: int) -> str:
     return f"{name}, {shots} shots" if shots else f"{name}, all labels"
 
 
-def _drawn(points: pd.DataFrame, shots: tuple[int, ...]) -> Figure:
+def _drawn(points: pd.DataFrame) -> Figure:
     """A panel for each set: a curve for each row, the fully supervised ones level."""
-    from matplotlib.figure import Figure
+    from imuspec.report.scores import curve_figure
 
-    sets = list(dict.fromkeys(points["set"]))
-    figure = Figure(figsize=(3.4 * len(sets) + 2.2, 3.4), layout="constrained")
-    axes = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
-    for panel, name in zip(axes, sets, strict=True):
-        for number, row in enumerate(dict.fromkeys(points["row"])):
-            mine = points[(points["set"] == name) & (points["row"] == row)].sort_values("shots")
-            colour = f"C{number % 10}"
-            if len(mine) and mine["shots"].iloc[0] == 0:
-                panel.axhline(mine["macro_f1"].iloc[0], color=colour, linestyle=":", linewidth=1, label=row)
-            elif len(mine):
-                style = "-" if number < 10 else "--"
-                panel.plot(mine["shots"], mine["macro_f1"], style, color=colour, marker=".", linewidth=1.2, label=row)
-        panel.set(title=name, xscale="log", xlabel="labelled windows a class")
-        panel.set_xticks(shots, [str(n) for n in shots])
-        panel.minorticks_off()
-    axes[0].set_ylabel("macro-F1")
-    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    return figure
+    table = points.rename(columns={"set": "column", "macro_f1": "value", "macro_f1_sd": "sd"})
+    return curve_figure(table, x="shots", xlabel="labelled windows a class")

@@ -129,12 +129,14 @@ class MoCo(nn.Module):
         keys = self._new_keys
         if keys is None:
             return
-        size, at = self.queue.shape[1], int(self.pointer)
-        if size % len(keys):
-            raise ValueError(f"queue: expected a multiple of the batch, {len(keys)}, got {size}")
-        self.queue[:, at : at + len(keys)] = keys.T
-        self.pointer.fill_((at + len(keys)) % size)
-        self.filled.fill_(min(int(self.filled) + len(keys), size))
+        size, n = self.queue.shape[1], len(keys)
+        if size % n:
+            raise ValueError(f"queue: expected a multiple of the batch, {n}, got {size}")
+        # in tensors alone: to read the pointer would wait for the device in every step
+        at = self.pointer + torch.arange(n, device=keys.device)
+        self.queue.index_copy_(1, at, keys.T)
+        self.pointer.add_(n).remainder_(size)
+        self.filled.add_(n).clamp_(max=size)
         self._new_keys = None
 
     def _followers(self) -> list[Tensor]:

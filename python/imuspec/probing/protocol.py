@@ -103,7 +103,8 @@ def probe(
     For each seed: split by subject, draw `shots` windows of each class from the training part (nested), fit the head's
     grid on the features of each choice that the source offers, keep the best by macro-F1 on the validation part, score
     it on the test part. Features are computed once for each window and choice, for all seeds, draws and layers
-    together, and those of the test part only for the choice that won. Nothing is kept on disk.
+    together, and those of the test part only for the choice that won; where they depend on the training windows
+    (pictures under ``norm="dataset"``), once for each seed. Nothing is kept on disk.
 
     Parameters
     ----------
@@ -146,8 +147,40 @@ def probe(
         if x.shape != windows.x.shape:
             raise ValueError(f"altered {name}: expected {windows.x.shape} as the windows, got {x.shape}")
     draws = [_draw(windows, seed, shots, split, max_validation, max_test) for seed in seeds]
+    conditions = {"clean": windows.x, **(altered or {})}
+    if getattr(source, "of_split", False):
+        return _joined([_of_one(source, windows, draw, head, head_settings, say, conditions) for draw in draws])
     best = _choose(source, windows, draws, head, head_settings, say)
-    return _judge(source, windows, draws, best, {"clean": windows.x, **(altered or {})})
+    return _judge(source, windows, draws, best, conditions)
+
+
+def _of_one(
+    source: Source,
+    windows: Windows,
+    draw: _Draw,
+    head: str,
+    settings: HeadSettings,
+    say: Callable[[str], None] | None,
+    conditions: Mapping[str, NDArray[np.float32]],
+) -> ProbeResult:
+    """Probe one split with features that depend on its training windows."""
+    mine: Source = source.fitted(windows.x[draw.split.train])  # type: ignore[attr-defined]
+    return _judge(mine, windows, [draw], _choose(mine, windows, [draw], head, settings, say), conditions)
+
+
+def _joined(parts: Sequence[ProbeResult]) -> ProbeResult:
+    """One result of several seeds', in the order in which one probe of all would have them."""
+    import pandas as pd
+
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    rank = {name: number for number, name in enumerate(dict.fromkeys(table["layer"]))}
+    table = table.sort_values(["layer", "shots"], key=lambda v: v.map(rank) if v.name == "layer" else v, kind="stable")
+    return ProbeResult(
+        table.reset_index(drop=True),
+        {key: value for part in parts for key, value in part.scores.items()},
+        {key: value for part in parts for key, value in part.heads.items()},
+        parts[0].class_names,
+    )
 
 
 def _draw(

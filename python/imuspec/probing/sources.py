@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imuspec.features import window_features
-from imuspec.image import rgb_image
+from imuspec.image import rgb_image, training_range
 from imuspec.recipe.probing import PictureSettings
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Source(Protocol):
 class EncoderSource:
     """A frozen encoder. Pictures are drawn on the fly by the native kernel, once for each window and setting.
 
+    Under ``norm="dataset"`` without a range, `probe` takes the range of each split from its training windows alone.
+
     Parameters
     ----------
     encoder : nn.Module
@@ -83,6 +86,22 @@ class EncoderSource:
         self._pictures = PictureSettings() if pictures is None else pictures  # type: ignore[call-arg]
         self._layers = tuple(layers)
         self._batch, self._device = batch, device
+        self._train: NDArray[np.float32] | None = None
+
+    @property
+    def of_split(self) -> bool:
+        """Whether features depend on the split, so that `fitted` must come first: the range of the training data."""
+        return (
+            cast("Encoder", self._encoder).kind == "image"
+            and self._pictures.norm == "dataset"
+            and self._pictures.range_db is None
+        )
+
+    def fitted(self, train: NDArray[np.float32]) -> EncoderSource:
+        """Return the source whose pictures span the range of these windows, those of a split's training part."""
+        other = copy.copy(self)
+        other._train = train
+        return other
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -98,7 +117,12 @@ class EncoderSource:
             raise ValueError(
                 f"nfft: expected one of at most the window's {n_samples} samples, got {self._pictures.nfft}"
             )
-        return [{"nfft": nfft, "hop": hop} for nfft in usable for hop in self._pictures.hop if hop <= nfft]
+        choices: list[Choice] = [{"nfft": n, "hop": hop} for n in usable for hop in self._pictures.hop if hop <= n]
+        if self.of_split and self._train is not None:
+            for choice in choices:
+                low, high = training_range(self._train, nfft=choice["nfft"], noverlap=choice["nfft"] - choice["hop"])
+                choice |= {"black_db": low, "white_db": high}
+        return choices
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
         """Features of each layer."""
@@ -108,7 +132,9 @@ class EncoderSource:
                 "nfft": choice["nfft"],
                 "noverlap": choice["nfft"] - choice["hop"],
                 "norm": self._pictures.norm,
-                "range_db": self._pictures.range_db,
+                "range_db": (choice["black_db"], choice["white_db"])
+                if "black_db" in choice
+                else self._pictures.range_db,
                 "size": self._pictures.size,
             }
         return embed(self._encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)

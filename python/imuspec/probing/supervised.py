@@ -12,7 +12,7 @@ from torch import nn
 
 from imuspec.datasets import Split, Windows, subject_split
 from imuspec.evaluation import METRICS, confusion_matrix, metrics, score
-from imuspec.image import rgb_image
+from imuspec.image import rgb_image, training_range
 from imuspec.probing.protocol import ProbeResult, capped
 
 __all__ = ["Classifier", "fit_supervised", "supervised"]
@@ -148,7 +148,8 @@ def supervised(
     seeds, split, max_validation, max_test, say
         As for `probe`.
     picture : dict, optional
-        Keywords of `imuspec.rgb_image`; nfft 128, noverlap 120 when None.
+        Keywords of `imuspec.rgb_image`; nfft 128, noverlap 120 when None. Under ``norm="dataset"`` without a range it
+        is that of each split's training windows.
     max_train : int, optional
         At most so many training windows of each class; all by default.
     **training
@@ -168,9 +169,10 @@ def supervised(
         train = capped(windows, parts.train, max_train, seed)
         validation = capped(windows, parts.validation, max_validation, seed)
         test = capped(windows, parts.test, max_test, seed)
-        model, best = fit_supervised(build(seed), windows, train, validation, picture=drawing, seed=seed, **training)
+        mine = _with_range(drawing, windows.x[train])
+        model, best = fit_supervised(build(seed), windows, train, validation, picture=mine, seed=seed, **training)
         device = training.get("device", "cpu")
-        predicted = predict(model, windows.x[test], drawing, device=device)
+        predicted = predict(model, windows.x[test], mine, device=device)
         got = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
         scores["all", 0, seed, "clean"] = got
         low, high = got.interval["macro_f1"]
@@ -181,3 +183,10 @@ def supervised(
         if say is not None:
             say(f"{windows.name}: supervised, seed {seed}: macro-F1 {got.macro_f1:.3f} on {len(test)} test windows")
     return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names)
+
+
+def _with_range(picture: dict[str, Any], train: NDArray[np.float32]) -> dict[str, Any]:
+    if picture.get("norm") != "dataset" or picture.get("range_db") is not None:
+        return picture
+    frames = {key: picture[key] for key in ("nfft", "noverlap") if key in picture}
+    return {**picture, "range_db": training_range(train, **frames)}

@@ -29,7 +29,9 @@ class PictureSettings(Settings):
         "axis-window", description="over what a picture is scaled from least to largest; the first is the paper's"
     )
     range_db: tuple[float, float] | None = Field(
-        None, description="decibels of black and white under fixed (by default -60 and 40) and dataset (must be given)"
+        None,
+        description="decibels of black and white under fixed (by default -60 and 40) and dataset (by default percentiles 1 "
+        "and 99 of each split's training windows)",
     )
     size: tuple[PositiveInt, PositiveInt] = Field(
         (96, 128), description="rows and columns; those that the encoder was pre-trained on"

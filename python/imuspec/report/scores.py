@@ -133,46 +133,34 @@ def _key(axes: Axes, *, with_paper: bool) -> None:
     axes.figure.legend(handles=[ours, paper], loc="lower right", ncols=2, borderaxespad=0.2, handletextpad=0.2)
 
 
-def curve_figure(table: pd.DataFrame, *, x: str, label: str, names: Sequence[str], xlabel: str) -> Figure:
+def curve_figure(table: pd.DataFrame, *, x: str, xlabel: str, label: str = "macro-F1") -> Figure:
     """Draw a score against a number on a logarithmic axis: a panel for each column, a curve for each row.
 
     Parameters
     ----------
     table : DataFrame
-        ``row``, ``column``, `x`, ``value``, ``sd``.
+        ``row``, ``column``, `x`, ``value``, and ``sd`` where there is more than one draw. A row whose `x` is 0, all
+        there is, becomes a level line.
     x : str
         Column with the number.
-    label, xlabel : str
+    xlabel, label : str
         Of the axes.
-    names : sequence of str
-        The columns, in order.
 
     Returns
     -------
     Figure
     """
-    rows = list(dict.fromkeys(table["row"]))
+    rows, names = list(dict.fromkeys(table["row"])), list(dict.fromkeys(table["column"]))
+    ticks = sorted(set(table[x]) - {0})
     with style():
-        figure = new_figure(0.7 + 2.5 * len(names) + 1.7, 2.7)
+        figure = new_figure(0.7 + 2.5 * len(names) + 1.7, max(2.7, 0.5 + 0.17 * len(rows)))
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for panel, name in zip(panels, names, strict=True):
             for number, row in enumerate(rows):
                 part = table[(table["row"] == row) & (table["column"] == name)].sort_values(x)
-                colour, mark = SERIES[number % len(SERIES)]
-                shift = 1 + 0.02 * (number - (len(rows) - 1) / 2)  # so that bars do not hide each other
-                panel.errorbar(
-                    part[x] * shift,
-                    part["value"],
-                    part["sd"],
-                    color=colour,
-                    marker=mark,
-                    ms=4,
-                    lw=1.1,
-                    elinewidth=0.7,
-                    label=row,
-                )
+                shift = 1 + 0.02 * (number - (len(rows) - 1) / 2) / max(len(rows) / 5, 1)  # bars do not hide each other
+                _curve(panel, part, x, shift, number, row)
             panel.set_xscale("log")
-            ticks = sorted(set(table[x]))
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             panel.minorticks_off()
             panel.grid(axis="y", color=COLOURS["faint"], lw=0.5)
@@ -182,3 +170,23 @@ def curve_figure(table: pd.DataFrame, *, x: str, label: str, names: Sequence[str
         panels[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
         figure.tight_layout(pad=0.6)
         return figure
+
+
+def _curve(axes: Axes, part: pd.DataFrame, x: str, shift: float, number: int, name: str) -> None:
+    colour, mark = SERIES[number % len(SERIES)]
+    dash = ("-", "--", "-.")[number // len(SERIES) % 3]
+    if len(part) and (part[x] == 0).all():
+        axes.axhline(float(part["value"].iloc[0]), color=colour, ls=":", lw=1.1, label=name)
+        return
+    axes.errorbar(
+        part[x] * shift,
+        part["value"],
+        part["sd"].fillna(0) if "sd" in part else None,
+        color=colour,
+        marker=mark,
+        ls=dash,
+        ms=4,
+        lw=1.1,
+        elinewidth=0.7,
+        label=name,
+    )

@@ -95,6 +95,7 @@ lint-python: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/comma
 
 bench: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure the kernels and whole tasks beside their peers
 	cargo bench --bench kernels
+	$(PY) -m pytest -q benches/test_contestants.py --benchmark-columns=min,median,rounds
 	$(PY) benches/report.py
 
 bench-report: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure, and write benches/RESULTS.md

@@ -174,7 +174,9 @@ def test_version(capsys) -> None:
 
 
 def _summary(n: int) -> Summary:
-    outcomes = [Outcome(f"r{i}", f"r{i}.cwa", "ok", "", 10_000_000, 1.0, "5.0 h of wear in 1 segment") for i in range(n)]
+    outcomes = [
+        Outcome(f"r{i}", f"r{i}.cwa", "ok", "", 10_000_000, 1.0, "5.0 h of wear in 1 segment") for i in range(n)
+    ]
     outcomes += [
         Outcome(f"s{i}", f"s{i}.cwa", "excluded", f"no segment long enough: longest {i} h of at least 24 h", 1, 1.0)
         for i in range(n)

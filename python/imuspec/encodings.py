@@ -194,7 +194,7 @@ def scalogram(
     """Draw each axis of a window as its scalogram: a continuous wavelet transform at log-spaced frequencies, in dB.
 
     ``W[s, t] = sum_w X[w] conj(psi(s w)) exp(i w t)`` with the analytic Morlet wavelet ``psi(v) = 2 exp(-(v - 6)^2 / 2)``,
-    X the transform of the window less its mean, zeros behind it; a sinusoid of amplitude a has |W| = a at its own
+    X the transform of the window less its mean, zeros behind it; a sinusoid of amplitude a has ``|W| = a`` at its own
     frequency, whatever that is. ``D = 20 log10 |W|``, from ``max D - floor_db`` to max D, black to white.
 
     Parameters
@@ -207,7 +207,7 @@ def scalogram(
     floor_db : float or None
         Weaker cells are black; None spans from the weakest cell.
     size : (int, int) or None
-        Rows are frequencies, the lowest last; columns are reached with Pillow's bilinear filter over |W| in dB. None is 96
+        Rows are frequencies, the lowest last; columns are reached with Pillow's bilinear filter over ``|W|`` in dB. None is 96
         rows and a column a sample.
     dtype, out
         As of :func:`imuspec.rgb_image`.

@@ -51,8 +51,8 @@ def log_mean_magnitude(
 ) -> Floats | tuple[Floats, ...]:
     """Log of the mean over time of the short-time magnitude spectrum.
 
-    U[k] = ln max(mean_m |X[m, k]|, floor), X the Fourier transform with a periodic Hann window, `nfft // 2` zeros on both
-    sides of the signal (frame m is centred on sample m * hop), one-sided and unscaled.
+    ``U[k] = ln max(mean_m |X[m, k]|, floor)``, X the Fourier transform with a periodic Hann window, `nfft // 2` zeros on
+    both sides of the signal (frame m is centred on sample m * hop), one-sided and unscaled.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def log_magnitude_variance(
 ) -> Floats | tuple[Floats, ...]:
     """Log of the variance over time of the short-time magnitude spectrum.
 
-    V[k] = ln max(var_m |X[m, k]|, floor), X as in :func:`log_mean_magnitude`, var divided by the number of frames.
+    ``V[k] = ln max(var_m |X[m, k]|, floor)``, X as in :func:`log_mean_magnitude`, var divided by the number of frames.
 
     Parameters
     ----------

@@ -45,8 +45,9 @@ def spectrogram(
     """
     Spectrogram of every signal of a batch, with the keywords and the result of `scipy.signal.spectrogram`.
 
-    S[f, t] = scale |sum_k w[k] x[t hop + k] exp(-2 pi i f k / nfft)|^2 with hop = nperseg - noverlap, without centring
-    or padding of the ends; a tail that fills no frame is dropped. One-sided densities double all bins but 0 and nfft/2.
+    ``S[f, t] = scale |sum_k w[k] x[t hop + k] exp(-2 pi i f k / nfft)|^2`` with ``hop = nperseg - noverlap``, without
+    centring or padding of the ends; a tail that fills no frame is dropped. One-sided densities double all bins but 0 and
+    nfft/2.
 
     Parameters
     ----------

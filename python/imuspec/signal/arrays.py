@@ -1,0 +1,63 @@
+"""What the signal chain takes: checked arrays, float32 in g and int64 nanoseconds."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """What is asked of a recording: ``temperature`` is looked up only where it is wanted."""
+
+    @property
+    def acceleration(self) -> Float32: ...
+    @property
+    def time(self) -> Int64: ...
+
+
+def as_series(x: ArrayLike, name: str = "x") -> Float32:
+    """Float32 with a contiguous last axis; a view of windows stays a view."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError(f"{name}: expected [..., time], got a single number")
+    array = array.astype(np.float32, copy=False)
+    if array.shape[-1] > 1 and array.strides[-1] != array.itemsize:
+        array = np.ascontiguousarray(array)
+    return array
+
+
+def as_three_axes(x: ArrayLike, name: str = "acceleration") -> Float32:
+    """Float32 [3, time]."""
+    array = as_series(x, name)
+    if array.ndim != 2 or array.shape[0] != 3:
+        raise ValueError(f"{name}: expected shape [3, time], got {list(array.shape)}")
+    return array
+
+
+def as_times(time: ArrayLike, n: int) -> Int64:
+    """Int64 [n], ns; datetimes are taken as their nanoseconds."""
+    array = np.asarray(time)
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[ns]").view(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"time: expected int64 nanoseconds, got dtype {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"time: expected shape [{n}], one time a sample, got {list(array.shape)}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def as_nanoseconds(name: str, value: float, unit_s: float = 1.0) -> int:
+    """A length in whole ns, at least 0, below 285 years."""
+    if not (math.isfinite(value) and 0 <= value * unit_s < 9e9):
+        raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+    return round(value * unit_s * 1e9)

@@ -82,7 +82,7 @@ def statistics_of(
     fill: bool = False,
     slide_by: int = 1,
 ) -> WindowStatistics:
-    """As :func:`window_statistics`; windows start `slide_by` times a length, and with `fill` where no sample lies, too."""
+    """As :func:`window_statistics`, `slide_by` windows starting in a length; `fill` counts a missing sample as the last."""
     x = as_three_axes(acceleration)
     times = as_times(time, x.shape[1])
     warmth = None

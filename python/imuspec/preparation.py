@@ -266,11 +266,10 @@ def _exclusion(
 def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
     """Return that a recording has no room for the windows that a calibration needs, if so."""
     wanted = recipe.calibration
-    needed_min, lasts_min = wanted.min_windows * wanted.window_s / 60, figures["duration_h"] * 60
-    if lasts_min >= needed_min:
+    needed_s, lasts_s = wanted.min_windows * wanted.window_s, figures["duration_h"] * 3600
+    if lasts_s >= needed_s:
         return ""
-    windows = f"{wanted.min_windows} windows of {wanted.window_s:g} s"
-    return f" (the recording lasts {lasts_min:.1f} min, {windows} take {needed_min:.1f} min)"
+    return f" (the recording lasts {lasts_s:.0f} s, windows of {wanted.window_s:g} s: it takes {needed_s:g} s)"
 
 
 def _told(hours: float) -> str:

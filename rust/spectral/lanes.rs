@@ -111,6 +111,17 @@ pub trait Lanes: Copy {
     fn neg_mul_add(self, m: Self, a: Self) -> Self;
     /// For normal positive lanes: (m, e) with value = m * 2^e and sqrt(1/2) <= m < sqrt(2).
     fn split_exponent(self) -> (Self, Self);
+    /// Writes the first `n` <= [`Lanes::N`] lanes.
+    ///
+    /// # Safety
+    /// `to` may be written for `n` scalars, at any alignment.
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut Self::T, n: usize) {
+        for (i, &v) in self.to_array().iter().enumerate().take(n) {
+            // SAFETY: the caller's promise.
+            unsafe { to.add(i).write(v) };
+        }
+    }
     /// The lanes as an array; those from [`Lanes::N`] on are zero.
     #[inline(always)]
     fn to_array(self) -> [Self::T; 16] {
@@ -204,7 +215,8 @@ array_lanes!(f64, 2, i64, 0x3fe6_a09e_667f_3bcd, 52);
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_lanes {
     ($v:ty, $path:ident, $t:ty, $n:literal, $load:ident $store:ident $splat:ident $add:ident $sub:ident $mul:ident $div:ident $min:ident
-     $max:ident $sqrt:ident, |$a:ident, $m:ident, $b:ident, $no:ident| $fma:expr, $fnma:expr, $less:expr, |$x:ident| $split:expr) => {
+     $max:ident $sqrt:ident, |$a:ident, $m:ident, $b:ident, $no:ident| $fma:expr, $fnma:expr, $less:expr, |$x:ident| $split:expr
+     $(, $masked:ident $mask:ty)?) => {
         // SAFETY (all blocks below): a value of the type exists, or the caller of `load` and `splat` promised, that the
         // CPU has the type's instructions; memory is the caller's promise.
         impl Lanes for $v {
@@ -271,6 +283,12 @@ macro_rules! x86_lanes {
                 let $x = self;
                 unsafe { $split }
             }
+            $(
+                #[inline(always)]
+                unsafe fn store_first(self, to: *mut $t, n: usize) {
+                    unsafe { $masked(to, ((1u32 << n) - 1) as $mask, self) }
+                }
+            )?
         }
     };
 }
@@ -302,7 +320,7 @@ mod x86 {
         let bits = _mm512_castps_si512(x);
         let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f35_04f3)));
         (_mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e))), _mm512_cvtepi32_ps(e))
-    });
+    }, _mm512_mask_storeu_ps __mmask16);
     // float64: the exponent's offset is added as 2^52 + 2^51, which turns a small integer in the low bits into a double.
     x86_lanes!(__m128d, Plain, f64, 2, _mm_loadu_pd _mm_storeu_pd _mm_set1_pd _mm_add_pd _mm_sub_pd _mm_mul_pd _mm_div_pd _mm_min_pd
         _mm_max_pd _mm_sqrt_pd, |a, m, b, no| _mm_add_pd(_mm_mul_pd(a, m), b), _mm_sub_pd(b, _mm_mul_pd(a, m)), _mm_or_pd(_mm_and_pd(_mm_cmplt_pd(a, b), m), _mm_andnot_pd(_mm_cmplt_pd(a, b), no)), |x| {
@@ -332,7 +350,7 @@ mod x86 {
         let rest = _mm512_sub_epi64(bits, _mm512_slli_epi64::<52>(_mm512_sub_epi64(e, _mm512_set1_epi64(1023))));
         let e = _mm512_castsi512_pd(_mm512_or_si512(e, _mm512_set1_epi64(MAGIC.to_bits() as i64)));
         (_mm512_castsi512_pd(rest), _mm512_sub_pd(e, _mm512_set1_pd(MAGIC + 1023.0)))
-    });
+    }, _mm512_mask_storeu_pd __mmask8);
     /// Bits of 1 less bits of sqrt(1/2): added, it carries into the exponent from sqrt(1/2) on.
     const ONE_LESS_HALF_ROOT: i64 = 0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd;
     const MAGIC: f64 = 4_503_599_627_370_496.0; // 2^52

@@ -30,7 +30,8 @@ pub enum Detrend {
 pub trait Block<T: Real> {
     /// Complex bins, \[bin\]\[2\]\[LANES\], instead of power, \[bin\]\[LANES\].
     const COMPLEX: bool = false;
-    /// Frames `first..first + lanes` of the signal; the lanes from `lanes` on mean nothing. Mark it `#[inline(always)]`.
+    /// Frames `first..first + lanes` of the signal; the lanes from `lanes` on mean nothing. A frame may come twice. Mark it
+    /// `#[inline(always)]`.
     fn rows<V: Lanes<T = T>>(&mut self, rows: &[T], first: usize, lanes: usize);
 }
 
@@ -118,8 +119,13 @@ impl<T: Real> Frames<T> {
             let count = self.chunk.min(frames.end - start);
             let from = start * self.hop;
             by_phases(&x[from..from + (count - 1) * self.hop + self.length], self.hop, self.stride, phases);
-            for first in (0..count).step_by(T::LANES) {
-                let lanes = T::LANES.min(count - first);
+            let mut next = 0;
+            while next < count {
+                // Whole vectors if there are frames enough: the last block then does some of the one before again, alike.
+                let lanes = T::LANES.min(count - next).next_multiple_of(V::N);
+                let lanes = if count < V::N { count } else { lanes.min(count - count % V::N) };
+                let first = next.min(count - lanes);
+                next = first + lanes;
                 let source = match self.detrend {
                     None => &phases[first..],
                     Some(kind) => {
@@ -425,10 +431,9 @@ impl<T: Real> Place<T> {
     #[inline(always)]
     fn write<V: Lanes<T = T>>(&self, rows: &[T], first: usize, lanes: usize, value: &mut impl Value<V>) {
         assert!(lanes <= T::LANES && first + lanes <= self.count && rows.len() >= self.bins * T::LANES);
-        let whole = if lanes == T::LANES { lanes } else { lanes - lanes % V::N };
         let (from, to) = (rows.as_ptr(), self.out.wrapping_add(first));
-        // SAFETY (both loops): `rows` has all bins, `out` has `count` columns in each of its rows.
-        if whole == T::LANES {
+        // SAFETY (all loops): `rows` has all bins, `out` has `count` columns in each of its rows.
+        if lanes == T::LANES {
             for bin in 0..self.bins {
                 for column in 0..T::LANES / V::N {
                     let lane = column * V::N;
@@ -437,20 +442,11 @@ impl<T: Real> Place<T> {
             }
         } else {
             for bin in 0..self.bins {
-                for lane in (0..whole).step_by(V::N) {
-                    unsafe { value.of(V::load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane)) }
-                }
-                if whole < lanes && lanes >= V::N {
-                    // The last vector's worth: what it shares with the one before is written twice, the same.
-                    let lane = lanes - V::N;
-                    unsafe { value.of(V::load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane)) }
-                } else if whole < lanes {
-                    // What means nothing must not look like a zero power: it is shown the last frame instead.
-                    let mut padded = [rows[bin * T::LANES + lanes - 1]; 16];
-                    padded[..lanes - whole].copy_from_slice(&rows[bin * T::LANES + whole..bin * T::LANES + lanes]);
+                for lane in (0..lanes).step_by(V::N) {
                     unsafe {
-                        let y = value.of(V::load(padded.as_ptr())).to_array();
-                        to.add(bin * self.count + whole).copy_from_nonoverlapping(y.as_ptr(), lanes - whole);
+                        let y = value.of(V::load(from.add(bin * T::LANES + lane)));
+                        let to = to.add(bin * self.count + lane);
+                        if lanes - lane < V::N { y.store_first(to, lanes - lane) } else { y.store(to) }
                     }
                 }
             }
@@ -475,7 +471,8 @@ impl<T: Real> Block<T> for Powers<T> {
                 // SAFETY: V is what `dispatch` gave.
                 let mut watched = Watched(unsafe { Watch::<V>::new() });
                 place.write::<V>(rows, first, lanes, &mut watched);
-                if !watched.0.all_normal(V::N) {
+                // Only a block of less than one vector has lanes that mean nothing.
+                if !watched.0.all_normal(lanes.min(V::N)) {
                     place.write::<V>(rows, first, lanes, &mut Decibel);
                 }
             }

@@ -432,6 +432,11 @@ impl<T: Real> Place<T> {
     fn write<V: Lanes<T = T>>(&self, rows: &[T], first: usize, lanes: usize, value: &mut impl Value<V>) {
         assert!(lanes <= T::LANES && first + lanes <= self.count && rows.len() >= self.bins * T::LANES);
         let (from, to) = (rows.as_ptr(), self.out.wrapping_add(first));
+        // Of the next signal's spectrogram, as much as is written here of this one's: it comes while this one is computed.
+        let ahead = self.out.wrapping_add(self.bins * (self.count + first));
+        for bin in 0..self.bins {
+            prefetch_to_write(ahead.wrapping_add(bin * T::LANES));
+        }
         // SAFETY (all loops): `rows` has all bins, `out` has `count` columns in each of its rows.
         if lanes == T::LANES {
             for bin in 0..self.bins {
@@ -451,13 +456,27 @@ impl<T: Real> Place<T> {
                 }
             }
         }
-        for bin in 0..self.bins {
-            if let Some(row) = self.mirror(bin) {
-                // SAFETY: two different rows of `out`.
-                unsafe { to.add(row * self.count).copy_from_nonoverlapping(to.add(bin * self.count), lanes) }
+        if self.two_sided {
+            for bin in 0..self.bins {
+                if let Some(row) = self.mirror(bin) {
+                    // SAFETY: two different rows of `out`.
+                    unsafe { to.add(row * self.count).copy_from_nonoverlapping(to.add(bin * self.count), lanes) }
+                }
             }
         }
     }
+}
+
+/// Asks for the cache line at `address`, which need not exist, to be written soon.
+#[inline(always)]
+fn prefetch_to_write<T>(address: *const T) {
+    // SAFETY: a hint that never faults; processors without it take it for no operation.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// Writes power, decibel or magnitude.

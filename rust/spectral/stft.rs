@@ -183,9 +183,9 @@ pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [
     }
     let (columns, rows) = (x.len() / hop, hop.min(out.len() / stride));
     assert!(x.len().div_ceil(hop) <= stride, "rows of phases too short");
-    // Squares of 4 x 4 where they fit, then what is left of every row, then the group that is not whole.
-    let square = if rows.is_multiple_of(4) { columns - columns % 4 } else { 0 };
-    for column in (0..square).step_by(4) {
+    // Squares of 4 x 4 where they fit, the last ones over part of those before; then, or else, a scalar at a time.
+    let square = if rows.is_multiple_of(4) && columns >= 4 { columns } else { 0 };
+    for column in (0..square).step_by(4).map(|column| column.min(columns - 4)) {
         for row in (0..rows).step_by(4) {
             // SAFETY: the four groups from `column` on are whole, as are the rows, which `out` holds for `stride` scalars.
             unsafe {

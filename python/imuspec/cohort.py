@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
+    from imuspec.preparation import Prepared
+
 __all__ = ["Cohort", "Window"]
 
 _OPEN = 64  # arrays kept open
@@ -232,6 +234,39 @@ class Cohort:
             raise ValueError(f"read {id}: expected samples inside 0 to {array.shape[1]}, got {first} to {past}")
         return np.asarray(array[:, first:past]), float(array.attrs["step_g"])  # type: ignore[arg-type]
 
+    def prepared(self, id: str) -> Prepared:
+        """Return one recording as `imuspec.prepare` gave it: acceleration as stored, wear, calibration, header, figures.
+
+        Raises
+        ------
+        KeyError
+            No such recording.
+        """
+        from imuspec.preparation import Prepared
+
+        array = self._array(id)
+        part = read_part(self.path, id)
+        row, outcome = part["recording"], part["outcome"]
+        known = {"format", "device", "device_id", "nominal_rate", "sample_rate"}
+        calibration = {key.removeprefix("calibration_"): row[key] for key in row if key.startswith("calibration_")}
+        figures = {k: row[k] for k in row if k not in known and not k.startswith(("calibration_", "quality_"))}
+        return Prepared(
+            outcome["source"],
+            id,
+            self.recipe,
+            outcome["status"],
+            outcome["reason"],
+            self._samples(array, 0, array.shape[1]),
+            float(array.attrs["rate_hz"]),  # type: ignore[arg-type]
+            int(self.start_time(id).astype(np.int64)),
+            np.array(array.attrs["shifts"], np.int64).reshape(-1, 2),
+            segments=_pairs(part["segments"]),
+            nonwear=_pairs(part["nonwear"]),
+            calibration=calibration,
+            header={key: row[key] for key in row if key in known},
+            figures=figures,
+        )
+
     def status(self) -> dict[str, Any]:
         """Return how many recordings came out ok, excluded, failed or unfinished, the total, and counts of reasons."""
         outcomes = self.outcomes.to_pylist()
@@ -314,6 +349,10 @@ class Cohort:
             for identity, first, past in zip(*columns, strict=True):
                 self._wear.setdefault(identity, []).append((first, past))
         return self._wear
+
+
+def _pairs(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+    return np.array([(row["start_index"], row["stop_index"]) for row in rows], np.int64).reshape(-1, 2)
 
 
 def _read_table(parquet: Any, path: Path) -> pa.Table:

@@ -46,7 +46,8 @@ def screen() -> Console:
 class RunDisplay:
     """A bar with rate, time left and failures on a terminal; elsewhere a line for each file."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
+        self._doing = doing
         self._console = console or Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
@@ -54,7 +55,7 @@ class RunDisplay:
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("preparing"),
+                TextColumn(self._doing),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),

@@ -124,6 +124,23 @@ class Prepared:
                 ahead = shift
         return (self.start_time or 0) + round(index * 1_000_000_000 / self.rate) - ahead
 
+    def whole_stretches(self, patch: int) -> list[tuple[int, int]]:
+        """Return first and one-past-last patch of each stretch of kept wear on the grid of `patch` samples without a gap.
+
+        The grid begins with the recording's first sample.
+        """
+        found: list[tuple[int, int]] = []
+        if self.acceleration is None:
+            return found
+        for first, past in self.segments.tolist():
+            begin, end = -(-first // patch), past // patch
+            if end <= begin:
+                continue
+            whole = np.isfinite(self.acceleration[:, begin * patch : end * patch]).reshape(3, -1, patch).all((0, 2))
+            edges = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8))) + begin
+            found += [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+        return found
+
     def _repr_html_(self) -> str:
         rows = {"outcome": self.summary, "recipe": self.recipe.name, **self.header, **self.figures, **self.calibration}
         cells = "".join(

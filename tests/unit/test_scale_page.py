@@ -25,7 +25,7 @@ def _commands() -> list[str]:
     found = []
     for script in SCRIPTS:
         for line in script.replace("\\\n", " ").splitlines():
-            part = re.search(r"(?:^|\s)(imuspec (?:prepare|cohort) [^&#]*)", line)
+            part = re.search(r"(?:^|\s)(imuspec (?:prepare|cohort|embed|predict) [^&#]*)", line)
             if part and "pip install" not in part[1]:
                 found.append(part[1].strip().rstrip('"'))
     return found

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imuspec.cli.app import app, require
+from imuspec.cli.app import Many, app, finished, is_cohort, require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,33 +60,43 @@ def activities(
 
 @app.command
 def predict(
-    recording: Path,
+    recording: str,
     /,
     *,
     model: Path,
-    out: Path | None = None,
+    out: str | None = None,
     plot: Path | None = None,
     smooth: bool = False,
     recipe: str | None = None,
+    many: Many | None = None,
 ) -> int:
     """Say what a wearer did when: a class for each ten seconds, minutes of each class and day, a picture of the week.
+
+    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, and the minutes of all in its
+    summary.parquet; imuspec cohort status and verify look after it.
 
     Parameters
     ----------
     recording
-        A device file.
+        A device file, or the folder (or s3:// URL) of a cohort.
     model
         A folder of imuspec activities.
     out
-        The table over time, in .parquet or .csv; the minutes go beside it.
+        The table over time, in .parquet or .csv; the minutes go beside it. Of a cohort: a folder.
     plot
         A picture of the days, in .png, .svg or .pdf.
     smooth
         Let neighbouring patches correct one another (hidden Markov model).
     recipe
         From file to wear, as capture24 or ukb; by default capture24 with wear of any length, calibrated where possible.
+    many
+        How to go over a cohort.
     """
     require("torch", "train", "predict")
+    if is_cohort(recording):
+        return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many())
+    if many not in (None, Many()):
+        raise ValueError(f"recording: expected a cohort with options of workers and engines, got the file {recording}")
     from imuspec.console import screen
     from imuspec.prediction import predict as predicted
 
@@ -94,7 +104,7 @@ def predict(
     console = screen()
     for note in found.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
-    console.print(_minutes_table(found.minutes(), recording.name))
+    console.print(_minutes_table(found.minutes(), Path(recording).name))
     if out is not None:
         for path in found.save(out):
             console.print(str(path), markup=False, highlight=False)
@@ -103,6 +113,26 @@ def predict(
         found.plot(plot)
         console.print(str(plot), markup=False, highlight=False)
     return 0
+
+
+def _predict_cohort(
+    cohort: str, model: Path, out: str | None, plot: Path | None, recipe: str | None, *, smooth: bool, many: Many
+) -> int:
+    given = [name for name, value in (("plot", plot), ("recipe", recipe)) if value is not None]
+    if given:
+        raise ValueError(f"{given[0]}: expected none with a cohort, which is prepared already, got one")
+    if out is None:
+        raise ValueError("out: expected a folder for the tables of a cohort, got none")
+    from imuspec.cluster import compute
+    from imuspec.console import RunDisplay
+    from imuspec.over_cohort import CohortActivities, weights_digest
+    from imuspec.prediction import ActivityModel
+
+    ActivityModel.load(model)  # what is wrong with it is said once, not of each recording
+    work = CohortActivities(str(model.absolute()), weights_digest(str(model)), smooth)
+    with RunDisplay(doing="predicting") as display:
+        summary = compute(cohort, out, work, progress=display.update, **many.options())
+    return finished(summary)
 
 
 def _minutes_table(minutes: object, title: str) -> object:

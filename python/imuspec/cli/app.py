@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, Parameter
 
 from imuspec import __version__
 
 if TYPE_CHECKING:
+    from imuspec.cluster import Summary
     from imuspec.cohort import Cohort
 
-__all__ = ["FAILED", "INTERRUPTED", "SEVERAL", "USAGE", "app", "open_cohort", "require", "share_of"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "SEVERAL",
+    "USAGE",
+    "Many",
+    "app",
+    "finished",
+    "is_cohort",
+    "open_cohort",
+    "require",
+    "share_of",
+]
 
 USAGE, FAILED, INTERRUPTED = 2, 1, 130  # exit codes
 SEVERAL = Parameter(consume_multiple=False)  # an option that may be given several times
@@ -29,10 +43,84 @@ app = App(
 )
 
 
+@Parameter(name="*")
+@dataclass
+class Many:
+    """How a command goes over many recordings.
+
+    Parameters
+    ----------
+    workers
+        Processes; one for each core if not given.
+    resume
+        Go on with a folder begun before: what is done stays as it is.
+    retry_failed
+        With --resume: try again what failed.
+    shard
+        I/N does the I-th of N shares, from 1; for job arrays.
+    engine
+        local: processes of this machine. dask: a Dask cluster.
+    scheduler
+        With dask: the address of a scheduler that runs, or the path of its file.
+    cluster
+        With dask: slurm:FILE.toml, which says how many jobs to submit and of what kind.
+    memory_limit
+        What one recording may take, as 4GB; one that takes more is ended and recorded as failed.
+    time_limit
+        How long one recording may take, as 90 (seconds), 15m or 2h.
+    """
+
+    workers: int | None = None
+    resume: bool = False
+    retry_failed: bool = False
+    shard: str = "1/1"
+    engine: Literal["local", "dask"] = "local"
+    scheduler: str | None = None
+    cluster: str | None = None
+    memory_limit: str | None = None
+    time_limit: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `imuspec.cluster.prepare_cohort` and `compute`."""
+        from imuspec.cluster import Limits, open_engine
+
+        engine = open_engine(
+            self.engine,
+            workers=self.workers,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
+            limits=Limits.parse(self.memory_limit, self.time_limit),
+        )
+        shard = share_of(self.shard)
+        return {"engine": engine, "resume": self.resume, "retry_failed": self.retry_failed, "shard": shard}
+
+
+def finished(summary: Summary) -> int:
+    """Say what became of a run over many recordings; return the exit code."""
+    from imuspec.console import screen, summary_lines
+
+    console = screen()
+    for line in summary_lines(summary):
+        console.print(line)
+    if summary.interrupted:
+        left = summary.total - summary.n_done
+        console.print(f"stopped: {left} left; the same command with --resume goes on", markup=False)
+        return INTERRUPTED
+    failed_all = summary.outcomes and summary.count("failed") == len(summary.outcomes)
+    return FAILED if failed_all and not summary.done_before else 0
+
+
 def require(package: str, extra: str, purpose: str) -> None:
     """Raise RuntimeError, naming the extra to install, when a package is absent."""
     if importlib.util.find_spec(package) is None:
         raise RuntimeError(f"{purpose}: expected {package}, got none: pip install 'imuspec[{extra}]'")
+
+
+def is_cohort(path: str | Path) -> bool:
+    """Whether a path is a cohort's folder or URL."""
+    from imuspec.places import place
+
+    return (place(path) / "zarr.json").is_file()
 
 
 def open_cohort(path: str | Path) -> Cohort:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cyclopts import App
 
 from imuspec.cli.app import FAILED, app, open_cohort
+
+if TYPE_CHECKING:
+    from imuspec.cohort import Cohort
 
 __all__ = ["merge", "status", "verify"]
 
@@ -19,11 +24,13 @@ def status(path: str, /) -> int:
     Parameters
     ----------
     path
-        The cohort's folder, or its s3:// URL.
+        The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
     """
     from imuspec.console import screen, status_table
+    from imuspec.results import Results, is_results
 
-    screen().print(status_table(open_cohort(path).status(), path.rstrip("/").rpartition("/")[2]))
+    kept = Results(path) if is_results(path) else open_cohort(path)
+    screen().print(status_table(kept.status(), path.rstrip("/").rpartition("/")[2]))
     return 0
 
 
@@ -34,14 +41,16 @@ def verify(path: str, /) -> int:
     Parameters
     ----------
     path
-        The cohort's folder, or its s3:// URL.
+        The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
     """
-    cohort = open_cohort(path)
-    problems = cohort.verify()
+    from imuspec.results import Results, is_results
+
+    kept = Results(path) if is_results(path) else open_cohort(path)
+    problems = kept.verify()
     for identity, problem in problems:
         print(f"{identity}: {problem}")
     if not problems:
-        print(f"{len(cohort)} recordings, all whole; {len(cohort.outcomes)} outcomes")
+        print(f"{len(kept.ids)} recordings, all whole; {len(kept.outcomes)} outcomes")
     return FAILED if problems else 0
 
 
@@ -55,12 +64,17 @@ def merge(path: str, /) -> int:
         The cohort's folder, or its s3:// URL.
     """
     from imuspec.lock import lock_of
+    from imuspec.results import Results, ResultStore, is_results
     from imuspec.store import CohortStore
 
-    cohort = open_cohort(path)
-    store = CohortStore(path)
+    kept: Results | Cohort
+    store: ResultStore | CohortStore
+    if is_results(path):
+        kept, store = Results(path), ResultStore(path)
+    else:
+        kept, store = open_cohort(path), CohortStore(path)
     with lock_of(store.folder):
         store.fold()
         store.close()
-    print(f"{path}: tables of {len(cohort.outcomes)} recordings")
+    print(f"{path}: tables of {len(kept.outcomes)} recordings")
     return 0

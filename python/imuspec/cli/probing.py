@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from imuspec.cli.activities import of_patches, probe_of_patches
-from imuspec.cli.app import SEVERAL, app, require
+from imuspec.cli.app import SEVERAL, Many, app, finished, open_cohort, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,7 +230,7 @@ def embed(
     /,
     *,
     data: str,
-    out: Path,
+    out: str,
     nfft: int = 128,
     hop: int = 8,
     norm: str | None = None,
@@ -238,17 +238,22 @@ def embed(
     window_s: float | None = None,
     device: str = "cpu",
     set: Annotated[list[str] | None, SEVERAL] = None,
+    many: Many | None = None,
 ) -> int:
-    """Write the embedding of every window of a data set, with label, subject and origin.
+    """Write the embedding of every window of a data set, with label, subject and origin; or of a cohort's wear.
+
+    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, a row for each ten seconds of
+    kept wear (or each --window-s); imuspec cohort status and verify look after it.
 
     Parameters
     ----------
     run
-        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics.
+        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics. Of a cohort, a run of
+        mae-... too.
     data
-        NAME=PATH: the data set and where it lies.
+        NAME=PATH: the data set and where it lies; cohort=PATH, a folder (or s3:// URL) of imuspec prepare.
     out
-        File to write: .npz, or .parquet with a column for each feature.
+        File to write: .npz, or .parquet with a column for each feature. Of a cohort: a folder.
     nfft, hop
         Of the pictures.
     norm
@@ -261,11 +266,21 @@ def embed(
         Where the encoder runs.
     set
         pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
+    many
+        How to go over a cohort.
     """
     require("torch", "train", "embed")
     from imuspec import probing
 
-    if out.suffix not in (".npz", ".parquet"):
+    if data.startswith("cohort="):
+        if device != "cpu":
+            raise ValueError(f"device: expected cpu with a cohort, whose recordings go to processes, got {device}")
+        pictures = _recipe(run, "linear", None, None, norm, set).pictures
+        told = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
+        return _embed_cohort(run, data.removeprefix("cohort="), out, window_s, told, many or Many())
+    if many not in (None, Many()):
+        raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
+    if Path(out).suffix not in (".npz", ".parquet"):
         raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
     pictures = _recipe(run, "linear", None, None, norm, set).pictures
     windows, name = _windows(data, window_s, run)
@@ -274,9 +289,29 @@ def embed(
     else:
         source = probing.EncoderSource(probing.load_encoder(run), pictures=pictures, layers=[layer], device=device)
         features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
-    _write_features(out, features, windows)
+    _write_features(Path(out), features, windows)
     print(f"{out}: {features.shape[0]} windows of {name}, {features.shape[1]} features")
     return 0
+
+
+def _embed_cohort(run: str, cohort: str, out: str, window_s: float | None, told: dict[str, Any], many: Many) -> int:
+    from imuspec.cluster import compute
+    from imuspec.console import RunDisplay
+    from imuspec.over_cohort import CohortEmbedding, weights_digest
+    from imuspec.probing import load_encoder, window_form
+
+    if run != "statistics":
+        load_encoder(run)  # what is wrong with it is said once, not of each recording
+    stored = open_cohort(cohort).recipe.resample.rate_hz
+    long, rate = window_form(run) or (10.0, stored)
+    if rate != stored:
+        raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
+    kind, colon, folder = run.rpartition("random:")
+    place = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
+    work = CohortEmbedding(place, weights_digest(run), window_s=window_s or long, **told)
+    with RunDisplay(doing="embedding") as display:
+        summary = compute(cohort, out, work, progress=display.update, **many.options())
+    return finished(summary)
 
 
 def _write_features(out: Path, features: Any, windows: Windows) -> None:

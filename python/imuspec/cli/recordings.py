@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import FAILED, INTERRUPTED, SEVERAL, app, require, share_of
+from imuspec.cli.app import SEVERAL, Many, app, finished, require
 
 __all__ = ["image", "info", "prepare", "report", "simulate"]
 
@@ -20,15 +20,7 @@ def prepare(
     out: str,
     recipe: str = "ukb",
     set: Annotated[list[str] | None, SEVERAL] = None,
-    workers: int | None = None,
-    resume: bool = False,
-    retry_failed: bool = False,
-    shard: str = "1/1",
-    engine: Literal["local", "dask"] = "local",
-    scheduler: str | None = None,
-    cluster: str | None = None,
-    memory_limit: str | None = None,
-    time_limit: str | None = None,
+    many: Many | None = None,
 ) -> int:
     """Prepare recordings into a cohort: low-pass, resample, calibrate, find wear, store.
 
@@ -42,56 +34,16 @@ def prepare(
         ukb, capture24, nhanes, actipy, or a TOML file.
     set
         Change a number of the recipe, as calibration.min_windows=10; may be given several times.
-    workers
-        Processes; one for each core if not given.
-    resume
-        Go on with a cohort begun before: what is done stays as it is.
-    retry_failed
-        With --resume: try again what failed.
-    shard
-        I/N does the I-th of N shares, from 1; for job arrays.
-    engine
-        local: processes of this machine. dask: a Dask cluster.
-    scheduler
-        With dask: the address of a scheduler that runs, or the path of its file.
-    cluster
-        With dask: slurm:FILE.toml, which says how many jobs to submit and of what kind.
-    memory_limit
-        What one recording may take, as 4GB; one that takes more is ended and recorded as failed.
-    time_limit
-        How long one recording may take, as 90 (seconds), 15m or 2h.
     """
-    from imuspec.cluster import Limits, open_engine, prepare_cohort
-    from imuspec.console import RunDisplay, screen, summary_lines
+    from imuspec.cluster import prepare_cohort
+    from imuspec.console import RunDisplay
     from imuspec.recipe import Recipe
 
     followed = Recipe.load(recipe).set(*(set or ()))
+    options = (many or Many()).options()
     with RunDisplay() as display:
-        summary = prepare_cohort(
-            inputs,
-            out,
-            recipe=followed,
-            engine=open_engine(
-                engine,
-                workers=workers,
-                scheduler=scheduler,
-                cluster=cluster,
-                limits=Limits.parse(memory_limit, time_limit),
-            ),
-            resume=resume,
-            retry_failed=retry_failed,
-            shard=share_of(shard),
-            progress=display.update,
-        )
-    console = screen()
-    for line in summary_lines(summary):
-        console.print(line)
-    if summary.interrupted:
-        left = summary.total - summary.n_done
-        console.print(f"stopped: {left} files left; the same command with --resume goes on", markup=False)
-        return INTERRUPTED
-    failed_all = summary.outcomes and summary.count("failed") == len(summary.outcomes)
-    return FAILED if failed_all and not summary.done_before else 0
+        summary = prepare_cohort(inputs, out, recipe=followed, progress=display.update, **options)
+    return finished(summary)
 
 
 @app.command

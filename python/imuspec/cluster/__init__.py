@@ -1,11 +1,13 @@
 """Work on many files or recordings: processes here, a Dask cluster, or one share of a job array.
 
 `Engine` says what all of them do: `map` gives each item to a process and yields its result, or why there is none.
-`prepare_cohort` is the first to use it; anything else that is a function of one item can too.
+`prepare_cohort` uses it on device files, `compute` on the recordings of a cohort; anything else that is a function of one
+item can too.
 """
 
 from __future__ import annotations
 
+from imuspec.cluster.computing import compute
 from imuspec.cluster.engine import ENGINES, Engine, open_engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
@@ -19,6 +21,7 @@ __all__ = [
     "LocalEngine",
     "Outcome",
     "Summary",
+    "compute",
     "open_engine",
     "prepare_cohort",
     "stop_on_signal",

@@ -93,7 +93,7 @@ def _figure(runs: pd.DataFrame) -> Figure:
                 ends = np.array([x.min(), x.max()])
                 here.plot(ends, slope * ends + level, color=COLOURS["muted"], lw=0.8, zorder=1)
             r, p = stats.pearsonr(x, y)
-            here.set_title(f"r = {r:.2f}, p = {p:.2f}")
+            here.set_title(f"r = {r:.2f}, " + (f"p = {p:.2f}" if p >= 0.01 else "p < 0.01"))
             if column == 0:
                 here.set_ylabel(name)
             if row == 1:

@@ -138,7 +138,7 @@ class ActivityModel:
         for first, past in prepared.nonwear.tolist():
             label[first // patch : -(-past // patch)] = NONWEAR
         probability = np.full((n, len(self.class_names)), np.nan, np.float32)
-        for begin, end in self._stretches(prepared, patch):
+        for begin, end in prepared.whole_stretches(patch):
             found = self._probabilities(prepared.acceleration[:, begin * patch : end * patch])
             guess = found.argmax(1)
             label[begin:end] = self.smoother.smooth(guess) if smooth else guess
@@ -156,21 +156,6 @@ class ActivityModel:
             self.smoothed_confusion if smooth else self.confusion,
             tuple(notes),
         )
-
-    @staticmethod
-    def _stretches(prepared: Prepared, patch: int) -> list[tuple[int, int]]:
-        """First and one-past-last patch of each stretch of the grid that lies in kept wear and has no missing sample."""
-        acceleration = prepared.acceleration
-        assert acceleration is not None
-        found = []
-        for first, past in prepared.segments.tolist():
-            begin, end = -(-first // patch), past // patch
-            if end <= begin:
-                continue
-            whole = np.isfinite(acceleration[:, begin * patch : end * patch]).reshape(3, -1, patch).all((0, 2))
-            edges = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8))) + begin
-            found += [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-        return found
 
     @torch.inference_mode()
     def _probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,201 @@
+"""Something computed of each recording of a cohort, on whichever engine: features, or what the wearer did.
+
+The work on one recording is a pure function of its stored samples, the weights and the settings, and it is kept by renaming
+what is whole; so which process does it, and how often it was tried, leaves no trace in the results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from imuspec.cluster.engine import Engine
+from imuspec.cluster.local import LocalEngine
+from imuspec.cluster.preparing import Outcome, Summary
+from imuspec.cluster.stopping import stop_on_signal
+from imuspec.cohort import Cohort
+from imuspec.lock import lock_of
+from imuspec.preparation import Prepared
+from imuspec.results import Computed, ResultStore
+from imuspec.store import checksum
+
+__all__ = ["Work", "compute"]
+
+
+class Work(Protocol):
+    """What is computed of a recording; it is pickled, so weights are named by their place and digest."""
+
+    @property
+    def what(self) -> str:
+        """In a word, as embeddings."""
+
+    def described(self) -> Mapping[str, Any]:
+        """Everything that the results depend on beside the recording: a resume must agree with it."""
+
+    def __call__(self, prepared: Prepared) -> Computed:
+        """Compute."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs for one recording."""
+
+    id: str
+    sha256: str
+    n_bytes: int
+    cohort: str
+    out: str
+    share: str
+    work: Work
+
+
+def compute(
+    cohort: str | Path | Cohort,
+    out: str | Path,
+    work: Work,
+    *,
+    workers: int | None = None,
+    engine: Engine | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    shard: tuple[int, int] = (1, 1),
+    progress: Callable[[Summary, Outcome | None], None] | None = None,
+) -> Summary:
+    """Compute something of each recording of a cohort, into a folder of `imuspec.results.Results`.
+
+    Parameters
+    ----------
+    cohort
+        The recordings: those that came out ok.
+    out
+        The folder: new, empty, or the same results begun before. A URL (``s3://bucket/results``) is one too.
+    work
+        What is computed: a pure function of a `Prepared`.
+    workers, engine, resume, retry_failed, shard, progress
+        As of `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+
+    Returns
+    -------
+    Summary
+        Of this run.
+
+    Raises
+    ------
+    ValueError
+        A folder of something else, or recordings done already without `resume`.
+    imuspec.lock.InUseError
+        Another run is at work on the results.
+    """
+    began = time.monotonic()
+    engine = engine or LocalEngine(workers)
+    recordings = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    known = recordings.recordings.select(["id", "status", "sha256", "stored_bytes"]).to_pylist()
+    everything = [row for row in known if row["status"] == "ok"]
+    number, of = shard
+    if not 1 <= number <= of:
+        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{of}")
+    mine, label = everything[number - 1 :: of], f"{number}of{of}"
+    store = ResultStore(out, share=label)
+    store.refuse_other_folders()
+    with lock_of(store.folder, number=number, of=of):
+        store.create(work.what, work.described())
+        todo = _todo(store, mine, resume=resume, retry_failed=retry_failed)
+        summary = Summary(store.folder, len(mine), len(mine) - len(todo))
+        if progress:
+            progress(summary, None)
+        if todo:
+            store.drop_tables()
+        place = str(recordings.path if "://" in str(recordings.path) else recordings.path.absolute())
+        jobs = [
+            _Job(row["id"], row["sha256"], row["stored_bytes"], place, str(store.folder), label, work) for row in todo
+        ]
+
+        def stopping() -> None:
+            summary.interrupted = True
+            if progress:
+                progress(summary, None)
+
+        with engine, stop_on_signal(stopping) as stop:
+            for job, result, why in engine.map(keep, jobs, stop):
+                outcome = result or _record_failure(store, job, why)
+                summary.outcomes.append(outcome)
+                summary.seconds = time.monotonic() - began
+                if progress:
+                    progress(summary, outcome)
+        summary.interrupted = len(summary.outcomes) < len(todo)
+        done = store.done() | {outcome.id for outcome in summary.outcomes}
+        wanted = {row["id"] for row in everything}
+        if wanted <= done:
+            store.fold(wanted)
+        store.close()
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def load_ahead() -> None:
+    """Load what `keep` needs; a worker computes on one thread, so that sums come in one order."""
+    for name in ("imuspec.cohort", "zarr", "pyarrow.parquet"):
+        importlib.import_module(name)
+    if importlib.util.find_spec("torch") is not None:
+        torch: Any = importlib.import_module("torch")
+        torch.set_num_threads(1)
+        with contextlib.suppress(RuntimeError):  # it was said before
+            torch.set_num_interop_threads(1)
+
+
+def keep(job: _Job) -> Outcome:
+    """Compute one recording's results and write what became of it."""
+    began = time.monotonic()
+    store = ResultStore(job.out, share=job.share)
+    cohort = _cohort(job.cohort)
+    hours = 0.0
+    try:
+        if checksum(cohort.path / "acceleration" / job.id) != job.sha256:
+            raise ValueError("its array is not what was prepared: the checksum differs")
+        prepared = cohort.prepared(job.id)
+        hours = float(prepared.figures.get("wear_h") or 0.0)
+        computed = job.work(prepared)
+    except Exception as error:  # whatever it is, it is this recording's outcome and not the end of the others
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        store.keep_failure(job.id, job.sha256, reason)
+        return Outcome(job.id, job.id, "failed", reason, job.n_bytes, time.monotonic() - began)
+    store.keep(job.id, job.sha256, computed)
+    return Outcome(job.id, job.id, "ok", "", job.n_bytes, time.monotonic() - began, hours)
+
+
+@lru_cache(maxsize=1)
+def _cohort(path: str) -> Cohort:
+    return Cohort(path)
+
+
+def _record_failure(store: ResultStore, job: _Job, reason: str) -> Outcome:
+    store.forget(job.id)
+    store.keep_failure(job.id, job.sha256, reason)
+    return Outcome(job.id, job.id, "failed", reason, job.n_bytes, 0.0)
+
+
+def _todo(
+    store: ResultStore, mine: Sequence[Mapping[str, Any]], *, resume: bool, retry_failed: bool
+) -> list[Mapping[str, Any]]:
+    """Return what of this share is to be done, and clear its places."""
+    done = store.done()
+    known = [row for row in mine if row["id"] in done]
+    if known and not resume:
+        raise ValueError(
+            f"out: {store.folder} holds {len(known)} of these {len(mine)} recordings already; --resume does the others"
+        )
+    todo = [row for row in mine if row["id"] not in done]
+    for row in known:
+        part = store.part(row["id"])
+        if part["source_sha256"] != row["sha256"] or (retry_failed and part["status"] == "failed"):
+            todo.append(row)
+    for row in todo:
+        store.forget(row["id"])
+    return sorted(todo, key=lambda row: str(row["id"]))

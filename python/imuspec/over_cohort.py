@@ -1,0 +1,208 @@
+"""What is computed of a cohort's recordings on an engine: features of an encoder, and what the wearers did."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.preparation import Prepared
+from imuspec.results import Computed
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    from imuspec.probing import EncoderSource
+
+__all__ = ["CohortActivities", "CohortEmbedding", "weights_digest"]
+
+_BORN = ("random", "imagenet", "statistics")
+_PARTS = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
+
+
+def weights_digest(what: str) -> str:
+    """Return a digest of a run's folder or of a weights file; empty for what a name says.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such run.
+    """
+    if what in _BORN and not Path(what).exists():
+        return ""
+    form = what.startswith("random:")  # of an encoder as it was born the form alone counts
+    path = Path(what.removeprefix("random:"))
+    if form and (path / "encoder.json").is_file():
+        return hashlib.sha256(b"random:" + (path / "encoder.json").read_bytes()).hexdigest()
+    files = [path] if path.is_file() else [path / name for name in _PARTS if (path / name).is_file()]
+    if not files:
+        raise FileNotFoundError(f"run: expected a run's folder, a weights file, {', '.join(_BORN)}, got {what!r}")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class CohortEmbedding:
+    """Features of the kept wear of a recording: of each patch, or of each window for encoders that know none.
+
+    The table has ``time`` (local device clock), ``start_s``, and ``feature_0``, ``feature_1``, ...
+
+    Parameters
+    ----------
+    run
+        A run's folder, random:FOLDER, a weights file, random, imagenet, or statistics.
+    digest
+        `weights_digest` of it.
+    layer
+        last, or a layer on the way; of an encoder of patches only last.
+    nfft, hop
+        Of the pictures, for encoders of pictures.
+    pictures
+        `PictureSettings` as JSON.
+    window_s
+        Length of a window, s; encoders of patches take their own.
+    """
+
+    run: str
+    digest: str
+    layer: str = "last"
+    nfft: int = 128
+    hop: int = 8
+    pictures: str = "{}"
+    window_s: float = 10.0
+    what: str = "embeddings"
+
+    def described(self) -> Mapping[str, Any]:
+        """What the features depend on beside the recording."""
+        told = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
+        return {**told, "nfft": self.nfft, "hop": self.hop, "pictures": json.loads(self.pictures)}
+
+    def __call__(self, prepared: Prepared) -> Computed:
+        """Embed."""
+        encoder = None if self.run == "statistics" else _encoder(self.run, self.digest)
+        if encoder is not None and hasattr(encoder, "patch"):
+            first, features = _patch_features(encoder, prepared)
+        else:
+            first, features = self._window_features(encoder, prepared)
+        return Computed(_features_table(prepared, first, features))
+
+    def _window_features(self, encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        from imuspec.probing import StatisticsSource
+
+        assert prepared.acceleration is not None
+        length = round(self.window_s * prepared.rate)
+        stretches = prepared.whole_stretches(length)
+        first = np.concatenate([np.empty(0, np.int64), *(np.arange(a, b) * length for a, b in stretches)])
+        if not len(first):
+            raise ValueError(f"expected wear of a window of {self.window_s:g} s, got none")
+        x = np.lib.stride_tricks.sliding_window_view(prepared.acceleration, length, axis=1)[:, first].transpose(1, 0, 2)
+        x = np.ascontiguousarray(x)
+        if encoder is None:
+            return first, StatisticsSource(prepared.rate).features(x, {})["statistics"]
+        choice = {} if encoder.kind == "signal" else {"nfft": self.nfft, "hop": self.hop}
+        return first, self._source(encoder).features(x, choice)[self.layer]
+
+    def _source(self, encoder: Any) -> EncoderSource:
+        from imuspec.probing import EncoderSource
+        from imuspec.recipe.probing import PictureSettings
+
+        pictures = PictureSettings.model_validate_json(self.pictures)
+        return EncoderSource(encoder, pictures=pictures, layers=[self.layer])
+
+
+@dataclass(frozen=True)
+class CohortActivities:
+    """What the wearer did: a class for each ten seconds; the summary has minutes of each day and class.
+
+    Parameters
+    ----------
+    model
+        A folder of ``imuspec activities``.
+    digest
+        `weights_digest` of it.
+    smooth
+        Whether neighbouring patches correct one another.
+    """
+
+    model: str
+    digest: str
+    smooth: bool = False
+    what: str = "activities"
+
+    def described(self) -> Mapping[str, Any]:
+        """What the classes depend on beside the recording."""
+        return {"weights": self.digest, "smooth": self.smooth}
+
+    def __call__(self, prepared: Prepared) -> Computed:
+        """Predict."""
+        import pyarrow as pa
+
+        found = _model(self.model, self.digest).activities(prepared, smooth=self.smooth)
+        minutes = found.minutes()
+        minutes["day"] = minutes["day"].dt.strftime("%Y-%m-%d")
+        rows = minutes.astype(object).where(minutes.notna(), None).to_dict("records")
+        return Computed(
+            pa.Table.from_pandas(found.table(), preserve_index=False).replace_schema_metadata(), tuple(rows)
+        )
+
+
+def _features_table(prepared: Prepared, first: NDArray[np.int64], features: NDArray[np.float32]) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {
+        "time": np.array([prepared.clock(i) for i in first.tolist()], np.int64).astype("M8[ns]"),
+        "start_s": first / prepared.rate,
+    }
+    return pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
+
+
+def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """First sample and features of each patch of kept wear, from windows as an evaluation takes them."""
+    from imuspec.datasets.patches import scored_windows
+    from imuspec.datasets.sequences import PatchSequence, PatchSequences
+    from imuspec.patch_probing import embed_patches
+
+    assert prepared.acceleration is not None
+    patch, window = int(encoder.patch), min(300, int(encoder.n_patches))
+    stretches = prepared.whole_stretches(patch)
+    if not stretches:
+        raise ValueError(f"expected wear of a patch of {patch / prepared.rate:g} s, got none")
+    items = tuple(
+        PatchSequence(prepared.acceleration[:, a * patch : b * patch], np.full(b - a, -1), "", "") for a, b in stretches
+    )
+    found = embed_patches(encoder, PatchSequences(items, (), prepared.rate), window=window)
+    places = [place for item in items for place in scored_windows(len(item.label), window=window)]
+    parts = [x[first - start : end - start] for x, (start, first, end) in zip(found.x, places, strict=True)]
+    first = np.concatenate([np.arange(a, b) * patch for a, b in stretches])
+    return first, np.concatenate(parts).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _encoder(run: str, digest: str) -> Any:
+    """The encoder, once in a process."""
+    from imuspec.probing import load_encoder
+
+    _expect(run, digest)
+    return load_encoder(run)
+
+
+@lru_cache(maxsize=1)
+def _model(path: str, digest: str) -> Any:
+    from imuspec.prediction import ActivityModel
+
+    _expect(path, digest)
+    return ActivityModel.load(path)
+
+
+def _expect(what: str, digest: str) -> None:
+    if weights_digest(what) != digest:
+        raise ValueError(f"run: expected the weights that the run began with, got others in {what}")

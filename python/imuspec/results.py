@@ -1,0 +1,275 @@
+"""Results of a cohort: a folder with a table for each of its recordings, nothing torn, the same bytes whichever way.
+
+::
+
+    RESULTS/
+      results.json            what was computed, of which cohort, with which weights
+      recordings/ID.parquet   the table of one recording
+      parts/ID.json           what became of it; written last, so what has a part is whole
+      outcomes.parquet summary.parquet
+                              the parts as tables, written when every recording has its part
+
+No time of day, host or temporary name is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from imuspec.places import absolute, is_remote, names, place, write_whole
+from imuspec.store import read_part
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+__all__ = ["Computed", "ResultStore", "Results", "is_results"]
+
+FORMAT, VERSION = "imuspec-results", 1
+_MARKER = "results.json"
+_TABLES = ("outcomes", "summary")
+
+
+class Computed(NamedTuple):
+    """What was computed of one recording: its table, and rows for the summary of all."""
+
+    table: pa.Table
+    summary: tuple[Mapping[str, Any], ...] = ()
+
+
+def is_results(path: str | Path) -> bool:
+    """Whether a folder holds results."""
+    return (place(path) / _MARKER).is_file()
+
+
+class Results:
+    """Results in a folder that ``imuspec embed`` or ``imuspec predict`` wrote of a cohort.
+
+    Parameters
+    ----------
+    path
+        The folder, or its URL in an object store.
+
+    Raises
+    ------
+    ValueError
+        The folder holds none, or results of another version.
+
+    Examples
+    --------
+    >>> from imuspec.results import Results
+    >>> Results("embeddings").read("p1").column_names[:2]  # doctest: +SKIP
+    ['time', 'start_s']
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = place(path)
+        try:
+            self.described: dict[str, Any] = json.loads((self.path / _MARKER).read_text("utf-8"))
+            known = self.described["format"] == FORMAT
+        except (OSError, ValueError, KeyError, TypeError):
+            known = False
+        if not known:
+            raise ValueError(f"results: expected a folder that imuspec embed or predict wrote, got {path}")
+        if self.described["version"] != VERSION:
+            raise ValueError(f"results {path}: expected version {VERSION}, got {self.described['version']}")
+
+    def __repr__(self) -> str:
+        return f"Results({str(self.path)!r}, {self.described['what']}, {len(self.ids)} recordings)"
+
+    @property
+    def ids(self) -> list[str]:
+        """Recordings that have a table, sorted."""
+        return [row["id"] for row in self._parts() if row["status"] == "ok"]
+
+    @property
+    def outcomes(self) -> pa.Table:
+        """What became of each recording: id, status (ok, failed), reason, rows, sha256, source_sha256."""
+        return _outcomes(self._parts())
+
+    @property
+    def summary(self) -> pa.Table:
+        """The summary rows of all recordings, as minutes of each day and activity."""
+        return _summary(self._parts())
+
+    def read(self, id: str) -> pa.Table:
+        """Return the table of one recording.
+
+        Raises
+        ------
+        KeyError
+            None was computed.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        path = self.path / "recordings" / f"{id}.parquet"
+        if not path.is_file():
+            raise KeyError(f"results {self.path}: expected a recording that has a table, got {id!r}")
+        return pq.read_table(pa.BufferReader(path.read_bytes()))
+
+    def status(self) -> dict[str, Any]:
+        """Return how many recordings came out ok or failed, the total, and counts of reasons."""
+        parts = self._parts()
+        counts = Counter(row["status"] for row in parts)
+        reasons = Counter(row["reason"] for row in parts if row["status"] != "ok")
+        unfinished = len(self._orphans(parts))
+        done = {"total": len(parts), "ok": counts["ok"], "excluded": 0, "failed": counts["failed"]}
+        return {**done, "unfinished": unfinished, "reasons": dict(reasons.most_common())}
+
+    def verify(self) -> list[tuple[str, str]]:
+        """Return what is wrong, as pairs of id and problem: nothing when every table is there once and whole."""
+        parts, problems = self._parts(), []
+        tables = set(names(self.path / "recordings"))
+        for row in parts:
+            name = f"{row['id']}.parquet"
+            if row["status"] != "ok":
+                if name in tables:
+                    problems.append((row["id"], f"{row['status']}, yet it has a table"))
+            elif name not in tables:
+                problems.append((row["id"], "its table is missing"))
+            elif hashlib.sha256((self.path / "recordings" / name).read_bytes()).hexdigest() != row["sha256"]:
+                problems.append((row["id"], "its table is not what was written: the checksum differs"))
+        return problems + [
+            (name, "unfinished: an interrupted run left it; run again with --resume") for name in self._orphans(parts)
+        ]
+
+    def _parts(self) -> list[dict[str, Any]]:
+        return [read_part(self.path, name.removesuffix(".json")) for name in names(self.path / "parts")]
+
+    def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
+        known = {f"{row['id']}.parquet" for row in parts}
+        return [name.removesuffix(".parquet") for name in names(self.path / "recordings") if name not in known]
+
+
+class ResultStore:
+    """A folder of results, to write into. `share` names the run's own corner of ``.work``."""
+
+    def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
+        self.folder = absolute(place(folder))
+        self.work = self.folder / ".work" / share
+
+    def create(self, what: str, described: Mapping[str, Any]) -> None:
+        """Make the folder one of these results, or see that it is one already.
+
+        Raises
+        ------
+        ValueError
+            The folder holds something else, or results of other weights, settings or another cohort.
+        """
+        told = {"format": FORMAT, "version": VERSION, "what": what, **described}
+        self.refuse_other_folders()
+        if not is_remote(self.folder):
+            shutil.rmtree(self.work, ignore_errors=True)
+            for name in ("recordings", "parts"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if is_results(self.folder):
+            kept = Results(self.folder).described
+            unlike = [
+                f"{key}: {kept.get(key)!r}, {told.get(key)!r}"
+                for key in sorted(kept.keys() | told.keys())
+                if kept.get(key) != told.get(key)
+            ]
+            if unlike:
+                raise ValueError(
+                    f"out: expected the results begun in {self.folder}, got others (kept, given): {'; '.join(unlike)}"
+                )
+        else:
+            self._write(self.folder / _MARKER, (json.dumps(told, indent=1, sort_keys=True) + "\n").encode())
+
+    def refuse_other_folders(self) -> None:
+        """Raise ValueError if the folder holds something that is no results."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"out: expected a folder, got the file {self.folder}")
+        others = [name for name in names(self.folder) if name not in (".work", ".lock", "recordings", "parts")]
+        if others and not is_results(self.folder):
+            raise ValueError(f"out: expected results, a new or an empty folder, got {self.folder} with {others[0]}")
+
+    def done(self) -> set[str]:
+        """Ids that have a part."""
+        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
+
+    def part(self, id: str) -> dict[str, Any]:
+        """What became of a recording."""
+        return read_part(self.folder, id)
+
+    def drop_tables(self) -> None:
+        """Take the tables away before parts change, so that a table that is there is whole."""
+        for name in _TABLES:
+            (self.folder / f"{name}.parquet").unlink(missing_ok=True)
+
+    def forget(self, id: str) -> None:
+        """Take away what became of a recording, and what an interrupted run left of it."""
+        (self.folder / "parts" / f"{id}.json").unlink(missing_ok=True)
+        (self.folder / "recordings" / f"{id}.parquet").unlink(missing_ok=True)
+
+    def keep(self, id: str, source_sha256: str, computed: Computed) -> None:
+        """Keep one recording's table, then its part."""
+        content = _parquet(computed.table)
+        self._write(self.folder / "recordings" / f"{id}.parquet", content)
+        stored = {"rows": computed.table.num_rows, "sha256": hashlib.sha256(content).hexdigest()}
+        self._keep_part(id, source_sha256, "ok", "", stored, computed.summary)
+
+    def keep_failure(self, id: str, source_sha256: str, reason: str) -> None:
+        """Keep why there is none."""
+        self._keep_part(id, source_sha256, "failed", reason, {"rows": 0, "sha256": ""}, ())
+
+    def fold(self, ids: Iterable[str] | None = None) -> None:
+        """Write the parts, or those of `ids`, as tables, each whole or not at all."""
+        parts = [self.part(id) for id in sorted(self.done() if ids is None else ids)]
+        for name, table in zip(_TABLES, (_outcomes(parts), _summary(parts)), strict=True):
+            self._write(self.folder / f"{name}.parquet", _parquet(table))
+
+    def close(self) -> None:
+        """Leave no trace of the work."""
+        if is_remote(self.folder):
+            return
+        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
+        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another share's is in it
+            self.work.parent.rmdir()
+
+    def _keep_part(
+        self,
+        id: str,
+        source_sha256: str,
+        status: str,
+        reason: str,
+        stored: Mapping[str, Any],
+        summary: Iterable[Mapping[str, Any]],
+    ) -> None:
+        part = {"id": id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
+        content = json.dumps({**part, "summary": [dict(row) for row in summary]}, allow_nan=False)
+        self._write(self.folder / "parts" / f"{id}.json", content.encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        write_whole(path, content, self.work)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    whole = io.BytesIO()
+    pq.write_table(table, whole, compression="zstd")
+    return whole.getvalue()
+
+
+def _outcomes(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    text = ("id", "status", "reason", "sha256", "source_sha256")
+    schema = pa.schema([*((name, pa.string()) for name in text), ("rows", pa.int64())])
+    return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in parts], schema=schema)
+
+
+def _summary(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([{"id": part["id"], **row} for part in parts for row in part["summary"]])

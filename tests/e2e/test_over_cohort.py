@@ -1,0 +1,211 @@
+"""Features and activities of a whole cohort: the same bytes from any engine, faults named, a stopped run resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from cohort_work import Faulty
+from imuspec import Cohort
+from imuspec.cli import main
+from imuspec.cluster import Limits, compute, open_engine
+from imuspec.over_cohort import CohortEmbedding, weights_digest
+from imuspec.patch_probing import HeadTraining
+from imuspec.prediction import ActivityModel, fit_activity_model
+from imuspec.results import Results
+from imuspec.run import Run
+from labelled_days import labelled_days, small_roformer
+from told_recordings import TESTS, environment, tree, wait_for
+from wear_cohort import write_cohort
+
+HOURS = {f"r{number}": 0.4 for number in range(6)}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    write_cohort(folder / "cohort", HOURS, nonwear=(9000, 12000))
+    return folder / "cohort"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    Run(folder).save_encoder(small_roformer())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    fit_activity_model(small_roformer(), labelled_days(2, hours=1.0), HeadTraining(epochs=2), folds=2).save(folder)
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    assert stop.value.code == code, captured.err
+    return captured.out + captured.err
+
+
+@pytest.mark.parametrize("command", ["embed", "predict"])
+def test_a_dask_cluster_gives_the_bytes_of_one_process(command, cohort, run, model, tmp_path, capsys) -> None:
+    pytest.importorskip("distributed", reason="dask is not installed")
+    first = ["embed", str(run), "--data", f"cohort={cohort}"]
+    if command == "predict":
+        first = ["predict", str(cohort), "--model", str(model), "--smooth"]
+    said(capsys, *first, "--out", str(tmp_path / "one"), "--workers", "1")
+    said(capsys, *first, "--out", str(tmp_path / "many"), "--engine", "dask", "--workers", "2")
+    for share in ("2/2", "1/2"):
+        said(capsys, *first, "--out", str(tmp_path / "shares"), "--shard", share, "--workers", "1")
+    assert tree(tmp_path / "one") == tree(tmp_path / "many") == tree(tmp_path / "shares")
+    assert len(tree(tmp_path / "one")) == 2 * len(HOURS) + 3
+    assert f"{len(HOURS)} recordings, all whole" in said(capsys, "cohort", "verify", str(tmp_path / "many"))
+    assert "already; --resume" in said(capsys, *first, "--out", str(tmp_path / "one"), code=2)
+
+
+def test_features_and_classes_are_those_of_each_recording(
+    cohort: Path, run: Path, model: Path, tmp_path, capsys
+) -> None:
+    from imuspec.datasets.sequences import PatchSequence, PatchSequences
+    from imuspec.patch_probing import embed_patches
+
+    said(capsys, "embed", str(run), "--data", f"cohort={cohort}", "--out", str(tmp_path / "e"), "--workers", "1")
+    table = Results(tmp_path / "e").read("r1")
+    prepared = Cohort(cohort).prepared("r1")
+    assert prepared.acceleration is not None
+    start = table["start_s"].to_numpy()
+    np.testing.assert_array_equal(start, np.concatenate([np.arange(30), np.arange(40, 144)]) * 10.0)
+    x = prepared.acceleration[:, 12000 : 144 * 300]
+    sequences = PatchSequences((PatchSequence(np.ascontiguousarray(x), np.full(104, -1), "", ""),), ())
+    wanted = embed_patches(Run(run).load_encoder(), sequences).x[0]
+    found = np.stack([table[f"feature_{i}"].to_numpy()[30:] for i in range(wanted.shape[1])], 1)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+    said(capsys, "predict", str(cohort), "--model", str(model), "--out", str(tmp_path / "p"), "--workers", "1")
+    results, wanted_table = Results(tmp_path / "p"), ActivityModel.load(model).activities(prepared).table()
+    assert results.read("r1")["activity"].to_pylist() == wanted_table["activity"].tolist()
+    minutes = results.summary.to_pylist()
+    assert sum(row["minutes"] for row in minutes if row["id"] == "r1") == pytest.approx(24.0)
+
+
+def test_windows_of_a_cohort_are_embedded_by_encoders_of_pictures_and_by_statistics(cohort, tmp_path) -> None:
+    from imuspec.features import window_features
+
+    work = CohortEmbedding("statistics", weights_digest("statistics"), window_s=20.0)
+    compute(cohort, tmp_path / "s", work, workers=1)
+    table, prepared = Results(tmp_path / "s").read("r0"), Cohort(cohort).prepared("r0")
+    assert prepared.acceleration is not None
+    wanted = window_features(prepared.acceleration[None, :, 12000:12600], 30.0)[0][0]
+    row = table["start_s"].to_pylist().index(400.0)
+    found = [table[f"feature_{i}"][row].as_py() for i in range(len(wanted))]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    resnet = CohortEmbedding("random", "", pictures='{"size": [48, 64]}')
+    embedded = resnet(prepared).table
+    assert embedded.num_columns == 2 + 512
+    assert embedded.num_rows == 30 + 104
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_poison_recordings_are_named_and_take_no_other_with_them(engine: str, cohort: Path, tmp_path: Path) -> None:
+    if engine == "dask":
+        pytest.importorskip("distributed", reason="dask is not installed")
+    damaged = tmp_path / "cohort"
+    shutil.copytree(cohort, damaged)
+    shard = next(path for path in (damaged / "acceleration" / "r5" / "c").rglob("*") if path.is_file())
+    shard.write_bytes(shard.read_bytes()[:-100])
+    faults = (("r0", "kill"), ("r1", "hoard"), ("r2", "last"), ("r3", "raise"))
+    limits = Limits(900_000_000, 20.0)
+    opened = open_engine(engine, workers=2, limits=limits)
+    summary = compute(damaged, tmp_path / "out", Faulty(faults), engine=opened)
+    results = Results(tmp_path / "out")
+    reasons = {row["id"]: row["reason"] for row in results.outcomes.to_pylist() if row["status"] == "failed"}
+    assert (summary.count("ok"), summary.count("failed")) == (1, 5)
+    assert "killed, twice" in reasons["r0"]
+    assert "the limit is 900 MB" in reasons["r1"]
+    assert reasons["r2"] == "took longer than the time limit of 20 s"
+    assert reasons["r3"] == "RuntimeError: no such luck"
+    assert reasons["r5"] == "its array is not what was prepared: the checksum differs"
+    assert results.ids == ["r4"]
+    assert results.verify() == []
+    shutil.copy(cohort / shard.relative_to(damaged), shard)
+    again = compute(damaged, tmp_path / "out", Faulty(), workers=1, resume=True, retry_failed=True)
+    assert (again.done_before, again.count("ok")) == (1, 5)
+    compute(cohort, tmp_path / "whole", Faulty(), workers=1)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def start(cohort: Path, out: Path, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(TESTS / "cohort_work.py"), str(cohort), str(out), json.dumps(options)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_a_killed_worker_loses_nothing(engine: str, cohort: Path, tmp_path: Path) -> None:
+    if engine == "dask":
+        pytest.importorskip("distributed", reason="dask is not installed")
+    process = start(cohort, tmp_path / "out", engine=engine, workers=2, sleep_s=0.7)
+    try:
+        wait_for(process, 1)
+        below = psutil.Process(process.pid).children(recursive=True)
+        workers = [one for one in below if any("spawn_main" in word for word in one.cmdline()) and not one.children()]
+        workers[-1].send_signal(signal.SIGKILL)
+        told, trouble = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert told.endswith("done\n"), trouble
+    assert Results(tmp_path / "out").verify() == []
+    compute(cohort, tmp_path / "whole", Faulty(), workers=1)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_stopped_run_goes_on(cohort: Path, tmp_path: Path) -> None:
+    process = start(cohort, tmp_path / "out", workers=1, sleep_s=0.5)
+    wait_for(process, 2)
+    os.killpg(process.pid, signal.SIGINT)
+    told, trouble = process.communicate(timeout=60)
+    assert told.endswith("interrupted\n"), trouble
+    done = len(Results(tmp_path / "out").outcomes)
+    assert 2 <= done < len(HOURS)
+    began = time.monotonic()
+    assert compute(cohort, tmp_path / "out", Faulty(), workers=1, resume=True).done_before == done
+    assert time.monotonic() - began < 60
+    compute(cohort, tmp_path / "whole", Faulty(), workers=1)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, model, tmp_path, capsys) -> None:
+    out = str(tmp_path / "out")
+    embed = ["embed", str(run), "--data", f"cohort={cohort}", "--out", out, "--workers", "1"]
+    said(capsys, *embed)
+    assert "layer: 'last', 'layer1'" in said(capsys, *embed, "--resume", "--layer", "layer1", code=2)
+    other = tmp_path / "other"
+    Run(other).save_encoder(small_roformer(seed=1))
+    assert "weights: " in said(capsys, "embed", str(other), *embed[2:], "--resume", code=2)
+    assert "got" in said(capsys, *embed[:5], str(cohort), code=2)
+    assert "expected a folder for the tables" in said(capsys, "predict", str(cohort), "--model", str(model), code=2)
+    refused = said(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
+    assert "plot: expected none with a cohort" in refused
+    refused = said(capsys, "predict", "r.cwa", "--model", str(model), "--engine", "dask", code=2)
+    assert "expected a cohort with options of workers" in refused
+    table = Path(out) / "recordings" / "r3.parquet"
+    table.write_bytes(table.read_bytes()[:-1])
+    assert "r3: its table is not what was written" in said(capsys, "cohort", "verify", out, code=1)

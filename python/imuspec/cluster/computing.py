@@ -155,19 +155,17 @@ def keep(job: _Job) -> Outcome:
     began = time.monotonic()
     store = ResultStore(job.out, share=job.share)
     cohort = _cohort(job.cohort)
-    hours = 0.0
     try:
         if checksum(cohort.path / "acceleration" / job.id) != job.sha256:
             raise ValueError("its array is not what was prepared: the checksum differs")
-        prepared = cohort.prepared(job.id)
-        hours = float(prepared.figures.get("wear_h") or 0.0)
-        computed = job.work(prepared)
+        computed = job.work(cohort.prepared(job.id))
     except Exception as error:  # whatever it is, it is this recording's outcome and not the end of the others
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         store.keep_failure(job.id, job.sha256, reason)
         return Outcome(job.id, job.id, "failed", reason, job.n_bytes, time.monotonic() - began)
     store.keep(job.id, job.sha256, computed)
-    return Outcome(job.id, job.id, "ok", "", job.n_bytes, time.monotonic() - began, hours)
+    kept = f"{computed.table.num_rows} rows"
+    return Outcome(job.id, job.id, "ok", "", job.n_bytes, time.monotonic() - began, kept)
 
 
 @lru_cache(maxsize=1)

@@ -161,6 +161,7 @@ class DaskEngine(Engine):
                         processes=True,
                         memory_limit=0,
                         dashboard_address=None,
+                        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port: others run here too
                     )
             except RuntimeError:
                 if not remaining:

@@ -46,6 +46,8 @@ class PublicModel:
         How its file is laid out; a key of the converters.
     reference
         Whom to cite.
+    window
+        Of an encoder of signals: length, s, and rate, Hz, of what it takes.
     """
 
     name: str
@@ -57,6 +59,7 @@ class PublicModel:
     settings: Mapping[str, Any]
     form: str
     reference: str
+    window: tuple[float, float] | None = None
 
     def build(self) -> nn.Module:
         """Return the encoder with random weights."""
@@ -142,6 +145,7 @@ def _limu(name: str, data: str) -> PublicModel:
         {"n_axes": 6, "n_steps": 120},
         "limu_bert",
         "Xu, Zhou, Tan, Shen 2021",
+        (6.0, 20.0),
     )
 
 
@@ -156,6 +160,7 @@ def _harnets(seconds: int, file: str) -> PublicModel:
         {"window_s": seconds},
         "harnet",
         "Yuan et al. 2024",
+        (float(seconds), 30.0),
     )
 
 
@@ -227,6 +232,7 @@ _ALL = (
         {"n_axes": 6, "n_steps": 20},
         "limu_bert",
         "LIMU-BERT Experience, WANDS, HKUST",
+        (1.0, 20.0),
     ),
 )
 
@@ -300,5 +306,6 @@ def import_model(name: str, path: str | Path, out: str | Path) -> Run:
     encoder, model = load_model(name, path), find_model(name)
     run.save_encoder(encoder)
     origin = {key: getattr(model, key) for key in ("name", "about", "url", "licence", "takes", "reference")}
-    run.write_text("model.json", json.dumps({**origin, "file": Path(path).name}, indent=2) + "\n")
+    form = dict(zip(("window_s", "rate_hz"), model.window, strict=True)) if model.window else {}
+    run.write_text("model.json", json.dumps({**origin, **form, "file": Path(path).name}, indent=2) + "\n")
     return run

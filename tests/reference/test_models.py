@@ -13,6 +13,7 @@ from imuspec import encoders
 from imuspec.cli import main
 from imuspec.encoders.harnet import HarnetClassifier
 from imuspec.models import MODELS, find_model, import_model, load_model
+from imuspec.probing import WithoutGyroscope, window_form
 from imuspec.run import Run
 from reference_data import DATA, needs_data
 
@@ -139,6 +140,7 @@ def test_limu_berts_files_become_runs(name: str, tmp_path: Path, capsys: pytest.
     assert torch.equal(kept(x), load_model(f"limu-bert-{name}", file)(x))
     assert (tmp_path / "run" / "encoder.safetensors").is_file()
     assert json.loads((tmp_path / "run" / "model.json").read_text("utf-8"))["licence"] == "MIT"
+    assert window_form(str(tmp_path / "run")) == (1.0 if name == "x" else 6.0, 20.0)
     with pytest.raises(FileExistsError, match="expected a folder without an encoder"):
         import_model(f"limu-bert-{name}", file, tmp_path / "run")
 
@@ -167,3 +169,21 @@ def test_wrapped_encoders_come_back_from_a_run(name: str, tmp_path: Path) -> Non
     encoder, x = encoders.build(name, **settings).eval(), torch.randn(shape)
     Run(tmp_path).save_encoder(encoder)
     assert torch.equal(Run(tmp_path).load_encoder()(x), encoder(x))
+
+
+def test_the_window_of_each_encoder_of_signals_is_as_many_samples_as_it_takes() -> None:
+    for model in MODELS.values():
+        if model.window is None:
+            assert model.takes.startswith("[B, 3, 96, 128]")
+        else:
+            seconds, rate = model.window
+            assert f"{round(seconds * rate)}] at {rate:g} Hz" in model.takes
+
+
+def test_an_encoder_with_a_gyroscope_is_given_zeros_in_its_place() -> None:
+    encoder = encoders.build("limu_bert", n_axes=6, n_steps=20).eval()
+    x = torch.randn(2, 3, 20)
+    whole = torch.cat([x, torch.zeros(2, 3, 20)], 1)
+    without = WithoutGyroscope(encoder)
+    assert torch.equal(without(x), encoder(whole))
+    assert set(without.layers(x)) == set(encoder.layers(whole))

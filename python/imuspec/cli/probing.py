@@ -84,7 +84,7 @@ def probe(
     if of_patches(run, head):
         return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
     chosen = _recipe(run, recipe, shots, seeds, norm, set)
-    windows, name = _windows(data, window_s, unseen_by or run)
+    windows, name = _windows(data, window_s, run, unseen_by)
     console = screen()
     windows = _unseen(windows, unseen_by or run, console.print)
     console.print(repr(windows), style="dim", highlight=False)
@@ -112,15 +112,17 @@ def _recipe(
     return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
 
 
-def _windows(data: str, window_s: float | None, run: str) -> tuple[Windows, str]:
-    """The set's windows, of the length and rate that the run was pre-trained on, if it was on windows."""
+def _windows(data: str, window_s: float | None, run: str, unseen_by: str | None = None) -> tuple[Windows, str]:
+    """The set's windows, of the length and rate of those that the run was pre-trained on, if it was on windows."""
     from imuspec.datasets import load
     from imuspec.probing import window_form
 
     name, equals, path = data.partition("=")
     if not equals or not path:
         raise ValueError(f"data: expected NAME=PATH, got {data!r}")
-    form = window_form(run)
+    if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
+        raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training, got {unseen_by!r}")
+    form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
     if form is None:
         return load(name, path, window_s=window_s), name
     return load(name, path, window_s=window_s or form[0], rate=form[1]), name
@@ -181,10 +183,22 @@ def _result(
     if run == "statistics":
         source = probing.StatisticsSource(windows.rate)
     else:
-        encoder = probing.load_encoder(run)
+        encoder = _encoder(run, windows, say)
         source = probing.EncoderSource(encoder, pictures=pictures, layers=layers, device=device)
     fitted = head or ("logistic" if run == "statistics" else "linear")
     return probing.probe(source, windows, shots=parts.shots, head=fitted, settings=recipe.head, say=say, **limits)
+
+
+def _encoder(run: str, windows: Windows, say: Any) -> Any:
+    """The frozen encoder; of one that takes a gyroscope too, on acceleration alone, with a word on it."""
+    from imuspec import probing
+
+    encoder = probing.load_encoder(run)
+    n_axes = getattr(encoder, "n_axes", 3)
+    if n_axes <= windows.x.shape[1]:
+        return encoder
+    say(f"{run}: takes {n_axes} axes, {windows.name} has {windows.x.shape[1]}: the gyroscope's are zero")
+    return probing.WithoutGyroscope(encoder)
 
 
 def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str, Any], windows: Windows) -> None:
@@ -287,7 +301,8 @@ def embed(
     if run == "statistics":
         features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
     else:
-        source = probing.EncoderSource(probing.load_encoder(run), pictures=pictures, layers=[layer], device=device)
+        encoder = _encoder(run, windows, print)
+        source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
         features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
     _write_features(Path(out), features, windows)
     print(f"{out}: {features.shape[0]} windows of {name}, {features.shape[1]} features")

@@ -179,14 +179,19 @@ def judge(setup: Setup, data: Sequence[str], shots: Sequence[int]) -> tuple[pd.D
     return pd.concat(found, ignore_index=True), notes
 
 
-def long_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over seeds, long: ``row, column, value, sd, n``; with several sets their average too."""
+def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
+    """Mean and sd over seeds, long: ``row, column, value, sd, n``; with several sets their mean too.
+
+    Over the paper's sets it is the column ``average``, which stands beside the paper's; over others it says of what.
+    """
     each = summary(judged, ["row", "set"], ["macro_f1"])
     each = each.rename(columns={"set": "column", "macro_f1": "value", "macro_f1_sd": "sd"})
-    if judged["set"].nunique() > 1:
+    sets = list(dict.fromkeys(judged["set"]))
+    if len(sets) > 1:
+        column = "average" if set(sets) == set(papers) else f"mean of {', '.join(sets)}"
         whole = judged.groupby("row", sort=False)["macro_f1"]
         means = each.groupby("row", sort=False)["value"].mean()
-        over = pd.DataFrame({"row": means.index, "column": "average", "value": means.to_numpy()})
+        over = pd.DataFrame({"row": means.index, "column": column, "value": means.to_numpy()})
         over["sd"] = whole.std(ddof=1).reindex(means.index).to_numpy()
         over["n"] = whole.size().reindex(means.index).to_numpy()
         each = pd.concat([each, over], ignore_index=True)

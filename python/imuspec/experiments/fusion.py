@@ -2,8 +2,8 @@
 
 Each sensor alone, both joined with random weights, and joined after SimCLR on the fused vector, whose rotation is the same for
 all triads of a view. On Daphnet the triads are accelerometers at the ankle and the trunk; an accelerometer and a gyroscope are
-two triads in the same way. Pre-training sees half of the subjects, all rows are judged on the others. The paper gives no
-numbers.
+two triads in the same way. Pre-training sees a share of the subjects (the option ``subjects``), all rows are judged on the
+others. The paper gives no numbers.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from imuspec.views.triads import Triads
 DATA = ("daphnet",)
 OPTIONS: dict[str, Any] = {
     "sensors": "ankle,trunk",
+    "subjects": 0.5,  # share of the subjects that pre-training sees
     "window_s": 5.0,
     "epochs": 30,
     "batch": 128,
@@ -101,8 +102,14 @@ def run(setup: Setup) -> Result:
     """Judge each sensor alone and all joined."""
     sensors = tuple(part.strip() for part in setup.option("sensors", str).split(","))
     windows = _windows(setup, sensors)
-    seen = np.isin(windows.subject, pretraining_subjects(windows.subject, 0.5, 0))
+    chosen = pretraining_subjects(windows.subject, setup.option("subjects", float), 0)
+    seen = np.isin(windows.subject, chosen)
     learnt, judged_on = windows.select(np.flatnonzero(seen)), windows.select(np.flatnonzero(~seen))
+    note = (
+        f"pre-trained on {len(learnt)} windows of {len(chosen)} subjects, judged on {len(judged_on)} of "
+        f"{len(judged_on.subjects)} others: "
+        + ", ".join(f"{n} {name}" for name, n in zip(judged_on.class_names, np.bincount(judged_on.label), strict=True))
+    )
     triads = unpacked(learnt.x, len(sensors))
     rows: dict[str, tuple[Source, Windows]] = {}
     for at, sensor in enumerate(sensors):
@@ -126,7 +133,7 @@ def run(setup: Setup) -> Result:
         setup.say(f"{row}: macro-F1 {result.table['macro_f1'].mean():.3f}")
     judged = pd.concat(found, ignore_index=True)
     table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, tables={"seeds": judged})
+    return Result(table, notes=[note], tables={"seeds": judged})
 
 
 def _windows(setup: Setup, sensors: tuple[str, ...]) -> Windows:

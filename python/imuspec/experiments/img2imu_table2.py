@@ -20,4 +20,4 @@ TINY = _rows.TINY
 def run(setup: Setup) -> Result:
     """Judge every row on every set given."""
     judged, notes = _rows.judge(setup, DATA, (setup.option("shots", int),))
-    return Result(_rows.long_table(judged), notes=notes, tables={"seeds": judged})
+    return Result(_rows.long_table(judged, DATA), notes=notes, tables={"seeds": judged})

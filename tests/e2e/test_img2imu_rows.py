@@ -35,7 +35,7 @@ def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
 
 def test_table_two_makes_every_row_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = describe("img2imu-table2")
-    options = experiment.options(["max_train=2", "max_judged=2", "window_s=0"], tiny=True)
+    options = experiment.options(["max_train=2", "max_judged=2", "image_limit=32", "image_batch=16"], tiny=True)
     setup = Setup(tmp_path, data={}, seeds=(0,), tiny=True, options=options, say=lambda _: None)
     experiment.module.DATA = ("wisdm",)  # one set: the others take the same way
     try:

@@ -13,7 +13,7 @@ from imuspec import encoders
 from imuspec.cli import main
 from imuspec.encoders.harnet import HarnetClassifier
 from imuspec.models import MODELS, find_model, import_model, load_model
-from imuspec.probing import WithoutGyroscope, window_form
+from imuspec.probing import window_form
 from imuspec.run import Run
 from reference_data import DATA, needs_data
 
@@ -178,12 +178,3 @@ def test_the_window_of_each_encoder_of_signals_is_as_many_samples_as_it_takes() 
         else:
             seconds, rate = model.window
             assert f"{round(seconds * rate)}] at {rate:g} Hz" in model.takes
-
-
-def test_an_encoder_with_a_gyroscope_is_given_zeros_in_its_place() -> None:
-    encoder = encoders.build("limu_bert", n_axes=6, n_steps=20).eval()
-    x = torch.randn(2, 3, 20)
-    whole = torch.cat([x, torch.zeros(2, 3, 20)], 1)
-    without = WithoutGyroscope(encoder)
-    assert torch.equal(without(x), encoder(whole))
-    assert set(without.layers(x)) == set(encoder.layers(whole))

@@ -192,13 +192,13 @@ def _result(
 def _encoder(run: str, windows: Windows, say: Any) -> Any:
     """The frozen encoder; of one that takes a gyroscope too, on acceleration alone, with a word on it."""
     from imuspec import probing
+    from imuspec.encoders.fusion import AccelerationAlone
 
     encoder = probing.load_encoder(run)
-    n_axes = getattr(encoder, "n_axes", 3)
-    if n_axes <= windows.x.shape[1]:
+    if getattr(encoder, "n_axes", 3) != 6 or windows.x.shape[1] != 3:
         return encoder
-    say(f"{run}: takes {n_axes} axes, {windows.name} has {windows.x.shape[1]}: the gyroscope's are zero")
-    return probing.WithoutGyroscope(encoder)
+    say(f"{run}: takes six axes, {windows.name} has acceleration alone: the gyroscope's are zero")
+    return AccelerationAlone(encoder)
 
 
 def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str, Any], windows: Windows) -> None:

@@ -26,7 +26,6 @@ __all__ = [
     "EncoderSource",
     "Source",
     "StatisticsSource",
-    "WithoutGyroscope",
     "embed",
     "load_encoder",
     "picture_size",
@@ -279,37 +278,6 @@ def _source_of(what: str) -> dict[str, Any]:
 
 def _folder(what: str) -> Path:
     return Path(what.removeprefix("random:"))
-
-
-class WithoutGyroscope(nn.Module):
-    """An encoder of an accelerometer and a gyroscope, given acceleration alone: the gyroscope's axes are zero.
-
-    Parameters
-    ----------
-    encoder : nn.Module
-        Of signals, whose first three axes are acceleration.
-    """
-
-    kind = "signal"
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.inner = encoder
-        self.n_features = int(cast("Any", encoder).n_features)
-        self._n_zero = int(cast("Any", encoder).n_axes) - 3
-
-    def _whole(self, x: Tensor) -> Tensor:
-        return torch.cat([x, x.new_zeros(len(x), self._n_zero, x.shape[2])], 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, time] in g -> [B, features]."""
-        out: Tensor = self.inner(self._whole(x))
-        return out
-
-    def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the encoder's layers."""
-        found: dict[str, Tensor] = cast("Any", self.inner).layers(self._whole(x))
-        return found
 
 
 def load_encoder(what: str, *, seed: int = 0) -> nn.Module:

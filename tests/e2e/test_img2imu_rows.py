@@ -79,3 +79,6 @@ def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
     options = experiment.options(["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"], tiny=True)
     result, _ = perform(experiment, Setup(tmp_path, seeds=(0,), tiny=True, options=options, say=lambda _: None))
     assert list(result.table["row"]) == ["ViT-S, MAE"]
+    (bar,) = result.figures["fig9"].axes[0].patches
+    assert bar.get_height() == result.table["value"].iloc[0]
+    assert (tmp_path / "fig9.svg").is_file()

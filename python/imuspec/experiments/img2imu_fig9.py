@@ -7,7 +7,7 @@ The paper prints no numbers; in its figure IMG2IMU's views are best on both size
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imuspec.evaluation import summary
 from imuspec.experiments import _rows
@@ -16,6 +16,10 @@ from imuspec.pretraining import pretrain
 from imuspec.probing import load_encoder, probe
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.probing import HeadSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 DATA = ("wisdm",)
 ROWS = {
@@ -57,7 +61,7 @@ TINY = {
 
 
 def run(setup: Setup) -> Result:
-    """Judge each transformer."""
+    """Judge each transformer, and draw a bar for each."""
     import pandas as pd
 
     asked = [name.strip() for name in setup.option("rows", str).split(";") if name.strip()] or list(ROWS)
@@ -91,7 +95,26 @@ def run(setup: Setup) -> Result:
         raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")
     judged = pd.concat(found, ignore_index=True)
     table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, notes=notes, tables={"seeds": judged})
+    return Result(table, figures={"fig9": _drawn(table, name)}, notes=notes, tables={"seeds": judged})
+
+
+def _drawn(table: pd.DataFrame, name: str) -> Figure:
+    """A group of bars for each size of network, mean and sd over the seeds."""
+    from matplotlib.figure import Figure
+
+    sizes, methods = zip(*(row.split(", ") for row in table["row"]), strict=True)
+    groups, kinds = list(dict.fromkeys(sizes)), list(dict.fromkeys(methods))
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for number, kind in enumerate(kinds):
+        mine = [at for at, method in enumerate(methods) if method == kind]
+        where = [groups.index(sizes[at]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for at in mine]
+        bars = table.iloc[mine]
+        axes.bar(where, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(ylabel="macro-F1", title=name, ylim=(0, 1))
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return figure
 
 
 def _pretrained(setup: Setup, row: str) -> Any:

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -37,18 +38,30 @@ _EVERY = 50  # one in so many is damaged: 2 %
 class Run:
     """What one run took, and what was seen of its processes."""
 
+    began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
+    cpu_s: float = 0.0
     kills: int = 0
     killed_work_s: float = 0.0
     runs: int = 0
-    memory: dict[str, list[int]] = field(default_factory=dict)
+    memory: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def largest(self, kind: str, third: int) -> int:
-        """Largest memory of a process of this kind, MB, in a third of the run; the last one writes the tables too."""
-        seen = self.memory.get(kind, [0])
-        length = max(1, len(seen) // 3)
-        parts = (seen[:length], seen[length:-length] or seen, seen[-length:])
-        return round(max(parts[third]) / 1e6)
+    def figures(self, kind: str) -> dict[str, float]:
+        """Memory of the largest process of this kind: MB in thirds of the run, and how it grows in the two later ones.
+
+        The first third is the start: libraries are loaded, and a Dask scheduler's logs of what it did last, a thousand
+        entries each, fill. What comes after the last recording, the tables, has a figure of its own.
+        """
+        seen = self.memory.get(kind, [])
+        last = max((done for _, done in seen), default=0)
+        at_work = [(done, used / 1e6) for used, done in seen if done < last] or [(0, 0.0)]
+        after = [used / 1e6 for used, done in seen if done >= last]
+        n = max(1, len(at_work) // 3)
+        thirds = (at_work[:n], at_work[n:-n] or at_work, at_work[-n:])
+        done, mega = zip(*at_work[n:], strict=True) if len(at_work) > n + 2 else ((0, 1), (0.0, 0.0))
+        slope = statistics.linear_regression(done, mega).slope * 1000
+        found = {f"third_{i}": round(max(m for _, m in part)) for i, part in enumerate(thirds, 1)}
+        return {**found, "mb_per_1000_recordings": round(slope, 1), "tables": round(max(after, default=0.0))}
 
 
 def make(folder: Path, n: int, minutes: float, workers: int) -> None:
@@ -71,7 +84,7 @@ def _simulate(job: tuple[Path, float, int, tuple[str, ...]]) -> None:
 
 def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s: float, seed: int) -> Run:
     """Prepare until all are done; kill a worker every so many seconds, or none when that is 0."""
-    found, rng, began = Run(), random.Random(seed), time.monotonic()
+    found, rng, before = Run(), random.Random(seed), resource.getrusage(resource.RUSAGE_CHILDREN)
     while True:
         found.runs += 1
         command = [sys.executable, "-m", "imuspec.cli", "prepare", str(source), "--out", str(out), "--engine", engine]
@@ -80,7 +93,7 @@ def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s:
             command += ["--set", setting]
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(command, stdout=said, stderr=said)
-            _watch(process, found, rng, kill_every_s)
+            _watch(process, found, rng, kill_every_s, out / "parts")
             if process.wait() != 0:
                 said.seek(0)
                 raise RuntimeError(f"the run ended with {process.returncode}: {said.read()[-2000:]}")
@@ -88,20 +101,25 @@ def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s:
         # Killed twice by chance: that is for the next round, as it is for a user.
         if not kill_every_s or not any("killed, twice" in row["reason"] or "died" in row["reason"] for row in outcomes):
             break
-    found.seconds = time.monotonic() - began
+    found.seconds = time.monotonic() - found.began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found.cpu_s = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     return found
 
 
-def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kill_every_s: float) -> None:
+def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kill_every_s: float, parts: Path) -> None:
     """Look at the memory of a run's processes each second, and kill one of its workers now and then."""
-    parent = psutil.Process(process.pid)
+    parent, look = psutil.Process(process.pid), 0.0
     due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
     while process.poll() is None:
         workers = _workers(parent)
-        for kind, processes in (("coordinator", [parent]), ("worker", workers)):
-            used = [_resident(one) for one in processes]
-            if any(used):
-                found.memory.setdefault(kind, []).append(max(used))
+        if time.monotonic() > look:
+            look = time.monotonic() + 1.0
+            done = sum(1 for _ in parts.iterdir()) if parts.is_dir() else 0
+            for kind, processes in (("coordinator", [parent]), ("worker", workers)):
+                used = [_resident(one) for one in processes]
+                if any(used):
+                    found.memory.setdefault(kind, []).append((max(used), done))
         if kill_every_s and workers and time.monotonic() > due:
             victim = rng.choice(workers)
             try:
@@ -193,7 +211,7 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
     killed_work = disturbed.kills * (each / 2 + start_up_s()) / told.workers
     slower = (disturbed.seconds - killed_work) / plain.seconds
     memory = {
-        f"{name} {kind}": [run.largest(kind, third) for third in (0, 1, 2)]
+        f"{name} {kind}": run.figures(kind)
         for name, run in (("plain", plain), ("disturbed", disturbed))
         for kind in run.memory
     }
@@ -203,13 +221,15 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
         "recordings": told.recordings,
         "outcomes": dict(counts),
         "plain_s": round(plain.seconds, 1),
+        "plain_cpu_s": round(plain.cpu_s, 1),
         "files_per_s": round(told.recordings / plain.seconds, 2),
         "disturbed_s": round(disturbed.seconds, 1),
+        "disturbed_cpu_s": round(disturbed.cpu_s, 1),
         "kills": disturbed.kills,
         "runs": disturbed.runs,
         "killed_work_s": round(killed_work, 1),
         "time_less_killed_work_to_plain": round(slower, 3),
-        "memory_mb_by_thirds": memory,
+        "memory_mb": memory,
         "faults": wrong[:20],
     }
     print(json.dumps(figures, indent=2))

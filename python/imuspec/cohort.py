@@ -17,8 +17,8 @@ import numpy as np
 
 from imuspec.places import is_remote, names, place
 from imuspec.recipe import Recipe
-from imuspec.store import MISSING, check_version, checksum, orphans, read_part
-from imuspec.tables import TABLES, tables_from_parts
+from imuspec.store import MISSING, check_version, checksum, folded, orphans, read_part
+from imuspec.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -315,7 +315,10 @@ class Cohort:
             if tables["outcomes"]["id"].to_pylist() == done:
                 self._tables = tables
                 return
-        self._tables = tables_from_parts([read_part(self.path, identity) for identity in done])
+        import pyarrow as pa
+
+        batches = list(folded(self.path, done))
+        self._tables = {name: pa.concat_tables([batch[name] for batch in batches]) for name in TABLES}
 
     def _array(self, identity: str) -> zarr.Array[Any]:
         if identity in self._arrays:

@@ -22,7 +22,7 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ from imuspec.recipe import Recipe
 from imuspec.sources import Source
 
 if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
     from numpy.typing import NDArray
 
     from imuspec.preparation import Prepared
@@ -57,6 +58,7 @@ FORMAT = "imuspec-cohort"
 VERSION = 1
 MISSING = np.int16(-32768)
 _LARGEST = 32767
+_FOLDED = 500  # parts folded into the tables at once
 _BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
 
 
@@ -146,13 +148,18 @@ class CohortStore:
         """Write the parts, or those of `ids`, as tables, each whole or not at all."""
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-        from imuspec.tables import tables_from_parts
-
-        parts = [read_part(self.folder, identity) for identity in sorted(self.done() if ids is None else ids)]
-        for name, table in tables_from_parts(parts).items():
-            whole = io.BytesIO()
-            pq.write_table(table, whole, compression="zstd")
-            self._write(self.folder / f"{name}.parquet", whole.getvalue())
+        whole: dict[str, io.BytesIO] = {}
+        writers: dict[str, Any] = {}
+        with contextlib.ExitStack() as stack:
+            for tables in folded(self.folder, sorted(self.done() if ids is None else ids)):
+                for name, table in tables.items():
+                    if name not in writers:
+                        whole[name] = io.BytesIO()
+                        writer = pq.ParquetWriter(whole[name], table.schema, compression="zstd")
+                        writers[name] = stack.enter_context(writer)
+                    writers[name].write_table(table)
+        for name, content in whole.items():
+            self._write(self.folder / f"{name}.parquet", content.getvalue())
 
     def clear_work(self) -> None:
         """Take away what an interrupted run of this share left half done."""
@@ -259,6 +266,15 @@ def read_part(folder: Path, identity: str) -> dict[str, Any]:
     """Read what became of one recording."""
     part: dict[str, Any] = json.loads((folder / "parts" / f"{identity}.json").read_text("utf-8"))
     return part
+
+
+def folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
+    """Yield the tables of some parts after others, at least once: all of a hundred thousand would take gigabytes."""
+    from imuspec.tables import schemas_of_parts, tables_from_parts
+
+    schemas = schemas_of_parts(read_part(folder, identity) for identity in ids)
+    for first in range(0, max(1, len(ids)), _FOLDED):
+        yield tables_from_parts([read_part(folder, identity) for identity in ids[first : first + _FOLDED]], schemas)
 
 
 def _write_zarr(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
-__all__ = ["TABLES", "tables_from_parts"]
+__all__ = ["TABLES", "schemas_of_parts", "tables_from_parts"]
 
 _STRETCH = {
     "id": pa.string(),
@@ -74,8 +74,18 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
 }
 
 
-def tables_from_parts(parts: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
-    """Return the five tables of parts that are sorted by id; the same parts give the same tables."""
+def tables_from_parts(
+    parts: Sequence[Mapping[str, Any]], schemas: Mapping[str, pa.Schema] | None = None
+) -> dict[str, pa.Table]:
+    """Return the five tables of parts that are sorted by id; the same parts give the same tables.
+
+    Parameters
+    ----------
+    parts
+        All, or some of those that `schemas` were taken from.
+    schemas
+        `schemas_of_parts` of all; None: of these.
+    """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for part in parts:
         outcome = part["outcome"]
@@ -83,15 +93,25 @@ def tables_from_parts(parts: Sequence[dict[str, Any]]) -> dict[str, pa.Table]:
         rows["recordings"].append({**outcome, **part["recording"]})
         for name in ("segments", "nonwear", "quality"):
             rows[name] += [{"id": outcome["id"], **row} for row in part[name]]
-    return {name: _table(rows[name], columns, wide=name == "recordings") for name, columns in TABLES.items()}
+    wanted = schemas_of_parts(parts) if schemas is None else schemas
+    return {
+        name: pa.table(
+            {field.name: _column(rows[name], field.name, field.type) for field in wanted[name]}, wanted[name]
+        )
+        for name in TABLES
+    }
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, pa.DataType], *, wide: bool) -> pa.Table:
-    wanted = dict(columns)
-    if wide:
-        others = sorted({key for row in rows for key in row} - set(columns) - {"reason"})
-        wanted.update({key: _type([row.get(key) for row in rows]) for key in others})
-    return pa.table({key: _column(rows, key, kind) for key, kind in wanted.items()}, schema=pa.schema(wanted))
+def schemas_of_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, pa.Schema]:
+    """Return the tables' schemas: figures and counts of any recording become columns, of a type that holds them all."""
+    kinds: dict[str, set[type]] = {}
+    for part in parts:
+        for key, value in part["recording"].items():
+            if key not in TABLES["recordings"] and key != "reason":
+                kinds.setdefault(key, set()).update(() if value is None else (type(value),))
+    found = {name: pa.schema(columns) for name, columns in TABLES.items()}
+    wide = {**TABLES["recordings"], **{key: _type(kinds[key]) for key in sorted(kinds)}}
+    return {**found, "recordings": pa.schema(wide)}
 
 
 def _column(rows: list[dict[str, Any]], key: str, kind: pa.DataType) -> pa.Array:
@@ -105,12 +125,9 @@ def _column(rows: list[dict[str, Any]], key: str, kind: pa.DataType) -> pa.Array
     return pa.array(values, type=kind)
 
 
-def _type(values: list[Any]) -> pa.DataType:
-    present = [value for value in values if value is not None]
-    if present and all(isinstance(value, bool) for value in present):
+def _type(kinds: set[type]) -> pa.DataType:
+    if kinds == {bool}:
         return pa.bool_()
-    if present and all(isinstance(value, int) for value in present):
+    if kinds and kinds <= {bool, int}:
         return pa.int64()
-    if all(isinstance(value, (int, float)) for value in present):
-        return pa.float64()
-    return pa.string()
+    return pa.float64() if kinds <= {bool, int, float} else pa.string()

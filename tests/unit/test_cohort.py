@@ -166,3 +166,22 @@ def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:
     assert array.shape == (3, 54000)
     assert array.attrs["step_g"] == RECIPE.store.step_g
     assert array.fill_value == MISSING
+
+
+def test_tables_do_not_depend_on_how_many_parts_are_folded_at_once(cohort: Cohort, monkeypatch) -> None:
+    """A figure that only the last recording has, and one whose kind differs, are columns all the same."""
+    part = cohort.path / "parts" / "b.json"
+    told = json.loads(part.read_text())
+    told["recording"] |= {"quality_late": 3, "odd": 1.5}
+    part.write_text(json.dumps(told))
+    first = cohort.path / "parts" / "a.json"
+    told = json.loads(first.read_text())
+    told["recording"]["odd"] = 2
+    first.write_text(json.dumps(told))
+    wanted = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
+    assert wanted["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
+    assert wanted["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]
+    monkeypatch.setattr("imuspec.store._FOLDED", 1)
+    CohortStore(cohort.path).fold()
+    for name, table in wanted.items():
+        assert getattr(Cohort(cohort.path), name).equals(table), name

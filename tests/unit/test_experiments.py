@@ -116,6 +116,30 @@ def test_a_result_is_compared_and_kept_with_its_recipe(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "table.txt").read_text("utf-8").startswith("TINY")
 
 
+def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Path) -> None:
+    def run_of(name: str, height: int) -> str:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.json").write_text(json.dumps({"source": {"height": height, "width": 64}}), "utf-8")
+        return str(tmp_path / name)
+
+    def run(setup: experiments.Setup) -> experiments.Result:
+        size = setup.options["height"] * 1000 + setup.options["width"]
+        return experiments.Result(pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [size]}))
+
+    def drawn(runs: dict[str, str], *assignments: str) -> int:
+        found = made_up_experiment(run=run, OPTIONS={"height": 0, "width": 0})
+        options = found.options(assignments, tiny=False)
+        setup = experiments.Setup(tmp_path / "out", runs=runs, options=options)
+        return experiments.perform(found, setup)[0].table.loc[0, "value"]
+
+    one, other = run_of("one", 48), run_of("other", 32)
+    assert drawn({"MoCo": one, "LIMU-BERT": "random"}) == 48_064
+    assert drawn({}) == 96_128
+    assert drawn({"MoCo": one, "IMG2IMU": other}, "height=24", "width=32") == 24_032
+    with pytest.raises(ValueError, match="MoCo 48 x 64, IMG2IMU 32 x 64"):
+        drawn({"MoCo": one, "IMG2IMU": other})
+
+
 def test_data_that_are_not_given_are_asked_for(tmp_path: Path) -> None:
     setup = experiments.Setup(tmp_path, data={"goat": "somewhere"})
     with pytest.raises(ValueError, match="data: expected --data wisdm=PATH, got goat"):

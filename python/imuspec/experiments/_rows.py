@@ -98,8 +98,8 @@ OPTIONS: dict[str, Any] = {
     "nfft": "32,64,128,256",
     "hop": "2,4,8,16",
     "norm": "axis-window",  # of the pictures; fixed keeps intensity
-    "height": 96,  # of the pictures: that of the pre-training
-    "width": 128,
+    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
+    "width": 0,
     "layers": "last",  # further layers of the encoders of pictures, as last,layer1.bands: a row each
     "head_epochs": 50,
     "supervised_epochs": 20,

@@ -9,7 +9,7 @@ import platform
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata, resources
 from pathlib import Path
 from types import ModuleType
@@ -247,6 +247,7 @@ def perform(experiment: Experiment, setup: Setup) -> tuple[Result, pd.DataFrame]
     """
     began = time.perf_counter()
     setup.out.mkdir(parents=True, exist_ok=True)
+    setup = _sized(setup)
     result: Result = experiment.module.run(setup)
     missing = {"row", "column", "value"} - set(result.table.columns)
     if missing:
@@ -259,6 +260,23 @@ def perform(experiment: Experiment, setup: Setup) -> tuple[Result, pd.DataFrame]
     comparison = compare(result.table, experiment.name)
     _keep(experiment, setup, result, comparison, time.perf_counter() - began)
     return result, comparison
+
+
+def _sized(setup: Setup) -> Setup:
+    """Fill in the pictures' rows and columns where they are left at 0: those on which the runs were pre-trained."""
+    given = setup.options.get("height"), setup.options.get("width")
+    if given != (0, 0):
+        return setup
+    from imuspec.probing import picture_size
+
+    sizes = {row: size for row, run in setup.runs.items() if (size := picture_size(run)) is not None}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
+        raise ValueError(
+            f"runs: expected encoders pre-trained on one size of pictures, or height and width, got {told}"
+        )
+    height, width = next(iter(sizes.values()), (96, 128))
+    return replace(setup, options={**setup.options, "height": height, "width": width})
 
 
 def _keep(experiment: Experiment, setup: Setup, result: Result, comparison: pd.DataFrame, seconds: float) -> None:

@@ -31,8 +31,8 @@ OPTIONS: dict[str, Any] = {
     "nfft": 128,
     "hop": 8,
     "norm": "axis-window",
-    "height": 96,
-    "width": 128,
+    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
+    "width": 0,
     "shots": 10,
     "head_epochs": 50,
     "supervised_epochs": 20,

@@ -23,8 +23,8 @@ OPTIONS: dict[str, Any] = {
     "nfft": "32,64,128,256",
     "hop": "2,4,8,16",
     "norm": "axis-window",
-    "height": 96,
-    "width": 128,
+    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
+    "width": 0,
     "shots": 10,
     "head_epochs": 50,
     "max_judged": 0,  # windows of each class of the validation and test parts; 0: all

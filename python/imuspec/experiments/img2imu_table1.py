@@ -38,8 +38,8 @@ OPTIONS: dict[str, Any] = {
     "epochs": 0,  # of pre-training; 0: the recipe's
     "batch": 0,
     "limit": 0,  # pictures; 0: all
-    "height": 96,
-    "width": 128,
+    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
+    "width": 0,
     "shots": 10,
     "nfft": "32,64,128,256",
     "hop": "2,4,8,16",

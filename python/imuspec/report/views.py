@@ -80,8 +80,8 @@ def _figure(array: NDArray[np.uint8], seed: int) -> Figure:
             axes.imshow(image, interpolation="nearest", aspect="auto")
             axes.set_xticks([])
             axes.set_yticks([])
-            for spine in axes.spines.values():
-                spine.set_visible(False)
+            for spine in axes.spines.values():  # a white picture keeps an edge on a white page
+                spine.set(visible=True, color=COLOURS["faint"], linewidth=0.5)
             if titles:
                 axes.set_title(titles[column], fontsize=7.5, color=COLOURS["muted"], pad=2)
         top -= step

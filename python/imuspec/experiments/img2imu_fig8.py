@@ -154,7 +154,7 @@ def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windo
     n = len(label)
     extent = (0, windows.window_s, 0, windows.rate / 2)
     with style():
-        figure = new_figure(1.1 + 1.9 * (len(heat) + 1), 0.7 + 1.15 * n)
+        figure = new_figure(1.85 + 1.9 * (len(heat) + 1), 0.7 + 1.15 * n)
         panels = figure.subplots(n, len(heat) + 1, sharex=True, sharey=True, squeeze=False)
         for line in range(n):
             colours = pictures[line].transpose(1, 2, 0)
@@ -163,9 +163,17 @@ def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windo
                 panels[line, column].imshow(
                     colours.mean(-1), extent=extent, aspect="auto", cmap="gray", vmin=0, vmax=255
                 )
-                panels[line, column].imshow(
+                shade = panels[line, column].imshow(
                     maps[line], extent=extent, aspect="auto", cmap="inferno", vmin=0, vmax=1, alpha=0.6
                 )
+                if not maps[line].any():
+                    told = {
+                        "ha": "center",
+                        "va": "center",
+                        "color": COLOURS["paper"],
+                        "transform": panels[line, column].transAxes,
+                    }
+                    panels[line, column].text(0.5, 0.5, "no heat", **told)
             panels[line, 0].set_ylabel(windows.class_names[label[line]], color=COLOURS["ink"])
         for column, name in enumerate(("picture", *heat)):
             panels[0, column].set_title(name)
@@ -173,5 +181,10 @@ def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windo
         for panel in panels.ravel():
             plain_axes(panel)
         figure.supylabel("frequency (Hz)", fontsize=8.5, x=0.005)
-        figure.tight_layout(pad=0.7, w_pad=0.8, h_pad=0.5)
+        figure.tight_layout(pad=0.7, w_pad=0.8, h_pad=0.5, rect=(0, 0, 1 - 0.75 / figure.get_figwidth(), 1))
+        right = panels[0, -1].get_position()
+        bar = figure.add_axes(
+            (right.x1 + 0.15 / figure.get_figwidth(), right.y0, 0.1 / figure.get_figwidth(), right.height)
+        )
+        figure.colorbar(shade, cax=bar, label="heat / its maximum", ticks=(0, 0.5, 1)).outline.set_visible(False)
         return figure

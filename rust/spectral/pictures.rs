@@ -19,11 +19,20 @@ pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.2
 pub trait Pixel: Copy + Default + Send + Sync {
     /// The pixels of greys in channel `k`.
     fn put(greys: &[u8], k: usize, out: &mut [Self]);
+    /// The pixels as bytes, where a grey is a pixel as it is.
+    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
+        let _ = out;
+        None
+    }
 }
 impl Pixel for u8 {
     #[inline(always)]
     fn put(greys: &[u8], _: usize, out: &mut [Self]) {
         out.copy_from_slice(greys);
+    }
+    #[inline(always)]
+    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
+        Some(out)
     }
 }
 impl Pixel for f32 {

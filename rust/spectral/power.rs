@@ -129,7 +129,7 @@ impl Transforms {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Option<(Extent, f64)> {
-        let axis = self.stage(x, (window, channel), scratch)?;
+        let axis = dispatch(Path::best(), Stage { of: self, x, at: (window, channel), scratch })?;
         let shift = 2.0 * f64::from(axis.scale.log2());
         let Scratch { single, rows, .. } = scratch;
         let ends =
@@ -173,49 +173,75 @@ impl Transforms {
     fn noise(&self, epsilon: f32) -> f32 {
         SAFE * (epsilon / 2.0).powi(2) * self.nfft as f32
     }
+}
 
-    /// Lays one axis less its mean out in `scratch.rows`.
-    fn stage<T: Sample>(
-        &self,
-        x: &Windows<'_, T>,
-        (window, channel): (usize, usize),
-        scratch: &mut Scratch,
-    ) -> Option<Axis> {
-        let Scratch { flat, rows, .. } = scratch;
+/// Lays one axis less its mean out in `scratch.rows`; `None` where it is not finite or of extreme size.
+struct Stage<'a, 'w, T> {
+    of: &'a Transforms,
+    x: &'a Windows<'w, T>,
+    /// Window and channel.
+    at: (usize, usize),
+    scratch: &'a mut Scratch,
+}
+
+impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
+    type Output = Option<Axis>;
+
+    /// Plain loops, for the compiler to make the path's vectors of.
+    #[inline(always)]
+    fn run<V: Lanes<T = f32>>(self) -> Option<Axis> {
+        let Self { of, x, at: (window, channel), scratch: Scratch { flat, rows, .. } } = self;
         let length = x.shape()[2];
-        let (mut sum, mut peak) = ([0.0f32; 16], [0u32; 16]);
-        flat.clear();
         flat.resize(length, 0.0);
-        match x.slice(window, channel) {
-            Some(slice) => flat.iter_mut().zip(slice).for_each(|(to, v)| *to = v.less(0.0)),
-            None => x.for_each(window, channel, |i, v| flat[i] = v.less(0.0)),
-        }
+        less(x, (window, channel), 0.0, flat);
         // A window shorter than a frame is padded with true zeros: its mean stays.
         let mut mean = 0.0f32;
-        if length >= self.nfft {
-            for chunk in flat.chunks(16) {
-                sum.iter_mut().zip(chunk).for_each(|(s, v)| *s += v);
+        if length >= of.nfft {
+            let mut sum = [0.0f32; 16];
+            let (whole, rest) = flat.as_chunks::<16>();
+            for chunk in whole {
+                for i in 0..16 {
+                    sum[i] += chunk[i];
+                }
+            }
+            for i in 0..rest.len() {
+                sum[i] += rest[i];
             }
             // A short mean: subtracting it from samples of the same size is exact.
             mean = f32::from_bits((sum.iter().sum::<f32>() / length as f32).to_bits() & !0xfff);
+            less(x, (window, channel), mean, flat);
         }
-        match x.slice(window, channel) {
-            Some(slice) => flat.iter_mut().zip(slice).for_each(|(to, v)| *to = v.less(mean)),
-            None => x.for_each(window, channel, |i, v| flat[i] = v.less(mean)),
+        let mut peak = 0u32;
+        for v in &flat[..] {
+            peak = peak.max(v.to_bits() & 0x7fff_ffff);
         }
-        for chunk in flat.chunks(16) {
-            peak.iter_mut().zip(chunk).for_each(|(p, v)| *p = (*p).max(v.to_bits() & 0x7fff_ffff));
-        }
-        let peak = f32::from_bits(peak.into_iter().max().unwrap_or(0));
+        let peak = f32::from_bits(peak);
         let constant = peak == 0.0;
         if !(constant || SIZES.contains(&peak)) || !(mean == 0.0 || SIZES.contains(&mean.abs())) {
             return None;
         }
         let scale = if constant { 1.0 } else { f32::from_bits((253 << 23) - (peak.to_bits() & 0x7f80_0000)) };
-        flat.iter_mut().for_each(|v| *v *= scale);
-        let needed = (self.frames - 1) * self.hop + self.nfft; // the rest fills no frame
-        by_phases(&flat[..needed.min(length)], self.hop, self.pitch, rows);
+        for v in &mut flat[..] {
+            *v *= scale;
+        }
+        let needed = (of.frames - 1) * of.hop + of.nfft; // the rest fills no frame
+        by_phases(&flat[..needed.min(length)], of.hop, of.pitch, rows);
         Some(Axis { mean, scale, constant })
+    }
+}
+
+/// out = one axis less `mean`.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // a closure would not be compiled for the path
+fn less<T: Sample>(x: &Windows<'_, T>, (window, channel): (usize, usize), mean: f32, out: &mut [f32]) {
+    match x.slice(window, channel) {
+        Some(slice) => {
+            let slice = &slice[..out.len()];
+            for i in 0..out.len() {
+                out[i] = slice[i].less(mean);
+            }
+        }
+        None => x.for_each(window, channel, |i, v| out[i] = v.less(mean)),
     }
 }
 

@@ -54,6 +54,11 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
         mix_rows::<V>(&plan.columns, greys, bins, first);
         let wide = width.next_multiple_of(TILE);
         turn(first, [wide, bins], second);
+        if wide == width
+            && let Some(out) = P::greys(out)
+        {
+            return mix_into::<V>(&plan.rows, second, wide, out);
+        }
         mix_rows::<V>(&plan.rows, second, wide, first);
         for (row, out) in first.chunks_exact(wide).zip(out.chunks_exact_mut(width)) {
             P::put(&row[..width], channel, out);
@@ -65,7 +70,14 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
 #[inline(always)]
 fn mix_rows<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut Vec<u8>) {
     out.resize(lines.len().next_multiple_of(TILE) * pitch, 0);
+    mix_into::<V>(lines, source, pitch, out);
+}
+
+/// [`mix_rows`] into memory that is there.
+#[inline(always)]
+fn mix_into<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u8]) {
     assert!(pitch.is_multiple_of(TILE) && source.len() >= lines.reach().end * pitch, "whole tiles of every line");
+    assert!(out.len() >= lines.len() * pitch, "room for every line");
     #[cfg(target_arch = "x86_64")]
     if size_of::<V>() >= 32 {
         // SAFETY: vectors of 32 bytes are of paths with AVX2; source and out as checked.

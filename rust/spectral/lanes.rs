@@ -459,7 +459,7 @@ pub enum Path {
     Plain,
     /// 256-bit vectors and fused multiply-add.
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors, of bytes and words too.
     Avx512,
 }
 
@@ -472,7 +472,7 @@ impl Path {
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 paths.push(Self::Avx2);
-                if is_x86_feature_detected!("avx512f") {
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
                     paths.push(Self::Avx512);
                 }
             }
@@ -517,7 +517,11 @@ pub fn dispatch<T: Real, K: Kernel<T>>(path: Path, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         // Detection is cached by std: a load and a test.
-        if path == Path::Avx512 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") {
+        if path == Path::Avx512
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx2")
+        {
             // SAFETY: just detected.
             return unsafe { run_avx512(kernel) };
         }
@@ -561,7 +565,7 @@ fn run_avx2<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
 
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
 fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
     kernel.run::<T::Avx512>()
 }

@@ -79,8 +79,11 @@ fn mix_into<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u8]
     assert!(pitch.is_multiple_of(TILE) && source.len() >= lines.reach().end * pitch, "whole tiles of every line");
     assert!(out.len() >= lines.len() * pitch, "room for every line");
     #[cfg(target_arch = "x86_64")]
-    if size_of::<V>() >= 32 {
-        // SAFETY: vectors of 32 bytes are of paths with AVX2; source and out as checked.
+    if size_of::<V>() == 64 {
+        // SAFETY: vectors of 64 bytes are of the path with AVX-512; source and out as checked.
+        return unsafe { mix_rows_avx512(lines, source, pitch, out) };
+    } else if size_of::<V>() == 32 {
+        // SAFETY: vectors of 32 bytes are of the path with AVX2; source and out as checked.
         return unsafe { mix_rows_avx2(lines, source, pitch, out) };
     }
     for (line, out) in lines.iter().zip(out.chunks_exact_mut(pitch)) {
@@ -205,6 +208,61 @@ unsafe fn mix_rows_avx2(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u
     }
 }
 
+/// All lines, two tiles in one vector at a time.
+///
+/// # Safety
+/// As [`mix_rows_avx2`], with AVX-512BW.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn mix_rows_avx512(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u8]) {
+    use std::arch::x86_64::*;
+    let whole = pitch - pitch % (2 * TILE);
+    for (line, out) in lines.iter().zip(out.chunks_exact_mut(pitch)) {
+        if mix_simply(line, source, pitch, out) {
+            continue;
+        }
+        let (half, multiplier, shift) = line.rounding;
+        let (half, multiplier) = (_mm512_set1_epi16(half as i16), _mm512_set1_epi16(multiplier as i16));
+        let by = _mm_cvtsi32_si128(shift as i32);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (from, out) = (source.as_ptr().add(line.first as usize * pitch), out.as_mut_ptr());
+            let two = |at: usize| _mm512_cvtepu8_epi16(_mm256_loadu_si256(from.add(at).cast()));
+            let one = |at: usize| _mm512_cvtepu8_epi16(_mm256_castsi128_si256(_mm_loadu_si128(from.add(at).cast())));
+            let times = |wide: __m512i, w: __m512i, sum: __m512i| _mm512_add_epi16(sum, _mm512_mullo_epi16(wide, w));
+            let bytes = |sum: __m512i| _mm512_cvtepi16_epi8(_mm512_srl_epi16(high_product_avx512(sum, multiplier), by));
+            let put_one = |c: usize, v: __m256i| _mm_storeu_si128(out.add(c).cast(), _mm256_castsi256_si128(v));
+            if let [a, b] = line.weights[..] {
+                let (a, b) = (_mm512_set1_epi16(a as i16), _mm512_set1_epi16(b as i16));
+                for c in (0..whole).step_by(2 * TILE) {
+                    let sum = times(two(pitch + c), b, times(two(c), a, half));
+                    _mm256_storeu_si256(out.add(c).cast(), bytes(sum));
+                }
+                if whole < pitch {
+                    put_one(whole, bytes(times(one(pitch + whole), b, times(one(whole), a, half))));
+                }
+            } else {
+                for c in (0..whole).step_by(2 * TILE) {
+                    let (mut sum, mut at) = (half, c);
+                    for &w in &line.weights {
+                        sum = times(two(at), _mm512_set1_epi16(w as i16), sum);
+                        at += pitch;
+                    }
+                    _mm256_storeu_si256(out.add(c).cast(), bytes(sum));
+                }
+                if whole < pitch {
+                    let (mut sum, mut at) = (half, whole);
+                    for &w in &line.weights {
+                        sum = times(one(at), _mm512_set1_epi16(w as i16), sum);
+                        at += pitch;
+                    }
+                    put_one(whole, bytes(sum));
+                }
+            }
+        }
+    }
+}
+
 /// The high halves of the products of 16-bit lanes.
 ///
 /// By name: of the intrinsic the compiler makes a widening product, hoists half of the widening out of the loop, and no longer
@@ -223,6 +281,26 @@ unsafe fn high_product_avx2(
     // SAFETY: an instruction of AVX2 on registers.
     unsafe {
         std::arch::asm!("vpmulhuw {}, {}, {}", lateout(ymm_reg) product, in(ymm_reg) a, in(ymm_reg) b,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    product
+}
+
+/// As [`high_product_avx2`], of AVX-512.
+///
+/// # Safety
+/// The CPU has AVX-512BW.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn high_product_avx512(
+    a: std::arch::x86_64::__m512i,
+    b: std::arch::x86_64::__m512i,
+) -> std::arch::x86_64::__m512i {
+    let product;
+    // SAFETY: an instruction of AVX-512BW on registers.
+    unsafe {
+        std::arch::asm!("vpmulhuw {}, {}, {}", lateout(zmm_reg) product, in(zmm_reg) a, in(zmm_reg) b,
             options(pure, nomem, nostack, preserves_flags));
     }
     product

@@ -330,7 +330,7 @@ struct Double<'a> {
 impl Kernel<f64> for Double<'_> {
     type Output = [f64; 3];
 
-    /// The least power, the least but zero, and the largest.
+    /// The least power, the least but that of silent frames, and the largest.
     #[inline(always)]
     fn run<V: Lanes<T = f64>>(self) -> [f64; 3] {
         const HALF: usize = <f64 as Real>::LANES;
@@ -354,6 +354,10 @@ impl Kernel<f64> for Double<'_> {
                 }
             }
             for lane in 0..lanes {
+                if least[lane] == 0.0 && high[lane] > 0.0 {
+                    // A zero beside power is a sum that came out even: in another order it is noise.
+                    low[lane] = f64::MIN_POSITIVE;
+                }
                 ends = [ends[0].min(least[lane]), ends[1].min(low[lane]), ends[2].max(high[lane])];
             }
         }

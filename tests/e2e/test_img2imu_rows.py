@@ -47,7 +47,7 @@ def test_table_two_makes_every_row_from_one_command(tmp_path: Path, capsys: pyte
     assert any("torchvision's weights are not there" in note for note in result.notes)
     one = comparison[(comparison["row"] == "IMG2IMU") & (comparison["column"] == "wisdm")].iloc[0]
     assert one["paper"] == 0.739
-    assert (tmp_path / "runs" / "cpc-har-300" / "encoder.safetensors").is_file()
+    assert (tmp_path / "runs" / "cpc-har-300-wisdm" / "encoder.safetensors").is_file()
     assert json.loads((tmp_path / "experiment.json").read_text("utf-8"))["options"]["max_train"] == 2
     assert TINY["signal_epochs"] == 1
     capsys.readouterr()

@@ -303,7 +303,7 @@ def _pretrained(setup: Setup, row: str, windows: Windows, data: str) -> Run:
     recipe = PretrainRecipe.load(small or made.recipe).set(*_budget(setup, made, windows))
     slug = re.sub(r"\W+", "-", row.lower()).strip("-")
     if made.kind == "signal":
-        slug += f"-{windows.n_samples}"
+        slug += f"-{windows.n_samples}" if data else f"-{windows.n_samples}-{windows.name}"
     folder = setup.out / "runs" / slug
     setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
     given: Any = data

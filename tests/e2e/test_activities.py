@@ -56,7 +56,7 @@ def test_a_run_is_probed_fitted_and_applied(run: Path, tmp_path: Path, capsys) -
 
 def test_a_head_that_is_none_and_data_without_a_name_are_refused(run: Path, capsys) -> None:
     for arguments, message in (
-        (["probe", str(run), "--data", "capture24=files", "--head", "logistic"], "linear, mlp or lstm"),
+        (["probe", str(run), "--data", "capture24=files", "--head", "forest"], "linear, logistic, mlp or lstm"),
         (["activities", str(run), "--data", "files", "--out", "x"], "NAME=PATH"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -173,3 +173,24 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     empty = features()
     with pytest.raises(ValueError, match="labelled"):
         fit_patch_head(PatchFeatures(empty.x, [np.full(40, -1)] * 6, empty.subject, ("a", "b")), HeadTraining())
+
+
+def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    train = features()
+    head, _ = fit_patch_head(train, HeadTraining(head="logistic"))
+    x = np.concatenate([part[label >= 0] for part, label in zip(train.x, train.label, strict=True)]).astype(np.float64)
+    whole = np.concatenate(train.x).astype(np.float64)
+    x = (x - whole.mean(0)) / whole.std(0)
+    y = train.truth()
+    wanted = LogisticRegression(C=1 / (3e-3 * len(y)), class_weight="balanced", max_iter=2000, tol=1e-8).fit(x, y)
+    found = np.concatenate(head.probabilities(train.x))
+    counted = np.concatenate(train.label) >= 0
+    np.testing.assert_allclose(found[counted][:, wanted.classes_], wanted.predict_proba(x), atol=5e-3)
+
+
+def test_few_windows_are_gone_over_until_the_steps_are_enough() -> None:
+    assert HeadTraining(epochs=70, least_steps=2000).epochs_of(33) == 1000
+    assert HeadTraining(epochs=70, least_steps=2000).epochs_of(33000) == 70
+    assert HeadTraining(head="lstm", epochs=2, least_steps=2000).epochs_of(33) == 2

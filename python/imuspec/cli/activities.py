@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["activities", "of_patches", "predict", "probe_of_patches"]
 
+_LEAST_STEPS = 2000  # of a head on few windows
+
 
 @app.command
 def activities(
@@ -24,7 +26,7 @@ def activities(
     *,
     data: str,
     out: Path,
-    head: Literal["linear", "mlp", "lstm"] = "linear",
+    head: Literal["logistic", "linear", "mlp", "lstm"] = "logistic",
     epochs: int = 70,
     folds: int = 5,
 ) -> int:
@@ -39,9 +41,10 @@ def activities(
     out
         Folder of the model, for imuspec predict.
     head
-        What is fitted on the encoder.
+        What is fitted on the encoder: logistic, a layer on standardised features, fitted to convergence; linear, the
+        paper's layer; mlp; lstm.
     epochs
-        Passes over the labelled windows.
+        Passes over the labelled windows; more where these make fewer than 2,000 steps of a linear or mlp head.
     folds
         Groups of people left out in turn, from whom errors are learned.
     """
@@ -51,7 +54,7 @@ def activities(
 
     sequences = _sequences(data)
     print(sequences)
-    settings = HeadTraining(head=head, epochs=epochs)
+    settings = HeadTraining(head=head, epochs=epochs, standardise=True, least_steps=_LEAST_STEPS)
     model = fit_activity_model(_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=print)
     model.save(out)
     print(f"{out}: imuspec predict RECORDING --model {out}")
@@ -165,8 +168,8 @@ def of_patches(run: str, head: str | None) -> bool:
 
 def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: int, device: str) -> int:
     """Probe patch by patch: balanced accuracy and kappa over seeds, confusion matrices, features kept for the next time."""
-    if head not in ("linear", "mlp", "lstm"):
-        raise ValueError(f"head: expected linear, mlp or lstm for an encoder of patches, got {head!r}")
+    if head not in ("linear", "logistic", "mlp", "lstm"):
+        raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
     from imuspec.evaluation import summary, text_table, write_table
     from imuspec.patch_probing import HeadTraining, embed_patches, probe_patches
     from imuspec.report.scores import confusion_figure
@@ -180,7 +183,7 @@ def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: in
     table, scores = probe_patches(
         lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
         sequences,
-        HeadTraining(head=name),
+        HeadTraining(head=name, least_steps=_LEAST_STEPS),
         seeds=range(seeds),
         say=print,
     )

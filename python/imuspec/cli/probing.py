@@ -63,7 +63,7 @@ def probe(
         last, or a layer on the way as layer1; layer1.bands keeps six bands of frequency. May be given several times.
     head
         linear, or logistic (standardised features); logistic for statistics, linear otherwise. For an encoder of patches
-        (a run of mae-...): linear, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty
+        (a run of mae-...): linear, logistic, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty
         minutes, subjects dealt 80:20; --data capture24=FOLDER takes the official files.
     test_subjects
         Subjects that test in every draw, with commas between; or official, HAPT's and UCI HAR's nine.

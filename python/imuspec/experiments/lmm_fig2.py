@@ -40,7 +40,7 @@ def run(setup: Setup) -> Result:
         table += [{"row": f"{part}, {name}", "column": c, "value": float(v)} for c, v in (("r", r), ("p", p))]
     return Result(
         pd.DataFrame(table),
-        figures={"fig2": _figure(runs)},
+        figures={"fig2": _figure(runs), "fig2_weights": _weights_figure(runs)},
         notes=[
             "two-sided p of Pearson's r; intervals by t over seeds; Welch's test between weights, Holm's correction"
         ],
@@ -100,4 +100,25 @@ def _figure(runs: pd.DataFrame) -> Figure:
                 here.set_xlabel(f"{part} on validation, without its weight")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=len(labels), title="weight of MSE", title_fontsize=8)
+        return figure
+
+
+def _weights_figure(runs: pd.DataFrame) -> Figure:
+    """Both loss parts by the weight of MSE: each run, the mean, and the 95 % interval of t over seeds."""
+    with style():
+        figure = new_figure(7.2, 2.9)
+        axes = figure.subplots(1, 2)
+        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.19, wspace=0.24)
+        weights = sorted(runs["w_MSE"].unique())
+        means = intervals(runs)
+        for here, (part, loss) in zip(axes, _PARTS, strict=True):
+            of = means[means["figure"] == loss].set_index("w_MSE").loc[weights]
+            half = (of["high"] - of["mean"]).to_numpy()
+            place = np.arange(len(weights))
+            here.errorbar(place, of["mean"], half, fmt="o", color=COLOURS["data"], ms=5, lw=1.2, capsize=3, zorder=3)
+            for x, weight in zip(place, weights, strict=True):
+                seen = runs.loc[runs["w_MSE"] == weight, loss].to_numpy()
+                here.scatter(np.full(len(seen), x + 0.15), seen, s=10, color=COLOURS["muted"], zorder=2)
+            here.set_xticks(place, [f"{weight:g}" for weight in weights])
+            here.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=f"{part} on validation")
         return figure

@@ -388,11 +388,9 @@ impl<'a> Pass<'a> {
             return Err(Error::Limit { what: "points on the grid of one recording", max: MAX_POINTS });
         }
         if self.settings.order == Order::Paper {
-            self.point_time.clear();
-            for _ in 0..n {
-                self.point_time.push(self.points_timed.time);
-                self.points_timed.advance();
-            }
+            self.point_time.resize(n, 0);
+            self.points_timed.ahead(&mut self.point_time);
+            self.points_timed.skip(n);
             let [x, y, z] = &self.points;
             let values = [x.as_slice(), y.as_slice(), z.as_slice()];
             if let Some(windows) = &mut self.calibration {
@@ -551,19 +549,22 @@ fn segment(out: &mut Prepared, settings: &Settings) {
     let longest_hole = points(settings.max_gap_s);
     let n = out.n;
     let mut runs: Vec<Episode> = Vec::new();
+    let mut present = |from: usize, to: usize| match runs.last_mut() {
+        Some(run) if (from as i64 + 1 - run.end) as f64 <= longest_hole => run.end = to as i64,
+        _ => runs.push(Episode { start: from as i64, end: to as i64 }),
+    };
     let mut missing = 0;
-    let mut end: Option<usize> = None;
     if let Some(x) = out.acceleration.rows(n).next() {
-        for (i, v) in x.iter().enumerate() {
-            if v.is_nan() {
-                missing += 1;
-                continue;
+        const PART: usize = 4096; // mostly without a hole, which takes one look
+        for (part, from) in x.chunks(PART).zip((0..).step_by(PART)) {
+            match part.iter().filter(|v| v.is_nan()).count() {
+                0 => present(from, from + part.len()),
+                holes => {
+                    missing += holes;
+                    let points = part.iter().zip(from..).filter(|(v, _)| !v.is_nan());
+                    points.for_each(|(_, i)| present(i, i + 1));
+                }
             }
-            match (end, runs.last_mut()) {
-                (Some(before), Some(run)) if ((i - before) as f64) <= longest_hole => run.end = i as i64 + 1,
-                _ => runs.push(Episode { start: i as i64, end: i as i64 + 1 }),
-            }
-            end = Some(i);
         }
     }
     out.missing = missing;

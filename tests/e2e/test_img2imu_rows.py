@@ -82,3 +82,24 @@ def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
     (bar,) = result.figures["fig9"].axes[0].patches
     assert bar.get_height() == result.table["value"].iloc[0]
     assert (tmp_path / "fig9.svg").is_file()
+
+
+def test_objectives_on_signals_stand_beside_their_random_encoders(tmp_path: Path) -> None:
+    experiment = describe("signal-objectives")
+    options = experiment.options(["rows=SimCLR (HAR); HARNet"], tiny=True)
+    result, comparison = perform(
+        experiment, Setup(tmp_path, seeds=(0,), tiny=True, options=options, say=lambda _: None)
+    )
+    rows = ["SimCLR (HAR)", "HARNet"]
+    assert set(result.table["row"]) == {*rows, *(f"{row}, random" for row in rows), STATISTICS}
+    assert set(comparison["column"]) == {"hapt, linear", "hapt, logistic"}
+    assert not any(f"{row}: left out" in note for row in rows for note in result.notes)
+    assert any("192 windows of 4 subjects that no pre-training saw" in note for note in result.notes)
+    kept = PretrainRecipe.load(tmp_path / "runs" / "harnet-hapt" / "recipe.json")
+    assert kept.source.subjects == 0.5
+    titles = [panel.get_title() for panel in result.figures["losses"].axes if panel.get_visible()]
+    assert titles == ["SimCLR (HAR), hapt", "HARNet, hapt"]
+    options = experiment.options(["rows=HARNet; SimCLR (HAR)", "window_s=6"], tiny=True)
+    setup = Setup(tmp_path / "six", seeds=(0,), tiny=True, options=options, say=lambda _: None)
+    result, _ = perform(experiment, setup)
+    assert "HARNet: left out, as it takes windows of 5, 10 or 30 s, not of 6 s" in result.notes

@@ -189,6 +189,10 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
                     let hop = part.resolution.hop;
                     let end = (segment + SEGMENT).min(centres).div_ceil(hop).min(part.frames);
                     for m in segment.div_ceil(hop)..end {
+                        if m < T::LANES && start + T::LANES + m < self.count {
+                            // A signal of the next tile with each frame of this one: it comes while this is computed.
+                            self.signals.fetch(self.first + start + T::LANES + m);
+                        }
                         let row = m * hop - segment + *margin - part.resolution.nfft / 2;
                         part.plan.power::<V>(&tile[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);
                         add_frame::<V>(part, m, &fft.out, sums);

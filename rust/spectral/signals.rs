@@ -87,6 +87,19 @@ impl<'a, T: Real> Signals<'a, T> {
         &self.data[place as usize..place as usize + self.time]
     }
 
+    /// Asks for the first samples of signal `i`, up to 64 cache lines, to be read soon.
+    #[inline(always)]
+    pub fn fetch(&self, i: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for line in self.get(i).chunks(64 / size_of::<T>()).take(64) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint, to memory that is there.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = i;
+    }
+
     /// Writes samples `from`.. of signals `first`..`first + n` (n <= LANES) into the rows of `tile`, one signal a lane.
     /// Rows before sample 0 and after the last are zero, and so are lanes from `n` on.
     #[inline(always)]

@@ -9,6 +9,7 @@ import pytest
 
 from imuspec.bench import PHONES, comparison, costs, peers, table3, timing
 from imuspec.cli import main
+from picture_files import folder_of
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -88,6 +89,21 @@ def test_table3_shows_this_machine_beside_the_papers_phones(monkeypatch, capsys)
     for part in ("visualise", "inference", "this machine, 1 thread", "ResNet-18, PyTorch", "Galaxy S20 Ultra", "55.33"):
         assert part in said
     assert len(PHONES) == 6
+
+
+def test_table3_measures_the_encoder_of_a_run(tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("torch")
+    photos = folder_of(tmp_path / "photos", {"a": 70, "b": 70})
+    run = tmp_path / "photographs"
+    _run(capsys, "pretrain", "img2imu-small", "--data", str(photos), "--out", str(run), "--tiny")
+    monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
+    said = _run(capsys, "bench", "table3", "--model", str(run))
+    assert "this machine, 1 thread, photographs, PyTorch" in said
+    assert "ResNet-18" not in said
+    with pytest.raises(SystemExit) as stop:
+        main(("bench", "table3", "--model", str(tmp_path / "none")))
+    assert stop.value.code != 0
+    assert "none" in capsys.readouterr().err
 
 
 def test_a_given_network_is_measured_in_both_runtimes() -> None:

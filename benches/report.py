@@ -110,12 +110,18 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def section(script: Path, rows: list[Row]) -> str:
+def busy() -> str:
+    """What else runs: the load that the bench comes on top of."""
+    return f", load {os.getloadavg()[0]:.1f} before the run" if hasattr(os, "getloadavg") else ""
+
+
+def section(script: Path, rows: list[Row], load: str = "") -> str:
     """A script's rows under its first line, with what they were measured on."""
-    said = re.search(r'"""(.*?)\n', script.read_text("utf-8"))
+    said = re.search(r'"""(.*?)(?:"""|\n)', script.read_text("utf-8"))
     title = script.stem.removeprefix("interleaved_")
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    head = f"{_mark(title)}\n\n{said[1] if said else ''}\n\n- {stamp}: {machine()}\n- {versions()}\n\n"
+    on = f"{stamp}: {machine()}{load}"
+    head = f"{_mark(title)}\n\n{said[1] if said else ''}\n\n- {on}\n- {versions()}\n\n"
     return f"{head}{table(rows)}\n"
 
 
@@ -141,10 +147,10 @@ def main() -> int:
     told = parser.parse_args()
     new = {}
     for title in told.only or scripts:
-        rows = interleaved(scripts[title])
+        load, rows = busy(), interleaved(scripts[title])
         if not rows:
             sys.exit(f"{scripts[title].name}: expected at least one row, got none")
-        new[title] = section(scripts[title], rows)
+        new[title] = section(scripts[title], rows, load)
     if told.write is None:
         print(joined("", new))
     else:

@@ -19,8 +19,9 @@ app.command(bench_app)
 def compare(*, quick: bool = False) -> int:
     """Measure spectrograms, pictures and LMM features beside the libraries that are installed: SciPy, torch, FFTW, MKL.
 
-    Each row is a library: a batch on one thread and on all, one window by itself, the memory that the batch takes beyond
-    its input, and how many times as long as ours it takes. Results are compared first.
+    Each row is a library: a batch on one thread (its processor time) and on all (by the wall), one window by itself, the
+    memory that the batch takes beyond its input, and how many times as long as ours it takes on one thread. Results are
+    compared first.
 
     Parameters
     ----------
@@ -33,6 +34,9 @@ def compare(*, quick: bool = False) -> int:
     from imuspec.console import bench_table, screen
 
     console = screen()
+    console.print(
+        "1 thread and one window: processor time; all threads: by the wall, so best with nothing else running"
+    )
     for job, results in groupby(measured(quick=quick), key=lambda result: result.job):
         console.print(bench_table(job, list(results)))
     return 0

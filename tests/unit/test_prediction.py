@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import imuspec
+from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.errors import RecordingError
 from imuspec.patch_probing import HeadTraining
 from imuspec.prediction import Activities, ActivityModel, Smoother, fit_activity_model, predict
@@ -151,3 +152,26 @@ def test_what_cannot_be_predicted_is_told(model: ActivityModel, tmp_path: Path) 
         predict(tmp_path / "x.cwa", model)
     with pytest.raises(FileNotFoundError):
         predict(tmp_path / "absent.cwa", model)
+
+
+def test_a_head_that_sees_stillness_tells_quiet_from_vibration_that_the_encoder_hardly_shows(tmp_path: Path) -> None:
+    """Postures drawn anew every few patches, and 3 or 30 mg of noise: what a night has less of than a vehicle."""
+    random = np.random.default_rng(0)
+    items = []
+    for subject in range(4):
+        label = np.repeat(random.permutation(np.repeat([0, 1], 12)), 5)
+        posture = np.repeat(random.normal(0, 1, (3, 24)), 5 * 300, axis=1)
+        posture /= np.linalg.norm(posture, axis=0)
+        noise = random.normal(0, 1, posture.shape) * np.repeat(np.where(label, 0.03, 0.003), 300)
+        items.append(PatchSequence((posture + noise).astype(np.float32), label, f"s{subject}", ""))
+    sequences = PatchSequences(tuple(items), ("sleep", "vehicle"))
+    fitted = {}
+    for stillness in (False, True):
+        model = fit_activity_model(small_roformer(), sequences, HeadTraining(head="logistic"), stillness=stillness)
+        counts = model.confusion.sum(0)
+        fitted[stillness] = float((np.diag(counts) / counts.sum(1)).mean())
+        assert model.head.n_features == 32 + 3 * stillness
+        model.save(tmp_path / str(stillness))
+        assert ActivityModel.load(tmp_path / str(stillness)).stillness is stillness
+    assert fitted[False] < 0.85
+    assert fitted[True] > 0.99

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from imuspec.datasets.patches import scored_windows
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
-from imuspec.patch_probing import HeadTraining, PatchHead, embed_patches, fit_patch_head, out_of_fold
+from imuspec.patch_probing import HeadTraining, PatchFeatures, PatchHead, embed_patches, fit_patch_head, out_of_fold
 from imuspec.prediction.activities import MISSING, NONWEAR, Activities
 from imuspec.prediction.smoothing import Smoother
 from imuspec.preparation import Prepared, prepare
@@ -25,6 +25,7 @@ from imuspec.run import Run
 __all__ = ["ActivityModel", "fit_activity_model", "predict"]
 
 _FILE = "activities.json"
+_SENSOR_G = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,8 @@ class ActivityModel:
         int64 [subjects, C, C] of the same predictions.
     smoothed_confusion
         The same after smoothing.
+    stillness
+        Whether the head sees the log standard deviation of each axis of a patch beside the encoder's features.
     """
 
     encoder: nn.Module
@@ -56,6 +59,7 @@ class ActivityModel:
     smoother: Smoother
     confusion: NDArray[np.int64]
     smoothed_confusion: NDArray[np.int64]
+    stillness: bool = False
 
     def save(self, path: str | Path) -> Run:
         """Keep the model in a folder, a run's own or another."""
@@ -72,6 +76,7 @@ class ActivityModel:
             "rate": self.rate,
             "patch_s": self.patch_s,
             "window": self.window,
+            "stillness": self.stillness,
             "smoother": {key: getattr(self.smoother, key).tolist() for key in ("start", "transition", "emission")},
             "confusion": self.confusion.tolist(),
             "smoothed_confusion": self.smoothed_confusion.tolist(),
@@ -111,6 +116,7 @@ class ActivityModel:
             Smoother(*(np.array(told["smoother"][key]) for key in ("start", "transition", "emission"))),
             np.array(told["confusion"], np.int64),
             np.array(told["smoothed_confusion"], np.int64),
+            told.get("stillness", False),
         )
 
     def activities(self, prepared: Prepared, *, smooth: bool = False) -> Activities:
@@ -165,6 +171,8 @@ class ActivityModel:
         unlabelled = PatchSequence(np.ascontiguousarray(x), np.full(n, -1), "", "")
         sequences = PatchSequences((unlabelled,), self.class_names, self.rate)
         features = embed_patches(self.encoder, sequences, window=self.window)
+        if self.stillness:
+            features = _with_stillness(features, sequences, self.window)
         parts = self.head.probabilities(features.x)
         places = scored_windows(n, window=self.window)
         return np.concatenate(
@@ -180,6 +188,7 @@ def fit_activity_model(
     window: int | None = None,
     folds: int = 5,
     cache: str | Path | None = None,
+    stillness: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> ActivityModel:
     """Fit a head on all labelled stretches, and learn its errors from people it had not seen.
@@ -198,12 +207,17 @@ def fit_activity_model(
         Groups of subjects left out in turn.
     cache
         Folder for features.
+    stillness
+        Give the head the log standard deviation of each axis of a patch too. The loss that encoders are trained on hears
+        nothing below its floor, some 30 mg, and that is where sleep differs from sitting in a vehicle.
     say
         Hears how well the left-out people were predicted.
     """
     how = HeadTraining() if settings is None else settings
     window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
     features = embed_patches(encoder, sequences, window=window, cache=cache)
+    if stillness:
+        features = _with_stillness(features, sequences, window)
     probabilities, _ = out_of_fold(features, how, folds=folds)
     guesses = [part.argmax(1) for part in probabilities]
     n = len(features.class_names)
@@ -220,8 +234,31 @@ def fit_activity_model(
     head, _ = fit_patch_head(features, last)
     patch_s = sequences.items[0].patch / sequences.rate
     return ActivityModel(
-        encoder.eval(), head, features.class_names, sequences.rate, patch_s, window, smoother, confusion, corrected
+        encoder.eval(),
+        head,
+        features.class_names,
+        sequences.rate,
+        patch_s,
+        window,
+        smoother,
+        confusion,
+        corrected,
+        stillness,
     )
+
+
+def _with_stillness(features: PatchFeatures, sequences: PatchSequences, window: int) -> PatchFeatures:
+    """Features of an evaluation's windows with log10 of each axis's standard deviation, g, beside them.
+
+    Below some 10 mg it levels off: there sensors differ, not wearers.
+    """
+    beside = []
+    for item in sequences:
+        deviation = item.x.reshape(3, -1, item.patch).std(2, dtype=np.float64).T
+        quiet = np.log10(np.hypot(deviation, _SENSOR_G)).astype(np.float32)
+        beside += [quiet[start:end] for start, _, end in scored_windows(len(item.label), window=window)]
+    x = [np.concatenate((part, more), axis=1) for part, more in zip(features.x, beside, strict=True)]
+    return replace(features, x=x)
 
 
 def _by_subject(

@@ -286,7 +286,9 @@ def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
     needed_s, lasts_s = wanted.min_windows * wanted.window_s, figures["duration_h"] * 3600
     if lasts_s >= needed_s:
         return ""
-    return f" (the recording lasts {lasts_s:.0f} s, windows of {wanted.window_s:g} s: it takes {needed_s:g} s)"
+    window = "window" if wanted.min_windows == 1 else "windows"
+    needed = f"{wanted.min_windows} {window} of {wanted.window_s:g} s: {needed_s:g} s"
+    return f" (the recording lasts {lasts_s:.0f} s; needed are {needed})"
 
 
 def _told(hours: float) -> str:

@@ -109,7 +109,7 @@ def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s:
 
 def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kill_every_s: float, parts: Path) -> None:
     """Look at the memory of a run's processes each second, and kill one of its workers now and then."""
-    parent, look = psutil.Process(process.pid), 0.0
+    parent, look, done = psutil.Process(process.pid), 0.0, 0
     due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
     while process.poll() is None:
         workers = _workers(parent)
@@ -120,7 +120,7 @@ def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kil
                 used = [_resident(one) for one in processes]
                 if any(used):
                     found.memory.setdefault(kind, []).append((max(used), done))
-        if kill_every_s and workers and time.monotonic() > due:
+        if kill_every_s and workers and done and time.monotonic() > due:  # not while a cluster starts
             victim = rng.choice(workers)
             try:
                 victim.send_signal(signal.SIGKILL)

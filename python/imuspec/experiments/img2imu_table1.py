@@ -177,8 +177,9 @@ def _pictures(setup: Setup, windows: Windows, altered: dict[str, Any]) -> Figure
                 panels[0, column].plot(time, axis, color=colour, lw=0.7)
             picture = rgb_image(x, nfft=nfft, noverlap=nfft - 8, **drawing)
             panels[1, column].imshow(
-                picture.transpose(1, 2, 0), extent=(0, time[-1], 0, windows.rate / 2), aspect="auto"
+                picture.transpose(1, 2, 0), extent=(0, windows.window_s, 0, windows.rate / 2), aspect="auto"
             )
+            panels[0, column].set_xlim(0, windows.window_s)
             panels[0, column].set_title(name)
             panels[1, column].set_xlabel("time (s)")
             panels[0, column].sharey(panels[0, 0])

@@ -14,7 +14,6 @@ No time of day, host or temporary name is stored.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -24,8 +23,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imuspec.places import absolute, is_remote, names, place, write_whole
-from imuspec.store import read_part
+from imuspec.places import is_remote, names, place
+from imuspec.store import PartStore, read_part
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -149,12 +148,8 @@ class Results:
         return [name.removesuffix(".parquet") for name in names(self.path / "recordings") if name not in known]
 
 
-class ResultStore:
-    """A folder of results, to write into. `share` names the run's own corner of ``.work``."""
-
-    def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
-        self.folder = absolute(place(folder))
-        self.work = self.folder / ".work" / share
+class ResultStore(PartStore):
+    """A folder of results, to write into."""
 
     def create(self, what: str, described: Mapping[str, Any]) -> None:
         """Make the folder one of these results, or see that it is one already.
@@ -192,10 +187,6 @@ class ResultStore:
         if others and not is_results(self.folder):
             raise ValueError(f"out: expected results, a new or an empty folder, got {self.folder} with {others[0]}")
 
-    def done(self) -> set[str]:
-        """Ids that have a part."""
-        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
-
     def part(self, id: str) -> dict[str, Any]:
         """What became of a recording."""
         return read_part(self.folder, id)
@@ -227,15 +218,6 @@ class ResultStore:
         for name, table in zip(_TABLES, (_outcomes(parts), _summary(parts)), strict=True):
             self._write(self.folder / f"{name}.parquet", _parquet(table))
 
-    def close(self) -> None:
-        """Leave no trace of the work."""
-        if is_remote(self.folder):
-            return
-        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
-        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another share's is in it
-            self.work.parent.rmdir()
-
     def _keep_part(
         self,
         id: str,
@@ -248,9 +230,6 @@ class ResultStore:
         part = {"id": id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
         content = json.dumps({**part, "summary": [dict(row) for row in summary]}, allow_nan=False)
         self._write(self.folder / "parts" / f"{id}.json", content.encode())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        write_whole(path, content, self.work)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -62,12 +62,32 @@ _FOLDED = 500  # parts folded into the tables at once
 _BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
 
 
-class CohortStore:
-    """A cohort's folder, to write into. `share` names the run's own corner of ``.work``."""
+class PartStore:
+    """A folder with a part for each recording, to write into. `share` names the run's own corner of ``.work``."""
 
     def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
         self.folder = absolute(place(folder))
         self.work = self.folder / ".work" / share
+
+    def done(self) -> set[str]:
+        """Ids that have a part."""
+        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
+
+    def close(self) -> None:
+        """Leave no trace of the work."""
+        if is_remote(self.folder):
+            return
+        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
+        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another share's is in it
+            self.work.parent.rmdir()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        write_whole(path, content, self.work)
+
+
+class CohortStore(PartStore):
+    """A cohort's folder, to write into."""
 
     def create(self, recipe: Recipe) -> None:
         """Make the folder a cohort of this recipe, or see that it is one already.
@@ -114,10 +134,6 @@ class CohortStore:
         """Return id, source, source_bytes, status and reason of a recording that has a part."""
         outcome: dict[str, Any] = read_part(self.folder, identity)["outcome"]
         return outcome
-
-    def done(self) -> set[str]:
-        """Ids that have a part."""
-        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
 
     def drop_tables(self) -> None:
         """Take the tables away before parts change, so that a table that is there is whole."""
@@ -166,18 +182,6 @@ class CohortStore:
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True, exist_ok=True)
-
-    def close(self) -> None:
-        """Leave no trace of the work."""
-        if is_remote(self.folder):
-            return
-        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
-        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another share's is in it
-            self.work.parent.rmdir()
-
-    def _write(self, path: Path, content: bytes) -> None:
-        write_whole(path, content, self.work)
 
     @contextmanager
     def _beside(self, name: str) -> Iterator[Path]:

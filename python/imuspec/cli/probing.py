@@ -177,7 +177,10 @@ def _result(
     limits = {"max_validation": parts.max_validation, "max_test": parts.max_test, "split": split, "seeds": parts.seeds}
     if run == "supervised":
         picture = {"nfft": 128, "noverlap": 120, **pictures.model_dump(include={"norm", "range_db", "size"})}
-        fresh = lambda seed: probing.load_encoder("random", seed=seed)  # noqa: E731
+
+        def fresh(seed: int) -> Any:
+            return probing.load_encoder("random", seed=seed)
+
         return probing.supervised(fresh, windows, picture=picture, device=device, say=say, **limits)
     source: probing.Source
     if run == "statistics":

@@ -11,7 +11,8 @@ from imuspec.cluster.computing import compute
 from imuspec.cluster.engine import ENGINES, Engine, open_engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.preparing import Outcome, Summary, prepare_cohort
+from imuspec.cluster.preparing import prepare_cohort
+from imuspec.cluster.running import Outcome, Summary
 from imuspec.cluster.stopping import stop_on_signal
 
 __all__ = [

@@ -10,16 +10,15 @@ import contextlib
 import importlib
 import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.preparing import Outcome, Summary
-from imuspec.cluster.stopping import stop_on_signal
+from imuspec.cluster.running import Outcome, Progress, Summary, work_through
 from imuspec.cohort import Cohort
 from imuspec.lock import lock_of
 from imuspec.preparation import Prepared
@@ -66,7 +65,7 @@ def compute(
     resume: bool = False,
     retry_failed: bool = False,
     shard: tuple[int, int] = (1, 1),
-    progress: Callable[[Summary, Outcome | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
     """Compute something of each recording of a cohort, into a folder of `imuspec.results.Results`.
 
@@ -108,28 +107,14 @@ def compute(
         store.create(work.what, work.described())
         todo = _todo(store, mine, resume=resume, retry_failed=retry_failed)
         summary = Summary(store.folder, len(mine), len(mine) - len(todo))
-        if progress:
-            progress(summary, None)
         if todo:
             store.drop_tables()
         place = str(recordings.path if "://" in str(recordings.path) else recordings.path.absolute())
         jobs = [
             _Job(row["id"], row["sha256"], row["stored_bytes"], place, str(store.folder), label, work) for row in todo
         ]
-
-        def stopping() -> None:
-            summary.interrupted = True
-            if progress:
-                progress(summary, None)
-
-        with engine, stop_on_signal(stopping) as stop:
-            for job, result, why in engine.map(keep, jobs, stop):
-                outcome = result or _record_failure(store, job, why)
-                summary.outcomes.append(outcome)
-                summary.seconds = time.monotonic() - began
-                if progress:
-                    progress(summary, outcome)
-        summary.interrupted = len(summary.outcomes) < len(todo)
+        failed = partial(_record_failure, store)
+        work_through(engine, keep, jobs, summary, began=began, failed=failed, progress=progress)
         done = store.done() | {outcome.id for outcome in summary.outcomes}
         wanted = {row["id"] for row in everything}
         if wanted <= done:

@@ -10,56 +10,23 @@ import importlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.stopping import stop_on_signal
+from imuspec.cluster.running import Outcome, Progress, Summary, work_through
 from imuspec.lock import lock_of
 from imuspec.places import local_copy
 from imuspec.recipe import Recipe
 from imuspec.sources import Source, find_sources, share
 from imuspec.store import CohortStore, quantise
 
-__all__ = ["Outcome", "Summary", "prepare_cohort"]
+__all__ = ["prepare_cohort"]
 
 Prepare = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file."""
-
-    id: str
-    name: str
-    status: Literal["ok", "excluded", "failed"]
-    reason: str
-    n_bytes: int
-    seconds: float
-    kept: str = ""
-
-
-@dataclass
-class Summary:
-    """What became of a run: outcomes of this run, and how many recordings were done before it."""
-
-    cohort: Path
-    total: int
-    done_before: int
-    outcomes: list[Outcome] = field(default_factory=list)
-    interrupted: bool = False
-    seconds: float = 0.0
-
-    @property
-    def n_done(self) -> int:
-        """Files of this share that have an outcome."""
-        return self.done_before + len(self.outcomes)
-
-    def count(self, status: str) -> int:
-        """Return how many files of this run came out so."""
-        return sum(outcome.status == status for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)
@@ -83,7 +50,7 @@ def prepare_cohort(
     resume: bool = False,
     retry_failed: bool = False,
     shard: tuple[int, int] = (1, 1),
-    progress: Callable[[Summary, Outcome | None], None] | None = None,
+    progress: Progress | None = None,
     prepare: Prepare | None = None,
 ) -> Summary:
     """Prepare many files into one cohort.
@@ -135,25 +102,11 @@ def prepare_cohort(
         store.create(followed)
         todo = _todo(store, mine, resume=resume, retry_failed=retry_failed)
         summary = Summary(store.folder, len(mine), len(mine) - len(todo))
-        if progress:
-            progress(summary, None)
         if todo:
             store.drop_tables()
         jobs = [_Job(source, followed, str(store.folder), label, prepare) for source in todo]
-
-        def stopping() -> None:
-            summary.interrupted = True
-            if progress:
-                progress(summary, None)
-
-        with engine, stop_on_signal(stopping) as stop:
-            for job, result, died in engine.map(keep, jobs, stop):
-                outcome = result or _record_failure(store, job, died)
-                summary.outcomes.append(outcome)
-                summary.seconds = time.monotonic() - began
-                if progress:
-                    progress(summary, outcome)
-        summary.interrupted = len(summary.outcomes) < len(todo)
+        failed = partial(_record_failure, store)
+        work_through(engine, keep, jobs, summary, began=began, failed=failed, progress=progress)
         # Asked of the folder and of this run: a network file system may be slow to list what other hosts wrote.
         done = store.done() | {outcome.id for outcome in summary.outcomes}
         if {source.id for source in everything} <= done:

@@ -6,6 +6,7 @@ variables, gradients are averaged by DDP (nccl on GPUs, gloo on CPUs).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -336,7 +337,15 @@ def _fabric(settings: TrainingSettings) -> Fabric:
         precision=settings.precision,
     )
     fabric.launch()
+    if world > 1:
+        atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """End gloo's threads: a process that exits while they run may abort after all its work is done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _optimizer(objective: nn.Module, settings: TrainingSettings, device: torch.device) -> torch.optim.Optimizer:

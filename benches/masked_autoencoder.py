@@ -40,7 +40,7 @@ def main() -> None:
         f"reading: {rate:.0f} windows of 50 min a second of one core ({reading * 1e3:.0f} ms for {per_recording:.0f})"
     )
 
-    model = MaskedAutoencoder(encoders.build("roformer"))  # type: ignore[arg-type]
+    model = MaskedAutoencoder(encoders.build("roformer"))
     x, hidden = source.in_g(next(iter(source.epoch(1))))[:2]
     x, hidden = x[:n], hidden[:n]
 

@@ -13,7 +13,9 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +31,16 @@ def rate(work: Callable[[], object], n: int, rounds: int) -> float:
         work()
         took.append(time.process_time() - before)
     return n / statistics.median(took)
+
+
+def training_step(objective: Any, optimizer: torch.optim.Optimizer, pair: tuple[torch.Tensor, ...]) -> None:
+    """Forward, backward, step."""
+    loss, _ = objective(*pair)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if hasattr(objective, "after_step"):
+        objective.after_step()
 
 
 def main() -> None:
@@ -53,7 +65,7 @@ def main() -> None:
     for name in ("img2imu", "moco", "all"):
         settings = {"permute_min_columns": size[1] // 13} if name == "img2imu" else {}
         shown[name] = views.build(name, **settings)
-        tell(f"two views: {name}", rate(lambda: shown[name](pictures, generator), n, asked.rounds))  # noqa: B023
+        tell(f"two views: {name}", rate(partial(shown[name], pictures, generator), n, asked.rounds))
     encoder = encoders.build("resnet18").eval().to(memory_format=torch.channels_last)
     pair = tuple(v.contiguous(memory_format=torch.channels_last) for v in shown["img2imu"](pictures, generator))
     with torch.inference_mode():
@@ -61,16 +73,7 @@ def main() -> None:
     for name, settings in {"moco": {"queue": 16 * n}, "simsiam": {}}.items():
         objective = objectives.build(name, encoders.build("resnet18"), **settings).to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], fused=True)
-
-        def step() -> None:
-            loss, _ = objective(*pair)  # noqa: B023
-            optimizer.zero_grad()  # noqa: B023
-            loss.backward()
-            optimizer.step()  # noqa: B023
-            if hasattr(objective, "after_step"):  # noqa: B023
-                objective.after_step()  # noqa: B023
-
-        tell(f"one training step: {name}", rate(step, n, asked.rounds))
+        tell(f"one training step: {name}", rate(partial(training_step, objective, optimizer, pair), n, asked.rounds))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from imuspec.store import MISSING, check_version, checksum, folded, orphans, rea
 from imuspec.tables import TABLES
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     import zarr
     from numpy.typing import NDArray
 
@@ -146,7 +146,7 @@ class Cohort:
             A stretch that is not inside the recording.
         """
         array = self._array(id)
-        rate, total = float(array.attrs["rate_hz"]), array.shape[1]  # type: ignore[arg-type]
+        rate, total = _number(array, "rate_hz"), array.shape[1]
         first = round(start_s * rate)
         past = total if length_s is None else first + round(length_s * rate)
         if not 0 <= first <= past <= total:
@@ -191,7 +191,7 @@ class Cohort:
             draw = self.random_place(identity, hours, seed=seed, epoch=epoch, shorter=shorter)
             if draw is not None:
                 array = self._array(identity)
-                rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
+                rate = _number(array, "rate_hz")
                 yield Window(identity, draw[0] / rate, self._samples(array, *draw))
 
     def random_place(
@@ -220,7 +220,7 @@ class Cohort:
         None for a recording without so long a stretch that is to be skipped.
         """
         array = self._array(id)
-        rate = float(array.attrs["rate_hz"])  # type: ignore[arg-type]
+        rate = _number(array, "rate_hz")
         stretches = [(0, int(array.shape[1]))] if wear == "all" else self._stretches().get(id, [])
         return _draw(stretches, round(hours * 3600 * rate), (seed, epoch, id), shorter)
 
@@ -232,7 +232,7 @@ class Cohort:
         array = self._array(id)
         if not 0 <= first <= past <= array.shape[1]:
             raise ValueError(f"read {id}: expected samples inside 0 to {array.shape[1]}, got {first} to {past}")
-        return np.asarray(array[:, first:past]), float(array.attrs["step_g"])  # type: ignore[arg-type]
+        return np.asarray(array[:, first:past]), _number(array, "step_g")
 
     def prepared(self, id: str) -> Prepared:
         """Return one recording as `imuspec.prepare` gave it: acceleration as stored, wear, calibration, header, figures.
@@ -257,7 +257,7 @@ class Cohort:
             outcome["status"],
             outcome["reason"],
             self._samples(array, 0, array.shape[1]),
-            float(array.attrs["rate_hz"]),  # type: ignore[arg-type]
+            _number(array, "rate_hz"),
             int(self.start_time(id).astype(np.int64)),
             np.array(array.attrs["shifts"], np.int64).reshape(-1, 2),
             segments=_pairs(part["segments"]),
@@ -306,7 +306,7 @@ class Cohort:
 
     def _load(self) -> None:
         """Read the tables when they hold every part, else the parts themselves."""
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq
 
         done = [name.removesuffix(".json") for name in names(self.path / "parts") if name.endswith(".json")]
         files = {name: self.path / f"{name}.parquet" for name in TABLES}
@@ -341,7 +341,7 @@ class Cohort:
     def _samples(array: zarr.Array[Any], first: int, past: int) -> NDArray[np.float32]:
         stored = np.asarray(array[:, first:past])
         values = stored.astype(np.float32)
-        values *= np.float32(float(array.attrs["step_g"]))  # type: ignore[arg-type]
+        values *= np.float32(_number(array, "step_g"))
         values[stored == MISSING] = np.nan
         return values
 
@@ -352,6 +352,12 @@ class Cohort:
             for identity, first, past in zip(*columns, strict=True):
                 self._wear.setdefault(identity, []).append((first, past))
         return self._wear
+
+
+def _number(array: zarr.Array[Any], name: str) -> float:
+    """A number among an array's attributes, whose types zarr does not know."""
+    value: Any = array.attrs[name]
+    return float(value)
 
 
 def _pairs(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:

@@ -162,8 +162,8 @@ def _limited(stream: Any, head: bytes) -> bytes:
 
 
 def _parquet(source: BinaryIO) -> dict[str, NDArray[Any]]:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(source)
@@ -183,7 +183,7 @@ def _arrow(column: Any) -> NDArray[Any]:
 
     kind = column.type
     if pa.types.is_timestamp(kind):
-        import pyarrow.compute as pc  # type: ignore[import-untyped]
+        import pyarrow.compute as pc
 
         local = pc.local_timestamp(column) if kind.tz is not None else column
         return np.asarray(local.cast(pa.timestamp("ns")).to_numpy())

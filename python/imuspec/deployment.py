@@ -123,7 +123,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
 
 def run_onnx(path: str | Path, x: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:
     """Embeddings of a batch by ONNX Runtime; threads 0 takes as many as there are cores."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -17,7 +17,7 @@ from imuspec.preparation import Prepared
 from imuspec.results import Computed
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     from imuspec.probing import EncoderSource
 

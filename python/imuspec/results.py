@@ -27,7 +27,7 @@ from imuspec.places import is_remote, names, place
 from imuspec.store import PartStore, read_part
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 __all__ = ["Computed", "ResultStore", "Results", "is_results"]
 
@@ -107,7 +107,7 @@ class Results:
             None was computed.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq
 
         path = self.path / "recordings" / f"{id}.parquet"
         if not path.is_file():

@@ -45,7 +45,7 @@ from imuspec.recipe import Recipe
 from imuspec.sources import Source
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from imuspec.preparation import Prepared
@@ -162,7 +162,7 @@ class CohortStore(PartStore):
 
     def fold(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, each whole or not at all."""
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq
 
         whole: dict[str, io.BytesIO] = {}
         writers: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from imuspec import _core
 from imuspec.bench.peers import (
@@ -82,7 +82,8 @@ def _jobs(quick: bool) -> Iterator[_Job]:
             same_decibels,
             True,
         )
-    for dtype in ("uint8",) if quick else ("uint8", "float32"):
+    kinds: tuple[Literal["uint8", "float32"], ...] = ("uint8",) if quick else ("uint8", "float32")
+    for dtype in kinds:
         yield _Job(
             f"pictures of 96 x 128, {dtype}, nfft 128, noverlap 116: {_N} windows of 3 x 500",
             partial(_pictures, dtype),
@@ -102,7 +103,7 @@ def _spectrograms(nfft: int, noverlap: int, n: int, threads: int) -> Calls:
     return spectrogram_calls(windows(n, 3, 500), nfft, noverlap, threads)
 
 
-def _pictures(dtype: str, n: int, threads: int) -> Calls:
+def _pictures(dtype: Literal["uint8", "float32"], n: int, threads: int) -> Calls:
     return image_calls(windows(n, 3, 500), 128, 116, threads, dtype)
 
 

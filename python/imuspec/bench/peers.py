@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -150,7 +150,9 @@ def _by_cv2(cv2: Any, levels: NDArray[np.float32], dtype: str) -> NDArray[Any]:
     return out if dtype == "uint8" else np.asarray((out / 255 - MEAN) / SD)
 
 
-def image_calls(x: NDArray[np.float32], nfft: int, noverlap: int, threads: int, dtype: str = "uint8") -> Calls:
+def image_calls(
+    x: NDArray[np.float32], nfft: int, noverlap: int, threads: int, dtype: Literal["uint8", "float32"] = "uint8"
+) -> Calls:
     """Pictures of 96 x 128: all min-max each axis, draw straight levels and interpolate between the two nearest lines."""
     hop = nfft - noverlap
     hann = np.hanning(nfft).astype(np.float32)
@@ -163,7 +165,7 @@ def image_calls(x: NDArray[np.float32], nfft: int, noverlap: int, threads: int, 
             noverlap=noverlap,
             levels="linear",
             resize=resize,
-            dtype=dtype,  # type: ignore[arg-type]
+            dtype=dtype,
             out=into,
         )
 

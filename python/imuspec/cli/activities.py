@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from imuspec.cli.app import Many, app, finished, is_cohort, require
 
@@ -175,7 +175,6 @@ def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: in
     from imuspec.report.scores import confusion_figure
     from imuspec.report.style import save
 
-    name: HeadName = head  # type: ignore[assignment]
     sequences, encoder = _sequences(data), _encoder(run)
     print(sequences)
     target = out or Path("probe") / f"{sequences.name}-{Path(run).name}-{head}"
@@ -183,7 +182,7 @@ def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: in
     table, scores = probe_patches(
         lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
         sequences,
-        HeadTraining(head=name, least_steps=_LEAST_STEPS),
+        HeadTraining(head=cast("HeadName", head), least_steps=_LEAST_STEPS),
         seeds=range(seeds),
         say=print,
     )

@@ -346,7 +346,7 @@ def _write_features(out: Path, features: Any, windows: Windows) -> None:
     if out.suffix == ".npz":
         np.savez_compressed(out, features=features, class_names=np.asarray(windows.class_names), **columns)
         return
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from pyarrow import parquet
 
     table = pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})

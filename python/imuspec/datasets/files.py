@@ -211,7 +211,7 @@ def read_table(
     RecordingError
         A column that is not there, or a field of a number that is none: the message names it.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from pyarrow import csv
 
     if not data.isascii():

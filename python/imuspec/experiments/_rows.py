@@ -248,7 +248,7 @@ def _judged(
         windows,
         seeds=setup.seeds,
         shots=shots,
-        settings=HeadSettings(epochs=setup.option("head_epochs", int)),  # type: ignore[call-arg]
+        settings=HeadSettings(epochs=setup.option("head_epochs", int)),
         max_validation=most,
         max_test=most,
     )

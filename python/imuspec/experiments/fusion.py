@@ -125,7 +125,7 @@ def run(setup: Setup) -> Result:
             shown,
             seeds=setup.seeds,
             shots=(setup.option("shots", int),),
-            settings=HeadSettings(epochs=setup.option("head_epochs", int)),  # type: ignore[call-arg]
+            settings=HeadSettings(epochs=setup.option("head_epochs", int)),
             max_validation=most,
             max_test=most,
         )
@@ -156,9 +156,7 @@ def _fusion(triads: NDArray[np.float32]) -> nn.Module:
 def _learnt(setup: Setup, triads: NDArray[np.float32], name: str) -> nn.Module:
     objective = objectives.build("simclr", _fusion(triads), widths=(256, 64))
     batch = min(setup.option("batch", int), len(triads))
-    settings = TrainingSettings(  # type: ignore[call-arg]
-        epochs=setup.option("epochs", int), batch=batch, base_lr=setup.option("base_lr", float)
-    )
+    settings = TrainingSettings(epochs=setup.option("epochs", int), batch=batch, base_lr=setup.option("base_lr", float))
     train(
         objective,
         WindowSource(triads, batch=batch, standardise=False),

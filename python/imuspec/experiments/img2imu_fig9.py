@@ -79,7 +79,7 @@ def run(setup: Setup) -> Result:
         else:
             notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
             continue
-        settings = HeadSettings(epochs=setup.option("head_epochs", int))  # type: ignore[call-arg]
+        settings = HeadSettings(epochs=setup.option("head_epochs", int))
         shots = (setup.option("shots", int),)
         result = probe(
             _rows.source(setup, encoder),

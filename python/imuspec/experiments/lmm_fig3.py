@@ -53,7 +53,7 @@ def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[st
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap's own: a seed makes it single-threaded
-        import umap  # type: ignore[import-untyped]
+        import umap
 
         neighbours = min(15, len(x) - 1)
         flat = umap.UMAP(n_neighbors=neighbours, min_dist=0.1, random_state=0, n_jobs=1).fit_transform(x)

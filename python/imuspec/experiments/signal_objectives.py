@@ -125,7 +125,7 @@ def _judged(setup: Setup, source: Source, windows: Windows, head: str) -> pd.Dat
         seeds=setup.seeds,
         shots=(setup.option("shots", int),),
         head=head,
-        settings=HeadSettings(epochs=setup.option("head_epochs", int)),  # type: ignore[call-arg]
+        settings=HeadSettings(epochs=setup.option("head_epochs", int)),
         max_validation=most,
         max_test=most,
     ).table

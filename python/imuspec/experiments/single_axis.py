@@ -71,7 +71,7 @@ def run(setup: Setup) -> Result:
                     shown,
                     seeds=setup.seeds,
                     shots=(setup.option("shots", int),),
-                    settings=HeadSettings(epochs=setup.option("head_epochs", int)),  # type: ignore[call-arg]
+                    settings=HeadSettings(epochs=setup.option("head_epochs", int)),
                     max_validation=setup.option("max_judged", int) or None,
                     max_test=setup.option("max_judged", int) or None,
                 )

@@ -135,8 +135,8 @@ class Activities:
         path.parent.mkdir(parents=True, exist_ok=True)
         table = self.table()
         if path.suffix.lower() == ".parquet":
-            import pyarrow as pa  # type: ignore[import-untyped]
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
+            import pyarrow as pa
+            import pyarrow.parquet as pq
 
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, compression="zstd")
         else:

@@ -142,7 +142,7 @@ def probe(
     ----------
     Yoon et al., IMG2IMU, 2025: frozen encoder, new linear layer, 50 epochs, batch 4, grids on the validation split.
     """
-    head_settings = HeadSettings() if settings is None else settings  # type: ignore[call-arg]
+    head_settings = HeadSettings() if settings is None else settings
     for name, x in (altered or {}).items():
         if x.shape != windows.x.shape:
             raise ValueError(f"altered {name}: expected {windows.x.shape} as the windows, got {x.shape}")

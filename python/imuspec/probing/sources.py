@@ -83,7 +83,7 @@ class EncoderSource:
         device: str = "cpu",
     ) -> None:
         self._encoder = encoder
-        self._pictures = PictureSettings() if pictures is None else pictures  # type: ignore[call-arg]
+        self._pictures = PictureSettings() if pictures is None else pictures
         self._layers = tuple(layers)
         self._batch, self._device = batch, device
         self._train: NDArray[np.float32] | None = None

@@ -147,13 +147,13 @@ class Recipe(NamedRecipe):
         "paper",
         description="paper: low-pass, resample, calibrate, non-wear; actipy: low-pass, calibrate, non-wear, resample",
     )
-    reading: ReadingSettings = ReadingSettings()  # type: ignore[call-arg]
-    lowpass: LowpassSettings = LowpassSettings()  # type: ignore[call-arg]
-    resample: ResampleSettings = ResampleSettings()  # type: ignore[call-arg]
-    calibration: CalibrationSettings = CalibrationSettings()  # type: ignore[call-arg]
-    nonwear: NonwearSettings = NonwearSettings()  # type: ignore[call-arg]
-    segments: SegmentSettings = SegmentSettings()  # type: ignore[call-arg]
-    store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
+    reading: ReadingSettings = ReadingSettings()
+    lowpass: LowpassSettings = LowpassSettings()
+    resample: ResampleSettings = ResampleSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    nonwear: NonwearSettings = NonwearSettings()
+    segments: SegmentSettings = SegmentSettings()
+    store: StoreSettings = StoreSettings()
 
     def flat(self) -> dict[str, bool | int | float | str]:
         """Return every number in one dict, keyed ``section_field``, as the native pass takes them."""

@@ -196,7 +196,7 @@ class PretrainRecipe(NamedRecipe):
 
     source: Annotated[
         ImageSourceSettings | signals.WindowSourceSettings | WearSourceSettings, Field(discriminator="name")
-    ] = ImageSourceSettings()  # type: ignore[call-arg]
+    ] = ImageSourceSettings()
     views: Annotated[
         SensorViewsSettings
         | PhotoViewsSettings
@@ -210,7 +210,7 @@ class PretrainRecipe(NamedRecipe):
         | signals.SpanMaskSettings
         | UnchangedViewsSettings,
         Field(discriminator="name"),
-    ] = SensorViewsSettings()  # type: ignore[call-arg]
+    ] = SensorViewsSettings()
     encoder: Annotated[
         ResNetSettings
         | signals.VitSettings
@@ -222,7 +222,7 @@ class PretrainRecipe(NamedRecipe):
         | signals.HarnetSettings
         | RoFormerSettings,
         Field(discriminator="name"),
-    ] = ResNetSettings()  # type: ignore[call-arg]
+    ] = ResNetSettings()
     objective: Annotated[
         MoCoSettings
         | SimSiamSettings
@@ -237,8 +237,8 @@ class PretrainRecipe(NamedRecipe):
         | signals.CpcOriginalSettings
         | MaskedSettings,
         Field(discriminator="name"),
-    ] = MoCoSettings()  # type: ignore[call-arg]
-    training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]
+    ] = MoCoSettings()
+    training: TrainingSettings = TrainingSettings()
 
     def tiny(self) -> Self:
         """Return the same recipe for a few minutes of one core: two epochs of 32, no workers, 256 pictures or windows.

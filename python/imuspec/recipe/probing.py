@@ -64,6 +64,6 @@ class ProbeRecipe(NamedRecipe):
 
     named = "recipes/probe"
 
-    split: SplitSettings = SplitSettings()  # type: ignore[call-arg]
-    pictures: PictureSettings = PictureSettings()  # type: ignore[call-arg]
-    head: HeadSettings = HeadSettings()  # type: ignore[call-arg]
+    split: SplitSettings = SplitSettings()
+    pictures: PictureSettings = PictureSettings()
+    head: HeadSettings = HeadSettings()

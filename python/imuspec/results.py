@@ -19,12 +19,12 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imuspec.places import is_remote, names, place
-from imuspec.store import PartStore, read_part
+from imuspec.store import PartStore, parts_at_a_time, read_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ __all__ = ["Computed", "ResultStore", "Results", "is_results"]
 FORMAT, VERSION = "imuspec-results", 1
 _MARKER = "results.json"
 _TABLES = ("outcomes", "summary")
+_OUTCOME = ("id", "status", "reason", "sha256", "source_sha256", "rows")
 
 
 class Computed(NamedTuple):
@@ -91,12 +92,12 @@ class Results:
     @property
     def outcomes(self) -> pa.Table:
         """What became of each recording: id, status (ok, failed), reason, rows, sha256, source_sha256."""
-        return _outcomes(self._parts())
+        return self._table("outcomes")
 
     @property
     def summary(self) -> pa.Table:
         """The summary rows of all recordings, as minutes of each day and activity."""
-        return _summary(self._parts())
+        return self._table("summary")
 
     def read(self, id: str) -> pa.Table:
         """Return the table of one recording.
@@ -141,7 +142,17 @@ class Results:
         ]
 
     def _parts(self) -> list[dict[str, Any]]:
-        return [read_part(self.path, name.removesuffix(".json")) for name in names(self.path / "parts")]
+        """All parts but their summaries, which are many rows each."""
+        every = (part for some in parts_at_a_time(self.path, self._done()) for part in some)
+        return [{key: value for key, value in part.items() if key != "summary"} for part in every]
+
+    def _done(self) -> list[str]:
+        return sorted(name.removesuffix(".json") for name in names(self.path / "parts"))
+
+    def _table(self, name: str) -> pa.Table:
+        import pyarrow as pa
+
+        return pa.concat_tables([tables[name] for tables in _folded(self.path, self._done())])
 
     def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
         known = {f"{row['id']}.parquet" for row in parts}
@@ -214,9 +225,7 @@ class ResultStore(PartStore):
 
     def fold(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, each whole or not at all."""
-        parts = [self.part(id) for id in sorted(self.done() if ids is None else ids)]
-        for name, table in zip(_TABLES, (_outcomes(parts), _summary(parts)), strict=True):
-            self._write(self.folder / f"{name}.parquet", _parquet(table))
+        self._write_tables(_folded(self.folder, sorted(self.done() if ids is None else ids)))
 
     def _keep_part(
         self,
@@ -240,15 +249,24 @@ def _parquet(table: pa.Table) -> bytes:
     return whole.getvalue()
 
 
-def _outcomes(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
+def _folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
+    """Yield outcomes and summary of some parts after others; a column of the summary has one type for all its values."""
     import pyarrow as pa
 
-    text = ("id", "status", "reason", "sha256", "source_sha256")
-    schema = pa.schema([*((name, pa.string()) for name in text), ("rows", pa.int64())])
-    return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in parts], schema=schema)
+    schema = pa.schema([])
+    for parts in parts_at_a_time(folder, ids):
+        if rows := _summary_rows(parts):
+            schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")
+    for parts in parts_at_a_time(folder, ids):
+        outcomes = pa.Table.from_pylist([{name: row[name] for name in _OUTCOME} for row in parts], _outcome_schema())
+        yield {"outcomes": outcomes, "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
 
 
-def _summary(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
+def _outcome_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.Table.from_pylist([{"id": part["id"], **row} for part in parts for row in part["summary"]])
+    return pa.schema([(name, pa.int64() if name == "rows" else pa.string()) for name in _OUTCOME])
+
+
+def _summary_rows(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"id": part["id"], **row} for part in parts for row in part["summary"]]

@@ -22,7 +22,7 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,23 @@ class PartStore:
 
     def _write(self, path: Path, content: bytes) -> None:
         write_whole(path, content, self.work)
+
+    def _write_tables(self, batches: Iterable[Mapping[str, pa.Table]]) -> None:
+        """Write batches of rows of some tables, each table whole or not at all."""
+        import pyarrow.parquet as pq
+
+        whole: dict[str, io.BytesIO] = {}
+        writers: dict[str, Any] = {}
+        with contextlib.ExitStack() as stack:
+            for tables in batches:
+                for name, table in tables.items():
+                    if name not in writers:
+                        whole[name] = io.BytesIO()
+                        writer = pq.ParquetWriter(whole[name], table.schema, compression="zstd")
+                        writers[name] = stack.enter_context(writer)
+                    writers[name].write_table(table)
+        for name, content in whole.items():
+            self._write(self.folder / f"{name}.parquet", content.getvalue())
 
 
 class CohortStore(PartStore):
@@ -162,20 +179,7 @@ class CohortStore(PartStore):
 
     def fold(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, each whole or not at all."""
-        import pyarrow.parquet as pq
-
-        whole: dict[str, io.BytesIO] = {}
-        writers: dict[str, Any] = {}
-        with contextlib.ExitStack() as stack:
-            for tables in folded(self.folder, sorted(self.done() if ids is None else ids)):
-                for name, table in tables.items():
-                    if name not in writers:
-                        whole[name] = io.BytesIO()
-                        writer = pq.ParquetWriter(whole[name], table.schema, compression="zstd")
-                        writers[name] = stack.enter_context(writer)
-                    writers[name].write_table(table)
-        for name, content in whole.items():
-            self._write(self.folder / f"{name}.parquet", content.getvalue())
+        self._write_tables(folded(self.folder, sorted(self.done() if ids is None else ids)))
 
     def clear_work(self) -> None:
         """Take away what an interrupted run of this share left half done."""
@@ -277,8 +281,14 @@ def folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
     from imuspec.tables import schemas_of_parts, tables_from_parts
 
     schemas = schemas_of_parts(read_part(folder, identity) for identity in ids)
+    for parts in parts_at_a_time(folder, ids):
+        yield tables_from_parts(parts, schemas)
+
+
+def parts_at_a_time(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield some parts after others; at least once, then perhaps none."""
     for first in range(0, max(1, len(ids)), _FOLDED):
-        yield tables_from_parts([read_part(folder, identity) for identity in ids[first : first + _FOLDED]], schemas)
+        yield [read_part(folder, identity) for identity in ids[first : first + _FOLDED]]
 
 
 def _write_zarr(

@@ -1,0 +1,58 @@
+"""Results of a cohort: parts folded into tables some at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from imuspec import store
+from imuspec.results import Computed, Results, ResultStore
+
+
+def _kept(folder: Path) -> ResultStore:
+    kept = ResultStore(folder)
+    kept.create("means", {})
+    table = pa.table({"mean": [1.0, 2.0]})
+    kept.keep("a", "aa", Computed(table, ({"day": "1", "minutes": 3},)))
+    kept.keep("b", "bb", Computed(table))
+    kept.keep("c", "cc", Computed(table, ({"day": "1", "minutes": None}, {"day": "2", "minutes": 2.5, "worn": True})))
+    kept.keep_failure("d", "dd", "no wear")
+    return kept
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+def test_tables_hold_every_row_however_many_parts_are_folded_at_once(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_FOLDED", at_once)
+    _kept(tmp_path / "out").fold()
+    summary = pq.read_table(tmp_path / "out" / "summary.parquet")
+    assert summary.to_pylist() == [
+        {"id": "a", "day": "1", "minutes": 3.0, "worn": None},
+        {"id": "c", "day": "1", "minutes": None, "worn": None},
+        {"id": "c", "day": "2", "minutes": 2.5, "worn": True},
+    ]
+    assert summary.schema.field("minutes").type == pa.float64()
+    outcomes = pq.read_table(tmp_path / "out" / "outcomes.parquet").to_pylist()
+    assert [(row["id"], row["status"], row["reason"], row["rows"]) for row in outcomes] == [
+        ("a", "ok", "", 2),
+        ("b", "ok", "", 2),
+        ("c", "ok", "", 2),
+        ("d", "failed", "no wear", 0),
+    ]
+    results = Results(tmp_path / "out")
+    assert results.summary.to_pylist() == summary.to_pylist()
+    assert results.outcomes.to_pylist() == outcomes
+    assert results.ids == ["a", "b", "c"]
+    assert results.status()["reasons"] == {"no wear": 1}
+
+
+def test_without_parts_the_tables_are_empty(tmp_path: Path) -> None:
+    kept = ResultStore(tmp_path / "out")
+    kept.create("means", {})
+    kept.fold()
+    assert Results(tmp_path / "out").outcomes.num_rows == 0
+    assert pq.read_table(tmp_path / "out" / "summary.parquet").num_rows == 0

@@ -163,6 +163,45 @@ def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
     np.testing.assert_allclose(np.subtract(ranges("train"), ranges("test")), 20, atol=1e-3)
 
 
+def test_batch_norms_take_the_statistics_of_training_windows_alone() -> None:
+    encoder = probing.load_encoder("random")
+    settings = PictureSettings(nfft=(32,), hop=(16,), size=(24, 32), batch_norm="training")  # type: ignore[call-arg]
+    source = probing.EncoderSource(encoder, pictures=settings, layers=("last",))
+    choice, picture = {"nfft": 32, "hop": 16}, {"nfft": 32, "noverlap": 16, "size": (24, 32)}
+    train = WINDOWS.x[subject_split(WINDOWS, 0).train]
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+
+    adapted = probing.with_batch_norms_of(encoder, train, picture=picture)
+    with torch.inference_mode():
+        first = adapted.conv1(torch.from_numpy(imuspec.rgb_image(train, dtype="float32", **picture)))
+    torch.testing.assert_close(adapted.bn1.running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(adapted.bn1.running_var, first.var((0, 2, 3)), rtol=1e-3, atol=1e-5)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    weights = dict(adapted.named_parameters())
+    assert all(torch.equal(value, weights[key]) for key, value in encoder.named_parameters())
+
+    features = source.fitted(train).features(WINDOWS.x[:8], choice)["last"]
+    np.testing.assert_array_equal(features, probing.embed(adapted, WINDOWS.x[:8], picture=picture)["last"])
+    assert np.abs(features - source.fitted(train * 0.1 + 1).features(WINDOWS.x[:8], choice)["last"]).max() > 1e-3
+    told = {"seeds": (0, 1), "shots": (2,), "settings": QUICK}
+    kept = probing.EncoderSource(encoder, pictures=settings.model_copy(update={"batch_norm": "kept"}), layers=("last",))
+    assert not np.allclose(
+        probing.probe(source, WINDOWS, **told).table["validation_f1"],
+        probing.probe(kept, WINDOWS, **told).table["validation_f1"],
+    )
+    with pytest.raises(ValueError, match="from fitted"):
+        source.features(WINDOWS.x[:8], choice)
+
+
+def test_batch_norms_are_asked_for_where_there_are_some() -> None:
+    from imuspec.encoders import build
+
+    with pytest.raises(ValueError, match="expected an encoder with batch norms"):
+        probing.with_batch_norms_of(build("limu_bert", n_steps=128), WINDOWS.x)
+    with pytest.raises(ValueError, match="at least 2 training windows, got 1"):
+        probing.with_batch_norms_of(probing.load_encoder("random"), WINDOWS.x[:1])
+
+
 def test_the_supervised_row_takes_the_range_of_its_training_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, Any]] = []
     drawn = imuspec.rgb_image

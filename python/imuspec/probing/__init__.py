@@ -16,6 +16,7 @@ from imuspec.probing.sources import (
     picture_size,
     subjects_seen,
     window_form,
+    with_batch_norms_of,
 )
 from imuspec.probing.supervised import Classifier, fit_supervised, supervised
 
@@ -41,4 +42,5 @@ __all__ = [
     "subjects_seen",
     "supervised",
     "window_form",
+    "with_batch_norms_of",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "picture_size",
     "subjects_seen",
     "window_form",
+    "with_batch_norms_of",
 ]
 
 Choice = dict[str, Any]
@@ -56,14 +57,15 @@ class Source(Protocol):
 class EncoderSource:
     """A frozen encoder. Pictures are drawn on the fly by the native kernel, once for each window and setting.
 
-    Under ``norm="dataset"`` without a range, `probe` takes the range of each split from its training windows alone.
+    Under ``norm="dataset"`` without a range, and under ``batch_norm="training"``, `probe` gives the training windows of
+    each split to `fitted`: the range, and the statistics in the batch norms, are taken from those alone.
 
     Parameters
     ----------
     encoder : nn.Module
         Of `imuspec.encoders`; put in eval mode, so that batch norms use their running statistics.
     pictures : PictureSettings
-        The grid of nfft and hop, norm and size; for an encoder of signals they do not apply.
+        The grid of nfft and hop, norm, size and batch norms; for an encoder of signals they do not apply.
     layers : sequence of str
         "last" for the embedding; names of ``encoder.layers`` for those on the way; ``NAME.bands`` for a stage's map
         averaged over time alone, in six bands of frequency.
@@ -87,20 +89,22 @@ class EncoderSource:
         self._layers = tuple(layers)
         self._batch, self._device = batch, device
         self._train: NDArray[np.float32] | None = None
+        self._adapted: tuple[Choice, nn.Module] | None = None
 
     @property
     def of_split(self) -> bool:
-        """Whether features depend on the split, so that `fitted` must come first: the range of the training data."""
-        return (
-            cast("Encoder", self._encoder).kind == "image"
-            and self._pictures.norm == "dataset"
-            and self._pictures.range_db is None
-        )
+        """Whether features depend on the split, so that `fitted` must come first."""
+        drawn = cast("Encoder", self._encoder).kind == "image"
+        return drawn and (self._takes_range or self._pictures.batch_norm == "training")
+
+    @property
+    def _takes_range(self) -> bool:
+        return self._pictures.norm == "dataset" and self._pictures.range_db is None
 
     def fitted(self, train: NDArray[np.float32]) -> EncoderSource:
-        """Return the source whose pictures span the range of these windows, those of a split's training part."""
+        """Return the source that takes what depends on the split from these windows, those of its training part."""
         other = copy.copy(self)
-        other._train = train
+        other._train, other._adapted = train, None
         return other
 
     @property
@@ -118,7 +122,7 @@ class EncoderSource:
                 f"nfft: expected one of at most the window's {n_samples} samples, got {self._pictures.nfft}"
             )
         choices: list[Choice] = [{"nfft": n, "hop": hop} for n in usable for hop in self._pictures.hop if hop <= n]
-        if self.of_split and self._train is not None:
+        if self._takes_range and self._train is not None:
             for choice in choices:
                 low, high = training_range(self._train, nfft=choice["nfft"], noverlap=choice["nfft"] - choice["hop"])
                 choice |= {"black_db": low, "white_db": high}
@@ -126,18 +130,31 @@ class EncoderSource:
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
         """Features of each layer."""
-        picture: Choice | None = None
-        if choice:
-            picture = {
-                "nfft": choice["nfft"],
-                "noverlap": choice["nfft"] - choice["hop"],
-                "norm": self._pictures.norm,
-                "range_db": (choice["black_db"], choice["white_db"])
-                if "black_db" in choice
-                else self._pictures.range_db,
-                "size": self._pictures.size,
-            }
-        return embed(self._encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
+        picture = self._picture(choice) if choice else None
+        encoder = self._encoder
+        if picture is not None and self._pictures.batch_norm == "training":
+            encoder = self._of_training(choice, picture)
+        return embed(encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
+
+    def _picture(self, choice: Choice) -> Choice:
+        """Keywords of `imuspec.rgb_image`."""
+        told = (choice["black_db"], choice["white_db"]) if "black_db" in choice else self._pictures.range_db
+        return {
+            "nfft": choice["nfft"],
+            "noverlap": choice["nfft"] - choice["hop"],
+            "norm": self._pictures.norm,
+            "range_db": told,
+            "size": self._pictures.size,
+        }
+
+    def _of_training(self, choice: Choice, picture: Choice) -> nn.Module:
+        """The encoder with batch norms of the training windows; that of the last choice is kept."""
+        if self._train is None:
+            raise ValueError("batch_norm: expected the training windows from fitted() before features, got none")
+        if self._adapted is None or self._adapted[0] != choice:
+            adapted = with_batch_norms_of(self._encoder, self._train, picture=picture, device=self._device)
+            self._adapted = (choice, adapted)
+        return self._adapted[1]
 
 
 class StatisticsSource:
@@ -209,6 +226,64 @@ def embed(
             for name, value in _layers_of(encoder, inputs.to(device), layers).items():
                 found[name].append(value.float().cpu().numpy())
     return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in found.items()}
+
+
+def with_batch_norms_of(
+    encoder: nn.Module,
+    x: NDArray[Any],
+    *,
+    picture: Choice | None = None,
+    most: int = 512,
+    device: str = "cpu",
+) -> nn.Module:
+    """Return a copy of an encoder whose batch norms hold the mean and variance of these windows' pictures.
+
+    Statistics of natural pictures are wrong for spectrograms; those of unlabelled windows of the set take their place, and
+    no weight changes.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Of `imuspec.encoders`, with batch norms; it stays as it is.
+    x : array [n, 3, time]
+        Windows, g.
+    picture : dict, optional
+        Keywords of `imuspec.rgb_image`.
+    most : int
+        Take at most so many windows, drawn at random with a fixed seed.
+    device : str
+        Where the encoder runs.
+
+    Returns
+    -------
+    nn.Module
+        In eval mode.
+
+    Raises
+    ------
+    ValueError
+        For an encoder without batch norms, or less than two windows.
+
+    References
+    ----------
+    Li et al., Adaptive batch normalization for practical domain adaptation, Pattern Recognition 80, 2018.
+    """
+    adapted = copy.deepcopy(encoder).to(device).eval()
+    norms = [module for module in adapted.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        raise ValueError("batch_norm: expected an encoder with batch norms for training, got one without")
+    if len(x) < 2:
+        raise ValueError(f"batch_norm: expected at least 2 training windows, got {len(x)}")
+    mixed = np.random.default_rng(0).permutation(len(x))[:most]  # each batch of all kinds of windows
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+        norm.train()
+    size = -(-len(mixed) // -(-len(mixed) // 128))  # batches alike, of at most 128
+    with torch.inference_mode():
+        for inputs in _batches(cast("Encoder", adapted).kind, x[mixed], picture or {}, size):
+            adapted(inputs.to(device))
+    return adapted.eval()
 
 
 def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator[Tensor]:

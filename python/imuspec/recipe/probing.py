@@ -36,6 +36,11 @@ class PictureSettings(Settings):
     size: tuple[PositiveInt, PositiveInt] = Field(
         (96, 128), description="rows and columns; those that the encoder was pre-trained on"
     )
+    batch_norm: Literal["kept", "training"] = Field(
+        "kept",
+        description="statistics in the encoder's batch norms: those of its pre-training (the paper's), or of the pictures of "
+        "each split's training windows, labels unused",
+    )
 
 
 class HeadSettings(Settings):

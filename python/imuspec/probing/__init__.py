@@ -3,6 +3,10 @@
 `probe` is the whole protocol: subject-wise splits, nested draws of n labels a class, grids chosen on the validation part,
 scores with intervals on the test part. Where features come from is a `Source` (`EncoderSource`, `StatisticsSource`);
 what is fitted on them is a head of `HEADS`. `supervised` is the upper bound, all parameters on all labels.
+
+Two settings of the pictures change much and are part of every comparison: ``norm`` (the paper's scales each axis of each
+window by itself, which loses how strong the motion was) and ``batch_norm`` (``training`` takes the statistics in the batch norms
+from unlabelled training windows, as those of natural pictures do not fit spectrograms).
 """
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules

@@ -135,3 +135,15 @@ def test_the_flat_form_has_every_number_once() -> None:
 
 def test_the_step_of_the_store_reaches_past_16_g_with_margin() -> None:
     assert 32767 * Recipe.load("ukb").store.step_g > 16 * 1.25
+
+
+@pytest.mark.parametrize("text", ["[64, 128]", "64,128", "64, 128"])
+def test_a_list_may_be_set_without_brackets(text: str) -> None:
+    from imuspec.recipe import PretrainRecipe, ProbeRecipe
+
+    probe = ProbeRecipe().set(f"pictures.nfft={text}", "split.seeds=3")
+    assert (probe.pictures.nfft, probe.split.seeds) == ((64, 128), (3,))
+    views = PretrainRecipe.load("img2imu").set("views.operations=translate_x,jitter").views
+    assert views.model_dump()["operations"] == ("translate_x", "jitter")
+    with pytest.raises(ValueError, match=r"pictures\.nfft\.1: Input should be a valid integer"):
+        ProbeRecipe().set("pictures.nfft=64,x")

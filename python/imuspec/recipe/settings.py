@@ -75,7 +75,7 @@ class NamedRecipe(Settings):
         return cls.model_validate({"name": name, **values})
 
     def set(self, *assignments: str) -> Self:
-        """Return a copy with numbers changed, each as ``section.field=value``.
+        """Return a copy with numbers changed, each as ``section.field=value``; of lists the brackets may be left out.
 
         Raises
         ------
@@ -87,6 +87,9 @@ class NamedRecipe(Settings):
         >>> import imuspec
         >>> imuspec.Recipe.load("ukb").set("calibration.min_windows=10").calibration.min_windows
         10
+        >>> from imuspec.recipe import ProbeRecipe
+        >>> ProbeRecipe().set("pictures.nfft=64,128").pictures.nfft
+        (64, 128)
         """
         pending = [_assignment(text) for text in assignments]
         values = self.model_dump()
@@ -103,7 +106,8 @@ class NamedRecipe(Settings):
             if key not in known:
                 raise ValueError(f"set: expected {_any_of(known, key)}, got {key!r}")
             section, _, field = key.rpartition(".")
-            (values[section] if section else values)[field] = value
+            fields = values[section] if section else values
+            fields[field] = _listed(value) if isinstance(fields[field], tuple) else value
         return self._valid(values)
 
     def _valid(self, values: dict[str, Any]) -> Self:
@@ -146,6 +150,13 @@ def _value(text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _listed(value: object) -> object:
+    """Several values as a user writes them: in brackets, with commas between, or one alone."""
+    if isinstance(value, str):
+        return [_value(part.strip()) for part in value.split(",")]
+    return value if isinstance(value, list) else [value]
 
 
 def _any_of(known: list[str], given: str) -> str:

@@ -89,7 +89,8 @@ class Setup:
             return load(loader, path, **settings) if colon else load(name, self.data[name], **settings)
         if self.tiny:
             return made_up_windows(name)
-        raise ValueError(f"data: expected --data {name}=PATH, got {', '.join(self.data) or 'none'}")
+        other = f"{name}=LOADER:PATH for another set in its place"
+        raise ValueError(f"data: expected --data {name}=PATH ({other}), got {', '.join(self.data) or 'none'}")
 
     def option(self, name: str, kind: type[_T]) -> _T:
         """Return one of the experiment's own numbers."""

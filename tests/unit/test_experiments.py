@@ -142,5 +142,5 @@ def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Pat
 
 def test_data_that_are_not_given_are_asked_for(tmp_path: Path) -> None:
     setup = experiments.Setup(tmp_path, data={"goat": "somewhere"})
-    with pytest.raises(ValueError, match="data: expected --data wisdm=PATH, got goat"):
+    with pytest.raises(ValueError, match=r"data: expected --data wisdm=PATH \(wisdm=LOADER:PATH .*\), got goat"):
         setup.windows("wisdm")

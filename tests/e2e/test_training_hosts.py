@@ -47,13 +47,34 @@ def _ended(*agents: subprocess.Popen[str]) -> None:
             assert agent.returncode == 0, said[-4000:]
     finally:
         for agent in agents:
-            agent.kill()
+            agent.terminate()  # torchrun ends its processes before itself
+        for agent in agents:
+            try:
+                agent.wait(30)
+            except subprocess.TimeoutExpired:
+                agent.kill()
+                agent.wait()
+            assert agent.stdout is not None
+            agent.stdout.close()
 
 
 def _result(run: Path) -> tuple[dict[str, object], list[tuple[int, float]]]:
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return state["objective"], [(line["step"], line["loss"]) for line in lines]
+
+
+def _on_two_hosts(cohort: Path, run: Path) -> None:
+    """Train on two hosts; rank 1 kills itself before its eleventh step, once."""
+    with hosts(2) as (hub, other):
+        both = ("--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "2", "--rdzv-backend", "c10d")
+        both += ("--rdzv-endpoint", f"{address(0)}:29500", "--rdzv-id", "imuspec")
+        agents = []
+        for number, (host, device) in enumerate(((hub, "hub"), (other, "out"))):
+            launch = (*both, "--local-addr", address(number), "--rdzv-conf", f"is_host={int(number == 0)}")
+            task = (cohort, run, 10)
+            agents.append(_torchrun(*task, launch=launch, inside=on(host), device=device))
+        _ended(*agents)
 
 
 def test_two_hosts_that_lost_a_process_learn_what_one_host_does(cohort: Path, tmp_path: Path) -> None:
@@ -63,15 +84,14 @@ def test_two_hosts_that_lost_a_process_learn_what_one_host_does(cohort: Path, tm
     assert [step for step, _ in losses] == list(range(2, 25, 2))
     assert losses[-1][1] < losses[0][1] + 0.1
 
-    with hosts(2) as (hub, other):
-        both = ("--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "2", "--rdzv-backend", "c10d")
-        both += ("--rdzv-endpoint", f"{address(0)}:29500", "--rdzv-id", "imuspec")
-        agents = []
-        for number, (host, device) in enumerate(((hub, "hub"), (other, "out"))):
-            launch = (*both, "--local-addr", address(number), "--rdzv-conf", f"is_host={int(number == 0)}")
-            task = (cohort, tmp_path / "two", 10)  # rank 1 kills itself before its eleventh step
-            agents.append(_torchrun(*task, launch=launch, inside=on(host), device=device))
-        _ended(*agents)
+    try:
+        _on_two_hosts(cohort, tmp_path / "two")
+    except subprocess.TimeoutExpired:
+        # torchrun's second meeting may fail: rank 0 waits in gloo for a peer that never comes.
+        (cohort.parent / "died").unlink(missing_ok=True)
+        _on_two_hosts(cohort, tmp_path / "again")
+        (tmp_path / "two").rename(tmp_path / "hung")
+        (tmp_path / "again").rename(tmp_path / "two")
     assert (cohort.parent / "died").exists(), "nobody was killed: the test has not tested anything"
     found, again = _result(tmp_path / "two")
     assert found.keys() == expected.keys()

@@ -80,7 +80,7 @@ class Cohort:
         return {"path": str(self.path)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]
+        self.__init__(state["path"])  # type: ignore[misc]  # opened anew; no subclass changes how
 
     @property
     def recipe(self) -> Recipe:

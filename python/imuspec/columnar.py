@@ -42,7 +42,7 @@ _DAMAGE = (
     EOFError,
     OSError,
     RuntimeError,
-    NotImplementedError,
+    NotImplementedError,  # of a zip member in a form that the reader lacks
     MemoryError,
     OverflowError,
     SyntaxError,  # of an NPY header, which is a Python literal

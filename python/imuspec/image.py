@@ -283,8 +283,8 @@ def _windows(x: ArrayLike) -> tuple[NDArray[np.floating[Any]], tuple[int, ...]]:
 
 def _empty(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
     if dtype not in ("uint8", "float32"):
-        dtype = np.dtype(dtype)  # type: ignore[call-overload]
-    empty: NDArray[Any] = np.empty(shape, dtype)  # type: ignore[call-overload]
+        dtype = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is none
+    empty: NDArray[Any] = np.empty(shape, dtype)  # type: ignore[call-overload]  # a dtype or its name by now
     return empty
 
 

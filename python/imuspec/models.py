@@ -74,11 +74,11 @@ def _without(tensors: Tensors, *heads: str) -> Tensors:
     return {key: value for key, value in tensors.items() if not key.startswith(heads)}
 
 
-def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
     return _without(tensors, "fc.")
 
 
-def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
     """``module.encoder_q.*``; ``encoder_k``, the queue and the head are left."""
     return _without(_strip(tensors, "module.encoder_q."), "fc.")
 
@@ -101,18 +101,18 @@ def _in_timm(tensors: Tensors, encoder: nn.Module) -> Tensors:
     key = "trunk.pos_embed"
     wanted: Tensor = encoder.state_dict()[key]
     if key in named and named[key].shape != wanted.shape and named[key].shape[2] == wanted.shape[2]:
-        grid: tuple[int, int] = encoder.grid  # type: ignore[assignment]
+        grid: tuple[int, int] = encoder.grid  # type: ignore[assignment]  # a ViT has it
         named[key] = resample_abs_pos_embed(named[key], new_size=list(grid), num_prefix_tokens=1)
     return named
 
 
-def _harnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+def _harnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
     """``feature_extractor.*``, with or without ``module.``; the four tasks' heads and a classifier are left."""
     bare = {key.removeprefix("module."): value for key, value in tensors.items()}
     return _without(bare, "aot_h", "scale_h", "permute_h", "time_w_h", "classifier")
 
 
-def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
+def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
     """``transformer.*``; the decoder is left."""
     return _strip(tensors, "transformer.")
 

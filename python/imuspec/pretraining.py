@@ -95,9 +95,9 @@ def build_objective(recipe: PretrainRecipe, source: Source) -> nn.Module:
         settings = recipe.objective.model_dump(exclude={"name"})
         taken = inspect.signature(objectives.maker(recipe.objective.name)).parameters
         if "n_classes" in taken:
-            settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]
+            settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]  # of labelled sources
         if "n_tasks" in taken:
-            settings["n_tasks"] = len(recipe.views.operations)  # type: ignore[union-attr]
+            settings["n_tasks"] = len(recipe.views.operations)  # type: ignore[union-attr]  # of such objectives
         if "total_steps" in taken:
             settings["total_steps"] = recipe.training.epochs * source.steps_per_epoch
         return objectives.build(recipe.objective.name, encoder, **settings)

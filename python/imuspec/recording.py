@@ -375,7 +375,7 @@ def _nanoseconds(when: object) -> int:
     if isinstance(when, int | np.integer):
         return int(when)
     try:
-        return int(np.datetime64(when, "ns").astype(np.int64))  # type: ignore[call-overload]
+        return int(np.datetime64(when, "ns").astype(np.int64))  # type: ignore[call-overload]  # refused below
     except (ValueError, TypeError) as error:
         raise TypeError(f"recording[...]: expected a time, got {when!r}") from error
 

@@ -169,7 +169,7 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 
 
 def _whole(name: str, value: object, least: int) -> int:
-    number = int(value)  # type: ignore[call-overload]
+    number = int(value)  # type: ignore[call-overload]  # int refuses what is no number
     if number < least:
         raise ValueError(f"{name}: expected at least {least}, got {value!r}")
     return int(number)

@@ -166,7 +166,7 @@ class ImageDataset(Dataset[Any]):
 def _shared_like(one: NDArray[Any], n: int) -> Tensor:
     """Memory for n such pictures that the loader's process sees too, as torch's own collate function takes it."""
     like = torch.from_numpy(one)
-    storage = like.untyped_storage()._new_shared(n * one.nbytes, device="cpu")  # type: ignore[no-untyped-call]
+    storage = like.untyped_storage()._new_shared(n * one.nbytes, device="cpu")
     return torch.empty(0, dtype=like.dtype).set_(storage).view(n, *one.shape[1:])
 
 

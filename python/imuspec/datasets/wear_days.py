@@ -259,7 +259,7 @@ def _samples(n: int, length: int) -> Tensor:
     if get_worker_info() is None:
         return torch.empty((n, 3, length), dtype=torch.int16)
     like = torch.empty(0, dtype=torch.int16)
-    storage = like.untyped_storage()._new_shared(n * 3 * length * 2, device="cpu")  # type: ignore[no-untyped-call]
+    storage = like.untyped_storage()._new_shared(n * 3 * length * 2, device="cpu")
     return torch.empty(0, dtype=torch.int16).set_(storage).view(n, 3, length)
 
 

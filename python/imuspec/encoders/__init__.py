@@ -74,7 +74,7 @@ def build(name: str, **settings: Any) -> nn.Module:
     if unknown:
         raise ValueError(f"encoder {name}: expected settings of {', '.join(known)}, got {', '.join(unknown)}")
     encoder = maker(**settings)
-    encoder._built_as = (name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})  # type: ignore[assignment]
+    encoder._built_as = (name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})  # type: ignore[assignment]  # no Tensor
     return encoder
 
 

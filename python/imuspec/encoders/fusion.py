@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["AccelerationAlone", "Fusion", "SingleAxis", "acceleration_alone", "fusion", "single_axis"]
 
@@ -51,7 +54,7 @@ class Fusion(nn.Module):
         found: dict[str, Tensor] = {}
         joined = []
         for i, (encoder, part) in enumerate(zip(self.encoders, self._triads(x), strict=True), 1):
-            inner: dict[str, Tensor] = encoder.layers(part)  # type: ignore[operator]
+            inner = cast("Encoder", encoder).layers(part)
             joined.append(inner["embedding"])
             found |= {f"triad{i}.{name}": value for name, value in inner.items()}
         return found | {"embedding": torch.cat(joined, 1)}
@@ -70,7 +73,7 @@ class SingleAxis(nn.Module):
         super().__init__()
         self.inner = encoder
         self.kind = str(encoder.kind)
-        self.n_features = int(encoder.n_features)  # type: ignore[arg-type]
+        self.n_features = cast("Encoder", encoder).n_features
 
     def _three(self, x: Tensor) -> Tensor:
         if x.shape[1] != 1:
@@ -84,8 +87,7 @@ class SingleAxis(nn.Module):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the encoder's layers."""
-        found: dict[str, Tensor] = self.inner.layers(self._three(x))  # type: ignore[operator]
-        return found
+        return cast("Encoder", self.inner).layers(self._three(x))
 
 
 def fusion(*, encoder: str, n_triads: int = 2, settings: Mapping[str, Any] | None = None) -> Fusion:
@@ -117,7 +119,7 @@ class AccelerationAlone(nn.Module):
         super().__init__()
         self.inner = encoder
         self.kind = str(encoder.kind)
-        self.n_features = int(encoder.n_features)  # type: ignore[arg-type]
+        self.n_features = cast("Encoder", encoder).n_features
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, time] -> [B, features]."""
@@ -126,8 +128,7 @@ class AccelerationAlone(nn.Module):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the encoder's layers."""
-        found: dict[str, Tensor] = self.inner.layers(torch.cat([x, torch.zeros_like(x)], 1))  # type: ignore[operator]
-        return found
+        return cast("Encoder", self.inner).layers(torch.cat([x, torch.zeros_like(x)], 1))
 
 
 def acceleration_alone(*, encoder: str, settings: Mapping[str, Any] | None = None) -> AccelerationAlone:

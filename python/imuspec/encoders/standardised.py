@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["Standardised", "axis_statistics", "bare", "standardised"]
 
@@ -47,7 +50,7 @@ class Standardised(nn.Module):
         if len(mean) != len(sd) or min(sd) <= 0:
             raise ValueError(f"sd: expected a positive number for each of {len(mean)} axes, got {list(sd)}")
         self.inner = encoder
-        self.n_features = int(encoder.n_features)  # type: ignore[arg-type]
+        self.n_features = cast("Encoder", encoder).n_features
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32)[:, None])
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None])
 
@@ -62,8 +65,7 @@ class Standardised(nn.Module):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the encoder's layers."""
-        found: dict[str, Tensor] = self.inner.layers(self.standardise(x))  # type: ignore[operator]
-        return found
+        return cast("Encoder", self.inner).layers(self.standardise(x))
 
 
 def standardised(

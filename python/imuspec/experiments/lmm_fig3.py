@@ -49,7 +49,7 @@ def run(setup: Setup) -> Result:
 
 
 def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[str, ...]) -> Figure:
-    from sklearn.decomposition import PCA  # type: ignore[import-untyped]
+    from sklearn.decomposition import PCA
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap's own: a seed makes it single-threaded

@@ -68,7 +68,7 @@ def _from_scratch(study: Study, setup: Setup) -> pd.DataFrame:
         torch.manual_seed(seed)
         encoder = encoders.build(network.name, **network.model_dump(exclude={"name"}))
         train, validation = sequences.split(seed)
-        window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]
+        window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
         settings = HeadTraining(epochs=setup.option("scratch_epochs", int), batch=4, choose="last", seed=seed)
         head, best = fit_patch_head(raw_windows(train, window=window), settings, encoder=encoder)
         scores = score_patches(torch.nn.Sequential(encoder, head), raw_windows(validation, window=window))

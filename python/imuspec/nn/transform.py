@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -49,10 +52,10 @@ class FramedTransform(nn.Module):
         self.nfft, self.hop, self.padded = len(window), hop, padded
         self.register_buffer("matrix", torch.from_numpy(dft_matrix(window)), persistent=False)
 
-    def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moves the matrix to another device; a change of precision is left to `parts`, which starts from float64."""
         exact = self.matrix
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's has no types
         self.matrix = exact.to(self.matrix.device)
         return self
 
@@ -65,7 +68,7 @@ class FramedTransform(nn.Module):
             raise ValueError(f"x: expected a frame of nfft = {self.nfft} or more samples, got {x.shape[-1]}")
         if self.nfft == 2 * self.hop:
             length = (n_frames + 1) * self.hop
-            blocks = functional.pad(x, (pad, length - pad - x.shape[-1])).unflatten(-1, (n_frames + 1, self.hop))  # type: ignore[no-untyped-call]
+            blocks = functional.pad(x, (pad, length - pad - x.shape[-1])).unflatten(-1, (n_frames + 1, self.hop))
             halves = blocks[..., :-1, :] @ matrix[: self.hop] + blocks[..., 1:, :] @ matrix[self.hop :]
         else:
             halves = functional.pad(x, (pad, pad)).unfold(-1, self.nfft, self.hop) @ matrix

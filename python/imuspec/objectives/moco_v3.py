@@ -6,10 +6,14 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["MocoV3", "batch_contrast"]
 
@@ -72,7 +76,7 @@ class MocoV3(nn.Module):
             raise ValueError(f"total_steps: expected at least 1, got {total_steps}")
         self.total_steps, self.momentum, self.temperature = total_steps, momentum, temperature
         self.encoder = encoder
-        self.projector = _perceptron([int(encoder.n_features), hidden, hidden, width])  # type: ignore[arg-type]
+        self.projector = _perceptron([cast("Encoder", encoder).n_features, hidden, hidden, width])
         self.predictor = _perceptron([width, hidden, width])
         self.slow_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.slow_projector = copy.deepcopy(self.projector).requires_grad_(False)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders.standardised import bare
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["HarnetTasks", "MultiTask", "binary_losses", "two_way_losses"]
 
@@ -56,7 +61,7 @@ class MultiTask(nn.Module):
     def __init__(self, encoder: nn.Module, *, n_tasks: int = 8, hidden: int = 256) -> None:
         super().__init__()
         self.encoder = encoder
-        n_in = int(encoder.n_features)  # type: ignore[arg-type]
+        n_in = cast("Encoder", encoder).n_features
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(n_in, hidden), nn.ReLU(), nn.Linear(hidden, 1)) for _ in range(n_tasks)
         )
@@ -89,10 +94,7 @@ class HarnetTasks(nn.Module):
     def __init__(self, encoder: nn.Module, *, n_tasks: int = 4) -> None:
         super().__init__()
         self.encoder = encoder
-        self.heads = nn.ModuleList(
-            nn.Linear(int(encoder.n_features), 2)  # type: ignore[arg-type]
-            for _ in range(n_tasks)
-        )
+        self.heads = nn.ModuleList(nn.Linear(cast("Encoder", encoder).n_features, 2) for _ in range(n_tasks))
 
     def forward(self, windows: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and figures of windows ``[B, 3, time]`` and what was done to them ``[B, T]``."""

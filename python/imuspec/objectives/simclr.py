@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders.standardised import bare
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["SimClr", "nt_xent"]
 
@@ -58,7 +62,7 @@ class SimClr(nn.Module):
         super().__init__()
         self.encoder, self.temperature = encoder, temperature
         layers: list[nn.Module] = []
-        n_in = int(encoder.n_features)  # type: ignore[arg-type]
+        n_in = cast("Encoder", encoder).n_features
         for width in widths:
             layers += [nn.Linear(n_in, width), nn.ReLU()]
             n_in = width

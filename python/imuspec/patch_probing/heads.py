@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from imuspec.patch_probing.features import PatchFeatures
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from imuspec.encoders import Encoder
 
 __all__ = [
     "HeadName",
@@ -164,7 +166,7 @@ def fit_patch_head(
         raise ValueError("train: expected labelled patches, got none")
     if settings.chosen_by == "best" and validation is None:
         raise ValueError("validation: expected one to choose the best epoch by, got none")
-    n_features = train.x[0].shape[-1] if encoder is None else int(encoder.n_features)  # type: ignore[arg-type]
+    n_features = train.x[0].shape[-1] if encoder is None else cast("Encoder", encoder).n_features
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = PatchHead(settings.head, n_features, n_classes)
@@ -227,7 +229,7 @@ def _converge(head: PatchHead, train: PatchFeatures) -> None:
         torch.autograd.backward(total)
         return total
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)
 
 
 def _batch(features: PatchFeatures, places: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor]:

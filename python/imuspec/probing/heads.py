@@ -293,7 +293,7 @@ def _fit_module(
             batch = order[start : start + settings.batch]
             optimiser.zero_grad()
             loss = nn.functional.cross_entropy(module(x[batch]), y[batch])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         if settings.choose == "last" and epoch < settings.epochs:
             continue
@@ -334,8 +334,8 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
     list of Fitted
         Their weights are on the features as given, the standardisation folded in.
     """
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-    from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
 
     best = []
     for task in tasks:

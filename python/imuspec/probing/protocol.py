@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imuspec.datasets import Split, Windows, n_shot, subject_split
 from imuspec.evaluation import METRICS, Scores, score, summary
 from imuspec.probing.heads import Fitted, Task, fit
-from imuspec.probing.sources import Choice, Source
+from imuspec.probing.sources import Choice, Source, SplitSource
 from imuspec.recipe.probing import HeadSettings
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _of_one(
     conditions: Mapping[str, NDArray[np.float32]],
 ) -> ProbeResult:
     """Probe one split with features that depend on its training windows."""
-    mine: Source = source.fitted(windows.x[draw.split.train])  # type: ignore[attr-defined]
+    mine = cast("SplitSource", source).fitted(windows.x[draw.split.train])
     return _judge(mine, windows, [draw], _choose(mine, windows, [draw], head, settings, say), conditions)
 
 

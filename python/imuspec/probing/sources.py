@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EncoderSource",
     "Source",
+    "SplitSource",
     "StatisticsSource",
     "embed",
     "load_encoder",
@@ -51,6 +52,19 @@ class Source(Protocol):
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
         """Windows [n, 3, time] in g -> features [n, width] of each layer."""
+        ...
+
+
+class SplitSource(Source, Protocol):
+    """A source whose features depend on a split's training windows where `of_split` says so."""
+
+    @property
+    def of_split(self) -> bool:
+        """Whether `fitted` must come before features."""
+        ...
+
+    def fitted(self, train: NDArray[np.float32]) -> Source:
+        """Return the source of one split, from its training windows [n, 3, time] in g."""
         ...
 
 
@@ -178,7 +192,7 @@ class StatisticsSource:
         """Nothing to choose."""
         return [{}]
 
-    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (nor here)
         """`imuspec.features.window_features` of each window."""
         return {"statistics": window_features(x, self._rate)[0]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from imuspec.datasets import Split, Windows, subject_split
 from imuspec.evaluation import METRICS, confusion_matrix, metrics, score
 from imuspec.image import rgb_image, training_range
 from imuspec.probing.protocol import ProbeResult, capped
+
+if TYPE_CHECKING:
+    from imuspec.encoders import Encoder
 
 __all__ = ["Classifier", "fit_supervised", "supervised"]
 
@@ -32,7 +35,7 @@ class Classifier(nn.Module):
     def __init__(self, encoder: nn.Module, n_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(int(encoder.n_features), n_classes)  # type: ignore[arg-type]
+        self.head = nn.Linear(cast("Encoder", encoder).n_features, n_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits [B, classes]."""
@@ -95,7 +98,7 @@ def fit_supervised(
             optimiser.zero_grad()
             logits = model(_inputs(encoder, windows.x[part], picture).to(device))
             loss = nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         guess = predict(model, windows.x[validation], picture, device=device)
         f1 = float(metrics(confusion_matrix(windows.label[validation], guess, windows.n_classes))["macro_f1"])

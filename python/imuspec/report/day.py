@@ -295,9 +295,9 @@ def _temperature(axes: Axes, recording: Any, signal: Track, values: NDArray[np.f
 def _dates(axes: Axes, edges: NDArray[np.float64]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator: Any = AutoDateLocator(minticks=4, maxticks=10)  # type: ignore[no-untyped-call]
+    locator: Any = AutoDateLocator(minticks=4, maxticks=10)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_xlim(*np.array([edges[0], edges[-1]]).astype(np.int64).astype("datetime64[ns]"))
 
 

@@ -130,7 +130,7 @@ class _Training:
         if self.images:
             objective.to(memory_format=torch.channels_last)
         if self.fabric.world_size > 1 and self.fabric.device.type == "cuda" and getattr(objective, "sync_norm", False):
-            objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)  # type: ignore[no-untyped-call]
+            objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
         self.objective = objective
         self.optimizer = _optimizer(objective, settings, self.fabric.device)
         self.model, self.stepper = self.fabric.setup(objective, self.optimizer)

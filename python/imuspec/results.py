@@ -92,12 +92,14 @@ class Results:
     @property
     def outcomes(self) -> pa.Table:
         """What became of each recording: id, status (ok, failed), reason, rows, sha256, source_sha256."""
-        return self._table("outcomes")
+        return _outcomes(self._parts())
 
     @property
     def summary(self) -> pa.Table:
         """The summary rows of all recordings, as minutes of each day and activity."""
-        return self._table("summary")
+        import pyarrow as pa
+
+        return pa.concat_tables([tables["summary"] for tables in _folded(self.path, self._done())])
 
     def read(self, id: str) -> pa.Table:
         """Return the table of one recording.
@@ -148,11 +150,6 @@ class Results:
 
     def _done(self) -> list[str]:
         return sorted(name.removesuffix(".json") for name in names(self.path / "parts"))
-
-    def _table(self, name: str) -> pa.Table:
-        import pyarrow as pa
-
-        return pa.concat_tables([tables[name] for tables in _folded(self.path, self._done())])
 
     def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
         known = {f"{row['id']}.parquet" for row in parts}
@@ -258,14 +255,14 @@ def _folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
         if rows := _summary_rows(parts):
             schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")
     for parts in parts_at_a_time(folder, ids):
-        outcomes = pa.Table.from_pylist([{name: row[name] for name in _OUTCOME} for row in parts], _outcome_schema())
-        yield {"outcomes": outcomes, "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
+        yield {"outcomes": _outcomes(parts), "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
 
 
-def _outcome_schema() -> pa.Schema:
+def _outcomes(parts: Iterable[Mapping[str, Any]]) -> pa.Table:
     import pyarrow as pa
 
-    return pa.schema([(name, pa.int64() if name == "rows" else pa.string()) for name in _OUTCOME])
+    schema = pa.schema([(name, pa.int64() if name == "rows" else pa.string()) for name in _OUTCOME])
+    return pa.Table.from_pylist([{name: row[name] for name in _OUTCOME} for row in parts], schema)
 
 
 def _summary_rows(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

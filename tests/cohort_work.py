@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from imuspec.cluster import compute, open_engine
+from imuspec.cohort.results import Computed
 from imuspec.preparation import Prepared
-from imuspec.results import Computed
 
 
 @dataclass(frozen=True)

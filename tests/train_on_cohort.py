@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from imuspec import Cohort
 from imuspec.objectives.supervised import Supervised
+from imuspec.pretraining.loop import train
+from imuspec.pretraining.processes import place
 from imuspec.recipe import TrainingSettings
-from imuspec.run import Run
-from imuspec.training import place, train
+from imuspec.run.run import Run
 
 SETTINGS = TrainingSettings(
     epochs=3, batch=16, base_lr=0.05, scale_lr=False, precision="32-true", device="cpu", log_steps=2, checkpoint_steps=4

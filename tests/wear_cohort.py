@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec import Cohort, Recipe
+from imuspec.cohort.store import CohortStore
 from imuspec.preparation import Prepared, prepare
-from imuspec.sources import Source
-from imuspec.store import CohortStore
+from imuspec.recording.inputs import Source
 
 RATE = 30
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.01", "store.chunk_h=0.1")

@@ -13,52 +13,56 @@ from imuspec import _core
 from imuspec._core import __version__
 
 if TYPE_CHECKING:
-    from imuspec.cohort import Cohort as Cohort
-    from imuspec.encodings import choose_nfft as choose_nfft
+    from imuspec.cohort.cohort import Cohort as Cohort
     from imuspec.errors import RecordingError as RecordingError
-    from imuspec.image import ImageStream as ImageStream
-    from imuspec.image import rgb_image as rgb_image
-    from imuspec.magnitude import log_magnitude_variance as log_magnitude_variance
-    from imuspec.magnitude import log_mean_magnitude as log_mean_magnitude
+    from imuspec.prediction.model import predict as predict
     from imuspec.preparation import Prepared as Prepared
     from imuspec.preparation import prepare as prepare
-    from imuspec.pretraining import pretrain as pretrain
+    from imuspec.pretraining.pretraining import pretrain as pretrain
     from imuspec.recipe import PretrainRecipe as PretrainRecipe
     from imuspec.recipe import Recipe as Recipe
-    from imuspec.recording import Recording as Recording
-    from imuspec.recording import read as read
-    from imuspec.run import Run as Run
+    from imuspec.recording.recording import Recording as Recording
+    from imuspec.recording.recording import read as read
+    from imuspec.report.drawing import plot as plot
+    from imuspec.run.run import Run as Run
     from imuspec.signal import Calibration as Calibration
     from imuspec.signal import calibrate as calibrate
     from imuspec.signal import lowpass as lowpass
     from imuspec.signal import resample as resample
     from imuspec.signal import wear_segments as wear_segments
     from imuspec.signal import windows as windows
-    from imuspec.spectral import spectrogram as spectrogram
+    from imuspec.spectral.encodings import choose_nfft as choose_nfft
+    from imuspec.spectral.image import ImageStream as ImageStream
+    from imuspec.spectral.image import rgb_image as rgb_image
+    from imuspec.spectral.magnitude import log_magnitude_variance as log_magnitude_variance
+    from imuspec.spectral.magnitude import log_mean_magnitude as log_mean_magnitude
+    from imuspec.spectral.spectrogram import spectrogram as spectrogram
 
 _HOME = {
-    "Cohort": "cohort",
-    "RecordingError": "errors",
-    "choose_nfft": "encodings",
-    "Prepared": "preparation",
-    "prepare": "preparation",
-    "pretrain": "pretraining",
-    "PretrainRecipe": "recipe",
-    "Recipe": "recipe",
-    "Recording": "recording",
-    "read": "recording",
-    "Run": "run",
-    "Calibration": "signal",
     "calibrate": "signal",
+    "Calibration": "signal",
+    "choose_nfft": "spectral.encodings",
+    "Cohort": "cohort.cohort",
+    "ImageStream": "spectral.image",
+    "log_magnitude_variance": "spectral.magnitude",
+    "log_mean_magnitude": "spectral.magnitude",
     "lowpass": "signal",
+    "plot": "report.drawing",
+    "predict": "prediction.model",
+    "prepare": "preparation",
+    "Prepared": "preparation",
+    "pretrain": "pretraining.pretraining",
+    "PretrainRecipe": "recipe",
+    "read": "recording.recording",
+    "Recipe": "recipe",
+    "Recording": "recording.recording",
+    "RecordingError": "errors",
     "resample": "signal",
+    "rgb_image": "spectral.image",
+    "Run": "run.run",
+    "spectrogram": "spectral.spectrogram",
     "wear_segments": "signal",
     "windows": "signal",
-    "ImageStream": "image",
-    "log_magnitude_variance": "magnitude",
-    "log_mean_magnitude": "magnitude",
-    "rgb_image": "image",
-    "spectrogram": "spectral",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604  (names are resolved by __getattr__)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imuspec.recipe import Recipe
-from imuspec.recording import Event, Quality
-from imuspec.sources import recording_id
+from imuspec.recording.inputs import recording_id
+from imuspec.recording.recording import Event, Quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,12 +150,6 @@ class Prepared:
         )
         return f"<b>{html.escape(self.id)}</b><table>{cells}</table>"
 
-    def plot(self, out: str | Path | None = None) -> Any:
-        """Draw the recording day by day with its wear marked; with `out`, write it there as PNG."""
-        from imuspec.report import day_image
-
-        return day_image(self, out)
-
 
 def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Native | None = None) -> Prepared:
     """Read one device file and follow a recipe to calibrated wear.
@@ -201,7 +195,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
 
 def _native() -> Native:
     from imuspec import _core
-    from imuspec.columnar import prepare_columns
+    from imuspec.recording.columns import prepare_columns
 
     def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[str, Any]:
         table = prepare_columns(path, settings)

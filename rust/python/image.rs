@@ -13,7 +13,7 @@ use crate::spectral::pictures::{Painter, Pixel};
 use crate::spectral::power::Sample;
 use crate::spectral::resize::Resize;
 
-/// A recipe made ready for windows of one length; `imuspec.image` keeps one for each setting.
+/// A recipe made ready for windows of one length; `imuspec.spectral.image` keeps one for each setting.
 #[pyclass(frozen)]
 struct ImagePlan(Painter);
 

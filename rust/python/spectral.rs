@@ -1,4 +1,4 @@
-//! Spectrograms for `imuspec.spectral`.
+//! Spectrograms for `imuspec.spectral.spectrogram`.
 
 use numpy::{Element, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;

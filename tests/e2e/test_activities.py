@@ -9,7 +9,7 @@ import pytest
 from imuspec.cli import main
 from imuspec.datasets.sequences import PatchSequences
 from imuspec.experiments.lmm_fig2 import intervals, welch
-from imuspec.run import Run
+from imuspec.run.run import Run
 from imuspec.simulation import wrist_motion, write_csv
 from labelled_days import labelled_days, small_roformer
 

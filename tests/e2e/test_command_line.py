@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from imuspec import Cohort, __version__, cli
+from imuspec.cli.console import RunDisplay, summary_lines
 from imuspec.cluster import Outcome, Summary
-from imuspec.console import RunDisplay, summary_lines
 from imuspec.simulation import simulate
 
 SHORT = ["--recipe", "capture24", "--set", "segments.min_wear_h=0.1", "--set", "calibration.required=false"]

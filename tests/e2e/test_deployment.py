@@ -12,8 +12,8 @@ import torch
 
 from imuspec import encoders
 from imuspec.cli import main
-from imuspec.deployment import example_input, export_onnx, run_onnx
-from imuspec.run import Run
+from imuspec.run.export import example_input, export_onnx, run_onnx
+from imuspec.run.run import Run
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

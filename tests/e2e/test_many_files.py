@@ -14,7 +14,7 @@ import pytest
 import fake_native
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine, Summary, prepare_cohort
-from imuspec.lock import CohortLock, InUseError
+from imuspec.cohort.lock import CohortLock, InUseError
 from run_told import RECIPE
 from told_recordings import start, tell, tree
 

@@ -13,10 +13,10 @@ import torch
 
 from imuspec import Cohort
 from imuspec.cli import main
-from imuspec.pretraining import pretrain
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.schedule import learning_rate
 from imuspec.recipe import PretrainRecipe
-from imuspec.run import Run
-from imuspec.training import learning_rate
+from imuspec.run.run import Run
 from wear_cohort import write_cohort
 
 RECIPE = (

@@ -21,9 +21,9 @@ import pytest
 import fake_native
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine, prepare_cohort
-from imuspec.lock import InUseError, lock_of
-from imuspec.places import place
-from imuspec.sources import find_sources
+from imuspec.cohort.lock import InUseError, lock_of
+from imuspec.recording.inputs import find_sources
+from imuspec.storage import place
 from run_told import RECIPE
 from told_recordings import environment, start, tell, tree, wait_for
 
@@ -127,7 +127,7 @@ def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
     process.communicate()
     done = len(Cohort("s3://bucket/again").outcomes)
     assert 1 <= done < 6
-    monkeypatch.setattr("imuspec.lease.DEAD_S", 0.0)  # as if a minute had gone by
+    monkeypatch.setattr("imuspec.cohort.lock.DEAD_S", 0.0)  # as if a minute had gone by
     options: dict[str, Any] = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
     summary = prepare_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
     assert summary.done_before == done
@@ -137,8 +137,8 @@ def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
 
 
 def test_a_lease_is_renewed_and_given_back(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imuspec.lease.RENEW_S", 0.2)
-    monkeypatch.setattr("imuspec.lease.DEAD_S", 1.0)
+    monkeypatch.setattr("imuspec.cohort.lock.RENEW_S", 0.2)
+    monkeypatch.setattr("imuspec.cohort.lock.DEAD_S", 1.0)
     cohort = place("s3://bucket/leased")
     with lock_of(cohort, number=1, of=2):
         time.sleep(1.5)  # longer than a lease that nobody renews

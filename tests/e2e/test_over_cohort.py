@@ -19,11 +19,12 @@ from cohort_work import Faulty
 from imuspec import Cohort
 from imuspec.cli import main
 from imuspec.cluster import Limits, compute, open_engine
-from imuspec.over_cohort import CohortEmbedding, weights_digest
-from imuspec.patch_probing import HeadTraining
+from imuspec.cohort.results import Results
 from imuspec.prediction import ActivityModel, fit_activity_model
-from imuspec.results import Results
-from imuspec.run import Run
+from imuspec.prediction.cohort import CohortEmbedding
+from imuspec.probing.patch_heads import HeadTraining
+from imuspec.run.named import weights_digest
+from imuspec.run.run import Run
 from labelled_days import labelled_days, small_roformer
 from told_recordings import TESTS, environment, tree, wait_for
 from wear_cohort import write_cohort
@@ -80,7 +81,7 @@ def test_features_and_classes_are_those_of_each_recording(
     cohort: Path, run: Path, model: Path, tmp_path, capsys
 ) -> None:
     from imuspec.datasets.sequences import PatchSequence, PatchSequences
-    from imuspec.patch_probing import embed_patches
+    from imuspec.probing.patch_features import embed_patches
 
     said(capsys, "embed", str(run), "--data", f"cohort={cohort}", "--out", str(tmp_path / "e"), "--workers", "1")
     table = Results(tmp_path / "e").read("r1")
@@ -102,7 +103,7 @@ def test_features_and_classes_are_those_of_each_recording(
 
 
 def test_windows_of_a_cohort_are_embedded_by_encoders_of_pictures_and_by_statistics(cohort, tmp_path) -> None:
-    from imuspec.features import window_features
+    from imuspec.spectral.statistics import window_features
 
     work = CohortEmbedding("statistics", weights_digest("statistics"), window_s=20.0)
     compute(cohort, tmp_path / "s", work, workers=1)

@@ -208,8 +208,8 @@ RANKS = """
 import sys, torch
 from imuspec import objectives
 from imuspec.recipe import TrainingSettings
-from imuspec.run import Run
-from imuspec.training import place, train
+from imuspec.run.run import Run
+from imuspec.pretraining import place, train
 sys.path.insert(0, sys.argv[2])  # tests/
 from training_task import ArraySource, SmallEncoder, stripes
 torch.set_num_threads(1)

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imuspec import _core
-from imuspec.columnar import read_columns
 from imuspec.errors import RecordingError
+from imuspec.recording.columns import read_columns
 from reference_data import DATA, needs_data
 
 CUT = 100_000

@@ -10,7 +10,7 @@ from imuspec import datasets
 from imuspec.datasets.capture24 import CLASSES as CAPTURE24
 from imuspec.datasets.capture24 import annotation_classes
 from imuspec.datasets.hapt import OFFICIAL_TEST_SUBJECTS
-from imuspec.features import window_features
+from imuspec.spectral.statistics import window_features
 from reference_data import DATA, needs_data
 
 pytestmark = needs_data

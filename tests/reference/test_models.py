@@ -12,9 +12,9 @@ from torch import nn
 from imuspec import encoders
 from imuspec.cli import main
 from imuspec.encoders.harnet import HarnetClassifier
-from imuspec.models import MODELS, find_model, import_model, load_model
-from imuspec.probing import window_form
-from imuspec.run import Run
+from imuspec.run.named import window_form
+from imuspec.run.pretrained import MODELS, find_model, import_model, load_model
+from imuspec.run.run import Run
 from reference_data import DATA, needs_data
 
 

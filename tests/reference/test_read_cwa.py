@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import imuspec
-from imuspec.recording import Recording
+from imuspec.recording.recording import Recording
 from reference_data import DATA, needs_data
 
 pytestmark = needs_data

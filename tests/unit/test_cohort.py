@@ -10,8 +10,8 @@ import pytest
 
 import fake_native
 from imuspec import Cohort, Recipe
-from imuspec.sources import find_sources
-from imuspec.store import MISSING, CohortStore, quantise
+from imuspec.cohort.store import MISSING, CohortStore, quantise
+from imuspec.recording.inputs import find_sources
 
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.1", "store.chunk_h=0.1")
 
@@ -181,7 +181,7 @@ def test_tables_do_not_depend_on_how_many_parts_are_folded_at_once(cohort: Cohor
     wanted = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
     assert wanted["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
     assert wanted["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]
-    monkeypatch.setattr("imuspec.store._FOLDED", 1)
+    monkeypatch.setattr("imuspec.cohort.parts._FOLDED", 1)
     CohortStore(cohort.path).fold()
     for name, table in wanted.items():
         assert getattr(Cohort(cohort.path), name).equals(table), name

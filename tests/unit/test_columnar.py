@@ -12,8 +12,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from imuspec.columnar import read_columns
 from imuspec.errors import RecordingError
+from imuspec.recording.columns import read_columns
 
 N = 500
 TIME = 1_598_436_540_000_000_000 + np.arange(N) * 20_000_000

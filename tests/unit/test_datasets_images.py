@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import fake_native  # noqa: E402
 import imuspec  # noqa: E402
+from imuspec.cohort.store import CohortStore  # noqa: E402
 from imuspec.datasets import ImageDataset  # noqa: E402
-from imuspec.sources import find_sources  # noqa: E402
-from imuspec.store import CohortStore  # noqa: E402
+from imuspec.recording.inputs import find_sources  # noqa: E402
 
 X = np.random.default_rng(3).standard_normal((20, 3, 300)).astype(np.float32)
 LABELS = np.arange(20)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from imuspec import encoders, explanation  # noqa: E402
+from imuspec import encoders  # noqa: E402
+from imuspec.probing import explanation  # noqa: E402
 
 LABEL = np.array([0, 2, 1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imuspec.features import BANDS_HZ, CHANNELS, STATISTICS, window_features
+from imuspec.spectral.statistics import BANDS_HZ, CHANNELS, STATISTICS, window_features
 
 RATE = 50.0
 T = np.arange(256) / RATE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import imuspec
-from imuspec.image import training_range
+from imuspec.spectral.image import training_range
 
 X = np.random.default_rng(1).standard_normal((4, 3, 300)).astype(np.float32)
 

@@ -16,26 +16,26 @@ import imuspec
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "imuspec"
 
-# A module may import those before it in this list and those of its own level; nothing up to `cluster` imports torch.
-# One exception: `plot` methods call `report`, inside their functions.
-LEVELS = [
-    {"_core", "errors", "places"},
-    {"columnar"},
-    {"signal", "spectral", "image", "magnitude", "encodings", "streaming", "recording", "simulation", "features"},
-    {"recipe"},
-    {"sources", "preparation", "lock", "lease", "store", "tables", "cohort", "results"},
+# The wings of the package, lowest first. A wing imports only wings of earlier lines, and of its own line without a circle.
+# Imports inside functions count. Nothing up to `cluster` imports torch.
+ORDER = [
+    {"_core"},
+    {"errors", "storage"},
+    {"recipe", "simulation"},
+    {"recording", "signal", "spectral"},
+    {"preparation"},
+    {"cohort"},
     {"cluster"},
-    {"nn", "views", "encoders", "objectives", "pictures", "report"},
+    {"views", "encoders", "nn", "objectives"},
     {"datasets"},
-    {"run", "signals", "training", "evaluation"},
-    {"pretraining", "wear_pretraining", "probing", "patch_probing", "explanation", "deployment", "models"},
+    {"run"},
+    {"pretraining", "probing", "evaluation"},
     {"prediction"},
-    {"over_cohort"},
-    {"experiments", "bench", "benchmark"},
-    {"console"},
+    {"report"},
+    {"experiments", "bench"},
     {"cli"},
 ]
-LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+LEVEL = {wing: level for level, wings in enumerate(ORDER) for wing in wings}
 LEARNING = LEVEL["nn"]
 HEAVY = {"torch", "zarr", "matplotlib", "pandas", "scipy", "pyarrow", "jinja2"}
 
@@ -53,57 +53,94 @@ RUST = {
 
 def imports(path: Path, *, when_loaded: bool = False) -> set[str]:
     """Modules that a file imports; with `when_loaded` only those that importing it loads."""
-    found: set[str] = set()
+    names: set[str] = set()
     stack: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
     while stack:
         node = stack.pop()
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide who imports whom"
-            found.add(str(node.module))
-            if node.module == "imuspec":
-                found |= {f"imuspec.{_home(alias.name)}" for alias in node.names}
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                names.add(submodule if submodule in FILES or submodule == "imuspec._core" else str(node.module))
+        if when_loaded and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
         if when_loaded and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
         stack += ast.iter_child_nodes(node)
-    return found
+    return names
 
 
-def _home(name: str) -> str:
-    return imuspec._HOME.get(name, name)
+def module_name(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    return ".".join(("imuspec", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
-def sources() -> list[tuple[str, Path]]:
-    """(module under imuspec, file) of every source but the package's own."""
-    files = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-    return [(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in files]
+def wing_of(module: str) -> str:
+    """The wing that a module belongs to: the name below the package."""
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize(
-    ("module", "path"), sources(), ids=lambda value: value if isinstance(value, str) else value.name
-)
-def test_a_module_imports_only_what_stands_below_it(module: str, path: Path) -> None:
-    assert module in LEVEL, f"{module}: give it a level in this test and in the picture of the layout"
-    loaded = imports(path, when_loaded=True)
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[:2] == ["imuspec", "report"] and name not in loaded:
-            continue
-        if parts[0] != "imuspec" or len(parts) == 1 or parts[1].startswith("__"):
-            continue
-        assert parts[1] in LEVEL, f"{path.name}: imports {name}, which has no level"
-        assert LEVEL[parts[1]] <= LEVEL[module], f"{path.name}: {module} must not import {name}"
+def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
+    """Groups of two or more nodes that reach each other."""
+    reach: dict[str, set[str]] = {}
+    for start in arrows:
+        seen: set[str] = set()
+        stack = [start]
+        while stack:
+            for target in arrows.get(stack.pop(), set()) - seen:
+                seen.add(target)
+                stack.append(target)
+        reach[start] = seen
+    groups = {frozenset(b for b in reach[a] if a in reach.get(b, set())) for a in arrows if a in reach[a]}
+    return [set(group) for group in groups if len(group) > 1]
 
 
-@pytest.mark.parametrize(
-    ("module", "path"), sources(), ids=lambda value: value if isinstance(value, str) else value.name
-)
-def test_the_signal_chain_never_imports_torch(module: str, path: Path) -> None:
-    if LEVEL[module] < LEARNING:
-        assert not {name.split(".")[0] for name in imports(path)} & {"torch", "torchvision", "lightning", "timm"}
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = sorted(module for module in FILES if module != "imuspec")
+INNER = {module: {name for name in imports(FILES[module]) if name.split(".")[0] == "imuspec"} for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_wings_below_its_own(module: str) -> None:
+    assert wing_of(module) in LEVEL, f"{module}: give its wing a line in ORDER and in the picture of the layout"
+    for name in INNER[module]:
+        assert name != "imuspec", f"{module}: import the module that defines the name, not the package's face"
+        assert wing_of(name) in LEVEL, f"{module}: {name} belongs to no wing"
+        assert LEVEL[wing_of(name)] <= LEVEL[wing_of(module)], (
+            f"{module}: must not import {name}, which stands above it"
+        )
+
+
+def test_every_wing_of_the_order_exists() -> None:
+    assert set(LEVEL) == {wing_of(module) for module in MODULES} | {"_core"}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(INNER) == []
+
+
+def test_no_wings_import_each_other_in_a_circle() -> None:
+    arrows: dict[str, set[str]] = {wing: set() for wing in LEVEL}
+    for module, names in INNER.items():
+        arrows[wing_of(module)] |= {wing_of(name) for name in names} - {wing_of(module)}
+    assert circles(arrows) == []
+
+
+def test_the_search_for_circles_sees_one() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_signal_chain_never_imports_torch(module: str) -> None:
+    if LEVEL[wing_of(module)] < LEARNING:
+        assert not {name.split(".")[0] for name in imports(FILES[module])} & {
+            "torch",
+            "torchvision",
+            "lightning",
+            "timm",
+        }
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "report").glob("*.py")), ids=lambda path: path.name)

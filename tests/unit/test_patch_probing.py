@@ -10,16 +10,14 @@ import torch
 
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.encoders.harnet import Harnet
-from imuspec.patch_probing import (
+from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
+from imuspec.probing.patch_heads import (
     HeadTraining,
-    PatchFeatures,
     PatchHead,
     class_weights,
-    embed_patches,
     fit_patch_head,
     out_of_fold,
     probe_patches,
-    raw_windows,
     score_patches,
 )
 from labelled_days import small_roformer

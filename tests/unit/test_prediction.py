@@ -11,8 +11,8 @@ import pytest
 import imuspec
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.errors import RecordingError
-from imuspec.patch_probing import HeadTraining
 from imuspec.prediction import Activities, ActivityModel, Smoother, fit_activity_model, predict
+from imuspec.probing.patch_heads import HeadTraining
 from imuspec.simulation import simulate, wrist_motion, write_csv
 from labelled_days import CLASSES, labelled_days, small_roformer
 

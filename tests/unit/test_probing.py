@@ -18,8 +18,9 @@ import imuspec  # noqa: E402
 from imuspec import probing  # noqa: E402
 from imuspec.datasets import Windows, n_shot, subject_split  # noqa: E402
 from imuspec.experiments.made_up import made_up_windows  # noqa: E402
-from imuspec.image import training_range  # noqa: E402
 from imuspec.recipe.probing import HeadSettings, PictureSettings  # noqa: E402
+from imuspec.run.named import load_encoder, picture_size  # noqa: E402
+from imuspec.spectral.image import training_range  # noqa: E402
 
 QUICK = HeadSettings(epochs=15, learning_rates=(1e-1, 1e-2), weight_decays=(0.0,))  # type: ignore[call-arg]
 SMALL = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32))  # type: ignore[call-arg]
@@ -118,7 +119,7 @@ def test_capped_parts_hold_at_most_so_many_of_each_class() -> None:
 
 
 def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
-    encoder = probing.load_encoder("random", seed=4)
+    encoder = load_encoder("random", seed=4)
     layers = ("last", "layer1", "layer1.bands", "layer4")
     source = probing.EncoderSource(encoder, pictures=SMALL, layers=layers, batch=5)
     assert source.choices(128) == [{"nfft": 32, "hop": 16}, {"nfft": 64, "hop": 16}]
@@ -140,7 +141,7 @@ def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
 
 def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
     settings = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32), norm="dataset")  # type: ignore[call-arg]
-    source = probing.EncoderSource(probing.load_encoder("random"), pictures=settings, layers=("last", "layer1"))
+    source = probing.EncoderSource(load_encoder("random"), pictures=settings, layers=("last", "layer1"))
     told = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
     table = probing.probe(source, WINDOWS, **told).table
     assert list(zip(table["layer"], table["shots"], table["seed"], strict=True)) == [
@@ -164,7 +165,7 @@ def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
 
 
 def test_batch_norms_take_the_statistics_of_training_windows_alone() -> None:
-    encoder = probing.load_encoder("random")
+    encoder = load_encoder("random")
     settings = PictureSettings(nfft=(32,), hop=(16,), size=(24, 32), batch_norm="training")  # type: ignore[call-arg]
     source = probing.EncoderSource(encoder, pictures=settings, layers=("last",))
     choice, picture = {"nfft": 32, "hop": 16}, {"nfft": 32, "noverlap": 16, "size": (24, 32)}
@@ -199,7 +200,7 @@ def test_batch_norms_are_asked_for_where_there_are_some() -> None:
     with pytest.raises(ValueError, match="expected an encoder with batch norms"):
         probing.with_batch_norms_of(build("limu_bert", n_steps=128), WINDOWS.x)
     with pytest.raises(ValueError, match="at least 2 training windows, got 1"):
-        probing.with_batch_norms_of(probing.load_encoder("random"), WINDOWS.x[:1])
+        probing.with_batch_norms_of(load_encoder("random"), WINDOWS.x[:1])
 
 
 def test_the_supervised_row_takes_the_range_of_its_training_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,14 +209,14 @@ def test_the_supervised_row_takes_the_range_of_its_training_windows(monkeypatch:
     module = sys.modules[probing.fit_supervised.__module__]
     monkeypatch.setattr(module, "rgb_image", lambda x, **k: (seen.append(k), drawn(x, **k))[1])
     picture = {"nfft": 32, "noverlap": 16, "size": (24, 32), "norm": "dataset", "range_db": None}
-    build = lambda seed: probing.load_encoder("random", seed=seed)  # noqa: E731
+    build = lambda seed: load_encoder("random", seed=seed)  # noqa: E731
     probing.supervised(build, WINDOWS, seeds=(0,), picture=picture, epochs=1)
     expected = training_range(WINDOWS.x[subject_split(WINDOWS, 0).train], nfft=32, noverlap=16)
     assert {settings["range_db"] for settings in seen} == {expected}
 
 
 def test_a_frozen_encoder_stays_as_it_was() -> None:
-    encoder = probing.load_encoder("random").train()
+    encoder = load_encoder("random").train()
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     probing.embed(encoder, WINDOWS.x[:8], picture={"nfft": 32, "noverlap": 16, "size": (24, 32)})
     assert not encoder.training
@@ -223,28 +224,28 @@ def test_a_frozen_encoder_stays_as_it_was() -> None:
 
 
 def test_random_encoders_follow_their_seed() -> None:
-    first, same, other = (probing.load_encoder("random", seed=s).conv1.weight for s in (0, 0, 1))
+    first, same, other = (load_encoder("random", seed=s).conv1.weight for s in (0, 0, 1))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
     with pytest.raises(
         FileNotFoundError,
         match="run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got 'no",
     ):
-        probing.load_encoder("nowhere/at/all")
+        load_encoder("nowhere/at/all")
 
 
 def test_a_run_is_probed_on_pictures_of_its_own_size(tmp_path: Path) -> None:
-    assert probing.picture_size("random") is None
-    assert probing.picture_size(str(tmp_path)) is None
+    assert picture_size("random") is None
+    assert picture_size(str(tmp_path)) is None
     (tmp_path / "recipe.json").write_text('{"source": {"name": "images", "height": 48, "width": 64}}', "utf-8")
-    assert probing.picture_size(str(tmp_path)) == (48, 64)
+    assert picture_size(str(tmp_path)) == (48, 64)
     (tmp_path / "recipe.json").write_text('{"source": {"name": "signals", "rate_hz": 50}}', "utf-8")
-    assert probing.picture_size(str(tmp_path)) is None
+    assert picture_size(str(tmp_path)) is None
 
 
 def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
     def build(seed: int) -> torch.nn.Module:
-        return probing.load_encoder("random", seed=seed)
+        return load_encoder("random", seed=seed)
 
     result = probing.supervised(
         build,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import imuspec
-from imuspec.recording import Recording
+from imuspec.recording.recording import Recording
 from imuspec.report.words import kind_meaning
 from imuspec.simulation import DAMAGE_KINDS, Truth, simulate
 

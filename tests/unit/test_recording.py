@@ -123,7 +123,7 @@ def test_names_from_a_file_are_escaped_in_html(recording: Recording) -> None:
 
 def test_a_plot_shows_the_recording(recording: Recording, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra report")
-    recording.plot().savefig(tmp_path / "a.png")
+    imuspec.plot(recording, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
-from imuspec.recording import Event, Quality, Recording
+from imuspec.recording.recording import Event, Quality, Recording
 from imuspec.report import minutes as grid
 from imuspec.report import page, spans, words
 from imuspec.report.minutes import DAY_NS, MINUTE_NS, Track, minutes, track
@@ -38,7 +38,9 @@ def periodogram(monkeypatch: pytest.MonkeyPatch) -> None:
         return power.transpose(0, 2, 1).astype(np.float32)
 
     monkeypatch.setattr(grid, "_density", density)
-    monkeypatch.setattr("imuspec.rgb_image", lambda _: np.zeros((3, 96, 128), dtype=np.uint8), raising=False)
+    monkeypatch.setattr(
+        "imuspec.spectral.image.rgb_image", lambda _: np.zeros((3, 96, 128), dtype=np.uint8), raising=False
+    )
 
 
 def recording(hours: float = 30.0, rate: float = 20.0) -> Recording:

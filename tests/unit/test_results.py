@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imuspec import store
-from imuspec.results import Computed, Results, ResultStore
+from imuspec.cohort import parts
+from imuspec.cohort.results import Computed, Results, ResultStore
 
 
 def _kept(folder: Path) -> ResultStore:
@@ -27,7 +27,7 @@ def _kept(folder: Path) -> ResultStore:
 def test_tables_hold_every_row_however_many_parts_are_folded_at_once(
     at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_FOLDED", at_once)
+    monkeypatch.setattr(parts, "_FOLDED", at_once)
     _kept(tmp_path / "out").fold()
     summary = pq.read_table(tmp_path / "out" / "summary.parquet")
     assert summary.to_pylist() == [

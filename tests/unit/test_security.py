@@ -19,8 +19,8 @@ import fake_native
 import imuspec
 from imuspec import Cohort, RecordingError
 from imuspec.cluster import prepare_cohort
-from imuspec.places import private_folder
 from imuspec.simulation import simulate
+from imuspec.storage import private_folder
 from run_told import RECIPE
 
 PACKAGE = Path(imuspec.__file__).parent
@@ -83,7 +83,7 @@ def test_a_pickle_in_a_table_is_refused_and_not_run(tmp_path: Path, monkeypatch:
 
 def test_a_checkpoint_that_could_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from imuspec.run import Run
+    from imuspec.run.run import Run
 
     monkeypatch.setenv("IMUSPEC_TRAP", str(tmp_path / "sprung"))
     run = Run(tmp_path / "run")

@@ -11,12 +11,12 @@ import torch
 
 from imuspec.datasets import Windows
 from imuspec.encoders.standardised import Standardised
-from imuspec.pretraining import build_objective, build_views, pretrain
-from imuspec.probing import load_encoder, subjects_seen, window_form
+from imuspec.pretraining.pretraining import build_objective, build_views, pretrain
+from imuspec.pretraining.window_source import WindowSource, pretraining_subjects, window_source
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
-from imuspec.run import Run
-from imuspec.signals import WindowSource, pretraining_subjects, window_source
+from imuspec.run.named import load_encoder, subjects_seen, window_form
+from imuspec.run.run import Run
 
 ON_SIGNALS = ["limu-bert", "simclr-har", "multi-task", "multi-task-composed", "cpc", "cpc-original", "harnet5"]
 
@@ -126,7 +126,7 @@ def test_a_stopped_training_on_signals_goes_on_to_the_same_bits(tmp_path: Path) 
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imuspec.run.Run.save_checkpoint", stopping)
+        patch.setattr("imuspec.run.run.Run.save_checkpoint", stopping)
         with pytest.raises(KeyboardInterrupt):
             pretrain(recipe, made, tmp_path / "stopped")
     again = pretrain(recipe, made, tmp_path / "stopped", resume=True).load_encoder().state_dict()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from imuspec.sources import find_sources, recording_id, share
+from imuspec.recording.inputs import find_sources, recording_id, share
 
 
 @pytest.mark.parametrize(

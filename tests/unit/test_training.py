@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from imuspec import objectives
+from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
+from imuspec.pretraining.schedule import learning_rate
 from imuspec.recipe import PretrainRecipe, TrainingSettings
-from imuspec.run import Run
-from imuspec.training import CollapseError, NonFiniteLossError, learning_rate, train
+from imuspec.run.run import Run
 from reference_data import DATA, needs_data
 from training_task import ArraySource, SmallEncoder, stripes
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-import imuspec
+from imuspec.spectral.image import rgb_image
+from imuspec.spectral.magnitude import log_mean_magnitude
+from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +78,8 @@ def spectrogram_calls(x: NDArray[np.float32], nfft: int, noverlap: int, threads:
         return _decibel(power)
 
     calls: Calls = {
-        "imuspec": lambda: imuspec.spectrogram(x, nperseg=nfft, noverlap=noverlap, db=True)[2],
-        "imuspec, out reused": lambda: imuspec.spectrogram(x, nperseg=nfft, noverlap=noverlap, db=True, out=out)[2],
+        "imuspec": lambda: spectrogram(x, nperseg=nfft, noverlap=noverlap, db=True)[2],
+        "imuspec, out reused": lambda: spectrogram(x, nperseg=nfft, noverlap=noverlap, db=True, out=out)[2],
     }
     if pyfftw := installed("pyfftw"):
         source, half, plan = _planned(pyfftw, frames, nfft, threads)
@@ -159,7 +161,7 @@ def image_calls(
     out = np.empty((*x.shape[:2], 96, 128), dtype)
 
     def drawn(resize: Any, into: NDArray[Any] | None) -> Callable[[], object]:
-        return lambda: imuspec.rgb_image(
+        return lambda: rgb_image(
             x,
             nfft=nfft,
             noverlap=noverlap,
@@ -248,8 +250,8 @@ def magnitude_calls(x: NDArray[np.float32], threads: int, nfft: int = 32) -> Cal
     flat, chunk = x.reshape(-1, length), 900
     hann = np.hanning(nfft + 1)[:-1].astype(np.float32)
     calls: Calls = {
-        "imuspec": lambda: imuspec.log_mean_magnitude(x, nfft=nfft),
-        "imuspec, out reused": lambda: imuspec.log_mean_magnitude(x, nfft=nfft, out=out),
+        "imuspec": lambda: log_mean_magnitude(x, nfft=nfft),
+        "imuspec, out reused": lambda: log_mean_magnitude(x, nfft=nfft, out=out),
     }
     if mkl_fft := installed("mkl_fft"):
         padded = np.zeros((chunk, length + nfft), np.float32)

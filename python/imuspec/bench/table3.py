@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import imuspec
 from imuspec import _core
 from imuspec.bench.peers import installed
 from imuspec.bench.timing import peak_memory
+from imuspec.spectral.image import rgb_image
 
 __all__ = ["PHONES", "Cost", "costs"]
 
@@ -74,7 +74,7 @@ def costs(encoder: Any = None, *, name: str = "ResNet-18", onnx: bool = True) ->
     numbers = [1] if every == 1 else [1, every]
 
     def visualise() -> Any:
-        return imuspec.rgb_image(x, nfft=128, noverlap=116, dtype="float32")
+        return rgb_image(x, nfft=128, noverlap=116, dtype="float32")
 
     for threads in numbers:
         _core.set_threads(threads)

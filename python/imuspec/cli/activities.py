@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from imuspec.datasets.sequences import PatchSequences
-    from imuspec.patch_probing import HeadName
+    from imuspec.probing.patch_heads import HeadName
 
 __all__ = ["activities", "of_patches", "predict", "probe_of_patches"]
 
@@ -49,8 +49,8 @@ def activities(
         Groups of people left out in turn, from whom errors are learned.
     """
     require("torch", "train", "activities")
-    from imuspec.patch_probing import HeadTraining
     from imuspec.prediction import fit_activity_model
+    from imuspec.probing.patch_heads import HeadTraining
 
     sequences = _sequences(data)
     print(sequences)
@@ -100,7 +100,7 @@ def predict(
         return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many())
     if many not in (None, Many()):
         raise ValueError(f"recording: expected a cohort with options of workers and engines, got the file {recording}")
-    from imuspec.console import screen
+    from imuspec.cli.console import screen
     from imuspec.prediction import predict as predicted
 
     found = predicted(recording, model, recipe=recipe, smooth=smooth)
@@ -113,7 +113,9 @@ def predict(
             console.print(str(path), markup=False, highlight=False)
     if plot is not None:
         require("matplotlib", "report", "pictures")
-        found.plot(plot)
+        from imuspec.report.drawing import plot as draw
+
+        draw(found, plot)
         console.print(str(plot), markup=False, highlight=False)
     return 0
 
@@ -126,10 +128,11 @@ def _predict_cohort(
         raise ValueError(f"{given[0]}: expected none with a cohort, which is prepared already, got one")
     if out is None:
         raise ValueError("out: expected a folder for the tables of a cohort, got none")
+    from imuspec.cli.console import RunDisplay
     from imuspec.cluster import compute
-    from imuspec.console import RunDisplay
-    from imuspec.over_cohort import CohortActivities, weights_digest
     from imuspec.prediction import ActivityModel
+    from imuspec.prediction.cohort import CohortActivities
+    from imuspec.run.named import weights_digest
 
     ActivityModel.load(model)  # what is wrong with it is said once, not of each recording
     work = CohortActivities(str(model.absolute()), weights_digest(str(model)), smooth)
@@ -171,7 +174,8 @@ def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: in
     if head not in ("linear", "logistic", "mlp", "lstm"):
         raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
     from imuspec.evaluation import summary, text_table, write_table
-    from imuspec.patch_probing import HeadTraining, embed_patches, probe_patches
+    from imuspec.probing.patch_features import embed_patches
+    from imuspec.probing.patch_heads import HeadTraining, probe_patches
     from imuspec.report.scores import confusion_figure
     from imuspec.report.style import save
 
@@ -202,7 +206,7 @@ def _encoder(run: str) -> nn.Module:
     import torch
 
     from imuspec import encoders
-    from imuspec.run import Run
+    from imuspec.run.run import Run
 
     if run == "random":
         with torch.random.fork_rng(devices=[]):

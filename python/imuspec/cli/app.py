@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, Parameter
 
-from imuspec import __version__
+from imuspec._core import __version__
 
 if TYPE_CHECKING:
     from imuspec.cluster import Summary
-    from imuspec.cohort import Cohort
+    from imuspec.cohort.cohort import Cohort
 
 __all__ = [
     "FAILED",
@@ -97,7 +97,7 @@ class Many:
 
 def finished(summary: Summary) -> int:
     """Say what became of a run over many recordings; return the exit code."""
-    from imuspec.console import screen, summary_lines
+    from imuspec.cli.console import screen, summary_lines
 
     console = screen()
     for line in summary_lines(summary):
@@ -118,14 +118,14 @@ def require(package: str, extra: str, purpose: str) -> None:
 
 def is_cohort(path: str | Path) -> bool:
     """Whether a path is a cohort's folder or URL."""
-    from imuspec.places import place
+    from imuspec.storage import place
 
     return (place(path) / "zarr.json").is_file()
 
 
 def open_cohort(path: str | Path) -> Cohort:
     """Open a cohort."""
-    from imuspec.cohort import Cohort
+    from imuspec.cohort.cohort import Cohort
 
     return Cohort(path)
 

@@ -31,7 +31,7 @@ def compare(*, quick: bool = False) -> int:
     from itertools import groupby
 
     from imuspec.bench import compare as measured
-    from imuspec.console import bench_table, screen
+    from imuspec.cli.console import bench_table, screen
 
     console = screen()
     console.print(
@@ -55,7 +55,7 @@ def table3(*, model: Path | None = None) -> int:
         A run's folder, whose encoder of pictures is measured; by default a ResNet-18 with random weights.
     """
     from imuspec.bench import PHONES, costs
-    from imuspec.console import cost_table, screen
+    from imuspec.cli.console import cost_table, screen
 
     measured = costs() if model is None else costs(_encoder(model), name=model.name)
     screen().print(cost_table(list(measured), list(PHONES)))
@@ -63,7 +63,7 @@ def table3(*, model: Path | None = None) -> int:
 
 
 def _encoder(folder: Path) -> Any:
-    from imuspec.run import Run
+    from imuspec.run.run import Run
 
     encoder = Run(folder).load_encoder()
     if encoder.kind != "image":

@@ -9,7 +9,7 @@ from cyclopts import App
 from imuspec.cli.app import FAILED, app, open_cohort
 
 if TYPE_CHECKING:
-    from imuspec.cohort import Cohort
+    from imuspec.cohort.cohort import Cohort
 
 __all__ = ["merge", "status", "verify"]
 
@@ -26,8 +26,8 @@ def status(path: str, /) -> int:
     path
         The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
     """
-    from imuspec.console import screen, status_table
-    from imuspec.results import Results, is_results
+    from imuspec.cli.console import screen, status_table
+    from imuspec.cohort.results import Results, is_results
 
     kept = Results(path) if is_results(path) else open_cohort(path)
     screen().print(status_table(kept.status(), path.rstrip("/").rpartition("/")[2]))
@@ -43,7 +43,7 @@ def verify(path: str, /) -> int:
     path
         The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
     """
-    from imuspec.results import Results, is_results
+    from imuspec.cohort.results import Results, is_results
 
     kept = Results(path) if is_results(path) else open_cohort(path)
     problems = kept.verify()
@@ -63,9 +63,9 @@ def merge(path: str, /) -> int:
     path
         The cohort's folder, or its s3:// URL.
     """
-    from imuspec.lock import lock_of
-    from imuspec.results import Results, ResultStore, is_results
-    from imuspec.store import CohortStore
+    from imuspec.cohort.lock import lock_of
+    from imuspec.cohort.results import Results, ResultStore, is_results
+    from imuspec.cohort.store import CohortStore
 
     kept: Results | Cohort
     store: ResultStore | CohortStore

@@ -44,7 +44,7 @@ def datasets(
     set
         Change a setting of the set's reader, as sensors=trunk; commas part several; may be given several times.
     """
-    from imuspec.console import screen
+    from imuspec.cli.console import screen
     from imuspec.datasets.catalogue import CATALOGUE, find_set, load
 
     console = screen()

@@ -49,7 +49,7 @@ def experiment(
     from rich.table import Table
     from rich.text import Text
 
-    from imuspec.console import screen
+    from imuspec.cli.console import screen
 
     require("pandas", "train", "experiment")
     require("torch", "train", "experiment")

@@ -44,7 +44,7 @@ def pretrain(
         Two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, to see that all works.
     """
     require("lightning_fabric", "train", "training")
-    from imuspec.pretraining import pretrain as train
+    from imuspec.pretraining.pretraining import pretrain as train
     from imuspec.recipe import PretrainRecipe
 
     followed = PretrainRecipe.load(recipe)

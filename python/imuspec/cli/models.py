@@ -41,8 +41,8 @@ def models(
     from rich.table import Table
     from rich.text import Text
 
-    from imuspec.console import screen
-    from imuspec.models import MODELS, find_model, import_model
+    from imuspec.cli.console import screen
+    from imuspec.run.pretrained import MODELS, find_model, import_model
 
     console = screen()
     if import_ is not None or as_ is not None or out is not None:
@@ -94,7 +94,7 @@ def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
     require("torch", "train", "export")
     for library in ("onnx", "onnxscript", "onnxruntime"):
         require(library, "export", "export")
-    from imuspec.deployment import export_onnx
+    from imuspec.run.export import export_onnx
 
     difference = export_onnx(run, out, n_samples=n_samples)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, embeddings within {difference:.1e} of PyTorch's")

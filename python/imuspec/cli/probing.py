@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from imuspec.datasets import Split, Windows
-    from imuspec.probing import ProbeResult
+    from imuspec.probing.protocol import ProbeResult
     from imuspec.recipe import ProbeRecipe
 
 __all__ = ["embed", "probe"]
@@ -79,7 +79,7 @@ def probe(
     for package in ("torch", "sklearn", "pandas"):
         require(package, "train", "probe")
     require("matplotlib", "report", "probe")
-    from imuspec.console import screen
+    from imuspec.cli.console import screen
 
     if of_patches(run, head):
         return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
@@ -101,8 +101,8 @@ def probe(
 def _recipe(
     run: str, recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
 ) -> ProbeRecipe:
-    from imuspec.probing import picture_size
     from imuspec.recipe import ProbeRecipe
+    from imuspec.run.named import picture_size
 
     size = picture_size(run)  # as it was pre-trained, unless told otherwise
     given = [f"pictures.size={list(size)}"] if size else []
@@ -115,7 +115,7 @@ def _recipe(
 def _windows(data: str, window_s: float | None, run: str, unseen_by: str | None = None) -> tuple[Windows, str]:
     """The set's windows, of the length and rate of those that the run was pre-trained on, if it was on windows."""
     from imuspec.datasets import load
-    from imuspec.probing import window_form
+    from imuspec.run.named import window_form
 
     name, equals, path = data.partition("=")
     if not equals or not path:
@@ -132,7 +132,7 @@ def _unseen(windows: Windows, run: str, say: Any) -> Windows:
     """The windows of subjects that the run's pre-training did not see; all, with a word on it, if it saw every one."""
     import numpy as np
 
-    from imuspec.probing import subjects_seen
+    from imuspec.run.named import subjects_seen
 
     name, subjects = subjects_seen(run)
     seen = np.isin(windows.subject, subjects) if name == windows.name else np.zeros(len(windows), bool)
@@ -172,6 +172,7 @@ def _result(
     say: Any,
 ) -> ProbeResult:
     from imuspec import probing
+    from imuspec.run.named import load_encoder
 
     parts, pictures = recipe.split, recipe.pictures
     limits = {"max_validation": parts.max_validation, "max_test": parts.max_test, "split": split, "seeds": parts.seeds}
@@ -179,7 +180,7 @@ def _result(
         picture = {"nfft": 128, "noverlap": 120, **pictures.model_dump(include={"norm", "range_db", "size"})}
 
         def fresh(seed: int) -> Any:
-            return probing.load_encoder("random", seed=seed)
+            return load_encoder("random", seed=seed)
 
         return probing.supervised(fresh, windows, picture=picture, device=device, say=say, **limits)
     source: probing.Source
@@ -194,10 +195,10 @@ def _result(
 
 def _encoder(run: str, windows: Windows, say: Any) -> Any:
     """The frozen encoder; of one that takes a gyroscope too, on acceleration alone, with a word on it."""
-    from imuspec import probing
     from imuspec.encoders.fusion import AccelerationAlone
+    from imuspec.run.named import load_encoder
 
-    encoder = probing.load_encoder(run)
+    encoder = load_encoder(run)
     if getattr(encoder, "n_axes", 3) != 6 or windows.x.shape[1] != 3:
         return encoder
     say(f"{run}: takes six axes, {windows.name} has acceleration alone: the gyroscope's are zero")
@@ -313,10 +314,10 @@ def embed(
 
 
 def _embed_cohort(run: str, cohort: str, out: str, window_s: float | None, told: dict[str, Any], many: Many) -> int:
+    from imuspec.cli.console import RunDisplay
     from imuspec.cluster import compute
-    from imuspec.console import RunDisplay
-    from imuspec.over_cohort import CohortEmbedding, weights_digest
-    from imuspec.probing import load_encoder, window_form
+    from imuspec.prediction.cohort import CohortEmbedding
+    from imuspec.run.named import load_encoder, weights_digest, window_form
 
     if run != "statistics":
         load_encoder(run)  # what is wrong with it is said once, not of each recording

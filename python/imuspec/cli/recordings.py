@@ -35,8 +35,8 @@ def prepare(
     set
         Change a number of the recipe, as calibration.min_windows=10; may be given several times.
     """
+    from imuspec.cli.console import RunDisplay
     from imuspec.cluster import prepare_cohort
-    from imuspec.console import RunDisplay
     from imuspec.recipe import Recipe
 
     followed = Recipe.load(recipe).set(*(set or ()))
@@ -59,10 +59,10 @@ def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "ac
     timestamps
         device, or actipy for times equal to actipy's.
     """
-    import imuspec
-    from imuspec.console import recording_facts, recording_table, screen
+    from imuspec.cli.console import recording_facts, recording_table, screen
+    from imuspec.recording.recording import read
 
-    facts = recording_facts(imuspec.read(path, timestamps=timestamps))
+    facts = recording_facts(read(path, timestamps=timestamps))
     if json:
         import json as encoder
 
@@ -137,14 +137,15 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
     recipe
         Prepare it by this recipe first, which marks non-wear; without it the raw recording is drawn.
     """
-    import imuspec
+    from imuspec.preparation import prepare as prepare_file
+    from imuspec.recording.recording import read
     from imuspec.report import day_image
 
     require("matplotlib", "report", "pictures")
     if recipe is None:
-        day_image(imuspec.read(path), out)
+        day_image(read(path), out)
     else:
-        prepared = imuspec.prepare(path, recipe)
+        prepared = prepare_file(path, recipe)
         if prepared.status == "failed":
             raise RuntimeError(f"{path}: {prepared.reason}")
         day_image(prepared, out)
@@ -167,16 +168,17 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
     set
         Change a number of the recipe, as segments.min_wear_h=1; may be given several times.
     """
-    import imuspec
+    from imuspec.cohort.cohort import Cohort
     from imuspec.preparation import prepare as prepare_file
     from imuspec.recipe import Recipe
+    from imuspec.recording.recording import read
     from imuspec.report import cohort_page, preparation_page
 
     require("matplotlib", "report", "pictures")
     if (path / "zarr.json").is_file():
-        cohort_page(imuspec.Cohort(path), out)
+        cohort_page(Cohort(path), out)
     else:
         prepared = prepare_file(path, Recipe.load(recipe).set(*(set or ())))
-        preparation_page(prepared, out, recording=None if prepared.status == "failed" else imuspec.read(path))
+        preparation_page(prepared, out, recording=None if prepared.status == "failed" else read(path))
     print(out)
     return 0

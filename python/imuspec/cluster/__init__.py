@@ -8,9 +8,10 @@ item can too.
 from __future__ import annotations
 
 from imuspec.cluster.computing import compute
-from imuspec.cluster.engine import ENGINES, Engine, open_engine
+from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
+from imuspec.cluster.opening import ENGINES, open_engine
 from imuspec.cluster.preparing import prepare_cohort
 from imuspec.cluster.running import Outcome, Summary
 from imuspec.cluster.stopping import stop_on_signal

@@ -19,11 +19,11 @@ from typing import Any, Protocol
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
 from imuspec.cluster.running import Outcome, Progress, Summary, work_through
-from imuspec.cohort import Cohort
-from imuspec.lock import lock_of
+from imuspec.cohort.cohort import Cohort
+from imuspec.cohort.lock import lock_of
+from imuspec.cohort.results import Computed, ResultStore
+from imuspec.cohort.store import checksum
 from imuspec.preparation import Prepared
-from imuspec.results import Computed, ResultStore
-from imuspec.store import checksum
 
 __all__ = ["Work", "compute"]
 
@@ -67,7 +67,7 @@ def compute(
     shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
 ) -> Summary:
-    """Compute something of each recording of a cohort, into a folder of `imuspec.results.Results`.
+    """Compute something of each recording of a cohort, into a folder of `imuspec.cohort.results.Results`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def compute(
     ------
     ValueError
         A folder of something else, or recordings done already without `resume`.
-    imuspec.lock.InUseError
+    imuspec.cohort.lock.InUseError
         Another run is at work on the results.
     """
     began = time.monotonic()
@@ -126,7 +126,7 @@ def compute(
 
 def load_ahead() -> None:
     """Load what `keep` needs; a worker computes on one thread, so that sums come in one order."""
-    for name in ("imuspec.cohort", "zarr", "pyarrow.parquet"):
+    for name in ("imuspec.cohort.cohort", "zarr", "pyarrow.parquet"):
         importlib.import_module(name)
     if importlib.util.find_spec("torch") is not None:
         torch: Any = importlib.import_module("torch")

@@ -18,11 +18,11 @@ from typing import Any
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
 from imuspec.cluster.running import Outcome, Progress, Summary, work_through
-from imuspec.lock import lock_of
-from imuspec.places import local_copy
+from imuspec.cohort.lock import lock_of
+from imuspec.cohort.store import CohortStore, quantise
 from imuspec.recipe import Recipe
-from imuspec.sources import Source, find_sources, share
-from imuspec.store import CohortStore, quantise
+from imuspec.recording.inputs import Source, find_sources, share
+from imuspec.storage import local_copy
 
 __all__ = ["prepare_cohort"]
 
@@ -87,7 +87,7 @@ def prepare_cohort(
     ------
     ValueError, FileNotFoundError
         Inputs that are none, a folder that is no cohort, another recipe, or recordings done already without `resume`.
-    imuspec.lock.InUseError
+    imuspec.cohort.lock.InUseError
         Another run is at work on the cohort.
     """
     began = time.monotonic()
@@ -118,7 +118,7 @@ def prepare_cohort(
 
 def load_ahead() -> None:
     """Load what `keep` needs."""
-    for name in ("imuspec.preparation", "imuspec.columnar", "zarr"):
+    for name in ("imuspec.preparation", "imuspec.recording.columns", "zarr"):
         importlib.import_module(name)
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
-from imuspec.recording import Recording, read
-from imuspec.sources import find_sources
+from imuspec.recording.inputs import find_sources
+from imuspec.recording.recording import Recording, read
 
 __all__ = ["recordings"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from imuspec.cohort import Cohort
-from imuspec.image import rgb_image
+from imuspec.cohort.cohort import Cohort
+from imuspec.spectral.image import rgb_image
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ _NEAR_S = 600.0  # windows of a cohort no further apart are read in one piece
 
 
 class Draw(Protocol):
-    """What makes pictures of windows: :func:`imuspec.rgb_image`, one of :mod:`imuspec.encodings`, or a partial of them."""
+    """What makes pictures of windows: :func:`imuspec.rgb_image`, one of :mod:`imuspec.spectral.encodings`, or a partial of them."""
 
     def __call__(self, x: NDArray[Any], /, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """[n, axes, time] to [n, ..., 3, rows, columns], into `out` if given."""
@@ -49,7 +49,7 @@ class ImageDataset(Dataset[Any]):
         [n], of whatever number type; None gives pictures alone.
     draw
         What makes the pictures: :func:`imuspec.rgb_image` as it is, ``functools.partial(rgb_image, nfft=64, noverlap=60)``,
-        one of :mod:`imuspec.encodings`. To send it to a worker that is not forked it must be picklable, as partials are.
+        one of :mod:`imuspec.spectral.encodings`. To send it to a worker that is not forked it must be picklable, as partials are.
     window_s, overlap_s
         Of a cohort only: length of a window and what neighbours share, seconds; windows never leave a segment.
     ids

@@ -16,7 +16,7 @@ from imuspec.datasets.patches import group_labels, patch_labels
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.preparation import Prepared, prepare
 from imuspec.recipe import Recipe
-from imuspec.recording import Recording, read
+from imuspec.recording.recording import Recording, read
 from imuspec.signal import lowpass, resample
 
 __all__ = ["PatchSequence", "PatchSequences", "capture24_sequences", "cut_sequences"]

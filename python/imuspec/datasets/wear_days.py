@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from imuspec.cohort import Cohort
+from imuspec.cohort.cohort import Cohort
+from imuspec.cohort.store import MISSING
 from imuspec.datasets.patches import hide_patches, spread_starts
-from imuspec.store import MISSING
 
 __all__ = ["Batch", "WearDays"]
 

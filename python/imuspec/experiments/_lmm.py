@@ -16,10 +16,11 @@ from imuspec.datasets.patches import patch_labels
 from imuspec.datasets.sequences import PatchSequence, PatchSequences, capture24_sequences
 from imuspec.evaluation import mean_sd
 from imuspec.experiments.frame import Result, Setup
-from imuspec.patch_probing import HeadName, HeadTraining, PatchFeatures, embed_patches, probe_patches
-from imuspec.pretraining import pretrain
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.probing.patch_features import PatchFeatures, embed_patches
+from imuspec.probing.patch_heads import HeadName, HeadTraining, probe_patches
 from imuspec.recipe import PretrainRecipe, Recipe
-from imuspec.run import Run
+from imuspec.run.run import Run
 
 __all__ = ["COLUMNS", "DATA", "OPTIONS", "TINY", "Cell", "Study", "made_up_days", "tabulated"]
 

@@ -16,12 +16,15 @@ from imuspec import encoders
 from imuspec.datasets import Windows
 from imuspec.evaluation import summary
 from imuspec.experiments.frame import Setup
-from imuspec.pretraining import pretrain
-from imuspec.probing import EncoderSource, ProbeResult, Source, StatisticsSource, load_encoder, probe, supervised
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.window_source import pretraining_subjects
+from imuspec.probing.protocol import ProbeResult, probe
+from imuspec.probing.sources import EncoderSource, Source, StatisticsSource
+from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.probing import HeadSettings, PictureSettings
-from imuspec.run import Run
-from imuspec.signals import pretraining_subjects
+from imuspec.run.named import load_encoder
+from imuspec.run.run import Run
 
 if TYPE_CHECKING:
     from torch import nn

@@ -44,7 +44,7 @@ class Setup:
     data
         Data set -> ``PATH`` or ``LOADER:PATH``.
     runs
-        Row -> run folder, or whatever `imuspec.probing.load_encoder` takes.
+        Row -> run folder, or whatever `imuspec.run.named.load_encoder` takes.
     seeds
         Seeds of splits, draws and heads.
     tiny
@@ -268,7 +268,7 @@ def _sized(setup: Setup) -> Setup:
     given = setup.options.get("height"), setup.options.get("width")
     if given != (0, 0):
         return setup
-    from imuspec.probing import picture_size
+    from imuspec.run.named import picture_size
 
     sizes = {row: size for row, run in setup.runs.items() if (size := picture_size(run)) is not None}
     if len(set(sizes.values())) > 1:

@@ -23,12 +23,13 @@ from imuspec.evaluation import summary
 from imuspec.experiments import _rows
 from imuspec.experiments.frame import Result, Setup
 from imuspec.experiments.made_up import made_up_windows
-from imuspec.probing import Source, probe
+from imuspec.pretraining.loop import train
+from imuspec.pretraining.window_source import WindowSource, pretraining_subjects
+from imuspec.probing.protocol import probe
+from imuspec.probing.sources import Source
 from imuspec.recipe import TrainingSettings
 from imuspec.recipe.probing import HeadSettings
-from imuspec.run import Run
-from imuspec.signals import WindowSource, pretraining_subjects
-from imuspec.training import train
+from imuspec.run.run import Run
 from imuspec.views.pretext import SignalPair
 from imuspec.views.triads import Triads
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from imuspec.datasets import subject_split
 from imuspec.experiments.frame import Result, Setup
-from imuspec.explanation import band_share, grad_cam, rank_correlation
-from imuspec.image import rgb_image
+from imuspec.probing.explanation import band_share, grad_cam, rank_correlation
+from imuspec.spectral.image import rgb_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def run(setup: Setup) -> Result:
     """Draw the heat maps of the first seed, and count them."""
     import torch
 
-    from imuspec.probing import capped
+    from imuspec.probing.protocol import capped
 
     windows, seed = setup.windows("wisdm"), setup.seeds[0]
     split = subject_split(windows, seed)
@@ -85,8 +85,11 @@ def _picture(setup: Setup) -> dict[str, Any]:
 
 def _models(setup: Setup, windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
     """Row -> encoder, and the weights of its linear head."""
-    from imuspec.probing import EncoderSource, capped, fit_supervised, load_encoder, probe
+    from imuspec.probing.protocol import capped, probe
+    from imuspec.probing.sources import EncoderSource
+    from imuspec.probing.supervised import fit_supervised
     from imuspec.recipe.probing import HeadSettings, PictureSettings
+    from imuspec.run.named import load_encoder
 
     most = setup.option("max_judged", int) or None
     picture = _picture(setup)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from imuspec.evaluation import summary
 from imuspec.experiments import _rows
 from imuspec.experiments.frame import Result, Setup
-from imuspec.pretraining import pretrain
-from imuspec.probing import load_encoder, probe
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.probing.protocol import probe
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.probing import HeadSettings
+from imuspec.run.named import load_encoder
 
 if TYPE_CHECKING:
     import pandas as pd

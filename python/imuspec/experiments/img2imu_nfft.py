@@ -2,7 +2,7 @@
 
 The encoder is that of ``--runs IMG2IMU=FOLDER``; a tiny trial without it takes a random one. Rows: each nfft, its hop
 chosen on the validation part; "all settings", nfft chosen there too, as the probe does by default; "least entropy", nfft
-by `imuspec.encodings.choose_nfft` from the windows alone, with the time that either choice takes.
+by `imuspec.spectral.encodings.choose_nfft` from the windows alone, with the time that either choice takes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from imuspec.encodings import choose_nfft
 from imuspec.evaluation import mean_sd
 from imuspec.experiments.frame import Result, Setup
+from imuspec.spectral.encodings import choose_nfft
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,8 @@ def run(setup: Setup) -> Result:
     """Probe each nfft by itself, then let validation or entropy choose among them."""
     import pandas as pd
 
-    from imuspec.probing import load_encoder
     from imuspec.report.scores import row_figure
+    from imuspec.run.named import load_encoder
 
     windows = setup.windows("wisdm")
     if "IMG2IMU" not in setup.runs and not setup.tiny:
@@ -82,7 +82,8 @@ def _line(row: str, part: pd.DataFrame, seconds: float) -> dict[str, Any]:
 
 
 def _probed(setup: Setup, encoder: Any, windows: Any, nfft: int) -> pd.DataFrame:
-    from imuspec.probing import EncoderSource, probe
+    from imuspec.probing.protocol import probe
+    from imuspec.probing.sources import EncoderSource
     from imuspec.recipe.probing import HeadSettings, PictureSettings
 
     size = (setup.option("height", int), setup.option("width", int))

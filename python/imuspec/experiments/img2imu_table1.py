@@ -90,9 +90,9 @@ def run(setup: Setup) -> Result:
 
 
 def _encoder(setup: Setup, row: str, notes: list[str]) -> nn.Module | None:
-    from imuspec.pretraining import pretrain
-    from imuspec.probing import load_encoder
+    from imuspec.pretraining.pretraining import pretrain
     from imuspec.recipe import PretrainRecipe
+    from imuspec.run.named import load_encoder
 
     if row in setup.runs:
         return load_encoder(setup.runs[row])
@@ -115,7 +115,8 @@ def _encoder(setup: Setup, row: str, notes: list[str]) -> nn.Module | None:
 
 
 def _probed(setup: Setup, encoder: nn.Module, windows: Windows, altered: dict[str, Any]) -> pd.DataFrame:
-    from imuspec.probing import EncoderSource, probe
+    from imuspec.probing.protocol import probe
+    from imuspec.probing.sources import EncoderSource
     from imuspec.recipe.probing import HeadSettings, PictureSettings
 
     nfft, hop = ([int(part) for part in setup.option(name, str).split(",")] for name in ("nfft", "hop"))
@@ -159,9 +160,9 @@ def _drawn(table: pd.DataFrame) -> Figure:
 
 def _pictures(setup: Setup, windows: Windows, altered: dict[str, Any]) -> Figure:
     """Fig 6: a window that moves more than four in five, untouched and altered, as signal and as picture."""
-    from imuspec.image import rgb_image
     from imuspec.report.scores import SERIES
     from imuspec.report.style import COLOURS, new_figure, plain_axes, style
+    from imuspec.spectral.image import rgb_image
 
     spread = windows.x.std(axis=2).max(axis=1)
     at = int(np.argsort(spread)[int(0.8 * len(spread))])

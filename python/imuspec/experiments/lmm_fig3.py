@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from imuspec.experiments._lmm import COLUMNS, DATA, OPTIONS, TINY, Study, weights
 from imuspec.experiments.frame import Result, Setup
-from imuspec.patch_probing import HeadTraining, probe_patches
+from imuspec.probing.patch_heads import HeadTraining, probe_patches
 from imuspec.report.activities import class_colours
 from imuspec.report.scores import confusion_figure
 from imuspec.report.style import new_figure, style

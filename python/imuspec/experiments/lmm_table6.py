@@ -9,9 +9,10 @@ from imuspec import encoders
 from imuspec.evaluation import METRICS
 from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, tabulated, weights
 from imuspec.experiments.frame import Result, Setup
-from imuspec.patch_probing import HeadName, HeadTraining, fit_patch_head, raw_windows, score_patches
+from imuspec.probing.patch_features import raw_windows
+from imuspec.probing.patch_heads import HeadName, HeadTraining, fit_patch_head, score_patches
 from imuspec.recipe import PretrainRecipe
-from imuspec.run import Run
+from imuspec.run.run import Run
 
 __all__ = ["DATA", "OPTIONS", "TINY", "run"]
 

@@ -16,18 +16,19 @@ import pandas as pd
 from imuspec.evaluation import summary
 from imuspec.experiments import _rows
 from imuspec.experiments.frame import Result, Setup
-from imuspec.pretraining import pretrain
-from imuspec.probing import EncoderSource, StatisticsSource, probe
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.window_source import pretraining_subjects
+from imuspec.probing.protocol import probe
+from imuspec.probing.sources import EncoderSource, StatisticsSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.probing import HeadSettings
-from imuspec.run import Run
-from imuspec.signals import pretraining_subjects
+from imuspec.run.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from imuspec.datasets import Windows
-    from imuspec.probing import Source
+    from imuspec.probing.sources import Source
 
 DATA = ("hapt",)
 ROWS = {

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from imuspec import _core
-from imuspec.magnitude import _resolutions
 from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
+from imuspec.spectral.magnitude import _resolutions
 
 Moment = Literal["mean", "variance", "unbiased-variance"]
 Resolution = tuple[int, int, float]

@@ -145,16 +145,6 @@ class Activities:
         self.minutes().to_csv(beside, index=False, float_format="%.1f", date_format="%Y-%m-%d")
         return [path, beside]
 
-    def plot(self, out: str | Path | None = None) -> Any:
-        """Draw the days one below the other; with `out`, write it there (.png, .svg, .pdf)."""
-        from imuspec.report.activities import activities_figure
-        from imuspec.report.style import save
-
-        figure = activities_figure(self.time, self.label, self.class_names, self.step_s, title=self.name)
-        if out is not None:
-            save(figure, Path(out), dpi=200)
-        return figure
-
 
 def _true_shares(confusion: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float64]:
     """P(true | predicted) as [1 + draws, predicted, true]: of all subjects, then of subjects drawn anew."""

@@ -15,12 +15,13 @@ from torch import nn
 
 from imuspec.datasets.patches import scored_windows
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
-from imuspec.patch_probing import HeadTraining, PatchFeatures, PatchHead, embed_patches, fit_patch_head, out_of_fold
 from imuspec.prediction.activities import MISSING, NONWEAR, Activities
 from imuspec.prediction.smoothing import Smoother
 from imuspec.preparation import Prepared, prepare
+from imuspec.probing.patch_features import PatchFeatures, embed_patches
+from imuspec.probing.patch_heads import HeadTraining, PatchHead, fit_patch_head, out_of_fold
 from imuspec.recipe import Recipe
-from imuspec.run import Run
+from imuspec.run.run import Run
 
 __all__ = ["ActivityModel", "fit_activity_model", "predict"]
 

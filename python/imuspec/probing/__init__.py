@@ -2,7 +2,8 @@
 
 `probe` is the whole protocol: subject-wise splits, nested draws of n labels a class, grids chosen on the validation part,
 scores with intervals on the test part. Where features come from is a `Source` (`EncoderSource`, `StatisticsSource`);
-what is fitted on them is a head of `HEADS`. `supervised` is the upper bound, all parameters on all labels.
+what is fitted on them is a head of `HEADS`. `probe_patches` judges an encoder of ten-second patches: features of fifty-minute
+windows once, then a head on them. `supervised` is the upper bound, all parameters on all labels.
 
 Two settings of the pictures change much and are part of every comparison: ``norm`` (the paper's scales each axis of each
 window by itself, which loses how strong the motion was) and ``batch_norm`` (``training`` takes the statistics in the batch norms
@@ -10,16 +11,23 @@ from unlabelled training windows, as those of natural pictures do not fit spectr
 """
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules
+from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
+from imuspec.probing.patch_heads import (
+    HeadName,
+    HeadTraining,
+    PatchHead,
+    class_weights,
+    fit_patch_head,
+    out_of_fold,
+    probe_patches,
+    score_patches,
+)
 from imuspec.probing.protocol import ProbeResult, capped, probe
 from imuspec.probing.sources import (
     EncoderSource,
     Source,
     StatisticsSource,
     embed,
-    load_encoder,
-    picture_size,
-    subjects_seen,
-    window_form,
     with_batch_norms_of,
 )
 from imuspec.probing.supervised import Classifier, fit_supervised, supervised
@@ -29,22 +37,29 @@ __all__ = [
     "Classifier",
     "EncoderSource",
     "Fitted",
+    "HeadName",
+    "HeadTraining",
+    "PatchFeatures",
+    "PatchHead",
     "ProbeResult",
     "Source",
     "StatisticsSource",
     "Task",
     "capped",
+    "class_weights",
     "embed",
+    "embed_patches",
     "fit",
     "fit_linear",
     "fit_logistic",
     "fit_modules",
+    "fit_patch_head",
     "fit_supervised",
-    "load_encoder",
-    "picture_size",
+    "out_of_fold",
     "probe",
-    "subjects_seen",
+    "probe_patches",
+    "raw_windows",
+    "score_patches",
     "supervised",
-    "window_form",
     "with_batch_norms_of",
 ]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -15,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imuspec.features import window_features
-from imuspec.image import rgb_image, training_range
 from imuspec.recipe.probing import PictureSettings
+from imuspec.spectral.image import rgb_image, training_range
+from imuspec.spectral.statistics import window_features
 
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
@@ -28,10 +25,6 @@ __all__ = [
     "SplitSource",
     "StatisticsSource",
     "embed",
-    "load_encoder",
-    "picture_size",
-    "subjects_seen",
-    "window_form",
     "with_batch_norms_of",
 ]
 
@@ -193,7 +186,7 @@ class StatisticsSource:
         return [{}]
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (nor here)
-        """`imuspec.features.window_features` of each window."""
+        """`imuspec.spectral.statistics.window_features` of each window."""
         return {"statistics": window_features(x, self._rate)[0]}
 
 
@@ -337,74 +330,3 @@ def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dic
         names = ", ".join(sorted({*known, "last"}))
         raise ValueError(f"layer: expected some of {names}, got {', '.join(sorted(unknown))}")
     return {name: known[name] for name in wanted}
-
-
-def picture_size(what: str) -> tuple[int, int] | None:
-    """Rows and columns of the pictures on which a run's encoder was pre-trained; None for what is no run on pictures."""
-    source = _source_of(what)
-    return (source["height"], source["width"]) if {"height", "width"} <= set(source) else None
-
-
-def window_form(what: str) -> tuple[float, float] | None:
-    """Length, s, and rate, Hz, of the windows on which a run's encoder was pre-trained; None for what is no run on them."""
-    imported = _folder(what) / "model.json"
-    source = json.loads(imported.read_text("utf-8")) if imported.is_file() else _source_of(what)
-    return (source["window_s"], source["rate_hz"]) if {"window_s", "rate_hz"} <= set(source) else None
-
-
-def subjects_seen(what: str) -> tuple[str | None, tuple[Any, ...]]:
-    """The labelled set whose windows a run was pre-trained on, and of which subjects; None and none for other runs."""
-    told = _folder(what) / "source.json"
-    facts = json.loads(told.read_text("utf-8")) if told.is_file() else {}
-    return facts.get("set"), tuple(facts.get("subjects", ()))
-
-
-def _source_of(what: str) -> dict[str, Any]:
-    """The section ``source`` of a run's recipe; empty for what is no run."""
-    recipe = _folder(what) / "recipe.json"
-    return dict(json.loads(recipe.read_text("utf-8")).get("source", {})) if recipe.is_file() else {}
-
-
-def _folder(what: str) -> Path:
-    return Path(what.removeprefix("random:"))
-
-
-def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
-    """Return a frozen encoder by what a user calls it.
-
-    Parameters
-    ----------
-    what : str
-        A run's folder; "random:" and a run's folder, an encoder of its form as it was born; "random", a ResNet-18 as it
-        was born; "imagenet", torchvision's supervised one; or the path of a weights file of torchvision's form.
-    seed : int
-        Of the random weights.
-
-    Returns
-    -------
-    nn.Module
-        In eval mode.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        For what is none of these.
-    """
-    from imuspec import encoders
-    from imuspec.run import Run
-
-    if what == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return encoders.build("resnet18").eval()
-    if what.startswith("random:"):
-        return Run(_folder(what)).random_encoder(seed=seed)
-    path = Path(what)
-    if what == "imagenet" or path.is_file():
-        return encoders.build("resnet18", weights=what).eval()
-    if path.is_dir():
-        with warnings.catch_warnings():
-            return Run(path).load_encoder()
-    raise FileNotFoundError(
-        f"run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got {what!r}"
-    )

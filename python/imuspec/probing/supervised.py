@@ -12,8 +12,8 @@ from torch import nn
 
 from imuspec.datasets import Split, Windows, subject_split
 from imuspec.evaluation import METRICS, confusion_matrix, metrics, score
-from imuspec.image import rgb_image, training_range
 from imuspec.probing.protocol import ProbeResult, capped
+from imuspec.spectral.image import rgb_image, training_range
 
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder

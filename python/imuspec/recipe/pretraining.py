@@ -1,7 +1,8 @@
 """What a pre-training is: where the data come from, what is shown of them, the encoder, the objective, the training.
 
 Each of the first four sections begins with a ``name``, the choice; the other fields are those of what was chosen. A new
-kind of pre-training adds a class here, to the union of its section, and its maker to the table in `imuspec.pretraining`.
+kind of pre-training adds a class here, to the union of its section, and its maker to the table in
+`imuspec.pretraining.pretraining`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imuspec.report.day import day_image as day_image
     from imuspec.report.day import plot_recording as plot_recording
+    from imuspec.report.drawing import plot as plot
     from imuspec.report.page import cohort_page as cohort_page
     from imuspec.report.page import preparation_page as preparation_page
     from imuspec.report.views import views_figure as views_figure
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 _HOME = {
     "day_image": "day",
     "plot_recording": "day",
+    "plot": "drawing",
     "preparation_page": "page",
     "cohort_page": "page",
     "views_figure": "views",
 }
 
-__all__ = ["cohort_page", "day_image", "plot_recording", "preparation_page", "views_figure"]
+__all__ = ["cohort_page", "day_image", "plot", "plot_recording", "preparation_page", "views_figure"]
 
 
 def __getattr__(name: str) -> object:

@@ -177,7 +177,7 @@ def _mark(axes: Axes, reduced: Minutes, ns: int) -> None:
 
 
 def _window(figure: Figure, place: tuple[float, float, float], signal: Track, window: tuple[int, int]) -> None:
-    from imuspec import rgb_image
+    from imuspec.spectral.image import rgb_image
 
     first, ns = window
     n = round(_WINDOW_S * signal.rate)
@@ -254,7 +254,7 @@ def plot_recording(recording: Any) -> Figure:
 
     Examples
     --------
-    >>> figure = imuspec.read("week.cwa").plot()  # doctest: +SKIP
+    >>> figure = plot_recording(imuspec.read("week.cwa"))  # doctest: +SKIP
     """
     signal = track(recording)
     if not len(signal.runs):

@@ -101,7 +101,7 @@ def _from_recording(recording: Any) -> Track:
 
 def _nonwear(recording: Any) -> NDArray[np.int64]:
     """By the rule of the papers, on acceleration as it was measured: 13 mg for 90 minutes."""
-    from imuspec import wear_segments
+    from imuspec.signal import wear_segments
 
     return wear_segments(recording).nonwear_times
 
@@ -253,7 +253,7 @@ def _enmo(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _density(x: NDArray[np.float32], rate: float, per_frame: int) -> NDArray[np.float32]:
-    from imuspec import spectrogram
+    from imuspec.spectral.spectrogram import spectrogram
 
     _, _, density = spectrogram(x, rate, nperseg=per_frame, noverlap=0, detrend="constant")
     return np.asarray(density, dtype=np.float32)

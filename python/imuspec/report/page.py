@@ -24,9 +24,9 @@ from imuspec.report.minutes import Minutes, Track, minutes, track
 from imuspec.report.style import svg, write_atomically
 
 if TYPE_CHECKING:
-    from imuspec.cohort import Cohort
+    from imuspec.cohort.cohort import Cohort
     from imuspec.preparation import Prepared
-    from imuspec.recording import Event, Recording
+    from imuspec.recording.recording import Event, Recording
 
 __all__ = ["cohort_page", "preparation_page"]
 
@@ -143,7 +143,7 @@ def _window(signal: Track, reduced: Minutes) -> dict[str, Any] | None:
         return None
     from matplotlib.image import imsave
 
-    from imuspec import rgb_image
+    from imuspec.spectral.image import rgb_image
 
     n = round(10.0 * signal.rate)
     image = np.asarray(rgb_image(np.ascontiguousarray(signal.acceleration[:, place[0] : place[0] + n])))
@@ -315,7 +315,7 @@ def _drawn(figure: Any, name: str) -> Any:
 def _render(template: str, fields: dict[str, Any]) -> bytes:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from imuspec import __version__
+    from imuspec._core import __version__
 
     environment = Environment(
         loader=PackageLoader("imuspec.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True

@@ -54,7 +54,7 @@ def views_figure(
     -------
     The figure, or the path written.
     """
-    from imuspec.pictures import decode
+    from imuspec.pretraining.photo_source import decode
 
     array = picture if isinstance(picture, np.ndarray) else decode(Path(picture), (96, 128))
     with style():

@@ -11,7 +11,7 @@ from imuspec.report import spans
 if TYPE_CHECKING:
     from imuspec.preparation import Prepared
     from imuspec.recipe import Recipe
-    from imuspec.recording import Quality
+    from imuspec.recording.recording import Quality
 
 __all__ = [
     "calibration",

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imuspec.cohort import Cohort
+from imuspec.cohort.cohort import Cohort
 from imuspec.datasets import Windows, load
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.signals import WindowSourceSettings

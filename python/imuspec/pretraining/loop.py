@@ -23,12 +23,13 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from imuspec.pretraining.processes import place
+from imuspec.pretraining.progress import Progress
+from imuspec.pretraining.schedule import learning_rate
 from imuspec.recipe import TrainingSettings
-from imuspec.run import Run
-from imuspec.training.progress import Progress
-from imuspec.training.schedule import learning_rate
+from imuspec.run.run import Run
 
-__all__ = ["BatchSource", "CollapseError", "NonFiniteLossError", "place", "train"]
+__all__ = ["BatchSource", "CollapseError", "NonFiniteLossError", "train"]
 
 _COLLAPSED_LINES = 20
 
@@ -53,11 +54,6 @@ class NonFiniteLossError(RuntimeError):
 
 class CollapseError(RuntimeError):
     """Features of all items have become the same, from which a contrastive training does not come back."""
-
-
-def place() -> tuple[int, int]:
-    """Return (rank, world) of this process, from torchrun's variables; (0, 1) without them."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def train(

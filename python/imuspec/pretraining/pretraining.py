@@ -22,14 +22,15 @@ from torch import nn
 
 from imuspec import encoders, objectives, views
 from imuspec.datasets.wear_days import WearDays
-from imuspec.pictures import PictureSource, find_pictures
+from imuspec.pretraining.loop import BatchSource, train
+from imuspec.pretraining.photo_source import PictureSource, find_pictures
+from imuspec.pretraining.processes import place
+from imuspec.pretraining.wear_source import wear_source, wear_validation
+from imuspec.pretraining.window_source import WindowSource, window_source
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.pretraining import ImageSourceSettings
-from imuspec.run import Run
-from imuspec.signals import WindowSource, window_source
-from imuspec.training import BatchSource, place, train
+from imuspec.run.run import Run
 from imuspec.views.pretext import Standardising
-from imuspec.wear_pretraining import wear_source, wear_validation
 
 __all__ = ["SOURCES", "Source", "build_objective", "build_source", "build_views", "pretrain"]
 

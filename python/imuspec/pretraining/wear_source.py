@@ -12,12 +12,12 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
-from imuspec.cohort import Cohort
+from imuspec.cohort.cohort import Cohort
 from imuspec.datasets.wear_days import WearDays
 from imuspec.objectives.masked import MaskedAutoencoder
+from imuspec.pretraining.processes import place
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.wear import RoFormerSettings, WearSourceSettings
-from imuspec.training import place
 
 __all__ = ["shares", "wear_source", "wear_validation"]
 

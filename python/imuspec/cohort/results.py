@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imuspec.places import is_remote, names, place
-from imuspec.store import PartStore, parts_at_a_time, read_part
+from imuspec.cohort.parts import PartStore, parts_at_a_time, read_part
+from imuspec.storage import is_remote, names, place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ class Results:
 
     Examples
     --------
-    >>> from imuspec.results import Results
+    >>> from imuspec.cohort.results import Results
     >>> Results("embeddings").read("p1").column_names[:2]  # doctest: +SKIP
     ['time', 'start_s']
     """

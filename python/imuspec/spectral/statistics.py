@@ -81,7 +81,7 @@ def window_features(x: ArrayLike, rate: float) -> tuple[NDArray[np.float32], tup
     Examples
     --------
     >>> import numpy as np
-    >>> from imuspec.features import window_features
+    >>> from imuspec.spectral.statistics import window_features
     >>> t = np.arange(200) / 50
     >>> walk = np.stack([0 * t, 0 * t, 1 + 0.3 * np.sin(2 * np.pi * 2 * t)])
     >>> values, names = window_features(walk[None], rate=50)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.image import _checked, _empty, _windows, rgb_image
-from imuspec.spectral import spectrogram
+from imuspec.spectral.image import _checked, _empty, _windows, rgb_image
+from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,6 +1,6 @@
 """A cohort: a folder of prepared recordings, read by time and at random.
 
-`imuspec.store` says how it lies on disk. Every recording is stored over its whole length, non-wear included; the table
+`imuspec.cohort.store` says how it lies on disk. Every recording is stored over its whole length, non-wear included; the table
 ``segments`` names the wear that its recipe keeps.
 """
 
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.places import is_remote, names, place
+from imuspec.cohort.parts import read_part
+from imuspec.cohort.store import MISSING, check_version, checksum, folded, orphans
+from imuspec.cohort.tables import TABLES
 from imuspec.recipe import Recipe
-from imuspec.store import MISSING, check_version, checksum, folded, orphans, read_part
-from imuspec.tables import TABLES
+from imuspec.storage import is_remote, names, place
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from imuspec.places import is_remote, place, remote_files
+from imuspec.storage import is_remote, place, remote_files
 
 __all__ = ["Source", "find_sources", "recording_id", "share"]
 
@@ -44,7 +44,7 @@ def recording_id(path: str | Path) -> str:
 
     Examples
     --------
-    >>> from imuspec.sources import recording_id
+    >>> from imuspec.recording.inputs import recording_id
     >>> recording_id("raw/1234567_90001_0_0.cwa.gz")
     '1234567_90001_0_0'
     """

@@ -16,33 +16,29 @@ No time of day, host or temporary name is stored.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.places import (
-    absolute,
+from imuspec.cohort.parts import PartStore, parts_at_a_time, read_part
+from imuspec.recipe import Recipe
+from imuspec.recording.inputs import Source
+from imuspec.storage import (
     files_below,
     is_remote,
     names,
-    place,
     private_folder,
     put_tree,
     remove_tree,
     workname,
-    write_whole,
 )
-from imuspec.recipe import Recipe
-from imuspec.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,55 +48,13 @@ if TYPE_CHECKING:
 
     Quantised = tuple[NDArray[np.int16], int]
 
-__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise", "read_part"]
+__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise"]
 
 FORMAT = "imuspec-cohort"
 VERSION = 1
 MISSING = np.int16(-32768)
 _LARGEST = 32767
-_FOLDED = 500  # parts folded into the tables at once
 _BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
-
-
-class PartStore:
-    """A folder with a part for each recording, to write into. `share` names the run's own corner of ``.work``."""
-
-    def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
-        self.folder = absolute(place(folder))
-        self.work = self.folder / ".work" / share
-
-    def done(self) -> set[str]:
-        """Ids that have a part."""
-        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
-
-    def close(self) -> None:
-        """Leave no trace of the work."""
-        if is_remote(self.folder):
-            return
-        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
-        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another share's is in it
-            self.work.parent.rmdir()
-
-    def _write(self, path: Path, content: bytes) -> None:
-        write_whole(path, content, self.work)
-
-    def _write_tables(self, batches: Iterable[Mapping[str, pa.Table]]) -> None:
-        """Write batches of rows of some tables, each table whole or not at all."""
-        import pyarrow.parquet as pq
-
-        whole: dict[str, io.BytesIO] = {}
-        writers: dict[str, Any] = {}
-        with contextlib.ExitStack() as stack:
-            for tables in batches:
-                for name, table in tables.items():
-                    if name not in writers:
-                        whole[name] = io.BytesIO()
-                        writer = pq.ParquetWriter(whole[name], table.schema, compression="zstd")
-                        writers[name] = stack.enter_context(writer)
-                    writers[name].write_table(table)
-        for name, content in whole.items():
-            self._write(self.folder / f"{name}.parquet", content.getvalue())
 
 
 class CohortStore(PartStore):
@@ -154,7 +108,7 @@ class CohortStore(PartStore):
 
     def drop_tables(self) -> None:
         """Take the tables away before parts change, so that a table that is there is whole."""
-        from imuspec.tables import TABLES
+        from imuspec.cohort.tables import TABLES
 
         for name in TABLES:
             (self.folder / f"{name}.parquet").unlink(missing_ok=True)
@@ -270,25 +224,13 @@ def check_version(folder: Path) -> None:
         raise ValueError(f"cohort {folder}: expected version {VERSION}, got {version}, which is {age}")
 
 
-def read_part(folder: Path, identity: str) -> dict[str, Any]:
-    """Read what became of one recording."""
-    part: dict[str, Any] = json.loads((folder / "parts" / f"{identity}.json").read_text("utf-8"))
-    return part
-
-
 def folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
     """Yield the tables of some parts after others, at least once: all of a hundred thousand would take gigabytes."""
-    from imuspec.tables import schemas_of_parts, tables_from_parts
+    from imuspec.cohort.tables import schemas_of_parts, tables_from_parts
 
     schemas = schemas_of_parts(read_part(folder, identity) for identity in ids)
     for parts in parts_at_a_time(folder, ids):
         yield tables_from_parts(parts, schemas)
-
-
-def parts_at_a_time(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield some parts after others; at least once, then perhaps none."""
-    for first in range(0, max(1, len(ids)), _FOLDED):
-        yield [read_part(folder, identity) for identity in ids[first : first + _FOLDED]]
 
 
 def _write_zarr(

@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.cohort.results import Computed
 from imuspec.preparation import Prepared
-from imuspec.results import Computed
+from imuspec.run.named import expect_digest, load_encoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from imuspec.probing import EncoderSource
+    from imuspec.probing.sources import EncoderSource
 
-__all__ = ["CohortActivities", "CohortEmbedding", "weights_digest"]
-
-_BORN = ("random", "imagenet", "statistics")
-_PARTS = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
-
-
-def weights_digest(what: str) -> str:
-    """Return a digest of a run's folder or of a weights file; empty for what a name says.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such run.
-    """
-    if what in _BORN and not Path(what).exists():
-        return ""
-    form = what.startswith("random:")  # of an encoder as it was born the form alone counts
-    path = Path(what.removeprefix("random:"))
-    if form and (path / "encoder.json").is_file():
-        return hashlib.sha256(b"random:" + (path / "encoder.json").read_bytes()).hexdigest()
-    files = [path] if path.is_file() else [path / name for name in _PARTS if (path / name).is_file()]
-    if not files:
-        raise FileNotFoundError(f"run: expected a run's folder, a weights file, {', '.join(_BORN)}, got {what!r}")
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+__all__ = ["CohortActivities", "CohortEmbedding"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +69,7 @@ class CohortEmbedding:
         return Computed(_features_table(prepared, first, features))
 
     def _window_features(self, encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        from imuspec.probing import StatisticsSource
+        from imuspec.probing.sources import StatisticsSource
 
         assert prepared.acceleration is not None
         length = round(self.window_s * prepared.rate)
@@ -112,7 +85,7 @@ class CohortEmbedding:
         return first, self._source(encoder).features(x, choice)[self.layer]
 
     def _source(self, encoder: Any) -> EncoderSource:
-        from imuspec.probing import EncoderSource
+        from imuspec.probing.sources import EncoderSource
         from imuspec.recipe.probing import PictureSettings
 
         pictures = PictureSettings.model_validate_json(self.pictures)
@@ -169,7 +142,7 @@ def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64]
     """First sample and features of each patch of kept wear, from windows as an evaluation takes them."""
     from imuspec.datasets.patches import scored_windows
     from imuspec.datasets.sequences import PatchSequence, PatchSequences
-    from imuspec.patch_probing import embed_patches
+    from imuspec.probing.patch_features import embed_patches
 
     assert prepared.acceleration is not None
     patch, window = int(encoder.patch), min(300, int(encoder.n_patches))
@@ -189,9 +162,7 @@ def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64]
 @lru_cache(maxsize=1)
 def _encoder(run: str, digest: str) -> Any:
     """The encoder, once in a process."""
-    from imuspec.probing import load_encoder
-
-    _expect(run, digest)
+    expect_digest(run, digest)
     return load_encoder(run)
 
 
@@ -199,10 +170,5 @@ def _encoder(run: str, digest: str) -> Any:
 def _model(path: str, digest: str) -> Any:
     from imuspec.prediction import ActivityModel
 
-    _expect(path, digest)
+    expect_digest(path, digest)
     return ActivityModel.load(path)
-
-
-def _expect(what: str, digest: str) -> None:
-    if weights_digest(what) != digest:
-        raise ValueError(f"run: expected the weights that the run began with, got others in {what}")

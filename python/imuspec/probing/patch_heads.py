@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from imuspec.datasets.sequences import PatchSequences
 from imuspec.evaluation import METRICS, Scores, confusion_matrix, metrics, score
-from imuspec.patch_probing.features import PatchFeatures
+from imuspec.probing.patch_features import PatchFeatures
 
 if TYPE_CHECKING:
     import pandas as pd

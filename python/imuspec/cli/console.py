@@ -20,7 +20,7 @@ from imuspec.report.words import kind_meaning, kind_name
 if TYPE_CHECKING:
     from imuspec.bench import Cost, Result
     from imuspec.cluster import Outcome, Summary
-    from imuspec.recording import Recording
+    from imuspec.recording.recording import Recording
 
 __all__ = [
     "RunDisplay",

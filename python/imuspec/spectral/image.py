@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from imuspec import _core
-from imuspec.spectral import spectrogram
+from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -157,7 +157,7 @@ def training_range(
     Examples
     --------
     >>> import numpy as np
-    >>> from imuspec.image import training_range
+    >>> from imuspec.spectral.image import training_range
     >>> x = np.random.default_rng(0).normal(size=(64, 3, 256))
     >>> [round(edge) for edge in training_range(x, nfft=64, noverlap=48)]
     [-7, 20]

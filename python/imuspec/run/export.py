@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from imuspec.run import Run
+from imuspec.run.run import Run
 
 __all__ = ["example_input", "export_onnx", "run_onnx"]
 
@@ -79,7 +79,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
 
     Examples
     --------
-    >>> from imuspec.deployment import export_onnx
+    >>> from imuspec.run.export import export_onnx
     >>> export_onnx("runs/mine", "mine.onnx")  # doctest: +SKIP
     3.1e-07
     """

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from imuspec import encoders
 from imuspec.encoders.weights import put_weights, read_tensors
-from imuspec.run import Run
+from imuspec.run.run import Run
 
 __all__ = ["MODELS", "PublicModel", "find_model", "import_model", "load_model"]
 
@@ -272,7 +272,7 @@ def load_model(name: str, path: str | Path) -> nn.Module:
 
     Examples
     --------
-    >>> from imuspec.models import load_model
+    >>> from imuspec.run.pretrained import load_model
     >>> encoder = load_model("limu-bert-uci", "limu_bert_uci_20_120.pt")  # doctest: +SKIP
     """
     model, file = find_model(name), Path(path)

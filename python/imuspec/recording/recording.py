@@ -17,7 +17,6 @@ from imuspec import _core
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 __all__ = ["Blocks", "Event", "Quality", "Recording", "read"]
 
@@ -260,12 +259,6 @@ class Recording:
             )
         return pd.DataFrame(columns, index=pd.DatetimeIndex(self.time.view("datetime64[ns]"), name="time"))
 
-    def plot(self) -> Figure:
-        """Acceleration, temperature and gaps over time; needs matplotlib."""
-        from imuspec.report import plot_recording
-
-        return plot_recording(self)
-
     def __repr__(self) -> str:
         span = f"{_text(self.time[0])} + {self.duration_s / 3600:.2f} h" if len(self) else "empty"
         return (
@@ -322,7 +315,7 @@ def read(path: str | os.PathLike[str], timestamps: Timestamps = "device") -> Rec
     """
     if timestamps not in ("device", "actipy"):
         raise ValueError(f"timestamps: expected 'device' or 'actipy', got {timestamps!r}")
-    from imuspec.columnar import read_columns
+    from imuspec.recording.columns import read_columns
 
     name = os.fspath(path)
     columns = read_columns(name, timestamps)

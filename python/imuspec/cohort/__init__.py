@@ -1,0 +1,8 @@
+"""Prepared recordings on disk or in an object store: one Zarr store, Parquet tables, and what was computed of them."""
+
+from __future__ import annotations
+
+from imuspec.cohort.cohort import Cohort
+from imuspec.cohort.results import Computed, Results
+
+__all__ = ["Cohort", "Computed", "Results"]

@@ -1,0 +1,18 @@
+"""A recipe to a Run: sources of batches, and the one training loop for a CPU, a GPU or several processes."""
+
+from __future__ import annotations
+
+from imuspec.pretraining.loop import BatchSource, CollapseError, NonFiniteLossError, train
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.processes import place
+from imuspec.pretraining.schedule import learning_rate
+
+__all__ = [
+    "BatchSource",
+    "CollapseError",
+    "NonFiniteLossError",
+    "learning_rate",
+    "place",
+    "pretrain",
+    "train",
+]

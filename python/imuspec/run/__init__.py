@@ -1,0 +1,7 @@
+"""The folder of a training, encoders by name, public weights, and export to ONNX."""
+
+from __future__ import annotations
+
+from imuspec.run.run import Run
+
+__all__ = ["Run"]

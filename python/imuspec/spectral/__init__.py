@@ -1,0 +1,24 @@
+"""Windows as spectrograms, RGB images, features and other pictures."""
+
+from __future__ import annotations
+
+from imuspec.spectral.encodings import choose_nfft, gramian_angular_field, recurrence_plot, scalogram
+from imuspec.spectral.image import ImageStream, rgb_image, training_range
+from imuspec.spectral.magnitude import log_magnitude_variance, log_mean_magnitude
+from imuspec.spectral.spectrogram import spectrogram
+from imuspec.spectral.statistics import STATISTICS, window_features
+
+__all__ = [
+    "STATISTICS",
+    "ImageStream",
+    "choose_nfft",
+    "gramian_angular_field",
+    "log_magnitude_variance",
+    "log_mean_magnitude",
+    "recurrence_plot",
+    "rgb_image",
+    "scalogram",
+    "spectrogram",
+    "training_range",
+    "window_features",
+]

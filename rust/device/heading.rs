@@ -1,14 +1,18 @@
 //! What a text file's heading says: the names of its columns with their units, and ActiLife's ten lines.
 
-use super::calendar::{self, Order, SECOND};
+use super::calendar::{Order, SECOND, date_and_time};
+use super::fields::{Time, fields, lines, refuse};
 use super::number::float;
-use super::table::{Layout, Time, fields, lines, refuse};
 use crate::error::{Error, Result};
 
 /// Standard gravity, m/s2.
 const GRAVITY: f32 = 9.806_65;
-/// Lines before ActiLife's rows.
+/// Lines before ActiLife's rows where no dashed line ends them, and most that one is looked for in.
 const ACTILIFE: usize = 10;
+const MOST_LINES: usize = 40;
+/// Lines of ActiLife's heading that are given on, and their names.
+const METADATA: [(&str, &str); 3] =
+    [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")];
 
 /// Units of acceleration that files use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,123 +133,132 @@ fn unit_of_acceleration(unit: &str) -> Option<Unit> {
     })
 }
 
-impl Layout {
-    /// Columns by the names of a header line.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] without a time or one of the axes.
-    pub(super) fn named(&mut self, names: &[&[u8]], head: &[u8]) -> Result<Hints> {
-        let mut hints = Hints::default();
-        let (mut time, mut day) = (None::<(u8, usize)>, None);
-        for (i, name) in names.iter().enumerate() {
-            let (name, unit) = parts(name);
-            let mut set = |slot: usize| {
-                self.channels.iter_mut().skip(slot).take(1).filter(|c| c.is_none()).for_each(|c| *c = Some(i));
-            };
-            match column(&name) {
-                Some(Column::Time(rank)) if time.is_none_or(|(best, _)| rank < best) => {
-                    time = Some((rank, i));
-                    hints.time = unit_of_time(&unit);
-                }
-                Some(Column::Day) => day = day.or(Some(i)),
-                Some(Column::Acceleration(axis)) => {
-                    set(axis);
-                    hints.unit = hints.unit.or(unit_of_acceleration(&unit));
-                }
-                Some(Column::Gyroscope(axis)) => {
-                    set(3 + axis);
-                    hints.radians |= unit.starts_with("rad");
-                }
-                Some(Column::Temperature) => set(6),
-                Some(Column::Light) => set(7),
-                Some(Column::Annotation) => self.annotation = self.annotation.or(Some(i)),
-                Some(Column::Time(_)) | None => {}
-            }
-        }
-        let [Some(x), Some(y), Some(z), g @ .., _, _] = self.channels else {
-            return Err(refuse("columns named x, y and z", head));
-        };
-        if g.iter().any(Option::is_none) {
-            self.channels.iter_mut().skip(3).take(3).for_each(|c| *c = None);
-        }
-        self.time = match (time, day) {
-            (Some((_, time)), Some(day)) => Time::Split { day, time, order: Order::YearMonthDay },
-            (Some((_, column)), None) | (None, Some(column)) => Time::Numeric { column, exponent: 9 },
-            (None, None) => return Err(refuse("a column named time", head)),
-        };
-        let last = match self.time {
-            Time::Split { day, time, .. } => day.max(time),
-            Time::Numeric { column, .. } | Time::Written { column, .. } => column,
-            Time::Counted { .. } => 0,
-        };
-        let others = self.channels.iter().flatten().copied().max().unwrap_or(0);
-        self.columns = 1 + last.max(x).max(y).max(z).max(others);
-        if head.trim_ascii().to_ascii_uppercase().starts_with(b"HEADER_TIMESTAMP") {
-            self.device = "ActiGraph GT3X+".into();
-            hints.unit = Some(Unit::G);
-        }
-        Ok(hints)
-    }
+/// What the names of a table's columns say.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    /// Where the time stands.
+    pub(super) time: Time,
+    /// Fields of x, y, z, the gyroscope's three, temperature, light.
+    pub(super) channels: [Option<usize>; 8],
+    /// Field of the annotation.
+    pub(super) annotation: Option<usize>,
+    /// Fields that a row must have.
+    pub(super) count: usize,
+    pub(super) hints: Hints,
+}
 
-    /// ActiLife's export: ten lines, perhaps names, rows with or without times.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] without start or rate, [`Error::Unsupported`] for counts.
-    pub(super) fn acti_life(first: &[u8]) -> Result<Self> {
-        let mut layout = Self::blank(b',', ACTILIFE);
-        let head: Vec<String> =
-            lines(first).take(ACTILIFE).map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect();
-        let title = head.first().map(String::as_str).unwrap_or_default();
-        let order = date_order(title);
-        let rate = title
-            .split_once(" at ")
-            .and_then(|(_, rest)| rest.split_whitespace().next())
-            .and_then(|rate| rate.replace(',', ".").parse::<f64>().ok())
-            .filter(|r| (0.1..=10_000.0).contains(r));
-        let value = |name: &str| {
-            head.iter().find_map(|line| line.strip_prefix(name)).map(|v| v.trim_matches([':', ' ', ',', ';']))
+/// Columns by the names of a header line.
+///
+/// # Errors
+/// [`Error::Malformed`] without a time or one of the axes.
+pub(super) fn columns(names: &[&[u8]], head: &[u8]) -> Result<Columns> {
+    let mut hints = Hints::default();
+    let mut channels = [None; 8];
+    let (mut time, mut day, mut annotation) = (None::<(u8, usize)>, None, None);
+    for (i, name) in names.iter().enumerate() {
+        let (name, unit) = parts(name);
+        let mut set = |slot: usize| {
+            channels.iter_mut().skip(slot).take(1).filter(|c| c.is_none()).for_each(|c| *c = Some(i));
         };
-        layout.device_id = value("Serial Number").unwrap_or_default().to_owned();
-        layout.device = format!("ActiGraph {}", after(title, "By ActiGraph").unwrap_or_default()).trim().to_owned();
-        if value("Epoch Period (hh:mm:ss)").is_some_and(|v| v.bytes().any(|b| matches!(b, b'1'..=b'9'))) {
-            return Err(Error::Unsupported("ActiLife counts by epoch: raw acceleration is needed".into()));
-        }
-        for (name, key) in
-            [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")]
-        {
-            layout.say(key, value(name).unwrap_or_default());
-        }
-        let row = lines(first).nth(ACTILIFE).unwrap_or_default();
-        let separator = [b';', b'\t', b','].into_iter().find(|s| fields(row, *s).len() >= 3);
-        layout.separator = separator.ok_or_else(|| refuse("rows of x, y, z behind ActiLife's ten lines", row))?;
-        let mut names = fields(row, layout.separator);
-        let named = names.first().is_some_and(|n| n.first().is_some_and(u8::is_ascii_alphabetic));
-        if named {
-            layout.skip += 1;
-        }
-        let timed = if named { names.len() >= 4 } else { names.first().is_some_and(|n| float(n).is_none()) };
-        let mut hints = Hints::default();
-        if timed {
-            if !named {
-                names = vec![b"timestamp", b"x", b"y", b"z"];
+        match column(&name) {
+            Some(Column::Time(rank)) if time.is_none_or(|(best, _)| rank < best) => {
+                time = Some((rank, i));
+                hints.time = unit_of_time(&unit);
             }
-            hints = layout.named(&names, row)?;
-        } else {
-            let start = value("Start Date")
-                .zip(value("Start Time"))
-                .and_then(|(day, time)| calendar::date_and_time(day.as_bytes(), time.as_bytes(), order));
-            let start =
-                start.ok_or_else(|| refuse("Start Date and Start Time in ActiLife's ten lines", title.as_bytes()))?;
-            let rate = rate.ok_or_else(|| refuse("'at ... Hz' in ActiLife's first line", title.as_bytes()))?;
-            layout.time = Time::Counted { start, period: SECOND as f64 / rate };
-            layout.channels = [Some(0), Some(1), Some(2), None, None, None, None, None];
-            layout.columns = 3;
-            layout.rate = rate;
+            Some(Column::Day) => day = day.or(Some(i)),
+            Some(Column::Acceleration(axis)) => {
+                set(axis);
+                hints.unit = hints.unit.or(unit_of_acceleration(&unit));
+            }
+            Some(Column::Gyroscope(axis)) => {
+                set(3 + axis);
+                hints.radians |= unit.starts_with("rad");
+            }
+            Some(Column::Temperature) => set(6),
+            Some(Column::Light) => set(7),
+            Some(Column::Annotation) => annotation = annotation.or(Some(i)),
+            Some(Column::Time(_)) | None => {}
         }
-        hints.unit = Some(Unit::G);
-        layout.settle(first, &hints)?;
-        Ok(layout)
     }
+    let [Some(_), Some(_), Some(_), g @ .., _, _] = channels else {
+        return Err(refuse("columns named x, y and z", head));
+    };
+    if g.iter().any(Option::is_none) {
+        channels.iter_mut().skip(3).take(3).for_each(|c| *c = None);
+    }
+    let (time, last) = match (time, day) {
+        (Some((_, time)), Some(day)) => (Time::Split { day, time, order: Order::YearMonthDay }, day.max(time)),
+        (Some((_, column)), None) | (None, Some(column)) => (Time::Numeric { column, exponent: 9 }, column),
+        (None, None) => return Err(refuse("a column named time", head)),
+    };
+    let count = 1 + channels.iter().flatten().copied().max().unwrap_or(0).max(last);
+    Ok(Columns { time, channels, annotation, count, hints })
+}
+
+/// What ActiLife's heading says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ActiLife {
+    pub(super) device: String,
+    pub(super) device_id: String,
+    pub(super) metadata: Vec<(String, String)>,
+    /// Lines before the first row.
+    pub(super) skip: usize,
+    pub(super) separator: u8,
+    /// Of its dates, where the title names one.
+    pub(super) order: Option<Order>,
+    /// Start and ns a row of rows without times.
+    pub(super) counted: Option<(i64, f64)>,
+    /// Columns of rows with times.
+    pub(super) columns: Option<Columns>,
+}
+
+/// ActiLife's heading: ten lines, or up to the second dashed one, perhaps names, rows with or without times.
+///
+/// # Errors
+/// [`Error::Malformed`] without start or rate, [`Error::Unsupported`] for counts.
+pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
+    let dashed = |line: &[u8]| line.starts_with(b"----------");
+    let n = lines(first).skip(1).take(MOST_LINES).position(dashed).map_or(ACTILIFE, |line| line + 2);
+    let head: Vec<String> = lines(first).take(n).map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect();
+    let title = head.first().map(String::as_str).unwrap_or_default();
+    let value = |name: &str| {
+        let found = head.iter().find_map(|line| line.strip_prefix(name));
+        found.map(|v| v.trim_matches([':', ' ', ',', ';'])).unwrap_or_default()
+    };
+    let epoch = value("Epoch Period (hh:mm:ss)");
+    if epoch.bytes().any(|b| matches!(b, b'1'..=b'9')) {
+        let reason = format!("ActiLife counts by epoch of {epoch}: raw acceleration is needed");
+        return Err(Error::Unsupported(reason));
+    }
+    let row = lines(first).nth(n).unwrap_or_default();
+    let separator = [b';', b'\t', b','].into_iter().find(|s| fields(row, *s).len() >= 3);
+    let separator = separator.ok_or_else(|| refuse("rows of x, y, z behind ActiLife's heading", row))?;
+    let names = fields(row, separator);
+    let named = names.first().is_some_and(|n| n.first().is_some_and(u8::is_ascii_alphabetic));
+    let timed = if named { names.len() >= 4 } else { names.first().is_some_and(|n| float(n).is_none()) };
+    let mut found = ActiLife {
+        device: format!("ActiGraph {}", after(title, "By ActiGraph").unwrap_or_default()).trim().to_owned(),
+        device_id: value("Serial Number").to_owned(),
+        metadata: METADATA.iter().map(|(name, key)| ((*key).to_owned(), value(name).to_owned())).collect(),
+        skip: n + usize::from(named),
+        separator,
+        order: date_order(title),
+        ..ActiLife::default()
+    };
+    if timed {
+        let usual: [&[u8]; 4] = [b"timestamp", b"x", b"y", b"z"];
+        found.columns = Some(columns(if named { &names } else { &usual }, row)?);
+    } else {
+        let order = found.order.unwrap_or(Order::MonthDayYear);
+        let start = date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
+        let start = start.ok_or_else(|| refuse("Start Date and Start Time in ActiLife's heading", title.as_bytes()))?;
+        let rate = title.split_once(" at ").and_then(|(_, rest)| rest.split_whitespace().next());
+        let rate = rate.and_then(|rate| rate.replace(',', ".").parse::<f64>().ok());
+        let rate = rate.filter(|r| (0.1..=10_000.0).contains(r));
+        let rate = rate.ok_or_else(|| refuse("'at ... Hz' in ActiLife's first line", title.as_bytes()))?;
+        found.counted = Some((start, SECOND as f64 / rate));
+    }
+    Ok(found)
 }
 
 /// The word behind `mark`.
@@ -254,11 +267,11 @@ fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
 }
 
 /// Order of ActiLife's dates by its title, `date format M/d/yyyy`.
-fn date_order(title: &str) -> Order {
-    let format = after(title, "date format").unwrap_or("M/d/yyyy");
-    match format.chars().next() {
-        Some('y' | 'Y') => Order::YearMonthDay,
-        Some('d' | 'D') => Order::DayMonthYear,
-        _ => Order::MonthDayYear,
+fn date_order(title: &str) -> Option<Order> {
+    match after(title, "date format")?.chars().next()? {
+        'y' | 'Y' => Some(Order::YearMonthDay),
+        'd' | 'D' => Some(Order::DayMonthYear),
+        'm' | 'M' => Some(Order::MonthDayYear),
+        _ => None,
     }
 }

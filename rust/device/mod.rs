@@ -16,6 +16,7 @@ pub mod calendar;
 pub mod clock;
 pub mod columns;
 pub mod cwa;
+mod fields;
 pub mod geneactiv;
 pub mod gt3x;
 mod heading;

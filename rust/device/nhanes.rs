@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::calendar::{Order, SECOND, date_and_time, days};
+use super::fields::{Row, fields};
 use super::source::{self, Archive, Member, Opened, Source};
-use super::table::{Row, fields};
 use super::tar::{Entry, Tar};
 use super::text::Text;
 use super::{Batch, Event, Header, Quality, Reader};

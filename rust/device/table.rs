@@ -5,54 +5,18 @@
 //! of acceleration, unit of time, order of a date) is decided by the values, and the header's metadata say so.
 
 use super::calendar::{self, Order};
-use super::heading::{Hints, Unit};
+use super::fields::{Row, Time, fields, lines, refuse};
+use super::heading::{self, ActiLife, Columns, Hints, Unit};
 use super::number::{float, nanoseconds};
 use super::{Event, Header};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// Fields of a row that are looked at.
-const MAX_FIELDS: usize = 64;
 /// Rows that the decisions look at.
 const SAMPLE: usize = 2000;
 /// Comment lines before the table.
 const MAX_COMMENTS: usize = 100;
 /// OmGui may write AX6 gyroscope counts over 2048 and acceleration counts * 250 / 32768: the two scales exchanged.
 const EXCHANGED: f32 = 15.625;
-
-/// Where a row's time comes from.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Time {
-    /// A number of 10^-exponent of ns: 9 for seconds, 6 ms, 3 us, 0 ns.
-    Numeric {
-        /// Field.
-        column: usize,
-        /// Decimal digits from the unit to the ns.
-        exponent: u32,
-    },
-    /// Date and time in one field.
-    Written {
-        /// Field.
-        column: usize,
-        /// Of the date.
-        order: Order,
-    },
-    /// Date and time in two fields.
-    Split {
-        /// Field of the date.
-        day: usize,
-        /// Field of the clock time.
-        time: usize,
-        /// Of the date.
-        order: Order,
-    },
-    /// The header states a start and a rate.
-    Counted {
-        /// ns since 1970.
-        start: i64,
-        /// ns a row.
-        period: f64,
-    },
-}
 
 /// The layout of a file.
 #[derive(Debug, Clone)]
@@ -83,73 +47,9 @@ pub struct Layout {
     pub bytes_per_row: u64,
     /// Something about the values that a reader of the file should know.
     pub doubt: Option<Event>,
-    pub(super) device: String,
-    pub(super) device_id: String,
+    device: String,
+    device_id: String,
     metadata: Vec<(String, String)>,
-}
-
-/// An empty value, or a word for one.
-pub fn is_missing(text: &[u8]) -> bool {
-    text.is_empty()
-        || [&b"nan"[..], b"na", b"null", b"none", b"n/a", b"inf", b"-inf"].iter().any(|w| text.eq_ignore_ascii_case(w))
-}
-
-/// Splits rows at a separator outside of quotes.
-#[derive(Debug, Clone)]
-pub struct Row {
-    separator: u8,
-    ends: [(u32, u32); MAX_FIELDS],
-}
-
-impl Row {
-    /// For rows with this separator.
-    pub fn new(separator: u8) -> Self {
-        Self { separator, ends: [(0, 0); MAX_FIELDS] }
-    }
-
-    /// Finds the fields of a row; how many there are, [`MAX_FIELDS`] at most.
-    pub fn split(&mut self, text: &[u8]) -> usize {
-        let mut n = 0;
-        let mut from = 0;
-        let mut quoted = false;
-        for (i, b) in text.iter().enumerate() {
-            if *b == b'"' {
-                quoted = !quoted;
-            } else if *b == self.separator && !quoted {
-                let Some(end) = self.ends.get_mut(n) else { return n };
-                *end = (from, i as u32);
-                from = i as u32 + 1;
-                n += 1;
-            }
-        }
-        let Some(end) = self.ends.get_mut(n) else { return n };
-        *end = (from, text.len() as u32);
-        n + 1
-    }
-
-    /// A field of the row that was split last, without blanks and quotes around it.
-    pub fn field<'a>(&self, text: &'a [u8], index: usize) -> &'a [u8] {
-        let (from, to) = self.ends.get(index).copied().unwrap_or_default();
-        let field = text.get(from as usize..to as usize).unwrap_or_default().trim_ascii();
-        field.strip_prefix(b"\"").and_then(|f| f.strip_suffix(b"\"")).map_or(field, |f| f.trim_ascii())
-    }
-}
-
-/// The fields of a row, as a list.
-pub(super) fn fields(text: &[u8], separator: u8) -> Vec<&[u8]> {
-    let mut row = Row::new(separator);
-    let n = row.split(text);
-    (0..n).map(|i| row.field(text, i)).collect()
-}
-
-/// Complete lines of the first bytes.
-pub(super) fn lines(first: &[u8]) -> impl Iterator<Item = &[u8]> {
-    first.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-pub(super) fn refuse(expected: &str, got: &[u8]) -> Error {
-    let got: String = String::from_utf8_lossy(got.get(..80).unwrap_or(got)).escape_debug().collect();
-    Error::malformed("csv", 0, format!("expected {expected}, got '{got}'"))
 }
 
 fn is_time(text: &[u8]) -> bool {
@@ -170,7 +70,7 @@ impl Layout {
             return Err(refuse("text", first.get(..16).unwrap_or(first)));
         }
         if lines(first).next().is_some_and(|l| l.windows(12).any(|w| w == b"By ActiGraph")) {
-            return Self::acti_life(first);
+            return Self::acti_life(first, heading::acti_life(first)?);
         }
         let comment = |l: &&[u8]| {
             l.trim_ascii().is_empty() || l.starts_with(b"#") || l.starts_with(b"%") || l.starts_with(b"sep=")
@@ -188,14 +88,44 @@ impl Layout {
         if parts.first().is_some_and(|t| is_time(t)) && numbers >= 3 {
             layout.omgui(&parts, numbers);
         } else {
-            hints = layout.named(&parts, head)?;
+            let columns = heading::columns(&parts, head)?;
             layout.skip += 1;
+            hints = layout.named(&columns);
+            if head.trim_ascii().to_ascii_uppercase().starts_with(b"HEADER_TIMESTAMP") {
+                layout.device = "ActiGraph GT3X+".into();
+                hints.unit = Some(Unit::G);
+            }
         }
         layout.settle(first, &hints)?;
         Ok(layout)
     }
 
-    pub(super) fn blank(separator: u8, skip: usize) -> Self {
+    fn named(&mut self, columns: &Columns) -> Hints {
+        self.time = columns.time;
+        self.channels = columns.channels;
+        self.annotation = columns.annotation;
+        self.columns = columns.count;
+        columns.hints
+    }
+
+    fn acti_life(first: &[u8], heading: ActiLife) -> Result<Self> {
+        let mut layout = Self::blank(heading.separator, heading.skip);
+        layout.device = heading.device;
+        layout.device_id = heading.device_id;
+        layout.metadata = heading.metadata;
+        let mut hints = heading.columns.map_or_else(Hints::default, |columns| layout.named(&columns));
+        if let Some((start, period)) = heading.counted {
+            layout.time = Time::Counted { start, period };
+            layout.channels = [Some(0), Some(1), Some(2), None, None, None, None, None];
+            layout.columns = 3;
+            layout.rate = 1e9 / period;
+        }
+        hints.unit = Some(Unit::G);
+        layout.settle(first, &hints)?;
+        Ok(layout)
+    }
+
+    fn blank(separator: u8, skip: usize) -> Self {
         Self {
             format: "csv",
             separator,
@@ -228,7 +158,7 @@ impl Layout {
         }
     }
 
-    pub(super) fn say(&mut self, name: &str, value: impl Into<String>) {
+    fn say(&mut self, name: &str, value: impl Into<String>) {
         self.metadata.push((name.to_owned(), value.into()));
     }
 
@@ -251,7 +181,7 @@ impl Layout {
     }
 
     /// Decides what the names leave open by the first rows.
-    pub(super) fn settle(&mut self, first: &[u8], hints: &Hints) -> Result<()> {
+    fn settle(&mut self, first: &[u8], hints: &Hints) -> Result<()> {
         let rows: Vec<&[u8]> = lines(first).skip(self.skip).filter(|l| !l.is_empty()).take(SAMPLE).collect();
         // the last line of a peek may be cut
         let whole = if rows.len() > 1 { rows.get(..rows.len() - 1).unwrap_or(&rows) } else { &rows };

@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use super::calendar::{self, Cached};
+use super::fields::{self, Row, Time};
 use super::lines::Lines;
 use super::number::{float, nanoseconds};
 use super::source::Source;
-use super::table::{self, Layout, Row, Time};
+use super::table::Layout;
 use super::{Batch, Block, Event, Header, Quality, Reader, Stamp};
 use crate::error::{Error, Result};
 
@@ -275,7 +276,7 @@ impl Rows {
             let text = field(column);
             match float(text) {
                 Some(v) => *value = v,
-                None if table::is_missing(text) => missing |= i < 3,
+                None if fields::is_missing(text) => missing |= i < 3,
                 None => return None,
             }
         }

@@ -1,0 +1,107 @@
+//! A row of text: its fields, and where its time stands.
+
+use super::calendar::Order;
+use crate::error::Error;
+
+/// Fields of a row that are looked at.
+const MAX_FIELDS: usize = 64;
+
+/// Where a row's time comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Time {
+    /// A number of 10^-exponent of ns: 9 for seconds, 6 ms, 3 us, 0 ns.
+    Numeric {
+        /// Field.
+        column: usize,
+        /// Decimal digits from the unit to the ns.
+        exponent: u32,
+    },
+    /// Date and time in one field.
+    Written {
+        /// Field.
+        column: usize,
+        /// Of the date.
+        order: Order,
+    },
+    /// Date and time in two fields.
+    Split {
+        /// Field of the date.
+        day: usize,
+        /// Field of the clock time.
+        time: usize,
+        /// Of the date.
+        order: Order,
+    },
+    /// The header states a start and a rate.
+    Counted {
+        /// ns since 1970.
+        start: i64,
+        /// ns a row.
+        period: f64,
+    },
+}
+
+/// An empty value, or a word for one.
+pub fn is_missing(text: &[u8]) -> bool {
+    text.is_empty()
+        || [&b"nan"[..], b"na", b"null", b"none", b"n/a", b"inf", b"-inf"].iter().any(|w| text.eq_ignore_ascii_case(w))
+}
+
+/// Splits rows at a separator outside of quotes.
+#[derive(Debug, Clone)]
+pub struct Row {
+    separator: u8,
+    ends: [(u32, u32); MAX_FIELDS],
+}
+
+impl Row {
+    /// For rows with this separator.
+    pub fn new(separator: u8) -> Self {
+        Self { separator, ends: [(0, 0); MAX_FIELDS] }
+    }
+
+    /// Finds the fields of a row; how many there are, [`MAX_FIELDS`] at most.
+    pub fn split(&mut self, text: &[u8]) -> usize {
+        let mut n = 0;
+        let mut from = 0;
+        let mut quoted = false;
+        for (i, b) in text.iter().enumerate() {
+            if *b == b'"' {
+                quoted = !quoted;
+            } else if *b == self.separator && !quoted {
+                let Some(end) = self.ends.get_mut(n) else { return n };
+                *end = (from, i as u32);
+                from = i as u32 + 1;
+                n += 1;
+            }
+        }
+        let Some(end) = self.ends.get_mut(n) else { return n };
+        *end = (from, text.len() as u32);
+        n + 1
+    }
+
+    /// A field of the row that was split last, without blanks and quotes around it.
+    pub fn field<'a>(&self, text: &'a [u8], index: usize) -> &'a [u8] {
+        let (from, to) = self.ends.get(index).copied().unwrap_or_default();
+        let field = text.get(from as usize..to as usize).unwrap_or_default().trim_ascii();
+        field.strip_prefix(b"\"").and_then(|f| f.strip_suffix(b"\"")).map_or(field, |f| f.trim_ascii())
+    }
+}
+
+/// The fields of a row, as a list.
+pub(super) fn fields(text: &[u8], separator: u8) -> Vec<&[u8]> {
+    let mut row = Row::new(separator);
+    let n = row.split(text);
+    (0..n).map(|i| row.field(text, i)).collect()
+}
+
+/// Complete lines of the first bytes.
+pub(super) fn lines(first: &[u8]) -> impl Iterator<Item = &[u8]> {
+    first.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// The refusal of a text: what was expected and the line that came.
+pub(super) fn refuse(expected: &str, got: &[u8]) -> Error {
+    let got: String = String::from_utf8_lossy(got.get(..80).unwrap_or(got)).escape_debug().collect();
+    Error::malformed("csv", 0, format!("expected {expected}, got '{got}'"))
+}

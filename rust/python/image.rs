@@ -6,12 +6,13 @@ use pyo3::prelude::*;
 use super::run;
 use crate::error::{Error, Result};
 use crate::spectral::batch::Windows;
-use crate::spectral::image::{Norm, Precision, Recipe};
-use crate::spectral::image_stream::Stream;
-use crate::spectral::levels::Tone;
-use crate::spectral::pictures::{Painter, Pixel};
-use crate::spectral::power::Sample;
-use crate::spectral::resize::Resize;
+use crate::spectral::image::definition::{Norm, Precision, Recipe};
+use crate::spectral::image::levels::Tone;
+use crate::spectral::image::painter::Painter;
+use crate::spectral::image::pixel::Pixel;
+use crate::spectral::image::power::Sample;
+use crate::spectral::image::resize::Resize;
+use crate::spectral::image::stream::Stream;
 
 /// A recipe made ready for windows of one length; `imuspec.spectral.image` keeps one for each setting.
 #[pyclass(frozen)]

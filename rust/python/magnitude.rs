@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use super::run;
 use crate::error::{Error, Result};
 use crate::spectral::lanes::{Path, Real};
-use crate::spectral::magnitude::{Moment, Resolution, log_magnitudes};
-use crate::spectral::magnitude_loss::{LossOut, Weights, loss};
+use crate::spectral::magnitude::features::{Moment, Resolution, log_magnitudes};
+use crate::spectral::magnitude::loss::{LossOut, Weights, loss};
 use crate::spectral::signals::Signals;
 
 /// (nfft, hop, floor) from Python.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::run;
 use crate::error::Error;
-use crate::spectral::fft::Scale;
+use crate::spectral::lanes::fft::Scale;
 use crate::spectral::lanes::{Path, Real};
 use crate::spectral::stft::{Detrend, Frames, Mode, Spectrogram};
 use crate::spectral::window;

@@ -4,7 +4,7 @@
 //! signals that share memory: nothing is copied before the transposition.
 #![allow(unsafe_code)]
 
-use super::fft::Rows;
+use super::lanes::fft::Rows;
 use super::lanes::{Lanes, Real};
 use crate::error::{Error, Result};
 

@@ -11,9 +11,9 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::fft::{Plan, Rows, Scale, Scratch};
+use super::lanes::fft::{Plan, Rows, Scale, Scratch};
+use super::lanes::log::{self, DECIBEL, Watch};
 use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
-use super::log::{self, DECIBEL, Watch};
 use crate::error::{Error, Result};
 use crate::threads;
 

@@ -1,6 +1,6 @@
 //! The spectral reconstruction loss of a masked auto-encoder and its gradient, in one pass.
 //!
-//! LMM is the squared difference of two log mean magnitudes (see [`super::magnitude`]), LMV of two log variances, both mean
+//! LMM is the squared difference of two log mean magnitudes (see [`super::features`]), LMV of two log variances, both mean
 //! over bins; MSE is the mean over samples. The gradient of a row's loss with respect to the prediction depends on that row
 //! alone, so it is computed beside the loss, while the row's spectra (some 60 KB for 16 signals) are still in cache; nothing
 //! but the gradient itself is kept. With c the derivative of the loss by a frame's magnitude |X\[k\]|, that frame's share is
@@ -8,12 +8,12 @@
 //! of the real sequence A + B, where A is the even extension of the real and B the odd extension of the imaginary parts.
 #![allow(unsafe_code)]
 
-use super::fft::{Plan, Rows, Scratch};
-use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
-use super::magnitude::{Resolution, get, log_limited, put, splat};
-use super::signals::Signals;
-use super::window;
+use super::features::{Resolution, get, log_limited, put, splat};
 use crate::error::{Error, Result};
+use crate::spectral::lanes::fft::{Plan, Rows, Scratch};
+use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use crate::spectral::signals::Signals;
+use crate::spectral::window;
 use crate::threads;
 
 /// Which terms the loss has. `None`: not computed; zero: computed, without a share in loss and gradient.
@@ -507,5 +507,5 @@ fn gather<T: Real>(rows: &[T], signals: &mut [T], time: usize) {
 }
 
 #[cfg(test)]
-#[path = "magnitude_loss_tests.rs"]
+#[path = "loss_tests.rs"]
 mod tests;

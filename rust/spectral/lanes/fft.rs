@@ -9,7 +9,7 @@
 //! reads the scalar l further on), and run by a [`Kernel`](super::lanes::Kernel) on whichever vector it is given:
 //!
 //! ```
-//! use imuspec::spectral::fft::{Plan, Scale, Scratch};
+//! use imuspec::spectral::lanes::fft::{Plan, Scale, Scratch};
 //! use imuspec::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
 //! const LANES: usize = <f32 as Real>::LANES; // 16: a row of lanes is a cache line on every path
 //!

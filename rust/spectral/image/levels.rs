@@ -5,9 +5,11 @@
 //! kernel that is not inlined is not compiled for the kernel's path.
 #![allow(unsafe_code)]
 
-use super::lanes::{Kernel, Lanes};
-use super::log::{OCTAVE, scaled_normal};
-use super::power::BLOCK;
+use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
+use crate::spectral::lanes::{Kernel, Lanes, Real};
+
+/// Frames in a block of cells: one row of float32 lanes.
+pub const BLOCK: usize = <f32 as Real>::LANES;
 
 /// How a height u in [0, 1] between the weakest and the strongest cell becomes a grey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -30,7 +30,7 @@ const P: [f64; 8] =
 
 /// log2(m) `unit`, plus `more`, in float32; see the module.
 #[inline(always)]
-pub(super) fn mantissa_f32<V: Lanes>(m: V, unit: f64, more: V) -> V {
+fn mantissa_f32<V: Lanes>(m: V, unit: f64, more: V) -> V {
     // SAFETY: `m` is proof that the CPU has the path's instructions.
     let constant = |v: f64| unsafe { V::splat(V::T::narrow(v)) };
     let f = m.sub(constant(1.0));
@@ -43,7 +43,7 @@ pub(super) fn mantissa_f32<V: Lanes>(m: V, unit: f64, more: V) -> V {
 
 /// log2(m) `unit`, plus `more`, in float64; see the module.
 #[inline(always)]
-pub(super) fn mantissa_f64<V: Lanes>(m: V, unit: f64, more: V) -> V {
+fn mantissa_f64<V: Lanes>(m: V, unit: f64, more: V) -> V {
     // SAFETY: `m` is proof that the CPU has the path's instructions.
     let constant = |v: f64| unsafe { V::splat(V::T::narrow(v)) };
     let one = constant(1.0);
@@ -62,7 +62,8 @@ pub fn scaled_normal<V: Lanes>(x: V, unit: f64) -> V {
     let (m, e) = x.split_exponent();
     // SAFETY: `x` is proof that the CPU has the path's instructions.
     let unit_lanes = unsafe { V::splat(V::T::narrow(unit)) };
-    V::T::log_mantissa(m, unit, e.mul(unit_lanes))
+    let more = e.mul(unit_lanes);
+    if V::T::DIGITS == f32::MANTISSA_DIGITS { mantissa_f32(m, unit, more) } else { mantissa_f64(m, unit, more) }
 }
 
 /// log2(x) in `unit`s, for any lanes.

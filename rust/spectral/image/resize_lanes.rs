@@ -4,11 +4,11 @@
 //! in tiles, and its rows are weighted sums of contiguous rows again.
 #![allow(unsafe_code)]
 
-use super::image::Plan;
-use super::lanes::{Kernel, Lanes};
+use super::definition::Plan;
 use super::levels::{TILE, transpose};
-use super::pictures::Pixel;
+use super::pixel::Pixel;
 use super::resize::{FRACTION_BITS, Line, Lines};
+use crate::spectral::lanes::{Kernel, Lanes};
 
 /// Working memory for one channel.
 #[derive(Default)]

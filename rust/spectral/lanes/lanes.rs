@@ -61,8 +61,8 @@ pub trait Real:
     fn root(self) -> Self;
     /// The least normal positive value.
     const MIN_NORMAL: f64;
-    /// `more` + `unit` * log2(m), sqrt(1/2) <= m < sqrt(2); see [`super::log`].
-    fn log_mantissa<V: Lanes<T = Self>>(m: V, unit: f64, more: V) -> V;
+    /// Bits of the significand, the hidden one included.
+    const DIGITS: u32;
 }
 
 /// A vector of [`Lanes::N`] scalars. Whoever holds a value of the type runs on a CPU that has its instructions: the two
@@ -133,6 +133,7 @@ pub trait Lanes: Copy {
 }
 
 /// An array as a vector: the path of processors without a vector type of their own here, and the definition in tests.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 pub struct Array<T, const N: usize>([T; N]);
 
@@ -298,7 +299,6 @@ macro_rules! x86_lanes {
 #[allow(unused_unsafe)] // part of the SSE2 instructions are safe calls, as the target always has them
 mod x86 {
     use super::{Lanes, Path, Real};
-    use crate::spectral::log::{mantissa_f32, mantissa_f64};
     use std::arch::x86_64::*;
 
     x86_lanes!(__m128, Plain, f32, 4, _mm_loadu_ps _mm_storeu_ps _mm_set1_ps _mm_add_ps _mm_sub_ps _mm_mul_ps _mm_div_ps _mm_min_ps
@@ -373,10 +373,7 @@ mod x86 {
         }
         #[allow(clippy::unnecessary_cast)] // of f32, where it is one
         const MIN_NORMAL: f64 = Self::MIN_POSITIVE as f64;
-        #[inline(always)]
-        fn log_mantissa<V: Lanes<T = Self>>(m: V, unit: f64, more: V) -> V {
-            mantissa_f32(m, unit, more)
-        }
+        const DIGITS: u32 = Self::MANTISSA_DIGITS;
     }
     impl Real for f64 {
         type Plain = __m128d;
@@ -396,17 +393,13 @@ mod x86 {
         }
         #[allow(clippy::unnecessary_cast)] // of f32, where it is one
         const MIN_NORMAL: f64 = Self::MIN_POSITIVE as f64;
-        #[inline(always)]
-        fn log_mantissa<V: Lanes<T = Self>>(m: V, unit: f64, more: V) -> V {
-            mantissa_f64(m, unit, more)
-        }
+        const DIGITS: u32 = Self::MANTISSA_DIGITS;
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 mod other {
     use super::{Array, Lanes, Real};
-    use crate::spectral::log::{mantissa_f32, mantissa_f64};
 
     impl Real for f32 {
         type Plain = Array<f32, 4>;
@@ -424,10 +417,7 @@ mod other {
         }
         #[allow(clippy::unnecessary_cast)] // of f32, where it is one
         const MIN_NORMAL: f64 = Self::MIN_POSITIVE as f64;
-        #[inline(always)]
-        fn log_mantissa<V: Lanes<T = Self>>(m: V, unit: f64, more: V) -> V {
-            mantissa_f32(m, unit, more)
-        }
+        const DIGITS: u32 = Self::MANTISSA_DIGITS;
     }
     impl Real for f64 {
         type Plain = Array<f64, 2>;
@@ -445,10 +435,7 @@ mod other {
         }
         #[allow(clippy::unnecessary_cast)] // of f32, where it is one
         const MIN_NORMAL: f64 = Self::MIN_POSITIVE as f64;
-        #[inline(always)]
-        fn log_mantissa<V: Lanes<T = Self>>(m: V, unit: f64, more: V) -> V {
-            mantissa_f64(m, unit, more)
-        }
+        const DIGITS: u32 = Self::MANTISSA_DIGITS;
     }
 }
 

@@ -6,15 +6,15 @@
 //! with a cell near it is taken again in float64.
 #![allow(unsafe_code)]
 
-use super::batch::Windows;
-use super::fft::{self, Scale};
-use super::image::{Extent, Plan};
-use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
-use super::stft::by_phases;
+use super::definition::Plan;
+use super::extent::Extent;
+use super::levels::BLOCK;
 use crate::error::Result;
+use crate::spectral::batch::Windows;
+use crate::spectral::lanes::fft::{self, Scale};
+use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use crate::spectral::stft::by_phases;
 
-/// Frames in a block: one row of float32 lanes.
-pub const BLOCK: usize = <f32 as Real>::LANES;
 /// A cell this many times stronger than the mean rounding noise of float32 keeps its level.
 const SAFE: f32 = 1e5;
 /// Samples outside this range are left to the definition, whose float64 has room for their squares.

@@ -9,12 +9,11 @@
 
 use std::f64::consts::LN_2;
 
-use super::fft::{Plan, Rows, Scale, Scratch};
-use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
-use super::log;
-use super::signals::Signals;
-use super::window;
 use crate::error::{Error, Result};
+use crate::spectral::lanes::fft::{Plan, Rows, Scale, Scratch};
+use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch, log};
+use crate::spectral::signals::Signals;
+use crate::spectral::window;
 use crate::threads;
 
 /// One time-frequency resolution of a feature.
@@ -315,5 +314,5 @@ pub fn definition(x: &[f64], resolution: &Resolution, moment: Moment) -> Vec<f64
 }
 
 #[cfg(test)]
-#[path = "magnitude_tests.rs"]
+#[path = "features_tests.rs"]
 mod tests;

@@ -2,13 +2,14 @@
 //!
 //! The decibels of a frame depend on its samples alone, so each column is computed once and kept in a ring; the minimum and
 //! maximum over the columns of a window come from monotonic queues. All of it is in float64, step by step as the definition,
-//! so that a picture equals the one of [`super::image::Plan::draw`] bit for bit. That needs every window to begin on a
+//! so that a picture equals the one of [`super::definition::Plan::draw`] bit for bit. That needs every window to begin on a
 //! column: a window hop that is a multiple of the frames'. For any other the columns are computed anew for every picture.
 
 use std::collections::VecDeque;
 
-use super::image::{Extent, Norm, Plan, Recipe, Scratch};
-use super::pictures::Pixel;
+use super::definition::{Norm, Plan, Recipe, Scratch};
+use super::extent::Extent;
+use super::pixel::Pixel;
 use crate::error::{Error, Result};
 
 /// The extent of a sliding window of columns.

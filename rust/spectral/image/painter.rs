@@ -3,51 +3,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::batch::Windows;
-use super::image::{self, Extent, Norm, Plan, Precision, Recipe, not_finite};
-use super::lanes::{Path, dispatch};
-use super::levels::{Greys, TILE};
-use super::power::{self, BLOCK, Sample, Transforms};
+use super::definition::{self, Norm, Plan, Precision, Recipe, not_finite};
+use super::extent::Extent;
+use super::levels::{BLOCK, Greys, TILE};
+use super::pixel::Pixel;
+use super::power::{self, Sample, Transforms};
 use super::resize_lanes::{self, Draw};
 use crate::error::{Error, Result};
+use crate::spectral::batch::Windows;
+use crate::spectral::lanes::{Path, dispatch};
 use crate::threads;
-
-/// Means and standard deviations of ImageNet, for float32 pictures.
-pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]];
-
-/// What a picture is made of.
-pub trait Pixel: Copy + Default + Send + Sync {
-    /// The pixels of greys in channel `k`.
-    fn put(greys: &[u8], k: usize, out: &mut [Self]);
-    /// The pixels as bytes, where a grey is a pixel as it is.
-    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
-        let _ = out;
-        None
-    }
-}
-impl Pixel for u8 {
-    #[inline(always)]
-    fn put(greys: &[u8], _: usize, out: &mut [Self]) {
-        out.copy_from_slice(greys);
-    }
-    #[inline(always)]
-    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
-        Some(out)
-    }
-}
-impl Pixel for f32 {
-    /// (grey / 255 - mean) / sd
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // a plain loop is compiled for the caller's path
-    fn put(greys: &[u8], k: usize, out: &mut [Self]) {
-        let [mean, sd] = IMAGENET[k];
-        let (gain, offset) = ((1.0 / (255.0 * sd)) as f32, (-mean / sd) as f32);
-        let greys = &greys[..out.len()];
-        for i in 0..out.len() {
-            out[i] = f32::from(greys[i]) * gain + offset;
-        }
-    }
-}
 
 /// A recipe made ready to draw batches, with the working memory of the threads that have drawn.
 pub struct Painter {
@@ -62,7 +27,7 @@ struct Scratch {
     cells: Vec<f32>,
     greys: Vec<u8>,
     resize: resize_lanes::Scratch,
-    image: image::Scratch,
+    image: definition::Scratch,
     axes: Vec<f64>,
     bytes: Vec<u8>,
 }
@@ -103,7 +68,7 @@ impl Painter {
             cells: vec![0.0; 3 * self.transforms.cells()],
             greys: vec![0; bins.next_multiple_of(TILE) * frames.next_multiple_of(BLOCK)],
             resize: resize_lanes::Scratch::default(),
-            image: image::Scratch::default(),
+            image: definition::Scratch::default(),
             axes: Vec::new(),
             bytes: Vec::new(),
         };

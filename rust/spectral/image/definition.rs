@@ -1,6 +1,6 @@
 //! A window of motion becomes a picture: spectrogram, decibels, min-max, grey levels, 96 x 128.
 //!
-//! This file holds the recipe and its plain definition in float64, step by step as published; [`super::image_fast`] draws
+//! This file holds the recipe and its plain definition in float64, step by step as published; [`super::painter`] draws
 //! the same picture without ever writing the spectrogram down.
 //!
 //! # Source
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex};
 
+use super::extent::Extent;
 use super::levels::Tone;
 use super::resize::{CANVAS, Lines, Resize, mix};
 use crate::error::{Error, Result};
@@ -61,26 +62,6 @@ pub struct Recipe {
     pub sunk: bool,
     /// Draw frames that hold NaN or infinity black instead of refusing them.
     pub mask: bool,
-}
-
-/// What a channel's cells span.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Extent {
-    /// Weakest unmasked cell.
-    pub low: f64,
-    /// Strongest unmasked cell.
-    pub high: f64,
-}
-
-impl Extent {
-    /// Of no cell at all.
-    pub const NONE: Self = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
-
-    /// The smallest that holds both.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
-    }
 }
 
 /// A recipe made ready for windows of one length.

@@ -1,4 +1,4 @@
-use super::super::magnitude::{Moment, definition};
+use super::super::features::{Moment, definition};
 use super::*;
 
 fn signal(n: usize, seed: f64) -> Vec<f64> {

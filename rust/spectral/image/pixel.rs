@@ -1,0 +1,38 @@
+//! What a picture is made of: bytes, or float32 normalised as ImageNet's pictures are.
+
+/// Means and standard deviations of ImageNet, for float32 pictures.
+pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]];
+
+/// What a picture is made of.
+pub trait Pixel: Copy + Default + Send + Sync {
+    /// The pixels of greys in channel `k`.
+    fn put(greys: &[u8], k: usize, out: &mut [Self]);
+    /// The pixels as bytes, where a grey is a pixel as it is.
+    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
+        let _ = out;
+        None
+    }
+}
+impl Pixel for u8 {
+    #[inline(always)]
+    fn put(greys: &[u8], _: usize, out: &mut [Self]) {
+        out.copy_from_slice(greys);
+    }
+    #[inline(always)]
+    fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
+        Some(out)
+    }
+}
+impl Pixel for f32 {
+    /// (grey / 255 - mean) / sd
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // a plain loop is compiled for the caller's path
+    fn put(greys: &[u8], k: usize, out: &mut [Self]) {
+        let [mean, sd] = IMAGENET[k];
+        let (gain, offset) = ((1.0 / (255.0 * sd)) as f32, (-mean / sd) as f32);
+        let greys = &greys[..out.len()];
+        for i in 0..out.len() {
+            out[i] = f32::from(greys[i]) * gain + offset;
+        }
+    }
+}

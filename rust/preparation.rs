@@ -226,7 +226,7 @@ impl<'a> Pass<'a> {
             last_values: [f32::NAN; 3],
             out: Prepared { start: first, ..Prepared::default() },
         };
-        pass.out.acceleration = Planar::with_capacity(points.min(MAX_POINTS) as usize);
+        pass.out.acceleration = Planar::with_capacity(points.min(MAX_POINTS) as usize)?;
         pass.begin_run(rate)?;
         Ok(pass)
     }
@@ -275,11 +275,8 @@ impl<'a> Pass<'a> {
         let (Some(last), period) = (self.last, (1e9 / self.rate.max(1e-3)) as i64) else { return Ok(()) };
         let rate = nominal_rate(stream, block_at(chunk, at));
         let placed = first.saturating_add(self.clock_shift);
-        let idle = self.settings.fill_idle_sleep && stream.is_idle_sleep(first);
-        if !self.settings.across_gaps && !idle {
-            self.end_run()?;
-            self.begin_run(rate)?;
-        }
+        let idle = chunk.idle.iter().find(|idle| idle.at == at && self.settings.fill_idle_sleep);
+        let awake = idle.is_some_and(|idle| idle.until < first.saturating_sub(2 * period));
         let begins = match placed - last {
             apart if apart <= 0 => last + period.max(1),
             apart if apart > LONGEST_GAP => last + LONGEST_GAP,
@@ -293,8 +290,14 @@ impl<'a> Pass<'a> {
             self.shift = shift;
             self.out.shifts.push((self.grid.at_or_after(begins) as usize, shift));
         }
-        if idle && begins == placed {
-            self.fill_idle(last, placed, period)?;
+        if let Some(idle) = idle
+            && begins == placed
+        {
+            self.fill_idle(last, idle.until.saturating_add(self.clock_shift).min(placed), period)?;
+        }
+        if !self.settings.across_gaps && (idle.is_none() || awake) {
+            self.end_run()?;
+            self.begin_run(rate)?;
         }
         let gap = first.saturating_add(self.shift) - last;
         if gap <= (self.settings.max_gap_s * 1e9) as i64 {
@@ -398,7 +401,7 @@ impl<'a> Pass<'a> {
             }
             self.nonwear.push(&self.point_time, values, &[]);
         }
-        self.out.acceleration.append(self.out.n, &self.points);
+        self.out.acceleration.append(self.out.n, &self.points)?;
         self.out.n += n;
         self.points.iter_mut().for_each(Vec::clear);
         Ok(())

@@ -255,7 +255,7 @@ def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
             {str(kind): int(count) for kind, count in found["quality_counts"].items() if count},
             tuple(Event(*event) for event in found["quality_events"]),
         ),
-        header=_plain(found["header"]),
+        header={key: value for key, value in _plain(found["header"]).items() if key != "identifying"},
         figures=figures,
     )
 

@@ -77,6 +77,8 @@ pub struct Clock {
     /// Largest distance of a stamp from its neighbours' line, ns; snapped ones left out.
     pub worst_residual: f64,
     first: Option<Knot>,
+    /// The line made last.
+    last: Option<Line>,
 }
 
 impl Default for Clock {
@@ -94,6 +96,7 @@ impl Default for Clock {
             measured: (0.0, 0.0),
             worst_residual: 0.0,
             first: None,
+            last: None,
         }
     }
 }
@@ -105,9 +108,12 @@ impl Clock {
         let nominal = 1e9 / rate;
         let mut found = Break::None;
         if let (true, Some(&last)) = (self.open, self.knots.back()) {
-            let steps = (at - last.at) as f64;
+            if time == last.time && at.abs_diff(last.at) <= 1 && !new_run {
+                return found; // a clock of whole seconds names one sample twice
+            }
+            let steps = at.saturating_sub(last.at) as f64;
             let expected = steps * nominal;
-            let apart = (time - last.time) as f64 - expected;
+            let apart = time.saturating_sub(last.time) as f64 - expected;
             let same_rate = (nominal - self.nominal).abs() <= 1e-9 * nominal;
             if new_run || !same_rate {
                 let period = self.mean_period();
@@ -121,20 +127,38 @@ impl Clock {
                 self.close(start);
             }
         }
-        if !self.open {
-            self.open = true;
-            self.run_start = start;
-            self.head_done = false;
-            self.lined_to = start;
-            if nominal != self.nominal {
-                self.ratio = 1.0;
-            }
-            self.nominal = nominal;
-            self.first = Some(Knot { at, time });
-        }
+        self.begin(start, nominal);
+        self.first = self.first.or(Some(Knot { at, time }));
         self.knots.push_back(Knot { at, time });
         self.advance();
         found
+    }
+
+    /// A block without a stamp of its own begins at sample `start`; true where a run begins with it.
+    pub fn follow(&mut self, start: i64, rate: f64, new_run: bool) -> bool {
+        let nominal = 1e9 / rate;
+        let begins = new_run || !self.open || (nominal - self.nominal).abs() > 1e-9 * nominal;
+        if begins && self.open {
+            self.close(start);
+        }
+        self.begin(start, nominal);
+        begins
+    }
+
+    /// Opens a run unless one is open.
+    fn begin(&mut self, start: i64, nominal: f64) {
+        if self.open {
+            return;
+        }
+        self.open = true;
+        self.run_start = start;
+        self.head_done = false;
+        self.lined_to = start;
+        if nominal != self.nominal {
+            self.ratio = 1.0;
+        }
+        self.nominal = nominal;
+        self.first = None;
     }
 
     /// No more stamps: the last run's samples get their lines.
@@ -153,7 +177,7 @@ impl Clock {
     fn mean_period(&self) -> f64 {
         match (self.knots.front(), self.knots.back()) {
             (Some(a), Some(b)) if self.knots.len() >= 3 && b.at > a.at => {
-                (b.time - a.time) as f64 / (b.at - a.at) as f64
+                b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64
             }
             _ => self.nominal * self.ratio,
         }
@@ -161,8 +185,8 @@ impl Clock {
 
     /// Distance in ns of the middle of three knots from the line of the outer two.
     fn residual(a: Knot, middle: Knot, b: Knot) -> f64 {
-        let slope = (b.time - a.time) as f64 / (b.at - a.at) as f64;
-        (middle.time - a.time) as f64 - (middle.at - a.at) as f64 * slope
+        let slope = b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64;
+        middle.time.saturating_sub(a.time) as f64 - (middle.at - a.at) as f64 * slope
     }
 
     /// Moves `knot` onto the line if it is one whole sample off, else remembers how far off it is.
@@ -170,7 +194,7 @@ impl Clock {
         let off = residual.abs() / self.nominal;
         if (off - 1.0).abs() < 0.25 {
             if let Some(knot) = self.knots.get_mut(index) {
-                knot.time -= residual.round() as i64;
+                knot.time = knot.time.saturating_sub(residual.round() as i64);
                 self.snapped.push((knot.at, knot.time));
             }
         } else {
@@ -190,20 +214,22 @@ impl Clock {
     fn settle_end(&mut self, index: usize, near: usize, far: usize) {
         if let (Some(&k), Some(&near), Some(&far)) = (self.knots.get(index), self.knots.get(near), self.knots.get(far))
         {
-            let slope = (far.time - near.time) as f64 / (far.at - near.at) as f64;
+            let slope = far.time.saturating_sub(near.time) as f64 / (far.at - near.at) as f64;
             let line = near.time as f64 + (k.at - near.at) as f64 * slope;
             self.settle(index, k.time as f64 - line);
         }
     }
 
     fn push_line(&mut self, from: i64, knot: Knot, period: f64) {
-        self.lines.push_back(Line { from, at: knot.at, time: knot.time, period });
+        let line = Line { from, at: knot.at, time: knot.time, period };
+        self.last = Some(line);
+        self.lines.push_back(line);
     }
 
     /// The line between knots `index` and `index + 1`, for samples from the first's (or the run's start) on.
     fn join(&mut self, index: usize) {
         if let (Some(&a), Some(&b)) = (self.knots.get(index), self.knots.get(index + 1)) {
-            let period = (b.time - a.time) as f64 / (b.at - a.at) as f64;
+            let period = b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64;
             let from = a.at.max(self.run_start);
             if b.at > from {
                 self.push_line(from, a, period);
@@ -263,6 +289,12 @@ impl Clock {
             self.join(index);
         }
         let period = self.mean_period();
+        if self.knots.is_empty() {
+            // no stamp in the whole run: it goes on from the last time that is known
+            let since = |line: Line| (self.run_start.saturating_sub(line.at) as f64 * line.period) as i64;
+            let time = self.last.map_or(0, |line| line.time.saturating_add(since(line)));
+            self.push_line(self.run_start, Knot { at: self.run_start, time }, period);
+        }
         if let Some(&last) = self.knots.back() {
             let from = last.at.max(self.lined_to).max(self.run_start);
             if end > from {
@@ -272,7 +304,7 @@ impl Clock {
                 && n >= 3
                 && last.at > first.at
             {
-                let (samples, ns) = ((last.at - first.at) as f64, (last.time - first.time) as f64);
+                let (samples, ns) = ((last.at - first.at) as f64, last.time.saturating_sub(first.time) as f64);
                 self.measured.0 += samples;
                 self.measured.1 += ns;
                 self.ratio = ns / samples / self.nominal;

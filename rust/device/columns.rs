@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 /// Samples that one recording may hold: 100 days at 1600 Hz.
 pub const MAX_SAMPLES: u64 = 16_000_000_000;
 
+/// Samples that room is made for at once, on the word of the file: a fortnight at 100 Hz. More room comes with more samples.
+const MAX_HINT: u64 = 1 << 27;
+
 /// Three rows of `capacity` values in one piece of memory, of which the first `len` are in use.
 #[derive(Debug, Default)]
 pub struct Planar {
@@ -17,17 +20,24 @@ pub struct Planar {
 
 impl Planar {
     /// Three rows with room for `capacity` values each.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self { values: zeroed(3 * capacity), capacity }
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the machine has no room for them.
+    pub fn with_capacity(capacity: usize) -> Result<Self> {
+        Ok(Self { values: zeroed(capacity.saturating_mul(3))?, capacity })
     }
 
     /// Puts `rows` behind the first `len` values of each row, making room where there is none.
-    pub fn append(&mut self, len: usize, rows: &[Vec<f32>; 3]) {
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the machine has no room for them.
+    pub fn append(&mut self, len: usize, rows: &[Vec<f32>; 3]) -> Result<()> {
         let [row, ..] = rows;
         if len + row.len() > self.capacity {
-            self.grow(len, (len + row.len()).max(2 * self.capacity));
+            self.grow(len, (len + row.len()).max(2 * self.capacity))?;
         }
         self.put(len, rows);
+        Ok(())
     }
 
     /// The first `len` values of each row.
@@ -35,14 +45,15 @@ impl Planar {
         self.values.chunks_mut(self.capacity.max(1)).map(move |row| row.get_mut(..len).unwrap_or_default())
     }
 
-    fn grow(&mut self, len: usize, capacity: usize) {
-        let mut values = zeroed(3 * capacity);
+    fn grow(&mut self, len: usize, capacity: usize) -> Result<()> {
+        let mut values = zeroed(capacity.saturating_mul(3))?;
         for (new, old) in values.chunks_mut(capacity.max(1)).zip(self.values.chunks(self.capacity.max(1))) {
             if let (Some(new), Some(old)) = (new.get_mut(..len), old.get(..len)) {
                 new.copy_from_slice(old);
             }
         }
         *self = Self { values, capacity };
+        Ok(())
     }
 
     fn put(&mut self, at: usize, rows: &[Vec<f32>; 3]) {
@@ -60,10 +71,29 @@ impl Planar {
     }
 }
 
-/// Zeroed memory that the system backs when it is first touched, with huge pages where it can: the first touch of a
-/// gigabyte costs more than all the decoding.
-fn zeroed<T: Clone + Default>(n: usize) -> Vec<T> {
-    let values = vec![T::default(); n];
+/// Types whose values may be all zero bits.
+trait Number: Copy + Default {}
+impl Number for f32 {}
+impl Number for i64 {}
+
+/// `n` zeros, on huge pages where the system has them: the first touch of a gigabyte costs more than all the decoding.
+/// Pages that are never touched cost nothing, and a size that the machine does not have is an error, not the end.
+fn zeroed<T: Number>(n: usize) -> Result<Vec<T>> {
+    let full = || Error::Limit { what: "bytes of memory for one recording", max: n as u64 * size_of::<T>() as u64 };
+    let layout = std::alloc::Layout::array::<T>(n).map_err(|_| full())?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    #[allow(unsafe_code)]
+    // SAFETY: the layout has a size above 0; the memory comes from the global allocator with the layout of `n` values of T,
+    // is zeroed, which is a valid value of every `Number`, and is owned by the vector alone.
+    let values = unsafe {
+        let start = std::alloc::alloc_zeroed(layout);
+        if start.is_null() {
+            return Err(full());
+        }
+        Vec::from_raw_parts(start.cast::<T>(), n, n)
+    };
     #[cfg(target_os = "linux")]
     {
         let bytes = std::mem::size_of_val(values.as_slice());
@@ -80,7 +110,7 @@ fn zeroed<T: Clone + Default>(n: usize) -> Vec<T> {
             }
         }
     }
-    values
+    Ok(values)
 }
 
 /// A recording's samples, times, runs and blocks.
@@ -114,7 +144,7 @@ pub struct Columns {
 /// Those of [`Stream::next`], and [`Error::Limit`] beyond [`MAX_SAMPLES`].
 pub fn collect(mut stream: Stream) -> Result<Columns> {
     let mut all = Columns::default();
-    let hint = stream.size_hint().unwrap_or(0).min(MAX_SAMPLES) as usize;
+    let hint = stream.size_hint().unwrap_or(0).min(MAX_HINT) as usize;
     let mut chunk = Chunk::default();
     while stream.next(&mut chunk)? {
         all.append(&chunk, hint)?;
@@ -132,14 +162,14 @@ impl Columns {
         }
         if end > self.xyz.capacity {
             let capacity = if at == 0 { hint.max(n) } else { end.max(2 * self.xyz.capacity) };
-            self.xyz.grow(at, capacity);
-            let mut time = zeroed(capacity);
+            self.xyz.grow(at, capacity)?;
+            let mut time = zeroed(capacity)?;
             if let (Some(new), Some(old)) = (time.get_mut(..at), self.time.get(..at)) {
                 new.copy_from_slice(old);
             }
             self.time = time;
             if self.gyro.capacity > 0 {
-                self.gyro.grow(at, capacity);
+                self.gyro.grow(at, capacity)?;
             }
         }
         self.xyz.put(at, &chunk.data.xyz);
@@ -147,16 +177,16 @@ impl Columns {
             to.copy_from_slice(&chunk.data.time);
         }
         if chunk.data.gyro.iter().any(|g| !g.is_empty()) && self.gyro.capacity == 0 {
-            self.gyro.grow(0, self.xyz.capacity);
+            self.gyro.grow(0, self.xyz.capacity)?;
             self.gyro.fill(0, at, f32::NAN);
         }
         if self.gyro.capacity > 0 {
             self.gyro.fill(at, end, f32::NAN);
             self.gyro.put(at, &chunk.data.gyro);
         }
-        sparse(&mut self.light, &chunk.data.light, at, end, f32::NAN);
-        sparse(&mut self.temperature, &chunk.data.temperature, at, end, f32::NAN);
-        sparse(&mut self.annotation, &chunk.data.annotation, at, end, -1);
+        sparse(&mut self.light, &chunk.data.light, at, end, f32::NAN)?;
+        sparse(&mut self.temperature, &chunk.data.temperature, at, end, f32::NAN)?;
+        sparse(&mut self.annotation, &chunk.data.annotation, at, end, -1)?;
         self.run_starts.extend(chunk.run_starts.iter().map(|s| (at + s) as u64));
         self.blocks.extend_from_slice(&chunk.blocks);
         self.len = end;
@@ -165,10 +195,13 @@ impl Columns {
 }
 
 /// Appends a channel that not every chunk has.
-fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], at: usize, end: usize, missing: T) {
+fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], at: usize, end: usize, missing: T) -> Result<()> {
     if !(all.is_empty() && part.is_empty()) {
+        all.try_reserve(end - all.len())
+            .map_err(|_| Error::Limit { what: "samples in the memory of this machine", max: end as u64 })?;
         all.resize(at, missing);
         all.extend_from_slice(part);
         all.resize(end, missing);
     }
+    Ok(())
 }

@@ -433,9 +433,7 @@ impl Cwa {
         if rest > 0 {
             quality.note(Event { value: rest as f64, ..Event::at("partial_block", self.offset, self.index) });
         }
-        if self.source.damage().is_some() {
-            quality.note(Event::at("damaged_compression", self.source.position(), self.index));
-        }
+        self.source.note_damage(self.index, quality);
         if self.sound == 0 {
             let blocks = self.index;
             return Err(Error::malformed(

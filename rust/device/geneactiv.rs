@@ -46,6 +46,18 @@ pub fn sniff(first: &[u8]) -> bool {
     first.starts_with(b"Device Identity") || (has(b"\nCalibration Data") && has(b"Recorded Data"))
 }
 
+/// Why the first bytes are a GENEActiv file that cannot be read: one in UTF-16, or pages without a header.
+pub(super) fn refusal(first: &[u8]) -> Option<Error> {
+    let has = |what: &[u8]| first.windows(what.len()).any(|w| w == what);
+    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
+        let narrow: Vec<u8> = first.iter().copied().skip(2).filter(|b| *b != 0).collect();
+        let reason = "expected text of one byte a character, got UTF-16: the file was saved anew by another program";
+        return sniff(&narrow).then(|| Error::malformed("geneactiv", 0, reason));
+    }
+    let reason = "header: expected lines from 'Device Identity' to 'Calibration Data' before the pages, got none";
+    (has(b"Recorded Data") && has(b"\nPage Time:")).then(|| Error::malformed("geneactiv", 0, reason))
+}
+
 /// Value of a line `name:value` of this name.
 fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     Some(line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?.trim_ascii())
@@ -270,9 +282,7 @@ impl GeneActiv {
             self.leave_out("short_page", &page, quality);
         }
         let offset = self.lines.position();
-        if self.lines.source().damage().is_some() {
-            quality.note(Event::at("damaged_compression", offset, self.index));
-        }
+        self.lines.source().note_damage(self.index, quality);
         if let Some(stated) = self.stated_pages.filter(|s| *s > self.index) {
             quality.note(Event { count: stated - self.index, ..Event::at("missing_pages", offset, self.index) });
         }

@@ -8,11 +8,17 @@
 //! (github.com/actigraph/GT3X-File-Format, NHANES-GT3X-File-Format.)
 //!
 //! In idle sleep mode the device writes no samples. Those stretches are runs' ends and events `idle_sleep`, each with its
-//! first missing second and its length: the samples are not made up here.
+//! first missing second and its length up to the wake event: the samples are not made up here. [`seconds`] puts the seconds
+//! in order.
 
 use super::source::{Archive, Source};
-use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
+use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
+use info::{Info, Scale, scale_is_sound};
+use seconds::{Found, Second, Seconds};
+
+mod info;
+mod seconds;
 
 const SEPARATOR: u8 = 0x1e;
 const HEAD: usize = 8;
@@ -20,8 +26,6 @@ const HEAD: usize = 8;
 const PIECE: usize = 64 << 10;
 /// Samples of one block of version 1.
 const PART: usize = 1800;
-/// Bytes that `info.txt` may have.
-const MAX_INFO: u64 = 1 << 20;
 /// Seconds of light that `lux.bin` may have: four years.
 const MAX_LUX: usize = 1 << 27;
 const SECOND: i64 = 1_000_000_000;
@@ -36,139 +40,9 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
 }
 
-/// True where an archive holds a recording of this kind.
+/// True where an archive holds a recording of this kind, or what is left of one.
 pub fn sniff(archive: &Archive) -> bool {
     archive.member("info.txt").is_some()
-        && (archive.member("log.bin").is_some() || archive.member("activity.bin").is_some())
-}
-
-/// ns since 1970 of .NET ticks (100 ns since the year 1).
-fn ticks(text: &str) -> Option<i64> {
-    let ticks: i64 = text.trim().parse().ok()?;
-    (ticks > 0).then_some(())?;
-    ticks.checked_sub(621_355_968_000_000_000)?.checked_mul(100)
-}
-
-/// A sample of 12-bit values to g.
-#[derive(Debug, Clone)]
-struct Scale {
-    per_g: f64,
-    /// Rounded to 0.001 g, as the format asks of version 2.
-    rounded: bool,
-    /// g of the 4096 values, from -2048 on.
-    table: Vec<f32>,
-}
-
-impl Scale {
-    fn new(per_g: f64, rounded: bool) -> Self {
-        let mut scale = Self { per_g, rounded, table: Vec::new() };
-        scale.table = (-2048..2048).map(|raw| scale.g(raw)).collect();
-        scale
-    }
-
-    fn g(&self, raw: i32) -> f32 {
-        let g = f64::from(raw) / self.per_g;
-        if self.rounded { ((g * 1000.0 + 0.5).floor() / 1000.0) as f32 } else { g as f32 }
-    }
-
-    fn of_12_bit(&self, raw: u16) -> f32 {
-        self.table.get(usize::from(raw ^ 0x800)).copied().unwrap_or(f32::NAN)
-    }
-}
-
-/// Scales outside of these bounds are damage.
-fn scale_is_sound(per_g: f64) -> bool {
-    (16.0..=32_768.0).contains(&per_g)
-}
-
-/// What `info.txt` says.
-#[derive(Debug, Clone, Default)]
-struct Info {
-    rate: f64,
-    start: Option<i64>,
-    serial: String,
-    firmware: String,
-    scale: Option<f64>,
-    range: (Option<f64>, Option<f64>),
-}
-
-impl Info {
-    fn read(source: Source, header: &mut Header) -> Result<Self> {
-        let mut info = Self::default();
-        let mut bytes = Vec::new();
-        let mut source = source;
-        let mut piece = vec![0; PIECE];
-        loop {
-            let n = source.fill(&mut piece)?;
-            bytes.extend_from_slice(piece.get(..n).unwrap_or_default());
-            if bytes.len() as u64 > MAX_INFO {
-                return Err(Error::Limit { what: "bytes of info.txt", max: MAX_INFO });
-            }
-            if n < piece.len() {
-                break;
-            }
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        for line in text.lines() {
-            let Some((name, value)) = line.split_once(':') else { continue };
-            info.learn(name.trim_start_matches('\u{feff}').trim(), value.trim(), header);
-        }
-        if !(0.1..=10_000.0).contains(&info.rate) {
-            let got = info.rate;
-            let reason = format!("Sample Rate in info.txt: expected samples a second above 0, got {got}");
-            return Err(Error::malformed("gt3x", 0, reason));
-        }
-        header.nominal_rate = info.rate;
-        Ok(info)
-    }
-
-    fn learn(&mut self, name: &str, value: &str, header: &mut Header) {
-        let number = value.replace(',', ".").parse::<f64>().ok().filter(|v| v.is_finite());
-        match name {
-            "Sample Rate" => self.rate = number.unwrap_or(0.0),
-            "Start Date" => self.start = ticks(value),
-            "Serial Number" => {
-                self.serial = value.to_owned();
-                header.device_id = value.to_owned();
-            }
-            "Device Type" => header.device = format!("ActiGraph {value}"),
-            "Firmware" => self.firmware = value.to_owned(),
-            "Acceleration Scale" => self.scale = number,
-            "Acceleration Min" => self.range.0 = number,
-            "Acceleration Max" => self.range.1 = number,
-            _ => {}
-        }
-        if header.metadata.len() < 1000 {
-            header.metadata.push((name.to_owned(), value.to_owned()));
-        }
-    }
-
-    /// Raw units a g: stated and in keeping with the stated range, else that of the device.
-    fn per_g(&self) -> Option<f64> {
-        let fits = |scale: f64| match self.range {
-            (Some(low), Some(high)) => {
-                low < 0.0 && high > 0.0 && (1024.0..=32_768.0).contains(&(scale * high.max(-low)))
-            }
-            _ => true,
-        };
-        let stated = self.scale.filter(|s| scale_is_sound(*s) && fits(*s));
-        stated.or(match self.serial.get(..3)? {
-            "NEO" | "CLE" | "MRA" => Some(341.0),
-            "MOS" | "TAS" => Some(256.0),
-            _ => None,
-        })
-    }
-
-    /// Firmware 1.6.0 of the wGT3X-BT turns the axes by 90 degrees about z (GT3X-File-Format, `LogRecords/Activity.md`).
-    fn rotated(&self) -> bool {
-        self.serial.starts_with("MOS") && self.firmware == "1.6.0"
-    }
-
-    /// Lux of a raw value: scale and greatest value by device (NHANES-GT3X-File-Format, `lux.bin.md`).
-    fn lux(&self, raw: u16) -> f32 {
-        let (scale, most) = if self.serial.starts_with("MRA") { (3.25, 6000.0) } else { (1.25, 2500.0) };
-        if raw < 20 || raw == u16::MAX { 0.0 } else { (f32::from(raw) * scale).min(most) }
-    }
 }
 
 /// A record of `log.bin`, its payload aside.
@@ -187,6 +61,17 @@ enum Next {
     Skip(usize, Option<&'static str>),
     /// Fewer bytes than the record states.
     Short,
+}
+
+/// What the events since the last second of samples say of idle sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// Nothing.
+    Awake,
+    /// It began and has not ended.
+    Asleep,
+    /// It ended in this second.
+    Woke(i64),
 }
 
 /// Where the samples come from.
@@ -209,14 +94,12 @@ pub struct Gt3x {
     drained: bool,
     index: u64,
     count: u64,
-    /// Second after the last record of samples.
-    next_second: Option<i64>,
+    seconds: Seconds,
     /// Second of the last record of any kind.
     last_second: i64,
-    /// Idle sleep began.
-    asleep: Option<i64>,
-    idle: bool,
+    sleep: Sleep,
     broken: bool,
+    rate_differs: bool,
     light: f32,
     battery: f32,
     temperature: f32,
@@ -228,6 +111,10 @@ impl Gt3x {
     /// # Errors
     /// [`Error::Malformed`] without a sample rate, a start (version 1) or a scale; the file system's.
     pub fn new(archive: &Archive, timestamps: Timestamps) -> Result<Self> {
+        let n = archive.count("info.txt");
+        if n > 1 {
+            return Err(Error::malformed("gt3x", 0, format!("expected one recording in the archive, got {n}")));
+        }
         let mut header = Header { format: "gt3x", device: "ActiGraph".into(), ..Header::default() };
         let lost = |what: &str| Error::malformed("gt3x", 0, format!("{what}: expected in the archive, got none"));
         let member = archive.member("info.txt").ok_or_else(|| lost("info.txt"))?;
@@ -241,6 +128,7 @@ impl Gt3x {
             _ => return Err(lost("log.bin or activity.bin")),
         };
         let packed = matches!(samples, Samples::Packed(_));
+        header.unit_s = if packed { 0.0 } else { 1.0 };
         if packed && info.start.is_none() {
             return Err(Error::malformed("gt3x", 0, "Start Date in info.txt: expected .NET ticks, got none"));
         }
@@ -263,11 +151,11 @@ impl Gt3x {
             drained: false,
             index: 0,
             count: 0,
-            next_second: None,
+            seconds: Seconds::new(timestamps == Timestamps::Device),
             last_second: 0,
-            asleep: None,
-            idle: false,
+            sleep: Sleep::Awake,
             broken: false,
+            rate_differs: false,
             light: f32::NAN,
             battery: f32::NAN,
             temperature: f32::NAN,
@@ -292,8 +180,8 @@ impl Gt3x {
         Ok(())
     }
 
-    /// Puts a block over the samples added since `from`, the first of them at `time` (ns).
-    fn block(&mut self, from: usize, time: i64, offset: u64, new_run: bool, batch: &mut Batch) {
+    /// Puts a block over the samples added since `from`, the first of them at `time` (ns), at a place (offset, index).
+    fn block(&mut self, from: usize, time: i64, (offset, index): (u64, u64), new_run: bool, batch: &mut Batch) {
         let n = batch.len() - from;
         if self.info.rotated() {
             let [x, y, _] = &mut batch.xyz;
@@ -320,7 +208,7 @@ impl Gt3x {
         batch.blocks.push(Block {
             n: n as u32,
             offset,
-            index: self.index,
+            index,
             rate,
             stamp,
             new_run,
@@ -362,7 +250,7 @@ impl Gt3x {
         self.light = self.lux.get(second).map_or(f32::NAN, |raw| self.info.lux(*raw));
         let from = batch.len();
         unpack(part, [1, 0, 2], scale, batch);
-        self.block(from, time, offset, false, batch);
+        self.block(from, time, (offset, self.index), false, batch);
         self.index += 1;
     }
 
@@ -413,7 +301,7 @@ impl Gt3x {
                 }
                 Next::Skip(by, kind) => {
                     if let Some(kind) = kind {
-                        let time = self.next_second.map(|s| s * SECOND);
+                        let time = self.seconds.next().map(|s| s.saturating_mul(SECOND));
                         quality.note(Event { time, value: by as f64, ..Event::at(kind, offset, self.index) });
                         self.broken = true;
                         self.index += u64::from(kind == "bad_checksum");
@@ -444,16 +332,25 @@ impl Gt3x {
     ) -> Result<()> {
         self.last_second = record.second;
         match record.kind {
-            0 | 26 | 27 if payload.len() > 1 => return self.activity(record, payload, offset, batch, quality),
+            0 | 26 | 27 if payload.len() > 1 => {
+                let second = Second {
+                    kind: record.kind,
+                    second: record.second,
+                    payload: payload.to_vec(),
+                    offset,
+                    index: self.index,
+                    sleep: std::mem::replace(&mut self.sleep, Sleep::Awake),
+                    broken: std::mem::take(&mut self.broken),
+                    slow: [self.temperature, self.light, self.battery],
+                };
+                self.seconds.push(second, quality);
+                while let Some(found) = self.seconds.pop(false) {
+                    self.activity(found, batch, quality)?;
+                }
+            }
             2 if payload.len() >= 2 => self.battery = f32::from(u16_at(payload, 0)) / 1000.0,
-            3 if payload == [0x08] => {
-                self.asleep = Some(record.second);
-                self.idle = true;
-            }
-            3 if payload == [0x09] => {
-                self.asleep = None;
-                self.idle = true;
-            }
+            3 if payload == [0x08] => self.sleep = Sleep::Asleep,
+            3 if payload == [0x09] => self.sleep = Sleep::Woke(record.second),
             5 if payload.len() >= 2 => self.light = f32::from(u16_at(payload, 0)),
             6 => self.describe(payload),
             21 => self.parameters(payload, offset, quality),
@@ -464,23 +361,21 @@ impl Gt3x {
         Ok(())
     }
 
-    /// A second of samples.
-    fn activity(
-        &mut self,
-        record: Record,
-        payload: &[u8],
-        offset: u64,
-        batch: &mut Batch,
-        quality: &mut Quality,
-    ) -> Result<()> {
-        let time = record.second * SECOND;
-        let Some(scale) = self.scale.take() else { return Err(no_scale(offset, &self.info.serial)) };
+    /// A second of samples, in its turn.
+    fn activity(&mut self, found: Found, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
+        let Found { second, expected, moved } = found;
+        let time = second.second.saturating_mul(SECOND);
+        let event = |kind| Event { time: Some(time), ..Event::at(kind, second.offset, second.index) };
+        if let Some(kind) = moved {
+            quality.note(event(kind));
+        }
+        let Some(scale) = self.scale.take() else { return Err(no_scale(second.offset, &self.info.serial)) };
         let from = batch.len();
-        match record.kind {
-            0 => unpack(payload, [1, 0, 2], &scale, batch),
-            27 => unpack(payload, [0, 1, 2], &scale, batch),
+        match second.kind {
+            0 => unpack(&second.payload, [1, 0, 2], &scale, batch),
+            27 => unpack(&second.payload, [0, 1, 2], &scale, batch),
             _ => {
-                for row in payload.as_chunks::<6>().0 {
+                for row in second.payload.as_chunks::<6>().0 {
                     for (axis, channel) in batch.xyz.iter_mut().enumerate() {
                         channel.push(scale.g(i32::from(u16_at(row, 2 * axis) as i16)));
                     }
@@ -488,33 +383,40 @@ impl Gt3x {
             }
         }
         self.scale = Some(scale);
-        let whole =
-            if record.kind == 26 { payload.len().is_multiple_of(6) } else { matches!(payload.len() % 9, 0 | 5) };
-        let n = batch.len() - from;
-        if !whole {
-            quality.note(Event { time: Some(time), ..Event::at("short_page", offset, self.index) });
+        if !second.is_whole() {
+            quality.note(event("short_page"));
         }
-        if n == 0 {
+        if batch.len() == from {
             return Ok(());
         }
-        let new_run = self.follows(record.second, offset, quality);
-        self.next_second = Some(record.second + 1);
-        self.block(from, time, offset, new_run, batch);
+        self.settle_rate(second.samples(), &event, quality);
+        let new_run = expected.is_some_and(|expected| expected != second.second) || second.broken;
+        if let Some(idle) = expected.and_then(|expected| second.slept(expected)) {
+            let value = (idle.until - idle.from) as f64 / SECOND as f64;
+            quality.note(Event { time: Some(idle.from), value, ..event("idle_sleep") });
+            batch.idle.push(Idle { at: from, ..idle });
+        }
+        let slow = [self.temperature, self.light, self.battery];
+        [self.temperature, self.light, self.battery] = second.slow;
+        self.block(from, time, (second.offset, second.index), new_run && expected.is_some(), batch);
+        [self.temperature, self.light, self.battery] = slow;
         Ok(())
     }
 
-    /// Does this second begin a new run? Missing ones between idle sleep's events are idle sleep.
-    fn follows(&mut self, second: i64, offset: u64, quality: &mut Quality) -> bool {
-        let idle = std::mem::take(&mut self.idle);
-        self.asleep = None;
-        let broken = std::mem::take(&mut self.broken);
-        let Some(expected) = self.next_second else { return false };
-        if idle && second > expected {
-            let missing = (second - expected) as f64;
-            let event = Event::at("idle_sleep", offset, self.index);
-            quality.note(Event { time: Some(expected * SECOND), value: missing, ..event });
+    /// The records decide how many samples a second has, where `info.txt` states another number than all that are at hand.
+    fn settle_rate(&mut self, n: usize, event: &dyn Fn(&'static str) -> Event, quality: &mut Quality) {
+        let (rate, stated) = (n as f64, self.info.rate);
+        if (rate / stated - 1.0).abs() <= 0.1 || !self.seconds.all_hold(n) || (self.count > 0 && !self.rate_differs) {
+            return;
         }
-        second != expected || broken
+        if !self.rate_differs {
+            quality.note(Event { value: rate, ..event("rate_differs") });
+            self.rate_differs = true;
+        }
+        if self.timestamps == Timestamps::Device {
+            self.info.rate = rate;
+            self.header.nominal_rate = rate;
+        }
     }
 
     fn describe(&mut self, payload: &[u8]) {
@@ -543,13 +445,13 @@ impl Gt3x {
 
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
         if let Some(why) = self.source().damage().map(str::to_owned) {
-            quality.note(Event::at("damaged_compression", self.offset, self.index));
+            self.source().note_damage(self.index, quality);
             self.header.metadata.push(("archive_damage".into(), why));
         }
-        if let (Some(_), Some(expected)) = (self.asleep, self.next_second) {
+        if let (Sleep::Asleep, Some(expected)) = (self.sleep, self.seconds.next()) {
             let event = Event::at("idle_sleep", self.offset, self.index);
-            let missing = (self.last_second - expected).max(0) as f64;
-            quality.note(Event { time: Some(expected * SECOND), value: missing, ..event });
+            let missing = self.last_second.saturating_sub(expected).max(0) as f64;
+            quality.note(Event { time: Some(expected.saturating_mul(SECOND)), value: missing, ..event });
         }
         if self.count == 0 {
             let records = self.index;
@@ -585,6 +487,9 @@ impl Reader for Gt3x {
             Samples::Log(_) => self.log(batch, quality)?,
         }
         if self.drained {
+            while let Some(found) = self.seconds.pop(true) {
+                self.activity(found, batch, quality)?;
+            }
             self.end(quality)?;
         }
         Ok(!self.drained)

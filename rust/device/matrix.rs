@@ -276,9 +276,7 @@ impl Matrix {
     }
 
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
-        if self.source.damage().is_some() {
-            quality.note(Event::at("damaged_compression", self.offset, self.index));
-        }
+        self.source.note_damage(self.index, quality);
         if self.stated > self.index {
             let event = Event::at("missing_pages", self.offset, self.index);
             quality.note(Event { count: self.stated - self.index, ..event });

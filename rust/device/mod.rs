@@ -2,14 +2,12 @@
 //!
 //! A format is a [`Reader`]: it decodes blocks (pages, packets, rows) into a [`Batch`], each with the [`Stamp`] that the
 //! file gives it, and notes in [`Quality`] all that it had to leave out. [`Stream`] joins stamps to times ([`clock`]), splits
-//! runs, and hands out [`Chunk`]s that fit in a cache. Nothing here knows what the samples are for.
+//! runs, checks that the numbers can be acceleration at all, and hands out [`Chunk`]s that fit in a cache. Nothing here
+//! knows what the samples are for.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
-
-use crate::error::{Error, Result};
-use crate::threads;
+use crate::error::Result;
 
 pub mod arrays;
 pub mod calendar;
@@ -24,17 +22,21 @@ mod lines;
 pub mod matrix;
 pub mod nhanes;
 mod number;
+mod opening;
+mod plausible;
+mod privacy;
 pub mod quality;
 pub mod source;
+mod stream;
 pub mod table;
 mod tar;
 #[cfg(test)]
 mod tests;
 pub mod text;
 
+pub use opening::{fuzz, open};
 pub use quality::{Event, Quality};
-
-use clock::{Break, Clock, Line};
+pub use stream::Stream;
 
 /// How sample times are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +56,15 @@ pub struct Header {
     pub device: String,
     /// Its serial number or id; empty where the file has none.
     pub device_id: String,
-    /// Samples a second that the device was told to take; 0 where the file does not say.
+    /// Samples a second that the device was set to take; 0 where the file does not say.
     pub nominal_rate: f64,
+    /// Seconds of samples that the format writes at once: what one lost record, block or page takes with it. 0 where
+    /// every row stands alone.
+    pub unit_s: f64,
     /// Everything else that the header holds, name and value.
     pub metadata: Vec<(String, String)>,
+    /// The part of it that identifies a person, split off by [`Stream::finish`]: names, dates of birth, sex, notes.
+    pub identifying: Vec<(String, String)>,
     /// Names of the codes in [`Batch::annotation`].
     pub labels: Vec<String>,
 }
@@ -81,6 +88,8 @@ pub enum Stamp {
     },
     /// Each sample has its own entry in [`Batch::time`].
     Each,
+    /// The block continues the one before it and its own stamp tells nothing.
+    Follows,
 }
 
 /// Some consecutive samples of a file and where they came from.
@@ -123,6 +132,19 @@ pub struct Batch {
     pub annotation: Vec<i32>,
     /// The blocks, in order.
     pub blocks: Vec<Block>,
+    /// Sleeps of the device; `at` counts the samples of this batch.
+    pub idle: Vec<Idle>,
+}
+
+/// A stretch in which the device slept on purpose and took no samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// The sample that comes next; a run begins there.
+    pub at: usize,
+    /// First time without a sample, ns since 1970.
+    pub from: i64,
+    /// When the device woke, ns since 1970. What lies between it and the next sample is missing, not sleep.
+    pub until: i64,
 }
 
 impl Batch {
@@ -153,6 +175,17 @@ impl Batch {
             self.annotation.resize(n, -1);
         }
         self.time.resize(n, 0);
+    }
+
+    /// Takes back what was added behind so many samples and blocks.
+    fn truncate(&mut self, samples: usize, blocks: usize) {
+        self.xyz.iter_mut().chain(&mut self.gyro).for_each(|channel| channel.truncate(samples));
+        self.time.truncate(samples);
+        self.light.truncate(samples);
+        self.temperature.truncate(samples);
+        self.annotation.truncate(samples);
+        self.blocks.truncate(blocks);
+        self.idle.retain(|idle| idle.at < samples);
     }
 
     /// Moves samples from `at` on to the front of `rest`, which is emptied before. Blocks stay.
@@ -205,8 +238,10 @@ pub struct Chunk {
     pub data: Batch,
     /// Positions in this chunk at which a new run begins.
     pub run_starts: Vec<usize>,
-    /// Blocks that begin in this chunk or before it, once each: (first sample of the recording, block, its sample's time).
+    /// Blocks that begin in this chunk or before it, once each: (first sample of the recording, block).
     pub blocks: Vec<(u64, Block)>,
+    /// Sleeps of the device that end before a sample of this chunk; `at` counts the samples of the chunk.
+    pub idle: Vec<Idle>,
 }
 
 /// What only the whole file tells.
@@ -220,366 +255,9 @@ pub struct Summary {
     pub sample_rate: f64,
     /// Largest distance of a stamp from the line of its neighbours, ms.
     pub worst_stamp_residual_ms: f64,
-}
-
-/// A recording as a stream of chunks.
-pub struct Stream {
-    reader: Box<dyn Reader>,
-    timestamps: Timestamps,
-    quality: Quality,
-    clock: Clock,
-    pending: Batch,
-    spare: Batch,
-    blocks: Vec<(u64, Block)>,
-    /// Samples handed out, and samples read.
-    emitted: i64,
-    read: i64,
-    /// Samples at which runs begin, not yet handed out.
-    run_starts: Vec<i64>,
-    line: Option<Line>,
-    last_time: Option<i64>,
-    period: f64,
-    ended: bool,
-    dropped: u64,
-    steps_back: u64,
-    last_row: Option<i64>,
-}
-
-/// Opens a recording of any format. Content decides, not the name.
-///
-/// # Errors
-/// [`Error::Malformed`] for bytes of no known format, [`Error::Unsupported`] for known ones that are not read here.
-pub fn open(path: &Path, timestamps: Timestamps) -> Result<Stream> {
-    Ok(Stream::new(reader(path, timestamps)?, timestamps))
-}
-
-/// Reads bytes in memory to their end, whatever they are: for fuzzing. Returns how many samples came out of them.
-///
-/// # Errors
-/// Those of [`open`] and [`Stream::next`].
-pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
-    let mut stream = Stream::new(opened(source::from_memory(data.into())?, timestamps)?, timestamps);
-    let mut chunk = Chunk::default();
-    let mut n = 0;
-    while stream.next(&mut chunk)? {
-        n += chunk.data.len() as u64;
-    }
-    stream.finish();
-    Ok(n)
-}
-
-fn reader(path: &Path, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
-    if path.is_dir() {
-        return Ok(Box::new(nhanes::Nhanes::folder(path)?));
-    }
-    opened(source::open(path)?, timestamps)
-}
-
-/// The format of what was opened. Content decides.
-fn opened(opened: source::Opened, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
-    match opened {
-        source::Opened::Stream(source) => stream_reader(source, timestamps),
-        source::Opened::Archive(archive) if gt3x::sniff(&archive) => {
-            Ok(Box::new(gt3x::Gt3x::new(&archive, timestamps)?))
-        }
-        source::Opened::Archive(archive) if nhanes::sniff(&archive) => Ok(Box::new(nhanes::Nhanes::zip(archive)?)),
-        source::Opened::Archive(archive) => {
-            let mut found = None;
-            for member in archive.members.iter().filter(|m| !is_clutter(&m.name)).take(MAX_MEMBERS) {
-                if let Ok(source::Opened::Stream(source)) = source::unwrap(archive.source(member)?, 2)
-                    && is_recording(source.peek())
-                    && found.replace(source).is_some()
-                {
-                    return Err(Error::malformed("zip", 0, "expected one recording in the archive, got several"));
-                }
-            }
-            let none = || Error::malformed("zip", 0, "expected a recording, got an archive without one");
-            stream_reader(found.ok_or_else(none)?, timestamps)
-        }
-    }
-}
-
-/// Members of an archive that are tried.
-const MAX_MEMBERS: usize = 64;
-
-/// What packers leave beside the files.
-fn is_clutter(name: &str) -> bool {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    last.is_empty() || last.starts_with('.') || name.starts_with("__MACOSX")
-}
-
-fn is_recording(first: &[u8]) -> bool {
-    cwa::sniff(first) || geneactiv::sniff(first) || matrix::sniff(first) || text::sniff(first)
-}
-
-fn stream_reader(source: source::Source, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
-    let first = source.peek();
-    Ok(if cwa::sniff(first) {
-        Box::new(cwa::Cwa::new(source, timestamps)?)
-    } else if matrix::sniff(first) {
-        Box::new(matrix::Matrix::new(source, timestamps)?)
-    } else if geneactiv::sniff(first) {
-        Box::new(geneactiv::GeneActiv::new(source, timestamps)?)
-    } else if tar::sniff(first) {
-        Box::new(nhanes::Nhanes::tar(source))
-    } else {
-        text::refusal(first).map_or(Ok(()), Err)?;
-        Box::new(text::Text::new(source)?)
-    })
-}
-
-impl Stream {
-    /// A stream over any reader.
-    pub fn new(reader: Box<dyn Reader>, timestamps: Timestamps) -> Self {
-        Self {
-            reader,
-            timestamps,
-            quality: Quality::default(),
-            clock: Clock::default(),
-            pending: Batch::default(),
-            spare: Batch::default(),
-            blocks: Vec::new(),
-            emitted: 0,
-            read: 0,
-            run_starts: Vec::new(),
-            line: None,
-            last_time: None,
-            period: 0.0,
-            ended: false,
-            dropped: 0,
-            steps_back: 0,
-            last_row: None,
-        }
-    }
-
-    /// The header as known so far.
-    pub fn header(&self) -> &Header {
-        self.reader.header()
-    }
-
-    /// Whether the samples from `time` on follow a sleep that the device took on purpose.
-    pub fn is_idle_sleep(&self, time: i64) -> bool {
-        let near = |e: &&Event| {
-            let end = e.time.unwrap_or(i64::MIN).saturating_add((e.value * 1e9) as i64);
-            e.kind == "idle_sleep" && end.abs_diff(time) < 2_000_000_000
-        };
-        self.quality.events.iter().rev().take(64).find(near).is_some()
-    }
-
-    /// Samples that may come at most.
-    pub fn size_hint(&self) -> Option<u64> {
-        self.reader.size_hint()
-    }
-
-    /// Replaces `chunk` by the next samples; `false` (and an empty chunk) when there are no more.
-    ///
-    /// # Errors
-    /// The file system's, [`Error::Limit`], [`Error::Interrupted`]; damage is noted, not raised.
-    pub fn next(&mut self, chunk: &mut Chunk) -> Result<bool> {
-        loop {
-            chunk.run_starts.clear();
-            chunk.blocks.clear();
-            if !self.ended {
-                threads::check_interrupt()?;
-                self.ended = !self.reader.read(&mut self.pending, &mut self.quality)?;
-                self.pending.pad();
-                self.stamp_blocks();
-            }
-            let ready = self.ready();
-            std::mem::swap(&mut chunk.data, &mut self.pending);
-            self.pending.blocks.clear();
-            chunk.data.split_off(ready, &mut self.spare);
-            std::mem::swap(&mut self.pending, &mut self.spare);
-            self.fill_times(chunk, ready);
-            self.emitted += ready as i64;
-            if !chunk.data.is_empty() {
-                return Ok(true);
-            }
-            if self.ended && self.pending.is_empty() {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Header, quality and measured rate; call it after the last chunk.
-    pub fn finish(mut self) -> Summary {
-        if self.dropped > 0 {
-            self.quality.counts.insert("rows_not_later", self.dropped);
-            self.quality.counts.insert("steps_back", self.steps_back);
-        }
-        let (samples, ns) = self.clock.measured;
-        Summary {
-            header: self.reader.header().clone(),
-            quality: self.quality,
-            sample_rate: if ns > 0.0 { samples / ns * 1e9 } else { f64::NAN },
-            worst_stamp_residual_ms: self.clock.worst_residual / 1e6,
-        }
-    }
-
-    /// Shows the clock every block that the reader has just added.
-    fn stamp_blocks(&mut self) {
-        let mut start = self.read;
-        for block in std::mem::take(&mut self.pending.blocks) {
-            match block.stamp {
-                Stamp::At { at, time } => {
-                    let found = self.clock.stamp(start, start + at, time, block.rate, block.new_run);
-                    self.note_break(found, &block, start, time);
-                }
-                Stamp::Span { .. } | Stamp::Each => {
-                    if start == 0 || block.new_run {
-                        self.run_starts.push(start);
-                    }
-                }
-            }
-            self.period = 1e9 / block.rate;
-            self.blocks.push((start as u64, block));
-            start += i64::from(block.n);
-        }
-        self.read = start;
-        if self.ended {
-            self.clock.finish(start);
-        }
-        for (sample, time) in std::mem::take(&mut self.clock.snapped) {
-            let event = Event { time: Some(time), ..Event::at("stamp_snapped", 0, 0) };
-            let place = self.blocks.iter().rev().find(|(first, _)| *first as i64 <= sample).or(self.blocks.first());
-            self.quality.note(match place {
-                Some((_, block)) => Event { offset: block.offset, block: block.index, ..event },
-                None => event,
-            });
-        }
-    }
-
-    fn note_break(&mut self, found: Break, block: &Block, start: i64, time: i64) {
-        if start == 0 || found != Break::None {
-            self.run_starts.push(start);
-        }
-        let event =
-            |kind, seconds| Event { time: Some(time), value: seconds, ..Event::at(kind, block.offset, block.index) };
-        match found {
-            Break::None => {}
-            Break::Run(seconds) if seconds < -0.5 => self.quality.note(event("clock_jump", seconds)),
-            Break::Run(seconds) => self.quality.note(event("gap", seconds)),
-            Break::Jump(seconds) => self.quality.note(event("clock_jump", seconds)),
-        }
-    }
-
-    /// Samples of `pending` whose times are known.
-    fn ready(&self) -> usize {
-        let spanned = self.blocks.last().is_none_or(|(_, b)| !matches!(b.stamp, Stamp::At { .. }));
-        let upto = if self.ended || spanned { self.read } else { self.clock.timed_to().min(self.read) };
-        (upto - self.emitted).clamp(0, self.pending.len() as i64) as usize
-    }
-
-    fn fill_times(&mut self, chunk: &mut Chunk, ready: usize) {
-        let (from, to) = (self.emitted, self.emitted + ready as i64);
-        let done = self.blocks.partition_point(|(first, _)| (*first as i64) < to);
-        for (first, block) in self.blocks.drain(..done) {
-            if let Stamp::Span { start, end } = block.stamp {
-                let (span, n) = (end - start, f64::from(block.n));
-                let at = (first as i64 - from) as usize;
-                for (i, t) in chunk.data.time.iter_mut().skip(at).take(block.n as usize).enumerate() {
-                    *t = ((start + i as f64 * span / n) * 1000.0) as i64 * 1_000_000;
-                }
-            }
-            chunk.blocks.push((first, block));
-        }
-        self.fill_lines(&mut chunk.data.time, from, to);
-        let starts = self.run_starts.partition_point(|&s| s < to);
-        chunk.run_starts.extend(self.run_starts.drain(..starts).map(|s| (s - from) as usize));
-        if self.timestamps == Timestamps::Actipy {
-            self.drop_not_later(chunk, from);
-        }
-        let each = chunk.blocks.first().is_some_and(|(_, b)| !matches!(b.stamp, Stamp::At { .. }));
-        if each || self.timestamps == Timestamps::Actipy {
-            self.split_by_time(chunk);
-        }
-        self.last_time = chunk.data.time.last().copied().or(self.last_time);
-    }
-
-    /// Writes times of samples `from..to` along the clock's lines.
-    fn fill_lines(&mut self, time: &mut [i64], from: i64, to: i64) {
-        let mut at = from;
-        while at < to {
-            while let Some(next) = self.clock.lines.front().copied().filter(|l| l.from <= at) {
-                self.line = Some(next);
-                self.clock.lines.pop_front();
-            }
-            let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
-            let Some(line) = self.line else { break };
-            if let Some(part) = time.get_mut((at - from) as usize..(until - from) as usize) {
-                line.fill(at, part);
-            }
-            at = until;
-        }
-    }
-
-    /// actipy's quality control: only rows later than all before them stay. `from`: the chunk's first row before that.
-    fn drop_not_later(&mut self, chunk: &mut Chunk, from: i64) {
-        let mut latest = self.last_time.unwrap_or(i64::MIN);
-        let mut before = self.last_row.unwrap_or(i64::MIN);
-        for &t in &chunk.data.time {
-            self.steps_back += u64::from(t <= before);
-            before = t;
-        }
-        self.last_row = chunk.data.time.last().copied().or(self.last_row);
-        let keep: Vec<bool> = chunk
-            .data
-            .time
-            .iter()
-            .map(|&t| {
-                let later = t > latest;
-                latest = latest.max(t);
-                later
-            })
-            .collect();
-        let dropped = keep.iter().filter(|k| !**k).count();
-        for (first, _) in &mut chunk.blocks {
-            let before = keep.iter().take((*first as i64 - from) as usize).filter(|k| !**k).count();
-            *first -= self.dropped + before as u64;
-        }
-        if dropped == 0 {
-            return;
-        }
-        self.dropped += dropped as u64;
-        for start in &mut chunk.run_starts {
-            *start = keep.iter().take(*start).filter(|k| **k).count();
-        }
-        chunk.data.retain(&keep);
-        let n = chunk.data.len();
-        chunk.run_starts.retain(|s| *s < n);
-        chunk.run_starts.dedup();
-    }
-
-    /// Formats that state every time, and actipy's rule: a run ends where the step is negative, zero or over two periods
-    /// (over a second by actipy's rule).
-    fn split_by_time(&mut self, chunk: &mut Chunk) {
-        let each = chunk.blocks.iter().any(|(_, b)| !matches!(b.stamp, Stamp::At { .. }));
-        let longest = match self.timestamps {
-            Timestamps::Device => (2.0 * self.period).round() as i64,
-            Timestamps::Actipy => 1_000_000_000,
-        };
-        let known = std::mem::take(&mut chunk.run_starts);
-        let mut starts = known.clone();
-        let mut last = self.last_time;
-        for (i, &t) in chunk.data.time.iter().enumerate() {
-            let Some(before) = last.replace(t) else { continue };
-            let step = t.saturating_sub(before);
-            if step > 0 && step <= longest {
-                if each {
-                    self.clock.measured.0 += 1.0;
-                    self.clock.measured.1 += step as f64;
-                }
-                continue;
-            }
-            if known.binary_search(&i).is_err() {
-                starts.push(i);
-                let kind = if t <= before { "clock_jump" } else { "gap" };
-                let block = chunk.blocks.last().map_or((0, 0), |(_, b)| (b.offset, b.index));
-                let event = Event::at(kind, block.0, block.1);
-                self.quality.note(Event { time: Some(t), value: step as f64 / 1e9, ..event });
-            }
-        }
-        starts.sort_unstable();
-        chunk.run_starts = starts;
-    }
+    /// Median norm of the still seconds, g; where there is none, the median length of the mean vectors of all seconds.
+    /// NaN where not even a second was sampled.
+    pub still_norm: f64,
+    /// Share of the file, 0 to 1, that could not be read: see [`Quality::damaged_share`].
+    pub damaged_share: f64,
 }

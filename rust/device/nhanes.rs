@@ -3,9 +3,10 @@
 //! A folder, a `SEQN.tar.bz2` or a zip of members `GT3XPLUS-AccelerationCalibrated-<firmware>.<serial>.<yyyy-mm-dd-hh-mm-ss-
 //! mmm>-P0000.sensor.csv`, some packed again by gzip; local times, dates moved to the year 2000 (CDC, PAX80_G, PAX80_H).
 //! Members are read in the order of the times in their names. Beside them lies a log of quality flags, which become events
-//! `quality_flag`. Rows that idle sleep left out are events `idle_sleep`, each with its first missing time and its length.
+//! `quality_flag`. Rows that idle sleep left out inside the hours that are there are events `idle_sleep`, each with its
+//! first missing time and its length. An hour without a member is lost, not slept through: `missing_member`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::calendar::{Order, SECOND, date_and_time, days};
@@ -13,28 +14,48 @@ use super::fields::{Row, fields};
 use super::source::{self, Archive, Member, Opened, Source};
 use super::tar::{Entry, Tar};
 use super::text::Text;
-use super::{Batch, Event, Header, Quality, Reader};
+use super::{Batch, Event, Header, Idle, Quality, Reader};
 use crate::error::{Error, Result};
 
 /// Bytes of members held back because an earlier one is still to come.
 const MAX_HELD: usize = 128 << 20;
-/// Bytes of a log, and files of a folder, that are looked at.
+/// Bytes of a log, and members of a folder or an archive, that are looked at.
 const MAX_LOG: usize = 16 << 20;
-const MAX_FILES: usize = 100_000;
+const MAX_MEMBERS: usize = 100_000;
 const HOUR: i64 = 3600 * SECOND;
 
-/// Time in the name of an hourly member, ns since 1970.
-fn hour(name: &str) -> Option<i64> {
-    let name = name.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name).strip_suffix(".sensor.csv")?;
-    let stem = stem.strip_prefix("gt3xplus-accelerationcalibrated-")?;
-    let mut parts = stem.rsplit('.').next()?.split('-').map(|p| p.parse::<i64>().ok());
-    let mut part = || parts.next().flatten();
-    let day = days(part()?, part()?, part()?)?;
-    let (hour, minute, second, ms) = (part()?, part()?, part()?, part()?);
-    let sound =
-        (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second) && (0..1000).contains(&ms);
-    sound.then_some(day * 86_400 * SECOND + (hour * 3600 + minute * 60 + second) * SECOND + ms * 1_000_000)
+/// What the name of an hourly member says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hour {
+    /// ns since 1970.
+    time: i64,
+    /// Serial number of the device, in lower case.
+    serial: String,
+}
+
+impl Hour {
+    fn of(name: &str) -> Option<Self> {
+        let name = name.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
+        let stem = name.strip_suffix(".gz").unwrap_or(&name).strip_suffix(".sensor.csv")?;
+        let stem = stem.strip_prefix("gt3xplus-accelerationcalibrated-")?;
+        let mut fields = stem.rsplit('.');
+        let mut parts = fields.next()?.split('-').map(|p| p.parse::<i64>().ok());
+        let mut part = || parts.next().flatten();
+        let year = part().filter(|year| (1970..2200).contains(year))?;
+        let day = days(year, part()?, part()?)?;
+        let (hour, minute, second, ms) = (part()?, part()?, part()?, part()?);
+        let sound = (0..24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..60).contains(&second)
+            && (0..1000).contains(&ms);
+        let time = day * 86_400 * SECOND + (hour * 3600 + minute * 60 + second) * SECOND + ms * 1_000_000;
+        sound.then(|| Self { time, serial: fields.next().unwrap_or_default().to_owned() })
+    }
+}
+
+/// True for the name of an hour or of a log.
+pub fn is_member(name: &str) -> bool {
+    is_log(name) || Hour::of(name).is_some()
 }
 
 fn is_log(name: &str) -> bool {
@@ -44,10 +65,25 @@ fn is_log(name: &str) -> bool {
 
 /// Members still to come.
 enum Members {
-    Files(Vec<PathBuf>),
-    Zip(Archive, Vec<Member>),
-    Tar(Box<Tar>, BTreeMap<i64, Vec<u8>>),
+    Files(Vec<(i64, PathBuf)>),
+    Zip(Archive, Vec<(i64, Member)>),
+    Tar(Box<Held>),
 }
+
+/// A tar, and its members that wait for their turn.
+struct Held {
+    tar: Tar,
+    /// A member that was found before.
+    first: Option<Entry>,
+    /// By time and place in the archive.
+    waiting: BTreeMap<(i64, u64), Vec<u8>>,
+    bytes: usize,
+    seen: u64,
+    ended: bool,
+}
+
+/// First row's time and the values of a member's first rows.
+type Head = (i64, Vec<[f32; 3]>);
 
 /// A participant.
 pub struct Nhanes {
@@ -60,6 +96,13 @@ pub struct Nhanes {
     first_day: Option<i64>,
     logs: Vec<Vec<u8>>,
     last_time: Option<i64>,
+    /// Hour of the current member, and of the one before it.
+    hour: Option<i64>,
+    previous: Option<i64>,
+    /// Names of the members so far, and what the current and the last one begin with.
+    names: HashSet<String>,
+    head: Option<Head>,
+    begins: bool,
     /// Bytes and rows of the members before the current one.
     base: (u64, u64),
     good: u64,
@@ -68,7 +111,7 @@ pub struct Nhanes {
 
 /// True where an archive's members are hours.
 pub fn sniff(archive: &Archive) -> bool {
-    archive.members.iter().any(|m| hour(&m.name).is_some())
+    archive.members.iter().any(|m| Hour::of(&m.name).is_some())
 }
 
 impl Nhanes {
@@ -79,11 +122,11 @@ impl Nhanes {
     pub fn folder(path: &Path) -> Result<Self> {
         let mut hours = Vec::new();
         let mut logs = Vec::new();
-        for entry in std::fs::read_dir(path)?.take(MAX_FILES) {
+        for entry in std::fs::read_dir(path)?.take(MAX_MEMBERS) {
             let file = entry?.path();
             let Some(name) = file.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
-            if let Some(time) = hour(&name) {
-                hours.push((time, name, file));
+            if let Some(hour) = Hour::of(&name) {
+                hours.push((hour, name, file));
             } else if is_log(&name) {
                 logs.push(read_log(&file)?);
             }
@@ -92,71 +135,97 @@ impl Nhanes {
             let reason = "folder: expected hourly files GT3XPLUS-AccelerationCalibrated-*.sensor.csv, got none";
             return Err(Error::malformed("nhanes", 0, reason));
         }
-        hours.sort();
-        let first = hours.first().map(|(time, ..)| *time);
-        let files = hours.into_iter().rev().map(|(.., file)| file).collect();
-        Ok(Self::new(Members::Files(files), path, first, logs))
+        hours.sort_by(|a, b| (b.0.time, &b.1).cmp(&(a.0.time, &a.1)));
+        let mut all = Self::new(path, logs);
+        for (hour, ..) in hours.iter().rev() {
+            all.meet(hour)?;
+        }
+        all.members = Members::Files(hours.into_iter().map(|(hour, _, file)| (hour.time, file)).collect());
+        Ok(all)
     }
 
     /// A zip of hours.
     ///
     /// # Errors
-    /// The file system's.
+    /// [`Error::Malformed`] for members of two devices; the file system's.
     pub fn zip(archive: Archive) -> Result<Self> {
-        let mut hours: Vec<(i64, Member)> =
-            archive.members.iter().filter_map(|m| Some((hour(&m.name)?, m.clone()))).collect();
-        hours.sort_by(|a, b| (b.0, &b.1.name).cmp(&(a.0, &a.1.name)));
+        let found = archive.members.iter().take(MAX_MEMBERS).filter_map(|m| Some((Hour::of(&m.name)?, m.clone())));
+        let mut hours: Vec<(Hour, Member)> = found.collect();
+        hours.sort_by(|a, b| (b.0.time, &b.1.name).cmp(&(a.0.time, &a.1.name)));
         let mut logs = Vec::new();
-        for member in archive.members.iter().filter(|m| is_log(&m.name)) {
+        for member in archive.members.iter().take(MAX_MEMBERS).filter(|m| is_log(&m.name)) {
             logs.push(head_of(archive.source(member)?)?);
         }
-        let first = hours.last().map(|(time, _)| *time);
-        let path = archive.path().to_owned();
-        let members = hours.into_iter().map(|(_, member)| member).collect();
-        Ok(Self::new(Members::Zip(archive, members), &path, first, logs))
+        let mut all = Self::new(archive.path(), logs);
+        for (hour, _) in hours.iter().rev() {
+            all.meet(hour)?;
+        }
+        all.members = Members::Zip(archive, hours.into_iter().map(|(hour, member)| (hour.time, member)).collect());
+        Ok(all)
     }
 
-    /// A tar of hours, from a stream.
-    pub fn tar(source: Source) -> Self {
-        let path = source.path().to_owned();
-        Self::new(Members::Tar(Box::new(Tar::new(source)), BTreeMap::new()), &path, None, Vec::new())
+    /// A tar of hours, from a stream; `first` is the member found last.
+    pub fn tar(tar: Tar, first: Entry) -> Self {
+        let mut all = Self::new(tar.source().path(), Vec::new());
+        let waiting = BTreeMap::new();
+        let held = Held { tar, first: Some(first), waiting, bytes: 0, seen: 0, ended: false };
+        all.members = Members::Tar(Box::new(held));
+        all
     }
 
-    fn new(members: Members, path: &Path, first: Option<i64>, logs: Vec<Vec<u8>>) -> Self {
+    fn new(path: &Path, logs: Vec<Vec<u8>>) -> Self {
         let id: String = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let id = id.split('.').next().unwrap_or_default().to_owned();
         let mut header = Header { format: "nhanes", device: "ActiGraph GT3X+".into(), ..Header::default() };
         header.metadata.push(("participant".into(), id));
         header.metadata.push(("acceleration_unit".into(), "g (calibrated by the study)".into()));
         Self {
-            members,
+            members: Members::Files(Vec::new()),
             header,
             current: None,
             rate: 0.0,
             expected: None,
-            first_day: first.map(|t| t.div_euclid(24 * HOUR)),
+            first_day: None,
             logs,
             last_time: None,
+            hour: None,
+            previous: None,
+            names: HashSet::new(),
+            head: None,
+            begins: false,
             base: (0, 0),
             good: 0,
             damaged: false,
         }
     }
 
+    /// A member of another device is another person's, or the same one's other recording.
+    fn meet(&mut self, hour: &Hour) -> Result<()> {
+        self.first_day.get_or_insert(hour.time.div_euclid(24 * HOUR));
+        if self.header.device_id.is_empty() {
+            self.header.device_id = hour.serial.to_ascii_uppercase();
+        } else if !self.header.device_id.eq_ignore_ascii_case(&hour.serial) {
+            let (one, other) = (&self.header.device_id, hour.serial.to_ascii_uppercase());
+            let reason = format!("members: expected one device's, got serial numbers {one} and {other}");
+            return Err(Error::malformed("nhanes", self.base.0, reason));
+        }
+        Ok(())
+    }
+
     /// The next member as rows; `None` when there are no more.
     fn open_next(&mut self, quality: &mut Quality) -> Result<Option<Text>> {
         loop {
-            let opened = match &mut self.members {
+            let (time, opened) = match &mut self.members {
                 Members::Files(files) => match files.pop() {
-                    Some(file) => source::open(&file),
+                    Some((time, file)) => (time, source::open(&file)),
                     None => return Ok(None),
                 },
                 Members::Zip(archive, members) => match members.pop() {
-                    Some(member) => archive.source(&member).and_then(|s| source::unwrap(s, 2)),
+                    Some((time, member)) => (time, archive.source(&member).and_then(|s| source::unwrap(s, 2))),
                     None => return Ok(None),
                 },
                 Members::Tar(..) => match self.next_of_tar(quality)? {
-                    Some(bytes) => source::from_memory(bytes.into()),
+                    Some((time, bytes)) => (time, source::from_memory(bytes.into())),
                     None => return Ok(None),
                 },
             };
@@ -165,10 +234,29 @@ impl Nhanes {
                 Opened::Archive(_) => Err(Error::malformed("nhanes", 0, "expected rows, got an archive")),
             });
             match text {
-                Ok(text) => return Ok(Some(text)),
-                Err(Error::Malformed { .. } | Error::Unsupported(_)) => self.bad_member(quality),
+                Ok(text) => {
+                    quality.members += 1;
+                    self.note_missing(time, quality);
+                    self.begins = true;
+                    return Ok(Some(text));
+                }
+                Err(Error::Malformed { .. } | Error::Unsupported(_)) => {
+                    self.note_missing(time, quality);
+                    self.bad_member(quality);
+                }
                 Err(other) => return Err(other),
             }
+        }
+    }
+
+    /// Hours between the last member's and this one's have none.
+    fn note_missing(&mut self, time: i64, quality: &mut Quality) {
+        self.previous = self.hour.replace(time);
+        let Some(before) = self.previous else { return };
+        let missing = time.div_euclid(HOUR) - before.div_euclid(HOUR) - 1;
+        if missing > 0 {
+            let event = Event::at("missing_member", self.base.0, self.base.1);
+            quality.note(Event { time: Some(next_hour(before)), count: missing as u64, ..event });
         }
     }
 
@@ -177,60 +265,96 @@ impl Nhanes {
         self.damaged = true;
     }
 
+    fn repeated_member(&self, quality: &mut Quality) {
+        quality.note(Event { time: self.last_time, ..Event::at("repeated_member", self.base.0, self.base.1) });
+    }
+
     /// Bytes of the next hour of a tar. An hour that comes before its turn waits, as long as there is room.
-    fn next_of_tar(&mut self, quality: &mut Quality) -> Result<Option<Vec<u8>>> {
-        let Members::Tar(tar, held) = &mut self.members else { return Ok(None) };
+    fn next_of_tar(&mut self, quality: &mut Quality) -> Result<Option<(i64, Vec<u8>)>> {
         loop {
-            let size: usize = held.values().map(Vec::len).sum();
-            let turn = held.first_key_value().map(|(time, _)| *time);
-            let due = turn.is_some_and(|t| self.expected.is_some_and(|e| t <= e) || size > MAX_HELD);
-            if due && let Some((time, bytes)) = held.pop_first() {
+            let Members::Tar(held) = &mut self.members else { return Ok(None) };
+            let turn = held.waiting.first_key_value().map(|((time, _), _)| *time);
+            let due = turn.is_some_and(|t| self.expected.is_some_and(|e| t <= e));
+            if (due || held.ended || held.bytes > MAX_HELD)
+                && let Some(((time, _), bytes)) = held.waiting.pop_first()
+            {
+                held.bytes -= bytes.len();
                 self.expected = Some(next_hour(time));
-                return Ok(Some(bytes));
+                return Ok(Some((time, bytes)));
             }
-            let entry: Option<Entry> = tar.next()?;
-            let Some(entry) = entry else {
-                if tar.source().damage().is_some() && !self.damaged {
-                    let at = tar.source().position();
-                    quality.note(Event { time: self.last_time, ..Event::at("damaged_compression", at, self.base.1) });
-                    self.damaged = true;
-                }
-                let Some((time, bytes)) = held.pop_first() else { return Ok(None) };
-                self.expected = Some(next_hour(time));
-                return Ok(Some(bytes));
+            if held.ended {
+                return Ok(None);
+            }
+            let entry = match held.first.take() {
+                Some(entry) => Some(entry),
+                None => held.tar.next()?,
             };
+            let Some(entry) = entry else {
+                held.ended = true;
+                held.tar.source().note_damage(self.base.1, quality);
+                self.damaged |= held.tar.source().damage().is_some();
+                continue;
+            };
+            held.seen += 1;
+            if held.seen > MAX_MEMBERS as u64 {
+                return Err(Error::Limit { what: "members of one participant's archive", max: MAX_MEMBERS as u64 });
+            }
             if !entry.file {
                 continue;
             }
             if is_log(&entry.name) && entry.size <= MAX_LOG as u64 {
-                self.logs.push(tar.read(&entry)?);
-            } else if let Some(time) = hour(&entry.name) {
-                let bytes = tar.read(&entry)?;
-                self.first_day.get_or_insert(time.div_euclid(24 * HOUR));
-                self.expected.get_or_insert(time);
-                // two parts of one hour: behind each other
-                let mut at = time;
-                while held.contains_key(&at) {
-                    at += 1;
+                self.logs.push(held.tar.read(&entry)?);
+            } else if let Some(hour) = Hour::of(&entry.name) {
+                let bytes = held.tar.read(&entry)?;
+                if self.names.insert(entry.name.clone()) {
+                    self.expected.get_or_insert(hour.time);
+                    held.bytes += bytes.len();
+                    held.waiting.insert((hour.time, held.seen), bytes);
+                    self.meet(&hour)?;
+                } else {
+                    self.repeated_member(quality);
                 }
-                held.insert(at, bytes);
             }
         }
     }
 
+    /// Whether the rows from `from` on begin as the member before them did: the same hour once more.
+    fn repeats(&mut self, batch: &Batch, from: usize) -> bool {
+        if !std::mem::take(&mut self.begins) {
+            return false;
+        }
+        let Some(first) = batch.time.get(from).copied() else { return false };
+        let [x, y, z] = batch.xyz.each_ref().map(|axis| axis.get(from..).unwrap_or_default());
+        let rows = x.iter().zip(y).zip(z).take(64).map(|((x, y), z)| [*x, *y, *z]).collect();
+        let head = Some((first, rows));
+        let same = head == self.head && self.head.is_some();
+        self.head = head;
+        same
+    }
+
     /// Steps of more than a second among the rows added since `from`.
-    fn note_idle_sleep(&mut self, batch: &Batch, from: usize, quality: &mut Quality) {
+    fn note_idle_sleep(&mut self, batch: &mut Batch, from: usize, quality: &mut Quality) {
         let period = (1e9 / self.rate) as i64;
-        for &time in batch.time.get(from..).unwrap_or_default() {
+        let mut slept = Vec::new();
+        for (at, &time) in batch.time.iter().enumerate().skip(from) {
             if let Some(before) = self.last_time.replace(time)
                 && time.saturating_sub(before) > SECOND + period / 2
                 && !self.damaged
             {
                 let event = Event::at("idle_sleep", self.base.0, self.base.1);
-                let value = (time - before - period) as f64 / 1e9;
-                quality.note(Event { time: Some(before + period), value, ..event });
+                // sleep ends with the hour where the next one's member is not there
+                let lost = self
+                    .previous
+                    .is_some_and(|hour| before < next_hour(hour) && time.div_euclid(HOUR) > hour.div_euclid(HOUR) + 1);
+                let (from, until) = (before + period, if lost { next_hour(before) } else { time });
+                if until - from > SECOND {
+                    let value = (until - from) as f64 / 1e9;
+                    quality.note(Event { time: Some(from), value, ..event });
+                    slept.push(Idle { at, from, until });
+                }
             }
         }
+        batch.idle.extend(slept);
     }
 
     /// The logs' flags: `DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE`.
@@ -340,6 +464,7 @@ impl Reader for Nhanes {
             Err(other) => return Err(other),
         };
         let (bytes, read) = (text.position(), text.rows());
+        let mut bad = false;
         for block in batch.blocks.iter_mut().skip(blocks) {
             block.offset += self.base.0;
             block.index += self.base.1;
@@ -347,7 +472,22 @@ impl Reader for Nhanes {
         for event in quality.events.iter_mut().skip(events) {
             event.offset += self.base.0;
             event.block += self.base.1;
+            if event.kind == "damaged_compression" {
+                event.value = 0.0; // of this member: it counts as a bad one
+                bad = true;
+            }
             self.damaged |= !matches!(event.kind, "missing_values" | "unusual_norm");
+        }
+        if bad {
+            self.bad_member(quality);
+        }
+        if self.repeats(batch, rows) {
+            quality.members -= 1;
+            quality.forget(events);
+            batch.truncate(rows, blocks);
+            self.repeated_member(quality);
+            self.current = None;
+            return Ok(true);
         }
         self.good += (batch.len() - rows) as u64;
         self.note_idle_sleep(batch, rows, quality);

@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
 
+use super::{Event, Quality};
 use crate::error::{Error, Result};
 
 /// Bytes that may come out of one compressed stream.
@@ -20,6 +22,10 @@ pub const MAX_INFLATED: u64 = 64 << 30;
 /// Bytes that an archive inside another wrapping may have: it is held in memory.
 pub const MAX_NESTED: u64 = 2 << 30;
 const PEEK: usize = 64 << 10;
+/// Bytes that a byte of deflate can stand for at most.
+const DEFLATE_RATIO: u64 = 1032;
+/// Bytes that room is made for by a compressed byte, whatever is stated.
+const HINT_RATIO: u64 = 32;
 
 /// A forward stream of bytes with its first 64 KiB in view.
 pub struct Source {
@@ -30,7 +36,19 @@ pub struct Source {
     position: u64,
     size_hint: Option<u64>,
     inflates: bool,
-    damage: Option<String>,
+    damage: Option<Damage>,
+    /// Bytes that come out, as an archive's directory states them.
+    stated: Option<u64>,
+    /// Bytes of the compressed file that were taken, and all of them.
+    compressed: Option<(Arc<AtomicU64>, u64)>,
+}
+
+/// Why a stream ended early.
+#[derive(Debug, Clone)]
+struct Damage {
+    why: String,
+    /// The compressed bytes end where more should follow.
+    cut: bool,
 }
 
 /// What a path turned out to hold.
@@ -43,16 +61,40 @@ pub enum Opened {
 
 /// Opens a file and takes off its wrapping: gzip, bzip2, or a zip of one member.
 pub fn open(path: &Path) -> Result<Opened> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(Error::Unsupported("a folder where a file was expected".into()));
-    }
+    let file = regular(path)?;
     let size = file.metadata()?.len();
     if size == 0 {
         return Err(Error::malformed("file", 0, "expected a recording, got an empty file"));
     }
     let source = Source::new(path, Box::new(file), Some(size), false)?;
     unwrap(source, 0)
+}
+
+/// Opens a regular file; a pipe or a device is refused, and none is waited for.
+fn regular(path: &Path) -> Result<File> {
+    let refusal = |kind: std::fs::FileType| {
+        #[cfg(unix)]
+        let special = {
+            use std::os::unix::fs::FileTypeExt;
+            [(kind.is_fifo(), "a named pipe"), (kind.is_socket(), "a socket")]
+        };
+        #[cfg(not(unix))]
+        let special: [(bool, &str); 0] = [];
+        let special = special.into_iter().find(|(is, _)| *is).map(|(_, name)| name);
+        let name = if kind.is_dir() { "a folder" } else { special.unwrap_or("a device") };
+        Error::malformed("file", 0, format!("expected a regular file, got {name}"))
+    };
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() {
+        return Err(refusal(kind));
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() { Ok(file) } else { Err(refusal(kind)) }
 }
 
 /// Bytes in memory, with the wrapping taken off as [`open`] does.
@@ -80,23 +122,9 @@ pub fn unwrap(source: Source, depth: u32) -> Result<Opened> {
     match magic.as_slice() {
         [0x1f, 0x8b, ..] => {
             let hint = if depth == 0 { gzip_size(&path, hint) } else { None };
-            let inner = Source::new(
-                &path,
-                Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 18, source))),
-                hint,
-                true,
-            )?;
-            unwrap(inner, depth + 1)
+            inflated(source, hint, |source| Box::new(MultiGzDecoder::new(source)), depth)
         }
-        [b'B', b'Z', b'h', _] => {
-            let inner = Source::new(
-                &path,
-                Box::new(MultiBzDecoder::new(BufReader::with_capacity(1 << 18, source))),
-                None,
-                true,
-            )?;
-            unwrap(inner, depth + 1)
-        }
+        [b'B', b'Z', b'h', _] => inflated(source, None, |source| Box::new(MultiBzDecoder::new(source)), depth),
         [b'P', b'K', 3, 4] => {
             let bytes =
                 if depth == 0 { Backing::File(path.clone()) } else { Backing::Memory(source.into_memory()?.into()) };
@@ -114,6 +142,37 @@ pub fn unwrap(source: Source, depth: u32) -> Result<Opened> {
     }
 }
 
+type Buffered = BufReader<Counted>;
+
+/// A compressed stream with its wrapping taken off.
+fn inflated(
+    source: Source,
+    hint: Option<u64>,
+    decoder: fn(Buffered) -> Box<dyn Read + Send>,
+    depth: u32,
+) -> Result<Opened> {
+    let (path, all) = (source.path.clone(), source.size_hint);
+    let taken = Arc::new(AtomicU64::new(0));
+    let counted = Counted { reader: source, taken: taken.clone() };
+    let mut inner = Source::new(&path, decoder(BufReader::with_capacity(1 << 18, counted)), hint, true)?;
+    inner.compressed = all.map(|all| (taken, all));
+    unwrap(inner, depth + 1)
+}
+
+/// A stream whose bytes are counted.
+struct Counted {
+    reader: Source,
+    taken: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.reader.read(buffer)?;
+        self.taken.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
 /// The uncompressed size modulo 2^32 that a gzip file ends with: a hint for how much room to make, never trusted.
 fn gzip_size(path: &Path, compressed: Option<u64>) -> Option<u64> {
     let mut file = File::open(path).ok()?;
@@ -121,7 +180,7 @@ fn gzip_size(path: &Path, compressed: Option<u64>) -> Option<u64> {
     let mut last = [0u8; 4];
     file.read_exact(&mut last).ok()?;
     let size = u64::from(u32::from_le_bytes(last));
-    compressed.filter(|c| size >= *c / 2 && size <= c.saturating_mul(100)).map(|_| size)
+    compressed.filter(|c| size >= *c / 2 && size <= c.saturating_mul(HINT_RATIO)).map(|_| size)
 }
 
 impl Source {
@@ -135,6 +194,8 @@ impl Source {
             size_hint,
             inflates,
             damage: None,
+            stated: None,
+            compressed: None,
         };
         let mut peeked = vec![0; PEEK];
         let n = source.fill(&mut peeked)?;
@@ -175,7 +236,21 @@ impl Source {
 
     /// Why the stream ended early, if its compression was damaged.
     pub fn damage(&self) -> Option<&str> {
-        self.damage.as_deref()
+        self.damage.as_ref().map(|damage| damage.why.as_str())
+    }
+
+    /// Notes a damaged compression, if there is one, with the share of the file that it keeps back; NaN where nothing says
+    /// how much that is.
+    pub fn note_damage(&self, block: u64, quality: &mut Quality) {
+        let Some(damage) = &self.damage else { return };
+        let left = |got: u64, all: u64| if all > got { (all - got) as f64 / all as f64 } else { 0.0 };
+        let value = match (&self.compressed, self.stated) {
+            (_, Some(stated)) => left(self.position, stated),
+            _ if damage.cut => f64::NAN,
+            (Some((taken, all)), None) => left(taken.load(Ordering::Relaxed), *all),
+            (None, None) => f64::NAN,
+        };
+        quality.note(Event { value, ..Event::at("damaged_compression", self.position, block) });
     }
 
     /// Reads until `buffer` is full or the bytes end; returns how many came. A damaged compressed stream ends where the
@@ -197,7 +272,10 @@ impl Source {
                 Ok(0) => break,
                 Ok(k) => n += k,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) if self.inflates && e.raw_os_error().is_none() => self.damage = Some(e.to_string()),
+                Err(e) if self.inflates && e.raw_os_error().is_none() => {
+                    let cut = e.kind() == std::io::ErrorKind::UnexpectedEof;
+                    self.damage = Some(Damage { why: e.to_string(), cut });
+                }
                 Err(e) => return Err(e.into()),
             }
         }
@@ -283,11 +361,29 @@ impl Archive {
         self.members.iter().find(|m| m.name.rsplit(['/', '\\']).next().is_some_and(|n| n.eq_ignore_ascii_case(name)))
     }
 
+    /// Members of this name, folders and letter case aside.
+    pub fn count(&self, name: &str) -> usize {
+        let is = |m: &&Member| m.name.rsplit(['/', '\\']).next().is_some_and(|n| n.eq_ignore_ascii_case(name));
+        self.members.iter().filter(is).count()
+    }
+
     /// A member's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a size that the compressed bytes cannot come to; the file system's.
     pub fn source(&self, member: &Member) -> Result<Source> {
+        let most = match member.method {
+            zip::CompressionMethod::Stored => member.compressed,
+            _ => member.compressed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_RATIO),
+        };
+        if member.size > most {
+            let (name, size, compressed) = (&member.name, member.size, member.compressed);
+            let reason = format!("{name}: expected at most {most} bytes out of {compressed}, got {size} stated");
+            return Err(Error::malformed("zip", member.start, reason));
+        }
         let raw: Box<dyn Read + Send> = match &self.backing {
             Backing::File(path) => {
-                let mut file = File::open(path)?;
+                let mut file = regular(path)?;
                 file.seek(SeekFrom::Start(member.start))?;
                 Box::new(BufReader::with_capacity(1 << 18, file).take(member.compressed))
             }
@@ -302,8 +398,15 @@ impl Archive {
             zip::CompressionMethod::Deflated => Box::new(DeflateDecoder::new(raw)),
             other => return Err(Error::Unsupported(format!("zip member compressed with {other}"))),
         };
-        let checked = Checked { reader, sum: flate2::Crc::new(), expected: member.crc32 };
-        Source::new(&self.path, Box::new(checked), Some(member.size.min(MAX_INFLATED)), true)
+        let checked = Checked { reader, sum: flate2::Crc::new(), expected: member.crc32, got: 0, stated: member.size };
+        let mut source = Source::new(
+            &self.path,
+            Box::new(checked),
+            Some(member.size.min(member.compressed.saturating_mul(HINT_RATIO))),
+            true,
+        )?;
+        source.stated = Some(member.size);
+        Ok(source)
     }
 }
 
@@ -312,12 +415,19 @@ struct Checked {
     reader: Box<dyn Read + Send>,
     sum: flate2::Crc,
     expected: u32,
+    got: u64,
+    stated: u64,
 }
 
 impl Read for Checked {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.reader.read(buffer)?;
         self.sum.update(buffer.get(..n).unwrap_or_default());
+        self.got += n as u64;
+        if n == 0 && !buffer.is_empty() && self.got != self.stated {
+            let reason = format!("archive member: expected {} bytes, got {}", self.stated, self.got);
+            return Err(std::io::Error::other(reason));
+        }
         if n == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
             return Err(std::io::Error::other("check sum of the archive member does not hold"));
         }

@@ -154,7 +154,7 @@ impl Layout {
             device_id: self.device_id.clone(),
             nominal_rate: self.rate,
             metadata: self.metadata.clone(),
-            labels: Vec::new(),
+            ..Header::default()
         }
     }
 

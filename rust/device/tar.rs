@@ -3,10 +3,9 @@
 //! Blocks of 512 bytes: a head with name, size in octal and kind, then the member's bytes up to the next multiple of 512.
 //! Long names come as a member of kind `L` (GNU) or in a pax head (kind `x`, `path=`) before the one they name (POSIX.1-2001).
 
-use std::io::Read;
-
 use super::source::Source;
 use crate::error::{Error, Result};
+use crate::threads;
 
 const BLOCK: usize = 512;
 /// Bytes that a member may have: it is held in memory.
@@ -70,14 +69,15 @@ impl Tar {
     pub fn next(&mut self) -> Result<Option<Entry>> {
         let mut long = None;
         loop {
-            self.skip(self.rest)?;
-            self.rest = 0;
+            threads::check_interrupt()?;
+            self.skip()?;
             let mut head = [0u8; BLOCK];
             if self.source.fill(&mut head)? < BLOCK || !sound(&head) {
                 return Ok(None);
             }
             let Some(size) = octal(head.get(124..136).unwrap_or_default()) else { return Ok(None) };
-            self.rest = size.next_multiple_of(BLOCK as u64);
+            let Some(rest) = size.checked_next_multiple_of(BLOCK as u64) else { return Ok(None) };
+            self.rest = rest;
             let kind = head.get(156).copied().unwrap_or(0);
             match kind {
                 b'L' => long = Some(text(&self.bytes(size, MAX_NAME)?)),
@@ -110,6 +110,7 @@ impl Tar {
         let mut all = Vec::new();
         let mut piece = vec![0; 1 << 16];
         while (all.len() as u64) < size {
+            threads::check_interrupt()?;
             let want = (size - all.len() as u64).min(piece.len() as u64) as usize;
             let n = self.source.fill(piece.get_mut(..want).unwrap_or_default())?;
             all.extend_from_slice(piece.get(..n).unwrap_or_default());
@@ -121,8 +122,15 @@ impl Tar {
         Ok(all)
     }
 
-    fn skip(&mut self, n: u64) -> Result<()> {
-        std::io::copy(&mut self.source.by_ref().take(n), &mut std::io::sink())?;
+    /// Passes over what is left of a member.
+    fn skip(&mut self) -> Result<()> {
+        let mut piece = [0; 1 << 15];
+        while self.rest > 0 {
+            threads::check_interrupt()?;
+            let want = self.rest.min(piece.len() as u64) as usize;
+            let n = self.source.fill(piece.get_mut(..want).unwrap_or_default())?;
+            self.rest = if n < want { 0 } else { self.rest - n as u64 };
+        }
         Ok(())
     }
 }

@@ -147,9 +147,7 @@ impl Text {
         if let Some(event) = self.layout.doubt.take() {
             quality.note(event);
         }
-        if self.lines.source().damage().is_some() {
-            quality.note(Event::at("damaged_compression", self.lines.position(), self.index));
-        }
+        self.lines.source().note_damage(self.index, quality);
         if self.good == 0 {
             let rows = self.index;
             let reason = format!("expected at least one row of time, x, y, z, got none among {rows}");

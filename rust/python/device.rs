@@ -135,6 +135,8 @@ fn summary(py: Python<'_>, summary: &Summary, out: &Bound<'_, PyDict>) -> PyResu
     out.set_item("counts", summary.quality.counts.clone())?;
     out.set_item("events", events(py, &summary.quality)?)?;
     out.set_item("sample_rate", summary.sample_rate)?;
+    out.set_item("still_norm", summary.still_norm)?;
+    out.set_item("damaged_share", summary.damaged_share)?;
     out.set_item("worst_stamp_residual_ms", summary.worst_stamp_residual_ms)
 }
 
@@ -146,11 +148,13 @@ pub(super) fn header<'py>(py: Python<'py>, header: &Header) -> PyResult<Bound<'p
     out.set_item("device_id", &header.device_id)?;
     out.set_item("nominal_rate", header.nominal_rate)?;
     out.set_item("labels", &header.labels)?;
-    let metadata = PyDict::new(py);
-    for (name, value) in &header.metadata {
-        metadata.set_item(name, value)?;
+    for (name, pairs) in [("metadata", &header.metadata), ("identifying", &header.identifying)] {
+        let fields = PyDict::new(py);
+        for (name, value) in pairs {
+            fields.set_item(name, value)?;
+        }
+        out.set_item(name, fields)?;
     }
-    out.set_item("metadata", metadata)?;
     Ok(out)
 }
 

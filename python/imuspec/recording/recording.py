@@ -108,12 +108,19 @@ class Recording:
         Where the samples came from, and the slow channels.
     device, device_id, format, metadata
         What the file says of itself.
+    identifying : mapping
+        The fields of the header that identify a person: names, subject codes, dates of birth, sex, notes.
     quality : Quality
         What was lost, and where.
     timestamps : {"device", "actipy"}
         The rule that the times follow.
     worst_stamp_residual_ms : float
         Largest distance of a device stamp from the line of its neighbours.
+    still_norm : float
+        Median norm of the still seconds in g: about 1 where the values are acceleration in g. Where no second is still,
+        the median length of the mean vectors of all seconds; NaN without a whole second.
+    damaged_share : float
+        Share of the file, 0 to 1, that could not be read; 1 where its end is cut and nothing says how much is missing.
     """
 
     acceleration: NDArray[np.float32]
@@ -126,6 +133,7 @@ class Recording:
     device: str = ""
     device_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    identifying: Mapping[str, str] = field(default_factory=dict)
     quality: Quality = field(default_factory=Quality)
     gyroscope: NDArray[np.float32] | None = None
     annotation: NDArray[np.int32] | None = None
@@ -133,6 +141,8 @@ class Recording:
     blocks: Blocks | None = None
     timestamps: Timestamps = "device"
     worst_stamp_residual_ms: float = math.nan
+    still_norm: float = math.nan
+    damaged_share: float = 0.0
     sample_temperature: NDArray[np.float32] | None = None
     sample_light: NDArray[np.float32] | None = None
 
@@ -345,6 +355,7 @@ def _recording(path: str, timestamps: Timestamps, raw: dict[str, Any]) -> Record
         device=header["device"],
         device_id=header["device_id"],
         metadata=header["metadata"],
+        identifying=header["identifying"],
         quality=Quality(raw["counts"], tuple(Event(*row) for row in raw["events"])),
         gyroscope=planar("gyro"),
         annotation=raw.get("annotation"),
@@ -352,6 +363,8 @@ def _recording(path: str, timestamps: Timestamps, raw: dict[str, Any]) -> Record
         blocks=Blocks(**raw["blocks"]),
         timestamps=timestamps,
         worst_stamp_residual_ms=raw["worst_stamp_residual_ms"],
+        still_norm=raw["still_norm"],
+        damaged_share=raw["damaged_share"],
         sample_temperature=raw.get("temperature"),
         sample_light=raw.get("light"),
     )

@@ -74,9 +74,29 @@ _MEANINGS = {
     "unknown_line": "lines that are none of the format's: skipped",
     "unusual_norm": "the length of gravity fits no unit: the numbers are kept as they are",
     "idle_sleep": "the device slept for want of motion: filled with the last value and counted as still",
+    "assumed_date_order": "dates that may be read in two orders: day first is assumed",
+    "clock_lost": "blocks whose clock had lost the time: timed by the blocks around them",
+    "exchanged_sensors": "samples whose acceleration and gyroscope the firmware exchanged: put back (kept by actipy's rule)",
+    "missing_member": "hours without a file: missing, not slept through",
+    "other_session": "blocks of another session or device behind the recording: left out (kept by actipy's rule)",
+    "rate_differs": "the samples come at another rate than the file states: timed as they come",
+    "repeated_member": "files inside the archive that come twice: read once",
+    "repeated_record": "seconds that come twice: kept once (kept twice by actipy's rule)",
+    "unusual_rate": "a rate that no accelerometer has: below 5 Hz or above 10 kHz",
+    "wild_stamp": "records dated a day and more from their neighbours: timed by the neighbours",
 }
 #: Kinds that lose no sample that was measured: not worth a sentence at the top of a page.
-_HARMLESS = frozenset({"stamp_snapped", "repeated_block", "repeated_page", "misaligned", "idle_sleep"})
+_HARMLESS = frozenset(
+    {
+        "stamp_snapped",
+        "repeated_block",
+        "repeated_member",
+        "repeated_page",
+        "repeated_record",
+        "misaligned",
+        "idle_sleep",
+    }
+)
 
 
 def kind_name(kind: str) -> str:

@@ -1,0 +1,147 @@
+//! Which reader a path needs: the content decides, not the name.
+
+use std::path::Path;
+
+use super::stream::Stream;
+use super::{Chunk, Reader, Timestamps, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
+use crate::error::{Error, Result};
+
+/// Opens a recording of any format. Content decides, not the name.
+///
+/// # Errors
+/// [`Error::Malformed`] for bytes of no known format, [`Error::Unsupported`] for known ones that are not read here.
+pub fn open(path: &Path, timestamps: Timestamps) -> Result<Stream> {
+    Ok(Stream::new(reader(path, timestamps)?, timestamps))
+}
+
+/// Reads bytes in memory to their end, whatever they are: for fuzzing. Returns how many samples came out of them.
+///
+/// # Errors
+/// Those of [`open`] and [`Stream::next`].
+pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
+    let mut stream = Stream::new(opened(source::from_memory(data.into())?, timestamps)?, timestamps);
+    let mut chunk = Chunk::default();
+    let mut n = 0;
+    while stream.next(&mut chunk)? {
+        n += chunk.data.len() as u64;
+    }
+    stream.finish();
+    Ok(n)
+}
+
+fn reader(path: &Path, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+    if path.is_dir() {
+        return Ok(Box::new(nhanes::Nhanes::folder(path)?));
+    }
+    opened(source::open(path)?, timestamps)
+}
+
+/// The format of what was opened. Content decides.
+fn opened(opened: source::Opened, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+    match opened {
+        source::Opened::Stream(source) => stream_reader(source, timestamps),
+        source::Opened::Archive(archive) if gt3x::sniff(&archive) => {
+            Ok(Box::new(gt3x::Gt3x::new(&archive, timestamps)?))
+        }
+        source::Opened::Archive(archive) if nhanes::sniff(&archive) => Ok(Box::new(nhanes::Nhanes::zip(archive)?)),
+        source::Opened::Archive(archive) => {
+            let mut found = None;
+            for member in archive.members.iter().filter(|m| !is_clutter(&m.name)).take(MAX_MEMBERS) {
+                take_recording("zip", source::unwrap(archive.source(member)?, 2), &mut found)?;
+            }
+            self::opened(found.ok_or_else(|| no_recording("zip"))?, timestamps)
+        }
+    }
+}
+
+/// Members of an archive that are tried.
+const MAX_MEMBERS: usize = 64;
+
+/// What packers leave beside the files.
+fn is_clutter(name: &str) -> bool {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    last.is_empty() || last.starts_with('.') || name.starts_with("__MACOSX")
+}
+
+fn is_recording(opened: &source::Opened) -> bool {
+    match opened {
+        source::Opened::Archive(archive) => gt3x::sniff(archive),
+        source::Opened::Stream(source) => {
+            let first = source.peek();
+            cwa::sniff(first) || geneactiv::sniff(first) || matrix::sniff(first) || text::sniff(first)
+        }
+    }
+}
+
+/// Puts a member of an archive into `found` if it is a recording; a second one is an error, damaged members are passed over.
+fn take_recording(
+    format: &'static str,
+    member: Result<source::Opened>,
+    found: &mut Option<source::Opened>,
+) -> Result<()> {
+    match member {
+        Ok(member) if is_recording(&member) => match found.replace(member) {
+            Some(_) => Err(Error::malformed(format, 0, "expected one recording in the archive, got several")),
+            None => Ok(()),
+        },
+        Err(error @ (Error::Io(_) | Error::Limit { .. } | Error::Interrupted)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn no_recording(format: &'static str) -> Error {
+    Error::malformed(format, 0, "expected a recording, got an archive without one")
+}
+
+fn stream_reader(source: source::Source, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+    let first = source.peek();
+    Ok(if cwa::sniff(first) {
+        Box::new(cwa::Cwa::new(source, timestamps)?)
+    } else if matrix::sniff(first) {
+        Box::new(matrix::Matrix::new(source, timestamps)?)
+    } else if geneactiv::sniff(first) {
+        Box::new(geneactiv::GeneActiv::new(source, timestamps)?)
+    } else if tar::sniff(first) {
+        return tar_reader(tar::Tar::new(source), timestamps);
+    } else {
+        geneactiv::refusal(first).map_or(Ok(()), Err)?;
+        if let Some(refusal) = text::refusal(first) {
+            return Err(named(source.path(), first).unwrap_or(refusal));
+        }
+        Box::new(text::Text::new(source)?)
+    })
+}
+
+/// A tar: the hours of a participant, or one recording among other files.
+fn tar_reader(mut tar: tar::Tar, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+    let mut found = None;
+    let mut tried = 0;
+    while let Some(entry) = tar.next()? {
+        if entry.file && nhanes::is_member(&entry.name) {
+            return Ok(Box::new(nhanes::Nhanes::tar(tar, entry)));
+        }
+        if !entry.file || is_clutter(&entry.name) || tried == MAX_MEMBERS {
+            continue;
+        }
+        tried += 1;
+        let bytes = tar.read(&entry)?;
+        if !bytes.is_empty() {
+            take_recording("tar", source::from_memory(bytes.into()), &mut found)?;
+        }
+    }
+    opened(found.ok_or_else(|| no_recording("tar"))?, timestamps)
+}
+
+/// What to say of bytes that are not what the file's name says.
+fn named(path: &Path, first: &[u8]) -> Option<Error> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let name = [".gz", ".bz2", ".zip"].iter().fold(name.as_str(), |name, end| name.strip_suffix(end).unwrap_or(name));
+    let (format, least) = match name.rsplit_once('.')?.1 {
+        "cwa" => ("cwa", "a header of 1024 bytes and blocks of 512"),
+        "gt3x" => ("gt3x", "a zip archive with info.txt"),
+        _ => return None,
+    };
+    let n = first.len();
+    let got = if n < 1536 { format!("{n} bytes, too short for one") } else { "none of them in the first bytes".into() };
+    Some(Error::malformed(format, 0, format!("expected {least}, got {got}")))
+}

@@ -1,0 +1,208 @@
+//! Whether what was read can be acceleration in g at all, judged over the whole stream.
+//!
+//! A still device shows gravity. A second counts as still where the standard deviation of every axis is below
+//! [`STILL`] of the second's norm, so that the judgement does not depend on the unit. Where no second is still, the length
+//! of the mean vector decides, by wider bounds: movement averages out over a second, while headers that name the wrong unit
+//! are off by factors such as 9.8, 64 or 1000. Seconds of nothing but zeros were not measured and do not count.
+//!
+//! Seconds are looked at in even steps that double as the stream goes on, so that no more than [`KEPT`] norms are kept.
+
+use super::{Batch, Event, Quality};
+
+/// Largest standard deviation of a still second's axes, as a share of its norm.
+const STILL: f32 = 0.02;
+/// Norms kept at most.
+const KEPT: usize = 2048;
+/// Still seconds that decide; of a short stream one in so many does.
+const ENOUGH: usize = 5;
+/// Norm of a still second, g.
+const STILL_BOUNDS: (f64, f64) = (0.8, 1.2);
+/// Length of the mean vector of a second in motion, g.
+const MOVING_BOUNDS: (f64, f64) = (0.4, 2.0);
+/// Rates of accelerometers, Hz.
+const RATES: (f64, f64) = (5.0, 10_000.0);
+/// Share by which the measured rate of a device with its own oscillator in the sensor may differ from the nominal one.
+const FREE_OSCILLATOR: f64 = 0.06;
+/// The same for a rate that a quartz makes.
+const QUARTZ: f64 = 0.02;
+
+/// Norms of some seconds of a stream.
+#[derive(Debug, Default)]
+pub struct Norms {
+    still: Vec<f32>,
+    moving: Vec<f32>,
+    /// Seconds from one that is looked at to the next.
+    stride: usize,
+    /// Samples to pass over before the next second is looked at.
+    wait: usize,
+}
+
+impl Norms {
+    /// Looks at some of the seconds of a chunk; `rate` in Hz.
+    pub fn push(&mut self, batch: &Batch, rate: f64) {
+        let n = if rate.is_finite() { (rate.round() as usize).clamp(8, 4096) } else { 100 };
+        self.stride = self.stride.max(1);
+        let mut at = self.wait;
+        while at + n <= batch.len() {
+            let second = batch.xyz.each_ref().map(|axis| axis.get(at..at + n).unwrap_or_default());
+            self.second(second);
+            if self.still.len() + self.moving.len() >= KEPT {
+                self.thin();
+            }
+            at += n * self.stride;
+        }
+        // a second that the chunk's end would cut begins with the next chunk
+        self.wait = at.saturating_sub(batch.len());
+    }
+
+    fn second(&mut self, axes: [&[f32]; 3]) {
+        let [(x, sd_x), (y, sd_y), (z, sd_z)] = axes.map(mean_and_deviation);
+        let norm = (x * x + y * y + z * z).sqrt();
+        let sd = sd_x.max(sd_y).max(sd_z);
+        if !norm.is_finite() || !sd.is_finite() || (norm == 0.0 && sd == 0.0) {
+            return;
+        }
+        if sd <= STILL * norm { self.still.push(norm) } else { self.moving.push(norm) }
+    }
+
+    /// Keeps every second one of what there is, and looks half as often from now on.
+    fn thin(&mut self) {
+        for norms in [&mut self.still, &mut self.moving] {
+            let mut keep = false;
+            norms.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+        self.stride *= 2;
+    }
+
+    /// The norm that decides, g, and whether it can be gravity; NaN and true where nothing can be said.
+    pub fn judge(mut self) -> (f64, bool) {
+        let enough = self.still.len() >= ENOUGH || self.still.len() * ENOUGH >= self.moving.len();
+        let (norms, (low, high)) = if enough && !self.still.is_empty() {
+            (&mut self.still, STILL_BOUNDS)
+        } else {
+            (&mut self.moving, MOVING_BOUNDS)
+        };
+        let middle = norms.len() / 2;
+        if norms.is_empty() {
+            return (f64::NAN, true);
+        }
+        let median = f64::from(*norms.select_nth_unstable_by(middle, f32::total_cmp).1);
+        (median, (low..=high).contains(&median))
+    }
+}
+
+/// Mean and standard deviation of the finite values; NaN where fewer than half are.
+fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
+    // about the first value, so that the square of a large offset does not swallow the deviation
+    let origin = values.iter().copied().find(|v| v.is_finite()).unwrap_or(f32::NAN);
+    let (mut sum, mut square, mut n) = (0f32, 0f32, 0f32);
+    for value in values {
+        let off = value - origin;
+        if off.is_finite() {
+            sum += off;
+            square += off * off;
+            n += 1.0;
+        }
+    }
+    if 2.0 * n < values.len() as f32 {
+        return (f32::NAN, f32::NAN);
+    }
+    let mean = sum / n;
+    (origin + mean, (square / n - mean * mean).max(0.0).sqrt())
+}
+
+/// Notes a norm that cannot be gravity, unless the reader has. Returns the norm.
+pub fn check_norm(norms: Norms, quality: &mut Quality) -> f64 {
+    let (norm, likely) = norms.judge();
+    if !likely && quality.count("unusual_norm") == 0 {
+        quality.note(Event { value: norm, ..Event::at("unusual_norm", 0, 0) });
+    }
+    norm
+}
+
+/// Notes a rate that no accelerometer has, and one that is not the nominal one. Both in Hz, 0 or NaN where unknown.
+pub fn check_rate(format: &str, nominal: f64, measured: f64, quality: &mut Quality) {
+    let known = if measured.is_finite() && measured > 0.0 { measured } else { nominal };
+    if known > 0.0 && !(RATES.0..=RATES.1).contains(&known) {
+        quality.note(Event { value: known, ..Event::at("unusual_rate", 0, 0) });
+    }
+    let tolerance = if matches!(format, "cwa" | "matrix") { FREE_OSCILLATOR } else { QUARTZ };
+    if nominal > 0.0 && measured.is_finite() && (measured / nominal - 1.0).abs() > tolerance {
+        quality.note(Event { value: measured, ..Event::at("rate_differs", 0, 0) });
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// Seconds of 100 samples along z, with a triangle of this height on x.
+    fn batch(seconds: usize, z: f32, height: f32) -> Batch {
+        let n = 100 * seconds;
+        let x = (0..n).map(|i| height * ((i % 10) as f32 / 5.0 - 0.9)).collect();
+        Batch { xyz: [x, vec![0.0; n], vec![z; n]], ..Batch::default() }
+    }
+
+    fn judged(batches: &[Batch]) -> (f64, bool) {
+        let mut norms = Norms::default();
+        batches.iter().for_each(|batch| norms.push(batch, 100.0));
+        norms.judge()
+    }
+
+    #[test]
+    fn still_seconds_of_any_unit_are_judged_by_their_norm() {
+        for (z, likely) in [(1.0, true), (0.85, true), (9.81, false), (0.0156, false), (1000.0, false), (0.102, false)]
+        {
+            let (norm, found) = judged(&[batch(60, z, 0.001 * z)]);
+            assert_eq!(found, likely, "{z}");
+            assert!((norm - f64::from(z)).abs() < 1e-3 * f64::from(z), "{z}: {norm}");
+        }
+    }
+
+    #[test]
+    fn motion_alone_is_judged_by_wider_bounds_and_not_at_all_where_seconds_are_still() {
+        assert!(judged(&[batch(60, 1.6, 1.0)]).1);
+        assert!(!judged(&[batch(60, 9.8, 5.0)]).1);
+        assert!(!judged(&[batch(60, 1.6, 1.0), batch(6, 1.6, 0.0)]).1);
+    }
+
+    #[test]
+    fn zeros_and_missing_values_do_not_count() {
+        assert!(judged(&[batch(60, 0.0, 0.0)]).0.is_nan());
+        let (norm, likely) = judged(&[batch(600, 0.0, 0.0), batch(30, 9.8, 0.01)]);
+        assert!(!likely && (norm - 9.8).abs() < 0.01);
+        assert!(judged(&[batch(60, f32::NAN, 0.0)]).0.is_nan());
+        let mut half = batch(60, 1.0, 0.0);
+        half.xyz[2].iter_mut().step_by(3).for_each(|v| *v = f32::NAN);
+        assert_eq!(judged(&[half]), (1.0, true));
+    }
+
+    #[test]
+    fn a_long_stream_is_seen_to_its_end_with_few_seconds_kept() {
+        let mut norms = Norms::default();
+        for i in 0..40 {
+            norms.push(&batch(1000, if i < 10 { 1.0 } else { 4.0 }, 0.0), 100.0);
+        }
+        assert!(norms.still.len() < KEPT && norms.still.len() > KEPT / 4);
+        assert_eq!(norms.judge(), (4.0, false));
+    }
+
+    #[test]
+    fn rates_beyond_accelerometers_and_off_the_nominal_one_are_noted() {
+        let noted = |nominal, measured, kind: &str| {
+            let mut quality = Quality::default();
+            check_rate("gt3x", nominal, measured, &mut quality);
+            quality.count(kind) == 1
+        };
+        assert!(noted(0.0, 1.0, "unusual_rate") && noted(20_000.0, f64::NAN, "unusual_rate"));
+        assert!(!noted(100.0, 100.0, "unusual_rate") && !noted(0.0, f64::NAN, "unusual_rate"));
+        assert!(noted(30.0, 100.0, "rate_differs") && !noted(30.0, 30.2, "rate_differs"));
+        let mut quality = Quality::default();
+        check_rate("cwa", 100.0, 97.5, &mut quality);
+        assert!(quality.counts.is_empty());
+    }
+}

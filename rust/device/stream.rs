@@ -1,0 +1,314 @@
+//! Blocks of any reader -> chunks of samples, each with its time.
+
+use std::collections::VecDeque;
+
+use super::clock::{Break, Clock, Line};
+use super::plausible::{self, Norms};
+use super::{Batch, Block, Chunk, Event, Header, Idle, Quality, Reader, Stamp, Summary, Timestamps, privacy};
+use crate::error::Result;
+use crate::threads;
+
+/// A recording as a stream of chunks.
+pub struct Stream {
+    reader: Box<dyn Reader>,
+    timestamps: Timestamps,
+    quality: Quality,
+    clock: Clock,
+    pending: Batch,
+    spare: Batch,
+    blocks: Vec<(u64, Block)>,
+    /// Samples handed out, and samples read.
+    emitted: i64,
+    read: i64,
+    /// Samples at which runs begin, not yet handed out.
+    run_starts: Vec<i64>,
+    line: Option<Line>,
+    last_time: Option<i64>,
+    period: f64,
+    ended: bool,
+    dropped: u64,
+    steps_back: u64,
+    last_row: Option<i64>,
+    /// Sleeps of the device not yet handed out, with the sample of the recording that comes next.
+    idle: VecDeque<(i64, Idle)>,
+    norms: Norms,
+    n_blocks: u64,
+}
+
+impl Stream {
+    /// A stream over any reader.
+    pub fn new(reader: Box<dyn Reader>, timestamps: Timestamps) -> Self {
+        Self {
+            reader,
+            timestamps,
+            quality: Quality::default(),
+            clock: Clock::default(),
+            pending: Batch::default(),
+            spare: Batch::default(),
+            blocks: Vec::new(),
+            emitted: 0,
+            read: 0,
+            run_starts: Vec::new(),
+            line: None,
+            last_time: None,
+            period: 0.0,
+            ended: false,
+            dropped: 0,
+            steps_back: 0,
+            last_row: None,
+            idle: VecDeque::new(),
+            norms: Norms::default(),
+            n_blocks: 0,
+        }
+    }
+
+    /// The header as known so far.
+    pub fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    /// Samples that may come at most.
+    pub fn size_hint(&self) -> Option<u64> {
+        self.reader.size_hint()
+    }
+
+    /// Replaces `chunk` by the next samples; `false` (and an empty chunk) when there are no more.
+    ///
+    /// # Errors
+    /// The file system's, [`Error::Limit`], [`Error::Interrupted`]; damage is noted, not raised.
+    pub fn next(&mut self, chunk: &mut Chunk) -> Result<bool> {
+        loop {
+            chunk.run_starts.clear();
+            chunk.blocks.clear();
+            chunk.idle.clear();
+            if !self.ended {
+                threads::check_interrupt()?;
+                self.ended = !self.reader.read(&mut self.pending, &mut self.quality)?;
+                self.pending.pad();
+                let emitted = self.emitted;
+                self.idle.extend(self.pending.idle.drain(..).map(|idle| (emitted + idle.at as i64, idle)));
+                self.stamp_blocks();
+            }
+            let ready = self.ready();
+            std::mem::swap(&mut chunk.data, &mut self.pending);
+            self.pending.blocks.clear();
+            chunk.data.split_off(ready, &mut self.spare);
+            std::mem::swap(&mut self.pending, &mut self.spare);
+            self.fill_times(chunk, ready);
+            self.emitted += ready as i64;
+            if !chunk.data.is_empty() {
+                self.norms.push(&chunk.data, 1e9 / self.period);
+                return Ok(true);
+            }
+            if self.ended && self.pending.is_empty() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Header, quality and measured rate; call it after the last chunk.
+    pub fn finish(mut self) -> Summary {
+        if self.dropped > 0 {
+            self.quality.counts.insert("rows_not_later", self.dropped);
+            self.quality.counts.insert("steps_back", self.steps_back);
+        }
+        let mut header = self.reader.header().clone();
+        privacy::split(&mut header);
+        let (samples, ns) = self.clock.measured;
+        let sample_rate = if ns > 0.0 { samples / ns * 1e9 } else { f64::NAN };
+        plausible::check_rate(header.format, header.nominal_rate, sample_rate, &mut self.quality);
+        let still_norm = plausible::check_norm(self.norms, &mut self.quality);
+        let sound = if header.unit_s > 0.0 { self.n_blocks } else { self.read as u64 };
+        Summary {
+            damaged_share: self.quality.damaged_share(sound),
+            header,
+            quality: self.quality,
+            sample_rate,
+            worst_stamp_residual_ms: self.clock.worst_residual / 1e6,
+            still_norm,
+        }
+    }
+
+    /// Shows the clock every block that the reader has just added.
+    fn stamp_blocks(&mut self) {
+        let mut start = self.read;
+        for block in std::mem::take(&mut self.pending.blocks) {
+            match block.stamp {
+                Stamp::At { at, time } => {
+                    let found = self.clock.stamp(start, start.saturating_add(at), time, block.rate, block.new_run);
+                    self.note_break(found, &block, start, time);
+                }
+                Stamp::Follows => {
+                    if self.clock.follow(start, block.rate, block.new_run) {
+                        self.run_starts.push(start);
+                    }
+                }
+                Stamp::Span { .. } | Stamp::Each => {
+                    if start == 0 || block.new_run {
+                        self.run_starts.push(start);
+                    }
+                }
+            }
+            self.period = 1e9 / block.rate;
+            self.blocks.push((start as u64, block));
+            self.n_blocks += 1;
+            self.quality.bytes = self.quality.bytes.max(block.offset);
+            start += i64::from(block.n);
+        }
+        self.read = start;
+        if self.ended {
+            self.clock.finish(start);
+        }
+        for (sample, time) in std::mem::take(&mut self.clock.snapped) {
+            let event = Event { time: Some(time), ..Event::at("stamp_snapped", 0, 0) };
+            let place = self.blocks.iter().rev().find(|(first, _)| *first as i64 <= sample).or(self.blocks.first());
+            self.quality.note(match place {
+                Some((_, block)) => Event { offset: block.offset, block: block.index, ..event },
+                None => event,
+            });
+        }
+    }
+
+    fn note_break(&mut self, found: Break, block: &Block, start: i64, time: i64) {
+        if start == 0 || found != Break::None {
+            self.run_starts.push(start);
+        }
+        let event =
+            |kind, seconds| Event { time: Some(time), value: seconds, ..Event::at(kind, block.offset, block.index) };
+        match found {
+            Break::None => {}
+            Break::Run(seconds) if seconds < -0.5 => self.quality.note(event("clock_jump", seconds)),
+            Break::Run(seconds) => self.quality.note(event("gap", seconds)),
+            Break::Jump(seconds) => self.quality.note(event("clock_jump", seconds)),
+        }
+    }
+
+    /// Samples of `pending` whose times are known.
+    fn ready(&self) -> usize {
+        let spanned = self.blocks.last().is_none_or(|(_, b)| states_each(b));
+        let upto = if self.ended || spanned { self.read } else { self.clock.timed_to().min(self.read) };
+        (upto - self.emitted).clamp(0, self.pending.len() as i64) as usize
+    }
+
+    fn fill_times(&mut self, chunk: &mut Chunk, ready: usize) {
+        let (from, to) = (self.emitted, self.emitted + ready as i64);
+        let done = self.blocks.partition_point(|(first, _)| (*first as i64) < to);
+        for (first, block) in self.blocks.drain(..done) {
+            if let Stamp::Span { start, end } = block.stamp {
+                let (span, n) = (end - start, f64::from(block.n));
+                let at = (first as i64 - from) as usize;
+                for (i, t) in chunk.data.time.iter_mut().skip(at).take(block.n as usize).enumerate() {
+                    *t = ((start + i as f64 * span / n) * 1000.0) as i64 * 1_000_000;
+                }
+            }
+            chunk.blocks.push((first, block));
+        }
+        self.fill_lines(&mut chunk.data.time, from, to);
+        let starts = self.run_starts.partition_point(|&s| s < to);
+        chunk.run_starts.extend(self.run_starts.drain(..starts).map(|s| (s - from) as usize));
+        while let Some((at, idle)) = self.idle.pop_front_if(|(at, _)| *at < to) {
+            chunk.idle.push(Idle { at: (at - from).max(0) as usize, ..idle });
+        }
+        if self.timestamps == Timestamps::Actipy {
+            self.drop_not_later(chunk, from);
+        }
+        let each = chunk.blocks.first().is_some_and(|(_, b)| states_each(b));
+        if each || self.timestamps == Timestamps::Actipy {
+            self.split_by_time(chunk);
+        }
+        self.last_time = chunk.data.time.last().copied().or(self.last_time);
+    }
+
+    /// Writes times of samples `from..to` along the clock's lines.
+    fn fill_lines(&mut self, time: &mut [i64], from: i64, to: i64) {
+        let mut at = from;
+        while at < to {
+            while let Some(next) = self.clock.lines.front().copied().filter(|l| l.from <= at) {
+                self.line = Some(next);
+                self.clock.lines.pop_front();
+            }
+            let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
+            let Some(line) = self.line else { break };
+            if let Some(part) = time.get_mut((at - from) as usize..(until - from) as usize) {
+                line.fill(at, part);
+            }
+            at = until;
+        }
+    }
+
+    /// actipy's quality control: only rows later than all before them stay. `from`: the chunk's first row before that.
+    fn drop_not_later(&mut self, chunk: &mut Chunk, from: i64) {
+        let mut latest = self.last_time.unwrap_or(i64::MIN);
+        let mut before = self.last_row.unwrap_or(i64::MIN);
+        for &t in &chunk.data.time {
+            self.steps_back += u64::from(t <= before);
+            before = t;
+        }
+        self.last_row = chunk.data.time.last().copied().or(self.last_row);
+        let keep: Vec<bool> = chunk
+            .data
+            .time
+            .iter()
+            .map(|&t| {
+                let later = t > latest;
+                latest = latest.max(t);
+                later
+            })
+            .collect();
+        let dropped = keep.iter().filter(|k| !**k).count();
+        for (first, _) in &mut chunk.blocks {
+            let before = keep.iter().take((*first as i64 - from) as usize).filter(|k| !**k).count();
+            *first -= self.dropped + before as u64;
+        }
+        if dropped == 0 {
+            return;
+        }
+        self.dropped += dropped as u64;
+        let kept_before = |at: usize| keep.iter().take(at).filter(|k| **k).count();
+        chunk.run_starts.iter_mut().for_each(|start| *start = kept_before(*start));
+        chunk.idle.iter_mut().for_each(|idle| idle.at = kept_before(idle.at));
+        chunk.data.retain(&keep);
+        let n = chunk.data.len();
+        chunk.run_starts.retain(|s| *s < n);
+        chunk.run_starts.dedup();
+        chunk.idle.retain(|idle| idle.at < n);
+    }
+
+    /// Formats that state every time, and actipy's rule: a run ends where the step is negative, zero or over two periods
+    /// (over a second by actipy's rule).
+    fn split_by_time(&mut self, chunk: &mut Chunk) {
+        let each = chunk.blocks.iter().any(|(_, b)| states_each(b));
+        let longest = match self.timestamps {
+            Timestamps::Device => (2.0 * self.period).round() as i64,
+            Timestamps::Actipy => 1_000_000_000,
+        };
+        let known = std::mem::take(&mut chunk.run_starts);
+        let mut starts = known.clone();
+        let mut last = self.last_time;
+        for (i, &t) in chunk.data.time.iter().enumerate() {
+            let Some(before) = last.replace(t) else { continue };
+            let step = t.saturating_sub(before);
+            if step > 0 && step <= longest {
+                if each {
+                    self.clock.measured.0 += 1.0;
+                    self.clock.measured.1 += step as f64;
+                }
+                continue;
+            }
+            if known.binary_search(&i).is_err() {
+                starts.push(i);
+                let kind = if t <= before { "clock_jump" } else { "gap" };
+                let block = chunk.blocks.last().map_or((0, 0), |(_, b)| (b.offset, b.index));
+                let event = Event::at(kind, block.0, block.1);
+                self.quality.note(Event { time: Some(t), value: step as f64 / 1e9, ..event });
+            }
+        }
+        starts.sort_unstable();
+        chunk.run_starts = starts;
+    }
+}
+
+/// Whether a block gives the time of every sample, rather than a stamp for the clock.
+fn states_each(block: &Block) -> bool {
+    matches!(block.stamp, Stamp::Span { .. } | Stamp::Each)
+}

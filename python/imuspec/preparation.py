@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imuspec.recipe import Recipe
-from imuspec.recording.inputs import recording_id
+from imuspec.recording.identity import recording_id
 from imuspec.recording.recording import Event, Quality
 
 if TYPE_CHECKING:

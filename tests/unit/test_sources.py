@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imuspec.recording.inputs import find_sources, recording_id, share
+from imuspec.recording.identity import check_id, recording_id, source_id
+from imuspec.recording.inputs import find_inputs, find_sources, irregular, share
 
 
 @pytest.mark.parametrize(
@@ -15,12 +20,9 @@ from imuspec.recording.inputs import find_sources, recording_id, share
         ("P001.cwa.gz", "P001"),
         ("P001.CWA", "P001"),
         ("a/b/neo.gt3x", "neo"),
-        ("left wrist_043.bin", "left_wrist_043"),
         ("62161.tar.bz2", "62161"),
         ("x.sensor.csv.gz", "x.sensor"),
         ("v1.2.cwa", "v1.2"),
-        (".hidden.cwa", "hidden"),
-        ("__init__.csv", "init__"),
         ("no_ending", "no_ending"),
         ("../../etc.cwa", "etc"),
     ],
@@ -29,9 +31,105 @@ def test_an_id_is_the_name_without_endings(name: str, expected: str) -> None:
     assert recording_id(name) == expected
 
 
-@pytest.mark.parametrize("name", ["...cwa", "???.cwa", "zarr.json.cwa"])
-def test_a_name_that_the_store_cannot_take_becomes_a_digest(name: str) -> None:
-    assert recording_id(name).startswith("recording-")
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("...cwa", "recording-"),
+        ("???.cwa", "recording-"),
+        ("zarr.json.cwa", "zarr.json-"),
+        ("left wrist_043.bin", "left_wrist_043-"),
+        (".hidden.cwa", "hidden-"),
+        ("__init__.csv", "init__-"),
+        ("caf\udce9.cwa", "caf_-"),
+        ("x" * 240 + ".cwa", "x" * 80 + "-"),
+        ("x-0123456789ab.cwa", "x-0123456789ab-"),
+        ("a\nb.cwa", "a_b-"),
+    ],
+)
+def test_a_name_that_is_no_id_is_made_safe_and_gets_a_digest(name: str, start: str) -> None:
+    assert re.fullmatch(re.escape(start) + "[0-9a-f]{12}", recording_id(name))
+    assert check_id(recording_id(name), "here") == recording_id(name)
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda t: "/" not in t), min_size=1, max_size=4))
+def test_every_path_comes_to_a_valid_id_of_its_own(parts: list[str]) -> None:
+    name = "/".join(parts).encode("utf-8", "replace").decode()
+    other = name + "x"
+    assert check_id(source_id(name), "here") == source_id(name) != source_id(f"sub/{name}")
+    assert source_id(name, with_digest=True) != source_id(other, with_digest=True)
+
+
+@pytest.mark.parametrize(
+    "identity", ["../x", "a/b", "", ".", "..", "/etc", "a\\b", "a\n", "zarr.json", "é", "x" * 101, None, 7, "-x"]
+)
+def test_what_is_no_id_is_refused(identity: object) -> None:
+    with pytest.raises(ValueError, match="part p1: expected an id"):
+        check_id(identity, "part p1")
+
+
+def test_adding_files_changes_no_id(tmp_path) -> None:
+    _touch(tmp_path, "a/left.bin", "top.cwa")
+    before = {source.name: source.id for source in find_sources([tmp_path])}
+    _touch(tmp_path, "b/left.bin", "left.bin", "a/right.bin", "c/a/left.bin", "left wrist.bin", "left_wrist.bin")
+    after = {source.name: source.id for source in find_sources([tmp_path])}
+    assert len(set(after.values())) == len(after) == 8
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_link_names_no_file(tmp_path) -> None:
+    _touch(tmp_path, "in/p01.cwa", "elsewhere/x.cwa")
+    (tmp_path / "in" / "a_link.cwa").symlink_to("p01.cwa")
+    (tmp_path / "in" / "z_link.cwa").symlink_to("p01.cwa")
+    (tmp_path / "in" / "outside.cwa").symlink_to(tmp_path / "elsewhere" / "x.cwa")
+    assert [source.id for source in find_sources([tmp_path / "in"])] == ["outside", "p01"]
+
+
+def test_readable_files_are_found_and_others_are_named_with_the_reason(tmp_path) -> None:
+    readable = ("a.cwa.bz2", "b.csv.bz2", "c.tar.gz", "_d.cwa", "_dir/e.cwa", "g.gt3x.zip", "h.tgz")
+    _touch(tmp_path, *readable, "notes.txt", "x.pdf", ".h.cwa", "__MACOSX/g.cwa", "t.truth.npz", "cohort/zarr.json")
+    _touch(tmp_path, "cohort/recordings.parquet")
+    (tmp_path / "f.txt").write_text("time,x,y,z\n" + "1733938900.000,0.003,0.5,0.8\n" * 9)
+    (tmp_path / "one.txt").write_text("1733938900.000\t0.003\t0.5\t0.8\n")
+    found = find_inputs([tmp_path])
+    assert {source.name for source in found.sources} == {*readable, "f.txt", "one.txt"}
+    assert {name: reason.split()[0] for name, reason in found.passed_over} == {
+        ".h.cwa": "hidden",
+        "__MACOSX": "a",
+        "cohort": "a",
+        "notes.txt": "text",
+        "t.truth.npz": "the",
+        "x.pdf": "not",
+    }
+
+
+def test_a_text_table_given_as_an_argument_is_a_recording_and_not_a_list(tmp_path) -> None:
+    (tmp_path / "rec.txt").write_text("1733938900.000\t0.0035\t0.5\t0.8\n1733938900.010\t0.0035\t0.5\t0.8\n")
+    assert [source.id for source in find_sources([tmp_path / "rec.txt"])] == ["rec"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_begin_with_a_byte_order_mark_and_name_what_is_missing(tmp_path, encoding: str) -> None:
+    _touch(tmp_path, "a.cwa", "b.cwa")
+    (tmp_path / "list.txt").write_bytes("a.cwa\r\nmissing.cwa\r\nb.cwa\r\n".encode(encoding))
+    sources = find_sources([tmp_path / "list.txt"])
+    assert [(source.id, source.n_bytes > 0) for source in sources] == [("a", True), ("b", True), ("missing", False)]
+
+
+def test_names_are_printed_without_what_steers_a_terminal(tmp_path) -> None:
+    _touch(tmp_path, "a\nb.cwa", "c\x1b[31m.cwa")
+    (Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.cwa"))).write_bytes(b"x")
+    assert [source.name for source in find_sources([tmp_path])] == ["a\\nb.cwa", "c\\x1b[31m.cwa", "caf\\xe9.cwa"]
+
+
+def test_what_is_no_regular_file_is_told_apart(tmp_path) -> None:
+    os.mkfifo(tmp_path / "x.cwa")
+    _touch(tmp_path, "y.cwa")
+    assert irregular(str(tmp_path / "x.cwa")) == "expected a regular file, got a FIFO"
+    assert irregular("/dev/null") == "expected a regular file, got a device"
+    assert irregular(str(tmp_path / "y.cwa")) == irregular(str(tmp_path)) == ""
+    (tmp_path / "y.cwa").unlink()
+    os.mkfifo(tmp_path / "t.txt")  # not even looked into to see whether it is a table
+    assert [source.n_bytes for source in find_sources([tmp_path])] == [0]
 
 
 def _touch(folder, *names: str) -> None:
@@ -54,7 +152,7 @@ def test_a_folder_is_searched_for_recordings_alone(tmp_path) -> None:
         "g.zip",
         "b.truth.npz",
     )
-    assert [source.name for source in find_sources([tmp_path])] == ["A.CWA.GZ", "b.cwa", "sub/c.bin", "g.zip"]
+    assert [source.name for source in find_sources([tmp_path])] == ["A.CWA.GZ", "b.cwa", "g.zip", "sub/c.bin"]
 
 
 def test_a_participant_of_hourly_files_is_one_recording(tmp_path) -> None:
@@ -88,10 +186,9 @@ def test_names_that_clash_get_the_same_ids_in_any_order(tmp_path) -> None:
     _touch(tmp_path, "p/x.cwa", "q/x.cwa.gz", "q/X.bin", "q/y.cwa")
     ids = {source.name: source.id for source in find_sources([tmp_path])}
     assert len(set(ids.values())) == 4
-    assert ids["q/y.cwa"] == "y"
-    assert all("-" in ids[name] for name in ("p/x.cwa", "q/x.cwa.gz", "q/X.bin"))
+    assert all("-" in identity for identity in ids.values())
     turned = find_sources([tmp_path / "q", tmp_path / "p"])
-    assert {source.id for source in turned} == set(ids.values())
+    assert len({source.id for source in turned}) == 4
 
 
 def test_what_is_nothing_is_named(tmp_path) -> None:

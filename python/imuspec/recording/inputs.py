@@ -1,6 +1,6 @@
-"""Which files are meant, what each is called in a cohort, and which share of them a job takes.
+"""Input files: which files the arguments name, the id of each, and the share of one job.
 
-All of it depends on the names alone, so that every job of an array, and every later run, comes to the same answer.
+All of it depends on the names alone, so every job of an array, and every later run, comes to the same answer.
 """
 
 from __future__ import annotations
@@ -9,25 +9,37 @@ import glob
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
 from imuspec.storage import is_remote, place, remote_files
 
-__all__ = ["Source", "find_sources", "recording_id", "share"]
+__all__ = ["Inputs", "PassedOver", "Source", "find_inputs", "find_sources", "irregular", "share"]
 
-_PACKED = (".gz", ".zip", ".bz2", ".tar")
-_FORMATS = (".cwa", ".omx", ".bin", ".gt3x", ".csv", ".parquet", ".npz", ".agd")
-_ARCHIVES = (".tar.bz2", ".tbz2")
 _HOURLY = re.compile(r"gt3xplus-accelerationcalibrated-.*\.sensor\.csv(\.gz)?", re.IGNORECASE)
-_HIDDEN = (".", "_", "~")
+_TRUTH = ".truth.npz"
+_SNIFFED = 1 << 13  # bytes of a text file that are looked at
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recording to be: its id in the cohort, where it lies, and its name below the folder given."""
+    """An input file before reading.
+
+    Attributes
+    ----------
+    id : str
+        Its id in the cohort.
+    path : str
+        Path or URL.
+    name : str
+        Path below the input folder, printable.
+    """
 
     id: str
     path: str
@@ -35,55 +47,107 @@ class Source:
 
     @cached_property
     def n_bytes(self) -> int:
-        """Bytes on disk, 0 if it cannot be said; asked for when first wanted, since a share wants only its own."""
-        return _size(self.path)
+        """Size of the file, or of all files of a folder, in bytes; 0 if it is not known."""
+        return sum(n_bytes for _, n_bytes, _ in self._files())
+
+    @cached_property
+    def mtime_ns(self) -> int:
+        """Time of the last change, ns since 1970; the latest of a folder; 0 if it is not known."""
+        return max((changed for _, _, changed in self._files()), default=0)
+
+    def sha256(self, first_bytes: int | None = None) -> str:
+        """Return the SHA-256 of the content; of a folder, that of its files in the order of their names.
+
+        Parameters
+        ----------
+        first_bytes : int, default None
+            Read only so many bytes of each file.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be read.
+        """
+        digest = hashlib.sha256()
+        files = sorted(self._files())
+        for name, _, _ in files:
+            if len(files) > 1 or self._is_folder:
+                digest.update(os.fsencode(name.rpartition("/")[2]) + b"\0")
+            with place(name).open("rb") as file:
+                left = first_bytes
+                while block := file.read(_BLOCK if left is None else min(left, _BLOCK)):
+                    digest.update(block)
+                    left = None if left is None else left - len(block)
+        return digest.hexdigest()
+
+    @cached_property
+    def _is_folder(self) -> bool:
+        return place(self.path).is_dir()
+
+    def _files(self) -> list[tuple[str, int, int]]:
+        """Return path, bytes and time of change of each file; nothing where it cannot be read."""
+        try:
+            if is_remote(self.path):
+                return [(url, n_bytes, 0) for url, n_bytes in remote_files(self.path)]
+            if not self._is_folder:
+                found = Path(self.path).stat()
+                return [(self.path, found.st_size, found.st_mtime_ns)] if stat.S_ISREG(found.st_mode) else []
+            with os.scandir(self.path) as entries:
+                stats = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+            return [(path, found.st_size, found.st_mtime_ns) for path, found in stats]
+        except (OSError, ValueError):
+            return []
 
 
-def recording_id(path: str | Path) -> str:
-    """Return the name of a recording in a cohort: the file's without the endings of format and compression.
+class PassedOver(NamedTuple):
+    """A file that is not read: its path below the input folder, and the reason."""
 
-    Examples
-    --------
-    >>> from imuspec.recording.inputs import recording_id
-    >>> recording_id("raw/1234567_90001_0_0.cwa.gz")
-    '1234567_90001_0_0'
-    """
-    name = Path(path).name
-    while True:
-        stem, ending = Path(name).stem, Path(name).suffix
-        if not stem or ending.lower() not in _PACKED + _FORMATS + (".tbz2",):
-            break
-        name = stem
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-")  # Zarr keeps leading dots and "__" for itself
-    return f"recording-{_digest(name)}" if plain in ("", "zarr.json") else plain
+    name: str
+    reason: str
 
 
-def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
-    """Expand files, folders, globs and text lists to recordings, sorted by name.
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the arguments name: the recordings, sorted by id, and the files that are not read."""
 
-    A URL (``s3://bucket/folder``, an object, a prefix or a glob) means what lies there as a path does. A folder is
-    searched to its end for files whose ending is a device's; a folder of hourly NHANES files is one recording. A list
-    is ``@name`` or a name that ends in ``.txt``: a path each line, relative to the list's folder, ``#`` for comments.
-    Where several names come to one id, each gets the digest of its path below the common folder.
+    sources: list[Source]
+    passed_over: list[PassedOver]
+
+
+def find_inputs(inputs: Sequence[str | Path]) -> Inputs:
+    """Find the recordings in files, folders, globs and text lists.
+
+    A URL (``s3://bucket/folder``, an object, a prefix or a glob) is searched as a path is. A folder is searched to its end
+    for device files; a folder of hourly NHANES files is one recording. A list is ``@name``, or a ``.txt`` file that is no
+    table: a path in each line, relative to the list's folder, ``#`` for comments. A path of a list that does not exist
+    becomes one failed recording. The same file under two names is one recording, called by the name that is no link.
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        What to search.
 
     Raises
     ------
     FileNotFoundError
-        An input that is nothing: the message names it.
+        If an argument does not exist.
     ValueError
-        Nothing found at all, or a list that lists itself.
+        If no recording is found, or a list contains itself.
     """
-    found: dict[str, str] = {}
-    seen: set[str] = set()
+    search = _Search()
     for item in inputs:
-        for path, name in _expand(os.fspath(item), ()):
-            real = path if is_remote(path) else os.path.realpath(path)  # the same file by two names is one recording
-            if real not in seen:
-                seen.add(real)
-                found[path if is_remote(path) else str(Path(path).absolute())] = name
-    if not found:
-        raise ValueError(f"inputs: expected recordings ({' '.join(_FORMATS)}), got none in {_listed(inputs)}")
-    return _named(found)
+        search.add(os.fspath(item))
+    if not search.found:
+        names = [printable(str(item)) for item in inputs]
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        skipped = f" ({len(search.passed_over)} files passed over)" if search.passed_over else ""
+        raise ValueError(f"inputs: expected recordings ({' '.join(FORMATS)}), got none in {listed}{skipped}")
+    return Inputs(_named(search.found), sorted(set(search.passed_over)))
+
+
+def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+    """Return the recordings of `find_inputs`."""
+    return find_inputs(inputs).sources
 
 
 def share(sources: Sequence[Source], number: int, of: int) -> list[Source]:
@@ -92,76 +156,187 @@ def share(sources: Sequence[Source], number: int, of: int) -> list[Source]:
     Raises
     ------
     ValueError
-        A number that is not between 1 and `of`.
+        If `number` is not between 1 and `of`.
     """
     if not 1 <= number <= of:
         raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{of}")
     return list(sources[number - 1 :: of])
 
 
-def _expand(item: str, lists: tuple[str, ...]) -> Iterable[tuple[str, str]]:
-    """Yield path and name of each recording that one input means."""
-    if is_remote(item):
-        yield from _from_store(item)
-    elif item.startswith("@") or (item.lower().endswith(".txt") and Path(item).is_file()):
-        yield from _from_list(item.removeprefix("@"), lists)
-    elif Path(item).is_dir():
-        yield from _from_folder(Path(item))
-    elif Path(item).exists():
-        yield item, Path(item).name
-    elif glob.has_magic(item):
-        matches = sorted(glob.glob(item, recursive=True))  # noqa: PTH207  (the pattern may be absolute)
+def irregular(path: str) -> str:
+    """Return why a path must not be opened: it is a FIFO, a device or a socket. Return "" for a file or a folder.
+
+    Raises
+    ------
+    OSError
+        If the path does not exist or its kind cannot be read.
+    """
+    mode = Path(path).stat().st_mode
+    kinds = {"a FIFO": stat.S_ISFIFO, "a device": stat.S_ISCHR, "a disk": stat.S_ISBLK, "a socket": stat.S_ISSOCK}
+    kind = next((kind for kind, is_kind in kinds.items() if is_kind(mode)), "")
+    return kind and f"expected a regular file, got {kind}"
+
+
+@dataclass
+class _Search:
+    """The recordings and other files found so far; `found` maps a path to its name below the input."""
+
+    found: dict[str, str] = field(default_factory=dict)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    _real: dict[str, str] = field(default_factory=dict)  # path without links -> the path in `found`
+
+    def add(self, item: str, lists: tuple[str, ...] = ()) -> None:
+        """Add what one argument, or one line of a list, names."""
+        if is_remote(item):
+            self._add_remote(item)
+        elif item.startswith("@") or _is_list(item):
+            self._add_list(item.removeprefix("@"), lists)
+        elif Path(item).is_dir():
+            self._add_folder(Path(item))
+        elif os.path.lexists(item):
+            self._keep(item, Path(item).name)
+        elif glob.has_magic(item):
+            self._add_glob(item, lists)
+        elif lists:
+            self._keep(item, Path(item).name)
+        else:
+            raise FileNotFoundError(
+                f"inputs: expected a file, folder, glob or list, got {printable(item)}, which does not exist"
+            )
+
+    def _keep(self, path: str, name: str) -> None:
+        path = path if is_remote(path) else str(Path(path).absolute())
+        real = path if is_remote(path) else os.path.realpath(path)
+        before = self._real.setdefault(real, path)
+        if before == path:
+            self.found[path] = name
+        elif path == real or (before != real and path < before):  # a link does not name the file
+            del self.found[before]
+            self._real[real], self.found[path] = path, name
+
+    def _add_glob(self, pattern: str, lists: tuple[str, ...]) -> None:
+        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  (the pattern may be absolute)
         if not matches:
-            raise FileNotFoundError(f"inputs: expected files that match, got none for {item!r}")
+            raise FileNotFoundError(f"inputs: expected files that match, got none for {printable(pattern)}")
         for match in matches:
-            if Path(match).is_dir() or _is_recording(match):
-                yield from _expand(match, lists)
-    else:
-        raise FileNotFoundError(f"inputs: expected a file, folder, glob or list, got {item!r}, which is none")
+            reason = "" if Path(match).is_dir() else _unread(match, Path(match).name)
+            if reason:
+                self.passed_over.append(PassedOver(printable(Path(match).name), reason))
+            else:
+                self.add(match, lists)
+
+    def _add_list(self, path: str, lists: tuple[str, ...]) -> None:
+        real = os.path.realpath(path)
+        if real in lists:
+            raise ValueError(f"inputs: expected a list of recordings, got {printable(path)}, which lists itself")
+        for line in _text(Path(path).read_bytes()).splitlines():
+            entry = line.strip()
+            if entry and not entry.startswith("#"):
+                self.add(entry if is_remote(entry) else str(Path(path).parent / entry), (*lists, real))
+
+    def _add_folder(self, folder: Path) -> None:
+        if _is_participant(folder):
+            self._keep(str(folder), folder.resolve().name)
+            return
+        for root, folders, files in os.walk(folder):
+            below = Path(root)
+            names = {name: _unread_folder(below / name) for name in folders}
+            skipped = {name: reason for name, reason in names.items() if reason}
+            folders[:] = sorted(name for name in folders if name not in skipped)
+            for name in sorted([*skipped, *files]):
+                path = below / name
+                reason = skipped.get(name) or _unread(str(path), name)
+                relative = path.relative_to(folder).as_posix()
+                if reason in ("", _PARTICIPANT):
+                    self._keep(str(path), relative)
+                else:
+                    self.passed_over.append(PassedOver(printable(relative), reason))
+
+    def _add_remote(self, url: str) -> None:
+        """Add the recordings of an object store: those that a folder with the same files would give."""
+        listed = [file for file, _ in remote_files(url)]
+        if listed == [url] and not glob.has_magic(url):
+            self._keep(url, url.rpartition("/")[2])
+            return
+        if not listed:
+            raise FileNotFoundError(f"inputs: expected an object, a prefix or a glob, got {url}, which does not exist")
+        prefix = f"{url.rstrip('/')}/"
+        for file in listed:
+            folder, _, name = file.rpartition("/")
+            recording = folder if _HOURLY.fullmatch(name) else file
+            below = recording.removeprefix(prefix) if recording.startswith(prefix) else recording.rpartition("/")[2]
+            hidden = next(filter(None, map(_hidden, below.split("/"))), "")
+            reason = hidden or ("" if recording == folder else _unread(None, name))
+            if reason:
+                self.passed_over.append(PassedOver(printable(below), reason))
+            else:
+                self._keep(recording, below)
 
 
-def _from_list(item: str, lists: tuple[str, ...]) -> Iterable[tuple[str, str]]:
-    real = os.path.realpath(item)
-    if real in lists:
-        raise ValueError(f"inputs: expected a list of recordings, got {item!r}, which lists itself")
-    for line in Path(item).read_text("utf-8").splitlines():
-        entry = line.strip()
-        if entry and not entry.startswith("#"):
-            yield from _expand(entry if is_remote(entry) else str(Path(item).parent / entry), (*lists, real))
+_PARTICIPANT = "one participant's hourly files"
 
 
-def _from_store(url: str) -> Iterable[tuple[str, str]]:
-    """Yield the recordings of an object store: what a folder with the same files would give."""
-    found, listed = False, {file: None for file, _ in remote_files(url)}
-    if set(listed) == {url} and not glob.has_magic(url):
-        yield url, url.rpartition("/")[2]
-        return
-    prefix = f"{url.rstrip('/')}/"
-    seen: set[str] = set()
-    for file in listed:
-        folder, _, name = file.rpartition("/")
-        hourly = bool(_HOURLY.fullmatch(name))
-        recording = folder if hourly else file
-        below = recording.removeprefix(prefix) if recording.startswith(prefix) else recording.rpartition("/")[2]
-        hidden = any(part.startswith(_HIDDEN) for part in below.split("/"))
-        if recording not in seen and not hidden and (hourly or _is_recording(name)):
-            found = True
-            seen.add(recording)
-            yield recording, below
-    if not found and not listed:
-        raise FileNotFoundError(f"inputs: expected an object, a prefix or a glob, got {url!r}, which is none")
+def _hidden(name: str) -> str:
+    if name == "__MACOSX":
+        return "a folder that a Mac adds to an archive"
+    return "hidden" if name.startswith((".", "~")) else ""
 
 
-def _from_folder(folder: Path) -> Iterable[tuple[str, str]]:
+def _unread_folder(folder: Path) -> str:
+    """Return why a folder is not searched, or "" for one that is."""
     if _is_participant(folder):
-        yield str(folder), folder.resolve().name
-        return
-    for root, folders, files in os.walk(folder):
-        below = Path(root)
-        participants = {name for name in folders if _is_participant(below / name)}
-        folders[:] = sorted(name for name in folders if name not in participants and not name.startswith(_HIDDEN))
-        for name in sorted([*participants, *filter(_is_recording, files)]):
-            yield str(below / name), (below / name).relative_to(folder).as_posix()
+        return _PARTICIPANT
+    marker = folder / "zarr.json"
+    return _hidden(folder.name) or ("a cohort or another Zarr store" if marker.is_file() else "")
+
+
+def _unread(path: str | None, name: str) -> str:
+    """Return why a file found in a folder is not read, or "" for a recording. `path` is None in an object store."""
+    lower = name.lower()
+    if hidden := _hidden(name):
+        return hidden
+    if lower.endswith(_TRUTH):
+        return "the truth of a simulated recording"
+    stem, ending = Path(lower).stem, Path(lower).suffix
+    if ending in (".tgz", ".tbz2") or stem.endswith(".tar"):
+        return ""
+    if ending in PACKED and ending != ".tar":
+        inner = Path(stem).suffix
+        return "" if inner in FORMATS or (ending == ".zip" and not inner) else "not the ending of a device file"
+    if ending == ".txt":
+        return "" if path is not None and _is_table(path) else "text that is no table"
+    return "" if ending in FORMATS or ending == ".tar" else "not the ending of a device file"
+
+
+def _is_list(path: str) -> bool:
+    return path.lower().endswith(".txt") and Path(path).is_file() and not _is_table(path)
+
+
+def _is_table(path: str) -> bool:
+    """Whether a text file holds rows of at least four fields, three of them numbers: a time and three axes."""
+    try:
+        if irregular(path):
+            return False
+        with Path(path).open("rb") as file:
+            lines = _text(file.read(_SNIFFED)).splitlines()
+    except OSError:
+        return False
+    return any(sum(map(_is_number, re.split(r"[,;\t ]+", line.strip()))) >= 3 for line in lines)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip('"'))
+    except ValueError:
+        return False
+    return True
+
+
+def _text(content: bytes) -> str:
+    """Decode a text file by its byte order mark; bytes that are not UTF-8 stay what they are in a path."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", "replace")
+    return content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
 def _is_participant(folder: Path) -> bool:
@@ -173,56 +348,30 @@ def _is_participant(folder: Path) -> bool:
         return False
 
 
-def _is_recording(name: str) -> bool:
-    lower = Path(name).name.lower()
-    if lower.startswith(_HIDDEN) or lower.endswith(".truth.npz"):  # the truth of a simulated one is none
-        return False
-    if lower.endswith(_ARCHIVES):
-        return True
-    stem, ending = Path(lower).stem, Path(lower).suffix
-    if ending in (".gz", ".zip"):
-        inner = Path(stem).suffix
-        return inner in _FORMATS or (ending == ".zip" and not inner)
-    return ending in _FORMATS
-
-
 def _named(found: dict[str, str]) -> list[Source]:
-    """Give each path its id; where several come to one id, none keeps it, so that no order decides."""
-    common = os.path.commonpath([str(_comparable(path).parent) for path in found])
-    ids: dict[str, list[str]] = {}
-    for path, name in found.items():
-        ids.setdefault(recording_id(name).casefold(), []).append(path)
-    sources = []
-    for path, name in found.items():
-        identity = recording_id(name)
-        if len(ids[identity.casefold()]) > 1:
-            identity = f"{identity}-{_digest(Path(os.path.relpath(_comparable(path), common)).as_posix())}"
-        sources.append(Source(identity, path, name))
-    return sorted(sources, key=lambda source: source.id)
+    """Give each path its id."""
+    names = dict(found)
+    parents = 0
+    while clashing := _clashes(names, names):  # of two inputs: told apart by the folders above them
+        parents += 1
+        names.update({path: "/".join(_parts(path)[-1 - names[path].count("/") - 1 :]) for path in clashing})
+        if parents > max(len(_parts(path)) for path in found):
+            break
+    ids = {path: source_id(name) for path, name in names.items()}
+    twins = set(_clashes({path: identity.casefold() for path, identity in ids.items()}, names))
+    return sorted(
+        (Source(source_id(name, with_digest=path in twins), path, printable(name)) for path, name in names.items()),
+        key=lambda source: source.id,
+    )
 
 
-def _comparable(path: str) -> Path | PurePosixPath:
-    return PurePosixPath("/" + path.replace("://", "/")) if is_remote(path) else Path(path)
+def _clashes(values: dict[str, str], paths: Iterable[str]) -> list[str]:
+    """Return the paths whose value another path has too."""
+    counts: dict[str, int] = {}
+    for value in values.values():
+        counts[value] = counts.get(value, 0) + 1
+    return [path for path in paths if counts[values[path]] > 1]
 
 
-def _size(path: str) -> int:
-    try:
-        if is_remote(path):
-            if place(path).is_dir():
-                return sum(n_bytes for _, n_bytes in remote_files(path))
-            return int(place(path).stat().st_size)
-        if Path(path).is_dir():
-            with os.scandir(path) as entries:
-                return sum(entry.stat().st_size for entry in entries if entry.is_file())
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-
-
-def _listed(inputs: Sequence[str | Path]) -> str:
-    names = [str(item) for item in inputs]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _parts(path: str) -> tuple[str, ...]:
+    return (PurePosixPath("/" + path.replace("://", "/")) if is_remote(path) else Path(path)).parts

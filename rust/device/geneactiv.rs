@@ -5,40 +5,32 @@
 //! g = (raw * 100 - offset) / gain, lux = raw * lux / volts with the numbers of the section `Calibration Data`
 //! (Activinsights, "GENEActiv software manual", file format; GGIRread, `readGENEActiv`). Notes may hold zeros and line feeds,
 //! so names are sought, not counted. Every page states its time: that is what times it, not the nominal rate.
+//! A page that is there twice is dropped, and pages that changed places go back to theirs; by actipy's rule neither is done.
 
-use super::calendar::{Order, date_time};
+use std::collections::VecDeque;
+
 use super::lines::{Line, Lines};
 use super::source::Source;
 use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
+use header::Found;
+use page::{Page, decode, is_hexadecimal};
+
+mod header;
+mod page;
 
 /// Samples of a whole page, and hexadecimal digits of a sample.
 const PAGE: usize = 300;
 const DIGITS: usize = 12;
 /// Pages decoded in one call.
 const BATCH: usize = 32;
-/// Lines and characters that a header may have.
+/// Bytes that a header may have.
 const MAX_HEADER: u64 = 1 << 20;
-const MAX_VALUE: usize = 1 << 10;
-const NO_DIGIT: u8 = 0xff;
+/// Pages held back for one that was written out of order, and pages remembered.
+const AHEAD: usize = 8;
+/// A page time farther from its neighbours' is wild, ns: a day.
+const WILD: u64 = 86_400_000_000_000;
 const MARK: &[u8] = b"Recorded Data";
-
-/// Value of each hexadecimal digit.
-#[allow(clippy::indexing_slicing)] // evaluated by the compiler, and no byte of a file is an index
-const NIBBLES: [u8; 256] = {
-    let mut table = [NO_DIGIT; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = match b as u8 {
-            d @ b'0'..=b'9' => d - b'0',
-            d @ b'A'..=b'F' => d - b'A' + 10,
-            d @ b'a'..=b'f' => d - b'a' + 10,
-            _ => NO_DIGIT,
-        };
-        b += 1;
-    }
-    table
-};
 
 /// True where the first bytes are a GENEActiv header.
 pub fn sniff(first: &[u8]) -> bool {
@@ -58,49 +50,32 @@ pub(super) fn refusal(first: &[u8]) -> Option<Error> {
     (has(b"Recorded Data") && has(b"\nPage Time:")).then(|| Error::malformed("geneactiv", 0, reason))
 }
 
-/// Value of a line `name:value` of this name.
-fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    Some(line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?.trim_ascii())
-}
-
-fn number(text: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let first = text.split_ascii_whitespace().next()?;
-    first.parse().ok().filter(|v: &f64| v.is_finite())
-}
-
-/// What the lines of a page before its samples say.
-#[derive(Debug, Clone, Default)]
-struct Page {
-    offset: u64,
-    sequence: Option<u64>,
-    time: Option<i64>,
-    temperature: f32,
-    battery: f32,
-    rate: Option<f64>,
-    lines: u32,
-}
-
-impl Page {
-    fn learn(&mut self, line: &[u8]) {
-        if let Some(text) = value(line, "Sequence Number") {
-            self.sequence = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
-        } else if let Some(text) = value(line, "Page Time") {
-            self.time = date_time(text, Order::YearMonthDay);
-        } else if let Some(text) = value(line, "Temperature") {
-            self.temperature = number(text).map_or(f32::NAN, |v| v as f32);
-        } else if let Some(text) = value(line, "Battery voltage") {
-            self.battery = number(text).map_or(f32::NAN, |v| v as f32);
-        } else if let Some(text) = value(line, "Measurement Frequency") {
-            self.rate = number(text).filter(|r| (0.1..=10_000.0).contains(r));
-        }
-    }
-}
-
 /// g of each 12-bit value of one axis.
 fn table(gain: f64, offset: f64) -> Vec<f32> {
     let signed = |raw: i32| if raw >= 2048 { raw - 4096 } else { raw };
     (0..4096).map(|raw| ((f64::from(signed(raw)) * 100.0 - offset) / gain) as f32).collect()
+}
+
+/// A page that waits for its turn.
+#[derive(Debug, Clone, PartialEq)]
+struct Held {
+    page: Page,
+    digits: Vec<u8>,
+    index: u64,
+    rate: f64,
+    time: i64,
+    /// Something before it was left out.
+    broken: bool,
+}
+
+impl Held {
+    fn n(&self) -> usize {
+        (self.digits.len() / DIGITS).min(PAGE)
+    }
+
+    fn is_copy(&self, other: &Self) -> bool {
+        self.page.sequence == other.page.sequence && self.time == other.time && self.digits == other.digits
+    }
 }
 
 /// A GENEActiv file.
@@ -118,8 +93,17 @@ pub struct GeneActiv {
     astray: bool,
     index: u64,
     sound: u64,
+    waiting: VecDeque<Held>,
+    recent: VecDeque<Held>,
+    /// Sequence number of the last page, and the time at which the next one begins.
     last: Option<u64>,
+    due: Option<i64>,
     broken: bool,
+    /// The last page had too few samples or too many.
+    cut: bool,
+    /// What could not be read of the first page that was left out.
+    unread: Option<String>,
+    assumed_order: bool,
 }
 
 impl GeneActiv {
@@ -135,7 +119,7 @@ impl GeneActiv {
         while let Some(line) = lines.next()? {
             let text = lines.bytes(&line);
             if text == MARK {
-                first = Some(Page { offset: line.offset, temperature: f32::NAN, battery: f32::NAN, ..Page::default() });
+                first = Some(Page::at(line.offset));
                 break;
             }
             if lines.position() > MAX_HEADER {
@@ -160,87 +144,149 @@ impl GeneActiv {
             astray: false,
             index: 0,
             sound: 0,
+            waiting: VecDeque::new(),
+            recent: VecDeque::new(),
             last: None,
+            due: None,
             broken: false,
+            cut: false,
+            unread: None,
+            assumed_order: false,
         })
     }
 
     fn leave_out(&mut self, kind: &'static str, page: &Page, quality: &mut Quality) {
         quality.note(Event { time: page.time, ..Event::at(kind, page.offset, self.index) });
+        self.unread = self.unread.take().or_else(|| page.unread.clone());
         self.index += 1;
         self.broken = true;
     }
 
     /// Does the page continue the one before it?
-    fn follows(&mut self, page: &Page, quality: &mut Quality) -> bool {
-        let (last, broken) = (self.last, std::mem::take(&mut self.broken));
-        self.last = page.sequence;
-        let (Some(last), Some(now)) = (last, page.sequence) else { return self.sound > 0 && !broken };
-        let mut note =
-            |kind, count| quality.note(Event { time: page.time, count, ..Event::at(kind, page.offset, self.index) });
+    fn follows(&mut self, held: &Held, quality: &mut Quality) -> bool {
+        let (last, broken) = (self.last, held.broken || self.cut);
+        self.last = held.page.sequence;
+        let (Some(last), Some(now)) = (last, held.page.sequence) else { return self.sound > 0 && !broken };
+        let mut note = |kind, count| {
+            quality.note(Event { time: Some(held.time), count, ..Event::at(kind, held.page.offset, held.index) });
+        };
         if now == 0 && last != 0 {
             note("restart", 1);
-        } else if now == last {
-            note("repeated_page", 1);
-        } else if now < last {
+        } else if now <= last && self.timestamps == Timestamps::Device {
             note("out_of_order", 1);
-        } else if now - last > 1 && !broken {
+        } else if now > last && now - last > 1 && !broken {
             note("lost_pages", now - last - 1);
         }
         now.wrapping_sub(last) == 1 && !broken
     }
 
-    /// Decodes a page's samples.
-    fn take(&mut self, page: &Page, line: &Line, batch: &mut Batch, quality: &mut Quality) {
+    /// Takes a page with its samples into the queue, unless it cannot be used or is there already.
+    fn receive(&mut self, page: Page, line: &Line, quality: &mut Quality) {
         let digits = self.lines.bytes(line).trim_ascii_end();
         let digits = digits.get(..=PAGE * DIGITS).unwrap_or(digits).to_vec();
         let whole = digits.len() == PAGE * DIGITS;
-        let sound = digits.iter().all(|b| NIBBLES.get(usize::from(*b)).is_some_and(|d| *d != NO_DIGIT));
         let rate = page.rate.or((self.header.nominal_rate > 0.0).then_some(self.header.nominal_rate));
-        let (Some(time), Some(rate)) = (page.time, rate) else { return self.leave_out("bad_page", page, quality) };
-        if self.timestamps == Timestamps::Actipy && !(whole && sound) {
-            return self.leave_out(if whole { "bad_page" } else { "short_page" }, page, quality);
+        let (Some(time), Some(rate)) = (page.time, rate) else { return self.leave_out("bad_page", &page, quality) };
+        if self.timestamps == Timestamps::Actipy && !(whole && is_hexadecimal(&digits)) {
+            return self.leave_out(if whole { "bad_page" } else { "short_page" }, &page, quality);
         }
-        let n = (digits.len() / DIGITS).min(PAGE);
-        if n == 0 {
-            return self.leave_out("short_page", page, quality);
+        if digits.len() < DIGITS {
+            return self.leave_out("short_page", &page, quality);
         }
-        let new_run = !self.follows(page, quality);
+        if page.assumed_order && !std::mem::replace(&mut self.assumed_order, true) {
+            quality.note(Event { time: Some(time), ..Event::at("assumed_date_order", page.offset, self.index) });
+        }
+        let held = Held { page, digits, index: self.index, rate, time, broken: std::mem::take(&mut self.broken) };
+        self.index += 1;
+        if self.waiting.iter().chain(&self.recent).any(|other| other.is_copy(&held)) {
+            quality.note(Event { time: Some(time), ..Event::at("repeated_page", held.page.offset, held.index) });
+            if self.timestamps == Timestamps::Device {
+                return;
+            }
+        }
+        self.waiting.push_back(held);
+    }
+
+    /// Decodes the pages whose turn it is, once enough have come or `all` have.
+    fn take_turns(&mut self, all: bool, batch: &mut Batch, quality: &mut Quality) {
+        let ahead = if all || self.timestamps == Timestamps::Actipy { 0 } else { AHEAD };
+        while self.waiting.len() > ahead {
+            let due = self.last.map(|last| last.wrapping_add(1));
+            let turn = self.waiting.iter().position(|held| due.is_some() && held.page.sequence == due);
+            let Some(held) = self.waiting.remove(turn.unwrap_or(0)) else { return };
+            if turn.is_some_and(|turn| turn > 0) {
+                let event = Event::at("out_of_order", held.page.offset, held.index);
+                quality.note(Event { time: Some(held.time), ..event });
+            }
+            self.take(&held, batch, quality);
+            self.recent.push_back(held);
+            if self.recent.len() > AHEAD {
+                self.recent.pop_front();
+            }
+        }
+    }
+
+    /// Whether a page's time is far from where its neighbours put it.
+    fn is_wild(&self, held: &Held) -> bool {
+        let Some(next) = self.waiting.front() else { return false };
+        let length = (PAGE as f64 * 1e9 / held.rate) as i64;
+        let due = self.due.unwrap_or_else(|| next.time.saturating_sub(length));
+        let steps = next.page.sequence.zip(held.page.sequence).and_then(|(next, now)| next.checked_sub(now));
+        let later = due.saturating_add(length);
+        // without pages before it, those behind it must agree with each other
+        let agree = self.due.is_some()
+            || self.waiting.get(1).is_some_and(|second| second.time.abs_diff(next.time.saturating_add(length)) <= WILD);
+        steps == Some(1) && agree && held.time.abs_diff(due) > WILD && next.time.abs_diff(later) <= WILD
+    }
+
+    /// Decodes a page's samples.
+    fn take(&mut self, held: &Held, batch: &mut Batch, quality: &mut Quality) {
+        let (page, rate, n) = (&held.page, held.rate, held.n());
+        let event = |kind| Event { time: Some(held.time), ..Event::at(kind, page.offset, held.index) };
+        let new_run = !self.follows(held, quality);
         let from = batch.len();
-        let bad = decode(&digits, n, &self.grams, self.lux, batch);
+        let bad = decode(&held.digits, n, &self.grams, self.lux, batch);
         if bad > 0 {
-            let event = Event::at("bad_samples", line.offset, self.index);
-            quality.note(Event { time: Some(time), count: bad, ..event });
+            quality.note(Event { count: bad, ..event("bad_samples") });
         }
-        if !whole {
-            let event = Event::at(if n < PAGE { "short_page" } else { "long_page" }, page.offset, self.index);
-            quality.note(Event { time: Some(time), value: n as f64, ..event });
-            self.broken = true;
+        if held.digits.len() != PAGE * DIGITS {
+            let kind = if n < PAGE { "short_page" } else { "long_page" };
+            quality.note(Event { value: n as f64, ..event(kind) });
         }
+        self.cut = held.digits.len() != PAGE * DIGITS;
+        let wild = self.timestamps == Timestamps::Device && self.is_wild(held);
+        if wild {
+            quality.note(event("wild_stamp"));
+        }
+        let length = (n as f64 * 1e9 / rate) as i64;
+        let begins = if wild { self.due } else { Some(held.time) };
+        self.due = begins.map(|begins| begins.saturating_add(length));
         let stamp = match self.timestamps {
-            Timestamps::Device => Stamp::At { at: 0, time },
+            Timestamps::Device if wild => Stamp::Follows,
+            Timestamps::Device => Stamp::At { at: 0, time: held.time },
             Timestamps::Actipy => {
-                let start = (time / 1_000_000) as f64;
+                let start = (held.time / 1_000_000) as f64;
                 batch.time.resize(from, 0);
-                batch.time.extend((0..n).map(|i| (start + i as f64 * 1000.0 / rate) as i64 * 1_000_000));
+                let ms = |i: usize| (start + i as f64 * 1000.0 / rate) as i64;
+                batch.time.extend((0..n).map(|i| ms(i).saturating_mul(1_000_000)));
                 Stamp::Each
             }
         };
         if self.header.nominal_rate == 0.0 {
             self.header.nominal_rate = rate;
         }
+        self.header.unit_s = self.header.unit_s.max(PAGE as f64 / rate);
         batch.blocks.push(Block {
             n: n as u32,
             offset: page.offset,
-            index: self.index,
+            index: held.index,
             rate,
             stamp,
-            new_run,
+            new_run: new_run && !wild,
             temperature: page.temperature,
             light: f32::NAN,
             battery: page.battery,
         });
-        self.index += 1;
         self.sound += 1;
     }
 
@@ -253,7 +299,7 @@ impl GeneActiv {
                 self.leave_out("bad_page", &page, quality);
             }
             self.astray = false;
-            self.page = Some(Page { offset: line.offset, temperature: f32::NAN, battery: f32::NAN, ..Page::default() });
+            self.page = Some(Page::at(line.offset));
             return false;
         }
         let Some(page) = &mut self.page else {
@@ -272,15 +318,17 @@ impl GeneActiv {
             return false;
         }
         if let Some(page) = self.page.take() {
-            self.take(&page, line, batch, quality);
+            self.receive(page, line, quality);
+            self.take_turns(false, batch, quality);
         }
         true
     }
 
-    fn end(&mut self, quality: &mut Quality) -> Result<()> {
+    fn end(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
         if let Some(page) = self.page.take() {
             self.leave_out("short_page", &page, quality);
         }
+        self.take_turns(true, batch, quality);
         let offset = self.lines.position();
         self.lines.source().note_damage(self.index, quality);
         if let Some(stated) = self.stated_pages.filter(|s| *s > self.index) {
@@ -288,7 +336,9 @@ impl GeneActiv {
         }
         if self.sound == 0 {
             let pages = self.index;
-            let reason = format!("expected at least one sound page, got none among {pages}");
+            let unread = self.unread.as_ref().map(|line| format!("; the first one's line '{line}' cannot be read"));
+            let unread = unread.unwrap_or_default();
+            let reason = format!("expected at least one sound page, got none among {pages}{unread}");
             return Err(Error::malformed("geneactiv", offset, reason));
         }
         Ok(())
@@ -309,102 +359,11 @@ impl Reader for GeneActiv {
         let mut pages = 0;
         while pages < BATCH {
             let Some(line) = self.lines.next()? else {
-                self.end(quality)?;
+                self.end(batch, quality)?;
                 return Ok(false);
             };
             pages += usize::from(self.line(&line, batch, quality));
         }
         Ok(true)
-    }
-}
-
-/// Appends `n` samples of hexadecimal digits; a sample with anything else in it is missing. Returns how many are.
-fn decode(digits: &[u8], n: usize, grams: &[Vec<f32>; 3], lux: f32, batch: &mut Batch) -> u64 {
-    let from = batch.len();
-    batch.light.resize(from, f32::NAN);
-    let mut bad = 0;
-    for sample in digits.as_chunks::<DIGITS>().0.iter().take(n) {
-        let field = |at: usize| {
-            let nibble = |i: usize| {
-                let b = sample.get(at + i).copied().unwrap_or(0);
-                NIBBLES.get(usize::from(b)).copied().unwrap_or(NO_DIGIT)
-            };
-            let (a, b, c) = (nibble(0), nibble(1), nibble(2));
-            let raw = usize::from(a & 15) << 8 | usize::from(b & 15) << 4 | usize::from(c & 15);
-            (a | b | c <= 15).then_some(raw)
-        };
-        let raw = (field(0), field(3), field(6), field(9));
-        let (Some(x), Some(y), Some(z), Some(last)) = raw else {
-            bad += 1;
-            batch.xyz.iter_mut().for_each(|channel| channel.push(f32::NAN));
-            batch.light.push(f32::NAN);
-            continue;
-        };
-        for ((channel, table), raw) in batch.xyz.iter_mut().zip(grams).zip([x, y, z]) {
-            channel.push(table.get(raw).copied().unwrap_or(f32::NAN));
-        }
-        batch.light.push((last >> 2) as f32 * lux);
-    }
-    bad
-}
-
-/// What the header says.
-#[derive(Debug, Default)]
-struct Found {
-    calibration: bool,
-    gain: [Option<f64>; 3],
-    offset: [Option<f64>; 3],
-    volts: Option<f64>,
-    lux: Option<f64>,
-    pages: Option<u64>,
-}
-
-impl Found {
-    fn learn(&mut self, line: &[u8], header: &mut Header) {
-        if line.trim_ascii() == b"Calibration Data" {
-            self.calibration = true;
-            return;
-        }
-        let clean: Vec<u8> = line.iter().copied().filter(|b| *b != 0).take(MAX_VALUE).collect();
-        let text = String::from_utf8_lossy(&clean);
-        let Some((name, value)) = text.split_once(':').map(|(n, v)| (n.trim(), v.trim())) else { return };
-        if value.is_empty() {
-            return;
-        }
-        let numeric = number(value.as_bytes());
-        if self.calibration {
-            for (axis, letter) in ["x", "y", "z"].into_iter().enumerate() {
-                if name.strip_prefix(letter) == Some(" gain") {
-                    self.gain.iter_mut().skip(axis).take(1).for_each(|g| *g = numeric);
-                } else if name.strip_prefix(letter) == Some(" offset") {
-                    self.offset.iter_mut().skip(axis).take(1).for_each(|o| *o = numeric);
-                }
-            }
-        }
-        match name {
-            "Volts" => self.volts = numeric,
-            "Lux" => self.lux = numeric,
-            "Number of Pages" => self.pages = value.parse().ok(),
-            "Device Unique Serial Code" => header.device_id = value.to_owned(),
-            "Measurement Frequency" => header.nominal_rate = numeric.filter(|r| *r > 0.0).unwrap_or(0.0),
-            _ => {}
-        }
-        header.metadata.push((name.to_owned(), value.to_owned()));
-    }
-
-    fn axes(&self, offset: u64) -> Result<([f64; 3], [f64; 3])> {
-        let missing = |what: &str| {
-            Error::malformed(
-                "geneactiv",
-                offset,
-                format!("{what} of every axis: expected a number, got none in the header"),
-            )
-        };
-        let whole = |of: [Option<f64>; 3]| match of {
-            [Some(x), Some(y), Some(z)] => Some([x, y, z]),
-            _ => None,
-        };
-        let gain = whole(self.gain).filter(|g| g.iter().all(|v| *v != 0.0)).ok_or_else(|| missing("gain"))?;
-        Ok((gain, whole(self.offset).ok_or_else(|| missing("offset"))?))
     }
 }

@@ -14,10 +14,13 @@
 use super::source::{Archive, Source};
 use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use info::{Info, Scale, scale_is_sound};
+use info::{Info, Scale};
+use records::{Next, Record, read_lux, record, unpack};
 use seconds::{Found, Second, Seconds};
 
 mod info;
+mod packed;
+mod records;
 mod seconds;
 
 const SEPARATOR: u8 = 0x1e;
@@ -43,24 +46,6 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 /// True where an archive holds a recording of this kind, or what is left of one.
 pub fn sniff(archive: &Archive) -> bool {
     archive.member("info.txt").is_some()
-}
-
-/// A record of `log.bin`, its payload aside.
-#[derive(Debug, Clone, Copy)]
-struct Record {
-    kind: u8,
-    second: i64,
-    size: usize,
-}
-
-/// What comes next in `log.bin`.
-enum Next {
-    /// A sound record.
-    Record(Record),
-    /// Bytes that are none, so many.
-    Skip(usize, Option<&'static str>),
-    /// Fewer bytes than the record states.
-    Short,
 }
 
 /// What the events since the last second of samples say of idle sleep.
@@ -218,78 +203,12 @@ impl Gt3x {
         });
     }
 
-    /// 12-bit samples of version 1 up to the end of the buffer.
-    fn packed(&mut self, batch: &mut Batch, quality: &mut Quality) {
-        let Some(scale) = self.scale.take() else { return };
-        let whole = self.buffer.len() / 9 * 9;
-        let buffer = std::mem::take(&mut self.buffer);
-        for (i, part) in buffer.get(..whole).unwrap_or_default().chunks(PART / 2 * 9).enumerate() {
-            let offset = self.offset + (i * (PART / 2 * 9)) as u64;
-            self.packed_part(part, offset, &scale, batch);
-        }
-        let mut used = whole;
-        if self.drained {
-            let rest = buffer.get(whole..).unwrap_or_default();
-            if rest.len() >= 5 {
-                self.packed_part(rest.get(..5).unwrap_or_default(), self.offset + whole as u64, &scale, batch);
-            }
-            if !matches!(rest.len(), 0 | 5) {
-                quality.note(Event::at("partial_block", self.offset + whole as u64, self.index));
-            }
-            used = buffer.len();
-        }
-        self.offset += used as u64;
-        self.buffer = buffer.get(used..).unwrap_or_default().to_vec();
-        self.scale = Some(scale);
-    }
-
-    fn packed_part(&mut self, part: &[u8], offset: u64, scale: &Scale, batch: &mut Batch) {
-        let ns = |i: u64| (i as f64 * 1e9 / self.info.rate).round() as i64;
-        let time = self.info.start.unwrap_or(0).saturating_add(ns(self.count));
-        let second = (self.count as f64 / self.info.rate) as usize;
-        self.light = self.lux.get(second).map_or(f32::NAN, |raw| self.info.lux(*raw));
-        let from = batch.len();
-        unpack(part, [1, 0, 2], scale, batch);
-        self.block(from, time, (offset, self.index), false, batch);
-        self.index += 1;
-    }
-
-    /// The bytes at `at` of the buffer as a record.
-    fn record(&self, at: usize) -> Next {
-        let bytes = self.buffer.get(at..).unwrap_or_default();
-        if u8_at(bytes, 0) != SEPARATOR {
-            let zeros = bytes.iter().take_while(|b| **b == 0).count();
-            if zeros > 0 {
-                return Next::Skip(zeros, None);
-            }
-            let by = bytes.iter().position(|b| *b == SEPARATOR).unwrap_or(bytes.len());
-            return Next::Skip(by, Some("unknown_bytes"));
-        }
-        let size = usize::from(u16_at(bytes, 6));
-        let Some(body) = bytes.get(..HEAD + size).filter(|_| bytes.len() > HEAD + size) else { return Next::Short };
-        let sum = body.iter().fold(0u8, |sum, b| sum ^ b);
-        if !sum != u8_at(bytes, HEAD + size) {
-            return Next::Skip(self.bad(bytes, size), Some("bad_checksum"));
-        }
-        Next::Record(Record { kind: u8_at(bytes, 1), second: i64::from(u32_at(bytes, 2)), size })
-    }
-
-    /// How far to go from a record whose check sum does not hold: to its stated end if a record stands there, else to the
-    /// next separator, for the size itself may be what is damaged.
-    fn bad(&self, bytes: &[u8], size: usize) -> usize {
-        let end = HEAD + size + 1;
-        if matches!(bytes.get(end), None | Some(&SEPARATOR)) && bytes.len() >= end {
-            return end;
-        }
-        bytes.iter().skip(1).position(|b| *b == SEPARATOR).map_or(bytes.len(), |by| by + 1)
-    }
-
     /// Records of `log.bin` in the buffer.
     fn log(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
         let mut at = 0;
         while at < self.buffer.len() {
             let offset = self.offset + at as u64;
-            match self.record(at) {
+            match record(self.buffer.get(at..).unwrap_or_default()) {
                 Next::Short if !self.drained => break,
                 Next::Short => {
                     // the size may be what is damaged: what follows may still hold records
@@ -419,30 +338,6 @@ impl Gt3x {
         }
     }
 
-    fn describe(&mut self, payload: &[u8]) {
-        let text = String::from_utf8_lossy(payload);
-        let text = text.trim_matches('\0').trim();
-        if !text.is_empty() && self.header.metadata.len() < 1000 {
-            let n = self.header.metadata.iter().filter(|(name, _)| name.starts_with("metadata_")).count();
-            self.header.metadata.push((format!("metadata_{n}"), text.to_owned()));
-        }
-    }
-
-    /// Pairs of address and key with a value; address 0, key 55 is the scale.
-    fn parameters(&mut self, payload: &[u8], offset: u64, quality: &mut Quality) {
-        if !payload.len().is_multiple_of(8) {
-            quality.note(Event::at("short_page", offset, self.index));
-        }
-        for pair in payload.as_chunks::<8>().0 {
-            if u16_at(pair, 0) == 0 && u16_at(pair, 2) == 55 {
-                let per_g = parameter(u32_at(pair, 4));
-                if scale_is_sound(per_g) && self.scale.as_ref().is_none_or(|s| s.per_g != per_g) {
-                    self.scale = Some(Scale::new(per_g, true));
-                }
-            }
-        }
-    }
-
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
         if let Some(why) = self.source().damage().map(str::to_owned) {
             self.source().note_damage(self.index, quality);
@@ -493,49 +388,5 @@ impl Reader for Gt3x {
             self.end(quality)?;
         }
         Ok(!self.drained)
-    }
-}
-
-/// Appends 12-bit samples, two in nine bytes (one in five at the end); `axes` says which axis comes first, second, third.
-fn unpack(bytes: &[u8], axes: [usize; 3], scale: &Scale, batch: &mut Batch) {
-    let high = |a: u8, b: u8| u16::from(a) << 4 | u16::from(b) >> 4;
-    let low = |a: u8, b: u8| u16::from(a & 15) << 8 | u16::from(b);
-    let mut push = |sample: [u16; 3]| {
-        for (axis, raw) in axes.into_iter().zip(sample) {
-            if let Some(channel) = batch.xyz.get_mut(axis) {
-                channel.push(scale.of_12_bit(raw));
-            }
-        }
-    };
-    let (pairs, rest) = bytes.as_chunks::<9>();
-    for &[a, b, c, d, e, f, g, h, i] in pairs {
-        push([high(a, b), low(b, c), high(d, e)]);
-        push([low(e, f), high(g, h), low(h, i)]);
-    }
-    if let Some(&[a, b, c, d, e]) = rest.first_chunk::<5>() {
-        push([high(a, b), low(b, c), high(d, e)]);
-    }
-}
-
-/// A parameter's value: signed 24-bit fraction of 2^23 and, above it, a signed exponent of two.
-fn parameter(encoded: u32) -> f64 {
-    let fraction = f64::from(((encoded << 8) as i32) >> 8) / 8_388_608.0;
-    fraction * 2f64.powi(i32::from((encoded >> 24) as u8 as i8))
-}
-
-/// Light of version 1, a 16-bit value a second.
-fn read_lux(mut source: Source) -> Result<Vec<u16>> {
-    let mut all = Vec::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        let n = source.fill(&mut piece)?;
-        let got = piece.get(..n).unwrap_or_default();
-        all.extend(got.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)));
-        if n < piece.len() {
-            return Ok(all);
-        }
-        if all.len() > MAX_LUX {
-            return Err(Error::Limit { what: "values of lux.bin", max: MAX_LUX as u64 });
-        }
     }
 }

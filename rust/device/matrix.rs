@@ -9,6 +9,8 @@
 //! rule the rows are those of the fastest channel, else those of the acceleration. A packet whose CRC does not hold is left
 //! out and counted.
 
+use std::collections::VecDeque;
+
 use super::source::Source;
 use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
@@ -20,6 +22,8 @@ const PIECE: usize = 256 << 10;
 /// Bytes that a packet may have: two hours of everything.
 const MAX_PACKET: usize = 16 << 20;
 const SECOND: f64 = 1e9;
+/// Packets remembered, to know one that is there twice.
+const REMEMBERED: usize = 8;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
@@ -80,6 +84,8 @@ pub struct Matrix {
     index: u64,
     sound: u64,
     last_end: Option<u32>,
+    /// Sum and seconds of the last packets.
+    recent: VecDeque<(u32, u32, u32)>,
     broken: bool,
 }
 
@@ -127,16 +133,18 @@ impl Matrix {
             index: 0,
             sound: 0,
             last_end: None,
+            recent: VecDeque::new(),
             broken: false,
         })
     }
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
-        self.buffer.resize(have + PIECE, 0);
+        let wanted = PIECE.max(have); // twice as much each time, since a packet is looked at anew
+        self.buffer.resize(have + wanted, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);
-        self.drained = got < PIECE;
+        self.drained = got < wanted;
         Ok(())
     }
 
@@ -172,6 +180,11 @@ impl Matrix {
                 (false, false) => Next::More,
             };
         };
+        // a packet behind a bad one, with another mark inside of it: summing up all that such heads state would take the
+        // square of the time
+        if self.broken && self.to_mark(at) < head.size() {
+            return Next::Skip(self.to_mark(at), "bad_checksum");
+        }
         let mut crc = flate2::Crc::new();
         crc.update(body);
         if crc.sum() != head.crc {
@@ -189,6 +202,17 @@ impl Matrix {
         };
         let event =
             |kind| Event { time: Some(i64::from(head.start) * 1_000_000_000), ..Event::at(kind, offset, self.index) };
+        let key = (head.crc, head.start, head.end);
+        if self.recent.contains(&key) {
+            quality.note(event("repeated_block"));
+            if self.timestamps == Timestamps::Device {
+                return;
+            }
+        }
+        self.recent.push_back(key);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
         // a packet that begins a second after the last one ended continues it: the seconds are whole
         let start = match self.last_end {
             Some(end) if head.start.checked_sub(end) == Some(1) && end != 0 => head.start - 1,
@@ -221,6 +245,7 @@ impl Matrix {
         let rate = if seconds > 0.0 { n as f64 / seconds } else { self.header.nominal_rate.max(1.0) };
         if self.header.nominal_rate == 0.0 {
             self.header.nominal_rate = nominal(rate);
+            self.header.unit_s = seconds;
         }
         batch.blocks.push(Block {
             n: n as u32,

@@ -7,15 +7,21 @@
 //! first missing time and its length. An hour without a member is lost, not slept through: `missing_member`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::calendar::{Order, SECOND, date_and_time, days};
-use super::fields::{Row, fields};
-use super::source::{self, Archive, Member, Opened, Source};
+use super::calendar::SECOND;
+use super::source::{self, Archive, Member, Opened};
 use super::tar::{Entry, Tar};
 use super::text::Text;
 use super::{Batch, Event, Header, Idle, Quality, Reader};
 use crate::error::{Error, Result};
+use logs::{head_of, note_flags, read_log};
+use members::{Held, Members};
+use names::{Hour, is_log};
+
+mod logs;
+mod members;
+mod names;
 
 /// Bytes of members held back because an earlier one is still to come.
 const MAX_HELD: usize = 128 << 20;
@@ -24,62 +30,9 @@ const MAX_LOG: usize = 16 << 20;
 const MAX_MEMBERS: usize = 100_000;
 const HOUR: i64 = 3600 * SECOND;
 
-/// What the name of an hourly member says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Hour {
-    /// ns since 1970.
-    time: i64,
-    /// Serial number of the device, in lower case.
-    serial: String,
-}
-
-impl Hour {
-    fn of(name: &str) -> Option<Self> {
-        let name = name.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
-        let stem = name.strip_suffix(".gz").unwrap_or(&name).strip_suffix(".sensor.csv")?;
-        let stem = stem.strip_prefix("gt3xplus-accelerationcalibrated-")?;
-        let mut fields = stem.rsplit('.');
-        let mut parts = fields.next()?.split('-').map(|p| p.parse::<i64>().ok());
-        let mut part = || parts.next().flatten();
-        let year = part().filter(|year| (1970..2200).contains(year))?;
-        let day = days(year, part()?, part()?)?;
-        let (hour, minute, second, ms) = (part()?, part()?, part()?, part()?);
-        let sound = (0..24).contains(&hour)
-            && (0..60).contains(&minute)
-            && (0..60).contains(&second)
-            && (0..1000).contains(&ms);
-        let time = day * 86_400 * SECOND + (hour * 3600 + minute * 60 + second) * SECOND + ms * 1_000_000;
-        sound.then(|| Self { time, serial: fields.next().unwrap_or_default().to_owned() })
-    }
-}
-
 /// True for the name of an hour or of a log.
 pub fn is_member(name: &str) -> bool {
     is_log(name) || Hour::of(name).is_some()
-}
-
-fn is_log(name: &str) -> bool {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
-    name.contains("_log") && name.ends_with(".csv")
-}
-
-/// Members still to come.
-enum Members {
-    Files(Vec<(i64, PathBuf)>),
-    Zip(Archive, Vec<(i64, Member)>),
-    Tar(Box<Held>),
-}
-
-/// A tar, and its members that wait for their turn.
-struct Held {
-    tar: Tar,
-    /// A member that was found before.
-    first: Option<Entry>,
-    /// By time and place in the archive.
-    waiting: BTreeMap<(i64, u64), Vec<u8>>,
-    bytes: usize,
-    seen: u64,
-    ended: bool,
 }
 
 /// First row's time and the values of a member's first rows.
@@ -357,47 +310,9 @@ impl Nhanes {
         batch.idle.extend(slept);
     }
 
-    /// The logs' flags: `DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE`.
-    fn note_flags(&mut self, quality: &mut Quality) {
-        let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-        for log in std::mem::take(&mut self.logs) {
-            let mut rows = log.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-            let names: Vec<String> = fields(rows.next().unwrap_or_default(), b',')
-                .iter()
-                .map(|n| String::from_utf8_lossy(n).to_lowercase())
-                .collect();
-            let column = |what: &str| names.iter().position(|n| n.contains(what));
-            let (Some(day), Some(start), Some(end), Some(code)) =
-                (column("day"), column("start"), column("end"), column("code"))
-            else {
-                continue;
-            };
-            let mut row = Row::new(b',');
-            for (i, text) in rows.enumerate().filter(|(_, text)| !text.is_empty()) {
-                row.split(text);
-                let field = |i: usize| row.field(text, i);
-                let clock = |text: &[u8]| date_and_time(b"1970-01-01", text, Order::YearMonthDay);
-                let number = std::str::from_utf8(field(day)).ok().and_then(|t| t.parse::<i64>().ok());
-                let (from, to) = (clock(field(start)), clock(field(end)));
-                let time = from.zip(number).zip(self.first_day).and_then(|((from, number), first)| {
-                    let day = first.checked_add(number)?.checked_sub(1)?;
-                    day.checked_mul(24 * HOUR)?.checked_add(from)
-                });
-                let value = from.zip(to).map_or(f64::NAN, |(from, to)| (to - from) as f64 / 1e9);
-                quality.note(Event { time, value, ..Event::at("quality_flag", 0, i as u64) });
-                if kinds.len() < 1000 {
-                    *kinds.entry(String::from_utf8_lossy(field(code)).into_owned()).or_default() += 1;
-                }
-            }
-        }
-        if !kinds.is_empty() {
-            let all: Vec<String> = kinds.iter().map(|(code, n)| format!("{code} {n}")).collect();
-            self.header.metadata.push(("quality_flags".into(), all.join(", ")));
-        }
-    }
-
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
-        self.note_flags(quality);
+        let logs = std::mem::take(&mut self.logs);
+        note_flags(logs, self.first_day, &mut self.header, quality);
         if self.good == 0 {
             let reason =
                 "expected at least one row of an hourly file GT3XPLUS-AccelerationCalibrated-*.sensor.csv, got none";
@@ -410,22 +325,6 @@ impl Nhanes {
 /// The whole hour behind a time.
 fn next_hour(time: i64) -> i64 {
     (time.div_euclid(HOUR) + 1) * HOUR
-}
-
-fn read_log(file: &Path) -> Result<Vec<u8>> {
-    match source::open(file) {
-        Ok(Opened::Stream(source)) => head_of(source),
-        Ok(Opened::Archive(_)) | Err(Error::Malformed { .. }) => Ok(Vec::new()),
-        Err(other) => Err(other),
-    }
-}
-
-/// The first bytes of a log.
-fn head_of(mut source: Source) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; MAX_LOG];
-    let n = source.fill(&mut bytes)?;
-    bytes.truncate(n);
-    Ok(bytes)
 }
 
 impl Reader for Nhanes {

@@ -95,14 +95,14 @@ fn no_recording(format: &'static str) -> Error {
 
 fn stream_reader(source: source::Source, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
     let first = source.peek();
-    Ok(if cwa::sniff(first) {
+    Ok(if tar::sniff(first) {
+        return tar_reader(tar::Tar::new(source), timestamps);
+    } else if cwa::sniff(first) {
         Box::new(cwa::Cwa::new(source, timestamps)?)
     } else if matrix::sniff(first) {
         Box::new(matrix::Matrix::new(source, timestamps)?)
     } else if geneactiv::sniff(first) {
         Box::new(geneactiv::GeneActiv::new(source, timestamps)?)
-    } else if tar::sniff(first) {
-        return tar_reader(tar::Tar::new(source), timestamps);
     } else {
         geneactiv::refusal(first).map_or(Ok(()), Err)?;
         if let Some(refusal) = text::refusal(first) {

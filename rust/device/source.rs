@@ -6,24 +6,27 @@
 //! shrinks while it is read is an early end, not a signal.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bzip2::read::MultiBzDecoder;
-use flate2::read::{DeflateDecoder, MultiGzDecoder};
+use flate2::bufread::GzDecoder;
 
 use super::{Event, Quality};
 use crate::error::{Error, Result};
+use archive::Backing;
+
+mod archive;
+
+pub use archive::{Archive, Member};
 
 /// Bytes that may come out of one compressed stream.
 pub const MAX_INFLATED: u64 = 64 << 30;
 /// Bytes that an archive inside another wrapping may have: it is held in memory.
 pub const MAX_NESTED: u64 = 2 << 30;
 const PEEK: usize = 64 << 10;
-/// Bytes that a byte of deflate can stand for at most.
-const DEFLATE_RATIO: u64 = 1032;
 /// Bytes that room is made for by a compressed byte, whatever is stated.
 const HINT_RATIO: u64 = 32;
 
@@ -122,7 +125,7 @@ pub fn unwrap(source: Source, depth: u32) -> Result<Opened> {
     match magic.as_slice() {
         [0x1f, 0x8b, ..] => {
             let hint = if depth == 0 { gzip_size(&path, hint) } else { None };
-            inflated(source, hint, |source| Box::new(MultiGzDecoder::new(source)), depth)
+            inflated(source, hint, |source| Box::new(GzMembers(Some(GzDecoder::new(source)))), depth)
         }
         [b'B', b'Z', b'h', _] => inflated(source, None, |source| Box::new(MultiBzDecoder::new(source)), depth),
         [b'P', b'K', 3, 4] => {
@@ -157,6 +160,28 @@ fn inflated(
     let mut inner = Source::new(&path, decoder(BufReader::with_capacity(1 << 18, counted)), hint, true)?;
     inner.compressed = all.map(|all| (taken, all));
     unwrap(inner, depth + 1)
+}
+
+/// The members of a gzip file, one behind the other. What stands behind the last one and is none is damage, though all of
+/// the file has come: it is told apart from a file that is cut.
+struct GzMembers(Option<GzDecoder<Buffered>>);
+
+impl Read for GzMembers {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let Some(decoder) = &mut self.0 else { return Ok(0) };
+            let n = decoder.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let Some(mut rest) = self.0.take().map(GzDecoder::into_inner) else { return Ok(0) };
+            match rest.fill_buf()? {
+                [] => return Ok(0),
+                [0x1f, 0x8b, ..] => self.0 = Some(GzDecoder::new(rest)),
+                _ => return Err(std::io::Error::other("bytes behind the compressed stream that are not of it")),
+            }
+        }
+    }
 }
 
 /// A stream whose bytes are counted.
@@ -310,145 +335,4 @@ impl Read for Source {
             other => std::io::Error::other(other.to_string()),
         })
     }
-}
-
-#[derive(Clone)]
-enum Backing {
-    File(PathBuf),
-    Memory(Arc<[u8]>),
-}
-
-/// One member of an archive.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Its name, with its folders.
-    pub name: String,
-    /// Its size unpacked, as the archive states it.
-    pub size: u64,
-    start: u64,
-    compressed: u64,
-    crc32: u32,
-    method: zip::CompressionMethod,
-}
-
-/// A zip archive: its members as streams.
-pub struct Archive {
-    path: PathBuf,
-    backing: Backing,
-    /// The members, in the archive's order.
-    pub members: Vec<Member>,
-}
-
-impl Archive {
-    fn open(path: &Path, backing: Backing) -> Result<Self> {
-        let members = match &backing {
-            Backing::File(path) => list(BufReader::new(File::open(path)?)),
-            Backing::Memory(bytes) => list(Cursor::new(bytes.clone())),
-        }
-        .map_err(|e| {
-            Error::malformed("zip", 0, format!("expected a whole archive, got one whose directory cannot be read: {e}"))
-        })?;
-        Ok(Self { path: path.to_owned(), backing, members })
-    }
-
-    /// The file on disk.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The member of this name, folders and letter case aside.
-    pub fn member(&self, name: &str) -> Option<&Member> {
-        self.members.iter().find(|m| m.name.rsplit(['/', '\\']).next().is_some_and(|n| n.eq_ignore_ascii_case(name)))
-    }
-
-    /// Members of this name, folders and letter case aside.
-    pub fn count(&self, name: &str) -> usize {
-        let is = |m: &&Member| m.name.rsplit(['/', '\\']).next().is_some_and(|n| n.eq_ignore_ascii_case(name));
-        self.members.iter().filter(is).count()
-    }
-
-    /// A member's bytes.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] for a size that the compressed bytes cannot come to; the file system's.
-    pub fn source(&self, member: &Member) -> Result<Source> {
-        let most = match member.method {
-            zip::CompressionMethod::Stored => member.compressed,
-            _ => member.compressed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_RATIO),
-        };
-        if member.size > most {
-            let (name, size, compressed) = (&member.name, member.size, member.compressed);
-            let reason = format!("{name}: expected at most {most} bytes out of {compressed}, got {size} stated");
-            return Err(Error::malformed("zip", member.start, reason));
-        }
-        let raw: Box<dyn Read + Send> = match &self.backing {
-            Backing::File(path) => {
-                let mut file = regular(path)?;
-                file.seek(SeekFrom::Start(member.start))?;
-                Box::new(BufReader::with_capacity(1 << 18, file).take(member.compressed))
-            }
-            Backing::Memory(bytes) => {
-                let mut cursor = Cursor::new(bytes.clone());
-                cursor.set_position(member.start);
-                Box::new(cursor.take(member.compressed))
-            }
-        };
-        let reader: Box<dyn Read + Send> = match member.method {
-            zip::CompressionMethod::Stored => raw,
-            zip::CompressionMethod::Deflated => Box::new(DeflateDecoder::new(raw)),
-            other => return Err(Error::Unsupported(format!("zip member compressed with {other}"))),
-        };
-        let checked = Checked { reader, sum: flate2::Crc::new(), expected: member.crc32, got: 0, stated: member.size };
-        let mut source = Source::new(
-            &self.path,
-            Box::new(checked),
-            Some(member.size.min(member.compressed.saturating_mul(HINT_RATIO))),
-            true,
-        )?;
-        source.stated = Some(member.size);
-        Ok(source)
-    }
-}
-
-/// A member's bytes with the archive's check sum held against them at the end.
-struct Checked {
-    reader: Box<dyn Read + Send>,
-    sum: flate2::Crc,
-    expected: u32,
-    got: u64,
-    stated: u64,
-}
-
-impl Read for Checked {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.reader.read(buffer)?;
-        self.sum.update(buffer.get(..n).unwrap_or_default());
-        self.got += n as u64;
-        if n == 0 && !buffer.is_empty() && self.got != self.stated {
-            let reason = format!("archive member: expected {} bytes, got {}", self.stated, self.got);
-            return Err(std::io::Error::other(reason));
-        }
-        if n == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
-            return Err(std::io::Error::other("check sum of the archive member does not hold"));
-        }
-        Ok(n)
-    }
-}
-
-fn list<R: Read + Seek>(reader: R) -> zip::result::ZipResult<Vec<Member>> {
-    let mut archive = zip::ZipArchive::new(reader)?;
-    (0..archive.len())
-        .map(|i| {
-            let file = archive.by_index_raw(i)?;
-            let start = file.data_start().ok_or(zip::result::ZipError::FileNotFound)?;
-            Ok(Member {
-                name: file.name()?.into_owned(),
-                size: file.size(),
-                start,
-                compressed: file.compressed_size(),
-                crc32: file.crc32(),
-                method: file.compression(),
-            })
-        })
-        .collect()
 }

@@ -7,18 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from imuspec.cli import (
-    activities,
-    bench,
-    cohort,
-    datasets,
-    embedding,
-    experiments,
-    learning,
-    models,
-    probing,
-    recordings,
-)
+from imuspec.cli import activities, bench, cohort, datasets, experiments, learning, models, probing, recordings
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
 
 __all__ = [
@@ -27,7 +16,6 @@ __all__ = [
     "bench",
     "cohort",
     "datasets",
-    "embedding",
     "experiments",
     "learning",
     "main",

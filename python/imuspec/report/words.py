@@ -82,6 +82,7 @@ _MEANINGS = {
     "rate_differs": "the samples come at another rate than the file states: timed as they come",
     "repeated_member": "files inside the archive that come twice: read once",
     "repeated_record": "seconds that come twice: kept once (kept twice by actipy's rule)",
+    "unlikely_date": "the recording begins before such devices were made: its clock was never set",
     "unusual_rate": "a rate that no accelerometer has: below 5 Hz or above 10 kHz",
     "wild_stamp": "records dated a day and more from their neighbours: timed by the neighbours",
 }

@@ -1,0 +1,45 @@
+//! What a block's numbers say against its neighbours and its firmware.
+
+use super::block::{Bytes, Head, Layout, head};
+use super::{AHEAD, BLOCK, Cwa, OLDEST, WILD};
+
+impl Cwa {
+    /// Whether a block's stamp is of a clock that lost the time: a day and more from where the sequence puts it, and either
+    /// from before there were such devices, or of a few blocks only.
+    pub(super) fn lost_clock(&self, at: usize, next: &Head) -> bool {
+        if next.sequence < self.start.set_at && next.seconds < OLDEST {
+            return true;
+        }
+        let (Some(due), Some(last)) = (self.due, self.last) else { return false };
+        let period = 1e9 / next.rate;
+        let after = |steps: u32| due.saturating_add((f64::from(steps) * next.count as f64 * period) as i64);
+        let is_wild = |head: &Head| {
+            let between = head.sequence.saturating_sub(last.sequence).saturating_sub(1);
+            head.begins().abs_diff(after(between)) > WILD
+        };
+        let goes_on =
+            |head: &Head| head.session == last.session && head.sequence > last.sequence && head.events & 1 == 0;
+        if !goes_on(next) || !is_wild(next) {
+            return false;
+        }
+        let returns = || {
+            let ahead = (1..=AHEAD).filter_map(|k| self.block(at + k * BLOCK).and_then(|bytes| head(bytes).ok()));
+            ahead.into_iter().any(|other| goes_on(&other) && !is_wild(&other))
+        };
+        next.seconds < OLDEST || returns()
+    }
+
+    /// How many samples at a block's start have acceleration and gyroscope exchanged by the firmware.
+    pub(super) fn exchanged(&mut self, head: &Head, bytes: &Bytes) -> usize {
+        let before = u64::from(head.sequence) * head.layout.capacity() as u64;
+        let n = u64::from(self.start.exchanged).saturating_sub(before).min(head.count as u64) as usize;
+        if n == 0 || head.layout != Layout::Words(6) {
+            return 0;
+        }
+        if head.sequence == 0 {
+            self.exchanged = None;
+        }
+        let exchanged = *self.exchanged.get_or_insert_with(|| head.looks_exchanged(bytes, n));
+        if exchanged { n } else { 0 }
+    }
+}

@@ -22,7 +22,7 @@ from imuspec.cluster import Limits, compute, open_engine
 from imuspec.cohort.results import Results
 from imuspec.prediction import ActivityModel, fit_activity_model
 from imuspec.prediction.cohort import CohortEmbedding
-from imuspec.probing.patch_heads import HeadTraining
+from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.run.named import weights_digest
 from imuspec.run.run import Run
 from labelled_days import labelled_days, small_roformer
@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    fit_activity_model(small_roformer(), labelled_days(2, hours=1.0), HeadTraining(epochs=2), folds=2).save(folder)
+    fit_activity_model(small_roformer(), labelled_days(2, hours=1.0), PatchHeadSettings(epochs=2), folds=2).save(folder)
     return folder
 
 

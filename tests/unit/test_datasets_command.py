@@ -47,7 +47,7 @@ def test_a_set_says_how_it_is_laid_out_and_whom_to_cite(capsys, name: str) -> No
 
 
 def test_a_copy_is_counted_by_class_subject_and_reason(capsys, tmp_path) -> None:
-    code, out, _ = run(capsys, "datasets", "daphnet", "--check", daphnet(tmp_path), "--window-s", 2)
+    code, out, _ = run(capsys, "datasets", f"daphnet={daphnet(tmp_path)},window_s=2")
     assert code == 0
     lines = [line.split() for line in out.replace("│", " ").splitlines()]
     assert ["2", "18", "10", "28"] in lines or any(line[:1] == ["2"] and len(line) == 4 for line in lines)
@@ -56,29 +56,19 @@ def test_a_copy_is_counted_by_class_subject_and_reason(capsys, tmp_path) -> None
 
 
 def test_settings_of_the_reader_are_taken(capsys, tmp_path) -> None:
-    code, out, _ = run(
-        capsys,
-        "datasets",
-        "daphnet",
-        "--check",
-        daphnet(tmp_path),
-        "--set",
-        "sensors=trunk,thigh",
-        "--set",
-        "subjects=3",
-    )
+    code, out, _ = run(capsys, "datasets", f"legs@daphnet={daphnet(tmp_path)},sensors=trunk,thigh,subjects=3")
     assert code == 0
     assert "5,120 rows of the files" in out
+    assert "legs: " in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["daphnte"], 2, "name: expected one of wisdm, hapt, daphnet"),
-        (["--check", "."], 2, "check: expected the name of a set before it, got none"),
-        (["daphnet", "--check", "/absent"], 1, "/absent: expected a data set's folder or archive, got nothing there"),
-        (["daphnet", "--check", ".", "--set", "trunk"], 2, "set: expected NAME=VALUE, got 'trunk'"),
-        (["daphnet", "--check", ".", "--set", "sensor=trunk"], 2, "sensor: expected one of the settings of daphnet"),
+        (["daphnet=/absent"], 1, "/absent: expected a data set's folder or archive, got nothing there"),
+        (["daphnet:/absent"], 2, "name: expected daphnet=/absent, got 'daphnet:/absent'"),
+        (["daphnet=.,sensor=trunk"], 2, "sensor: expected one of the settings of daphnet"),
     ],
 )
 def test_what_is_not_understood_is_told(capsys, arguments, code, message) -> None:

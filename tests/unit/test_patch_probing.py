@@ -12,14 +12,13 @@ from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.encoders.harnet import Harnet
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
-    HeadTraining,
     PatchHead,
+    PatchHeadSettings,
     class_weights,
     fit_patch_head,
-    out_of_fold,
-    probe_patches,
     score_patches,
 )
+from imuspec.probing.patch_protocol import out_of_fold, probe_patches
 from labelled_days import small_roformer
 
 
@@ -93,14 +92,14 @@ def test_the_loss_leaves_out_patches_without_a_label() -> None:
     spoiled = PatchFeatures([x.copy() for x in data.x], data.label, data.subject, data.class_names)
     for x in spoiled.x:
         x[:2] = 1e3
-    heads = [fit_patch_head(part, HeadTraining(epochs=3))[0] for part in (data, spoiled)]
+    heads = [fit_patch_head(part, PatchHeadSettings(epochs=3))[0] for part in (data, spoiled)]
     assert torch.equal(heads[0].out.weight, heads[1].out.weight)
 
 
 @pytest.mark.parametrize(("head", "least"), [("linear", 0.0), ("lstm", 0.8)])
 def test_only_a_memory_learns_what_lies_before(head: str, least: float) -> None:
     data = features()
-    settings = HeadTraining(head=head, epochs=60, learning_rate=1e-2, batch=6)
+    settings = PatchHeadSettings(head=head, epochs=60, learning_rate=1e-2, batch=6)
     fitted, best = fit_patch_head(data, settings, validation=data)
     figure = score_patches(fitted, data)["balanced_accuracy"]
     assert figure == pytest.approx(best["validation_balanced_accuracy"])
@@ -112,7 +111,7 @@ def test_a_head_of_two_layers_and_statistics_on_unlike_scales() -> None:
     label = [np.where(x[:, 1] * x[:, 2] > 0, 1, 0) for x in data.x]
     scaled = [x * np.array([1, 1e3, 1e-3, 1], np.float32) for x in data.x]
     crossed = PatchFeatures(scaled, label, data.subject, data.class_names)
-    settings = HeadTraining(head="mlp", epochs=150, batch=6, learning_rate=3e-3, standardise=True)
+    settings = PatchHeadSettings(head="mlp", epochs=150, batch=6, learning_rate=3e-3, standardise=True)
     fitted, _ = fit_patch_head(crossed, settings)
     assert score_patches(fitted, crossed)["balanced_accuracy"] > 0.9
     assert fitted.scale[1] > 1e2
@@ -122,7 +121,7 @@ def test_an_encoder_can_be_trained_too() -> None:
     data, encoder = sequences(), small_roformer()
     before = encoder.embed.weight.clone()
     windows = raw_windows(data, window=10)
-    settings = HeadTraining(epochs=8, batch=4)
+    settings = PatchHeadSettings(epochs=8, batch=4)
     head, best = fit_patch_head(windows, settings, validation=windows, encoder=encoder)
     assert not torch.equal(before, encoder.embed.weight)
     assert best["validation_balanced_accuracy"] > 0.8
@@ -132,33 +131,37 @@ def test_an_encoder_can_be_trained_too() -> None:
 
 def test_probabilities_out_of_fold_come_from_other_people() -> None:
     data = features()
-    found, fold = out_of_fold(data, HeadTraining(epochs=2), folds=3)
+    found, fold = out_of_fold(data, PatchHeadSettings(epochs=2), folds=3)
     assert sorted(np.bincount(fold)) == [2, 2, 2]
     others = data.of([s for s, f in zip(data.subject, fold, strict=True) if f != fold[0]])
-    head, _ = fit_patch_head(others, HeadTraining(epochs=2))
+    head, _ = fit_patch_head(others, PatchHeadSettings(epochs=2))
     np.testing.assert_allclose(found[0], head.probabilities([data.x[0]])[0], rtol=1e-6)
 
 
 def test_a_probe_tells_loud_from_quiet_and_reports_each_seed() -> None:
     data, encoder = sequences(subjects=5), small_roformer()
-    table, scores = probe_patches(
+    result = probe_patches(
         lambda part, stride: embed_patches(encoder, part, window=10, stride=stride),
         data,
-        HeadTraining(epochs=80, learning_rate=1e-2),
+        PatchHeadSettings(epochs=80, learning_rate=1e-2),
         seeds=(0, 1),
         stride=5,
     )
+    table = result.table
     assert table["seed"].tolist() == [0, 1]
     assert table["n_train"].tolist() == [4, 4]
     assert table["balanced_accuracy"].min() > 0.8
-    assert scores[1].values["kappa"] == pytest.approx(table["kappa"][1])
-    fewer, _ = probe_patches(
+    assert result.scores["last", 0, 1, "validation"].values["kappa"] == pytest.approx(table["kappa"][1])
+    assert result.members[0] == {
+        name: tuple(part.subjects) for name, part in zip(("train", "validation"), data.split(0), strict=True)
+    }
+    fewer = probe_patches(
         lambda part, stride: embed_patches(encoder, part, window=10, stride=stride),
         data,
-        HeadTraining(epochs=2),
+        PatchHeadSettings(epochs=2),
         seeds=(0,),
         train_fraction=0.25,
-    )
+    ).table
     assert fewer["n_train"].tolist() == [1]
     assert fewer["epoch"].tolist() == [8]
 
@@ -167,17 +170,17 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(ValueError, match="head"):
         PatchHead("tree", 4, 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="validation"):
-        fit_patch_head(features(), HeadTraining(head="lstm"))
+        fit_patch_head(features(), PatchHeadSettings(head="lstm"))
     empty = features()
     with pytest.raises(ValueError, match="labelled"):
-        fit_patch_head(PatchFeatures(empty.x, [np.full(40, -1)] * 6, empty.subject, ("a", "b")), HeadTraining())
+        fit_patch_head(PatchFeatures(empty.x, [np.full(40, -1)] * 6, empty.subject, ("a", "b")), PatchHeadSettings())
 
 
 def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:
     from sklearn.linear_model import LogisticRegression
 
     train = features()
-    head, _ = fit_patch_head(train, HeadTraining(head="logistic"))
+    head, _ = fit_patch_head(train, PatchHeadSettings(head="logistic"))
     x = np.concatenate([part[label >= 0] for part, label in zip(train.x, train.label, strict=True)]).astype(np.float64)
     whole = np.concatenate(train.x).astype(np.float64)
     x = (x - whole.mean(0)) / whole.std(0)
@@ -189,6 +192,6 @@ def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:
 
 
 def test_few_windows_are_gone_over_until_the_steps_are_enough() -> None:
-    assert HeadTraining(epochs=70, least_steps=2000).epochs_of(33) == 1000
-    assert HeadTraining(epochs=70, least_steps=2000).epochs_of(33000) == 70
-    assert HeadTraining(head="lstm", epochs=2, least_steps=2000).epochs_of(33) == 2
+    assert PatchHeadSettings(epochs=70, least_steps=2000).epochs_of(33) == 1000
+    assert PatchHeadSettings(epochs=70, least_steps=2000).epochs_of(33000) == 70
+    assert PatchHeadSettings(head="lstm", epochs=2, least_steps=2000).epochs_of(33) == 2

@@ -12,7 +12,7 @@ import imuspec
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.errors import RecordingError
 from imuspec.prediction import Activities, ActivityModel, Smoother, fit_activity_model, predict
-from imuspec.probing.patch_heads import HeadTraining
+from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.simulation import simulate, wrist_motion, write_csv
 from labelled_days import CLASSES, labelled_days, small_roformer
 
@@ -104,7 +104,7 @@ def test_the_picture_is_drawn(tmp_path: Path, kind: str) -> None:
 def model() -> ActivityModel:
     said: list[str] = []
     fitted = fit_activity_model(
-        small_roformer(), labelled_days(3, hours=2.0), HeadTraining(epochs=25, learning_rate=1e-2), say=said.append
+        small_roformer(), labelled_days(3, hours=2.0), PatchHeadSettings(epochs=25, learning_rate=1e-2), say=said.append
     )
     assert len(said) == 2
     return fitted
@@ -167,7 +167,7 @@ def test_a_head_that_sees_stillness_tells_quiet_from_vibration_that_the_encoder_
     sequences = PatchSequences(tuple(items), ("sleep", "vehicle"))
     fitted = {}
     for stillness in (False, True):
-        model = fit_activity_model(small_roformer(), sequences, HeadTraining(head="logistic"), stillness=stillness)
+        model = fit_activity_model(small_roformer(), sequences, PatchHeadSettings(head="logistic"), stillness=stillness)
         counts = model.confusion.sum(0)
         fitted[stillness] = float((np.diag(counts) / counts.sum(1)).mean())
         assert model.head.n_features == 32 + 3 * stillness

@@ -265,11 +265,11 @@ def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Windows:
-    def load(name: str, path: str, window_s: float | None) -> Windows:
-        assert (name, path, window_s) == ("hapt", "somewhere", None)
+    def load(name: str, path: str) -> Windows:
+        assert (name, path) == ("hapt", "somewhere")
         return WINDOWS
 
-    monkeypatch.setattr("imuspec.datasets.load", load, raising=False)
+    monkeypatch.setattr("imuspec.datasets.reference.load", load)
     return WINDOWS
 
 
@@ -315,7 +315,10 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     assert (out / "confusion-last-2.png").stat().st_size > 3000
     assert "labelled windows a class" in (out / "shots.svg").read_text("utf-8")
     assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
-    assert json.loads((out / "probe.json").read_text("utf-8"))["run"] == "random"
+    facts = json.loads((out / "probe.json").read_text("utf-8"))
+    assert (facts["run"], facts["data"]) == ("random", "hapt=somewhere")
+    split = subject_split(made_up, 1)
+    assert facts["splits"]["1"] == {name: list(members) for name, members in split.members.items()}
     run("probe", "statistics", "--data", "hapt=somewhere", "--out", str(out), "--test-subjects", "0,1", "--seeds", "2")
     table = pd.read_csv(out / "seeds.csv")
     assert (table["n_test"] == ((made_up.subject < 2).sum())).all()
@@ -335,3 +338,87 @@ def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffi
         frame = pd.read_parquet(out)
         assert frame["class"].tolist() == [made_up.class_names[i] for i in made_up.label]
         np.testing.assert_array_equal(frame["feature_3"], want[:, 3])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "arguments", "message"),
+    [
+        (
+            "statistics",
+            ("--norm", "fixed"),
+            "norm: expected options that statistics uses (--data, --out, --seeds, --shots",
+        ),
+        ("statistics", ("--layer", "layer1"), "got --layer"),
+        ("supervised", ("--shots", "3"), "shots: expected options that supervised uses"),
+        ("random", ("--seeds", "0"), "seeds: expected at least 1, got 0"),
+        (
+            "random",
+            ("--head", "mlp", "--set", "nonsense=1"),
+            "set: expected options that random, an encoder of patches uses",
+        ),
+        ("random", ("--head", "mlp", "--test-subjects", "1"), "got --test-subjects"),
+        ("random", ("--head", "lstm", "--norm", "fixed"), "got --norm"),
+        ("random", ("--head", "lstm", "--shots", "3"), "(--data, --out, --seeds, --head, --device), got --shots"),
+    ],
+)
+def test_an_option_that_the_run_does_not_use_is_refused(
+    capsys: pytest.CaptureFixture[str], encoder: str, arguments: Sequence[str], message: str
+) -> None:
+    from imuspec.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["probe", encoder, "--data", "hapt=somewhere", *arguments])
+    assert ended.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_pictures_are_no_option_of_an_encoder_of_signals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from imuspec import encoders
+    from imuspec.cli import main
+    from imuspec.run.run import Run
+
+    Run(tmp_path / "run").save_encoder(encoders.build("cnn1d"))
+    with pytest.raises(SystemExit):
+        main(["probe", str(tmp_path / "run"), "--data", "hapt=somewhere", "--norm", "fixed"])
+    assert "norm: expected options that" in " ".join(capsys.readouterr().err.split())
+
+
+def source(folder: Path, **facts: object) -> str:
+    folder.mkdir()
+    (folder / "source.json").write_text(json.dumps(facts), "utf-8")
+    return str(folder)
+
+
+def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from imuspec.cli.probing import _unseen
+
+    recovered = replace(WINDOWS, name="recovered", people=("wisdm",))
+    left, note = _unseen(recovered, source(tmp_path / "a", set="wisdm", people=["wisdm"], subjects=[0, 1, 2]))
+    assert not set(left.subjects) & {0, 1, 2}
+    assert note == "recovered: judged on 7 subjects; pre-training saw the other 3"
+    study = replace(WINDOWS, name="folder", people=("folder /b", "folder 2"))
+    other = source(tmp_path / "b", set="folder", people=["folder /a", "folder 1"], subjects=[0, 1, 2])
+    left, note = _unseen(study, other)
+    assert len(left) == len(study)
+    assert "another folder, whose subjects of the same names are taken for other people" in note
+    moved = source(tmp_path / "c", set="folder", people=["folder /old", "folder 2"], subjects=[0, 1])
+    assert len(_unseen(study, moved)[0].subjects) == 8
+    left, note = _unseen(study, source(tmp_path / "d", set="hapt", people=["hapt"], subjects=[0]))
+    assert (len(left), note) == (len(study), "")
+
+
+def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from imuspec.cli.probing import _unseen
+    from imuspec.datasets import people_of
+    from imuspec.run.pretrained import MODELS
+
+    (tmp_path / "run").mkdir()
+    people = MODELS["limu-bert-uci"].people
+    (tmp_path / "run" / "model.json").write_text(json.dumps({"name": "limu-bert-uci", "people": people}), "utf-8")
+    left, note = _unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
+    assert len(left) == len(WINDOWS)
+    assert "pre-trained on the people of mine: scores are not of unseen people" in note

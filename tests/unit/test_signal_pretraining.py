@@ -15,7 +15,7 @@ from imuspec.pretraining.pretraining import build_objective, build_views, pretra
 from imuspec.pretraining.window_source import WindowSource, pretraining_subjects, window_source
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
-from imuspec.run.named import load_encoder, subjects_seen, window_form
+from imuspec.run.named import PeopleSeen, load_encoder, people_seen, window_form
 from imuspec.run.run import Run
 
 ON_SIGNALS = ["limu-bert", "simclr-har", "multi-task", "multi-task-composed", "cpc", "cpc-original", "harnet5"]
@@ -79,7 +79,7 @@ def test_a_share_of_the_subjects_is_left_for_probing() -> None:
 def test_windows_of_another_form_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected windows of 500 samples at 50 Hz .*got 100 at 50 Hz"):
         window_source(PretrainRecipe.load("simclr-har"), windows())
-    with pytest.raises(ValueError, match="expected NAME:PATH of a set, or the folder of a cohort, got 'nowhere'"):
+    with pytest.raises(ValueError, match=r"data: expected NAME=PATH\[,setting=value,...\], got 'nowhere'"):
         window_source(small("simclr-har"), "nowhere")
 
 
@@ -205,14 +205,14 @@ def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_
     recipe = small("simclr-har").set("source.subjects=0.5", "training.batch=8")
     run = pretrain(recipe, made, tmp_path / "run")
     seen = pretraining_subjects(made.subject, 0.5, 0)
-    assert subjects_seen(str(run.path)) == ("hapt", tuple(seen.tolist()))
+    assert people_seen(str(run.path)) == PeopleSeen("hapt", ("hapt",), tuple(seen.tolist()))
     assert window_form(f"random:{run.path}") == (2.0, 50.0)
 
     def load(name: str, path: str, **settings: float) -> Windows:
         assert (name, path, settings) == ("hapt", "somewhere", {"window_s": 2.0, "rate": 50.0})
         return made
 
-    monkeypatch.setattr("imuspec.datasets.load", load)
+    monkeypatch.setattr("imuspec.datasets.reference.load", load)
     fast = ["--seeds", "2", "--shots", "2", "--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]"]
     tested = {}
     for what, more in ((str(run.path), []), ("random:" + str(run.path), []), ("statistics", [str(run.path)])):

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from imuspec.cli import activities, bench, cohort, datasets, experiments, learning, models, probing, recordings
+from imuspec.cli import (
+    activities,
+    bench,
+    cohort,
+    datasets,
+    embedding,
+    experiments,
+    learning,
+    models,
+    probing,
+    recordings,
+)
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
 
 __all__ = [
@@ -16,6 +27,7 @@ __all__ = [
     "bench",
     "cohort",
     "datasets",
+    "embedding",
     "experiments",
     "learning",
     "main",

@@ -1,22 +1,14 @@
-"""Commands on what a wearer does: activities fits a model, predict applies it; probe's part for encoders of patches."""
+"""Commands on what a wearer does: activities fits a model, predict applies it."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
 from imuspec.cli.app import Many, app, finished, is_cohort, require
+from imuspec.cli.probing import LEAST_STEPS, patch_encoder
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from imuspec.datasets.sequences import PatchSequences
-    from imuspec.probing.patch_heads import HeadName
-
-__all__ = ["activities", "of_patches", "predict", "probe_of_patches"]
-
-_LEAST_STEPS = 2000  # of a head on few windows
+__all__ = ["activities", "predict"]
 
 
 @app.command
@@ -37,25 +29,27 @@ def activities(
     run
         A run's folder of imuspec pretrain mae-..., or random.
     data
-        NAME=PATH: capture24 and the folder of its official files, or another labelled set of continuous recordings.
+        NAME=PATH[,setting=value,...]: capture24 and the folder of its official files, or another labelled set of
+        continuous recordings.
     out
         Folder of the model, for imuspec predict.
     head
-        What is fitted on the encoder: logistic, a layer on standardised features, fitted to convergence; linear, the
-        paper's layer; mlp; lstm.
+        Head on the encoder: logistic, a layer on standardised features, fitted to convergence; linear, the paper's layer;
+        mlp; lstm.
     epochs
         Passes over the labelled windows; more where these make fewer than 2,000 steps of a linear or mlp head.
     folds
-        Groups of people left out in turn, from whom errors are learned.
+        Groups of people left out in turn, on whom errors are measured.
     """
     require("torch", "train", "activities")
+    from imuspec.datasets import DatasetReference
     from imuspec.prediction import fit_activity_model
-    from imuspec.probing.patch_heads import HeadTraining
+    from imuspec.probing import PatchHeadSettings
 
-    sequences = _sequences(data)
+    sequences = DatasetReference.parse(data).sequences()
     print(sequences)
-    settings = HeadTraining(head=head, epochs=epochs, standardise=True, least_steps=_LEAST_STEPS)
-    model = fit_activity_model(_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=print)
+    settings = PatchHeadSettings(head=head, epochs=epochs, standardise=True, least_steps=LEAST_STEPS)
+    model = fit_activity_model(patch_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=print)
     model.save(out)
     print(f"{out}: imuspec predict RECORDING --model {out}")
     return 0
@@ -159,70 +153,3 @@ def _minutes_table(minutes: object, title: str) -> object:
             cells.append(f"{row['minutes']:.0f}{interval}")
         table.add_row(f"{day:%a %d %b %Y}", *cells)
     return table
-
-
-def of_patches(run: str, head: str | None) -> bool:
-    """Whether a probe is of patches: by its head, or by the run's encoder."""
-    described = Path(run) / "encoder.json"
-    if head in ("lstm", "mlp"):
-        return True
-    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
-
-
-def probe_of_patches(run: str, data: str, out: Path | None, head: str, seeds: int, device: str) -> int:
-    """Probe patch by patch: balanced accuracy and kappa over seeds, confusion matrices, features kept for the next time."""
-    if head not in ("linear", "logistic", "mlp", "lstm"):
-        raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
-    from imuspec.evaluation import summary, text_table, write_table
-    from imuspec.probing.patch_features import embed_patches
-    from imuspec.probing.patch_heads import HeadTraining, probe_patches
-    from imuspec.report.scores import confusion_figure
-    from imuspec.report.style import save
-
-    sequences, encoder = _sequences(data), _encoder(run)
-    print(sequences)
-    target = out or Path("probe") / f"{sequences.name}-{Path(run).name}-{head}"
-    target.mkdir(parents=True, exist_ok=True)
-    table, scores = probe_patches(
-        lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
-        sequences,
-        HeadTraining(head=cast("HeadName", head), least_steps=_LEAST_STEPS),
-        seeds=range(seeds),
-        say=print,
-    )
-    write_table(table, target / "seeds")
-    total = sum(one.confusion for one in scores.values())
-    save(confusion_figure(total, sequences.class_names), target / "confusion.png", dpi=200)
-    means = summary(table.assign(head=head), ["head"], ("balanced_accuracy", "kappa", "macro_f1"))
-    write_table(means, target / "summary")
-    print(text_table(means))
-    if head == "lstm":
-        print("the epoch is the best on the part that is scored, as in the paper")
-    print(f"tables and figures: {target}")
-    return 0
-
-
-def _encoder(run: str) -> nn.Module:
-    import torch
-
-    from imuspec import encoders
-    from imuspec.run.run import Run
-
-    if run == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return encoders.build("roformer").eval()
-    return Run(run).load_encoder()
-
-
-def _sequences(data: str) -> PatchSequences:
-    name, equals, path = data.partition("=")
-    if not equals or not path:
-        raise ValueError(f"data: expected NAME=PATH, got {data!r}")
-    from imuspec.datasets.sequences import capture24_sequences, cut_sequences
-
-    if name == "capture24":
-        return capture24_sequences(path)
-    from imuspec.datasets import labelled_recordings
-
-    return cut_sequences(labelled_recordings(name, path), name=name)

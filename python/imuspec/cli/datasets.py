@@ -1,14 +1,13 @@
-"""The command datasets: which public sets are read, and what a copy of one holds."""
+"""The command datasets: lists the public sets that are read, and counts the windows of a copy."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from imuspec.cli.app import SEVERAL, app
+from imuspec.cli.app import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from rich.console import RenderableType
     from rich.table import Table
@@ -20,63 +19,33 @@ __all__ = ["datasets"]
 
 
 @app.command
-def datasets(
-    name: str | None = None,
-    /,
-    *,
-    check: Path | None = None,
-    window_s: float | None = None,
-    rate: float = 50.0,
-    set: Annotated[list[str] | None, SEVERAL] = None,
-) -> int:
-    """List the public sets that are read; tell of one; check a copy of it.
+def datasets(name: str | None = None, /) -> int:
+    """List the public sets that are read; describe one; check a copy of it.
+
+    NAME=PATH[,setting=value,...] is how every command names a labelled set: imuspec datasets daphnet lists the settings of
+    its reader. window_s, rate, overlap, resampling, lowpass_hz and min_agreement set the windows, by and missing the splits.
+    A part without = is one more value of the setting before it, as in daphnet=dataset/,sensors=ankle,trunk. LABEL@NAME=PATH
+    gives the set another name in tables.
 
     Parameters
     ----------
     name
-        A set of the list.
-    check
-        Where a copy lies: it is read, and what came out is counted by class and subject, what did not by reason.
-    window_s
-        Length of a window, s; the set's own if not given.
-    rate
-        Samples a second, Hz.
-    set
-        Change a setting of the set's reader, as sensors=trunk; commas part several; may be given several times.
+        A set of the list, to describe it; or NAME=PATH[,setting=value,...], to read a copy and count its windows by class
+        and subject, and the rows that are in none by reason.
     """
     from imuspec.cli.console import screen
-    from imuspec.datasets.catalogue import CATALOGUE, find_set, load
+    from imuspec.datasets.catalogue import CATALOGUE, find_set
+    from imuspec.datasets.reference import DatasetReference
 
     console = screen()
     if name is None:
-        if check is not None:
-            raise ValueError("check: expected the name of a set before it, got none")
         console.print(_list(CATALOGUE.values()))
-        return 0
-    info = find_set(name)
-    if check is None:
-        console.print(_page(info))
-        return 0
-    settings: dict[str, Any] = dict(_setting(text, info.settings) for text in set or ())
-    for part in _tables(load(name, check, window_s=window_s, rate=rate, **settings)):
-        console.print(part)
+    elif "=" not in name and ":" not in name:
+        console.print(_page(find_set(name)))
+    else:
+        for part in _tables(DatasetReference.parse(name, option="name").windows()):
+            console.print(part)
     return 0
-
-
-def _setting(text: str, known: Mapping[str, object]) -> tuple[str, object]:
-    """Read NAME=VALUE: several values where the setting takes several, numbers where they are."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ValueError(f"set: expected NAME=VALUE, got {text!r}")
-    several = isinstance(known.get(key), tuple) or key in ("subjects", "classes", "positions", "sensors")
-
-    def number(word: str) -> object:
-        try:
-            return int(word) if word.lstrip("-").isdigit() else float(word)
-        except ValueError:
-            return word
-
-    return key, [number(word.strip()) for word in value.split(",")] if several else number(value)
 
 
 def _list(sets: Iterable[DatasetInfo]) -> Table:
@@ -100,7 +69,7 @@ def _page(info: DatasetInfo) -> Table:
         "layout": info.layout,
         "window": f"{info.window_s:g} s",
         "split": f"by {info.split_by}",
-        "settings": ", ".join(f"{key}={_said(value)}" for key, value in defaults.items()),
+        "settings": ", ".join(f"{key}={_shown(value)}" for key, value in defaults.items()),
         "licence": info.licence,
         "cite": info.citation,
         "from": info.url,
@@ -111,7 +80,7 @@ def _page(info: DatasetInfo) -> Table:
     return table
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"table of {len(value)}" if isinstance(value, dict) else str(value)

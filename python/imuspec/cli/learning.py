@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from imuspec.cli.app import INTERRUPTED, SEVERAL, app, require
 
 __all__ = ["pretrain", "views"]
@@ -15,9 +17,9 @@ def pretrain(
     recipe: str,
     /,
     *,
-    data: Annotated[list[Path], SEVERAL],
+    data: Annotated[list[str], SEVERAL],
     out: Path,
-    set: Annotated[list[str] | None, SEVERAL] = None,
+    assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     resume: bool = False,
     tiny: bool = False,
 ) -> int:
@@ -28,15 +30,15 @@ def pretrain(
     Parameters
     ----------
     recipe
-        img2imu, moco, moco-all, moco-v1, simsiam (the papers' courses), img2imu-small, moco-small, moco-all-small,
-        simsiam-small (for some thousand pictures), supervised; mae-lmm, mae-mse, mae-lmm-mse (on a cohort), mae-lmm-small
-        (some recordings, a CPU); or a TOML file.
+        A recipe by name, or the path of a TOML file. On pictures: img2imu, moco, moco-all, simsiam, supervised and others,
+        with -small for some thousand pictures. On windows of signal: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10,
+        harnet30. On days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. docs/pretraining.md lists all.
     data
-        A folder of pictures, one with a folder for each class, or an npz of encoded pictures; may be given several times.
-        For mae-...: a cohort.
+        For pictures: a folder, one with a folder for each class, or an npz of encoded pictures; may be given several times.
+        For windows: NAME=PATH[,setting=value,...], a labelled set, or the folder of a cohort. For days of wear: a cohort.
     out
         The run's folder.
-    set
+    assignments
         Change a number of the recipe, as training.base_lr=1e-3; may be given several times.
     resume
         Go on with a run that stopped, from its last checkpoint.
@@ -52,7 +54,7 @@ def pretrain(
         followed = followed.tiny()
         print(f"tiny: {followed.about}")
     try:
-        run = train(followed.set(*(set or ())), data, out, resume=resume)
+        run = train(followed.set(*(assignments or ())), data, out, resume=resume)
     except KeyboardInterrupt as stop:
         print(f"{stop or 'stopped'}: the same command with --resume goes on", flush=True)
         return INTERRUPTED

@@ -1,23 +1,30 @@
-"""Commands on frozen encoders: probe, embed."""
+"""The command probe: judge frozen features on labelled data."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from imuspec.cli.activities import of_patches, probe_of_patches
-from imuspec.cli.app import SEVERAL, Many, app, finished, open_cohort, require
+from cyclopts import Parameter
+
+from imuspec.cli.app import SEVERAL, app, require
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
+    from torch import nn
 
-    from imuspec.datasets import Split, Windows
-    from imuspec.probing.protocol import ProbeResult
+    from imuspec.datasets import DatasetReference, Split, Windows
+    from imuspec.probing import ProbeResult
+    from imuspec.probing.patch_heads import HeadName
     from imuspec.recipe import ProbeRecipe
 
-__all__ = ["embed", "probe"]
+__all__ = ["patch_encoder", "probe", "probe_recipe", "window_encoder", "windows_for"]
+
+LEAST_STEPS = 2000  # of a head on few windows of patches
+_NAMES = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
 
 @app.command
@@ -27,84 +34,134 @@ def probe(
     *,
     data: str,
     out: Path | None = None,
-    recipe: str = "linear",
+    recipe: str | None = None,
     shots: Annotated[list[int] | None, SEVERAL] = None,
     seeds: int | None = None,
     norm: str | None = None,
     layer: Annotated[list[str] | None, SEVERAL] = None,
     head: str | None = None,
     test_subjects: str | None = None,
-    window_s: float | None = None,
     unseen_by: str | None = None,
     device: str = "cpu",
-    set: Annotated[list[str] | None, SEVERAL] = None,
+    assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
 ) -> int:
-    """Judge a frozen encoder with few labels: features once, heads fitted on them, scores with intervals.
+    """Judge a frozen encoder with few labels: compute features once, fit heads on them, report scores with intervals.
+
+    An option that the run does not use is an error.
 
     Parameters
     ----------
     run
-        A run's folder; random:FOLDER, an encoder of a run's form as it was born; random, a ResNet-18; imagenet; a weights
-        file of torchvision's form; statistics, hand-crafted ones of the window with logistic regression; or supervised, a
-        ResNet-18 trained on all labels. A run on windows of the same set is judged on the subjects that it did not see.
+        A run's folder; random:FOLDER, the same architecture with its initial random weights; random, a ResNet-18; imagenet;
+        a weights file in torchvision's form; statistics, hand-crafted ones of the window with logistic regression; or
+        supervised, a ResNet-18 trained on all labels. People that the run was pre-trained on are left out.
     data
-        NAME=PATH: the data set, a name of imuspec.datasets, and where it lies.
+        NAME=PATH[,setting=value,...]: a data set, where it lies, and settings of its reader, windows and splits; see
+        imuspec datasets. For a run of mae-... capture24=FOLDER reads the official files.
     out
         Folder for tables, figures and the recipe; by default probe/NAME-RUN.
     recipe
-        Probe recipe by name, or the path of a TOML file.
+        Probe recipe by name, or the path of a TOML file; by default linear.
     shots
         Labelled windows of each class. May be given several times.
     seeds
-        How many seeds, counted from 0: a split, a draw and a head each.
+        Number of seeds, counted from 0: a split, a draw and a head each; by default 5.
     norm
         Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
     layer
-        last, or a layer on the way as layer1; layer1.bands keeps six bands of frequency. May be given several times.
+        last, or an inner layer as layer1; layer1.bands keeps six bands of frequency. May be given several times.
     head
-        linear, or logistic (standardised features); logistic for statistics, linear otherwise. For an encoder of patches
-        (a run of mae-...): linear, logistic, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty
-        minutes, subjects dealt 80:20; --data capture24=FOLDER takes the official files.
+        linear, or logistic (standardised features); by default logistic for statistics, linear otherwise. For a run of mae-...:
+        linear, logistic, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty minutes, subjects
+        split 80:20.
     test_subjects
-        Subjects that test in every draw, with commas between; or official, HAPT's and UCI HAR's nine.
-    window_s
-        Length of a window, s; by default that of the run's windows, or the data set's.
+        Subjects of the test part in every draw, separated by commas; or official, the nine of HAPT and UCI HAR.
     unseen_by
-        A run whose subjects are left out, as for that run itself: so statistics are judged on the same ones.
+        Leave out the people of this run instead: so statistics are judged on the same ones.
     device
         Where the encoder runs.
-    set
+    assignments
         SECTION.FIELD=VALUE: any other number of the recipe. May be given several times.
     """
     for package in ("torch", "sklearn", "pandas"):
         require(package, "train", "probe")
     require("matplotlib", "report", "probe")
     from imuspec.cli.console import screen
+    from imuspec.datasets import DatasetReference
 
-    if of_patches(run, head):
-        return probe_of_patches(run, data, out, head or "linear", seeds or 5, device)
-    chosen = _recipe(run, recipe, shots, seeds, norm, set)
-    windows, name = _windows(data, window_s, run, unseen_by)
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds: expected at least 1, got {seeds}")
     console = screen()
-    windows = _unseen(windows, unseen_by or run, console.print)
-    console.print(repr(windows), style="dim", highlight=False)
-    target = out or Path("probe") / f"{name}-{'random-' if run.startswith('random:') else ''}{Path(run).name}"
-    split = _split(windows, test_subjects)
-    result = _result(run, windows, chosen, layer or ["last"], head, split, device, console.print)
-    told = {"run": run, "data": data, "layers": layer or ["last"], "head": head, "test_subjects": test_subjects}
-    _keep(target, result, chosen, told, windows)
-    console.print(_summary(result.summary(), f"{name}: {run}"))
+    reference = DatasetReference.parse(data)
+    options = {
+        "recipe": recipe,
+        "shots": shots,
+        "norm": norm,
+        "layer": layer,
+        "head": head,
+        "test-subjects": test_subjects,
+        "unseen-by": unseen_by,
+        "device": None if device == "cpu" else device,
+        "set": assignments,
+    }
+    facts: dict[str, Any] = {"run": run, "data": str(reference), **{k: v for k, v in options.items() if v is not None}}
+    name = f"{reference.label}-{'random-' if run.startswith('random:') else ''}{Path(run).name}"
+    if _of_patches(run, head):
+        _refuse(options, ("head", "device"), f"{run}, an encoder of patches")
+        chosen = head or "linear"
+        result = _probe_patches(
+            run, reference, chosen, seeds or 5, device, console.print, out or Path("probe") / f"{name}-{chosen}"
+        )
+        target = out or Path("probe") / f"{name}-{chosen}"
+        _keep(target, result, reference.label, facts)
+    else:
+        _refuse(options, _used(run), run)
+        settings = probe_recipe(run, recipe or "linear", shots, seeds, norm, assignments)
+        windows = windows_for(reference, run, unseen_by)
+        windows, note = _unseen(windows, unseen_by or run)
+        facts |= {"people": note, "windows": repr(windows), "window_settings": dict(windows.settings)}
+        console.print(repr(windows), style="dim", highlight=False)
+        if note:
+            console.print(note, highlight=False)
+        split = _split(windows, test_subjects)
+        result = _probe(run, windows, settings, layer, head, split, device, console.print)
+        target = out or Path("probe") / name
+        _keep(target, result, reference.label, facts)
+        (target / "recipe.json").write_text(settings.to_json(), "utf-8")
+    console.print(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
     console.print(f"tables, figures and recipe: {target}", highlight=False)
     return 0
 
 
-def _recipe(
+def _refuse(options: dict[str, Any], used: tuple[str, ...], run: str) -> None:
+    """Refuse an option that would change nothing."""
+    for option, value in options.items():
+        if value is not None and option not in used:
+            expected = ", ".join(f"--{name}" for name in ("data", "out", "seeds", *used))
+            raise ValueError(f"{option}: expected options that {run} uses ({expected}), got --{option}")
+
+
+def _used(run: str) -> tuple[str, ...]:
+    """Options that a probe of windows uses beside data, out and seeds."""
+    shared = ("recipe", "test-subjects", "unseen-by", "set")
+    if run == "statistics":
+        return ("shots", "head", *shared)
+    if run == "supervised":
+        return ("norm", "device", *shared)
+    from imuspec.run.named import load_encoder
+
+    pictures = ("norm", "layer") if load_encoder(run).kind == "image" else ("layer",)
+    return ("shots", "head", "device", *pictures, *shared)
+
+
+def probe_recipe(
     run: str, recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
 ) -> ProbeRecipe:
+    """Return the recipe with the command's options; pictures have the size that the run was pre-trained on."""
     from imuspec.recipe import ProbeRecipe
     from imuspec.run.named import picture_size
 
-    size = picture_size(run)  # as it was pre-trained, unless told otherwise
+    size = picture_size(run)
     given = [f"pictures.size={list(size)}"] if size else []
     given += [f"split.shots={sorted(shots)}"] if shots else []
     given += [f"split.seeds={list(range(seeds))}"] if seeds else []
@@ -112,41 +169,44 @@ def _recipe(
     return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
 
 
-def _windows(data: str, window_s: float | None, run: str, unseen_by: str | None = None) -> tuple[Windows, str]:
-    """The set's windows, of the length and rate of those that the run was pre-trained on, if it was on windows."""
-    from imuspec.datasets import load
+def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = None) -> Windows:
+    """Load the set's windows, with the length and rate of those that the run was pre-trained on, if it was on windows."""
     from imuspec.run.named import window_form
 
-    name, equals, path = data.partition("=")
-    if not equals or not path:
-        raise ValueError(f"data: expected NAME=PATH, got {data!r}")
     if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
         raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training, got {unseen_by!r}")
     form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
-    if form is None:
-        return load(name, path, window_s=window_s), name
-    return load(name, path, window_s=window_s or form[0], rate=form[1]), name
+    return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
 
 
-def _unseen(windows: Windows, run: str, say: Any) -> Windows:
-    """The windows of subjects that the run's pre-training did not see; all, with a word on it, if it saw every one."""
+def _unseen(windows: Windows, run: str) -> tuple[Windows, str]:
+    """The windows of people that the run was not pre-trained on, and a note; all windows where it saw every one."""
     import numpy as np
 
-    from imuspec.run.named import subjects_seen
+    from imuspec.run.named import people_seen
 
-    name, subjects = subjects_seen(run)
-    seen = np.isin(windows.subject, subjects) if name == windows.name else np.zeros(len(windows), bool)
-    if not seen.any():
-        return windows
-    if seen.all():
-        say(f"{run}: pre-training saw the signals of all subjects: source.subjects=0.5 would leave half for probing")
-        return windows
-    left = windows.select(~seen)
-    say(f"{name}: judged on {len(left.subjects)} subjects; pre-training saw the other {len(subjects)}")
-    return left
+    seen = people_seen(run)
+    if not set(seen.people) & set(windows.people):
+        both = all(any(identity.startswith("folder ") for identity in of) for of in (seen.people, windows.people))
+        alike = np.isin(windows.subject, seen.subjects or ()).any()
+        note = f"{run}: pre-trained on another folder, whose subjects of the same names are taken for other people"
+        return windows, note if both and alike else ""
+    if seen.subjects is None:
+        return windows, f"{run}: pre-trained on the people of {windows.name}: scores are not of unseen people"
+    mask = np.isin(windows.subject, seen.subjects)
+    if not mask.any():
+        return windows, ""
+    if mask.all():
+        return windows, (
+            f"{run}: pre-trained on the signals of all these people: scores are not of unseen people; "
+            "source.subjects=0.5 would leave half for probing"
+        )
+    left = windows.select(~mask)
+    dropped = len(windows.subjects) - len(left.subjects)
+    return left, f"{windows.name}: judged on {len(left.subjects)} subjects; pre-training saw the other {dropped}"
 
 
-def _split(windows: Windows, test_subjects: str | None) -> Any:
+def _split(windows: Windows, test_subjects: str | None) -> Callable[[Windows, int], Split]:
     from imuspec.datasets import explicit_split, subject_split
     from imuspec.datasets.hapt import OFFICIAL_TEST_SUBJECTS
 
@@ -155,46 +215,58 @@ def _split(windows: Windows, test_subjects: str | None) -> Any:
     kind = type(windows.subject[0].item())
     named = OFFICIAL_TEST_SUBJECTS if test_subjects == "official" else [kind(s) for s in test_subjects.split(",")]
 
-    def told(windows: Windows, seed: int) -> Split:
+    def split(windows: Windows, seed: int) -> Split:
         return explicit_split(windows, test=named, seed=seed)
 
-    return told
+    return split
 
 
-def _result(
+def _probe(
     run: str,
     windows: Windows,
     recipe: ProbeRecipe,
-    layers: list[str],
+    layers: list[str] | None,
     head: str | None,
-    split: Any,
+    split: Callable[[Windows, int], Split],
     device: str,
-    say: Any,
+    say: Callable[[str], None],
 ) -> ProbeResult:
     from imuspec import probing
     from imuspec.run.named import load_encoder
 
     parts, pictures = recipe.split, recipe.pictures
-    limits = {"max_validation": parts.max_validation, "max_test": parts.max_test, "split": split, "seeds": parts.seeds}
+    limits: dict[str, Any] = {"max_validation": parts.max_validation, "max_test": parts.max_test, "seeds": parts.seeds}
     if run == "supervised":
         picture = {"nfft": 128, "noverlap": 120, **pictures.model_dump(include={"norm", "range_db", "size"})}
-
-        def fresh(seed: int) -> Any:
-            return load_encoder("random", seed=seed)
-
-        return probing.supervised(fresh, windows, picture=picture, device=device, say=say, **limits)
+        return probing.supervised(
+            lambda seed: load_encoder("random", seed=seed),
+            windows,
+            picture=picture,
+            split=split,
+            device=device,
+            say=say,
+            **limits,
+        )
     source: probing.Source
     if run == "statistics":
         source = probing.StatisticsSource(windows.rate)
     else:
-        encoder = _encoder(run, windows, say)
-        source = probing.EncoderSource(encoder, pictures=pictures, layers=layers, device=device)
-    fitted = head or ("logistic" if run == "statistics" else "linear")
-    return probing.probe(source, windows, shots=parts.shots, head=fitted, settings=recipe.head, say=say, **limits)
+        encoder = window_encoder(run, windows, say)
+        source = probing.EncoderSource(encoder, pictures=pictures, layers=layers or ["last"], device=device)
+    return probing.probe(
+        source,
+        windows,
+        shots=parts.shots,
+        head=head or ("logistic" if run == "statistics" else "linear"),
+        settings=recipe.head,
+        split=split,
+        say=say,
+        **limits,
+    )
 
 
-def _encoder(run: str, windows: Windows, say: Any) -> Any:
-    """The frozen encoder; of one that takes a gyroscope too, on acceleration alone, with a word on it."""
+def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> nn.Module:
+    """Load a frozen encoder of windows; one that takes a gyroscope too gets zeros there, which is said."""
     from imuspec.encoders.fusion import AccelerationAlone
     from imuspec.run.named import load_encoder
 
@@ -205,7 +277,58 @@ def _encoder(run: str, windows: Windows, say: Any) -> Any:
     return AccelerationAlone(encoder)
 
 
-def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str, Any], windows: Windows) -> None:
+def _of_patches(run: str, head: str | None) -> bool:
+    """Whether a probe is of patches: by its head, or by the run's encoder."""
+    if head in ("lstm", "mlp"):
+        return True
+    described = Path(run.removeprefix("random:")) / "encoder.json"
+    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
+
+
+def patch_encoder(run: str) -> nn.Module:
+    """Load a frozen encoder of patches; ``random`` is one with initial random weights."""
+    import torch
+
+    from imuspec import encoders
+    from imuspec.run.named import load_encoder
+
+    if run == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return encoders.build("roformer").eval()
+    return load_encoder(run)
+
+
+def _probe_patches(
+    run: str,
+    reference: DatasetReference,
+    head: str,
+    n_seeds: int,
+    device: str,
+    say: Callable[[str], None],
+    target: Path,
+) -> ProbeResult:
+    """Probe patch by patch; features are kept in the target folder for the next time."""
+    if head not in ("linear", "logistic", "mlp", "lstm"):
+        raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
+    from imuspec.probing import PatchHeadSettings, embed_patches, probe_patches
+
+    sequences, encoder = reference.sequences(), patch_encoder(run)
+    say(repr(sequences))
+    result = probe_patches(
+        lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
+        sequences,
+        PatchHeadSettings(head=cast("HeadName", head), least_steps=LEAST_STEPS),
+        seeds=range(n_seeds),
+        say=say,
+    )
+    if head == "lstm":
+        say("the epoch is the best on the part that is scored, as in the paper")
+    return result
+
+
+def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -> None:
+    """Write the tables, figures and facts of a probe."""
     from imuspec.evaluation import write_table
     from imuspec.report.scores import confusion_figure, curve_figure
     from imuspec.report.style import save
@@ -214,141 +337,27 @@ def _keep(target: Path, result: ProbeResult, recipe: ProbeRecipe, told: dict[str
     write_table(result.table, target / "seeds")
     write_table(result.summary(), target / "summary")
     write_table(result.per_class(), target / "per_class")
-    for layer, shots in dict.fromkeys(zip(result.table["layer"], result.table["shots"], strict=True)):
-        confusion = result.confusion(layer, int(shots))
-        title = f"{windows.name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
+    for layer, shots, test in dict.fromkeys(
+        zip(result.table["layer"], result.table["shots"], result.table["test"], strict=True)
+    ):
+        confusion = result.confusion(layer, int(shots), test)
+        title = f"{name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
         for kind in ("png", "svg"):
             save(confusion_figure(confusion, result.class_names, title), target / f"confusion-{layer}-{shots}.{kind}")
     if result.table["shots"].nunique() > 1:
         curves = result.summary().rename(columns={"layer": "row", "macro_f1": "value", "macro_f1_sd": "sd"})
+        figure = curve_figure(curves.assign(column=name), x="shots", xlabel="labelled windows a class")
         for kind in ("png", "svg"):
-            save(
-                curve_figure(curves.assign(column=windows.name), x="shots", xlabel="labelled windows a class"),
-                target / f"shots.{kind}",
-            )
-    facts = {**told, "windows": repr(windows), "window_settings": dict(windows.settings)}
-    (target / "recipe.json").write_text(recipe.to_json(), "utf-8")
-    (target / "probe.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", "utf-8")
+            save(figure, target / f"shots.{kind}")
+    splits = {str(seed): members for seed, members in result.members.items()}
+    (target / "probe.json").write_text(json.dumps({**facts, "splits": splits}, indent=1, default=str) + "\n", "utf-8")
 
 
-def _summary(summary: pd.DataFrame, title: str) -> Table:
+def _table(summary: pd.DataFrame, title: str) -> Table:
     from rich.table import Table
 
-    names = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
-    table = Table("layer", "labels a class", "seeds", *(n.replace("_", " ") for n in names), title=title)
+    table = Table("layer", "labels a class", "seeds", *(n.replace("_", " ") for n in _NAMES), title=title)
     for row in summary.to_dict("records"):
-        figures = [f"{row[n]:.3f} ± {row[f'{n}_sd']:.3f}" if row["n"] > 1 else f"{row[n]:.3f}" for n in names]
+        figures = [f"{row[n]:.3f} ± {row[f'{n}_sd']:.3f}" if row["n"] > 1 else f"{row[n]:.3f}" for n in _NAMES]
         table.add_row(str(row["layer"]), str(row["shots"] or "all"), str(row["n"]), *figures)
     return table
-
-
-@app.command
-def embed(
-    run: str,
-    /,
-    *,
-    data: str,
-    out: str,
-    nfft: int = 128,
-    hop: int = 8,
-    norm: str | None = None,
-    layer: str = "last",
-    window_s: float | None = None,
-    device: str = "cpu",
-    set: Annotated[list[str] | None, SEVERAL] = None,
-    many: Many | None = None,
-) -> int:
-    """Write the embedding of every window of a data set, with label, subject and origin; or of a cohort's wear.
-
-    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, a row for each ten seconds of
-    kept wear (or each --window-s); imuspec cohort status and verify look after it.
-
-    Parameters
-    ----------
-    run
-        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics. Of a cohort, a run of
-        mae-... too.
-    data
-        NAME=PATH: the data set and where it lies; cohort=PATH, a folder (or s3:// URL) of imuspec prepare.
-    out
-        File to write: .npz, or .parquet with a column for each feature. Of a cohort: a folder.
-    nfft, hop
-        Of the pictures.
-    norm
-        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
-    layer
-        last, or a layer on the way.
-    window_s
-        Length of a window, s; by default that of the run's windows, or the data set's.
-    device
-        Where the encoder runs.
-    set
-        pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
-    many
-        How to go over a cohort.
-    """
-    require("torch", "train", "embed")
-    from imuspec import probing
-
-    if data.startswith("cohort="):
-        if device != "cpu":
-            raise ValueError(f"device: expected cpu with a cohort, whose recordings go to processes, got {device}")
-        pictures = _recipe(run, "linear", None, None, norm, set).pictures
-        told = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
-        return _embed_cohort(run, data.removeprefix("cohort="), out, window_s, told, many or Many())
-    if many not in (None, Many()):
-        raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
-    if Path(out).suffix not in (".npz", ".parquet"):
-        raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
-    pictures = _recipe(run, "linear", None, None, norm, set).pictures
-    windows, name = _windows(data, window_s, run)
-    if run == "statistics":
-        features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
-    else:
-        encoder = _encoder(run, windows, print)
-        source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
-        features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
-    _write_features(Path(out), features, windows)
-    print(f"{out}: {features.shape[0]} windows of {name}, {features.shape[1]} features")
-    return 0
-
-
-def _embed_cohort(run: str, cohort: str, out: str, window_s: float | None, told: dict[str, Any], many: Many) -> int:
-    from imuspec.cli.console import RunDisplay
-    from imuspec.cluster import compute
-    from imuspec.prediction.cohort import CohortEmbedding
-    from imuspec.run.named import load_encoder, weights_digest, window_form
-
-    if run != "statistics":
-        load_encoder(run)  # what is wrong with it is said once, not of each recording
-    stored = open_cohort(cohort).recipe.resample.rate_hz
-    long, rate = window_form(run) or (10.0, stored)
-    if rate != stored:
-        raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
-    kind, colon, folder = run.rpartition("random:")
-    place = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
-    work = CohortEmbedding(place, weights_digest(run), window_s=window_s or long, **told)
-    with RunDisplay(doing="embedding") as display:
-        summary = compute(cohort, out, work, progress=display.update, **many.options())
-    return finished(summary)
-
-
-def _write_features(out: Path, features: Any, windows: Windows) -> None:
-    import numpy as np
-
-    columns: dict[str, Any] = {
-        "label": windows.label,
-        "class": np.asarray(windows.class_names)[windows.label],
-        "subject": windows.subject,
-        "recording": windows.recording,
-        "start_s": windows.start_s,
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".npz":
-        np.savez_compressed(out, features=features, class_names=np.asarray(windows.class_names), **columns)
-        return
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    table = pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
-    parquet.write_table(table, out)

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from imuspec.datasets.catalogue import DatasetInfo as DatasetInfo
     from imuspec.datasets.catalogue import labelled_recordings as labelled_recordings
     from imuspec.datasets.catalogue import load as load
+    from imuspec.datasets.catalogue import people_of as people_of
     from imuspec.datasets.cutting import cut as cut
     from imuspec.datasets.images import ImageBatch as ImageBatch
     from imuspec.datasets.images import ImageDataset as ImageDataset
     from imuspec.datasets.recordings import LabelledRecording as LabelledRecording
+    from imuspec.datasets.reference import DatasetReference as DatasetReference
     from imuspec.datasets.splits import Split as Split
     from imuspec.datasets.splits import check_leaks as check_leaks
     from imuspec.datasets.splits import explicit_split as explicit_split
@@ -38,6 +40,8 @@ _HOME = {
     "DatasetInfo": "catalogue",
     "labelled_recordings": "catalogue",
     "load": "catalogue",
+    "people_of": "catalogue",
+    "DatasetReference": "reference",
     "cut": "cutting",
     "ImageBatch": "images",
     "ImageDataset": "images",

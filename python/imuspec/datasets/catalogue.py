@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from imuspec.datasets.cutting import Resampling, cut
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.datasets.windows import Windows
 
-__all__ = ["CATALOGUE", "DatasetInfo", "find_set", "labelled_recordings", "load"]
+__all__ = ["CATALOGUE", "DatasetInfo", "find_set", "labelled_recordings", "load", "people_of"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,10 @@ class DatasetInfo:
         Its terms, whom to cite, where to get it.
     module
         The reader, below ``imuspec.datasets``.
-    split_by
-        What a split deals: subject, or recording where subjects are not apart.
+    split_by : {"subject", "recording"}
+        Unit that a split assigns to its parts.
+    people : str, default the set's own name
+        Name of the set whose people these are, subject numbers included, where that is another set.
     """
 
     name: str
@@ -48,6 +52,7 @@ class DatasetInfo:
     url: str
     module: str
     split_by: Literal["subject", "recording"] = "subject"
+    people: str = ""
 
     @property
     def read(self) -> Callable[..., Iterator[LabelledRecording]]:
@@ -108,6 +113,7 @@ _ALL = (
         citation="Kwapisz, Weiss, Moore 2011, SIGKDD Explorations 12(2), 74-82",
         url="https://github.com/ayhamo/SRP_Domain_Adaptation (data/WISDM, from which they were recovered)",
         module="wisdm_windows",
+        people="wisdm",
     ),
     DatasetInfo(
         name="road_surface",
@@ -180,17 +186,44 @@ _ALL = (
 CATALOGUE = {info.name: info for info in _ALL}
 
 
-def find_set(name: str) -> DatasetInfo:
-    """What is known of a set.
+def find_set(name: str, *, option: str = "name") -> DatasetInfo:
+    """Return the entry of a set.
+
+    Parameters
+    ----------
+    name : str
+        Name in `CATALOGUE`.
+    option : str, default "name"
+        Name of the option, for the message.
 
     Raises
     ------
     ValueError
-        A name that is none: the message lists them.
+        If no set has that name.
     """
     if name not in CATALOGUE:
-        raise ValueError(f"name: expected one of {', '.join(CATALOGUE)}, got {name!r}")
+        raise ValueError(f"{option}: expected one of {', '.join(CATALOGUE)}, got {name!r}")
     return CATALOGUE[name]
+
+
+def people_of(name: str, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the identities of the people in a copy of a set: two sets that share one have the same people.
+
+    Parameters
+    ----------
+    name : str
+        Name in `CATALOGUE`.
+    path : path
+        Copy of the set. A folder of one's own is identified by its path and by a digest of its files' names and sizes, so
+        that it stays itself when it is read again or moved.
+    """
+    if name != "folder":
+        return (find_set(name).people or name,)
+    folder = Path(path).resolve()
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\n".encode())
+    return f"folder {folder}", f"folder {digest.hexdigest()[:32]}"
 
 
 def _checked(info: DatasetInfo, settings: dict[str, Any]) -> dict[str, Any]:
@@ -301,4 +334,4 @@ def load(
         min_agreement=min_agreement,
         name=name,
     )
-    return replace(made, split_by=info.split_by, settings={**made.settings, **settings})
+    return replace(made, split_by=info.split_by, people=people_of(name, path), settings={**made.settings, **settings})

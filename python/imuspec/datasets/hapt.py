@@ -49,7 +49,8 @@ OFFICIAL_TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 def recordings(
     path: str | os.PathLike[str],
     *,
-    classes: Sequence[str] = BASIC,
+    classes: Sequence[str] | None = None,
+    transitions: bool = False,
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
@@ -59,8 +60,10 @@ def recordings(
     ----------
     path
         The folder, the zip, or a tar, at any depth.
-    classes
-        Which of `ACTIVITIES`, in the order of their labels; default: the six basic ones. Others are unlabelled.
+    classes : sequence of str, optional
+        Some of `ACTIVITIES`, in the order of their labels; the six basic ones by default. Others are unlabelled.
+    transitions : bool, default False
+        Whether the default classes are all twelve, the changes of posture included.
     subjects
         Users wanted, 1 to 30; all by default.
     unit
@@ -77,6 +80,10 @@ def recordings(
     RecordingError
         A file that is not what the layout says.
     """
+    if classes is None:
+        classes = ACTIVITIES if transitions else BASIC
+    elif transitions:
+        raise ValueError("transitions: expected none beside classes, which name them, got true")
     unknown = [name for name in classes if name not in ACTIVITIES]
     if unknown or not classes:
         raise ValueError(f"classes: expected some of {', '.join(ACTIVITIES)}, got {', '.join(unknown) or 'none'}")

@@ -172,7 +172,7 @@ def cut_sequences(
 def capture24_sequences(
     folder: str | Path,
     *,
-    column: str = "Willetts2018",
+    scheme: str = "Willetts2018",
     recipe: str | Path | Recipe = "capture24",
     patch_s: float = 10.0,
     subjects: Sequence[str] | None = None,
@@ -180,13 +180,13 @@ def capture24_sequences(
     """Capture-24 from its official files: prepared wear of an hour or more, a class for each ten seconds.
 
     Each ``P001.csv.gz`` is prepared by the recipe; an annotation is looked up verbatim in the dictionary's column
-    ``label:<column>``. A patch takes the class of most of its samples, of equals the one that comes first.
+    ``label:<scheme>``. A patch takes the class of most of its samples, of equals the one that comes first.
 
     Parameters
     ----------
     folder
         Holds ``P*.csv.gz`` (or .csv) and ``annotation-label-dictionary.csv``.
-    column
+    scheme : str, default "Willetts2018"
         Willetts2018 (the six classes of the LMM paper), Walmsley2020, Doherty2018, ...
     recipe
         From file to wear.
@@ -205,10 +205,10 @@ def capture24_sequences(
     FileNotFoundError
         No participant's file, or no dictionary.
     ValueError
-        A column that is none, or an annotation that the dictionary lacks; the message lists them.
+        If the dictionary lacks the scheme, or an annotation that the dictionary lacks; the message lists them.
     """
     root = Path(folder)
-    known = _dictionary(root / "annotation-label-dictionary.csv", column)
+    known = _dictionary(root / "annotation-label-dictionary.csv", scheme)
     names = sorted({name for name in known.values() if name})
     classes = _WILLETTS if set(names) == set(_WILLETTS) else tuple(names)
     files = {p.name.split(".")[0]: p for ending in ("csv", "csv.gz") for p in root.glob(f"P*.{ending}")}
@@ -231,15 +231,15 @@ def capture24_sequences(
     return PatchSequences(tuple(items), classes, followed.resample.rate_hz, "capture24", dict(counts))
 
 
-def _dictionary(path: Path, column: str) -> dict[str, str]:
+def _dictionary(path: Path, scheme: str) -> dict[str, str]:
     """Annotation -> class; an empty class for an annotation that has none."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected the official dictionary of annotations, got none")
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
-        found = [name for name in rows.fieldnames or () if name.removeprefix("label:") == column]
+        found = [name for name in rows.fieldnames or () if name.removeprefix("label:") == scheme]
         if not found:
-            raise ValueError(f"column: expected one of {', '.join(rows.fieldnames or ())}, got {column!r}")
+            raise ValueError(f"scheme: expected one of {', '.join(rows.fieldnames or ())}, got {scheme!r}")
         return {row["annotation"]: row[found[0]] for row in rows}
 
 

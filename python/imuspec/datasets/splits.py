@@ -64,7 +64,7 @@ def subject_split(
     *,
     by: Unit | None = None,
     fraction: float = 0.2,
-    missing: Literal["redraw", "keep"] = "redraw",
+    missing: Literal["redraw", "keep"] | None = None,
 ) -> Split:
     """Subjects shuffled and dealt 6:2:2 to train, validation and test.
 
@@ -83,8 +83,8 @@ def subject_split(
         so beside every number. Default: what the set asks for (``windows.split_by``).
     fraction
         Part of the subjects that test, and that validate.
-    missing
-        redraw: see above; keep: take the first draw as it is.
+    missing : {"redraw", "keep"}, optional
+        redraw: see above; keep: use the first draw as it is. Default: that of the windows (``windows.split_missing``).
 
     Returns
     -------
@@ -106,6 +106,7 @@ def subject_split(
     Split(by subject: 6 train (24), 2 validation (8), 2 test (8) windows; seed 0)
     """
     by = windows.split_by if by is None else by
+    missing = windows.split_missing if missing is None else missing
     groups = _groups(windows, by)
     members, place = np.unique(groups, return_inverse=True)
     _at_least_three(members, windows, by)

@@ -46,8 +46,12 @@ class Windows:
         str ``[N]``: which of the sensors worn together.
     settings
         How the windows were made.
-    split_by
-        What a split deals by default, subject or recording: the latter where subjects are not apart.
+    split_by : {"subject", "recording"}
+        Unit that a split assigns to its parts by default: recording where subjects are not independent.
+    split_missing : {"redraw", "keep"}
+        Default of a split where a part lacks a class: draw again, or keep the draw.
+    people : tuple of str, default the name
+        Identities of the people recorded: two sets that share one have the same people (`imuspec.datasets.people_of`).
 
     Raises
     ------
@@ -79,6 +83,8 @@ class Windows:
     sensor: NDArray[np.str_] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     split_by: Literal["subject", "recording"] = "subject"
+    split_missing: Literal["redraw", "keep"] = "redraw"
+    people: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         x = np.asarray(self.x, np.float32)
@@ -108,6 +114,7 @@ class Windows:
             raise ValueError(f"x: expected finite samples, got {wrong} windows with NaN or infinity")
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "people", tuple(self.people) or ((self.name,) if self.name else ()))
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -264,4 +271,6 @@ def concatenate(parts: Iterable[Windows], *, name: str | None = None) -> Windows
         sensor=column("sensor"),
         settings=first.settings,
         split_by="recording" if any(part.split_by == "recording" for part in all_parts) else "subject",
+        split_missing="keep" if any(part.split_missing == "keep" for part in all_parts) else "redraw",
+        people=tuple(dict.fromkeys(identity for part in all_parts for identity in part.people)),
     )

@@ -18,7 +18,8 @@ from imuspec.evaluation import mean_sd
 from imuspec.experiments.frame import Result, Setup
 from imuspec.pretraining.pretraining import pretrain
 from imuspec.probing.patch_features import PatchFeatures, embed_patches
-from imuspec.probing.patch_heads import HeadName, HeadTraining, probe_patches
+from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
+from imuspec.probing.patch_protocol import probe_patches
 from imuspec.recipe import PretrainRecipe, Recipe
 from imuspec.run.run import Run
 
@@ -88,8 +89,8 @@ class Study:
 
     def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
         """Scores of a head on an encoder, a row for each seed of the split."""
-        settings = HeadTraining(head=head, epochs=self.setup.option("head_epochs", int))
-        table, _ = probe_patches(
+        settings = PatchHeadSettings(head=head, epochs=self.setup.option("head_epochs", int))
+        return probe_patches(
             lambda part, stride: self.features(encoder, part, stride),
             self.labelled(),
             settings,
@@ -97,8 +98,7 @@ class Study:
             train_fraction=train_fraction,
             stride=self.setup.option("stride", int) or None,
             say=self.setup.say,
-        )
-        return table
+        ).table
 
     def grid(self, cells: Iterable[Cell]) -> pd.DataFrame:
         """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""

@@ -18,7 +18,8 @@ from imuspec.evaluation import summary
 from imuspec.experiments.frame import Setup
 from imuspec.pretraining.pretraining import pretrain
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.protocol import ProbeResult, probe
+from imuspec.probing.protocol import probe
+from imuspec.probing.results import ProbeResult
 from imuspec.probing.sources import EncoderSource, Source, StatisticsSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
@@ -87,7 +88,7 @@ ROWS = {
 
 OPTIONS: dict[str, Any] = {
     "rows": "",  # names with semicolons between; all
-    "signals": "",  # NAME:PATH of a set, or a cohort: pre-trains the rows on signals that no run is given for
+    "signals": "",  # NAME=PATH of a set, or a cohort: pre-trains the rows on signals that no run is given for
     "images": "",  # a folder or npz: pre-trains the rows on pictures
     "subjects": 0.5,  # share of the subjects that pre-training sees, where the same set is judged on
     "signal_epochs": 0,  # 0: the recipe's
@@ -215,7 +216,7 @@ def _windows(setup: Setup, name: str) -> tuple[Windows, bool]:
 
 def _signals_are(setup: Setup, name: str) -> bool:
     given, signals = setup.data.get(name, ""), setup.option("signals", str)
-    return bool(signals) and signals == (given if ":" in given else f"{name}:{given}")
+    return bool(signals) and signals == f"{name}={given}"
 
 
 def _judged(
@@ -280,7 +281,7 @@ def _encoder(setup: Setup, row: str, name: str, windows: Windows, notes: list[st
         return _random(made.kind, windows, 0)
     data = setup.option("signals" if made.kind == "signal" else "images", str)
     if not data and not setup.tiny:
-        option = "signals=NAME:PATH" if made.kind == "signal" else "images=PATH"
+        option = "signals=NAME=PATH" if made.kind == "signal" else "images=PATH"
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set {option} was given")
         return None
     if row == "ImageNet-supervised":

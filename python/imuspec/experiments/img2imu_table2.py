@@ -2,7 +2,7 @@
 
 The rows on signals are pre-trained once for each window length, those on pictures once. An encoder comes from a run
 (``--runs 'ROW=FOLDER'``, or ``'ROW@SET=FOLDER'`` where each set has its own), or is pre-trained here: on the signals of
-``--set signals=NAME:PATH`` and the pictures of ``--set images=PATH``. Where the signals are of a set that is judged on,
+``--set signals=NAME=PATH`` and the pictures of ``--set images=PATH``. Where the signals are of a set that is judged on,
 pre-training sees half of its subjects, and all rows are judged on the others.
 """
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from imuspec.experiments._lmm import COLUMNS, DATA, OPTIONS, TINY, Study, weights
 from imuspec.experiments.frame import Result, Setup
-from imuspec.probing.patch_heads import HeadTraining, probe_patches
+from imuspec.probing.patch_heads import PatchHeadSettings
+from imuspec.probing.patch_protocol import probe_patches
 from imuspec.report.activities import class_colours
 from imuspec.report.scores import confusion_figure
 from imuspec.report.style import new_figure, style
@@ -34,11 +35,11 @@ def run(setup: Setup) -> Result:
     x = np.concatenate([part[label >= 0] for part, label in zip(features.x, features.label, strict=True)])
     truth = features.truth()
     chosen = np.sort(np.random.default_rng(0).permutation(len(x))[: setup.option("points", int)])
-    settings = HeadTraining(epochs=setup.option("head_epochs", int))
-    scores, by_seed = probe_patches(
+    settings = PatchHeadSettings(epochs=setup.option("head_epochs", int))
+    result = probe_patches(
         lambda part, stride: study.features(encoder, part, stride), study.labelled(), settings, seeds=setup.seeds
     )
-    confusion = np.sum([one.confusion for one in by_seed.values()], axis=0)
+    scores, confusion = result.table, result.confusion("last", 0, "validation")
     rows = [{"row": "LMM, linear", "column": name, "value": scores[name].mean(), "n": len(scores)} for name in COLUMNS]
     figures = {
         "embedding": _embedding(x[chosen].astype(np.float32), truth[chosen], features.class_names),

@@ -10,7 +10,7 @@ from imuspec.evaluation import METRICS
 from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, tabulated, weights
 from imuspec.experiments.frame import Result, Setup
 from imuspec.probing.patch_features import raw_windows
-from imuspec.probing.patch_heads import HeadName, HeadTraining, fit_patch_head, score_patches
+from imuspec.probing.patch_heads import HeadName, PatchHeadSettings, fit_patch_head, score_patches
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.run import Run
 
@@ -70,7 +70,7 @@ def _from_scratch(study: Study, setup: Setup) -> pd.DataFrame:
         encoder = encoders.build(network.name, **network.model_dump(exclude={"name"}))
         train, validation = sequences.split(seed)
         window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
-        settings = HeadTraining(epochs=setup.option("scratch_epochs", int), batch=4, choose="last", seed=seed)
+        settings = PatchHeadSettings(epochs=setup.option("scratch_epochs", int), batch=4, choose="last", seed=seed)
         head, best = fit_patch_head(raw_windows(train, window=window), settings, encoder=encoder)
         scores = score_patches(torch.nn.Sequential(encoder, head), raw_windows(validation, window=window))
         rows.append({"seed": seed, **{name: scores[name] for name in METRICS}, "epoch": best["epoch"]})

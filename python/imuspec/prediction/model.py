@@ -19,7 +19,8 @@ from imuspec.prediction.activities import MISSING, NONWEAR, Activities
 from imuspec.prediction.smoothing import Smoother
 from imuspec.preparation import Prepared, prepare
 from imuspec.probing.patch_features import PatchFeatures, embed_patches
-from imuspec.probing.patch_heads import HeadTraining, PatchHead, fit_patch_head, out_of_fold
+from imuspec.probing.patch_heads import PatchHead, PatchHeadSettings, fit_patch_head
+from imuspec.probing.patch_protocol import out_of_fold
 from imuspec.recipe import Recipe
 from imuspec.run.run import Run
 
@@ -184,7 +185,7 @@ class ActivityModel:
 def fit_activity_model(
     encoder: nn.Module,
     sequences: PatchSequences,
-    settings: HeadTraining | None = None,
+    settings: PatchHeadSettings | None = None,
     *,
     window: int | None = None,
     folds: int = 5,
@@ -214,7 +215,7 @@ def fit_activity_model(
     say
         Hears how well the left-out people were predicted.
     """
-    how = HeadTraining() if settings is None else settings
+    how = PatchHeadSettings() if settings is None else settings
     window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
     features = embed_patches(encoder, sequences, window=window, cache=cache)
     if stillness:
@@ -231,7 +232,7 @@ def fit_activity_model(
         for name, counts in (("as predicted", confusion), ("smoothed", corrected)):
             got = metrics(counts.sum(0))
             say(f"{name}: BA {float(got['balanced_accuracy']):.3f}, kappa {float(got['kappa']):.3f} on unseen people")
-    last = HeadTraining(**{**how.__dict__, "choose": "last", "epochs": 2 if how.head == "lstm" else how.epochs})
+    last = PatchHeadSettings(**{**how.__dict__, "choose": "last", "epochs": 2 if how.head == "lstm" else how.epochs})
     head, _ = fit_patch_head(features, last)
     patch_s = sequences.items[0].patch / sequences.rate
     return ActivityModel(

@@ -141,7 +141,8 @@ def pretrain(
         A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a `PretrainRecipe`.
     data
         For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these. For
-        windows of signal: ``NAME:PATH`` of a labelled set, the folder of a cohort, or `imuspec.datasets.Windows`.
+        windows of signal: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort, or
+        `imuspec.datasets.Windows`.
         For days of wear: the folder of a cohort.
     out
         The run's folder, new, or begun before if `resume`.

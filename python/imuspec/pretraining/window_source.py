@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imuspec.cohort.cohort import Cohort
-from imuspec.datasets import Windows, load
+from imuspec.datasets import Windows
+from imuspec.datasets.reference import FORM, DatasetReference
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.signal import resample
@@ -116,7 +117,7 @@ def window_source(recipe: PretrainRecipe, data: Any, *, rank: int = 0, world: in
     recipe
         Its source is ``windows``.
     data
-        ``NAME:PATH`` of a labelled set (``hapt:HAPT Data Set/``), the folder of a cohort, or `Windows`.
+        A labelled set as ``NAME=PATH[,setting=value,...]`` (``hapt=HAPT Data Set/``), the folder of a cohort, or `Windows`.
     rank, world
         Which process this is, of how many.
 
@@ -153,13 +154,14 @@ def _windows(wanted: WindowSourceSettings, data: Any) -> _Found:
         _check_form(wanted, data)
         return _of_subjects(wanted, data)
     if not isinstance(data, str | Path):
-        raise ValueError(f"data: expected NAME:PATH of a set, the folder of a cohort, or Windows, got {data!r}")
+        raise ValueError(f"data: expected {FORM}, the folder of a cohort, or Windows, got {data!r}")
     if Path(data).is_dir():
         return _of_cohort(wanted, Cohort(data))
-    name, colon, path = str(data).partition(":")
-    if not colon:
-        raise ValueError(f"data: expected NAME:PATH of a set, or the folder of a cohort, got {str(data)!r}")
-    made = load(name, path, window_s=wanted.window_s, rate=wanted.rate_hz, overlap=wanted.overlap)
+    reference = DatasetReference.parse(str(data))
+    if reference.loader == "cohort":
+        return _of_cohort(wanted, Cohort(reference.path))
+    made = reference.windows(window_s=wanted.window_s, rate=wanted.rate_hz, overlap=wanted.overlap)
+    _check_form(wanted, made)
     return _of_subjects(wanted, made)
 
 
@@ -176,7 +178,7 @@ def _of_subjects(wanted: WindowSourceSettings, windows: Windows) -> _Found:
     chosen = pretraining_subjects(windows.subject, wanted.subjects, wanted.subject_seed)
     mine = np.isin(windows.subject, chosen)
     counts = {"subjects": len(chosen), "windows_of_other_subjects": int((~mine).sum())}
-    return windows.x[mine], counts, {"set": windows.name, "subjects": chosen.tolist()}
+    return windows.x[mine], counts, {"set": windows.name, "people": windows.people, "subjects": chosen.tolist()}
 
 
 def _of_cohort(wanted: WindowSourceSettings, cohort: Cohort) -> _Found:

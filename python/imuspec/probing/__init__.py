@@ -14,15 +14,15 @@ from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logi
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
     HeadName,
-    HeadTraining,
     PatchHead,
+    PatchHeadSettings,
     class_weights,
     fit_patch_head,
-    out_of_fold,
-    probe_patches,
     score_patches,
 )
-from imuspec.probing.protocol import ProbeResult, capped, probe
+from imuspec.probing.patch_protocol import out_of_fold, probe_patches
+from imuspec.probing.protocol import capped, probe
+from imuspec.probing.results import ProbeResult
 from imuspec.probing.sources import (
     EncoderSource,
     Source,
@@ -38,9 +38,9 @@ __all__ = [
     "EncoderSource",
     "Fitted",
     "HeadName",
-    "HeadTraining",
     "PatchFeatures",
     "PatchHead",
+    "PatchHeadSettings",
     "ProbeResult",
     "Source",
     "StatisticsSource",

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.recipe.probing import HeadSettings
 
 __all__ = ["HEADS", "Fitted", "Task", "fit", "fit_linear", "fit_logistic", "fit_modules"]
@@ -164,7 +165,7 @@ def _fit_group(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
     rate = torch.tensor([point[0] for point in grid], dtype=x.dtype)[:, None, None]
     decay = torch.tensor([point[1] for point in grid], dtype=x.dtype)[:, None, None]
     mean, square = torch.zeros_like(weight), torch.zeros_like(weight)
-    kept = _Kept(weight, tasks)
+    best = _Best(weight, tasks)
     generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
     rows = torch.arange(n_tasks)[:, None]
     step = 0
@@ -180,8 +181,8 @@ def _fit_group(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
             scale = square.sqrt().div_((1 - _BETA2**step) ** 0.5).add_(_EPSILON)
             weight.sub_(torch.div(mean, scale).mul_(rate / (1 - _BETA1**step)))
         if settings.choose == "best" or epoch == settings.epochs:
-            kept.consider(weight, epoch, validation)
-    return [kept.best(task, grid) for task in range(n_tasks)]
+            best.consider(weight, epoch, validation)
+    return [best.fitted(task, grid) for task in range(n_tasks)]
 
 
 def _gradient(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -204,18 +205,11 @@ def _with_one(features: NDArray[Any]) -> Tensor:
 
 
 def _first_weights(seed: int, width: int, n_classes: int, dtype: torch.dtype) -> Tensor:
-    layer = _seeded(lambda: nn.Linear(width, n_classes).to(dtype), seed)
+    layer = seeded(lambda: nn.Linear(width, n_classes).to(dtype), seed)
     return torch.cat([layer.weight, layer.bias[:, None]], 1).detach()
 
 
-def _seeded(build: Callable[[], nn.Module], seed: int) -> Any:
-    """Build a module whose random weights depend on the seed alone, and leave torch's own generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build()
-
-
-class _Kept:
+class _Best:
     """The best weights so far of each task and grid point, and when they were."""
 
     def __init__(self, weight: Tensor, tasks: Sequence[Task]) -> None:
@@ -233,7 +227,7 @@ class _Kept:
             self._f1[task, better], self._epoch[task, better] = f1[better], epoch
             self._weight[task, better] = weight[task, better]
 
-    def best(self, task: int, grid: Sequence[tuple[float, float]]) -> Fitted:
+    def fitted(self, task: int, grid: Sequence[tuple[float, float]]) -> Fitted:
         at = int(self._f1[task].argmax())
         weight = self._weight[task, at].numpy()
         matrix, bias = weight[:, :-1].copy(), weight[:, -1].copy()
@@ -282,34 +276,31 @@ def _fit_module(
     weight_decay: float,
 ) -> Fitted:
     x, y = torch.from_numpy(task.train), torch.from_numpy(task.label)
-    module = _seeded(lambda: build(x.shape[-1], n_classes).to(x.dtype), task.seed)
-    optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    generator = torch.Generator().manual_seed(task.seed)
-    best, at, state = -1.0, 0, {}
-    for epoch in range(1, settings.epochs + 1):
-        module.train()
-        order = torch.randperm(len(x), generator=generator)
-        for start in range(0, len(x), settings.batch):
-            batch = order[start : start + settings.batch]
-            optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(module(x[batch]), y[batch])
-            loss.backward()
-            optimiser.step()
-        if settings.choose == "last" and epoch < settings.epochs:
-            continue
+    module = seeded(lambda: build(x.shape[-1], n_classes).to(x.dtype), task.seed)
+
+    def figure() -> float:
         guess = _module_logits(module, task.validation).argmax(-1)
-        f1 = float(metrics(confusion_matrix(task.validation_label, guess, n_classes))["macro_f1"])
-        if f1 > best:
-            best, at = f1, epoch
-            state = {key: value.clone() for key, value in module.state_dict().items()}
-    module.load_state_dict(state)
-    chosen = {"learning_rate": learning_rate, "weight_decay": weight_decay, "epoch": at}
+        return float(metrics(confusion_matrix(task.validation_label, guess, n_classes))["macro_f1"])
+
+    best = fit_epochs(
+        module,
+        lambda index: nn.functional.cross_entropy(module(x[index]), y[index]),
+        len(x),
+        epochs=settings.epochs,
+        batch=settings.batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        seed=task.seed,
+        figure=figure,
+        choose=settings.choose,
+    )
+    chosen = {"learning_rate": learning_rate, "weight_decay": weight_decay, "epoch": best.epoch}
     linear = (
         {"weight": module.weight.detach().numpy(), "bias": module.bias.detach().numpy()}
         if isinstance(module, nn.Linear)
         else {}
     )
-    return Fitted(partial(_module_logits, module), best, chosen, **linear)
+    return Fitted(partial(_module_logits, module), best.figure, chosen, **linear)
 
 
 def _module_logits(module: nn.Module, features: NDArray[Any]) -> NDArray[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -11,33 +11,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imuspec.datasets.sequences import PatchSequences
-from imuspec.evaluation import METRICS, Scores, confusion_matrix, metrics, score
+from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.probing.patch_features import PatchFeatures
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from imuspec.encoders import Encoder
 
 __all__ = [
     "HeadName",
-    "HeadTraining",
     "PatchHead",
+    "PatchHeadSettings",
     "class_weights",
     "fit_patch_head",
-    "out_of_fold",
-    "probe_patches",
+    "predict_patches",
     "score_patches",
 ]
 
 HeadName = Literal["linear", "logistic", "mlp", "lstm"]
 _PENALTY = 3e-3  # of the logistic head: half of it times the squared weights, beside the mean cross-entropy
-Embed = Callable[[PatchSequences, int | None], PatchFeatures]
 
 
 @dataclass(frozen=True)
-class HeadTraining:
+class PatchHeadSettings:
     """How a head is fitted.
 
     Attributes
@@ -78,7 +74,7 @@ class HeadTraining:
 
         Examples
         --------
-        >>> HeadTraining(epochs=70, least_steps=2000).epochs_of(64)
+        >>> PatchHeadSettings(epochs=70, least_steps=2000).epochs_of(64)
         1000
         """
         steps = -(-n_windows // self.batch)
@@ -133,7 +129,7 @@ def class_weights(label: NDArray[np.int64], n_classes: int) -> NDArray[np.float3
 
 def fit_patch_head(
     train: PatchFeatures,
-    settings: HeadTraining,
+    settings: PatchHeadSettings,
     *,
     validation: PatchFeatures | None = None,
     encoder: nn.Module | None = None,
@@ -167,9 +163,7 @@ def fit_patch_head(
     if settings.chosen_by == "best" and validation is None:
         raise ValueError("validation: expected one to choose the best epoch by, got none")
     n_features = train.x[0].shape[-1] if encoder is None else cast("Encoder", encoder).n_features
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        head = PatchHead(settings.head, n_features, n_classes)
+    head = seeded(lambda: PatchHead(settings.head, n_features, n_classes), settings.seed)
     if (settings.standardise or settings.head == "logistic") and encoder is None:
         whole = np.concatenate(train.x).astype(np.float64)
         head.mean.copy_(torch.from_numpy(whole.mean(0)))
@@ -182,31 +176,25 @@ def fit_patch_head(
         return head.eval(), {"epoch": 1, "validation_balanced_accuracy": figure}
     model = head if encoder is None else nn.Sequential(encoder, head)
     weight = torch.from_numpy(class_weights(truth, n_classes))
-    optimiser = torch.optim.Adam(model.parameters(), settings.learning_rate)
-    generator = torch.Generator().manual_seed(settings.seed)
-    epochs = settings.epochs_of(len(train.x)) if encoder is None else settings.epochs
-    best: dict[str, float] = {"epoch": epochs, "validation_balanced_accuracy": -1.0}
-    state: dict[str, Tensor] = {}
-    for epoch in range(1, epochs + 1):
-        model.train()
-        order = torch.randperm(len(train.x), generator=generator).tolist()
-        for begin in range(0, len(order), settings.batch):
-            x, label = _batch(train, order[begin : begin + settings.batch], raw=encoder is not None)
-            if not bool((label >= 0).any()):
-                continue
-            optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(model(x).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
-            torch.autograd.backward(loss)
-            optimiser.step()
-        if validation is not None and (settings.chosen_by == "best" or epoch == epochs):
-            figure = score_patches(model, validation)["balanced_accuracy"]
-            if settings.chosen_by == "last" or figure > best["validation_balanced_accuracy"]:
-                best = {"epoch": epoch, "validation_balanced_accuracy": figure}
-                state = {key: value.clone() for key, value in model.state_dict().items()}
-    if state:
-        model.load_state_dict(state)
-    model.eval()
-    return head, best
+
+    def loss(index: Tensor) -> Tensor | None:
+        x, label = _batch(train, index.tolist(), raw=encoder is not None)
+        if not bool((label >= 0).any()):
+            return None
+        return nn.functional.cross_entropy(model(x).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
+
+    best = fit_epochs(
+        model,
+        loss,
+        len(train.x),
+        epochs=settings.epochs_of(len(train.x)) if encoder is None else settings.epochs,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        figure=None if validation is None else lambda: score_patches(model, validation)["balanced_accuracy"],
+        choose=settings.chosen_by,
+    )
+    return head, {"epoch": best.epoch, "validation_balanced_accuracy": best.figure}
 
 
 def _converge(head: PatchHead, train: PatchFeatures) -> None:
@@ -250,7 +238,8 @@ def _batch(features: PatchFeatures, places: Sequence[int], *, raw: bool) -> tupl
 
 
 @torch.inference_mode()
-def _predict(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
+def predict_patches(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
+    """Predict the class of each labelled patch, window after window; the model is put in eval mode."""
     model.eval()
     found = []
     for x, label in zip(features.x, features.label, strict=True):
@@ -261,97 +250,5 @@ def _predict(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
 
 def score_patches(model: nn.Module, features: PatchFeatures) -> dict[str, float]:
     """Macro-F1, balanced accuracy, kappa and the like, pooled over all labelled patches."""
-    confusion = confusion_matrix(features.truth(), _predict(model, features), len(features.class_names))
+    confusion = confusion_matrix(features.truth(), predict_patches(model, features), len(features.class_names))
     return {name: float(value) for name, value in metrics(confusion).items()}
-
-
-def out_of_fold(
-    features: PatchFeatures, settings: HeadTraining, *, folds: int = 5
-) -> tuple[list[NDArray[np.float32]], list[int]]:
-    """Probabilities of each window from a head that saw nobody of its subject's fold; and the folds.
-
-    What smoothing and intervals are learned from: on its own training data a head is too sure.
-
-    Raises
-    ------
-    ValueError
-        Fewer subjects than two.
-    """
-    subjects = sorted(set(features.subject))
-    if len(subjects) < 2:
-        raise ValueError(f"subjects: expected two or more for folds, got {len(subjects)}")
-    folds = min(folds, len(subjects))
-    shuffled = np.random.default_rng(settings.seed).permutation(subjects).tolist()
-    fold_of = {subject: i % folds for i, subject in enumerate(shuffled)}
-    found: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(features.x)
-    fold = [fold_of[subject] for subject in features.subject]
-    for number in range(folds):
-        left_out = [subject for subject in subjects if fold_of[subject] == number]
-        rest = features.of([subject for subject in subjects if fold_of[subject] != number])
-        inner = replace(settings, choose="last", epochs=2 if settings.head == "lstm" else settings.epochs)
-        head, _ = fit_patch_head(rest, inner)
-        for i in range(len(features.x)):
-            if features.subject[i] in left_out:
-                found[i] = head.probabilities([features.x[i]])[0]
-    return found, fold
-
-
-def probe_patches(
-    embed: Embed,
-    sequences: PatchSequences,
-    settings: HeadTraining,
-    *,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    fraction: float = 0.8,
-    train_fraction: float = 1.0,
-    stride: int | None = None,
-    say: Callable[[str], None] | None = None,
-) -> tuple[pd.DataFrame, dict[int, Scores]]:
-    """Split by subject, fit a head, score the validation part; once a seed.
-
-    Parameters
-    ----------
-    embed
-        ``(sequences, stride) -> PatchFeatures``: `embed_patches` of an encoder, or statistics. Called once, or twice where
-        training windows overlap.
-    sequences
-        Labelled stretches.
-    settings
-        Of the head; its seed is each of `seeds` in turn.
-    seeds
-        Splits and first weights.
-    fraction
-        Part of the subjects that trains, the paper's 80 %.
-    train_fraction
-        Part of these whose labels are used, nested: the first of one order for each seed. Epochs grow by its inverse, so
-        that the number of steps stays.
-    stride
-        Patches between training windows; None: without overlap.
-    say
-        Hears a line a seed.
-
-    Returns
-    -------
-    (DataFrame, dict)
-        A row a seed with the figures, and the scores with confusion matrix and intervals by seed.
-    """
-    import pandas as pd
-
-    whole = embed(sequences, None)
-    overlapping = whole if stride is None else embed(sequences, stride)
-    rows, scores = [], {}
-    for seed in seeds:
-        train, validation = (part.subjects for part in sequences.split(seed, fraction))
-        order = np.random.default_rng([seed, 1]).permutation(train).tolist()
-        chosen = order[: max(1, round(train_fraction * len(train)))]
-        epochs = max(1, round(settings.epochs * len(train) / len(chosen)))
-        told = replace(settings, seed=seed, epochs=epochs)
-        held = whole.of(validation)
-        head, best = fit_patch_head(overlapping.of(chosen), told, validation=held)
-        got = score(held.truth(), _predict(head, held), sequences.class_names, subject=held.who(), seed=seed)
-        scores[seed] = got
-        row = {"seed": seed, **{name: got.values[name] for name in METRICS}, "epoch": best["epoch"]}
-        rows.append({**row, "n_train": len(chosen), "n_validation": len(validation)})
-        if say is not None:
-            say(f"{sequences.name}: seed {seed}: BA {row['balanced_accuracy']:.3f}, kappa {row['kappa']:.3f}")
-    return pd.DataFrame(rows), scores

@@ -10,58 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets import Split, Windows, n_shot, subject_split
-from imuspec.evaluation import METRICS, Scores, score, summary
+from imuspec.evaluation import Scores, score
 from imuspec.probing.heads import Fitted, Task, fit
+from imuspec.probing.results import ProbeResult, row_of
 from imuspec.probing.sources import Choice, Source, SplitSource
 from imuspec.recipe.probing import HeadSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-__all__ = ["ProbeResult", "capped", "probe"]
-
-_KEY = ("layer", "shots", "seed")
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """What a probe found.
-
-    Attributes
-    ----------
-    table
-        A row for each layer, number of shots, seed and test set: the scores, their interval, and what validation chose.
-    scores
-        (layer, shots, seed, test set) -> `Scores` with confusion matrix and per-class F1.
-    heads
-        (layer, shots, seed) -> the chosen head.
-    class_names
-        The classes.
-    """
-
-    table: pd.DataFrame
-    scores: Mapping[tuple[str, int, int, str], Scores]
-    heads: Mapping[tuple[str, int, int], Fitted]
-    class_names: tuple[str, ...]
-
-    def summary(self) -> pd.DataFrame:
-        """Mean and sd over seeds, a row for each layer, number of shots and test set."""
-        return summary(self.table, ["layer", "shots", "test"])
-
-    def confusion(self, layer: str, shots: int, test: str = "clean") -> NDArray[np.int64]:
-        """Confusion matrix [C, C] summed over seeds."""
-        found = [s.confusion for (at, n, _, on), s in self.scores.items() if (at, n, on) == (layer, shots, test)]
-        if not found:
-            raise ValueError(f"layer, shots, test: expected a row of the table, got {layer!r}, {shots}, {test!r}")
-        return np.asarray(np.sum(found, axis=0), np.int64)
-
-    def per_class(self) -> pd.DataFrame:
-        """F1 of each class: a row for each layer, shots, seed and test set, a column a class."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [{**dict(zip((*_KEY, "test"), key, strict=True)), **scores.f1} for key, scores in self.scores.items()]
-        )
+__all__ = ["capped", "probe"]
 
 
 @dataclass
@@ -180,6 +138,7 @@ def _joined(parts: Sequence[ProbeResult]) -> ProbeResult:
         {key: value for part in parts for key, value in part.scores.items()},
         {key: value for part in parts for key, value in part.heads.items()},
         parts[0].class_names,
+        {seed: members for part in parts for seed, members in part.members.items()},
     )
 
 
@@ -305,25 +264,21 @@ def _judge(
                     seed=seed,
                 )
                 scores[layer, n, seed, test] = got
-                rows[layer, n, seed, test] = _row(found, draw, got, n)
+                key = (layer, n, seed, test)
+                rows[key] = row_of(
+                    key,
+                    got,
+                    validation_f1=found.fitted.validation_f1,
+                    **found.choice,
+                    **found.fitted.chosen,
+                    n_train=len(draw.train[n]),
+                    n_validation=len(draw.validation),
+                    n_test=len(draw.test),
+                )
     order = [
         (layer, n, draw.seed, t) for layer in source.layers for n in draws[0].train for draw in draws for t in tests
     ]
-    table = pd.DataFrame([{**dict(zip((*_KEY, "test"), key, strict=True)), **rows[key]} for key in order])
     heads = {key: found.fitted for key, found in best.items()}
-    return ProbeResult(table, {key: scores[key] for key in order}, heads, windows.class_names)
-
-
-def _row(found: _Best, draw: _Draw, got: Scores, shots: int) -> dict[str, Any]:
-    low, high = got.interval["macro_f1"]
-    return {
-        **{name: got.values[name] for name in METRICS},
-        "macro_f1_low": low,
-        "macro_f1_high": high,
-        "validation_f1": found.fitted.validation_f1,
-        **found.choice,
-        **found.fitted.chosen,
-        "n_train": len(draw.train[shots]),
-        "n_validation": len(draw.validation),
-        "n_test": len(draw.test),
-    }
+    members = {draw.seed: draw.split.members for draw in draws}
+    table = pd.DataFrame([rows[key] for key in order])
+    return ProbeResult(table, {key: scores[key] for key in order}, heads, windows.class_names, members)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imuspec.datasets import Split, Windows, subject_split
-from imuspec.evaluation import METRICS, confusion_matrix, metrics, score
-from imuspec.probing.protocol import ProbeResult, capped
+from imuspec.evaluation import confusion_matrix, metrics, score
+from imuspec.probing.fitting import fit_epochs, seeded
+from imuspec.probing.protocol import capped
+from imuspec.probing.results import ProbeResult, row_of
 from imuspec.spectral.image import rgb_image, training_range
 
 if TYPE_CHECKING:
@@ -81,32 +83,31 @@ def fit_supervised(
     (Classifier, dict)
         The classifier in eval mode, and ``epoch`` and ``validation_f1`` of the one that is kept.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Classifier(encoder, windows.n_classes).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    generator = torch.Generator().manual_seed(seed)
-    best: dict[str, float] = {"epoch": 0, "validation_f1": -1.0}
-    state: dict[str, torch.Tensor] = {}
-    for epoch in range(1, epochs + 1):
-        model.train()
-        order = train[torch.randperm(len(train), generator=generator).numpy()]
-        for start in range(0, len(order), batch):
-            part = order[start : start + batch]
-            if len(part) < 2:
-                continue
-            optimiser.zero_grad()
-            logits = model(_inputs(encoder, windows.x[part], picture).to(device))
-            loss = nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device))
-            loss.backward()
-            optimiser.step()
+    model = seeded(lambda: Classifier(encoder, windows.n_classes), seed).to(device)
+
+    def loss(index: torch.Tensor) -> torch.Tensor | None:
+        part = train[index.numpy()]
+        if len(part) < 2:  # a batch norm cannot take it
+            return None
+        logits = model(_inputs(encoder, windows.x[part], picture).to(device))
+        return nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device))
+
+    def figure() -> float:
         guess = predict(model, windows.x[validation], picture, device=device)
-        f1 = float(metrics(confusion_matrix(windows.label[validation], guess, windows.n_classes))["macro_f1"])
-        if f1 > best["validation_f1"]:
-            best = {"epoch": epoch, "validation_f1": f1}
-            state = {key: value.clone() for key, value in model.state_dict().items()}
-    model.load_state_dict(state)
-    return model.eval(), best
+        return float(metrics(confusion_matrix(windows.label[validation], guess, windows.n_classes))["macro_f1"])
+
+    best = fit_epochs(
+        model,
+        loss,
+        len(train),
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        seed=seed,
+        figure=figure,
+    )
+    return model, {"epoch": best.epoch, "validation_f1": best.figure}
 
 
 def predict(
@@ -166,7 +167,7 @@ def supervised(
     import pandas as pd
 
     drawing = {"nfft": 128, "noverlap": 120} if picture is None else picture
-    rows, scores = [], {}
+    rows, scores, members = [], {}, {}
     for seed in seeds:
         parts = split(windows, seed)
         train = capped(windows, parts.train, max_train, seed)
@@ -177,15 +178,12 @@ def supervised(
         device = training.get("device", "cpu")
         predicted = predict(model, windows.x[test], mine, device=device)
         got = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
-        scores["all", 0, seed, "clean"] = got
-        low, high = got.interval["macro_f1"]
-        sizes = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
-        values = {name: got.values[name] for name in METRICS}
-        key = {"layer": "all", "shots": 0, "seed": seed, "test": "clean"}
-        rows.append({**key, **values, "macro_f1_low": low, "macro_f1_high": high, **best, **sizes})
+        key = ("all", 0, seed, "clean")
+        scores[key], members[seed] = got, parts.members
+        rows.append(row_of(key, got, **best, n_train=len(train), n_validation=len(validation), n_test=len(test)))
         if say is not None:
             say(f"{windows.name}: supervised, seed {seed}: macro-F1 {got.macro_f1:.3f} on {len(test)} test windows")
-    return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names)
+    return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names, members)
 
 
 def _with_range(picture: dict[str, Any], train: NDArray[np.float32]) -> dict[str, Any]:

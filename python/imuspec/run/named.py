@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from torch import nn
 from imuspec import encoders
 from imuspec.run.run import Run
 
-__all__ = ["expect_digest", "load_encoder", "picture_size", "subjects_seen", "weights_digest", "window_form"]
+__all__ = [
+    "PeopleSeen",
+    "expect_digest",
+    "load_encoder",
+    "people_seen",
+    "picture_size",
+    "weights_digest",
+    "window_form",
+]
 
 _BORN = ("random", "imagenet", "statistics")
 _PARTS = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
@@ -62,11 +71,33 @@ def window_form(what: str) -> tuple[float, float] | None:
     return (source["window_s"], source["rate_hz"]) if {"window_s", "rate_hz"} <= set(source) else None
 
 
-def subjects_seen(what: str) -> tuple[str | None, tuple[Any, ...]]:
-    """The labelled set whose windows a run was pre-trained on, and of which subjects; None and none for other runs."""
-    told = _folder(what) / "source.json"
-    facts = json.loads(told.read_text("utf-8")) if told.is_file() else {}
-    return facts.get("set"), tuple(facts.get("subjects", ()))
+@dataclass(frozen=True)
+class PeopleSeen:
+    """People whose windows a run was pre-trained on.
+
+    Attributes
+    ----------
+    name : str
+        Name of the set; empty for a run on no labelled set.
+    people : tuple of str
+        Their identities, as `imuspec.datasets.Windows.people`.
+    subjects : tuple, optional
+        Subjects used; None for all.
+    """
+
+    name: str = ""
+    people: tuple[str, ...] = ()
+    subjects: tuple[Any, ...] | None = ()
+
+
+def people_seen(what: str) -> PeopleSeen:
+    """Return the people whose windows a run was pre-trained on: its source's, or a public model's."""
+    model, source = (_folder(what) / name for name in ("model.json", "source.json"))
+    if model.is_file():
+        facts = json.loads(model.read_text("utf-8"))
+        return PeopleSeen(facts["name"], tuple(facts.get("people", ())), None)
+    facts = json.loads(source.read_text("utf-8")) if source.is_file() else {}
+    return PeopleSeen(facts.get("set", ""), tuple(facts.get("people", ())), tuple(facts.get("subjects", ())))
 
 
 def _source_of(what: str) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class PublicModel:
         Whom to cite.
     window
         Of an encoder of signals: length, s, and rate, Hz, of what it takes.
+    people : tuple of str
+        People whose windows it was trained on, where `imuspec.datasets` reads their set: the same identities.
     """
 
     name: str
@@ -60,6 +62,7 @@ class PublicModel:
     form: str
     reference: str
     window: tuple[float, float] | None = None
+    people: tuple[str, ...] = ()
 
     def build(self) -> nn.Module:
         """Return the encoder with random weights."""
@@ -134,7 +137,7 @@ _MOCO_V3 = {"positions": "sincos", "frozen_patches": True, "n_heads": 12}
 _LIMU = "https://github.com/dapowan/LIMU-BERT-Public"
 
 
-def _limu(name: str, data: str) -> PublicModel:
+def _limu(name: str, data: str, people: tuple[str, ...] = ()) -> PublicModel:
     return PublicModel(
         f"limu-bert-{name}",
         f"LIMU-BERT, masked reconstruction on {data}",
@@ -146,6 +149,7 @@ def _limu(name: str, data: str) -> PublicModel:
         "limu_bert",
         "Xu, Zhou, Tan, Shen 2021",
         (6.0, 20.0),
+        people,
     )
 
 
@@ -219,9 +223,9 @@ _ALL = (
     _harnets(10, "mtl_best.mdl"),
     _harnets(30, "mtl_30_best.mdl"),
     _limu("hhar", "HHAR"),
-    _limu("motion", "MotionSense"),
+    _limu("motion", "MotionSense", ("motionsense",)),
     _limu("shoaib", "Shoaib's set"),
-    _limu("uci", "UCI HAR"),
+    _limu("uci", "UCI HAR", ("hapt",)),
     PublicModel(
         "limu-bert-x",
         "LIMU-BERT-X, masked reconstruction on couriers' phones, 1 s",
@@ -305,7 +309,7 @@ def import_model(name: str, path: str | Path, out: str | Path) -> Run:
         raise FileExistsError(f"run {run.path}: expected a folder without an encoder, got one")
     encoder, model = load_model(name, path), find_model(name)
     run.save_encoder(encoder)
-    origin = {key: getattr(model, key) for key in ("name", "about", "url", "licence", "takes", "reference")}
+    origin = {key: getattr(model, key) for key in ("name", "about", "url", "licence", "takes", "reference", "people")}
     form = dict(zip(("window_s", "rate_hz"), model.window, strict=True)) if model.window else {}
     run.write_text("model.json", json.dumps({**origin, **form, "file": Path(path).name}, indent=2) + "\n")
     return run

@@ -1,0 +1,142 @@
+"""The command embed: write the features of a frozen encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from imuspec.cli.app import Many, app, finished, open_cohort, require
+from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
+
+if TYPE_CHECKING:
+    from imuspec.datasets import DatasetReference, Windows
+
+__all__ = ["embed"]
+
+
+@app.command
+def embed(
+    run: str,
+    /,
+    *,
+    data: str,
+    out: str,
+    nfft: int = 128,
+    hop: int = 8,
+    norm: str | None = None,
+    layer: str = "last",
+    device: str = "cpu",
+    assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    many: Many | None = None,
+) -> int:
+    """Write the embedding of every window of a data set, with label, subject and origin; or of a cohort's wear.
+
+    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, a row for each ten seconds of
+    kept wear (or each window_s); imuspec cohort status and verify look after it.
+
+    Parameters
+    ----------
+    run
+        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics. For a cohort, a run of
+        mae-... too.
+    data
+        NAME=PATH[,setting=value,...]: the data set, where it lies, and settings of its reader and windows; or
+        cohort=PATH[,window_s=SECONDS], a folder (or s3:// URL) of imuspec prepare.
+    out
+        File to write: .npz, or .parquet with a column for each feature. For a cohort: a folder.
+    nfft, hop
+        Of the pictures.
+    norm
+        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
+    layer
+        last, or an inner layer.
+    device
+        Where the encoder runs.
+    assignments
+        pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
+    many
+        How to go over a cohort.
+    """
+    require("torch", "train", "embed")
+    from imuspec import probing
+    from imuspec.datasets import DatasetReference
+
+    reference = DatasetReference.parse(data)
+    if reference.loader == "cohort":
+        if device != "cpu":
+            raise ValueError(f"device: expected cpu with a cohort, whose recordings go to processes, got {device}")
+        pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
+        settings = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
+        return _embed_cohort(run, reference, out, settings, many or Many())
+    if many not in (None, Many()):
+        raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
+    if Path(out).suffix not in (".npz", ".parquet"):
+        raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
+    pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
+    windows = windows_for(reference, run)
+    if run == "statistics":
+        features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
+    else:
+        encoder = window_encoder(run, windows, print)
+        source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
+        features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
+    _write_features(Path(out), features, windows)
+    print(f"{out}: {features.shape[0]} windows of {windows.name}, {features.shape[1]} features")
+    return 0
+
+
+def _embed_cohort(run: str, cohort: DatasetReference, out: str, settings: dict[str, Any], many: Many) -> int:
+    from imuspec.cli.console import RunDisplay
+    from imuspec.cluster import compute
+    from imuspec.prediction.cohort import CohortEmbedding
+    from imuspec.run.named import load_encoder, weights_digest, window_form
+
+    if run != "statistics":
+        load_encoder(run)  # an error in it is raised once, not for each recording
+    window_s = _window_s(cohort)
+    stored = open_cohort(cohort.path).recipe.resample.rate_hz
+    long, rate = window_form(run) or (10.0, stored)
+    if rate != stored:
+        raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
+    kind, colon, folder = run.rpartition("random:")
+    place = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
+    work = CohortEmbedding(place, weights_digest(run), window_s=window_s or long, **settings)
+    with RunDisplay(doing="embedding") as display:
+        summary = compute(cohort.path, out, work, progress=display.update, **many.options())
+    return finished(summary)
+
+
+def _window_s(cohort: DatasetReference) -> float | None:
+    """Length of a cohort's windows, the only setting that it takes."""
+    for key, text in cohort.settings.items():
+        try:
+            length = float(text) if key == "window_s" else 0.0
+        except ValueError:
+            length = 0.0
+        if not 0 < length < float("inf"):
+            raise ValueError(f"data: expected cohort=PATH[,window_s=SECONDS], got {key}={text}")
+        return length
+    return None
+
+
+def _write_features(out: Path, features: Any, windows: Windows) -> None:
+    import numpy as np
+
+    columns: dict[str, Any] = {
+        "label": windows.label,
+        "class": np.asarray(windows.class_names)[windows.label],
+        "subject": windows.subject,
+        "recording": windows.recording,
+        "start_s": windows.start_s,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        np.savez_compressed(out, features=features, class_names=np.asarray(windows.class_names), **columns)
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
+    parquet.write_table(table, out)

@@ -1,0 +1,70 @@
+"""Scores of a probe: a row for each seed and condition, with confusion matrices, heads and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imuspec.evaluation import METRICS, Scores, summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from imuspec.probing.heads import Fitted
+
+__all__ = ["KEY", "ProbeResult", "row_of"]
+
+KEY = ("layer", "shots", "seed", "test")
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """Result of a probe.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row for each layer, number of shots, seed and test set: scores, their interval, and the choices of the validation part.
+    scores : mapping
+        (layer, shots, seed, test set) -> `Scores` with confusion matrix and per-class F1.
+    heads : mapping
+        (layer, shots, seed) -> the chosen head; empty for a classifier of which all parameters were fitted.
+    class_names : tuple of str
+        The classes.
+    members : mapping
+        Seed -> subjects or recordings of each part of its split.
+    """
+
+    table: pd.DataFrame
+    scores: Mapping[tuple[str, int, int, str], Scores]
+    heads: Mapping[tuple[str, int, int], Fitted]
+    class_names: tuple[str, ...]
+    members: Mapping[int, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+
+    def summary(self) -> pd.DataFrame:
+        """Return mean and sd over seeds, a row for each layer, number of shots and test set."""
+        return summary(self.table, ["layer", "shots", "test"])
+
+    def confusion(self, layer: str, shots: int, test: str = "clean") -> NDArray[np.int64]:
+        """Return the confusion matrix [C, C] summed over seeds."""
+        found = [s.confusion for (at, n, _, on), s in self.scores.items() if (at, n, on) == (layer, shots, test)]
+        if not found:
+            raise ValueError(f"layer, shots, test: expected a row of the table, got {layer!r}, {shots}, {test!r}")
+        return np.asarray(np.sum(found, axis=0), np.int64)
+
+    def per_class(self) -> pd.DataFrame:
+        """Return F1 of each class: a row for each layer, shots, seed and test set, a column for each class."""
+        import pandas as pd
+
+        return pd.DataFrame([{**dict(zip(KEY, key, strict=True)), **scores.f1} for key, scores in self.scores.items()])
+
+
+def row_of(key: tuple[str, int, int, str], scores: Scores, **columns: Any) -> dict[str, Any]:
+    """Return a row of `ProbeResult.table`: its key, the scores, the interval of macro-F1, and further columns."""
+    low, high = scores.interval["macro_f1"]
+    values = {name: scores.values[name] for name in METRICS}
+    return {**dict(zip(KEY, key, strict=True)), **values, "macro_f1_low": low, "macro_f1_high": high, **columns}

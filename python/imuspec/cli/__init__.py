@@ -12,11 +12,13 @@ from imuspec.cli import (
     bench,
     cohort,
     datasets,
+    doctor,
     embedding,
     experiments,
     learning,
     models,
     probing,
+    recipe,
     recordings,
 )
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
@@ -27,12 +29,14 @@ __all__ = [
     "bench",
     "cohort",
     "datasets",
+    "doctor",
     "embedding",
     "experiments",
     "learning",
     "main",
     "models",
     "probing",
+    "recipe",
     "recordings",
 ]
 

@@ -37,10 +37,12 @@ app = App(
     help="Wearable motion recordings to calibrated wear, and pictures of them.",
     help_epilogue="Every command takes --debug, which shows where an error came from.",
     version=__version__,
+    version_flags=["--version", "-V"],
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
+app.register_install_completion_command(help="Install completion of commands and options for this shell.")
 
 
 @Parameter(name="*")

@@ -1,0 +1,103 @@
+"""Command: recipe, which lists the named recipes and every setting of one."""
+
+from __future__ import annotations
+
+import json as encoder
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from imuspec.cli.app import SEVERAL, app
+
+if TYPE_CHECKING:
+    from imuspec.recipe import NamedRecipe
+
+__all__ = ["recipe"]
+
+
+@app.command
+def recipe(
+    name: str | None = None,
+    /,
+    *,
+    changes: Annotated[list[str] | None, SEVERAL, Parameter(name="--set")] = None,
+    json: bool = False,
+) -> int:
+    """List the named recipes, or every setting of one with its meaning and value.
+
+    Parameters
+    ----------
+    name
+        A recipe (as ukb, img2imu or linear) or a TOML file of a preparation.
+    changes
+        Change a setting first, as segments.min_wear_h=1; may be given several times.
+    json
+        Print JSON, for programs.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from imuspec.cli.console import screen
+
+    if name is None:
+        if changes:
+            raise ValueError("set: expected the name of a recipe to change, got none")
+        rows = [
+            {"name": each, "kind": kind, "about": family.load(each).about}
+            for kind, family in _families().items()
+            for each in family.names()
+        ]
+    else:
+        rows = settings(_load(name).set(*(changes or ())))
+    if json:
+        print(encoder.dumps(rows, indent=2))
+        return 0
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(value if isinstance(value, str) else encoder.dumps(value)) for value in row.values()))
+    screen().print(table)
+    return 0
+
+
+def settings(chosen: NamedRecipe) -> list[dict[str, Any]]:
+    """Return a row for each setting of a recipe: key as ``--set`` takes it, value, default, meaning."""
+    from pydantic import BaseModel
+    from pydantic_core import PydanticUndefined
+
+    from imuspec.recipe.settings import LABELS
+
+    rows = []
+    for section, value in chosen:
+        if section in LABELS:
+            continue
+        holder, names = (value, type(value).model_fields) if isinstance(value, BaseModel) else (chosen, [section])
+        for field in names:
+            described = type(holder).model_fields[field]
+            default = described.get_default(call_default_factory=True, validated_data={})
+            plain = holder.model_dump(mode="json")[field]
+            rows.append(
+                {
+                    "setting": section if holder is chosen else f"{section}.{field}",
+                    "value": plain,
+                    "default": plain if default is PydanticUndefined else encoder.loads(encoder.dumps(default)),
+                    "meaning": described.description or "",
+                }
+            )
+    return rows
+
+
+def _families() -> dict[str, type[NamedRecipe]]:
+    from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+
+    return {"preparation": Recipe, "pre-training": PretrainRecipe, "probe": ProbeRecipe}
+
+
+def _load(name: str) -> NamedRecipe:
+    families = _families()
+    for family in families.values():
+        if name in family.names():
+            return family.load(name)
+    if name.endswith((".toml", ".json")):
+        return families["preparation"].load(name)
+    known = ", ".join(each for family in families.values() for each in family.names())
+    raise ValueError(f"recipe: expected one of {known}, or a TOML file, got {name!r}")

@@ -1,0 +1,86 @@
+"""The commands that show an installation and the settings of a recipe."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from imuspec import cli
+from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+
+
+def run(*arguments: str) -> int:
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_doctor_shows_the_installation_and_tests_every_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["system"]["instruction set"].split()[0] in {"avx512", "avx2", "sse2", "neon", "plain"}
+    assert set(facts["extras"]) == {"cluster", "train", "report", "export"}
+    assert len(facts["kernels"]) == 5
+    assert set(facts["kernels"].values()) == {"ok"}
+
+
+def test_doctor_fails_when_a_kernel_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from imuspec.spectral import magnitude
+
+    monkeypatch.setattr(magnitude, "log_mean_magnitude", lambda x, nfft: np.zeros((*x.shape[:-1], nfft // 2 + 1)))
+    assert run("doctor") == 1
+    text = capsys.readouterr().out
+    assert "log mean magnitude     differs by" in text
+    assert "kernels that fail: log mean magnitude" in text
+
+
+def test_recipe_lists_all_names_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipe", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    names = [*Recipe.names(), *PretrainRecipe.names(), *ProbeRecipe.names()]
+    assert [row["name"] for row in rows] == names
+
+
+@pytest.mark.parametrize("name", [*Recipe.names(), *PretrainRecipe.names(), *ProbeRecipe.names()])
+def test_recipe_lists_settings_that_set_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipe", name, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    family = next(family for family in (Recipe, PretrainRecipe, ProbeRecipe) if name in family.names())
+    recipe = family.load(name)
+    for row in rows:
+        section, _, field = row["setting"].rpartition(".")
+        holder = getattr(recipe, section) if section else recipe
+        assert holder.model_dump(mode="json")[field] == row["value"]
+        assert row["meaning"] or field == "name", row["setting"]
+    known = {row["setting"] for row in rows}
+    with pytest.raises(ValueError, match="set: expected"):
+        recipe.set("no.such_setting=1")
+    assert len(known) == len(rows) > 3
+
+
+def test_recipe_shows_a_changed_value_beside_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipe", "ukb", "--set", "segments.min_wear_h=4", "--json") == 0
+    rows = {row["setting"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["segments.min_wear_h"]["value"] == 4
+    assert rows["segments.min_wear_h"]["default"] == 24
+
+
+def test_an_unknown_recipe_is_answered_with_all_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipe", "ukbb") == 2
+    error = capsys.readouterr().err
+    assert "capture24" in error
+    assert "img2imu-small" in error
+    assert "'ukbb'" in error
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_printed(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import imuspec
+
+    assert run(flag) == 0
+    assert capsys.readouterr().out.strip() == imuspec.__version__

@@ -70,7 +70,17 @@ demo: $(STAMPS)/packages-demo $(STAMPS)/extension-release $(STAMPS)/command ## s
 	  '  $(DEMO)/days.png         the days as strips of colour' \
 	  '  $(DEMO)/recording.html   what was done, on one page: open it in a browser'
 
-test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## run all tests, those of the native core too
+# The wheel in an environment of its own without any extra, as `pip install imuspec` gives it.
+$(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python -name '*.py*' -o -name '*.toml' -o -name '*.html') | $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt
+	test -x $(VENV)/plain/bin/python || $(PYTHON) -m venv $(VENV)/plain
+	$(PY) .ci/requirements.py plain > $(STAMPS)/plain.txt
+	$(VENV)/plain/bin/python -m pip install -r $(STAMPS)/plain.txt
+	@rm -rf $(VENV)/plain-wheel
+	$(BIN)/maturin build --quiet --profile dev-opt --compatibility linux --out $(VENV)/plain-wheel
+	$(VENV)/plain/bin/python -m pip install --no-deps --force-reinstall $(VENV)/plain-wheel/*.whl
+	@touch $@
+
+test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain ## run all tests, those of the native core too
 	cargo test --quiet --lib
 	$(PY) -m pytest -q $(PYTEST_ARGS)
 

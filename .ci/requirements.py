@@ -1,4 +1,4 @@
-"""Prints what a job (demo, test, bench, docs) needs from PyPI, by pyproject.toml, without the package itself."""
+"""Prints what a job (plain, demo, test, bench, docs) needs from PyPI, by pyproject.toml, without the package itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 _EXTRAS = {
+    "plain": [],
     "demo": ["report"],
     "test": ["dev", "train", "report", "cluster", "export"],
     "bench": ["dev", "train", "report", "export"],

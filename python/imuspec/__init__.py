@@ -74,7 +74,14 @@ if hasattr(os, "register_at_fork"):
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'imuspec' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"imuspec.{_HOME[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"imuspec.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        from imuspec.errors import EXTRAS, require
+
+        if error.name in EXTRAS:
+            require(f"imuspec.{name}", error.name)
+        raise
     globals()[name] = value
     return value
 

@@ -93,7 +93,7 @@ def test_the_table_has_a_row_for_ten_seconds(tmp_path: Path, ending: str) -> Non
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_picture_is_drawn(tmp_path: Path, kind: str) -> None:
     out = tmp_path / f"week.{kind}"
-    figure = two_days().plot(out)
+    figure = imuspec.plot(two_days(), out)
     assert out.stat().st_size > 3000
     left, right = figure.axes
     assert [text.get_text() for text in left.get_yticklabels()] == ["Fri 01 Mar", "Sat 02 Mar"]

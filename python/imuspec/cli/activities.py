@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from imuspec.cli.app import Many, app, finished, is_cohort, require
+from imuspec.cli.app import Many, app, finished, is_cohort
 from imuspec.cli.probing import LEAST_STEPS, patch_encoder
+from imuspec.errors import require
 
 __all__ = ["activities", "predict"]
 
@@ -41,7 +42,7 @@ def activities(
     folds
         Groups of people left out in turn, on whom errors are measured.
     """
-    require("torch", "train", "activities")
+    require("activities", "torch")
     from imuspec.datasets import DatasetReference
     from imuspec.prediction import fit_activity_model
     from imuspec.probing import PatchHeadSettings
@@ -89,7 +90,7 @@ def predict(
     many
         How to go over a cohort.
     """
-    require("torch", "train", "predict")
+    require("predict", "torch")
     if is_cohort(recording):
         return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many())
     if many not in (None, Many()):
@@ -106,7 +107,7 @@ def predict(
         for path in found.save(out):
             console.print(str(path), markup=False, highlight=False)
     if plot is not None:
-        require("matplotlib", "report", "pictures")
+        require("pictures", "matplotlib")
         from imuspec.report.drawing import plot as draw
 
         draw(found, plot)

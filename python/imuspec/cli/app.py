@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +24,6 @@ __all__ = [
     "finished",
     "is_cohort",
     "open_cohort",
-    "require",
     "share_of",
 ]
 
@@ -110,12 +108,6 @@ def finished(summary: Summary) -> int:
         return INTERRUPTED
     failed_all = summary.outcomes and summary.count("failed") == len(summary.outcomes)
     return FAILED if failed_all and not summary.done_before else 0
-
-
-def require(package: str, extra: str, purpose: str) -> None:
-    """Raise RuntimeError, naming the extra to install, when a package is absent."""
-    if importlib.util.find_spec(package) is None:
-        raise RuntimeError(f"{purpose}: expected {package}, got none: pip install 'imuspec[{extra}]'")
 
 
 def is_cohort(path: str | Path) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import Many, app, finished, open_cohort, require
+from imuspec.cli.app import Many, app, finished, open_cohort
 from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
+from imuspec.errors import require
 
 if TYPE_CHECKING:
     from imuspec.datasets import DatasetReference, Windows
@@ -59,7 +60,7 @@ def embed(
     many
         How to go over a cohort.
     """
-    require("torch", "train", "embed")
+    require("embed", "torch")
     from imuspec import probing
     from imuspec.datasets import DatasetReference
 

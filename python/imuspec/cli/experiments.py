@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from imuspec.cli.app import SEVERAL, app, require
+from imuspec.cli.app import SEVERAL, app
+from imuspec.errors import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +52,9 @@ def experiment(
 
     from imuspec.cli.console import screen
 
-    require("pandas", "train", "experiment")
-    require("torch", "train", "experiment")
-    require("matplotlib", "report", "experiment")
+    require("experiment", "pandas")
+    require("experiment", "torch")
+    require("experiment", "matplotlib")
     from imuspec.experiments import Setup, describe, names, perform
 
     console = screen()

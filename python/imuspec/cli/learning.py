@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import INTERRUPTED, SEVERAL, app, require
+from imuspec.cli.app import INTERRUPTED, SEVERAL, app
+from imuspec.errors import require
 
 __all__ = ["pretrain", "views"]
 
@@ -45,7 +46,7 @@ def pretrain(
     tiny
         Two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, to see that all works.
     """
-    require("lightning_fabric", "train", "training")
+    require("training", "lightning_fabric")
     from imuspec.pretraining.pretraining import pretrain as train
     from imuspec.recipe import PretrainRecipe
 
@@ -76,8 +77,8 @@ def views(image: Path, /, *, out: Path, seed: int = 0) -> int:
     seed
         Another seed draws other views.
     """
-    require("matplotlib", "report", "pictures")
-    require("torch", "train", "views")
+    require("pictures", "matplotlib")
+    require("views", "torch")
     from imuspec.report import views_figure
 
     views_figure(image, out, seed=seed)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import app, require
+from imuspec.cli.app import app
+from imuspec.errors import require
 
 __all__ = ["export", "models"]
 
@@ -37,7 +38,7 @@ def models(
     out
         The run's folder.
     """
-    require("torch", "train", "models")
+    require("models", "torch")
     from rich.table import Table
     from rich.text import Text
 
@@ -91,9 +92,7 @@ def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
     n_samples
         Length of a window, for an encoder of signals; by default the encoder's own, else 5 s at 50 Hz.
     """
-    require("torch", "train", "export")
-    for library in ("onnx", "onnxscript", "onnxruntime"):
-        require(library, "export", "export")
+    require("export", "onnx", "onnxscript", "onnxruntime", "torch")
     from imuspec.run.export import export_onnx
 
     difference = export_onnx(run, out, n_samples=n_samples)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import SEVERAL, app, require
+from imuspec.cli.app import SEVERAL, app
+from imuspec.errors import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,8 +85,8 @@ def probe(
         SECTION.FIELD=VALUE: any other number of the recipe. May be given several times.
     """
     for package in ("torch", "sklearn", "pandas"):
-        require(package, "train", "probe")
-    require("matplotlib", "report", "probe")
+        require("probe", package)
+    require("probe", "matplotlib")
     from imuspec.cli.console import screen
     from imuspec.datasets import DatasetReference
 

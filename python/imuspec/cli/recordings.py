@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import SEVERAL, Many, app, finished, require
+from imuspec.cli.app import SEVERAL, Many, app, finished
+from imuspec.errors import require
 
 __all__ = ["image", "info", "prepare", "report", "simulate"]
 
@@ -141,7 +142,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
     from imuspec.recording.recording import read
     from imuspec.report import day_image
 
-    require("matplotlib", "report", "pictures")
+    require("pictures", "matplotlib")
     if recipe is None:
         day_image(read(path), out)
     else:
@@ -174,7 +175,7 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
     from imuspec.recording.recording import read
     from imuspec.report import cohort_page, preparation_page
 
-    require("matplotlib", "report", "pictures")
+    require("pictures", "matplotlib")
     if (path / "zarr.json").is_file():
         cohort_page(Cohort(path), out)
     else:

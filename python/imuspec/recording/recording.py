@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec import _core
+from imuspec.errors import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,7 @@ class Quality:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row an event; needs pandas."""
+        require("to_pandas", "pandas")
         import pandas as pd
 
         frame = pd.DataFrame(self.table, columns=list(Event._fields))
@@ -255,6 +257,7 @@ class Recording:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a sample: x, y, z in g and whatever else the file has, indexed by time; needs pandas."""
+        require("to_pandas", "pandas")
         import pandas as pd
 
         columns: dict[str, Any] = dict(zip("xyz", self.acceleration, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imuspec.errors import require
 from imuspec.preparation import Prepared
 from imuspec.recording.recording import Recording
 
@@ -42,6 +43,7 @@ def plot(value: Recording | Prepared | Activities, out: str | Path | None = None
     >>> import imuspec
     >>> imuspec.plot(imuspec.read("week.cwa"), "week.png")  # doctest: +SKIP
     """
+    require("a picture", "matplotlib")
     from imuspec.report.activities import activities_figure
     from imuspec.report.day import day_image, plot_recording
     from imuspec.report.style import save

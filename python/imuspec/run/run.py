@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imuspec.errors import require
 from imuspec.recipe import NamedRecipe
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Run:
         ValueError
             The weights are not those of the encoder that ``encoder.json`` names.
         """
+        require("an encoder", "torch")
         from imuspec import encoders
 
         encoder = self._built()

@@ -265,9 +265,9 @@ def test_one_recording_in_a_tar_is_read_and_two_are_refused(pack: str, tmp_path:
 def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.cwa")
     with pytest.raises(RecordingError, match="expected a regular file, got a named pipe"):
-        imuspec._core.read(str(tmp_path / "a.cwa"), "device")
+        imuspec.read(tmp_path / "a.cwa")
     with pytest.raises(RecordingError, match="expected a regular file, got a device"):
-        imuspec._core.read(os.devnull, "device")
+        imuspec.read(os.devnull)
 
 
 def test_a_compression_that_breaks_off_is_damage_of_the_share_that_is_missing(tmp_path: Path) -> None:

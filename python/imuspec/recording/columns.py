@@ -101,7 +101,7 @@ def prepare_columns(path: str | os.PathLike[str], settings: dict[str, Any]) -> d
 
 def _table(path: Path) -> tuple[str, dict[str, NDArray[Any]], list[str], list[tuple[str, str]]] | None:
     """Return what kind of table a file is, its columns, its labels and what it says of itself."""
-    if path.is_dir():
+    if path.exists() and not path.is_file():  # a folder; or a pipe or a device, which to open would wait for ever
         return None
     kind = ""
     try:

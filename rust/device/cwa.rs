@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use super::source::Source;
 use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use block::{Bytes, Head, Layout, decode, head};
+use block::{Bytes, Head, Key, Layout, decode, head};
 use start::Start;
 
 mod block;
@@ -66,12 +66,15 @@ pub struct Cwa {
     used: VecDeque<bool>,
     index: u64,
     last: Option<Head>,
-    recent: VecDeque<Head>,
+    /// What tells the last blocks from others.
+    recent: [Key; AHEAD],
     skipped: u32,
     sound: u64,
     span_end: Option<f64>,
-    /// ns since 1970 at which the block after the last one begins, by the stamps that can be trusted.
-    due: Option<i64>,
+    /// The last block whose stamp can be trusted, while the clock has lost the time.
+    trusted: Option<Head>,
+    /// The last block's clock had lost the time.
+    lost: bool,
     /// Another file's header has come: what follows is not of this recording.
     foreign: bool,
     /// Whether the samples at the start are exchanged, once it is known.
@@ -108,11 +111,12 @@ impl Cwa {
             used: VecDeque::new(),
             index: 0,
             last: None,
-            recent: VecDeque::new(),
+            recent: [Key::default(); AHEAD],
             skipped: 0,
             sound: 0,
             span_end: None,
-            due: None,
+            trusted: None,
+            lost: false,
             foreign: false,
             exchanged: None,
             drained: false,
@@ -256,9 +260,11 @@ impl Cwa {
                 return;
             }
         }
-        if device && self.recent.contains(&head) {
+        if self.last.is_some_and(|last| head.sequence <= last.sequence) && self.recent.contains(&head.key()) {
             quality.note(event("repeated_block"));
-            return;
+            if device {
+                return;
+            }
         }
         if usize::from(head.stated) > head.count {
             quality.note(Event { value: f64::from(head.stated), ..event("bad_count") });
@@ -298,21 +304,17 @@ impl Cwa {
 
     /// Remembers a block, and what a file without header tells by its blocks.
     fn learn(&mut self, head: &Head, lost: bool, quality: &mut Quality) {
-        let span = (head.count as f64 * 1e9 / head.rate) as i64;
-        let lost_blocks = self.last.map_or(0, |last| head.sequence.saturating_sub(last.sequence).saturating_sub(1));
-        self.due = match self.due {
-            Some(due) if lost => Some(due.saturating_add(span.saturating_mul(i64::from(lost_blocks) + 1))),
-            None if lost => None,
-            _ => Some(head.begins().saturating_add(span)),
-        };
+        if lost && !self.lost {
+            self.trusted = self.last;
+        }
+        self.lost = lost;
         if self.sound == 0 && !lost && head.seconds < OLDEST {
             let event = Event::at("unlikely_date", self.offset, self.index);
             quality.note(Event { time: Some(head.time()), ..event });
         }
         self.last = Some(*head);
-        self.recent.push_back(*head);
-        if self.recent.len() > AHEAD {
-            self.recent.pop_front();
+        if let Some(place) = self.recent.get_mut(self.sound as usize % AHEAD) {
+            *place = head.key();
         }
         self.skipped = 0;
         self.sound += 1;

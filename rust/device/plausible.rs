@@ -12,7 +12,7 @@ use super::{Batch, Event, Quality};
 /// Largest standard deviation of a still second's axes, as a share of its norm.
 const STILL: f32 = 0.02;
 /// Norms kept at most.
-const KEPT: usize = 2048;
+const KEPT: usize = 1024;
 /// Still seconds that decide; of a short stream one in so many does.
 const ENOUGH: usize = 5;
 /// Norm of a still second, g.

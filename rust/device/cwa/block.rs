@@ -52,6 +52,16 @@ pub(super) struct Head {
     battery: u8,
 }
 
+/// What a block and its copy have in common, and no other block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    session: u32,
+    sequence: u32,
+    seconds: i64,
+    fraction: Option<u32>,
+    n: usize,
+}
+
 /// Reads the head of a block, or says why the block cannot be used.
 pub(super) fn head(bytes: &Bytes) -> std::result::Result<Head, &'static str> {
     if !bytes.starts_with(&MAGIC) {
@@ -97,6 +107,7 @@ pub(super) fn head(bytes: &Bytes) -> std::result::Result<Head, &'static str> {
 }
 
 /// 16-bit sum of the 256 words: 0 for a sound block.
+#[inline]
 fn checksum(bytes: &Bytes) -> u16 {
     bytes.as_chunks::<2>().0.iter().fold(0u16, |sum, pair| sum.wrapping_add(u16::from_le_bytes(*pair)))
 }
@@ -129,6 +140,17 @@ impl Head {
     pub fn begins(&self) -> i64 {
         let Stamp::At { at, time } = self.stamp() else { return 0 };
         time - (at as f64 * 1e9 / self.rate) as i64
+    }
+
+    /// What tells the block from others.
+    pub fn key(&self) -> Key {
+        Key {
+            session: self.session,
+            sequence: self.sequence,
+            seconds: self.seconds,
+            fraction: self.fraction,
+            n: self.count,
+        }
     }
 
     /// ns since 1970 of the whole second.

@@ -206,7 +206,8 @@ impl Stream {
         self.fill_lines(&mut chunk.data.time, from, to);
         let starts = self.run_starts.partition_point(|&s| s < to);
         chunk.run_starts.extend(self.run_starts.drain(..starts).map(|s| (s - from) as usize));
-        while let Some((at, idle)) = self.idle.pop_front_if(|(at, _)| *at < to) {
+        while let Some((at, idle)) = self.idle.front().copied().filter(|(at, _)| *at < to) {
+            self.idle.pop_front();
             chunk.idle.push(Idle { at: (at - from).max(0) as usize, ..idle });
         }
         if self.timestamps == Timestamps::Actipy {

@@ -6,15 +6,21 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from imuspec import preparation
+from imuspec.cluster import preparing
+from imuspec.cluster.engine import Engine
+from imuspec.cluster.local import LocalEngine
 from imuspec.errors import RecordingError
 from imuspec.preparation import Prepared, prepare
 from imuspec.recipe import Recipe
+
+_REAL = preparation.prepare
 
 
 def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[str, Any]:
@@ -76,3 +82,46 @@ def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[
 def prepare_told(path: str, recipe: Recipe) -> Prepared:
     """Prepare with the pass above: what `prepare_cohort` hands to its workers."""
     return prepare(path, recipe, native=native)
+
+
+def keep_told(job: Any) -> Any:
+    """Do what `imuspec.cluster.preparing.keep` does, with told recordings."""
+    return keep_with(prepare_told, job)
+
+
+def keep_with(prepare_one: Callable[[str, Recipe], Prepared], job: Any) -> Any:
+    """Do what `imuspec.cluster.preparing.keep` does, with another way to prepare one file."""
+    preparation.prepare = prepare_one  # type: ignore[assignment]
+    try:
+        return preparing.keep(job)
+    finally:
+        preparation.prepare = _REAL
+
+
+def load_ahead() -> None:
+    """Load what a worker needs."""
+    preparing.load_ahead()
+
+
+class ToldEngine(Engine):
+    """An engine whose workers prepare told recordings; `work` is what they do in place of `keep`."""
+
+    def __init__(self, engine: Engine, work: Callable[[Any], Any] = keep_told) -> None:
+        self.engine, self.work = engine, work
+
+    def __enter__(self) -> Self:
+        self.engine.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.engine.__exit__(*error)
+
+    def crew(self, work: Callable[[Any], Any]) -> Any:  # noqa: ARG002  (the other work takes its place)
+        """Return the processes that do the other work."""
+        return self.engine.crew(self.work)
+
+
+def prepare_told_cohort(inputs: Any, out: Any, **options: Any) -> Any:
+    """Run `prepare_cohort` on told recordings."""
+    engine = options.pop("engine", None) or LocalEngine(options.pop("workers", None))
+    return preparing.prepare_cohort(inputs, out, engine=ToldEngine(engine), **options)

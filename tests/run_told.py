@@ -7,7 +7,7 @@ import sys
 
 import fake_native
 from imuspec import Recipe
-from imuspec.cluster import Limits, open_engine, prepare_cohort
+from imuspec.cluster import Limits, open_engine
 
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.05")
 
@@ -18,14 +18,13 @@ def main() -> None:
     number, of = told.get("shard", "1/1").split("/")
     engine = {name: told.get(name) for name in ("workers", "scheduler", "cluster")}
     limits = Limits.parse(told.get("memory_limit"), told.get("time_limit"))
-    summary = prepare_cohort(
+    summary = fake_native.prepare_told_cohort(
         [source],
         out,
         recipe=RECIPE,
         engine=open_engine(told.get("engine", "local"), **engine, limits=limits),
         shard=(int(number), int(of)),
         resume=told.get("resume", False),
-        prepare=fake_native.prepare_told,
         progress=lambda summary, _outcome: print(summary.n_done, flush=True),
     )
     print("interrupted" if summary.interrupted else "done", flush=True)

@@ -12,7 +12,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -96,7 +95,7 @@ def write_whole(path: Path, content: bytes, work: Path) -> None:
         path.write_bytes(content)
         return
     work.mkdir(parents=True, exist_ok=True)
-    waiting = work / f"{path.name}.{workname()}"
+    waiting = work / workname()
     with waiting.open("wb") as file:
         file.write(content)
         file.flush()
@@ -165,18 +164,32 @@ def sync(path: Path) -> None:
 
 
 def workname() -> str:
-    """Return a name that no other process of any host takes."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    """Return a short random name for a temporary file, so that no file name is too long for it."""
+    return secrets.token_hex(12)
 
 
 @contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """Give a path of this machine at which the file (or NHANES folder) lies; one of an object store is fetched.
+    """Yield a path of this machine at which a file (or NHANES folder) can be read.
 
-    The copy is in a folder that only this user may read, below ``TMPDIR``, and goes away with the ``with``.
+    One of an object store is fetched into a folder that only this user may read, below ``TMPDIR``; it is removed after
+    the ``with``. A path whose bytes are not UTF-8 is read through a link with a plain name.
     """
     if not is_remote(path):
-        yield path
+        if path.isprintable() or path.isascii():
+            yield path
+            return
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            with private_folder() as folder:
+                link = folder / f"recording{''.join(Path(path).suffixes[-2:])}".encode("ascii", "replace").decode(
+                    "ascii"
+                )
+                link.symlink_to(Path(path).absolute())
+                yield str(link)
+        else:
+            yield path
         return
     with private_folder() as folder:
         system, root = _system(place(path))

@@ -14,7 +14,7 @@ import pytest
 import fake_native
 from dask_processes import dask, end, ended
 from imuspec import Cohort
-from imuspec.cluster import Limits, open_engine, prepare_cohort
+from imuspec.cluster import Limits, open_engine
 from run_told import RECIPE
 from told_recordings import start, tell, tree, wait_for
 
@@ -30,7 +30,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(told: Path) -> Path:
     """The cohort of one undisturbed run of one worker."""
     out = told.parent / "whole"
-    prepare_cohort([told], out, recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    fake_native.prepare_told_cohort([told], out, recipe=RECIPE, workers=1)
     return out
 
 
@@ -54,7 +54,7 @@ def test_a_poison_recording_costs_a_dask_cluster_nothing_but_itself(tmp_path: Pa
     (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
     (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
     engine = open_engine("dask", workers=1, limits=Limits(600_000_000, 10.0))
-    summary = prepare_cohort([source], tmp_path / "out", recipe=RECIPE, prepare=fake_native.prepare_told, engine=engine)
+    summary = fake_native.prepare_told_cohort([source], tmp_path / "out", recipe=RECIPE, engine=engine)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [4, 2, 4]
     cohort = Cohort(tmp_path / "out")
     reasons = {row["id"]: row["reason"] for row in cohort.outcomes.to_pylist() if row["status"] == "failed"}
@@ -99,7 +99,7 @@ def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: 
     assert 2 <= done < 12
     assert Cohort(tmp_path / "out").verify() == []
     options = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
-    assert prepare_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
+    assert fake_native.prepare_told_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
     assert tree(tmp_path / "out") == tree(whole)
 
 

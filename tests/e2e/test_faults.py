@@ -9,20 +9,21 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fake_native
 from imuspec import Cohort, Prepared, Recipe, prepare
 from imuspec.cluster import Limits, LocalEngine, Summary, prepare_cohort
+from imuspec.cohort.parts import sealed
 from imuspec.simulation import simulate
 from run_told import RECIPE
 from told_recordings import start, tell, tree, wait_for
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
-    options = {"workers": 1, "recipe": RECIPE, "prepare": fake_native.prepare_told, **options}
-    return prepare_cohort([source], out, **options)  # type: ignore[arg-type]
+    return fake_native.prepare_told_cohort([source], out, **{"workers": 1, "recipe": RECIPE, **options})
 
 
 def _reasons(out: Path) -> dict[str, str]:
@@ -128,6 +129,10 @@ def _prepare_while_it_is_cut(path: str, recipe: Recipe) -> Prepared:
     return prepared
 
 
+def _keep_while_it_is_cut(job: Any) -> Any:
+    return fake_native.keep_with(_prepare_while_it_is_cut, job)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="how far a file was read is not told here")
 def test_a_source_cut_short_while_it_is_read_gives_what_was_there(tmp_path: Path) -> None:
     source = tmp_path / "in"
@@ -135,8 +140,9 @@ def test_a_source_cut_short_while_it_is_read_gives_what_was_there(tmp_path: Path
     simulate(source / "whole.cwa", days=1.0, seed=3)
     shutil.copy(source / "whole.cwa", source / "cut.cwa")
     recipe = Recipe.load("ukb").set("segments.min_wear_h=1", "calibration.required=false")
-    _run(source / "whole.cwa", tmp_path / "out", recipe=recipe, prepare=None)
-    _run(source / "cut.cwa", tmp_path / "out", recipe=recipe, prepare=_prepare_while_it_is_cut)
+    prepare_cohort([source / "whole.cwa"], tmp_path / "out", recipe=recipe, workers=1)
+    engine = fake_native.ToldEngine(LocalEngine(1), _keep_while_it_is_cut)
+    prepare_cohort([source / "cut.cwa"], tmp_path / "out", recipe=recipe, engine=engine, duplicates="prepare")
     cohort = Cohort(tmp_path / "out")
     hours = {row["id"]: row["duration_h"] for row in cohort.recordings.to_pylist()}
     assert hours["whole"] == pytest.approx(24, abs=0.2)
@@ -163,7 +169,7 @@ def test_parts_that_an_older_release_wrote_with_fewer_figures_are_taken_up(tmp_p
     part = json.loads(path.read_text())
     for newer in ("n_clipped", "calibration_reason", "quality_gap"):
         del part["recording"][newer]
-    path.write_text(json.dumps(part))
+    path.write_bytes(sealed({key: value for key, value in part.items() if key != "sealed"}))
     (source / "later.cwa").write_text(json.dumps({"hours": 0.2, "seed": 9}))
     summary = _run(source, tmp_path / "out", resume=True)
     assert [outcome.id for outcome in summary.outcomes] == ["later"]

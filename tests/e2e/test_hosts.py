@@ -11,7 +11,6 @@ import fake_native
 from dask_processes import dask, ended
 from hosts import address, hosts, on, plug
 from imuspec import Cohort
-from imuspec.cluster import prepare_cohort
 from run_told import RECIPE
 from told_recordings import start, tell, tree, wait_for
 
@@ -20,7 +19,7 @@ pytest.importorskip("distributed", reason="dask is not installed")
 
 def test_a_host_that_is_cut_off_for_a_while_costs_no_recording(tmp_path: Path) -> None:
     source = tell(tmp_path / "in", n=30)
-    prepare_cohort([source], tmp_path / "whole", recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    fake_native.prepare_told_cohort([source], tmp_path / "whole", recipe=RECIPE, workers=1)
     scheduler, log = f"tcp://{address(0)}:8786", tmp_path / "log"
     with hosts(3) as (hub, one, other):
         options = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "120")

@@ -13,7 +13,7 @@ import pytest
 
 import fake_native
 from imuspec import Cohort
-from imuspec.cluster import LocalEngine, Summary, prepare_cohort
+from imuspec.cluster import LocalEngine, Summary
 from imuspec.cohort.lock import CohortLock, InUseError
 from run_told import RECIPE
 from told_recordings import start, tell, tree
@@ -21,7 +21,7 @@ from told_recordings import start, tell, tree
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
     options = {"workers": 1, **options}
-    return prepare_cohort([source], out, recipe=RECIPE, prepare=fake_native.prepare_told, **options)  # type: ignore[arg-type]
+    return fake_native.prepare_told_cohort([source], out, recipe=RECIPE, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,8 @@ def whole(told: Path) -> Path:
 def test_a_finished_cohort_has_nothing_of_the_work_in_it(whole: Path) -> None:
     assert sorted(path.name for path in whole.iterdir()) == [
         "acceleration",
+        "inputs.parquet",
+        "manifest.json",
         "nonwear.parquet",
         "outcomes.parquet",
         "parts",
@@ -165,7 +167,7 @@ def test_the_lock_of_a_dead_run_is_taken_over(tmp_path) -> None:
 def test_files_of_one_name_are_both_kept(tmp_path) -> None:
     for folder in ("p", "q"):
         (tmp_path / "in" / folder).mkdir(parents=True)
-        (tmp_path / "in" / folder / "x.cwa").write_text(json.dumps({"hours": 0.2, "seed": len(folder)}))
+        (tmp_path / "in" / folder / "x.cwa").write_text(json.dumps({"hours": 0.2, "seed": ord(folder)}))
     _run(tmp_path / "in", tmp_path / "out")
     cohort = Cohort(tmp_path / "out")
     assert len(cohort) == 2
@@ -178,7 +180,7 @@ def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> 
     (source / "broken.cwa").write_text(json.dumps({"hours": 0.2}))  # mended: prepared again
     assert [o.status for o in _run(source, tmp_path / "out", resume=True).outcomes] == ["ok"]
     (source / "r0.cwa").write_text(json.dumps({"hours": 0.25, "seed": 7}))
-    with pytest.raises(ValueError, match=r"r0 from r0\.cwa of"):
+    with pytest.raises(ValueError, match=r"recording r0 was prepared from \(r0\.cwa, 25 bytes\)"):
         _run(source, tmp_path / "out", resume=True)
 
 

@@ -20,7 +20,7 @@ import pytest
 
 import fake_native
 from imuspec import Cohort
-from imuspec.cluster import LocalEngine, prepare_cohort
+from imuspec.cluster import LocalEngine
 from imuspec.cohort.lock import InUseError, lock_of
 from imuspec.recording.inputs import find_sources
 from imuspec.storage import place
@@ -91,10 +91,10 @@ def told(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Path:
 
 
 def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, told: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"recipe": RECIPE, "prepare": fake_native.prepare_told}
-    prepare_cohort([told], tmp_path / "out", workers=1, **options)
-    prepare_cohort(["s3://bucket/in"], tmp_path / "fetched", workers=1, **options)
-    summary = prepare_cohort(["s3://bucket/in"], "s3://bucket/out", engine=LocalEngine(2), **options)
+    options: dict[str, Any] = {"recipe": RECIPE}
+    fake_native.prepare_told_cohort([told], tmp_path / "out", workers=1, **options)
+    fake_native.prepare_told_cohort(["s3://bucket/in"], tmp_path / "fetched", workers=1, **options)
+    summary = fake_native.prepare_told_cohort(["s3://bucket/in"], "s3://bucket/out", engine=LocalEngine(2), **options)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [3, 2, 1]
     assert tree(tmp_path / "fetched") == tree(tmp_path / "out")
     assert _objects(store, "bucket/out") == tree(tmp_path / "out")
@@ -107,7 +107,7 @@ def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, told: P
 
 
 def test_damage_in_a_bucket_is_found(store: Any, told: Path) -> None:
-    prepare_cohort([told], "s3://bucket/damaged", recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    fake_native.prepare_told_cohort([told], "s3://bucket/damaged", recipe=RECIPE, workers=1)
     content = bytearray(store.cat_file("bucket/damaged/acceleration/r1/c/0/0"))
     content[7] ^= 1
     store.pipe_file("bucket/damaged/acceleration/r1/c/0/0", bytes(content))
@@ -127,12 +127,15 @@ def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
     process.communicate()
     done = len(Cohort("s3://bucket/again").outcomes)
     assert 1 <= done < 6
-    monkeypatch.setattr("imuspec.cohort.lock.DEAD_S", 0.0)  # as if a minute had gone by
-    options: dict[str, Any] = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
-    summary = prepare_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
+    with monkeypatch.context() as later:  # as if a minute had gone by
+        later.setattr("imuspec.cohort.lock.CohortLease._refuse_live", lambda *_: None)
+        with lock_of(Cohort("s3://bucket/again").path):
+            pass
+    options: dict[str, Any] = {"recipe": RECIPE, "workers": 1}
+    summary = fake_native.prepare_told_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
     assert summary.done_before == done
     assert summary.n_done == 6
-    prepare_cohort([told], tmp_path / "out", **options)
+    fake_native.prepare_told_cohort([told], tmp_path / "out", **options)
     assert _objects(store, "bucket/again") == tree(tmp_path / "out")
 
 

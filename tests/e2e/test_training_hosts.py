@@ -11,7 +11,6 @@ import pytest
 
 import fake_native
 from hosts import address, hosts, on
-from imuspec.cluster import prepare_cohort
 from run_told import RECIPE
 from told_recordings import TESTS, environment, tell
 
@@ -22,7 +21,7 @@ pytest.importorskip("lightning_fabric", reason="lightning-fabric is not installe
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tell(tmp_path_factory.mktemp("told") / "in", n=6)
-    prepare_cohort([source], source.parent / "cohort", recipe=RECIPE, prepare=fake_native.prepare_told, workers=1)
+    fake_native.prepare_told_cohort([source], source.parent / "cohort", recipe=RECIPE, workers=1)
     return source.parent / "cohort"
 
 

@@ -53,7 +53,7 @@ class Many:
     workers
         Processes; one for each core if not given.
     resume
-        Go on with a folder begun before: what is done stays as it is.
+        Continue an earlier run: recordings that are done stay as they are.
     retry_failed
         With --resume: try again what failed.
     shard
@@ -65,9 +65,10 @@ class Many:
     cluster
         With dask: slurm:FILE.toml, which says how many jobs to submit and of what kind.
     memory_limit
-        What one recording may take, as 4GB; one that takes more is ended and recorded as failed.
+        Memory that one recording may take, as 4GB; one that takes more is ended and recorded as failed.
     time_limit
-        How long one recording may take, as 90 (seconds), 15m or 2h.
+        How long one recording may take, as 90 (seconds), 15m or 2h; one that takes longer is ended and recorded as
+        failed. "none" sets no limit.
     """
 
     workers: int | None = None
@@ -78,7 +79,7 @@ class Many:
     scheduler: str | None = None
     cluster: str | None = None
     memory_limit: str | None = None
-    time_limit: str | None = None
+    time_limit: str = "6h"
 
     def options(self) -> dict[str, Any]:
         """Return the options of `imuspec.cluster.prepare_cohort` and `compute`."""
@@ -89,7 +90,7 @@ class Many:
             workers=self.workers,
             scheduler=self.scheduler,
             cluster=self.cluster,
-            limits=Limits.parse(self.memory_limit, self.time_limit),
+            limits=Limits.parse(self.memory_limit, None if self.time_limit == "none" else self.time_limit),
         )
         shard = share_of(self.shard)
         return {"engine": engine, "resume": self.resume, "retry_failed": self.retry_failed, "shard": shard}

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["merge", "status", "verify"]
 
-cohort_app = App(name="cohort", help="Look after a cohort.")
+cohort_app = App(name="cohort", help="Check a cohort, show its state, write its tables.")
 app.command(cohort_app)
 
 
 @cohort_app.command
 def status(path: str, /) -> int:
-    """Say how many recordings came out how, and why.
+    """Show how many recordings are ok, excluded or failed, and the reasons.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def status(path: str, /) -> int:
 
 @cohort_app.command
 def verify(path: str, /) -> int:
-    """See that every recording is there once and whole; exit code 1 if not.
+    """Check every file against its checksum; exit code 1 if one is missing or was changed.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def verify(path: str, /) -> int:
 
 @cohort_app.command
 def merge(path: str, /) -> int:
-    """Write the tables of a cohort anew from its parts, as the last share of a job array does by itself.
+    """Write the tables of a cohort again from its parts. The last share of a job array does it by itself.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def merge(path: str, /) -> int:
         kept, store = Results(path), ResultStore(path)
     else:
         kept, store = open_cohort(path), CohortStore(path)
-    with lock_of(store.folder):
+    with lock_of(store.folder) as store.fence:
         store.fold()
         store.close()
     print(f"{path}: tables of {len(kept.outcomes)} recordings")

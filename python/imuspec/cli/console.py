@@ -106,6 +106,8 @@ def summary_lines(summary: Summary) -> Iterator[RenderableType]:
     told = [f"{summary.count(status)} {status}" for status in ("ok", "excluded", "failed")]
     if summary.done_before:
         told.append(f"{summary.done_before} done before")
+    for note in summary.notes:
+        yield Text(note)
     yield Text(f"{summary.cohort}: {', '.join(told)}; {_rate(summary)}")
 
 
@@ -224,6 +226,15 @@ def status_table(status: dict[str, Any], name: str) -> Table:
     table = Table("recordings", "", title=Text(name), title_justify="left")
     for key in ("total", "ok", "excluded", "failed", "unfinished"):
         table.add_row(str(status[key]), Text(key, _COLOURS.get(key, "")))
+    words = {
+        "missing": "inputs without an outcome: run again with --resume",
+        "passed_over": "files passed over",
+        "not_given": "recordings whose file is no longer among the inputs",
+    }
+    for key, meaning in words.items():
+        if status.get(key):
+            named = f": {', '.join(status['not_given_ids'][:3])}" if key == "not_given" else ""
+            table.add_row(str(status[key]), Text(f"{meaning}{named}"))
     for reason, count in list(status["reasons"].items())[:_LONGEST]:
         table.add_row(str(count), Text(f"  {reason}"))
     return table

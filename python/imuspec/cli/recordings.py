@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from imuspec.cli.app import SEVERAL, Many, app, finished
 from imuspec.errors import require
+
+if TYPE_CHECKING:
+    from imuspec.recording.inputs import Inputs
 
 __all__ = ["image", "info", "prepare", "report", "simulate"]
 
@@ -21,6 +24,9 @@ def prepare(
     out: str,
     recipe: str = "ukb",
     set: Annotated[list[str] | None, SEVERAL] = None,
+    check_inputs: bool = False,
+    replaced: Literal["refuse", "prepare"] = "refuse",
+    duplicates: Literal["skip", "prepare"] = "skip",
     many: Many | None = None,
 ) -> int:
     """Prepare recordings into a cohort: low-pass, resample, calibrate, find wear, store.
@@ -35,6 +41,12 @@ def prepare(
         ukb, capture24, nhanes, actipy, or a TOML file.
     set
         Change a number of the recipe, as calibration.min_windows=10; may be given several times.
+    check_inputs
+        With --resume: compare the SHA-256 of every file, not only of those that changed after they were prepared.
+    replaced
+        With --resume: refuse files with other content than when they were prepared, or prepare them again.
+    duplicates
+        skip records a file with the same bytes as another as excluded; prepare prepares it too.
     """
     from imuspec.cli.console import RunDisplay
     from imuspec.cluster import prepare_cohort
@@ -42,27 +54,32 @@ def prepare(
 
     followed = Recipe.load(recipe).set(*(set or ()))
     options = (many or Many()).options()
+    choices: dict[str, Any] = {"check_inputs": check_inputs, "replaced": replaced, "duplicates": duplicates}
     with RunDisplay() as display:
-        summary = prepare_cohort(inputs, out, recipe=followed, progress=display.update, **options)
+        summary = prepare_cohort(inputs, out, recipe=followed, progress=display.update, **choices, **options)
     return finished(summary)
 
 
 @app.command
 def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "actipy"] = "device") -> int:
-    """Say what a recording holds: device, rate, times, gaps, and everything lost.
+    """Show what a recording holds: device, rate, times, gaps, and everything lost. Of a folder: its recordings.
 
     Parameters
     ----------
     path
-        A device file.
+        A device file, or a folder of them.
     json
         As JSON, for programs.
     timestamps
         device, or actipy for times equal to actipy's.
     """
     from imuspec.cli.console import recording_facts, recording_table, screen
+    from imuspec.recording.inputs import find_inputs
     from imuspec.recording.recording import read
 
+    found = find_inputs([path]) if path.is_dir() else None
+    if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
+        return _list_inputs(found, json=json)
     facts = recording_facts(read(path, timestamps=timestamps))
     if json:
         import json as encoder
@@ -72,6 +89,23 @@ def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "ac
     console = screen()
     for table in recording_table(facts, path.name):
         console.print(table)
+    return 0
+
+
+def _list_inputs(found: Inputs, *, json: bool) -> int:
+    """Print the recordings of a folder, and the files that are passed over."""
+    if json:
+        import json as encoder
+
+        recordings = [{"id": s.id, "name": s.name, "n_bytes": s.n_bytes} for s in found.sources]
+        passed_over = [entry._asdict() for entry in found.passed_over]
+        print(encoder.dumps({"recordings": recordings, "passed_over": passed_over}, indent=2))
+        return 0
+    for source in found.sources:
+        print(f"{source.id}  {source.name}  {source.n_bytes / 1e6:.1f} MB")
+    for name, reason in found.passed_over:
+        print(f"passed over: {name}: {reason}")
+    print(f"{len(found.sources)} recordings, {len(found.passed_over)} passed over")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Something computed of each recording of a cohort, on whichever engine: features, or what the wearer did.
+"""A table computed from each recording of a cohort, on any engine: features, or activities.
 
-The work on one recording is a pure function of its stored samples, the weights and the settings, and it is kept by renaming
-what is whole; so which process does it, and how often it was tried, leaves no trace in the results.
+The work on one recording is a pure function of its stored samples, the weights and the settings, so neither the process
+that does it nor the number of tries changes the results.
 """
 
 from __future__ import annotations
@@ -10,36 +10,39 @@ import contextlib
 import importlib
 import importlib.util
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from imuspec.cluster.engine import Engine
+from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.running import Outcome, Progress, Summary, work_through
+from imuspec.cluster.running import Outcome, Progress, Summary, left_to_do, work_on
 from imuspec.cohort.cohort import Cohort
 from imuspec.cohort.lock import lock_of
+from imuspec.cohort.parts import Fence
 from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import checksum
 from imuspec.preparation import Prepared
+from imuspec.storage import absolute
 
 __all__ = ["Work", "compute"]
 
 
 class Work(Protocol):
-    """What is computed of a recording; it is pickled, so weights are named by their place and digest."""
+    """A function of one recording. It is pickled, so it names weights by path and digest."""
 
     @property
     def what(self) -> str:
-        """In a word, as embeddings."""
+        """The kind of results, as "embeddings"."""
 
     def described(self) -> Mapping[str, Any]:
-        """Everything that the results depend on beside the recording: a resume must agree with it."""
+        """Return everything that the results depend on beside the recording; a resumed run must agree with it."""
 
     def __call__(self, prepared: Prepared) -> Computed:
-        """Compute."""
+        """Return the table of one recording."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class _Job:
     cohort: str
     out: str
     share: str
+    fence: Fence | None
     work: Work
 
 
@@ -93,7 +97,7 @@ def compute(
         Another run is at work on the results.
     """
     began = time.monotonic()
-    engine = engine or LocalEngine(workers)
+    engine = engine or LocalEngine(workers, limits=Limits.default())
     recordings = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     known = recordings.recordings.select(["id", "status", "sha256", "stored_bytes"]).to_pylist()
     everything = [row for row in known if row["status"] == "ok"]
@@ -103,23 +107,18 @@ def compute(
     mine, label = everything[number - 1 :: of], f"{number}of{of}"
     store = ResultStore(out, share=label)
     store.refuse_other_folders()
-    with lock_of(store.folder, number=number, of=of):
+    place = str(absolute(recordings.path))
+    with lock_of(store.folder, number=number, of=of) as store.fence:
         store.create(work.what, work.described())
-        todo = _todo(store, mine, resume=resume, retry_failed=retry_failed)
-        summary = Summary(store.folder, len(mine), len(mine) - len(todo))
-        if todo:
-            store.drop_tables()
-        place = str(recordings.path if "://" in str(recordings.path) else recordings.path.absolute())
         jobs = [
-            _Job(row["id"], row["sha256"], row["stored_bytes"], place, str(store.folder), label, work) for row in todo
+            _Job(row["id"], row["sha256"], row["stored_bytes"], place, str(store.folder), label, store.fence, work)
+            for row in mine
         ]
+        todo = left_to_do(store, jobs, partial(_again, store, retry_failed), resume=resume)
+        summary = Summary(store.folder, len(mine), len(mine) - len(todo))
         failed = partial(_record_failure, store)
-        work_through(engine, keep, jobs, summary, began=began, failed=failed, progress=progress)
-        done = store.done() | {outcome.id for outcome in summary.outcomes}
-        wanted = {row["id"] for row in everything}
-        if wanted <= done:
-            store.fold(wanted)
-        store.close()
+        ids = {row["id"] for row in everything}
+        work_on(store, engine, keep, todo, summary, ids=ids, failed=failed, progress=progress)
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -131,14 +130,14 @@ def load_ahead() -> None:
     if importlib.util.find_spec("torch") is not None:
         torch: Any = importlib.import_module("torch")
         torch.set_num_threads(1)
-        with contextlib.suppress(RuntimeError):  # it was said before
+        with contextlib.suppress(RuntimeError):  # it was set before
             torch.set_num_interop_threads(1)
 
 
 def keep(job: _Job) -> Outcome:
     """Compute one recording's results and write what became of it."""
     began = time.monotonic()
-    store = ResultStore(job.out, share=job.share)
+    store = ResultStore(job.out, share=job.share, fence=job.fence)
     cohort = _cohort(job.cohort)
     try:
         if checksum(cohort.path / "acceleration" / job.id) != job.sha256:
@@ -164,21 +163,7 @@ def _record_failure(store: ResultStore, job: _Job, reason: str) -> Outcome:
     return Outcome(job.id, job.id, "failed", reason, job.n_bytes, 0.0)
 
 
-def _todo(
-    store: ResultStore, mine: Sequence[Mapping[str, Any]], *, resume: bool, retry_failed: bool
-) -> list[Mapping[str, Any]]:
-    """Return what of this share is to be done, and clear its places."""
-    done = store.done()
-    known = [row for row in mine if row["id"] in done]
-    if known and not resume:
-        raise ValueError(
-            f"out: {store.folder} holds {len(known)} of these {len(mine)} recordings already; --resume does the others"
-        )
-    todo = [row for row in mine if row["id"] not in done]
-    for row in known:
-        part = store.part(row["id"])
-        if part["source_sha256"] != row["sha256"] or (retry_failed and part["status"] == "failed"):
-            todo.append(row)
-    for row in todo:
-        store.forget(row["id"])
-    return sorted(todo, key=lambda row: str(row["id"]))
+def _again(store: ResultStore, retry_failed: bool, job: _Job) -> bool:
+    """Whether a recording is computed again: it was prepared anew since, or it failed and may be retried."""
+    part = store.part(job.id)
+    return part["source_sha256"] != job.sha256 or (retry_failed and part["status"] == "failed")

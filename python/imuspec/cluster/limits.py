@@ -9,6 +9,8 @@ from typing import Any
 
 __all__ = ["Limits"]
 
+DEFAULT_S = 6 * 3600.0
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -39,6 +41,11 @@ class Limits:
             raise ValueError(f"time limit: expected more than 0 s, got {self.seconds}")
         if self.memory_bytes is not None and not Path("/proc/self/statm").exists():
             _psutil()
+
+    @classmethod
+    def default(cls) -> Limits:
+        """Return the limits of a run for which none were given: 6 hours for one item, which only a hung one takes."""
+        return cls(seconds=DEFAULT_S)
 
     @classmethod
     def parse(cls, memory: str | None, time: str | None) -> Limits:

@@ -1,11 +1,13 @@
-"""Processes that each work on one item at a time, and outlive none of their faults in the one that started them."""
+"""Processes that each work on one item at a time; when one dies, the others and the run go on."""
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,19 +16,32 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
 
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.stopping import shielded_from_interrupt
 
 __all__ = ["Ended", "Pool"]
 
+_LINES = 3  # of standard error in a reason
+
 
 class Ended(NamedTuple):
-    """How the work on an item ended: its result, or why there is none.
+    """How the work on an item ended.
 
-    `died` says that its process did, which may have had other reasons, `last_try` that it had done so before.
-    `blameless` says that the item cannot have been the reason, as when a scheduler was lost: that is no try at all.
+    Attributes
+    ----------
+    item, result
+        The item, and what the work returned.
+    why : str
+        Why there is no result.
+    died : bool
+        Whether its process died, perhaps not because of the item.
+    last_try : bool
+        Whether a process had died with it before.
+    blameless : bool
+        Whether the item cannot have been the reason, as when a scheduler was lost. It does not count as a try.
     """
 
     item: Any
@@ -38,8 +53,20 @@ class Ended(NamedTuple):
 
 
 @dataclass
-class _Task:
+class _Worker:
     process: SpawnProcess
+    pipe: connection.Connection
+    log: IO[bytes]  # what it writes to standard error
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.join()
+        self.log.close()
+
+
+@dataclass
+class _Task:
+    worker: _Worker
     item: Any
     last_try: bool
     began: float | None = None
@@ -51,12 +78,17 @@ class Pool:
     Parameters
     ----------
     work
-        What is done with an item: a function of a module. If the module has a function ``load_ahead``, a process calls it
-        before its first item, so that loading libraries is not counted as the item's time.
-    size
-        How many items at once.
-    limits
+        A function of a module, of one item. If the module has a function ``load_ahead``, a process calls it before its
+        first item, so that loading libraries does not count as the item's time.
+    size : int
+        Number of processes.
+    limits : Limits
         What one item may use.
+
+    Raises
+    ------
+    RuntimeError
+        If a process cannot load the function, as when a package is missing.
     """
 
     def __init__(self, work: Callable[[Any], Any], size: int, limits: Limits) -> None:
@@ -64,19 +96,20 @@ class Pool:
         self._size = size
         self._limits = limits
         self._context = multiprocessing.get_context("spawn")
-        self._idle: list[tuple[SpawnProcess, connection.Connection]] = []
+        self._idle: list[_Worker] = []
+        self._killed_for_memory = _killed_for_memory()
         self.busy: dict[connection.Connection, _Task] = {}
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for process, pipe in self._idle:
-            pipe.close()  # the worker ends at the end of its pipe
-            process.join()
+        for worker in self._idle:
+            worker.end()  # it ends at the end of its pipe
         self._idle.clear()
-        for pipe, task in self.busy.items():  # only after an error or a second Ctrl-C
-            _end(task.process, pipe)
+        for task in self.busy.values():  # only after an error or a second Ctrl-C
+            task.worker.process.kill()
+            task.worker.end()
         self.busy.clear()
 
     @property
@@ -87,14 +120,13 @@ class Pool:
     def begin(self, item: Any, *, last_try: bool = False) -> None:
         """Give an item to an idle process, or to a new one."""
         while True:
-            process, pipe = self._idle.pop() if self._idle else self._start()
+            worker = self._idle.pop() if self._idle else self._start()
             try:
-                pipe.send(item)
+                worker.pipe.send(item)
             except OSError:  # it died while idle
-                process.join()
-                pipe.close()
+                worker.end()
                 continue
-            self.busy[pipe] = _Task(process, item, last_try)
+            self.busy[worker.pipe] = _Task(worker, item, last_try)
             return
 
     def finished(self, timeout: float) -> Iterator[Ended]:
@@ -106,64 +138,99 @@ class Pool:
                 yield ended
         for pipe, task in list(self.busy.items()):
             seconds = 0.0 if task.began is None else time.monotonic() - task.began
-            why = self._limits.broken(task.process.pid or 0, seconds)
+            why = self._limits.broken(task.worker.process.pid or 0, seconds)
             if why and pipe in self.busy:
                 del self.busy[pipe]
-                _end(task.process, pipe)
+                task.worker.process.kill()
+                task.worker.end()
                 yield Ended(task.item, None, why)
 
     def _answer(self, pipe: connection.Connection) -> Ended | None:
-        """Take what a process says: that it begins, which starts its clock, or how its item ended."""
+        """Take the message of a process: that it begins, which starts its clock, or how its item ended."""
         task = self.busy[pipe]
+        worker = task.worker
         try:
-            said = pipe.recv()
-            if said is None:
+            message = pipe.recv()
+            if message is None:
                 task.began = time.monotonic()
                 return None
             del self.busy[pipe]
-            ok, result = said
+            kind, result = message
         except (EOFError, OSError):
             del self.busy[pipe]
-            task.process.join()
-            pipe.close()
-            return Ended(task.item, None, _death(task.process.exitcode), died=True, last_try=task.last_try)
-        self._idle.append((task.process, pipe))
-        if ok:
+            worker.process.join()
+            why = self._death(worker)
+            worker.end()
+            return Ended(task.item, None, why, died=True, last_try=task.last_try)
+        self._idle.append(worker)
+        if kind == "result":
             return Ended(task.item, result)
+        if kind == "not loaded":
+            raise RuntimeError(f"a worker process cannot begin: {result}")
         if isinstance(result, OSError):
             raise result
         return Ended(task.item, None, result)  # an error comes again: no second try
 
-    def _start(self) -> tuple[SpawnProcess, connection.Connection]:
+    def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_worker, args=(theirs, self._work), daemon=True)
+        log = tempfile.NamedTemporaryFile(prefix="imuspec-worker-", buffering=0)  # noqa: SIM115  (closed by _Worker.end)
+        arguments = (theirs, self._work.__module__, self._work.__qualname__, log.name)
+        process = self._context.Process(target=_worker, args=arguments, daemon=True)
         with shielded_from_interrupt(), _allowed_children():
             process.start()
         theirs.close()
-        return process, ours
+        return _Worker(process, ours, cast("IO[bytes]", log))
+
+    def _death(self, worker: _Worker) -> str:
+        """Say why a process died: its signal or exit code, and the last lines of its standard error."""
+        code = worker.process.exitcode
+        if code == -signal.SIGKILL:
+            before, self._killed_for_memory = self._killed_for_memory, _killed_for_memory()
+            by_system = self._killed_for_memory > before
+            why = "its process was killed, twice, " + (
+                "by the system for memory" if by_system else "by SIGKILL; most often that is memory running out"
+            )
+        elif code is not None and code < 0:
+            why = f"its process died, twice, by {signal.Signals(-code).name}"
+        else:
+            why = f"its process ended, twice, with code {code}"
+        worker.log.seek(0)
+        lines = [line.strip() for line in worker.log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return f"{why}: {' | '.join(lines[-_LINES:])}" if lines else why
 
 
-def _worker(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
+def _worker(pipe: connection.Connection, module: str, name: str, log: str) -> None:
     """Work on items until the pipe ends; end at once when the parent does, however it did."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 2)  # so that the parent can say what a process wrote before it died
+    os.close(descriptor)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    load_ahead = getattr(sys.modules[work.__module__], "load_ahead", None)
-    if load_ahead is not None:
-        load_ahead()
+    trouble, work = "", None
+    try:
+        work = getattr(importlib.import_module(module), name)
+        load_ahead = getattr(sys.modules[module], "load_ahead", None)
+        if load_ahead is not None:
+            load_ahead()
+    except Exception as error:
+        trouble = f"{type(error).__name__}: {error}"
     while True:
         try:
             item = pipe.recv()
             pipe.send(None)
         except (EOFError, OSError):
             return
+        except Exception as error:  # the item names a module that is not here
+            trouble = trouble or f"{type(error).__name__}: {error}"
+        answer: tuple[str, Any]
         try:
-            answer = (True, work(item))
+            answer = ("not loaded", trouble) if trouble or work is None else ("result", work(item))
         except OSError as error:  # the cohort cannot be written
-            answer = (False, error)
+            answer = ("error", error)
         except Exception as error:
-            answer = (False, f"internal error: {type(error).__name__}: {error}")
+            answer = ("error", f"internal error: {type(error).__name__}: {error}")
         try:
             pipe.send(answer)
         except OSError:
@@ -173,12 +240,6 @@ def _worker(pipe: connection.Connection, work: Callable[[Any], Any]) -> None:
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
-
-
-def _end(process: SpawnProcess, pipe: connection.Connection) -> None:
-    process.kill()
-    process.join()
-    pipe.close()
 
 
 @contextmanager
@@ -193,9 +254,10 @@ def _allowed_children() -> Iterator[None]:
             config["daemon"] = daemonic
 
 
-def _death(exitcode: int | None) -> str:
-    if exitcode == -9:
-        return "its process was killed, twice; most often that is memory running out"
-    if exitcode is not None and exitcode < 0:
-        return f"its process died, twice, by {signal.Signals(-exitcode).name}"
-    return f"its process ended, twice, with code {exitcode}"
+def _killed_for_memory() -> int:
+    """Return how many processes of this control group the system has killed for memory; 0 where it does not say."""
+    try:
+        text = Path("/sys/fs/cgroup/memory.events").read_text("ascii")
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
+    except (OSError, ValueError, StopIteration):
+        return 0

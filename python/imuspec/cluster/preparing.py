@@ -1,43 +1,62 @@
-"""Many files into one cohort: processes here, or one share of a job array.
+"""Many device files into one cohort: on the processes of an engine, or one share of a job array.
 
-The work on one file is a pure function of its bytes and the recipe, and it is kept by renaming what is whole; so which
-process does it, how often it was tried, and in which order, leaves no trace in the cohort.
+The work on one file is a pure function of its bytes and the recipe, so neither the process that does it nor the order
+nor the number of tries changes the cohort.
 """
 
 from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imuspec.cluster.engine import Engine
+from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.running import Outcome, Progress, Summary, work_through
+from imuspec.cluster.running import Outcome, Progress, Summary, left_to_do, work_on
 from imuspec.cohort.lock import lock_of
+from imuspec.cohort.parts import Fence
 from imuspec.cohort.store import CohortStore, quantise
+from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
-from imuspec.recording.inputs import Source, find_sources, share
-from imuspec.storage import local_copy
+from imuspec.recording.inputs import Inputs, Source, find_inputs, irregular, share
+from imuspec.storage import is_remote, local_copy
 
 __all__ = ["prepare_cohort"]
 
-Prepare = Callable[..., Any]
+_HEAD = 1 << 16  # bytes compared before whole files are
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to keep one file."""
+    """What a worker needs for one file."""
 
     source: Source
     recipe: Recipe
     cohort: str
     share: str
-    prepare: Prepare | None
+    fence: Fence | None
+    duplicate_of: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.source.id
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How a run treats recordings that have a part."""
+
+    resume: bool
+    retry_failed: bool
+    check_inputs: bool
+    replaced: Literal["refuse", "prepare"]
+    duplicates: Literal["skip", "prepare"]
 
 
 def prepare_cohort(
@@ -49,69 +68,95 @@ def prepare_cohort(
     engine: Engine | None = None,
     resume: bool = False,
     retry_failed: bool = False,
+    check_inputs: bool = False,
+    replaced: Literal["refuse", "prepare"] = "refuse",
+    duplicates: Literal["skip", "prepare"] = "skip",
     shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
-    prepare: Prepare | None = None,
 ) -> Summary:
     """Prepare many files into one cohort.
 
     Parameters
     ----------
-    inputs
+    inputs : sequence of str or Path
         Files, folders, globs, or text lists (``@list`` or ``*.txt``), on disk or in an object store (``s3://``).
-    out
-        The cohort's folder: new, empty, or a cohort of the same recipe. A URL (``s3://bucket/cohort``) is one too.
-    recipe
+    out : str or Path
+        The cohort's folder or URL: new, empty, or a cohort of the same recipe.
+    recipe : str, Path or Recipe, default "ukb"
         A name, a path, or a `Recipe`.
-    workers
-        Processes; None takes one for each core.
-    engine
-        Where the work is done; None takes a `LocalEngine` of `workers` processes. See `open_engine`.
-    resume
-        Go on where an earlier run ended: what is done stays as it is.
-    retry_failed
+    workers : int, default None
+        Number of processes; None is one for each core.
+    engine : Engine, default None
+        Where the work is done; None is a `LocalEngine` of `workers` processes. See `open_engine`.
+    resume : bool, default False
+        Continue an earlier run: recordings with a part stay as they are.
+    retry_failed : bool, default False
         With `resume`: try files again that failed.
-    shard
-        (I, N) takes the I-th of N shares, from 1; the tables are written by whichever share comes last.
-    progress
-        Called with the summary so far and a file's outcome after each file; with None at the start and at a stop.
-    prepare
-        What prepares one file, `imuspec.prepare` if None.
+    check_inputs : bool, default False
+        With `resume`: compare the SHA-256 of every file with the kept one. By default only files are compared that
+        changed after they were prepared, by the clock of the file systems.
+    replaced : {"refuse", "prepare"}, default "refuse"
+        With `resume`: what to do if a file has other content than when it was prepared.
+    duplicates : {"skip", "prepare"}, default "skip"
+        What to do with a file that has the same bytes as another: record it as excluded, or prepare it too.
+    shard : tuple of int, default (1, 1)
+        (I, N) is the I-th of N shares, from 1; the last share to end writes the tables.
+    progress : callable, default None
+        Called with the summary and a file's outcome after each file; with None at the start and at a stop.
 
     Returns
     -------
     Summary
-        Of this run. Ctrl-C (SIGINT) and SIGTERM let the files under way finish; a second one ends at once.
+        Of this run. The first SIGINT or SIGTERM lets the files under way finish; a second one ends at once.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        Inputs that are none, a folder that is no cohort, another recipe, or recordings done already without `resume`.
+        If an input does not exist, the folder is no cohort, the recipe differs, a file was replaced, or recordings are
+        done already and `resume` is false.
     imuspec.cohort.lock.InUseError
-        Another run is at work on the cohort.
+        If another run works on the cohort.
     """
     began = time.monotonic()
-    engine = engine or LocalEngine(workers)
-    followed = Recipe.load(recipe)
-    everything = find_sources(inputs)
-    mine = share(everything, *shard)
+    engine = engine or LocalEngine(workers, limits=Limits.default())
+    loaded = Recipe.load(recipe)
+    options = _Options(resume, retry_failed, check_inputs, replaced, duplicates)
     label = f"{shard[0]}of{shard[1]}"
+    found = find_inputs(inputs)
     store = CohortStore(out, share=label)
     store.refuse_other_folders()
-    with lock_of(store.folder, number=shard[0], of=shard[1]):
-        store.create(followed)
-        todo = _todo(store, mine, resume=resume, retry_failed=retry_failed)
-        summary = Summary(store.folder, len(mine), len(mine) - len(todo))
-        if todo:
+    found = _with_known_ids(store, found)
+    everything = {source.id for source in found.sources}
+    mine = [_Job(source, loaded, str(store.folder), label, None) for source in share(found.sources, *shard)]
+    rows = _input_rows(store, found)
+    if resume and store.holds(loaded) and store.is_folded() and everything <= store.done() and store.inputs() == rows:
+        again = partial(_again, store, options)
+        if not left_to_do(
+            store, mine, again, resume=True
+        ):  # nothing to write, perhaps on a medium that takes no writes
+            summary = Summary(store.folder, len(mine), len(mine), notes=_notes(rows))
+            if progress:
+                progress(summary, None)
+            return summary
+    with lock_of(store.folder, number=shard[0], of=shard[1]) as store.fence:
+        store.create(loaded)
+        todo = left_to_do(store, mine, partial(_again, store, options), resume=resume)
+        summary = Summary(store.folder, len(mine), len(mine) - len(todo), notes=_notes(rows))
+        copies = _duplicates(store, found.sources, todo) if duplicates == "skip" else {}
+        jobs = [replace(job, fence=store.fence, duplicate_of=copies.get(job.id)) for job in todo]
+        if store.inputs() != rows:
             store.drop_tables()
-        jobs = [_Job(source, followed, str(store.folder), label, prepare) for source in todo]
-        failed = partial(_record_failure, store)
-        work_through(engine, keep, jobs, summary, began=began, failed=failed, progress=progress)
-        # Asked of the folder and of this run: a network file system may be slow to list what other hosts wrote.
-        done = store.done() | {outcome.id for outcome in summary.outcomes}
-        if {source.id for source in everything} <= done:
-            store.fold(done)
-        store.close()
+            store.write_inputs(rows)
+        work_on(
+            store,
+            engine,
+            keep,
+            jobs,
+            summary,
+            ids=everything,
+            failed=partial(_record_failure, store),
+            progress=progress,
+        )
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -123,68 +168,178 @@ def load_ahead() -> None:
 
 
 def keep(job: _Job) -> Outcome:
-    """Prepare one file and write what became of it."""
+    """Prepare one file and write its outcome."""
     began = time.monotonic()
-    prepared = _prepared(job)
+    digest, prepared = _prepared(job)
     quantised = None
     if prepared.status == "ok" and prepared.acceleration is not None:
         quantised = quantise(prepared.acceleration, step_g=job.recipe.store.step_g)
         prepared = replace(prepared, acceleration=None)  # twice the memory of what is stored
-    CohortStore(job.cohort, share=job.share).write(job.source, prepared, quantised)
-    return Outcome(
-        job.source.id,
-        job.source.name,
-        prepared.status,
-        prepared.reason,
-        job.source.n_bytes,
-        time.monotonic() - began,
-        prepared.kept,
-    )
+    _write(CohortStore(job.cohort, share=job.share, fence=job.fence), job, prepared, quantised, source_sha256=digest)
+    return _outcome(job, prepared, time.monotonic() - began)
 
 
-def _prepared(job: _Job) -> Any:
-    """Prepare one file; one of an object store is fetched first, and failing that is its outcome."""
-    from imuspec.preparation import Prepared, prepare
+def _prepared(job: _Job) -> tuple[str, Prepared]:
+    """Return the SHA-256 of a file and what was made of it; one of an object store is fetched first."""
+    from imuspec.preparation import prepare
 
+    digest = ""
     with ExitStack() as stack:
         try:
+            if not is_remote(job.source.path) and (reason := irregular(job.source.path)):
+                return "", _without_signal(job, "failed", reason)
             path = stack.enter_context(local_copy(job.source.path))
+            digest = replace(job.source, path=path).sha256()
         except FileNotFoundError:
-            return Prepared(job.source.path, job.source.id, job.recipe, "failed", "no such file")
+            return "", _without_signal(job, "failed", "no such file")
+        except OSError as error:
+            if is_remote(job.source.path) or not error.strerror:
+                return "", _without_signal(job, "failed", f"cannot be fetched: {error or type(error).__name__}")
+            return "", _without_signal(job, "failed", f"cannot be read: {error.strerror.lower()}")
         except Exception as error:
-            reason = f"cannot be fetched: {error or type(error).__name__}"
-            return Prepared(job.source.path, job.source.id, job.recipe, "failed", reason)
-        return (job.prepare or prepare)(path, job.recipe)
+            return "", _without_signal(job, "failed", f"cannot be fetched: {error or type(error).__name__}")
+        if job.duplicate_of is not None:
+            return digest, _without_signal(job, "excluded", f"the same bytes as {job.duplicate_of}")
+        return digest, prepare(path, job.recipe)
+
+
+def _without_signal(job: _Job, status: Literal["excluded", "failed"], reason: str) -> Prepared:
+    return Prepared(job.source.path, job.id, job.recipe, status, reason)
+
+
+def _write(store: CohortStore, job: _Job, prepared: Prepared, quantised: Any = None, **outcome: str) -> None:
+    if job.duplicate_of is not None:
+        outcome["duplicate_of"] = job.duplicate_of
+    store.write(job.source, prepared, quantised, **outcome)
+
+
+def _outcome(job: _Job, prepared: Prepared, seconds: float) -> Outcome:
+    source = job.source
+    return Outcome(source.id, source.name, prepared.status, prepared.reason, source.n_bytes, seconds, prepared.kept)
 
 
 def _record_failure(store: CohortStore, job: _Job, reason: str) -> Outcome:
-    from imuspec.preparation import Prepared
+    store.forget(job.id)
+    prepared = _without_signal(job, "failed", reason)
+    _write(store, job, prepared)
+    return _outcome(job, prepared, 0.0)
 
-    store.forget(job.source.id)
-    store.write(job.source, Prepared(job.source.path, job.source.id, job.recipe, "failed", reason))
-    return Outcome(job.source.id, job.source.name, "failed", reason, job.source.n_bytes, 0.0)
+
+def _again(store: CohortStore, options: _Options, job: _Job) -> bool:
+    """Whether a file that has a part is prepared again."""
+    source, outcome = job.source, store.outcome(job.id)
+    failed = outcome["status"] == "failed"
+    if _is_same(store, source, outcome, check=options.check_inputs):
+        copy_wanted = options.duplicates == "prepare" and outcome["duplicate_of"] is not None
+        return bool((failed and options.retry_failed) or copy_wanted)
+    if failed or options.replaced == "prepare":
+        return True
+    raise ValueError(
+        f"{source.name}: expected the file that recording {job.id} was prepared from ({outcome['source']}, "
+        f"{outcome['source_bytes']} bytes), got other content ({source.n_bytes} bytes): "
+        "--replaced prepare does it again; to keep both, use another name or another cohort"
+    )
 
 
-def _todo(store: CohortStore, mine: Sequence[Source], *, resume: bool, retry_failed: bool) -> list[Source]:
-    """Return what of this share is to be done, and clear its places."""
+def _is_same(store: CohortStore, source: Source, outcome: Mapping[str, Any], *, check: bool = False) -> bool:
+    """Whether a file is the one of an outcome: by its size, and by SHA-256 if it changed after the part was written."""
+    if source.n_bytes != outcome["source_bytes"]:
+        return False
+    newer = source.changed_ns > store.written_ns(outcome["id"])
+    if not (newer or check) or not outcome["source_sha256"]:
+        return not newer
+    try:
+        return source.sha256() == str(outcome["source_sha256"])
+    except OSError:
+        return True  # a file that cannot be read now has not been replaced
+
+
+def _with_known_ids(store: CohortStore, found: Inputs) -> Inputs:
+    """Return the inputs with the ids under which the cohort knows them.
+
+    Two cases change the id of a path: a second file of the same name in its folder, with another ending, and a second
+    input folder with the same path below it. The recording in the cohort keeps its id.
+    """
     done = store.done()
-    known = [source for source in mine if source.id in done]
-    if known and not resume:
-        raise ValueError(
-            f"out: {store.folder} holds {len(known)} of these {len(mine)} recordings already; --resume does the others"
-        )
-    todo = [source for source in mine if source.id not in done]
-    for source in known:
-        outcome = store.outcome(source.id)
-        same = (outcome["source"], outcome["source_bytes"]) == (source.name, source.n_bytes)
-        if outcome["status"] == "failed" and (retry_failed or not same):
-            todo.append(source)
-        elif not same:
-            raise ValueError(
-                f"{source.path}: the cohort has a recording {source.id} from {outcome['source']} of "
-                f"{outcome['source_bytes']} bytes, this one is {source.name} of {source.n_bytes}: use another cohort, "
-                f"or, if the file was replaced, remove {store.folder / 'parts' / source.id}.json to prepare it again"
-            )
-    for source in todo:
-        store.forget(source.id)
-    return sorted(todo, key=lambda source: source.id)
+    if not done:
+        return found
+    kept = {outcome["source"]: outcome for outcome in map(store.outcome, sorted(done))}
+    ids = {source.id: kept.pop(source.name)["id"] for source in found.sources if source.name in kept}
+    for source in found.sources:
+        if source.id in ids or source.id in done:
+            continue
+        for first in range(1, source.name.count("/") + 1):
+            outcome = kept.get("/".join(source.name.split("/")[first:]))
+            if outcome is not None and _is_same(store, source, outcome, check=True):
+                ids[source.id] = kept.pop(outcome["source"])["id"]
+                break
+    sources = [replace(source, id=ids.get(source.id, source.id)) for source in found.sources]
+    return Inputs(sorted(sources, key=lambda source: source.id), found.passed_over)
+
+
+def _duplicates(store: CohortStore, sources: Sequence[Source], todo: Sequence[_Job]) -> dict[str, str]:
+    """Return, for each file to prepare whose bytes another input has too, the id of that input.
+
+    Of several new files with the same bytes the first by id is prepared. Only files of one size whose first 64 KiB agree
+    are compared as a whole.
+    """
+    new = {job.id for job in todo}
+    by_size: dict[object, list[Source]] = {}
+    for source in sources:
+        if source.n_bytes:
+            by_size.setdefault(source.n_bytes, []).append(source)
+    copies = {}
+    for group in by_size.values():
+        if len(group) < 2 or not any(source.id in new for source in group):
+            continue
+        for same_head in _grouped(group, _HEAD):
+            for same in _grouped(same_head, None):
+                kept = [s.id for s in same if s.id not in new and store.outcome(s.id)["status"] != "failed"]
+                first = min(kept or (source.id for source in same))
+                copies.update({source.id: first for source in same if source.id in new and source.id != first})
+    return copies
+
+
+def _grouped(sources: Sequence[Source], first_bytes: int | None) -> list[list[Source]]:
+    """Return the groups of two or more files whose content agrees; a file that cannot be read is in none."""
+    groups: dict[str, list[Source]] = {}
+    for source in sources:
+        try:
+            if is_remote(source.path) or not irregular(source.path):
+                groups.setdefault(source.sha256(first_bytes), []).append(source)
+        except OSError:
+            continue
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _input_rows(store: CohortStore, found: Inputs) -> list[dict[str, Any]]:
+    """Return the rows of the table ``inputs``: files given now, files passed over, files of earlier runs."""
+    given = [{"source": s.name, "id": s.id, "state": "given", "reason": None} for s in found.sources]
+    passed = [{"source": n, "id": None, "state": "passed over", "reason": reason} for n, reason in found.passed_over]
+    ids = {source.id for source in found.sources}
+    before = sorted(store.done() - ids)
+    others = [
+        {
+            "source": store.outcome(i)["source"],
+            "id": i,
+            "state": "not given",
+            "reason": "its file is not among the inputs",
+        }
+        for i in before
+    ]
+    return [*given, *passed, *others]
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the summary says of files that were not read."""
+    notes = []
+    for state, text in (("passed over", "passed over"), ("not given", "in the cohort, but no longer among the inputs")):
+        named = [
+            row["source"] + (f" ({row['reason']})" if state == "passed over" else "")
+            for row in rows
+            if row["state"] == state
+        ]
+        if named:
+            more = f" and {len(named) - 3} more: see the table inputs" if len(named) > 3 else ""
+            notes.append(f"{len(named)} {text}: {', '.join(named[:3])}{more}")
+    return notes

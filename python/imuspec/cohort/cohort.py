@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.cohort.parts import read_part
-from imuspec.cohort.store import MISSING, check_version, checksum, folded, orphans
+from imuspec.cohort.parts import check_manifest, part_ids, read_part
+from imuspec.cohort.store import MISSING, check_version, checksum, folded, orphans, read_table
 from imuspec.cohort.tables import TABLES
 from imuspec.recipe import Recipe
+from imuspec.recording.identity import check_id
 from imuspec.storage import is_remote, names, place
 
 if TYPE_CHECKING:
@@ -104,8 +105,22 @@ class Cohort:
 
     @property
     def outcomes(self) -> pa.Table:
-        """What became of each input: id, source, source_bytes, status (ok, excluded, failed), reason."""
+        """The outcome of each input: id, source, source_bytes, source_sha256, status, reason, duplicate_of.
+
+        The status is ok, excluded or failed. `duplicate_of` is the id of a recording with the same bytes.
+        """
         return self._table("outcomes")
+
+    @property
+    def inputs(self) -> pa.Table:
+        """Every input file: source, id (null if it is not read), state, reason.
+
+        The state is given, passed over, or not given (by the last run; in the cohort since an earlier one).
+        """
+        from imuspec.cohort.tables import inputs_table
+
+        path = self.path / "inputs.parquet"
+        return read_table(path) if path.name in names(self.path) else inputs_table([])
 
     @property
     def segments(self) -> pa.Table:
@@ -269,36 +284,72 @@ class Cohort:
         )
 
     def status(self) -> dict[str, Any]:
-        """Return how many recordings came out ok, excluded, failed or unfinished, the total, and counts of reasons."""
-        outcomes = self.outcomes.to_pylist()
+        """Return the state of the cohort.
+
+        Returns
+        -------
+        dict
+            Counts: total, ok, excluded, failed, unfinished (arrays that an interrupted run left), missing (inputs
+            without an outcome), passed_over, not_given. ``reasons``: count of each reason. ``not_given_ids``: ids of
+            recordings whose file the last run was not given.
+        """
+        outcomes = self.outcomes.select(["id", "status", "reason"]).to_pylist()
         counts = Counter(row["status"] for row in outcomes)
+        done = {row["id"] for row in outcomes}
+        inputs = self.inputs.to_pylist()
+        states = Counter(row["state"] for row in inputs)
         return {
             "total": len(outcomes),
             "ok": counts["ok"],
             "excluded": counts["excluded"],
             "failed": counts["failed"],
-            "unfinished": len(orphans(self.path, (row["id"] for row in outcomes))),
+            "unfinished": len(orphans(self.path, done)),
+            "missing": sum(row["state"] == "given" and row["id"] not in done for row in inputs),
+            "passed_over": states["passed over"],
+            "not_given": states["not given"],
             "reasons": dict(Counter(row["reason"] for row in outcomes if row["status"] != "ok").most_common()),
+            "not_given_ids": [row["id"] for row in inputs if row["state"] == "not given"],
         }
 
     def verify(self) -> list[tuple[str, str]]:
-        """Return what is wrong, as pairs of id and problem: nothing when every recording is there once and whole."""
+        """Check every file against its checksum.
+
+        Returns
+        -------
+        list of tuple
+            Id or file, and problem; empty when every recording is there once and as it was written.
+        """
         problems = []
-        rows = self.recordings.to_pylist()
-        arrays = set(names(self.path / "acceleration"))
-        for row in rows:
-            folder = self.path / "acceleration" / row["id"]
-            if row["status"] != "ok":
-                if row["id"] in arrays:
-                    problems.append((row["id"], f"{row['status']}, yet it has an array"))
-            elif row["id"] not in arrays:
-                problems.append((row["id"], "its array is missing"))
-            elif checksum(folder) != row["sha256"]:
-                problems.append((row["id"], "its array is not what was written: the checksum differs"))
-        unfinished = orphans(self.path, (row["id"] for row in rows))
-        return problems + [
-            (name, "unfinished: an interrupted run left it; run again with --resume") for name in unfinished
+        ids = {name.removesuffix(".json") for name in names(self.path / "parts")}
+        for identity in sorted(ids):
+            try:
+                problem = self._problem(identity)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                problem = str(error)
+            if problem:
+                problems.append((identity, problem))
+        problems += [
+            (name, "unfinished: an interrupted run left it; run again with --resume")
+            for name in orphans(self.path, ids)
         ]
+        finished = {f"{name}.parquet" for name in TABLES} <= set(names(self.path))
+        named = {f"parts/{identity}.json" for identity, _ in problems}
+        problems += [pair for pair in check_manifest(self.path, needed=finished) if pair[0] not in named]
+        return problems
+
+    def _problem(self, identity: str) -> str:
+        """Return the problem of one recording, or ""."""
+        part = read_part(self.path, identity)
+        folder, status = self.path / "acceleration" / identity, part["outcome"]["status"]
+        if status != "ok":
+            return f"{status}, yet it has an array" if folder.exists() else ""
+        if not folder.exists():
+            return "its array is missing"
+        if checksum(folder) != part["recording"]["sha256"]:
+            return "its array is not what was written: the checksum differs"
+        if hashlib.sha256((folder / "zarr.json").read_bytes()).hexdigest() != part["recording"]["zarr_sha256"]:
+            return "its array's zarr.json is not what was written: the checksum differs"
+        return ""
 
     def _table(self, name: str) -> pa.Table:
         if name not in self._tables:
@@ -307,12 +358,10 @@ class Cohort:
 
     def _load(self) -> None:
         """Read the tables when they hold every part, else the parts themselves."""
-        import pyarrow.parquet as pq
-
-        done = [name.removesuffix(".json") for name in names(self.path / "parts") if name.endswith(".json")]
+        done = part_ids(self.path)
         files = {name: self.path / f"{name}.parquet" for name in TABLES}
         if {path.name for path in files.values()} <= set(names(self.path)):
-            tables = {name: _read_table(pq, path) for name, path in files.items()}
+            tables = {name: read_table(path) for name, path in files.items()}
             if tables["outcomes"]["id"].to_pylist() == done:
                 self._tables = tables
                 return
@@ -328,8 +377,12 @@ class Cohort:
         import zarr
         from zarr.storage import FsspecStore, LocalStore
 
-        folder = self.path / "acceleration" / identity
-        if not identity or not (folder / "zarr.json").is_file():
+        try:
+            folder = self.path / "acceleration" / check_id(identity, "id")
+            known = (folder / "zarr.json").is_file()
+        except ValueError:
+            known = False
+        if not known:
             raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {identity!r}")
         store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
         array = zarr.open_array(store, mode="r")
@@ -363,14 +416,6 @@ def _number(array: zarr.Array[Any], name: str) -> float:
 
 def _pairs(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
     return np.array([(row["start_index"], row["stop_index"]) for row in rows], np.int64).reshape(-1, 2)
-
-
-def _read_table(parquet: Any, path: Path) -> pa.Table:
-    if not is_remote(path):
-        return parquet.read_table(path)
-    import pyarrow as pa
-
-    return parquet.read_table(pa.BufferReader(path.read_bytes()))
 
 
 def _draw(

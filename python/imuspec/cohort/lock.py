@@ -1,16 +1,18 @@
 """One run at a time on each share of a cohort, on a disk or in an object store.
 
-A lock is a small file that names the host and process that hold it. The kernel's file lock on it ends with its process,
-so a dead run leaves nothing to clean up; where the file system has no such locks, the process named is looked for.
+On a disk the lock is a file that the `filelock` package locks with the kernel's flock, which ends with its process. Where
+the file system has no flock, the package creates a marker file exclusively instead.
 
-An object store has no file locks. A lease there is a small object that names its holder. It is created only if it is absent,
-one request that the store decides, and renewed while the run lives; one that was not renewed for a minute is of a dead run
-and is taken over.
+In an object store the lock is a lease: an object ``1of1.N`` that names its holder, with a number N that grows by one with
+every takeover. It is created only if it is absent, one request that the store decides, so two runs cannot both take over
+the same dead lease. The holder writes it again while it runs. A lease is dead if it was not written for a minute by the
+store's own clock. The number is a fencing token: a run checks before every write that no higher one exists.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -22,15 +24,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from imuspec.storage import is_remote, names
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-__all__ = ["CohortLease", "CohortLock", "InUseError", "lock_of"]
+from imuspec.cohort.parts import Fence
+from imuspec.storage import is_remote, names, place
+
+__all__ = ["CohortLease", "CohortLock", "InUseError", "LostLeaseError", "lock_of"]
 
 RENEW_S, DEAD_S = 15.0, 60.0
+_NO_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
-def lock_of(cohort: Path, *, number: int = 1, of: int = 1) -> AbstractContextManager[object]:
-    """Return the lock of a cohort's share, on a disk or in an object store."""
+def lock_of(cohort: Path, *, number: int = 1, of: int = 1) -> AbstractContextManager[Fence | None]:
+    """Return the lock of a cohort's share; inside ``with`` it gives what writes must check."""
     if is_remote(cohort):
         return CohortLease(cohort, number=number, of=of)
     return CohortLock(cohort, number=number, of=of)
@@ -40,156 +46,156 @@ class InUseError(RuntimeError):
     """Another run holds the cohort, or an overlapping share of it."""
 
 
+class LostLeaseError(RuntimeError):
+    """The lease could not be renewed in time, or another run has taken it over."""
+
+
 class CohortLock:
-    """Hold share `number` of `of` of a cohort while inside ``with``.
+    """Hold share `number` of `of` of a cohort on a disk while inside ``with``.
 
     Raises
     ------
     InUseError
-        On entering, when another live run holds the same share, or the cohort divided into another number of shares.
+        On entering, if a live run holds the same share, or the cohort divided into another number of shares.
     """
 
     def __init__(self, cohort: Path, *, number: int = 1, of: int = 1) -> None:
         self._folder = cohort / ".lock"
         self._path = self._folder / f"{number}of{of}"
         self._of = of
-        self._descriptor: int | None = None
+        self._lock: BaseFileLock | None = None
 
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._take()
-        for other in sorted(self._folder.iterdir()):
-            if other.name.endswith(f"of{self._of}"):  # our own, or one that shares nothing with it
-                continue
-            if _is_held(other):
-                self.__exit__(None, None, None)
-                raise InUseError(f"cohort {self._folder.parent}: {_holder(other)} works on share {other.name}")
-            other.unlink(missing_ok=True)  # of a dead run; one just begun sees it gone, and then our lock
-        return self
+    def __enter__(self) -> None:
+        self._lock = self._taken(self._path, f"{_holder(self._path)} is at work on it; wait until it ends, or end it")
+        self._path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), "utf-8")
+        try:
+            for other in names(self._folder):
+                share = other.removesuffix(".held")
+                if other.endswith(".held") and not share.endswith(f"of{self._of}"):
+                    path = self._folder / share
+                    self._taken(path, f"{_holder(path)} works on share {share}").release()
+                    _remove(path)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._descriptor is None:
-            return
-        self._path.unlink(missing_ok=True)  # before the lock ends, so that nobody holds a file without a name
-        os.close(self._descriptor)
-        self._descriptor = None
+        if self._lock is not None:
+            _remove(self._path)  # while it is held, so that nobody locks a file without a name
+            self._lock.release()
+            self._lock = None
         with contextlib.suppress(OSError):  # another share's lock is in it
             self._folder.rmdir()
 
-    def _take(self) -> None:
+    def _taken(self, path: Path, refusal: str) -> BaseFileLock:
+        """Return the lock of a share, held."""
+        file = path.with_name(f"{path.name}.held")
         while True:
+            self._folder.mkdir(parents=True, exist_ok=True)
             try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            except FileNotFoundError:  # the folder went away with another share's lock
-                self._folder.mkdir(parents=True, exist_ok=True)
+                lock = _acquired(file)
+            except Timeout:
+                raise InUseError(f"cohort {self._folder.parent}: {refusal}") from None
+            except FileNotFoundError:  # the folder was removed with another share's lock
                 continue
-            if not _lock(descriptor, self._path):
-                os.close(descriptor)
-                holder = _holder(self._path)
-                raise InUseError(
-                    f"cohort {self._folder.parent}: {holder} is at work on it; wait until it ends, or end it"
-                )
-            if _same_file(descriptor, self._path):
-                break
-            os.close(descriptor)  # its holder took it away between our open and our lock
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        self._descriptor = descriptor
+            if _is_named(lock, file):
+                return lock
+            lock.release()  # its holder removed the file between our open and our lock
 
 
-def _lock(descriptor: int, path: Path) -> bool:
+def _acquired(file: Path) -> BaseFileLock:
     try:
-        import fcntl
-    except ImportError:
-        return not _lives(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return not _lives(path)
-    return True
+        lock: BaseFileLock = FileLock(file)
+        lock.acquire(timeout=0)
+    except OSError as error:
+        if isinstance(error, Timeout) or error.errno not in _NO_FLOCK:
+            raise
+        lock = SoftFileLock(file.with_name(f"{file.name}.soft"))
+        lock.acquire(timeout=0)
+    return lock
 
 
-def _same_file(descriptor: int, path: Path) -> bool:
+def _is_named(lock: BaseFileLock, file: Path) -> bool:
+    """Whether the file that a lock holds still has its name."""
+    if isinstance(lock, SoftFileLock):
+        return True
+    descriptor = lock._context.lock_file_fd  # there is no public way to it
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return descriptor is not None and os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
         return False
 
 
-def _is_held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _lock(descriptor, path)
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> tuple[str, int] | None:
-    try:
-        holder = json.loads(path.read_text("utf-8"))
-        return str(holder["host"]), int(holder["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _lives(path: Path) -> bool:
-    """Whether the process named lives; on another host nobody can say, so it does."""
-    holder = _read(path)
-    if holder is None:
-        return False
-    host, pid = holder
-    if host != socket.gethostname():
-        return True
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.held").unlink(missing_ok=True)
 
 
 def _holder(path: Path) -> str:
-    holder = _read(path)
-    return "another run" if holder is None else f"process {holder[1]} on {holder[0]}"
+    try:
+        holder = json.loads(path.read_text("utf-8"))
+        return f"process {int(holder['pid'])} on {holder['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"
 
 
 class CohortLease:
     """Hold share `number` of `of` of a cohort in an object store while inside ``with``.
 
+    It can be pickled: the copy of another process checks the same lease.
+
     Raises
     ------
     InUseError
-        On entering, when another live run holds the same share, or the cohort divided into another number of shares.
+        On entering, if a live run holds the same share, or the cohort divided into another number of shares.
     """
 
     def __init__(self, cohort: Path, *, number: int = 1, of: int = 1) -> None:
         self._cohort = cohort
-        self._folder = cohort / ".lock"
-        self._path: Any = self._folder / f"{number}of{of}"
-        self._of = of
+        self._share = f"{number}of{of}"
         self._token = secrets.token_hex(8)
+        self._generation = 0
+        self._renewed = 0.0
+        self._lost = ""
         self._over = threading.Event()
         self._renewing: threading.Thread | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"cohort": str(self._cohort), "share": self._share, "generation": self._generation}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._cohort, self._share, self._generation = place(state["cohort"]), state["share"], state["generation"]
+        self._lost, self._renewing = "", None
+
     def __enter__(self) -> Self:
-        self._take()
-        for name in names(self._folder):
-            if name.endswith(f"of{self._of}"):  # our own, or one that shares nothing with it
-                continue
-            holder = _lease_holder(self._folder / name)
-            if holder is not None:
-                self._path.unlink(missing_ok=True)
-                raise InUseError(f"cohort {self._cohort}: {_named(holder)} works on share {name}")
+        before = self._leases(self._share)
+        self._refuse_live(before.values(), "is at work on it; wait until it ends, or end it")
+        self._generation = max(before, default=0) + 1
+        try:
+            self._create(self._path(self._generation))
+        except FileExistsError:
+            raise InUseError(f"cohort {self._cohort}: another run has just begun on it") from None
+        self._renewed = time.monotonic()
+        try:
+            now = self._leases(self._share)
+            if max(now, default=0) > self._generation:
+                raise InUseError(f"cohort {self._cohort}: another run has just begun on it")
+            new = [
+                path
+                for generation, path in now.items()
+                if generation not in before and path != self._path(self._generation)
+            ]
+            self._refuse_live(new, "has just begun on it")
+            for share in {name.rpartition(".")[0] for name in names(self._cohort / ".lock")}:
+                if "of" in share and not share.endswith(f"of{self._share.partition('of')[2]}"):
+                    self._refuse_live(self._leases(share).values(), f"works on share {share}")
+        except BaseException:
+            self._path(self._generation).unlink(missing_ok=True)
+            raise
+        for path in before.values():
+            path.unlink(missing_ok=True)
         self._renewing = threading.Thread(target=self._renew, daemon=True)
         self._renewing.start()
         return self
@@ -200,42 +206,65 @@ class CohortLease:
         self._over.set()
         if self._renewing is not None:
             self._renewing.join()
-        holder = _lease_holder(self._path)
-        if holder is None or holder["token"] == self._token:  # not one that took it over from us
-            self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path(self._generation).unlink(missing_ok=True)
 
-    def _take(self) -> None:
-        for _ in range(2):
-            try:
-                self._path.fs.pipe_file(self._path.path, self._content(), mode="create")
-                return
-            except FileExistsError:
-                holder = _lease_holder(self._path)
-            if holder is not None:
-                raise InUseError(
-                    f"cohort {self._cohort}: {_named(holder)} is at work on it; wait until it ends, or end it"
-                )
-            self._path.unlink(missing_ok=True)
-        raise InUseError(f"cohort {self._cohort}: another run has just begun on it")
+    def check(self) -> None:
+        """See that this run still holds the lease.
+
+        Raises
+        ------
+        LostLeaseError
+            If it was not renewed in time, or another run has taken it over.
+        """
+        if self._renewing is not None and time.monotonic() - self._renewed > DEAD_S * 0.8:
+            self._lost = self._lost or "its lease could not be renewed"
+        if not self._lost and max(self._leases(self._share), default=0) != self._generation:
+            self._lost = "another run has taken its lease over"
+        if self._lost:
+            raise LostLeaseError(f"cohort {self._cohort}: {self._lost}; the same command with --resume goes on")
 
     def _renew(self) -> None:
-        while not self._over.wait(RENEW_S):
-            self._path.write_bytes(self._content())
+        """Write the lease again and again; a failed try is repeated until the lease is dead."""
+        wait = RENEW_S
+        while not self._over.wait(wait):
+            began = time.monotonic()
+            try:
+                self.check()
+                self._path(self._generation).write_bytes(self._content())
+            except LostLeaseError:
+                return
+            except Exception:  # whatever the store answers, the next try may succeed
+                wait = RENEW_S / 5
+                continue
+            self._renewed, wait = began, RENEW_S
+
+    def _path(self, generation: int) -> Any:
+        return self._cohort / ".lock" / f"{self._share}.{generation}"
+
+    def _leases(self, share: str) -> dict[int, Path]:
+        """Return the lease objects of a share by their number."""
+        pairs = [name.rpartition(".") for name in names(self._cohort / ".lock")]
+        return {int(n): self._cohort / ".lock" / f"{s}.{n}" for s, _, n in pairs if s == share and n.isdigit()}
+
+    def _create(self, path: Any) -> None:
+        path.fs.pipe_file(path.path, self._content(), mode="create")
 
     def _content(self) -> bytes:
-        told = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token, "renewed": time.time()}
-        return json.dumps(told).encode()
+        return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}).encode()
 
-
-def _lease_holder(path: Path) -> dict[str, Any] | None:
-    """Return who holds a lease; None when nobody does who lives."""
-    try:
-        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        alive = time.time() - float(told["renewed"]) < DEAD_S
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return told if alive else None
-
-
-def _named(holder: dict[str, Any]) -> str:
-    return f"process {holder['pid']} on {holder['host']}"
+    def _refuse_live(self, paths: Any, does: str) -> None:
+        """Raise InUseError if one of the leases was written in the last minute, by the clock of the store."""
+        paths = list(paths)
+        if not paths:
+            return
+        probe: Any = self._cohort / ".lock" / f"clock.{self._token}"
+        probe.write_bytes(b"")
+        try:
+            now = probe.fs.modified(probe.path)
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    if (now - path.fs.modified(path.path)).total_seconds() < DEAD_S:
+                        raise InUseError(f"cohort {self._cohort}: {_holder(path)} {does}")
+        finally:
+            probe.unlink(missing_ok=True)

@@ -1,47 +1,106 @@
-"""A folder with one JSON part for each recording, and the Parquet tables that the parts are folded into."""
+"""A folder with one JSON part for each recording, Parquet tables made of the parts, and a manifest of checksums."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from imuspec.recording.identity import check_id
 from imuspec.storage import absolute, is_remote, names, place, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PartStore", "parts_at_a_time", "read_part"]
+__all__ = [
+    "MANIFEST",
+    "Fence",
+    "PartStore",
+    "check_manifest",
+    "part_ids",
+    "parts_at_a_time",
+    "read_part",
+    "read_sealed",
+    "sealed",
+    "with_path",
+]
+
+MANIFEST = "manifest.json"
 
 _FOLDED = 500  # parts folded into the tables at once
 
 
-class PartStore:
-    """A folder with a part for each recording, to write into. `share` names the run's own corner of ``.work``."""
+class Fence(Protocol):
+    """The right to write: `check` raises if another run has taken it."""
 
-    def __init__(self, folder: str | Path, *, share: str = "1of1") -> None:
+    def check(self) -> None: ...
+
+
+class PartStore:
+    """A folder with a part for each recording, for writing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Path or URL.
+    share : str, default "1of1"
+        Name of the run's own folder below ``.work``.
+    fence : Fence, default None
+        Checked before every write.
+    """
+
+    def __init__(self, folder: str | Path, *, share: str = "1of1", fence: Fence | None = None) -> None:
         self.folder = absolute(place(folder))
         self.work = self.folder / ".work" / share
+        self.fence = fence
 
     def done(self) -> set[str]:
-        """Ids that have a part."""
-        return {name.removesuffix(".json") for name in names(self.folder / "parts")}
+        """Return the ids that have a part."""
+        return set(part_ids(self.folder))
 
     def close(self) -> None:
-        """Leave no trace of the work."""
+        """Remove the temporary files of this run."""
         if is_remote(self.folder):
             return
-        alone = self.work.name.endswith("of1")  # then what lies beside it is of dead runs
+        alone = self.work.name.endswith("of1")  # then the other temporary files belong to dead runs
         shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
         with contextlib.suppress(OSError):  # another share's is in it
             self.work.parent.rmdir()
 
+    def path_of(self, kind: str, identity: str, ending: str = "") -> Path:
+        """Return the path of a recording's file below one of the store's folders.
+
+        Raises
+        ------
+        ValueError
+            If the id could lead out of the folder.
+        """
+        return self.folder / kind / f"{check_id(identity, f'{self.folder}')}{ending}"
+
     def _write(self, path: Path, content: bytes) -> None:
-        write_whole(path, content, self.work)
+        self._check_fence()
+        try:
+            write_whole(path, content, self.work)
+        except OSError as error:
+            raise with_path(error, path) from error
+
+    def _check_fence(self) -> None:
+        if self.fence is not None:
+            self.fence.check()
+
+    def _write_part(self, identity: str, part: Mapping[str, Any]) -> None:
+        self._write(self.path_of("parts", identity, ".json"), sealed(part))
+
+    def _write_manifest(self, files: Iterable[str]) -> None:
+        """Write the checksums of the parts and of the store's own files, last of all."""
+        listed = {name: _sha256(self.folder / name) for name in sorted(files)}
+        listed |= {f"parts/{i}.json": _sha256(self.folder / "parts" / f"{i}.json") for i in sorted(self.done())}
+        self._write(self.folder / MANIFEST, sealed({"files": listed}))
 
     def _write_tables(self, batches: Iterable[Mapping[str, pa.Table]]) -> None:
         """Write batches of rows of some tables, each table whole or not at all."""
@@ -61,13 +120,104 @@ class PartStore:
             self._write(self.folder / f"{name}.parquet", content.getvalue())
 
 
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Return JSON that carries the SHA-256 of its own content."""
+    return json.dumps({**content, "sealed": _seal(content)}, allow_nan=False).encode()
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read JSON that `sealed` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is no JSON, or was changed. The message names it.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        seal = content.pop("sealed")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON that imuspec wrote, got damaged text ({error})") from error
+    if seal != _seal(content):
+        raise ValueError(f"{path}: expected the content that imuspec wrote, got another: the checksum differs")
+    return content
+
+
 def read_part(folder: Path, identity: str) -> dict[str, Any]:
-    """Read what became of one recording."""
-    part: dict[str, Any] = json.loads((folder / "parts" / f"{identity}.json").read_text("utf-8"))
+    """Read the outcome of one recording and its rows of the tables.
+
+    Raises
+    ------
+    ValueError
+        If the id is not valid, the file is damaged, or it belongs to another recording. The message names it.
+    """
+    path = folder / "parts" / f"{check_id(identity, str(folder / 'parts'))}.json"
+    part = read_sealed(path)
+    found = part.get("outcome", part).get("id")
+    if found != identity:
+        raise ValueError(f"{path}: expected the part of {identity}, got that of {found!r}")
     return part
 
 
+def part_ids(folder: Path) -> list[str]:
+    """Return the ids that have a part, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the name of a file is no valid id.
+    """
+    parts = (name.removesuffix(".json") for name in names(folder / "parts") if name.endswith(".json"))
+    return sorted(check_id(name, str(folder / "parts")) for name in parts)
+
+
+def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
+    """Yield name and problem of each file that is not as the manifest says.
+
+    Parameters
+    ----------
+    folder : Path
+        A cohort or results.
+    needed : bool
+        Whether the folder is finished, so that the manifest must exist.
+    """
+    if MANIFEST not in names(folder):
+        if needed:
+            yield MANIFEST, "it is missing: run `imuspec cohort merge`"
+        return
+    try:
+        listed: dict[str, str] = read_sealed(folder / MANIFEST)["files"]
+    except (ValueError, KeyError) as error:
+        yield MANIFEST, str(error)
+        return
+    for name, digest in listed.items():
+        try:
+            found = _sha256(folder / name)
+        except OSError:
+            yield name, "it is missing"
+            continue
+        if found != digest:
+            yield name, "it is not what was written: the checksum differs"
+    known = {name for name in listed if name.startswith("parts/")}
+    for name in names(folder / "parts"):
+        if f"parts/{name}" not in known:
+            yield f"parts/{name}", "it is not in the manifest: a run was interrupted, or the file was copied here"
+
+
 def parts_at_a_time(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield some parts after others; at least once, then perhaps none."""
+    """Yield the parts in lists of some hundreds; one empty list if there are none."""
     for first in range(0, max(1, len(ids)), _FOLDED):
         yield [read_part(folder, identity) for identity in ids[first : first + _FOLDED]]
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_path(error: OSError, path: Path) -> OSError:
+    """Return the error with the path that could not be written."""
+    return OSError(error.errno, f"{error.strerror or error}", str(path)) if error.errno else error

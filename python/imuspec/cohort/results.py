@@ -23,7 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imuspec.cohort.parts import PartStore, parts_at_a_time, read_part
+from imuspec.cohort.parts import MANIFEST, PartStore, check_manifest, part_ids, parts_at_a_time, read_part
+from imuspec.recording.identity import check_id
 from imuspec.storage import is_remote, names, place
 
 if TYPE_CHECKING:
@@ -112,8 +113,12 @@ class Results:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.path / "recordings" / f"{id}.parquet"
-        if not path.is_file():
+        try:
+            path = self.path / "recordings" / f"{check_id(id, 'id')}.parquet"
+            known = path.is_file()
+        except ValueError:
+            known = False
+        if not known:
             raise KeyError(f"results {self.path}: expected a recording that has a table, got {id!r}")
         return pq.read_table(pa.BufferReader(path.read_bytes()))
 
@@ -139,9 +144,14 @@ class Results:
                 problems.append((row["id"], "its table is missing"))
             elif hashlib.sha256((self.path / "recordings" / name).read_bytes()).hexdigest() != row["sha256"]:
                 problems.append((row["id"], "its table is not what was written: the checksum differs"))
-        return problems + [
-            (name, "unfinished: an interrupted run left it; run again with --resume") for name in self._orphans(parts)
-        ]
+        return (
+            problems
+            + [
+                (name, "unfinished: an interrupted run left it; run again with --resume")
+                for name in self._orphans(parts)
+            ]
+            + list(check_manifest(self.path, needed={f"{name}.parquet" for name in _TABLES} <= set(names(self.path))))
+        )
 
     def _parts(self) -> list[dict[str, Any]]:
         """All parts but their summaries, which are many rows each."""
@@ -149,7 +159,7 @@ class Results:
         return [{key: value for key, value in part.items() if key != "summary"} for part in every]
 
     def _done(self) -> list[str]:
-        return sorted(name.removesuffix(".json") for name in names(self.path / "parts"))
+        return part_ids(self.path)
 
     def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
         known = {f"{row['id']}.parquet" for row in parts}
@@ -201,18 +211,25 @@ class ResultStore(PartStore):
 
     def drop_tables(self) -> None:
         """Take the tables away before parts change, so that a table that is there is whole."""
+        self._check_fence()
+        (self.folder / MANIFEST).unlink(missing_ok=True)
         for name in _TABLES:
             (self.folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def forget(self, id: str) -> None:
+    def is_folded(self) -> bool:
+        """Whether tables and manifest are written."""
+        return MANIFEST in names(self.folder)
+
+    def forget(self, id: str, /) -> None:
         """Take away what became of a recording, and what an interrupted run left of it."""
-        (self.folder / "parts" / f"{id}.json").unlink(missing_ok=True)
-        (self.folder / "recordings" / f"{id}.parquet").unlink(missing_ok=True)
+        self._check_fence()
+        self.path_of("parts", id, ".json").unlink(missing_ok=True)
+        self.path_of("recordings", id, ".parquet").unlink(missing_ok=True)
 
     def keep(self, id: str, source_sha256: str, computed: Computed) -> None:
         """Keep one recording's table, then its part."""
         content = _parquet(computed.table)
-        self._write(self.folder / "recordings" / f"{id}.parquet", content)
+        self._write(self.path_of("recordings", id, ".parquet"), content)
         stored = {"rows": computed.table.num_rows, "sha256": hashlib.sha256(content).hexdigest()}
         self._keep_part(id, source_sha256, "ok", "", stored, computed.summary)
 
@@ -223,6 +240,7 @@ class ResultStore(PartStore):
     def fold(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, each whole or not at all."""
         self._write_tables(_folded(self.folder, sorted(self.done() if ids is None else ids)))
+        self._write_manifest({_MARKER, *(f"{name}.parquet" for name in _TABLES)})
 
     def _keep_part(
         self,
@@ -234,8 +252,7 @@ class ResultStore(PartStore):
         summary: Iterable[Mapping[str, Any]],
     ) -> None:
         part = {"id": id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
-        content = json.dumps({**part, "summary": [dict(row) for row in summary]}, allow_nan=False)
-        self._write(self.folder / "parts" / f"{id}.json", content.encode())
+        self._write_part(id, {**part, "summary": [dict(row) for row in summary]})
 
 
 def _parquet(table: pa.Table) -> bytes:

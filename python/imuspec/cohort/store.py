@@ -1,4 +1,4 @@
-"""How a cohort lies on disk, and the writing of it: nothing torn, the same bytes whichever way.
+"""The files of a cohort and how they are written: each complete or absent, with the same bytes in any order of work.
 
 ::
 
@@ -6,9 +6,11 @@
       zarr.json             Zarr v3 group; its attributes name the format and its version
       recipe.json           every number of the run
       acceleration/ID/      int16 [3, time] in steps of step_g, smallest int16 for missing, one shard
-      parts/ID.json         what became of one recording; written last, so what has a part is whole
+      parts/ID.json         the outcome of one recording; written last, so a recording with a part is complete
+      inputs.parquet        every input file: read, passed over with the reason, or no longer given
       recordings.parquet outcomes.parquet segments.parquet nonwear.parquet quality.parquet
                             the parts as tables, written when every recording has its part
+      manifest.json         the checksum of every file above but the arrays, whose checksums are in the parts
 
 A recording is written below ``.work``, synced and renamed; in an object store (``s3://``) it is uploaded, its part last.
 No time of day, host or temporary name is stored.
@@ -20,14 +22,14 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.parts import PartStore, parts_at_a_time, read_part
+from imuspec.cohort.parts import MANIFEST, PartStore, parts_at_a_time, read_part, with_path
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import Source
 from imuspec.storage import (
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     Quantised = tuple[NDArray[np.int16], int]
 
-__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise"]
+__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise", "read_table"]
 
 FORMAT = "imuspec-cohort"
 VERSION = 1
@@ -88,6 +90,11 @@ class CohortStore(PartStore):
         if not (self.folder / "acceleration" / "zarr.json").exists():
             self._write(self.folder / "acceleration" / "zarr.json", _group({}))
 
+    def holds(self, recipe: Recipe) -> bool:
+        """Whether the folder is a cohort of this recipe already."""
+        kept = self.folder / "recipe.json"
+        return kept.exists() and not Recipe.model_validate_json(kept.read_text("utf-8")).differences(recipe)
+
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds something that is no cohort of this version."""
         if (self.folder / "zarr.json").exists():
@@ -102,38 +109,80 @@ class CohortStore(PartStore):
             raise ValueError(f"out: expected a folder, got the file {self.folder}")
 
     def outcome(self, identity: str) -> dict[str, Any]:
-        """Return id, source, source_bytes, status and reason of a recording that has a part."""
+        """Return the row of the table ``outcomes`` of a recording that has a part."""
         outcome: dict[str, Any] = read_part(self.folder, identity)["outcome"]
         return outcome
 
+    def written_ns(self, identity: str) -> int:
+        """Return when the part of a recording was written, ns since 1970; 0 if the store does not say."""
+        path: Any = self.path_of("parts", identity, ".json")
+        if not is_remote(self.folder):
+            return int(path.stat().st_mtime_ns)
+        try:
+            return int(path.fs.modified(path.path).timestamp() * 1e9)
+        except (NotImplementedError, OSError):
+            return 0
+
     def drop_tables(self) -> None:
-        """Take the tables away before parts change, so that a table that is there is whole."""
+        """Remove manifest and tables before parts change, so that a table that exists is complete."""
         from imuspec.cohort.tables import TABLES
 
+        self._check_fence()
+        (self.folder / MANIFEST).unlink(missing_ok=True)
         for name in TABLES:
             (self.folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def forget(self, identity: str) -> None:
-        """Take away what became of a recording, and what an interrupted run left of it."""
-        (self.folder / "parts" / f"{identity}.json").unlink(missing_ok=True)
-        remove_tree(self.folder / "acceleration" / identity)
+    def forget(self, identity: str, /) -> None:
+        """Remove the part and the array of a recording."""
+        self._check_fence()
+        self.path_of("parts", identity, ".json").unlink(missing_ok=True)
+        remove_tree(self.path_of("acceleration", identity))
 
-    def write(self, source: Source, prepared: Prepared, quantised: Quantised | None = None) -> None:
-        """Keep one recording: its array if it is ok, then its part.
+    def is_folded(self) -> bool:
+        """Whether tables and manifest are written."""
+        return MANIFEST in names(self.folder)
 
-        Who has no further use for the acceleration gives it quantised and `prepared` without it, to save the memory.
+    def inputs(self) -> list[dict[str, Any]]:
+        """Return the rows of the table ``inputs``; none before the first run."""
+        path = self.folder / "inputs.parquet"
+        return read_table(path).to_pylist() if path.name in names(self.folder) else []
+
+    def write_inputs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the table ``inputs``."""
+        from imuspec.cohort.tables import inputs_table
+
+        self._write_tables([{"inputs": inputs_table(rows)}])
+
+    def write(
+        self, source: Source, prepared: Prepared, quantised: Quantised | None = None, **outcome: str | int
+    ) -> None:
+        """Write one recording: its array if it is ok, then its part.
+
+        Parameters
+        ----------
+        source : Source
+            The input file.
+        prepared : Prepared
+            What was made of it; without its acceleration if `quantised` is given.
+        quantised : tuple of array and int, default None
+            The result of `quantise`, to save the memory of the acceleration.
+        **outcome
+            ``source_sha256`` and ``duplicate_of``.
         """
         stored: dict[str, Any] = {}
         if prepared.status == "ok":
             if quantised is None:
                 quantised = _quantised(source, prepared)
             stored = self._write_array(source, prepared, quantised)
-        part = _part(source, prepared, stored)
-        self._write(self.folder / "parts" / f"{source.id}.json", json.dumps(part, allow_nan=False).encode())
+        self._write_part(source.id, _part(source, prepared, stored, outcome))
 
     def fold(self, ids: Iterable[str] | None = None) -> None:
-        """Write the parts, or those of `ids`, as tables, each whole or not at all."""
+        """Write the parts, or those of `ids`, as tables, then the manifest."""
+        from imuspec.cohort.tables import TABLES
+
         self._write_tables(folded(self.folder, sorted(self.done() if ids is None else ids)))
+        tables = {f"{name}.parquet" for name in TABLES} | ({"inputs.parquet"} & set(names(self.folder)))
+        self._write_manifest({"zarr.json", "recipe.json", "acceleration/zarr.json", *tables})
 
     def clear_work(self) -> None:
         """Take away what an interrupted run of this share left half done."""
@@ -148,7 +197,7 @@ class CohortStore(PartStore):
             with private_folder() as folder:
                 yield folder / name
             return
-        yield self.work / f"{name}.{workname()}"
+        yield self.work / workname()
 
     def _write_array(self, source: Source, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
         """Write the acceleration of a recording beside its place, then move it there; return what was stored."""
@@ -164,7 +213,12 @@ class CohortStore(PartStore):
             _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
             stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
             _add_attributes(waiting, {"sha256": stored["sha256"]})
-            put_tree(waiting, self.folder / "acceleration" / source.id)
+            stored["zarr_sha256"] = hashlib.sha256((waiting / "zarr.json").read_bytes()).hexdigest()
+            self._check_fence()
+            try:
+                put_tree(waiting, self.path_of("acceleration", source.id))
+            except OSError as error:
+                raise with_path(error, self.path_of("acceleration", source.id)) from error
         return stored
 
 
@@ -204,6 +258,23 @@ def checksum(array: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet table.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged. The message names it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(pa.BufferReader(path.read_bytes()))
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: expected a Parquet table, got a damaged file ({error})") from error
 
 
 def check_version(folder: Path) -> None:
@@ -267,7 +338,9 @@ def _group(attributes: dict[str, Any]) -> bytes:
     return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=2).encode()
 
 
-def _part(source: Source, prepared: Prepared, stored: dict[str, Any]) -> dict[str, Any]:
+def _part(
+    source: Source, prepared: Prepared, stored: dict[str, Any], outcome: Mapping[str, str | int]
+) -> dict[str, Any]:
     header = {key: value for key, value in prepared.header.items() if key not in ("metadata", "labels")}
     recording = {
         **header,
@@ -284,8 +357,11 @@ def _part(source: Source, prepared: Prepared, stored: dict[str, Any]) -> dict[st
             "id": source.id,
             "source": source.name,
             "source_bytes": source.n_bytes,
+            "source_sha256": "",
+            "duplicate_of": None,
             "status": prepared.status,
             "reason": prepared.reason,
+            **outcome,
         },
         "recording": {} if prepared.status == "failed" else _finite(recording),
         "segments": prepared.rows(prepared.segments),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["TABLES", "schemas_of_parts", "tables_from_parts"]
+__all__ = ["TABLES", "inputs_table", "schemas_of_parts", "tables_from_parts"]
 
 _STRETCH = {
     "id": pa.string(),
@@ -51,14 +51,17 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "n_clipped": pa.int64(),
         "stored_bytes": pa.int64(),
         "sha256": pa.string(),
+        "zarr_sha256": pa.string(),
         "metadata": pa.string(),
     },
     "outcomes": {
         "id": pa.string(),
         "source": pa.string(),
         "source_bytes": pa.int64(),
+        "source_sha256": pa.string(),
         "status": pa.string(),
         "reason": pa.string(),
+        "duplicate_of": pa.string(),
     },
     "segments": _STRETCH,
     "nonwear": _STRETCH,
@@ -72,6 +75,12 @@ TABLES: dict[str, dict[str, pa.DataType]] = {
         "value": pa.float64(),
     },
 }
+
+
+def inputs_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return the table ``inputs``: source, id (null if not read), state (given, passed over, not given), reason."""
+    schema = pa.schema([(name, pa.string()) for name in ("source", "id", "state", "reason")])
+    return pa.Table.from_pylist(list(rows), schema)
 
 
 def tables_from_parts(
@@ -107,7 +116,7 @@ def schemas_of_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, pa.Schema]
     kinds: dict[str, set[type]] = {}
     for part in parts:
         for key, value in part["recording"].items():
-            if key not in TABLES["recordings"] and key != "reason":
+            if key not in TABLES["recordings"] and key not in TABLES["outcomes"]:
                 kinds.setdefault(key, set()).update(() if value is None else (type(value),))
     found = {name: pa.schema(columns) for name, columns in TABLES.items()}
     wide = {**TABLES["recordings"], **{key: _type(kinds[key]) for key in sorted(kinds)}}

@@ -51,8 +51,11 @@ class Source:
         return sum(n_bytes for _, n_bytes, _ in self._files())
 
     @cached_property
-    def mtime_ns(self) -> int:
-        """Time of the last change, ns since 1970; the latest of a folder; 0 if it is not known."""
+    def changed_ns(self) -> int:
+        """Time at which content or inode last changed, ns since 1970; the latest of a folder; 0 if it is not known.
+
+        A file that was moved or copied to its place is as new as that, even if it keeps an old time of modification.
+        """
         return max((changed for _, _, changed in self._files()), default=0)
 
     def sha256(self, first_bytes: int | None = None) -> str:
@@ -91,12 +94,16 @@ class Source:
                 return [(url, n_bytes, 0) for url, n_bytes in remote_files(self.path)]
             if not self._is_folder:
                 found = Path(self.path).stat()
-                return [(self.path, found.st_size, found.st_mtime_ns)] if stat.S_ISREG(found.st_mode) else []
+                return [(self.path, found.st_size, _changed(found))] if stat.S_ISREG(found.st_mode) else []
             with os.scandir(self.path) as entries:
                 stats = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
-            return [(path, found.st_size, found.st_mtime_ns) for path, found in stats]
+            return [(path, found.st_size, _changed(found)) for path, found in stats]
         except (OSError, ValueError):
             return []
+
+
+def _changed(found: os.stat_result) -> int:
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 class PassedOver(NamedTuple):

@@ -1,0 +1,238 @@
+"""Every input is one recording: replaced, doubled, missing and odd files are noticed and named."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fake_native
+from imuspec import Cohort
+from imuspec.cluster import Summary
+from imuspec.cluster.limits import Limits
+from imuspec.cluster.pool import Pool
+from imuspec.cohort.results import Computed, ResultStore
+from imuspec.cohort.store import CohortStore
+from imuspec.recording.inputs import Source
+from run_told import RECIPE
+from told_recordings import environment, tree
+
+
+def _tell(path: Path, **said: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"hours": 0.2, **said}))
+    return path
+
+
+def _run(source: Path, out: Path, **options: object) -> Summary:
+    summary: Summary = fake_native.prepare_told_cohort([source], out, workers=1, recipe=RECIPE, **options)
+    return summary
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    _tell(tmp_path / "in" / "p1.cwa", seed=1)
+    _tell(tmp_path / "in" / "p2.cwa", seed=2)
+    _run(tmp_path / "in", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_file_replaced_by_one_of_the_same_size_is_noticed(cohort: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    (source / "p2.cwa").touch()  # newer, and the same bytes
+    assert _run(source, cohort, resume=True).outcomes == []
+    before = (source / "p1.cwa").stat()
+    _tell(tmp_path / "new.cwa", seed=9)
+    os.utime(tmp_path / "new.cwa", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / "new.cwa").replace(source / "p1.cwa")
+    with pytest.raises(ValueError, match=r"p1\.cwa: expected the file that recording p1 was prepared from"):
+        _run(source, cohort, resume=True)
+    again = _run(source, cohort, resume=True, replaced="prepare")
+    assert [outcome.id for outcome in again.outcomes] == ["p1"]
+    assert Cohort(cohort).verify() == []
+
+
+def test_copies_are_named_and_not_prepared_twice(cohort: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    shutil.copy(source / "p1.cwa", source / "a copy of p1.cwa")
+    summary = _run(source, cohort, resume=True)
+    assert [(o.status, o.reason) for o in summary.outcomes] == [("excluded", "the same bytes as p1")]
+    rows = {row["source"]: row for row in Cohort(cohort).outcomes.to_pylist()}
+    assert rows["a copy of p1.cwa"]["duplicate_of"] == "p1"
+    assert (
+        rows["a copy of p1.cwa"]["source_sha256"] == rows["p1.cwa"]["source_sha256"] != rows["p2.cwa"]["source_sha256"]
+    )
+    assert Cohort(cohort).ids == ["p1", "p2"]
+    assert [o.status for o in _run(source, cohort, resume=True, duplicates="prepare").outcomes] == ["ok"]
+
+
+def test_files_that_come_and_go_change_no_id_and_are_listed(cohort: Path, tmp_path: Path) -> None:
+    _tell(tmp_path / "in" / "p1.bin", seed=3)
+    _tell(tmp_path / "other" / "p2.cwa", seed=4)
+    (tmp_path / "in" / "notes.pdf").write_text("x")
+    fake_native.prepare_told_cohort(
+        [tmp_path / "in", tmp_path / "other"], cohort, workers=1, recipe=RECIPE, resume=True
+    )
+    ids = Cohort(cohort).ids
+    assert len(ids) == 4
+    assert {"p1", "p2"} < set(ids)
+    (tmp_path / "in" / "p1.cwa").unlink()
+    summary = _run(tmp_path / "in", cohort, resume=True)
+    assert any("p1.cwa" in note and "no longer among the inputs" in note for note in summary.notes)
+    assert any("notes.pdf (not the ending of a device file)" in note for note in summary.notes)
+    status = Cohort(cohort).status()
+    assert status["passed_over"] == 1
+    assert "p1" in status["not_given_ids"]
+    assert Cohort(cohort).verify() == []
+
+
+def test_what_cannot_be_opened_is_the_outcome_of_that_file(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    _tell(source / "good.cwa")
+    os.mkfifo(source / "fifo.cwa")
+    _tell(Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.cwa")), seed=1)
+    _tell(source / ("x" * 240 + ".bin"), seed=2)
+    _tell(source / "new\nline\x1b[31m.cwa", seed=3)
+    (tmp_path / "list.txt").write_text("in\nmissing.cwa\n")
+    summary = _run(tmp_path / "list.txt", tmp_path / "out")
+    reasons = {o.name: o.reason for o in summary.outcomes if o.status != "ok"}
+    assert reasons == {"fifo.cwa": "expected a regular file, got a FIFO", "missing.cwa": "no such file"}
+    assert summary.count("ok") == 4
+    assert all(outcome.name.isprintable() for outcome in summary.outcomes)
+    cohort = Cohort(tmp_path / "out")
+    assert cohort.verify() == []
+    assert cohort.status()["total"] == 6
+    assert _run(tmp_path / "list.txt", tmp_path / "out", resume=True).outcomes == []
+
+
+def test_a_torn_edited_or_copied_file_is_named(cohort: Path) -> None:
+    parts = cohort / "parts"
+    whole = {path: path.read_bytes() for path in cohort.rglob("*") if path.is_file()}
+
+    def problems() -> dict[str, str]:
+        found = dict(Cohort(cohort).verify())
+        for path, content in whole.items():
+            path.write_bytes(content)
+        return found
+
+    (parts / "p1.json").write_text("{")
+    assert str(parts / "p1.json") in problems()["p1"]
+    (parts / "p1.json").write_bytes(whole[parts / "p1.json"].replace(b'"wear_h": 0.', b'"wear_h": 7.'))
+    assert "checksum differs" in problems()["p1"]
+    (parts / "p9.json").write_bytes(whole[parts / "p1.json"])
+    assert "expected the part of p9, got that of 'p1'" in problems()["p9"]
+    (parts / "p9.json").unlink()
+    array = cohort / "acceleration" / "p1" / "zarr.json"
+    array.write_bytes(whole[array].replace(b"0.000625", b"0.001250"))
+    assert "zarr.json is not what was written" in problems()["p1"]
+    for name in ("recipe.json", "segments.parquet", "acceleration/zarr.json", "inputs.parquet", "manifest.json"):
+        content = bytearray(whole[cohort / name])
+        content[-2] ^= 1
+        (cohort / name).write_bytes(content)
+        assert name in problems()
+    shutil.rmtree(cohort / "acceleration" / "p2")
+    (parts / "p2.json").unlink()
+    assert dict(Cohort(cohort).verify()) == {"parts/p2.json": "it is missing"}
+
+
+def test_merge_does_not_take_up_an_edited_part(cohort: Path) -> None:
+    part = cohort / "parts" / "p1.json"
+    part.write_bytes(part.read_bytes().replace(b'"wear_h": 0.', b'"wear_h": 7.'))
+    with pytest.raises(ValueError, match=r"parts/p1\.json: expected the content that imuspec wrote"):
+        CohortStore(cohort).fold()
+
+
+HOSTILE = ["../../x", "..", "/etc/x", "a/b", "", "x\0", "zarr.json", "a\\..\\b"]
+
+
+@pytest.mark.parametrize("identity", HOSTILE)
+def test_no_writer_leaves_its_folder(identity: str, cohort: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    from imuspec.preparation import Prepared
+
+    store, results = CohortStore(cohort), ResultStore(tmp_path / "results")
+    results.create("embeddings", {})
+    before = tree(tmp_path)
+    failed = Prepared("x", identity, RECIPE, "failed", "why")
+    attempts = [
+        lambda: store.write(Source(identity, "x", "x"), failed),
+        lambda: store.forget(identity),
+        lambda: store.outcome(identity),
+        lambda: results.keep(identity, "", Computed(pa.table({"a": [1]}))),
+        lambda: results.keep_failure(identity, "", "why"),
+        lambda: results.forget(identity),
+        lambda: results.part(identity),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ValueError, match="expected an id"):
+            attempt()
+    with pytest.raises(KeyError):
+        Cohort(cohort).read(identity)
+    assert tree(tmp_path) == before
+
+
+def test_status_and_verify_need_no_pandas_and_no_place_to_write(cohort: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked" / "pandas"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('no pandas here')")
+    env = environment()
+    env["PYTHONPATH"] = f"{blocked.parent}{os.pathsep}{env['PYTHONPATH']}"
+    before = tree(cohort)
+    for command in ("status", "verify"):
+        done = subprocess.run(
+            [sys.executable, "-m", "imuspec.cli", "cohort", command, str(cohort)],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert tree(cohort) == before
+
+
+def test_a_finished_cohort_is_resumed_without_a_write(cohort: Path, tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "read-only file system")
+
+    monkeypatch.setattr("imuspec.storage.write_whole", refuse)
+    monkeypatch.setattr("imuspec.cluster.preparing.lock_of", refuse)
+    summary = _run(tmp_path / "in", cohort, resume=True)
+    assert (summary.total, summary.done_before, summary.outcomes) == (2, 2, [])
+
+
+def test_status_knows_what_a_full_disk_left_undone(tmp_path: Path, monkeypatch) -> None:
+    for n in range(3):
+        _tell(tmp_path / "in" / f"p{n}.cwa", seed=n)
+    monkeypatch.setattr(fake_native.ToldEngine, "crew", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
+    with pytest.raises(OSError, match="no space"):
+        _run(tmp_path / "in", tmp_path / "out")
+    assert Cohort(tmp_path / "out").status()["missing"] == 3
+
+
+def _dies(_item: object) -> None:
+    print("libfoo: cannot allocate", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+def test_a_worker_that_dies_says_why() -> None:
+    with Pool(_dies, 1, Limits()) as pool:
+        pool.begin(1)
+        while not (ended := list(pool.finished(1.0))):
+            pass
+    assert ended[0].died
+    assert ended[0].why == "its process ended, twice, with code 3: libfoo: cannot allocate"
+
+
+def test_a_worker_that_cannot_load_its_work_ends_the_run(monkeypatch) -> None:
+    monkeypatch.setattr(_dies, "__module__", "no_such_module")
+    with Pool(_dies, 1, Limits()) as pool:
+        pool.begin(1)
+        with pytest.raises(RuntimeError, match="cannot begin: ModuleNotFoundError: No module named 'no_such_module'"):
+            list(itertools.islice(itertools.chain.from_iterable(pool.finished(1.0) for _ in range(100)), 1))

@@ -48,7 +48,7 @@ def test_the_nfft_study_sets_each_length_beside_the_choices(tmp_path: Path) -> N
     assert table.loc["all settings", "value"] in table.loc[["nfft 32", "nfft 64"], "value"].to_numpy()
     recipe = json.loads((tmp_path / "experiment.json").read_text("utf-8"))
     assert any(note.startswith("IMG2IMU: its place is taken by a random ResNet-18") for note in recipe["notes"])
-    assert recipe["options"]["hop"] == "16"
+    assert recipe["options"]["hop"] == [16]
 
 
 def test_fig_8_counts_the_heat_that_it_draws(tmp_path: Path) -> None:

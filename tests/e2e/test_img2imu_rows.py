@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from imuspec.cli import main
-from imuspec.datasets import Windows
-from imuspec.experiments import Setup, describe, perform
-from imuspec.experiments._rows import ROWS, STATISTICS, TINY
+from imuspec.experiments import describe, perform
 from imuspec.experiments.made_up import made_up_windows
+from imuspec.experiments.methods import ROWS, STATISTICS, MethodOptions
 from imuspec.recipe import PretrainRecipe
-
-
-class GivenSetup(Setup):
-    """A set that is given, of made-up windows."""
-
-    def windows(self, name: str, **settings: object) -> Windows:  # noqa: ARG002
-        return made_up_windows(name)
 
 
 def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
@@ -33,15 +25,14 @@ def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
             )
 
 
-def test_table_two_makes_every_row_from_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_two_makes_every_row_from_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment = describe("img2imu-table2")
-    options = experiment.options(["max_train=2", "max_judged=2", "image_limit=32", "image_batch=16"], tiny=True)
-    setup = Setup(tmp_path, data={}, seeds=(0,), tiny=True, options=options, say=lambda _: None)
-    experiment.module.DATA = ("wisdm",)  # one set: the others take the same way
-    try:
-        result, comparison = perform(experiment, setup)
-    finally:
-        experiment.module.DATA = ("wisdm", "goat", "pvs", "daphnet")
+    monkeypatch.setattr(experiment.module, "DATA", ("wisdm",))  # one set: the others take the same way
+    changes = ["max_train=2", "max_judged=2", "image_limit=32", "image_batch=16"]
+    setup = experiment.setup(tmp_path, assignments=changes, seeds=(0,), tiny=True, say=lambda _: None)
+    result, comparison = perform(experiment, setup)
     assert set(result.table["row"]) == {*ROWS, STATISTICS}
     assert result.table["value"].between(0, 1).all()
     assert any("torchvision's weights are not there" in note for note in result.notes)
@@ -49,14 +40,14 @@ def test_table_two_makes_every_row_from_one_command(tmp_path: Path, capsys: pyte
     assert one["paper"] == 0.739
     assert (tmp_path / "runs" / "cpc-har-300-wisdm" / "encoder.safetensors").is_file()
     assert json.loads((tmp_path / "experiment.json").read_text("utf-8"))["options"]["max_train"] == 2
-    assert TINY["signal_epochs"] == 1
+    assert MethodOptions.TINY["signal_epochs"] == 1
     capsys.readouterr()
 
 
-def test_a_row_without_its_run_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_row_without_its_run_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imuspec.datasets.reference.load", lambda name, path: made_up_windows(name))  # noqa: ARG005
     experiment = describe("img2imu-table2")
-    options = experiment.options(["rows=LIMU-BERT"], tiny=False)
-    setup = GivenSetup(tmp_path, data={"wisdm": "x"}, options=options, say=lambda _: None)
+    setup = experiment.setup(tmp_path, data=["wisdm=x"], assignments=["rows=LIMU-BERT"], say=lambda _: None)
     with pytest.raises(ValueError, match="LIMU-BERT: left out, as neither --runs"):
         perform(experiment, setup)
 
@@ -76,8 +67,9 @@ def test_figure_seven_draws_a_curve_for_each_row(tmp_path: Path) -> None:
 
 def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
     experiment = describe("img2imu-fig9")
-    options = experiment.options(["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"], tiny=True)
-    result, _ = perform(experiment, Setup(tmp_path, seeds=(0,), tiny=True, options=options, say=lambda _: None))
+    changes = ["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"]
+    setup = experiment.setup(tmp_path, seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
+    result, _ = perform(experiment, setup)
     assert list(result.table["row"]) == ["ViT-S, MAE"]
     (bar,) = result.figures["fig9"].axes[0].patches
     assert bar.get_height() == result.table["value"].iloc[0]
@@ -86,10 +78,9 @@ def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
 
 def test_objectives_on_signals_stand_beside_their_random_encoders(tmp_path: Path) -> None:
     experiment = describe("signal-objectives")
-    options = experiment.options(["rows=SimCLR (HAR); HARNet"], tiny=True)
-    result, comparison = perform(
-        experiment, Setup(tmp_path, seeds=(0,), tiny=True, options=options, say=lambda _: None)
-    )
+    changes = ["rows=SimCLR (HAR); HARNet"]
+    setup = experiment.setup(tmp_path, seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
+    result, comparison = perform(experiment, setup)
     rows = ["SimCLR (HAR)", "HARNet"]
     assert set(result.table["row"]) == {*rows, *(f"{row}, random" for row in rows), STATISTICS}
     assert set(comparison["column"]) == {"hapt, linear", "hapt, logistic"}
@@ -99,7 +90,7 @@ def test_objectives_on_signals_stand_beside_their_random_encoders(tmp_path: Path
     assert kept.source.subjects == 0.5
     titles = [panel.get_title() for panel in result.figures["losses"].axes if panel.get_visible()]
     assert titles == ["SimCLR (HAR), hapt", "HARNet, hapt"]
-    options = experiment.options(["rows=HARNet; SimCLR (HAR)", "window_s=6"], tiny=True)
-    setup = Setup(tmp_path / "six", seeds=(0,), tiny=True, options=options, say=lambda _: None)
+    changes = ["rows=HARNet; SimCLR (HAR)", "window_s=6"]
+    setup = experiment.setup(tmp_path / "six", seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
     result, _ = perform(experiment, setup)
     assert "HARNet: left out, as it takes windows of 5, 10 or 30 s, not of 6 s" in result.notes

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,14 +17,27 @@ import pytest
 pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 from imuspec import experiments  # noqa: E402
-from imuspec.experiments import frame  # noqa: E402
+from imuspec.experiments import experiment as experiment_module  # noqa: E402
+from imuspec.experiments.setup import Names, Numbers, Options, PictureOptions, RowOptions  # noqa: E402
 
 
-def made_up_experiment(**names: Any) -> experiments.Experiment:
+class MadeUp(experiments.Experiment):
+    """An experiment whose file is made here."""
+
+    @property
+    def module(self) -> ModuleType:
+        return MODULES[self.name]
+
+
+MODULES: dict[str, ModuleType] = {}
+
+
+def made_up_experiment(data: tuple[str, ...] = (), **names: Any) -> experiments.Experiment:
     module = ModuleType("made_up_experiment", "What it shows.")
     for name, value in names.items():
         setattr(module, name, value)
-    return experiments.Experiment("img2imu-table2", "What it shows.", module)
+    MODULES["img2imu-table2"] = module
+    return MadeUp("img2imu-table2", "What it shows.", data)
 
 
 def test_every_experiment_says_what_it_shows_and_what_it_takes() -> None:
@@ -30,11 +45,14 @@ def test_every_experiment_says_what_it_shows_and_what_it_takes() -> None:
         found = experiments.describe(name)
         assert len(found.about) > 20, name
         assert callable(found.module.run), name
-        assert set(getattr(found.module, "TINY", {})) <= set(found.options([], tiny=False)), name
+        assert issubclass(found.module.OPTIONS, Options), name
+        assert set(found.module.OPTIONS.TINY) <= set(found.module.OPTIONS.model_fields), name
+        assert found.options(tiny=True) != found.options(), name
+        assert found.data == found.module.DATA, name
 
 
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "names", lambda: ["img2imu-table1", "lmm-fig2"])
+    monkeypatch.setattr(experiment_module, "names", lambda: ["img2imu-table1", "lmm-fig2"])
     with pytest.raises(
         ValueError, match="experiment: expected 'img2imu-table1' \\(the nearest\\), got 'img2imu-tabel1'"
     ):
@@ -81,39 +99,115 @@ def test_ours_stand_beside_the_papers_and_what_we_lack_is_shown() -> None:
     assert experiments.compare(ours, "no such section")["paper"].isna().all()
 
 
-def test_options_take_the_type_of_their_default() -> None:
-    found = made_up_experiment(OPTIONS={"shots": 10, "norm": "fixed", "all": False}, TINY={"shots": 2})
-    assert found.options([], tiny=True) == {"shots": 2, "norm": "fixed", "all": False}
-    assert found.options(["shots=5", "all=true"], tiny=True) == {"shots": 5, "norm": "fixed", "all": True}
-    with pytest.raises(ValueError, match="set: expected NAME=VALUE with NAME of shots, norm, all, got 'shot=5'"):
-        found.options(["shot=5"], tiny=False)
-    with pytest.raises(ValueError, match="set: expected shots as int, got 'few'"):
-        found.options(["shots=few"], tiny=False)
-    with pytest.raises(ValueError, match="set: expected all=true or all=false"):
-        found.options(["all=1"], tiny=False)
+class Shown(RowOptions):
+    """Options of an experiment of these tests."""
+
+    ROWS: ClassVar = ("MoCo", "ViT-S, MAE")
+    TINY: ClassVar = {"shots": 2}
+
+    shots: int = 10
+    norm: str = "fixed"
+    nfft: Numbers = (32, 64)
+    full: bool = False
+    others: Names = ()
 
 
-def test_a_result_is_compared_and_kept_with_its_recipe(tmp_path: Path) -> None:
+def test_options_have_types_and_a_tiny_trial_changes_some() -> None:
+    assert Shown.parse(tiny=True).model_dump() == {
+        "rows": (),
+        "shots": 2,
+        "norm": "fixed",
+        "nfft": (32, 64),
+        "full": False,
+        "others": (),
+    }
+    found = Shown.parse(["shots=5", "full=true", "nfft=16, 128", "rows=ViT-S, MAE; MoCo"], tiny=True)
+    assert (found.shots, found.full, found.nfft) == (5, True, (16, 128))
+    assert found.chosen == ("ViT-S, MAE", "MoCo")
+    assert Shown.parse().chosen == Shown.ROWS
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("shot=5", "set: expected NAME=VALUE with NAME one of rows, shots, norm, nfft, full, others, got 'shot=5'"),
+        ("shots", "set: expected NAME=VALUE with NAME one of rows, shots"),
+        ("shots=few", "set: shots: expected a valid integer, unable to parse string as an integer, got 'few'"),
+        ("full=perhaps", "set: full: expected a valid boolean"),
+        ("nfft=32,0", "set: nfft: expected greater than 0, got '32,0'"),
+        ("nfft=", "set: nfft: expected one value or more, got ''"),
+        ("rows=MAE", "set: rows: expected some of MoCo; ViT-S, MAE, without MAE, got 'MAE'"),
+    ],
+)
+def test_an_unknown_option_or_a_wrong_value_is_refused(assignment: str, message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (the whole message is compared)
+        Shown.parse([assignment])
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"data": ["hapt=x"]}, "data: expected a set of img2imu-nfft: wisdm, got 'hapt'"),
+        ({"data": ["wisdm=x", "wisdm@hapt=y"]}, "data: expected wisdm once, got it twice"),
+        ({"runs": ["MoCo=x"]}, "runs: expected ROW=FOLDER with ROW one of IMG2IMU, got 'MoCo=x'"),
+        ({"runs": ["IMG2IMU"]}, "runs: expected ROW=FOLDER with ROW one of IMG2IMU, got 'IMG2IMU'"),
+        ({"runs": ["IMG2IMU@goat=x"]}, "runs: expected ROW=FOLDER"),
+        ({"assignments": ["nnft=4"]}, "set: expected NAME=VALUE with NAME one of"),
+    ],
+)
+def test_an_unknown_set_run_or_option_of_an_experiment_is_refused(names: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (the whole message is compared)
+        experiments.describe("img2imu-nfft").setup(Path("x"), **names)
+    assert message in str(error.value)
+
+
+def test_a_set_in_anothers_place_and_a_run_for_one_set_are_taken() -> None:
+    setup = experiments.describe("img2imu-nfft").setup(
+        Path("x"), data=["wisdm@folder=mine,window_s=3"], runs=["IMG2IMU@wisdm=a", "IMG2IMU=b"]
+    )
+    assert (setup.data["wisdm"].loader, setup.data["wisdm"].path) == ("folder", "mine")
+    assert setup.runs == {"IMG2IMU@wisdm": "a", "IMG2IMU": "b"}
+    assert list(experiments.describe("img2imu-table2").setup(Path("x"), data=["hapt=x"]).data) == ["hapt"]
+
+
+def test_the_list_of_experiments_imports_none_of_them() -> None:
+    code = (
+        "import sys\nfrom imuspec.cli import main\ntry:\n    main(['experiment'])\nexcept SystemExit as end:\n"
+        "    assert not end.code\n"
+        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'pandas', 'matplotlib', 'sklearn'}),"
+        " *[name for name in sys.modules if name.startswith('imuspec.experiments.') and 'lmm' in name])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "lmm-table6" in run.stdout
+    assert run.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_a_result_is_compared_and_stored_with_its_recipe_and_a_tiny_one_says_so_everywhere(tmp_path: Path) -> None:
     from imuspec.report.style import new_figure
 
-    def run(setup: experiments.Setup) -> experiments.Result:
-        table = pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [float(setup.options["shots"])]})
+    def run(setup: experiments.Setup[Shown]) -> experiments.Result:
+        table = pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [float(setup.options.shots)]})
         return experiments.Result(table, {"plot": new_figure(2, 2)}, ["cut short"], {"seeds": table})
 
-    found = made_up_experiment(run=run, OPTIONS={"shots": 10}, RUNS={"IMG2IMU": "the four operations"}, DATA=("wisdm",))
-    setup = experiments.Setup(tmp_path / "new", tiny=True, options=found.options([], tiny=True))
-    result, comparison = experiments.perform(found, setup)
-    assert result.notes[0] == experiments.frame.TINY_NOTE
-    assert result.notes[-1].startswith("IMG2IMU: left out, as no --runs 'IMG2IMU=FOLDER' was given")
-    assert comparison.loc[0, "difference"] == pytest.approx(10 - 0.689)
-    kept = {path.name for path in (tmp_path / "new").iterdir()}
-    assert kept == {
-        *(f"{stem}.{kind}" for stem in ("table", "comparison", "seeds") for kind in ("csv", "json", "txt")),
-        *("plot.png", "plot.svg", "experiment.json"),
-    }
-    recipe = json.loads((tmp_path / "new" / "experiment.json").read_text("utf-8"))
-    assert (recipe["tiny"], recipe["data"], recipe["options"]) == (True, {"wisdm": "made up"}, {"shots": 10})
-    assert (tmp_path / "new" / "table.txt").read_text("utf-8").startswith("TINY")
+    found = made_up_experiment(("wisdm",), run=run, OPTIONS=Shown, RUNS={"IMG2IMU": "the four operations"})
+    for tiny in (True, False):
+        out = tmp_path / str(tiny)
+        result, comparison = experiments.perform(found, found.setup(out, tiny=tiny, assignments=["shots=10"]))
+        assert result.notes == [experiment_module.TINY_NOTE, "cut short"][not tiny :]
+        assert comparison.loc[0, "difference"] == pytest.approx(10 - 0.689)
+        assert {path.name for path in out.iterdir()} == {
+            *(f"{stem}.{kind}" for stem in ("table", "comparison", "seeds") for kind in ("csv", "json", "txt")),
+            *("plot.png", "plot.svg", "experiment.json"),
+        }
+        recipe = json.loads((out / "experiment.json").read_text("utf-8"))
+        assert (recipe["tiny"], recipe["data"]) == (tiny, {"wisdm": "made up" if tiny else None})
+        assert recipe["options"]["nfft"] == [32, 64]
+        for path in out.iterdir():
+            if path.suffix in (".csv", ".json", ".txt", ".svg") and path.name != "experiment.json":
+                assert ("TINY" in path.read_text("utf-8")) == tiny, path
+    pictures = [(tmp_path / kind / "plot.png").read_bytes() for kind in ("True", "False")]
+    assert pictures[0] != pictures[1]
 
 
 def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Path) -> None:
@@ -122,14 +216,14 @@ def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Pat
         (tmp_path / name / "recipe.json").write_text(json.dumps({"source": {"height": height, "width": 64}}), "utf-8")
         return str(tmp_path / name)
 
-    def run(setup: experiments.Setup) -> experiments.Result:
-        size = setup.options["height"] * 1000 + setup.options["width"]
+    def run(setup: experiments.Setup[PictureOptions]) -> experiments.Result:
+        size = setup.options.height * 1000 + setup.options.width
         return experiments.Result(pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [size]}))
 
     def drawn(runs: dict[str, str], *assignments: str) -> int:
-        found = made_up_experiment(run=run, OPTIONS={"height": 0, "width": 0})
-        options = found.options(assignments, tiny=False)
-        setup = experiments.Setup(tmp_path / "out", runs=runs, options=options)
+        found = made_up_experiment(run=run, OPTIONS=PictureOptions, RUNS=dict.fromkeys(runs, ""))
+        texts = [f"{row}={folder}" for row, folder in runs.items()]
+        setup = found.setup(tmp_path / "out", runs=texts, assignments=assignments)
         return experiments.perform(found, setup)[0].table.loc[0, "value"]
 
     one, other = run_of("one", 48), run_of("other", 32)
@@ -141,6 +235,6 @@ def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Pat
 
 
 def test_data_that_are_not_given_are_asked_for(tmp_path: Path) -> None:
-    setup = experiments.Setup(tmp_path, data={"goat": "somewhere"})
-    with pytest.raises(ValueError, match=r"data: expected --data wisdm=PATH \(wisdm=LOADER:PATH .*\), got goat"):
+    setup = experiments.describe("img2imu-table2").setup(tmp_path, data=["goat=somewhere"])
+    with pytest.raises(ValueError, match=r"data: expected --data wisdm=PATH \(wisdm@LOADER=PATH .*\), got goat"):
         setup.windows("wisdm")

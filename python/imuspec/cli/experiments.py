@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+
 from imuspec.cli.app import SEVERAL, app
 from imuspec.errors import require
 
@@ -26,36 +28,33 @@ def experiment(
     data: Annotated[list[str] | None, SEVERAL] = None,
     runs: Annotated[list[str] | None, SEVERAL] = None,
     seeds: int = 5,
-    set: Annotated[list[str] | None, SEVERAL] = None,
+    assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
 ) -> int:
     """Repeat a table or figure of a paper: ours, the paper's, the difference. Without a name: list them.
 
     Parameters
     ----------
     name
-        Which one, as the list names it.
+        Experiment, as the list names it.
     out
         Folder for tables, figures and the recipe; by default experiments/NAME.
     tiny
-        A trial of the same code in minutes on a CPU; its numbers mean nothing, and the output says so.
+        A trial of the same code in minutes on a CPU; its numbers mean nothing, and every table and figure says so.
     data
-        NAME=PATH or NAME=LOADER:PATH: where a data set lies, and who reads it. May be given several times.
+        NAME=PATH[,setting=value,...]: a data set; LABEL@NAME=PATH: another set in the place of LABEL. May be given several
+        times.
     runs
-        ROW=FOLDER: the run whose encoder makes a row. May be given several times.
+        ROW=FOLDER: the run whose encoder makes a row; ROW@SET=FOLDER for one data set. May be given several times.
     seeds
-        How many seeds, counted from 0.
-    set
+        Number of seeds, counted from 0.
+    assignments
         NAME=VALUE: one of the experiment's own numbers. May be given several times.
     """
     from rich.table import Table
     from rich.text import Text
 
     from imuspec.cli.console import screen
-
-    require("experiment", "pandas")
-    require("experiment", "torch")
-    require("experiment", "matplotlib")
-    from imuspec.experiments import Setup, describe, names, perform
+    from imuspec.experiments import describe, names, perform
 
     console = screen()
     if name is None:
@@ -64,14 +63,18 @@ def experiment(
             table.add_row(each.name, Text(each.about), ", ".join(each.data))
         console.print(table)
         return 0
+    for package in ("pandas", "torch", "matplotlib"):
+        require("experiment", package)
+    if seeds < 1:
+        raise ValueError(f"seeds: expected at least 1, got {seeds}")
     found = describe(name)
-    setup = Setup(
-        out=out or Path("experiments") / found.name,
-        data=_assigned("data", data),
-        runs=_assigned("runs", runs),
+    setup = found.setup(
+        out or Path("experiments") / found.name,
+        data=data or (),
+        runs=runs or (),
+        assignments=assignments or (),
         seeds=tuple(range(min(seeds, 2) if tiny else seeds)),
         tiny=tiny,
-        options=found.options(set or [], tiny=tiny),
         say=lambda line: console.print(Text(line, "dim")),
     )
     result, comparison = perform(found, setup)
@@ -80,16 +83,6 @@ def experiment(
         console.print(Text(note))
     console.print(Text(f"tables, figures and recipe: {setup.out}"))
     return 0
-
-
-def _assigned(option: str, given: list[str] | None) -> dict[str, str]:
-    found = {}
-    for text in given or []:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise ValueError(f"{option}: expected NAME=VALUE, got {text!r}")
-        found[key.strip()] = value.strip()
-    return found
 
 
 def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:

@@ -8,44 +8,49 @@ others. The paper gives no numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from imuspec import encoders, objectives
 from imuspec.datasets import Windows
-from imuspec.evaluation import summary
-from imuspec.experiments import _rows
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import judge, macro_f1_table
 from imuspec.experiments.made_up import made_up_windows
+from imuspec.experiments.setup import HeadOptions, Setup, Words
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.window_source import WindowSource, pretraining_subjects
-from imuspec.probing.protocol import probe
 from imuspec.probing.sources import Source
 from imuspec.recipe import TrainingSettings
-from imuspec.recipe.probing import HeadSettings
 from imuspec.run.run import Run
 from imuspec.views.pretext import SignalPair
 from imuspec.views.triads import Triads
 
 DATA = ("daphnet",)
-OPTIONS: dict[str, Any] = {
-    "sensors": "ankle,trunk",
-    "subjects": 0.5,  # share of the subjects that pre-training sees
-    "window_s": 5.0,
-    "epochs": 30,
-    "batch": 128,
-    "base_lr": 1e-3,
-    "head_epochs": 50,
-    "shots": 10,
-    "max_judged": 0,
-}
-TINY = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4}
+OTHER_DATA = True
+
+
+class Options(HeadOptions):
+    """Numbers of this study."""
+
+    sensors: Words = Field(("ankle", "trunk"), description="sensors that are joined")
+    subjects: float = Field(0.5, gt=0, lt=1, description="share of the subjects that pre-training sees")
+    window_s: PositiveFloat = Field(5.0, description="length of a window, s")
+    epochs: PositiveInt = Field(30, description="of pre-training; so are the next two")
+    batch: PositiveInt = 128
+    base_lr: PositiveFloat = 1e-3
+
+    TINY: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4}
+
+
+OPTIONS = Options
 
 
 class _Packed:
@@ -99,11 +104,11 @@ def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
     return replace(windows.select(index[:, 0]), x=packed(windows.x[index]))
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[Options]) -> Result:
     """Judge each sensor alone and all joined."""
-    sensors = tuple(part.strip() for part in setup.option("sensors", str).split(","))
+    sensors = setup.options.sensors
     windows = _windows(setup, sensors)
-    chosen = pretraining_subjects(windows.subject, setup.option("subjects", float), 0)
+    chosen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
     seen = np.isin(windows.subject, chosen)
     learnt, judged_on = windows.select(np.flatnonzero(seen)), windows.select(np.flatnonzero(~seen))
     note = (
@@ -119,28 +124,19 @@ def run(setup: Setup) -> Result:
         rows[f"{sensor} alone, SimCLR"] = (_Packed(_learnt(setup, triads[:, at : at + 1], sensor), 1), alone)
     rows["joined, random"] = (_Packed(_fusion(triads), len(sensors)), judged_on)
     rows["joined, SimCLR"] = (_Packed(_learnt(setup, triads, "joined"), len(sensors)), judged_on)
-    most, found = setup.option("max_judged", int) or None, []
+    tables = []
     for row, (source, shown) in rows.items():
-        result = probe(
-            source,
-            shown,
-            seeds=setup.seeds,
-            shots=(setup.option("shots", int),),
-            settings=HeadSettings(epochs=setup.option("head_epochs", int)),
-            max_validation=most,
-            max_test=most,
-        )
-        found.append(result.table.assign(row=row, column="macro_f1"))
-        setup.say(f"{row}: macro-F1 {result.table['macro_f1'].mean():.3f}")
-    judged = pd.concat(found, ignore_index=True)
-    table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, notes=[note], tables={"seeds": judged})
+        table = judge(setup, source, shown).table
+        tables.append(table.assign(row=row, column="macro_f1"))
+        setup.say(f"{row}: macro-F1 {table['macro_f1'].mean():.3f}")
+    judged = pd.concat(tables, ignore_index=True)
+    return Result(macro_f1_table(judged), notes=[note], tables={"seeds": judged})
 
 
-def _windows(setup: Setup, sensors: tuple[str, ...]) -> Windows:
-    name = _rows.columns(setup, DATA)[0]
+def _windows(setup: Setup[Options], sensors: tuple[str, ...]) -> Windows:
+    name = setup.columns(DATA)[0]
     if name in setup.data:
-        return paired(setup.windows(name, window_s=setup.option("window_s", float), sensors=sensors), sensors)
+        return paired(setup.windows(name, window_s=setup.options.window_s, sensors=sensors), sensors)
     parts = [made_up_windows(f"{name} {sensor}") for sensor in sensors]
     return replace(parts[0], x=packed(np.stack([part.x for part in parts], 1)))
 
@@ -154,10 +150,10 @@ def _fusion(triads: NDArray[np.float32]) -> nn.Module:
         return encoders.build("fusion", encoder="standardised", n_triads=triads.shape[1], settings=settings)
 
 
-def _learnt(setup: Setup, triads: NDArray[np.float32], name: str) -> nn.Module:
+def _learnt(setup: Setup[Options], triads: NDArray[np.float32], name: str) -> nn.Module:
     objective = objectives.build("simclr", _fusion(triads), widths=(256, 64))
-    batch = min(setup.option("batch", int), len(triads))
-    settings = TrainingSettings(epochs=setup.option("epochs", int), batch=batch, base_lr=setup.option("base_lr", float))
+    batch = min(setup.options.batch, len(triads))
+    settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr)
     train(
         objective,
         WindowSource(triads, batch=batch, standardise=False),

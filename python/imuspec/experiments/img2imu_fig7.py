@@ -6,27 +6,38 @@ numbers here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from imuspec.evaluation import summary
-from imuspec.experiments import _rows
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.methods import ROWS, MethodOptions, judge_methods
+from imuspec.experiments.setup import Numbers, Setup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DATA = ("wisdm", "goat", "pvs", "daphnet")
-RUNS = {name: f"recipe {row.recipe}" for name, row in _rows.ROWS.items() if row.how == "pretrained"}
-OPTIONS = {**_rows.OPTIONS, "shots": "1,2,5,10,20,50"}
-TINY = {**_rows.TINY, "shots": "1,5"}
+OTHER_DATA = True
+RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.how == "pretrained"}
 
 
-def run(setup: Setup) -> Result:
+class Options(MethodOptions):
+    """Numbers of this figure."""
+
+    shots: Numbers = (1, 2, 5, 10, 20, 50)  # type: ignore[assignment]  # several in place of one
+
+    TINY: ClassVar[Mapping[str, Any]] = {**MethodOptions.TINY, "shots": (1, 5)}
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[Options]) -> Result:
     """Judge every row on every set with each number of shots, and draw the curves."""
-    shots = tuple(int(part) for part in setup.option("shots", str).split(","))
-    judged, notes = _rows.judge(setup, DATA, shots)
+    judged, notes = judge_methods(setup, DATA, setup.options.shots)
     points = summary(judged, ["row", "set", "shots"], ["macro_f1"])
     table = points.assign(column=[_column(name, n) for name, n in zip(points["set"], points["shots"], strict=True)])
     table = table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})

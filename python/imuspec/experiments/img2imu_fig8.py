@@ -7,12 +7,15 @@ stage. The supervised encoder is trained here; IMG2IMU's comes from ``--runs IMG
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from imuspec.datasets import subject_split
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.setup import HeadOptions, Norm, Setup
 from imuspec.probing.explanation import band_share, grad_cam, rank_correlation
 from imuspec.spectral.image import rgb_image
 
@@ -27,34 +30,38 @@ DATA = ("wisdm",)
 RUNS = {"IMG2IMU": "recipe img2imu"}
 SUPERVISED = "Fully-supervised (2D)"
 RANDOM = "Randomly-init. (2D)"
-OPTIONS: dict[str, Any] = {
-    "nfft": 128,
-    "hop": 8,
-    "norm": "axis-window",
-    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
-    "width": 0,
-    "shots": 10,
-    "head_epochs": 50,
-    "supervised_epochs": 20,
-    "max_train": 0,  # windows of each class for the supervised encoder; 0: all
-    "max_judged": 0,  # windows of each class of the validation part; 0: all
-    "heat_windows": 20,  # test windows of each class for the numbers
-    "bands": 4,
-}
-TINY = {
-    "nfft": 64,
-    "hop": 16,
-    "height": 48,
-    "width": 64,
-    "head_epochs": 5,
-    "supervised_epochs": 2,
-    "max_train": 8,
-    "max_judged": 6,
-    "heat_windows": 4,
-}
 
 
-def run(setup: Setup) -> Result:
+class Options(HeadOptions):
+    """Numbers of this figure."""
+
+    nfft: PositiveInt = Field(128, description="samples of a frame")
+    hop: PositiveInt = Field(8, description="samples between frames")
+    norm: Norm = Field("axis-window", description="range of a picture; fixed keeps intensity")
+    height: NonNegativeInt = Field(0, description="rows; 0: as the run was pre-trained, 96 without one")
+    width: NonNegativeInt = Field(0, description="columns; 0: as the run was pre-trained, 128 without one")
+    supervised_epochs: PositiveInt = 20
+    max_train: NonNegativeInt = Field(0, description="windows of each class for the supervised encoder; 0: all")
+    heat_windows: PositiveInt = Field(20, description="test windows of each class for the numbers")
+    bands: PositiveInt = Field(4, description="bands of frequency")
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        "nfft": 64,
+        "hop": 16,
+        "height": 48,
+        "width": 64,
+        "head_epochs": 5,
+        "supervised_epochs": 2,
+        "max_train": 8,
+        "max_judged": 6,
+        "heat_windows": 4,
+    }
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[Options]) -> Result:
     """Draw the heat maps of the first seed, and count them."""
     import torch
 
@@ -62,63 +69,62 @@ def run(setup: Setup) -> Result:
 
     windows, seed = setup.windows("wisdm"), setup.seeds[0]
     split = subject_split(windows, seed)
-    shown = capped(windows, split.test, setup.option("heat_windows", int), seed)
-    pictures = rgb_image(windows.x[shown], dtype="float32", **_picture(setup))
+    shown = capped(windows, split.test, setup.options.heat_windows, seed)
+    pictures = rgb_image(windows.x[shown], dtype="float32", **_picture(setup.options))
     label = windows.label[shown]
     heat = {
         row: grad_cam(encoder, weight, torch.from_numpy(pictures), label)
         for row, (encoder, weight) in _models(setup, windows, split, seed).items()
     }
-    table = _numbers(heat, setup.option("bands", int), windows.rate / 2)
+    table = _numbers(heat, setup.options.bands, windows.rate / 2)
     first = np.array([np.flatnonzero(label == each)[0] for each in np.unique(label)])
-    drawn = rgb_image(windows.x[shown[first]], **_picture(setup))
+    drawn = rgb_image(windows.x[shown[first]], **_picture(setup.options))
     figure = _drawn({row: maps[first] for row, maps in heat.items()}, drawn, windows, label[first])
-    notes = [f"numbers over {len(shown)} test windows, seed {seed}; sd over windows"]
+    notes = [] if "IMG2IMU" in setup.runs else ["IMG2IMU: left out, as no --runs IMG2IMU=FOLDER was given"]
+    notes += [f"numbers over {len(shown)} test windows, seed {seed}; sd over windows"]
     return Result(table, figures={"fig8": figure}, notes=notes)
 
 
-def _picture(setup: Setup) -> dict[str, Any]:
-    nfft = setup.option("nfft", int)
-    size = (setup.option("height", int), setup.option("width", int))
-    return {"nfft": nfft, "noverlap": nfft - setup.option("hop", int), "norm": setup.option("norm", str), "size": size}
+def _picture(options: Options) -> dict[str, Any]:
+    """Keywords of `imuspec.rgb_image`."""
+    size = (options.height, options.width)
+    return {"nfft": options.nfft, "noverlap": options.nfft - options.hop, "norm": options.norm, "size": size}
 
 
-def _models(setup: Setup, windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
+def _models(setup: Setup[Options], windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
     """Row -> encoder, and the weights of its linear head."""
-    from imuspec.probing.protocol import capped, probe
+    from imuspec.experiments.judging import judge
+    from imuspec.probing.protocol import capped
     from imuspec.probing.sources import EncoderSource
     from imuspec.probing.supervised import fit_supervised
-    from imuspec.recipe.probing import HeadSettings, PictureSettings
+    from imuspec.recipe.probing import PictureSettings
     from imuspec.run.named import load_encoder
 
-    most = setup.option("max_judged", int) or None
-    picture = _picture(setup)
+    most = setup.options.max_judged or None
+    picture = _picture(setup.options)
     settings = {
         "nfft": [picture["nfft"]],
-        "hop": [setup.option("hop", int)],
+        "hop": [setup.options.hop],
         "norm": picture["norm"],
         "size": picture["size"],
     }
     frozen = {RANDOM: "random"} | {row: setup.runs[row] for row in RUNS if row in setup.runs}
     found: dict[str, tuple[Any, NDArray[Any]]] = {}
     for row, what in frozen.items():
-        encoder, shots = load_encoder(what), setup.option("shots", int)
-        result = probe(
+        encoder, shots = load_encoder(what), setup.options.shots
+        result = judge(
+            setup,
             EncoderSource(encoder, pictures=PictureSettings.model_validate(settings)),
             windows,
             seeds=(seed,),
-            shots=(shots,),
-            settings=HeadSettings.model_validate({"epochs": setup.option("head_epochs", int)}),
-            max_validation=most,
-            max_test=most,
         )
         weight = result.heads["last", shots, seed].weight
         assert weight is not None
         found[row] = (encoder, weight)
         setup.say(f"{row}: macro-F1 {result.table['macro_f1'].iloc[0]:.3f}")
-    train = capped(windows, split.train, setup.option("max_train", int) or None, seed)
+    train = capped(windows, split.train, setup.options.max_train or None, seed)
     validation = capped(windows, split.validation, most, seed)
-    epochs = setup.option("supervised_epochs", int)
+    epochs = setup.options.supervised_epochs
     model, best = fit_supervised(
         load_encoder("random", seed=seed),
         windows,
@@ -170,13 +176,13 @@ def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windo
                     maps[line], extent=extent, aspect="auto", cmap="inferno", vmin=0, vmax=1, alpha=0.6
                 )
                 if not maps[line].any():
-                    told = {
+                    style_of_text = {
                         "ha": "center",
                         "va": "center",
                         "color": COLOURS["paper"],
                         "transform": panels[line, column].transAxes,
                     }
-                    panels[line, column].text(0.5, 0.5, "no heat", **told)
+                    panels[line, column].text(0.5, 0.5, "no heat", **style_of_text)
             panels[line, 0].set_ylabel(windows.class_names[label[line]], color=COLOURS["ink"])
         for column, name in enumerate(("picture", *heat)):
             panels[0, column].set_title(name)

@@ -6,23 +6,25 @@ The paper prints no numbers; in its figure IMG2IMU's views are best on both size
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from imuspec.evaluation import summary
-from imuspec.experiments import _rows
-from imuspec.experiments.frame import Result, Setup
-from imuspec.pretraining.pretraining import pretrain
-from imuspec.probing.protocol import probe
+from pydantic import Field
+
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import judge, macro_f1_table
+from imuspec.experiments.methods import ImageOptions, made_up_pictures, pretrain_once, slug_of, source
+from imuspec.experiments.setup import RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
-from imuspec.recipe.probing import HeadSettings
 from imuspec.run.named import load_encoder
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from torch import nn
 
 DATA = ("wisdm",)
+OTHER_DATA = True
 ROWS = {
     f"ViT-{size.upper()}, {title}": recipe.format(size)
     for size in ("s", "b")
@@ -34,68 +36,47 @@ ROWS = {
     )
 }
 RUNS = {row: f"recipe {recipe}" for row, recipe in ROWS.items()}
-_SHARED = (
-    "images",
-    "image_epochs",
-    "image_batch",
-    "image_limit",
-    "nfft",
-    "hop",
-    "norm",
-    "height",
-    "width",
-    "head_epochs",
-    "max_judged",
-    "window_s",
-)
-OPTIONS: dict[str, Any] = {
-    **{name: _rows.OPTIONS[name] for name in _SHARED},
-    "rows": "",  # names with semicolons between; all
-    "shots": 10,
-    "size": "",  # small, base or tiny in place of each recipe's
-}
-TINY = {
-    **{name: value for name, value in _rows.TINY.items() if name in OPTIONS},
-    "size": "tiny",
-    "rows": "ViT-S, MoCo v3; ViT-S, MAE",
-}
 
 
-def run(setup: Setup) -> Result:
+class Options(ImageOptions, RowOptions):
+    """Numbers of this figure."""
+
+    ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
+
+    size: Literal["", "tiny", "small", "base"] = Field("", description="size of the networks in place of each recipe's")
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        **ImageOptions.TINY,
+        "size": "tiny",
+        "rows": ("ViT-S, MoCo v3", "ViT-S, MAE"),
+    }
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[Options]) -> Result:
     """Judge each transformer, and draw a bar for each."""
     import pandas as pd
 
-    asked = [name.strip() for name in setup.option("rows", str).split(";") if name.strip()] or list(ROWS)
-    if unknown := [name for name in asked if name not in ROWS]:
-        raise ValueError(f"rows: expected some of {'; '.join(ROWS)}, got {'; '.join(unknown)}")
-    name = _rows.columns(setup, DATA)[0]
-    wanted = setup.option("window_s", float)
-    windows = setup.windows(name, **({"window_s": wanted} if wanted else {}))
-    most, found, notes = setup.option("max_judged", int) or None, [], []
-    for row in asked:
+    name = setup.columns(DATA)[0]
+    windows = setup.windows(name, **setup.options.window_settings)
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
+    for row in setup.options.chosen:
         if row in setup.runs:
             encoder = load_encoder(setup.runs[row])
-        elif setup.option("images", str) or setup.tiny:
+        elif setup.options.images or setup.tiny:
             encoder = _pretrained(setup, row)
         else:
             notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
             continue
-        settings = HeadSettings(epochs=setup.option("head_epochs", int))
-        shots = (setup.option("shots", int),)
-        result = probe(
-            _rows.source(setup, encoder),
-            windows,
-            seeds=setup.seeds,
-            shots=shots,
-            settings=settings,
-            max_validation=most,
-            max_test=most,
-        )
-        found.append(result.table.assign(row=row, column=name))
-    if not found:
+        table = judge(setup, source(setup.options, encoder), windows).table
+        tables.append(table.assign(row=row, column=name))
+    if not tables:
         raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")
-    judged = pd.concat(found, ignore_index=True)
-    table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
+    judged = pd.concat(tables, ignore_index=True)
+    table = macro_f1_table(judged)
     return Result(table, figures={"fig9": _drawn(table, name)}, notes=notes, tables={"seeds": judged})
 
 
@@ -108,8 +89,8 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes = figure.subplots()
     for number, kind in enumerate(kinds):
-        mine = [at for at, method in enumerate(methods) if method == kind]
-        where = [groups.index(sizes[at]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for at in mine]
+        mine = [index for index, method in enumerate(methods) if method == kind]
+        where = [groups.index(sizes[index]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for index in mine]
         bars = table.iloc[mine]
         axes.bar(where, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
     axes.set_xticks(range(len(groups)), groups)
@@ -118,20 +99,12 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def _pretrained(setup: Setup, row: str) -> Any:
-    recipe = PretrainRecipe.load(ROWS[row])
-    numbers = {
-        "training.epochs": setup.option("image_epochs", int),
-        "training.batch": setup.option("image_batch", int),
-        "source.limit": setup.option("image_limit", int),
-    }
-    recipe = recipe.set(*(f"{key}={value}" for key, value in numbers.items() if value))
-    if size := setup.option("size", str):
+def _pretrained(setup: Setup[Options], row: str) -> nn.Module:
+    recipe = PretrainRecipe.load(ROWS[row]).set(*setup.options.changes())
+    if size := setup.options.size:
         recipe = recipe.set(f"encoder.size={size}")
     if size == "tiny":
         recipe = recipe.set("objective.hidden=64" if recipe.objective.name == "moco_v3" else "objective.n_blocks=1")
         recipe = recipe.set("encoder.n_heads=3")
-    folder = setup.out / "runs" / re.sub(r"\W+", "-", row.lower()).strip("-")
-    setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
-    data = setup.option("images", str) or _rows.made_up_pictures(setup.out)
-    return pretrain(recipe, data, folder, resume=(folder / "recipe.json").exists()).load_encoder()
+    data = setup.options.images or made_up_pictures(setup.out)
+    return pretrain_once(setup, row, recipe, data, slug_of(row)).load_encoder()

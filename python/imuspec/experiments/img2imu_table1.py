@@ -8,14 +8,17 @@ what that does to a window and to its picture.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field, NonNegativeInt
 
 from imuspec.datasets import altered_sets
 from imuspec.evaluation import summary
-from imuspec.experiments._rows import made_up_pictures
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.methods import made_up_pictures, pretrain_once
+from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,49 +35,52 @@ ROWS = {"all four": tuple(OPERATIONS.values())} | {
 COLUMNS = ("original", "time-shifted", "masked", "rotated", "noised")
 DATA = ("wisdm",)
 RUNS = {row: f"recipe img2imu with {', '.join(operations)}" for row, operations in ROWS.items()}
-OPTIONS: dict[str, Any] = {
-    "images": "",  # a folder or npz: pre-trains the rows that no run is given for
-    "small": False,  # the recipe for some thousand pictures
-    "epochs": 0,  # of pre-training; 0: the recipe's
-    "batch": 0,
-    "limit": 0,  # pictures; 0: all
-    "height": 0,  # of the pictures; 0: as the runs were pre-trained, 96 x 128 without runs
-    "width": 0,
-    "shots": 10,
-    "nfft": "32,64,128,256",
-    "hop": "2,4,8,16",
-    "norm": "axis-window",
-    "head_epochs": 50,
-    "max_judged": 0,  # windows of each class of the validation and test parts; 0: all
-    "seed": 0,  # of the alterations
-}
-TINY = {
-    "small": True,
-    "epochs": 1,
-    "batch": 16,
-    "limit": 32,
-    "height": 48,
-    "width": 64,
-    "nfft": "64",
-    "hop": "16",
-    "head_epochs": 5,
-    "max_judged": 6,
-}
 
 
-def run(setup: Setup) -> Result:
+class Options(HeadOptions, PictureOptions):
+    """Numbers of this table."""
+
+    images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
+    small: bool = Field(False, description="the recipe for some thousand pictures")
+    epochs: NonNegativeInt = Field(0, description="of pre-training; 0: the recipe's")
+    batch: NonNegativeInt = Field(0, description="of pre-training; 0: the recipe's")
+    limit: NonNegativeInt = Field(0, description="pictures to pre-train on; 0: all")
+    seed: NonNegativeInt = Field(0, description="of the alterations")
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        "small": True,
+        "epochs": 1,
+        "batch": 16,
+        "limit": 32,
+        "height": 48,
+        "width": 64,
+        "nfft": (64,),
+        "hop": (16,),
+        "head_epochs": 5,
+        "max_judged": 6,
+    }
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[Options]) -> Result:
     """Judge each row on the five test sets."""
     import pandas as pd
 
+    from imuspec.experiments.judging import judge
+    from imuspec.probing.sources import EncoderSource
+
     windows = setup.windows("wisdm")
-    altered = {name: other.x for name, other in altered_sets(windows, setup.option("seed", int)).items()}
+    altered = {name: other.x for name, other in altered_sets(windows, setup.options.seed).items()}
     found = []
     notes: list[str] = []
     for row in ROWS:
         encoder = _encoder(setup, row, notes)
         if encoder is None:
             continue
-        table = _probed(setup, encoder, windows, altered).assign(row=row)
+        source = EncoderSource(encoder, pictures=setup.options.pictures())
+        table = judge(setup, source, windows, altered=altered).table.assign(row=row)
         found.append(table)
         setup.say(f"{row}: macro-F1 {table[table['test'] == 'clean']['macro_f1'].mean():.3f} on clean windows")
     if not found:
@@ -89,52 +95,27 @@ def run(setup: Setup) -> Result:
     )
 
 
-def _encoder(setup: Setup, row: str, notes: list[str]) -> nn.Module | None:
-    from imuspec.pretraining.pretraining import pretrain
+def _encoder(setup: Setup[Options], row: str, notes: list[str]) -> nn.Module | None:
     from imuspec.recipe import PretrainRecipe
     from imuspec.run.named import load_encoder
 
     if row in setup.runs:
         return load_encoder(setup.runs[row])
-    images = setup.option("images", str) or (str(made_up_pictures(setup.out)) if setup.tiny else "")
+    images = setup.options.images or (str(made_up_pictures(setup.out)) if setup.tiny else "")
     if not images:
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
         return None
     names = ", ".join(f'"{operation}"' for operation in ROWS[row])
-    changes = [f"views.operations=[{names}]", f"source.height={setup.option('height', int)}"]
-    changes += [f"source.width={setup.option('width', int)}"]
-    given = {"training.epochs": "epochs", "training.batch": "batch", "source.limit": "limit"}
-    changes += [f"{key}={setup.option(name, int)}" for key, name in given.items() if setup.option(name, int)]
-    if setup.option("limit", int):  # a queue that the pictures of an epoch fill
-        batch = setup.option("batch", int) or 64
-        changes.append(f"objective.queue={max(1, min(1024, setup.option('limit', int)) // batch) * batch}")
-    recipe = PretrainRecipe.load("img2imu-small" if setup.option("small", bool) else "img2imu").set(*changes)
-    folder = setup.out / "runs" / row.replace(" ", "-").lower()
-    setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
-    return pretrain(recipe, images, folder, resume=(folder / "recipe.json").exists()).load_encoder()
-
-
-def _probed(setup: Setup, encoder: nn.Module, windows: Windows, altered: dict[str, Any]) -> pd.DataFrame:
-    from imuspec.probing.protocol import probe
-    from imuspec.probing.sources import EncoderSource
-    from imuspec.recipe.probing import HeadSettings, PictureSettings
-
-    nfft, hop = ([int(part) for part in setup.option(name, str).split(",")] for name in ("nfft", "hop"))
-    size = (setup.option("height", int), setup.option("width", int))
-    pictures = PictureSettings.model_validate(
-        {"nfft": nfft, "hop": hop, "norm": setup.option("norm", str), "size": size}
-    )
-    most = setup.option("max_judged", int) or None
-    return probe(
-        EncoderSource(encoder, pictures=pictures),
-        windows,
-        seeds=setup.seeds,
-        shots=(setup.option("shots", int),),
-        settings=HeadSettings.model_validate({"epochs": setup.option("head_epochs", int)}),
-        altered=altered,
-        max_validation=most,
-        max_test=most,
-    ).table
+    changes = [f"views.operations=[{names}]", f"source.height={setup.options.height}"]
+    changes += [f"source.width={setup.options.width}"]
+    options = setup.options
+    numbers = {"training.epochs": options.epochs, "training.batch": options.batch, "source.limit": options.limit}
+    if options.limit:  # a queue that the pictures of an epoch fill
+        batch = options.batch or 64
+        numbers["objective.queue"] = max(1, min(1024, options.limit) // batch) * batch
+    changes += [f"{key}={value}" for key, value in numbers.items() if value]
+    recipe = PretrainRecipe.load("img2imu-small" if setup.options.small else "img2imu").set(*changes)
+    return pretrain_once(setup, row, recipe, images, row.replace(" ", "-").lower()).load_encoder()
 
 
 def _long(judged: pd.DataFrame) -> pd.DataFrame:
@@ -151,14 +132,14 @@ def _drops(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _drawn(table: pd.DataFrame) -> Figure:
-    from imuspec.experiments.frame import compare
+    from imuspec.experiments.experiment import compare
     from imuspec.report.scores import row_figure
 
     both = compare(table, "img2imu-table1")
     return row_figure(both[both["value"].notna()], title="Ten labelled windows a class, altered test windows")
 
 
-def _pictures(setup: Setup, windows: Windows, altered: dict[str, Any]) -> Figure:
+def _pictures(setup: Setup[Options], windows: Windows, altered: dict[str, Any]) -> Figure:
     """Fig 6: a window that moves more than four in five, untouched and altered, as signal and as picture."""
     from imuspec.report.scores import SERIES
     from imuspec.report.style import COLOURS, new_figure, plain_axes, style
@@ -167,7 +148,7 @@ def _pictures(setup: Setup, windows: Windows, altered: dict[str, Any]) -> Figure
     spread = windows.x.std(axis=2).max(axis=1)
     at = int(np.argsort(spread)[int(0.8 * len(spread))])
     nfft = min(128, windows.n_samples // 2)
-    drawing: Any = {"norm": setup.option("norm", str)}
+    drawing: Any = {"norm": setup.options.norm}
     time = np.arange(windows.n_samples) / windows.rate
     with style():
         figure = new_figure(10, 3.2)

@@ -8,16 +8,17 @@ pre-training sees half of its subjects, and all rows are judged on the others.
 
 from __future__ import annotations
 
-from imuspec.experiments import _rows
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.methods import ROWS, MethodOptions, judge_methods, long_table
+from imuspec.experiments.setup import Setup
 
 DATA = ("wisdm", "goat", "pvs", "daphnet")
-RUNS = {name: f"recipe {row.recipe}" for name, row in _rows.ROWS.items() if row.how == "pretrained"}
-OPTIONS = {**_rows.OPTIONS, "shots": 10}
-TINY = _rows.TINY
+OTHER_DATA = True
+RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.how == "pretrained"}
+OPTIONS = MethodOptions
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[MethodOptions]) -> Result:
     """Judge every row on every set given."""
-    judged, notes = _rows.judge(setup, DATA, (setup.option("shots", int),))
-    return Result(_rows.long_table(judged, DATA), notes=notes, tables={"seeds": judged})
+    judged, notes = judge_methods(setup, DATA, (setup.options.shots,))
+    return Result(long_table(judged, DATA), notes=notes, tables={"seeds": judged})

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import PositiveInt
 from scipy import stats
 
 from imuspec.evaluation import holm
-from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, weights
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import Study, StudyOptions, weights
+from imuspec.experiments.setup import Setup
 from imuspec.report.style import COLOURS, new_figure, style
 
-__all__ = ["DATA", "OPTIONS", "TINY", "run"]
-
-OPTIONS = {**OPTIONS, "pretrain_seeds": 3}
-TINY = {**TINY, "pretrain_seeds": 2}
+DATA = ("cohort", "capture24")
 _PARTS = (("LMM", "validation_lmm"), ("MSE", "validation_mse"))
 _SCORES = (("kappa", "kappa"), ("balanced accuracy", "balanced_accuracy"))
 
 
-def run(setup: Setup) -> Result:
+class Options(StudyOptions):
+    """Numbers of this figure."""
+
+    pretrain_seeds: PositiveInt = 3
+
+    TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "pretrain_seeds": 2}
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each weight of MSE with each seed; correlate the unweighted validation losses with the linear probe."""
     study = Study(setup)
     rows = []
     for weight in (0.0, 0.1) if setup.tiny else (0.0, 0.001, 0.01, 0.1):
-        for seed in range(setup.option("pretrain_seeds", int)):
+        for seed in range(setup.options.pretrain_seeds):
             made = study.run(weights(1.0, weight), seed)
             last = [line for line in made.metrics() if "validation_lmm" in line][-1]
             scores = study.probe(made.load_encoder())[["balanced_accuracy", "kappa"]].mean()

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
-from imuspec.experiments._lmm import COLUMNS, DATA, OPTIONS, TINY, Study, weights
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import COLUMNS, Study, StudyOptions, weights
+from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
 from imuspec.report.activities import class_colours
 from imuspec.report.scores import confusion_figure
 from imuspec.report.style import new_figure, style
 
-__all__ = ["DATA", "OPTIONS", "TINY", "run"]
-
-OPTIONS = {**OPTIONS, "points": 6000}
-TINY = {**TINY, "points": 400}
+DATA = ("cohort", "capture24")
+RUNS = {"LMM": "a run of imuspec pretrain in place of one made here"}
 
 
-def run(setup: Setup) -> Result:
+class Options(StudyOptions):
+    """Numbers of this figure."""
+
+    points: PositiveInt = Field(6000, description="patches that are drawn")
+
+    TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "points": 400}
+
+
+OPTIONS = Options
+
+
+def run(setup: Setup[Options]) -> Result:
     """Embed the labelled days without overlap; draw a random part of the patches, and each seed's confusion.
 
     ``--runs LMM=FOLDER`` takes a run of one's own.
@@ -34,8 +46,8 @@ def run(setup: Setup) -> Result:
     features = study.features(encoder, study.labelled(), None)
     x = np.concatenate([part[label >= 0] for part, label in zip(features.x, features.label, strict=True)])
     truth = features.truth()
-    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[: setup.option("points", int)])
-    settings = PatchHeadSettings(epochs=setup.option("head_epochs", int))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[: setup.options.points])
+    settings = PatchHeadSettings(epochs=setup.options.head_epochs)
     result = probe_patches(
         lambda part, stride: study.features(encoder, part, stride), study.labelled(), settings, seeds=setup.seeds
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Cell, Study, tabulated, weights
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights
+from imuspec.experiments.setup import Setup
 
-__all__ = ["DATA", "OPTIONS", "RUNS", "TINY", "run"]
-
+DATA = ("cohort", "capture24")
+OPTIONS = StudyOptions
 _CELLS: list[Cell] = [
     ("MSE", weights(0.0, 1.0)),
     *((f"LMM N {n}", (*weights(), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
@@ -16,7 +17,7 @@ _CELLS: list[Cell] = [
 RUNS = {row: "a run of imuspec pretrain in place of one made here" for row, _ in _CELLS}
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each loss, probe it with a linear head; the last row, all N at once, is not of the paper."""
     cells = [_CELLS[0], _CELLS[2], _CELLS[-1]] if setup.tiny else _CELLS
     return tabulated(Study(setup).grid(cells))

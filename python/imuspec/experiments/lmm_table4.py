@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Cell, Study, tabulated, weights, with_share
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights, with_share
+from imuspec.experiments.setup import Setup
 
-__all__ = ["DATA", "OPTIONS", "TINY", "run"]
+DATA = ("cohort", "capture24")
+OPTIONS = StudyOptions
+_ROWS = {
+    f"{loss}, data {share} %": (mse, share)
+    for loss, mse in (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
+    for share in (20, 40, 60, 80, 100)
+}
+RUNS = dict.fromkeys(_ROWS, "a run of imuspec pretrain in place of one made here")
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train on each share, epochs in inverse proportion, and probe with a linear head."""
     cells: list[Cell] = [
-        (f"{loss}, data {share} %", (*weights(1.0, mse), *with_share(setup, share / 100)))
-        for loss, mse in (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
-        for share in (20, 40, 60, 80, 100)
+        (row, (*weights(1.0, mse), *with_share(setup, share / 100))) for row, (mse, share) in _ROWS.items()
     ]
     return tabulated(Study(setup).grid([cells[1], cells[4]] if setup.tiny else cells))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pandas as pd
 
-from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, tabulated, weights
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
+from imuspec.experiments.setup import Setup
 
-__all__ = ["DATA", "OPTIONS", "TINY", "run"]
+DATA = ("cohort", "capture24")
+OPTIONS = StudyOptions
+_LOSSES = (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
+RUNS = {loss: "a run of imuspec pretrain in place of one made here" for loss, _ in _LOSSES}
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[StudyOptions]) -> Result:
     """Probe two pre-trained networks with fewer and fewer people's labels; no pre-training but theirs."""
     study, parts = Study(setup), []
-    losses = (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
-    for loss, mse in losses[:1] if setup.tiny else losses:
-        for seed in range(setup.option("pretrain_seeds", int)):
+    for loss, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
+        for seed in range(setup.options.pretrain_seeds):
             encoder = study.encoder(loss, weights(1.0, mse), seed)
             for share in (40, 100) if setup.tiny else (5, 10, 20, 40, 60, 80, 100):
                 scores = study.probe(encoder, train_fraction=share / 100)

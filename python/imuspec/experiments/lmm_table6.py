@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import pandas as pd
 import torch
+from pydantic import Field, PositiveInt
 
 from imuspec import encoders
 from imuspec.evaluation import METRICS
-from imuspec.experiments._lmm import DATA, OPTIONS, TINY, Study, tabulated, weights
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
+from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_features import raw_windows
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings, fit_patch_head, score_patches
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.run import Run
 
-__all__ = ["DATA", "OPTIONS", "TINY", "run"]
+DATA = ("cohort", "capture24")
 
-OPTIONS = {**OPTIONS, "scratch_epochs": 20}
-TINY = {**TINY, "scratch_epochs": 2}
+
+class Options(StudyOptions):
+    """Numbers of this table."""
+
+    scratch_epochs: PositiveInt = Field(20, description="passes over the labelled windows from scratch")
+
+    TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "scratch_epochs": 2}
+
+
+OPTIONS = Options
+_LOSSES = (("LMM", 1.0, 0.0), ("MSE", 0.0, 1.0), ("LMM + MSE", 1.0, 0.001))
+RUNS = {
+    **{loss: "a run of imuspec pretrain in place of one made here" for loss, *_ in _LOSSES},
+    "HARNet10": "the public weights, mtl_best.mdl (academic use only), or a run",
+}
 _HEADS: tuple[tuple[str, HeadName], ...] = (("linear", "linear"), ("LSTM", "lstm"))
 _WIDE: tuple[tuple[str, HeadName], ...] = (("MLP", "mlp"), ("LSTM", "lstm"))
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[Options]) -> Result:
     """Probe each encoder with each head; train the network from scratch on the labels alone.
 
     LSTM rows report the epoch that is best on the part they are scored on, as the paper does.
     """
     study, parts = Study(setup), []
-    losses = (("LMM", 1.0, 0.0), ("MSE", 0.0, 1.0), ("LMM + MSE", 1.0, 0.001))
-    for loss, lmm, mse in losses[:1] if setup.tiny else losses:
+    for loss, lmm, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
         encoder = study.encoder(loss, weights(lmm, mse), 0)
         for name, head in _HEADS:
             parts.append(study.probe(encoder, head).assign(row=f"{loss}, {name}"))
@@ -61,8 +78,8 @@ def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:
     return harnet.eval()
 
 
-def _from_scratch(study: Study, setup: Setup) -> pd.DataFrame:
-    recipe = PretrainRecipe.load(setup.option("recipe", str))
+def _from_scratch(study: Study, setup: Setup[Options]) -> pd.DataFrame:
+    recipe = PretrainRecipe.load(setup.options.recipe)
     network = (recipe.tiny() if setup.tiny else recipe).encoder
     sequences, rows = study.labelled(), []
     for seed in setup.seeds:
@@ -70,7 +87,7 @@ def _from_scratch(study: Study, setup: Setup) -> pd.DataFrame:
         encoder = encoders.build(network.name, **network.model_dump(exclude={"name"}))
         train, validation = sequences.split(seed)
         window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
-        settings = PatchHeadSettings(epochs=setup.option("scratch_epochs", int), batch=4, choose="last", seed=seed)
+        settings = PatchHeadSettings(epochs=setup.options.scratch_epochs, batch=4, choose="last", seed=seed)
         head, best = fit_patch_head(raw_windows(train, window=window), settings, encoder=encoder)
         scores = score_patches(torch.nn.Sequential(encoder, head), raw_windows(validation, window=window))
         rows.append({"seed": seed, **{name: scores[name] for name in METRICS}, "epoch": best["epoch"]})

@@ -7,28 +7,26 @@ standardised features. The figure shows each loss over the steps. The paper give
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from imuspec.evaluation import summary
-from imuspec.experiments import _rows
-from imuspec.experiments.frame import Result, Setup
-from imuspec.pretraining.pretraining import pretrain
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import judge, macro_f1_table
+from imuspec.experiments.methods import STATISTICS, pretrain_once, slug_of
+from imuspec.experiments.setup import HeadOptions, RowOptions, Setup
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.protocol import probe
 from imuspec.probing.sources import EncoderSource, StatisticsSource
 from imuspec.recipe import PretrainRecipe
-from imuspec.recipe.probing import HeadSettings
 from imuspec.run.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from imuspec.datasets import Windows
-    from imuspec.probing.sources import Source
 
 DATA = ("hapt",)
 ROWS = {
@@ -40,31 +38,41 @@ ROWS = {
     "HARNet": "harnet{:g}",
 }
 RUNS = {row: f"recipe {recipe.format(5)}" for row, recipe in ROWS.items()}
-OPTIONS: dict[str, Any] = {
-    "rows": "",  # names with semicolons between; all
-    "subjects": 0.5,  # share of the subjects that pre-training sees
-    "window_s": 5.0,  # HARNet takes 5, 10 or 30
-    "epochs": 0,  # 0: the recipe's; so are the next three
-    "batch": 0,
-    "base_lr": 0.0,
-    "limit": 0,
-    "shots": 10,
-    "head_epochs": 50,
-    "max_judged": 0,  # windows a class of the validation and test parts; 0: all
-}
-TINY = {"epochs": 1, "batch": 16, "limit": 32, "head_epochs": 3, "max_judged": 4, "window_s": 10.0}
+OTHER_DATA = True
+
+
+class Options(HeadOptions, RowOptions):
+    """Numbers of this study."""
+
+    ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
+
+    subjects: float = Field(0.5, gt=0, lt=1, description="share of the subjects that pre-training sees")
+    window_s: PositiveFloat = Field(5.0, description="length of a window, s; HARNet takes 5, 10 or 30")
+    epochs: NonNegativeInt = Field(0, description="0: the recipe's; so are the next three")
+    batch: NonNegativeInt = 0
+    base_lr: NonNegativeFloat = 0.0
+    limit: NonNegativeInt = 0
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        "epochs": 1,
+        "batch": 16,
+        "limit": 32,
+        "head_epochs": 3,
+        "max_judged": 4,
+        "window_s": 10.0,
+    }
+
+
+OPTIONS = Options
 _HARNET = (5, 10, 30)
 
 
-def run(setup: Setup) -> Result:
+def run(setup: Setup[Options]) -> Result:
     """Pre-train and judge each objective, and its random encoder."""
-    asked = [name.strip() for name in setup.option("rows", str).split(";") if name.strip()] or list(ROWS)
-    if unknown := [name for name in asked if name not in ROWS]:
-        raise ValueError(f"rows: expected some of {'; '.join(ROWS)}, got {'; '.join(unknown)}")
-    found, notes, losses = [], [], {}
-    for name in _rows.columns(setup, DATA):
-        for row in asked:
-            seconds = setup.option("window_s", float)
+    tables, notes, losses = [], [], {}
+    for name in setup.columns(DATA):
+        for row in setup.options.chosen:
+            seconds = setup.options.window_s
             if row == "HARNet" and seconds not in _HARNET:
                 notes.append(f"{row}: left out, as it takes windows of 5, 10 or 30 s, not of {seconds:g} s")
                 continue
@@ -73,63 +81,44 @@ def run(setup: Setup) -> Result:
             losses[f"{row}, {name}"] = [(line["step"], line["loss"]) for line in made.metrics() if "loss" in line]
             for title, encoder in ((row, made.load_encoder()), (f"{row}, random", made.random_encoder())):
                 for head in ("linear", "logistic"):
-                    table = _judged(setup, EncoderSource(encoder), others, head)
-                    found.append(table.assign(row=title, column=f"{name}, {head}"))
+                    table = judge(setup, EncoderSource(encoder), others, head=head).table
+                    tables.append(table.assign(row=title, column=f"{name}, {head}"))
                     setup.say(f"{name}: {title}, {head}: macro-F1 {table['macro_f1'].mean():.3f}")
-        plain = setup.windows(name, window_s=setup.option("window_s", float), rate=50.0)
+        plain = setup.windows(name, window_s=setup.options.window_s, rate=50.0)
         others = _unseen(setup, plain)
-        table = _judged(setup, StatisticsSource(others.rate), others, "logistic")
-        found.append(table.assign(row=_rows.STATISTICS, column=f"{name}, logistic"))
+        table = judge(setup, StatisticsSource(others.rate), others, head="logistic").table
+        tables.append(table.assign(row=STATISTICS, column=f"{name}, logistic"))
         notes.append(
             f"{name}: judged on {len(others)} windows of {len(others.subjects)} subjects that no pre-training saw"
         )
-    judged = pd.concat(found, ignore_index=True)
-    table = summary(judged, ["row", "column"], ["macro_f1"]).rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, figures={"losses": _drawn(losses)}, notes=notes, tables={"seeds": judged})
+    judged = pd.concat(tables, ignore_index=True)
+    return Result(macro_f1_table(judged), figures={"losses": _drawn(losses)}, notes=notes, tables={"seeds": judged})
 
 
-def _unseen(setup: Setup, windows: Windows) -> Windows:
-    seen = pretraining_subjects(windows.subject, setup.option("subjects", float), 0)
+def _unseen(setup: Setup[Options], windows: Windows) -> Windows:
+    seen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
     return windows.select(~np.isin(windows.subject, seen))
 
 
-def _pretrained(setup: Setup, row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
+def _pretrained(setup: Setup[Options], row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
     """The row's run, given or pre-trained in the experiment's folder, and the windows of subjects that it did not see."""
     others = _unseen(setup, windows)
     if row in setup.runs:
         return Run(setup.runs[row]), others
     numbers = {
-        "training.epochs": setup.option("epochs", int),
-        "training.batch": setup.option("batch", int),
-        "training.base_lr": setup.option("base_lr", float),
-        "source.limit": setup.option("limit", int),
+        "training.epochs": setup.options.epochs,
+        "training.batch": setup.options.batch,
+        "training.base_lr": setup.options.base_lr,
+        "source.limit": setup.options.limit,
     }
-    recipe = PretrainRecipe.load(ROWS[row].format(setup.option("window_s", float)))
+    recipe = PretrainRecipe.load(ROWS[row].format(setup.options.window_s))
     recipe = recipe.set(
         f"source.window_s={windows.window_s}",
         f"source.rate_hz={windows.rate}",
-        f"source.subjects={setup.option('subjects', float)}",
+        f"source.subjects={setup.options.subjects}",
         *(f"{key}={value}" for key, value in numbers.items() if value),
     )
-    slug = re.sub(r"\W+", "-", row.lower()).strip("-")
-    folder = setup.out / "runs" / f"{slug}-{name}"
-    setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
-    given: Any = windows
-    return pretrain(recipe, given, folder, resume=(folder / "recipe.json").exists()), others
-
-
-def _judged(setup: Setup, source: Source, windows: Windows, head: str) -> pd.DataFrame:
-    most = setup.option("max_judged", int) or None
-    return probe(
-        source,
-        windows,
-        seeds=setup.seeds,
-        shots=(setup.option("shots", int),),
-        head=head,
-        settings=HeadSettings(epochs=setup.option("head_epochs", int)),
-        max_validation=most,
-        max_test=most,
-    ).table
+    return pretrain_once(setup, row, recipe, windows, f"{slug_of(row)}-{name}"), others
 
 
 def _drawn(losses: dict[str, list[tuple[int, float]]]) -> Figure:

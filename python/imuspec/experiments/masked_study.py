@@ -1,21 +1,22 @@
-"""What the studies of the LMM masked auto-encoder share: a cohort to pre-train on, labelled days, runs made once."""
+"""The studies of the LMM masked auto-encoder: a cohort to pre-train on, labelled days, each pre-training made once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 
 from imuspec.datasets.patches import patch_labels
-from imuspec.datasets.sequences import PatchSequence, PatchSequences, capture24_sequences
+from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.evaluation import mean_sd
-from imuspec.experiments.frame import Result, Setup
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.setup import Options, Setup
 from imuspec.pretraining.pretraining import pretrain
 from imuspec.probing.patch_features import PatchFeatures, embed_patches
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
@@ -23,38 +24,46 @@ from imuspec.probing.patch_protocol import probe_patches
 from imuspec.recipe import PretrainRecipe, Recipe
 from imuspec.run.run import Run
 
-__all__ = ["COLUMNS", "DATA", "OPTIONS", "TINY", "Cell", "Study", "made_up_days", "tabulated"]
+__all__ = ["COLUMNS", "Cell", "Study", "StudyOptions", "made_up_days", "tabulated", "weights", "with_share"]
 
-DATA = ("cohort", "capture24")
 COLUMNS = ("balanced_accuracy", "kappa")
-OPTIONS = {"pretrain_seeds": 1, "recipe": "mae-lmm", "head_epochs": 70, "stride": 30}
-TINY = {"recipe": "mae-lmm", "head_epochs": 20, "stride": 0}
 _CLASSES = ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
 
 Cell = tuple[str, tuple[str, ...]]
-"""A row of a table, and what its recipe changes."""
+"""A row of a table, and the changes of its recipe."""
+
+
+class StudyOptions(Options):
+    """Numbers that the studies share."""
+
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of pre-training")
+    recipe: str = Field("mae-lmm", description="recipe of the pre-training")
+    head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
+    stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
+
+    TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0}
 
 
 class Study:
-    """Pre-trainings and probes of one experiment, each made once and kept in its folder."""
+    """Pre-trainings and probes of one experiment, each made once and stored in its folder."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup[StudyOptions]) -> None:
         self.setup = setup
         self._labelled: PatchSequences | None = None
 
     def cohort(self) -> Path:
-        """Where the recordings to pre-train on lie; a tiny trial simulates some."""
+        """Return the folder of the recordings to pre-train on; a tiny trial simulates some."""
         if "cohort" in self.setup.data:
-            return Path(self.setup.data["cohort"])
+            return Path(self.setup.data["cohort"].path)
         if not self.setup.tiny:
             raise ValueError("data: expected --data cohort=FOLDER, a prepared cohort to pre-train on, got none")
         return _made_up_cohort(self.setup.out)
 
     def labelled(self) -> PatchSequences:
-        """Labelled days: Capture-24, or made-up ones in a tiny trial."""
+        """Return labelled days: Capture-24, or made-up ones in a tiny trial."""
         if self._labelled is None:
             if "capture24" in self.setup.data:
-                self._labelled = capture24_sequences(self.setup.data["capture24"])
+                self._labelled = self.setup.data["capture24"].sequences()
             elif self.setup.tiny:
                 self._labelled = made_up_days()
             else:
@@ -63,7 +72,7 @@ class Study:
 
     def run(self, sets: Iterable[str], seed: int) -> Run:
         """Pre-train by the option's recipe with these changes, unless that was done before."""
-        recipe = PretrainRecipe.load(self.setup.option("recipe", str))
+        recipe = PretrainRecipe.load(self.setup.options.recipe)
         if self.setup.tiny:
             recipe = recipe.tiny()
         recipe = recipe.set(*sets, f"training.seed={seed}")
@@ -77,26 +86,26 @@ class Study:
         return run
 
     def encoder(self, row: str, sets: Iterable[str], seed: int) -> nn.Module:
-        """The encoder of a row: from --runs where one is given, else of a pre-training."""
+        """Return the encoder of a row: from --runs where one is given, else from a pre-training."""
         if row in self.setup.runs:
             return Run(self.setup.runs[row]).load_encoder()
         return self.run(sets, seed).load_encoder()
 
     def features(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
-        """Features, kept on disk."""
+        """Return the features of an encoder, stored on disk."""
         cache = self.setup.out / "features"
         return embed_patches(encoder, sequences, stride=stride, cache=cache)
 
     def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
         """Scores of a head on an encoder, a row for each seed of the split."""
-        settings = PatchHeadSettings(head=head, epochs=self.setup.option("head_epochs", int))
+        settings = PatchHeadSettings(head=head, epochs=self.setup.options.head_epochs)
         return probe_patches(
             lambda part, stride: self.features(encoder, part, stride),
             self.labelled(),
             settings,
             seeds=self.setup.seeds,
             train_fraction=train_fraction,
-            stride=self.setup.option("stride", int) or None,
+            stride=self.setup.options.stride or None,
             say=self.setup.say,
         ).table
 
@@ -104,14 +113,14 @@ class Study:
         """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""
         parts = []
         for row, sets in cells:
-            for seed in range(self.setup.option("pretrain_seeds", int)):
+            for seed in range(self.setup.options.pretrain_seeds):
                 scores = self.probe(self.encoder(row, sets, seed))
                 parts.append(scores.assign(row=row, pretrain_seed=seed))
         return pd.concat(parts, ignore_index=True)
 
 
 def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
-    """Mean and sd of balanced accuracy and kappa of each row, as an experiment gives them back."""
+    """Return mean and sd of balanced accuracy and kappa of each row as the result of an experiment."""
     rows: list[dict[str, Any]] = []
     for row in dict.fromkeys(scores["row"]):
         part = scores[scores["row"] == row]
@@ -153,21 +162,15 @@ def _made_up_cohort(out: Path) -> Path:
 
 
 def weights(lmm: float = 1.0, mse: float = 0.0, lmv: float = 0.0) -> tuple[str, ...]:
-    """Settings for the weights of the loss."""
+    """Return the changes of a recipe for the weights of the loss."""
     return (f"objective.lmm={lmm}", f"objective.lmv={lmv}", f"objective.mse={mse}")
 
 
-def with_share(setup: Setup, share: float) -> tuple[str, ...]:
-    """Settings for a part of the recordings at an equal number of steps."""
-    recipe = PretrainRecipe.load(setup.option("recipe", str))
+def with_share(setup: Setup[StudyOptions], share: float) -> tuple[str, ...]:
+    """Return the changes of a recipe for a share of the recordings at an equal number of steps."""
+    recipe = PretrainRecipe.load(setup.options.recipe)
     epochs = 2 if setup.tiny else recipe.training.epochs
     return (f"source.share={share}", f"training.epochs={max(1, round(epochs / share))}")
-
-
-def with_options(setup: Setup, **changed: Any) -> Setup:
-    """The same setup with other numbers."""
-    options: Mapping[str, Any] = {**setup.options, **changed}
-    return replace(setup, options=options)
 
 
 def _slug(sets: Iterable[str]) -> str:

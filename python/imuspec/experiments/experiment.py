@@ -1,0 +1,319 @@
+"""Experiments by name: finding one, running it, comparing its result with the paper's, storing it."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import json
+import platform
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imuspec.datasets.reference import DatasetReference
+from imuspec.evaluation import text_table, write_table
+from imuspec.experiments.setup import Options, Setup
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["TINY_NOTE", "Experiment", "Result", "compare", "describe", "names", "perform", "targets"]
+
+TINY_NOTE = "TINY: a trial of the code on little data and few steps; its numbers mean nothing"
+_STAMP: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "rotation": 30,
+    "fontsize": 26,
+    "color": "red",
+    "alpha": 0.35,
+    "zorder": 99,
+}
+
+
+@dataclass
+class Result:
+    """Result of an experiment.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Long: ``row``, ``column``, ``value``; ``sd`` and ``n`` where there are several seeds. Further columns are stored too.
+    figures : dict of str to Figure
+        Name of a file without suffix -> figure.
+    notes : list of str
+        Notes for the reader: rows left out, and why.
+    tables : dict of str to DataFrame
+        Further tables to store, by name of a file, as the scores of each seed.
+    """
+
+    table: pd.DataFrame
+    figures: dict[str, Figure] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment, one file of this folder.
+
+    Attributes
+    ----------
+    name : str
+        Name on the command line.
+    about : str
+        First line of the file's docstring.
+    data : tuple of str
+        Labels of the data sets that it takes (``DATA``).
+    other_data : bool
+        Whether further sets become further columns (``OTHER_DATA``).
+    """
+
+    name: str
+    about: str
+    data: tuple[str, ...] = ()
+    other_data: bool = False
+
+    @property
+    def module(self) -> ModuleType:
+        """The file, imported."""
+        return importlib.import_module(f"imuspec.experiments.{self.name.replace('-', '_')}")
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """Rows whose encoder may come from a run."""
+        return dict(getattr(self.module, "RUNS", {}))
+
+    def options(self, assignments: Sequence[str] = (), *, tiny: bool = False) -> Options:
+        """Return the experiment's own numbers, as `Options.parse`."""
+        kind: type[Options] = getattr(self.module, "OPTIONS", Options)
+        return kind.parse(assignments, tiny=tiny)
+
+    def setup(
+        self,
+        out: Path,
+        *,
+        data: Sequence[str] = (),
+        runs: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+        **fields: Any,
+    ) -> Setup[Options]:
+        """Return the input of the experiment from the texts of a command.
+
+        Parameters
+        ----------
+        out : Path
+            Folder of the results.
+        data : sequence of str
+            Data sets, ``NAME=PATH[,setting=value,...]`` each.
+        runs : sequence of str
+            Runs, ``ROW=FOLDER`` each; ``ROW@SET=FOLDER`` for one data set.
+        assignments : sequence of str
+            Options, ``NAME=VALUE`` each.
+        **fields
+            Further fields of `Setup`: seeds, tiny, say.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown; the message lists the valid ones.
+        """
+        sets: dict[str, DatasetReference] = {}
+        for text in data:
+            reference = DatasetReference.parse(text)
+            if reference.label not in self.data and not self.other_data:
+                expected = ", ".join(self.data) or "nothing"
+                raise ValueError(f"data: expected a set of {self.name}: {expected}, got {reference.label!r}")
+            if reference.label in sets:
+                raise ValueError(
+                    f"data: expected {reference.label} once, got it twice: LABEL@{reference.loader}=PATH names two"
+                )
+            sets[reference.label] = reference
+        folders: dict[str, str] = {}
+        for text in runs:
+            row, equals, folder = (part.strip() for part in text.partition("="))
+            name, _, label = row.rpartition("@")
+            known = row in self.runs or (name in self.runs and label in (*self.data, *sets))
+            if not equals or not folder or not known:
+                rows = "; ".join(self.runs) or "nothing, as no row takes a run"
+                raise ValueError(f"runs: expected ROW=FOLDER with ROW one of {rows}, got {text!r}")
+            folders[row] = folder
+        options = self.options(assignments, tiny=bool(fields.get("tiny")))
+        return Setup(out=out, options=options, data=sets, runs=folders, **fields)
+
+
+def _sketch(name: str) -> Experiment | None:
+    """Read a file's docstring and data sets without importing it; None for one without ``run(setup)``."""
+    file = resources.files("imuspec") / "experiments" / f"{name.replace('-', '_')}.py"
+    tree = ast.parse(file.read_text("utf-8"))
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+        return None
+    values: dict[str, Any] = {"DATA": (), "OTHER_DATA": False}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in values:
+            values[node.targets[0].id] = ast.literal_eval(node.value)
+    about = (ast.get_docstring(tree) or "").splitlines()[0]
+    return Experiment(name, about, tuple(values["DATA"]), values["OTHER_DATA"])
+
+
+def names() -> list[str]:
+    """Return the names of all experiments: files of this folder that define ``run``. None is imported."""
+    folder = resources.files("imuspec") / "experiments"
+    stems = (entry.name.removesuffix(".py") for entry in folder.iterdir() if entry.name.endswith(".py"))
+    return sorted(stem.replace("_", "-") for stem in stems if _sketch(stem) is not None)
+
+
+def describe(name: str) -> Experiment:
+    """Find an experiment by its name, without importing it.
+
+    Raises
+    ------
+    ValueError
+        If no experiment has that name; the message suggests the nearest.
+    """
+    if name not in (known := names()):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        expected = f"{near[0]!r} (the nearest)" if near else f"one of {', '.join(known)}"
+        raise ValueError(f"experiment: expected {expected}, got {name!r}")
+    experiment = _sketch(name)
+    assert experiment is not None
+    return experiment
+
+
+def targets(name: str) -> pd.DataFrame:
+    """Return the paper's numbers for an experiment, long: ``row``, ``column``, ``paper``, ``paper_sd``; empty if it prints none."""
+    import pandas as pd
+
+    sections = tomllib.loads((resources.files("imuspec") / "experiments" / "targets.toml").read_text("utf-8"))
+    section = sections.get(name, {})
+    spread = section.get("sd", {})
+    rows = [
+        {"row": row, "column": column, "paper": value, "paper_sd": spread.get(row, {}) and spread[row][at]}
+        for row, values in section.get("mean", {}).items()
+        for at, (column, value) in enumerate(zip(section["columns"], values, strict=True))
+    ]
+    frame = pd.DataFrame(rows, columns=["row", "column", "paper", "paper_sd"])
+    frame[["paper", "paper_sd"]] = frame[["paper", "paper_sd"]].apply(pd.to_numeric, errors="coerce")
+    return frame
+
+
+def compare(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Put the paper's numbers beside ours.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``row``, ``column``, ``value``, as `Result.table`.
+    name : str
+        Experiment.
+
+    Returns
+    -------
+    DataFrame
+        Ours first, in their order, with ``paper``, ``paper_sd`` and ``difference`` (ours - paper); NaN where the paper
+        has no such number. Rows of the paper that we lack follow, ``value`` NaN.
+    """
+    merged = table.merge(targets(name), on=["row", "column"], how="outer", sort=False, indicator=True)
+    order = {key: index for index, key in enumerate(zip(table["row"], table["column"], strict=True))}
+    last = len(order)
+    merged["_at"] = [order.get(key, last) for key in zip(merged["row"], merged["column"], strict=True)]
+    merged = merged.sort_values("_at", kind="stable").drop(columns=["_at", "_merge"]).reset_index(drop=True)
+    merged["difference"] = merged["value"] - merged["paper"]
+    return merged
+
+
+def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataFrame]:
+    """Run an experiment, compare it with the paper, and store everything in ``setup.out``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Experiment, from `describe`.
+    setup : Setup
+        Its input, from `Experiment.setup`.
+
+    Returns
+    -------
+    Result
+        Result of the experiment.
+    DataFrame
+        Its comparison with the paper, from `compare`.
+    """
+    began = time.perf_counter()
+    setup.out.mkdir(parents=True, exist_ok=True)
+    setup = _sized(setup)
+    result: Result = experiment.module.run(setup)
+    missing = {"row", "column", "value"} - set(result.table.columns)
+    if missing:
+        raise RuntimeError(f"{experiment.name}: expected a table with row, column and value, got none of {missing}")
+    if setup.tiny:
+        result.notes.insert(0, TINY_NOTE)
+    comparison = compare(result.table, experiment.name)
+    _store(experiment, setup, result, comparison, time.perf_counter() - began)
+    return result, comparison
+
+
+def _sized(setup: Setup[Any]) -> Setup[Any]:
+    """Fill in height and width of the pictures where they are 0: the size on which the runs were pre-trained."""
+    options = setup.options
+    if getattr(options, "height", None) != 0 or getattr(options, "width", None) != 0:
+        return setup
+    from imuspec.run.named import picture_size
+
+    sizes = {row: size for row, run in setup.runs.items() if (size := picture_size(run)) is not None}
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
+        raise ValueError(
+            f"runs: expected encoders pre-trained on one size of pictures, or height and width, got {found}"
+        )
+    height, width = next(iter(sizes.values()), (96, 128))
+    return setup.model_copy(update={"options": options.model_copy(update={"height": height, "width": width})})
+
+
+def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison: pd.DataFrame, seconds: float) -> None:
+    """Write tables, figures and the recipe; those of a tiny trial say that they are."""
+    from imuspec.report.style import save
+
+    for stem, frame in {"table": result.table, "comparison": comparison, **result.tables}.items():
+        *_, text = write_table(frame.assign(tiny=TINY_NOTE) if setup.tiny else frame, setup.out / stem)
+        if setup.tiny:
+            text.write_text(f"{TINY_NOTE}\n\n{text_table(frame)}", "utf-8")
+    for stem, figure in result.figures.items():
+        if setup.tiny:
+            figure.text(0.5, 0.5, "TINY\nnumbers mean nothing", **_STAMP)
+        for kind in ("png", "svg"):
+            save(figure, setup.out / f"{stem}.{kind}", dpi=200)
+    made_up = "made up" if setup.tiny else None
+    labels = dict.fromkeys((*experiment.data, *setup.data))
+    recipe = {
+        "experiment": experiment.name,
+        "about": experiment.about,
+        "tiny": setup.tiny,
+        "data": {label: str(setup.data[label]) if label in setup.data else made_up for label in labels},
+        "runs": dict(setup.runs),
+        "seeds": list(setup.seeds),
+        "options": setup.options.model_dump(mode="json"),
+        "notes": result.notes,
+        "seconds": round(seconds, 1),
+        "versions": _versions(),
+    }
+    (setup.out / "experiment.json").write_text(json.dumps(recipe, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "machine": platform.machine(), "numpy": np.__version__}
+    for package in ("imuspec", "torch", "torchvision", "timm", "scikit-learn"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

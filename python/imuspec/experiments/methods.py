@@ -1,0 +1,350 @@
+"""The methods of IMG2IMU's comparison: an encoder each, from a run, from a pre-training here, or with random weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from imuspec import encoders
+from imuspec.datasets import DatasetReference, Windows, people_of
+from imuspec.evaluation import summary
+from imuspec.experiments.judging import judge
+from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.window_source import pretraining_subjects
+from imuspec.probing.results import ProbeResult
+from imuspec.probing.sources import EncoderSource, Source, StatisticsSource
+from imuspec.probing.supervised import supervised
+from imuspec.recipe import PretrainRecipe
+from imuspec.run.named import load_encoder
+from imuspec.run.run import Run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "ROWS",
+    "STATISTICS",
+    "ImageOptions",
+    "MethodOptions",
+    "Row",
+    "judge_methods",
+    "long_table",
+    "made_up_pictures",
+    "pretrain_once",
+    "slug_of",
+    "source",
+]
+
+STATISTICS = "statistics of the window"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a row's encoder is made.
+
+    Attributes
+    ----------
+    kind : {"signal", "image"}
+        Input of the encoder.
+    how : {"supervised", "random", "pretrained"}
+        supervised: all parameters on all labels; random: initial weights; pretrained: by `recipe`, unless a run is given.
+    recipe : str
+        Name of the pre-training's recipe.
+    small : str
+        Name of the recipe for some thousand pictures, if there is one.
+    """
+
+    kind: Literal["signal", "image"]
+    how: Literal["supervised", "random", "pretrained"]
+    recipe: str = ""
+    small: str = ""
+
+
+ROWS = {
+    "Fully-supervised (1D)": Row("signal", "supervised"),
+    "Randomly-init. (1D)": Row("signal", "random"),
+    "LIMU-BERT": Row("signal", "pretrained", "limu-bert"),
+    "SimCLR (HAR)": Row("signal", "pretrained", "simclr-har"),
+    "Multi-task (HAR)": Row("signal", "pretrained", "multi-task"),
+    "CPC (HAR)": Row("signal", "pretrained", "cpc"),
+    "Fully-supervised (2D)": Row("image", "supervised"),
+    "Randomly-init. (2D)": Row("image", "random"),
+    "ImageNet-supervised": Row("image", "pretrained", "supervised"),
+    "SimSiam": Row("image", "pretrained", "simsiam", "simsiam-small"),
+    "MoCo": Row("image", "pretrained", "moco", "moco-small"),
+    "MoCo + All aug.": Row("image", "pretrained", "moco-all", "moco-all-small"),
+    "IMG2IMU": Row("image", "pretrained", "img2imu", "img2imu-small"),
+}
+"""The paper's thirteen, in its order."""
+
+_WHOLE = ("last", "all", "statistics")  # layers that are the row itself
+
+
+class ImageOptions(HeadOptions, PictureOptions):
+    """Pre-training on pictures, and the probe of an encoder of pictures."""
+
+    images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
+    image_epochs: NonNegativeInt = Field(0, description="0: the recipe's; so are the next two")
+    image_batch: NonNegativeInt = 0
+    image_limit: NonNegativeInt = 0
+    window_s: NonNegativeFloat = Field(0.0, description="length of a window, s; 0: the set's own")
+    layers: Words = Field(("last",), description="layers of the encoders of pictures, as last,layer1.bands: a row each")
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        "image_epochs": 1,
+        "image_batch": 32,
+        "image_limit": 64,
+        "nfft": (64,),
+        "hop": (16,),
+        "head_epochs": 3,
+        "max_judged": 4,
+    }
+
+    @property
+    def window_settings(self) -> dict[str, float]:
+        """Settings of `Setup.windows`."""
+        return {"window_s": self.window_s} if self.window_s else {}
+
+    def changes(self, *, queue: bool = False) -> list[str]:
+        """Return the changes of a pre-training's recipe; with `queue`, one that the pictures of an epoch fill."""
+        numbers = {
+            "training.epochs": self.image_epochs,
+            "training.batch": self.image_batch,
+            "source.limit": self.image_limit,
+        }
+        if queue and self.image_batch:
+            whole = min(1024, self.image_limit or 1024) // self.image_batch
+            numbers["objective.queue"] = max(1, whole) * self.image_batch
+        return [f"{key}={value}" for key, value in numbers.items() if value]
+
+
+class MethodOptions(ImageOptions, RowOptions):
+    """Numbers that Table II and Fig 7 share."""
+
+    ROWS: ClassVar[tuple[str, ...]] = (*ROWS, STATISTICS)
+
+    signals: str = Field(
+        "", description="NAME=PATH of a set, or a cohort: pre-trains the rows on signals without a run"
+    )
+    subjects: float = Field(
+        0.5, gt=0, le=1, description="share of the subjects that pre-training sees, of a set judged on"
+    )
+    signal_epochs: NonNegativeInt = Field(0, description="0: the recipe's; so are the next two")
+    signal_batch: NonNegativeInt = 0
+    signal_limit: NonNegativeInt = 0
+    small: bool = Field(False, description="recipes for some thousand pictures")
+    supervised_epochs: PositiveInt = 20
+    max_train: NonNegativeInt = Field(0, description="windows a class for the fully supervised rows; 0: all")
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        **ImageOptions.TINY,
+        "signal_epochs": 1,
+        "signal_batch": 32,
+        "signal_limit": 64,
+        "small": True,
+        "supervised_epochs": 1,
+        "max_train": 8,
+    }
+
+
+def judge_methods(
+    setup: Setup[MethodOptions], data: Sequence[str], shots: Sequence[int]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Judge every chosen row on every set.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    data : sequence of str
+        The paper's sets.
+    shots : sequence of int
+        Labelled windows of each class.
+
+    Returns
+    -------
+    DataFrame
+        A row for each row, set, number of shots and seed: ``row, set, shots, seed, macro_f1`` and the other scores.
+    list of str
+        Notes: rows that were left out or replaced, and why.
+    """
+    tables, notes = [], []
+    for name in setup.columns(data):
+        windows, used = _windows(setup, name)
+        if used:
+            notes.append(f"{name}: judged on {len(windows.subjects)} subjects that no pre-training saw")
+        for row in setup.options.chosen:
+            result = _judged(setup, row, name, windows, shots, notes)
+            if result is not None:
+                rows = [row if layer in _WHOLE else f"{row}, {layer}" for layer in result.table["layer"]]
+                table = result.table.assign(row=rows, set=name)
+                tables.append(table)
+                setup.say(f"{name}: {row}: macro-F1 {table['macro_f1'].mean():.3f}")
+    if not tables:
+        raise ValueError(f"rows: expected one that can be made, got none: {'; '.join(notes)}")
+    return pd.concat(tables, ignore_index=True), notes
+
+
+def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
+    """Mean and sd over seeds, long: ``row, column, value, sd, n``; with several sets their mean too.
+
+    Over the paper's sets it is the column ``average``, which stands beside the paper's; over others it says of what.
+    """
+    each = summary(judged, ["row", "set"], ["macro_f1"])
+    each = each.rename(columns={"set": "column", "macro_f1": "value", "macro_f1_sd": "sd"})
+    sets = list(dict.fromkeys(judged["set"]))
+    if len(sets) > 1:
+        column = "average" if set(sets) == set(papers) else f"mean of {', '.join(sets)}"
+        whole = judged.groupby("row", sort=False)["macro_f1"]
+        means = each.groupby("row", sort=False)["value"].mean()
+        over = pd.DataFrame({"row": means.index, "column": column, "value": means.to_numpy()})
+        over["sd"] = whole.std(ddof=1).reindex(means.index).to_numpy()
+        over["n"] = whole.size().reindex(means.index).to_numpy()
+        each = pd.concat([each, over], ignore_index=True)
+    order = {name: index for index, name in enumerate((*ROWS, STATISTICS))}
+    by_row = each.sort_values("row", key=lambda names: names.map(lambda n: order[n.split(", ")[0]]), kind="stable")
+    return by_row.reset_index(drop=True)
+
+
+def _windows(setup: Setup[MethodOptions], name: str) -> tuple[Windows, bool]:
+    """A set's windows, without the people that the pre-training on signals sees; and whether any were left out."""
+    windows = setup.windows(name, **setup.options.window_settings)
+    if _pretrained_on(setup, name):
+        seen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
+        return windows.select(~np.isin(windows.subject, seen)), True
+    return windows, False
+
+
+def _pretrained_on(setup: Setup[MethodOptions], name: str) -> bool:
+    """Whether the signals to pre-train on are of the people of a set."""
+    signals = setup.options.signals
+    if name not in setup.data or "=" not in signals:
+        return False
+    mine, theirs = setup.data[name], DatasetReference.parse(signals, option="signals")
+    if "cohort" in (mine.loader, theirs.loader):
+        return False
+    return bool(set(people_of(mine.loader, mine.path)) & set(people_of(theirs.loader, theirs.path)))
+
+
+def _judged(
+    setup: Setup[MethodOptions], row: str, name: str, windows: Windows, shots: Sequence[int], notes: list[str]
+) -> ProbeResult | None:
+    options = setup.options
+    if row == STATISTICS:
+        return judge(setup, StatisticsSource(windows.rate), windows, shots=shots, head="logistic")
+    if ROWS[row].how == "supervised":
+        return supervised(
+            lambda seed: _random(ROWS[row].kind, windows, seed),
+            windows,
+            seeds=setup.seeds,
+            max_train=options.max_train or None,
+            max_validation=options.max_judged or None,
+            max_test=options.max_judged or None,
+            epochs=options.supervised_epochs,
+            picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
+        )
+    encoder = _encoder(setup, row, name, windows, notes)
+    return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots)
+
+
+def source(options: ImageOptions, encoder: nn.Module) -> Source:
+    """Return the features of an encoder, on the pictures and layers that the options name."""
+    layers = options.layers if encoder.kind == "image" else ("last",)
+    return EncoderSource(encoder, pictures=options.pictures(), layers=layers)
+
+
+def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows, notes: list[str]) -> nn.Module | None:
+    """The row's encoder: ``--runs ROW@SET=FOLDER``, ``--runs ROW=FOLDER``, pre-trained here, or None with a note."""
+    if run := setup.runs.get(f"{row}@{name}", setup.runs.get(row, "")):
+        return load_encoder(run)
+    made = ROWS[row]
+    if made.how == "random":
+        return _random(made.kind, windows, 0)
+    data = setup.options.signals if made.kind == "signal" else setup.options.images
+    if not data and not setup.tiny:
+        option = "signals=NAME=PATH" if made.kind == "signal" else "images=PATH"
+        notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set {option} was given")
+        return None
+    if row == "ImageNet-supervised":
+        note = f"{row}: trained here on the labels of the pictures given, for torchvision's weights are not there"
+        notes += [] if note in notes else [note]
+    return _pretrained(setup, row, windows, data).load_encoder()
+
+
+def _random(kind: str, windows: Windows, seed: int) -> nn.Module:
+    """A network with random weights; that of signals standardises by the windows' own mean and deviation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if kind == "image":
+            return encoders.build("resnet18")
+        mean, sd = windows.x.mean((0, 2), dtype=np.float64), windows.x.std((0, 2), dtype=np.float64)
+        return encoders.build("standardised", encoder="cnn1d", mean=mean.tolist(), sd=sd.tolist())
+
+
+def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: str) -> Run:
+    """Pre-train a row within the experiment's folder; a run that is there already goes on."""
+    made = ROWS[row]
+    recipe = PretrainRecipe.load(made.small if setup.options.small and made.small else made.recipe)
+    slug = slug_of(row)
+    if made.kind == "signal":
+        recipe = recipe.set(*_signal_changes(setup, windows))
+        slug += f"-{windows.n_samples}" if data else f"-{windows.n_samples}-{windows.name}"
+    else:
+        recipe = recipe.set(*setup.options.changes(queue=made.recipe in ("moco", "moco-all", "img2imu")))
+    given: Any = data
+    if not data:  # a tiny trial
+        given = windows if made.kind == "signal" else made_up_pictures(setup.out)
+    return pretrain_once(setup, row, recipe, given, slug)
+
+
+def slug_of(row: str) -> str:
+    """Return a row's name as that of a folder."""
+    return re.sub(r"\W+", "-", row.lower()).strip("-")
+
+
+def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any, folder: str) -> Run:
+    """Pre-train in a folder of the experiment, from the last checkpoint where one is there."""
+    out = setup.out / "runs" / folder
+    setup.say(f"{row}: pre-training by {recipe.name} in {out}")
+    return pretrain(recipe, data, out, resume=(out / "recipe.json").exists())
+
+
+def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:
+    options = setup.options
+    numbers = {
+        "training.epochs": options.signal_epochs,
+        "training.batch": options.signal_batch,
+        "source.limit": options.signal_limit,
+    }
+    changes = [f"{key}={value}" for key, value in numbers.items() if value]
+    changes += [f"source.window_s={windows.window_s}", f"source.rate_hz={windows.rate}"]
+    shared = any(_pretrained_on(setup, name) for name in setup.data)
+    return changes + ([f"source.subjects={options.subjects}"] if shared else [])
+
+
+def made_up_pictures(folder: Path) -> Path:
+    """Pictures of random waves in two classes, for a tiny trial without any."""
+    from PIL import Image
+
+    at, n_each = folder / "pictures", 40
+    if len(list(at.glob("*/*.png"))) == 2 * n_each:
+        return at
+    rng = np.random.default_rng(0)
+    rows, columns_ = np.mgrid[0:96, 0:128] / 16
+    for name, speed in (("slow", 1.0), ("fast", 3.0)):
+        (at / name).mkdir(parents=True, exist_ok=True)
+        for number in range(n_each):
+            turn, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 3)
+            wave = np.sin(speed * (np.cos(turn) * rows + np.sin(turn) * columns_)[..., None] + phase)
+            noisy = 127 + 90 * wave + rng.normal(0, 10, wave.shape)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(at / name / f"{number}.png")
+    return at

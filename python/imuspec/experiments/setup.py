@@ -1,0 +1,205 @@
+"""Input of an experiment: its data sets, runs and seeds, and its own numbers as typed options."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+
+from imuspec.datasets.reference import DatasetReference
+from imuspec.experiments.made_up import made_up_windows
+from imuspec.recipe.probing import PictureSettings
+from imuspec.recipe.settings import Settings
+
+if typing.TYPE_CHECKING:
+    from imuspec.datasets import Windows
+
+__all__ = ["HeadOptions", "Names", "Numbers", "Options", "PictureOptions", "RowOptions", "Setup", "Words"]
+
+Norm = Literal["axis-window", "joint-window", "fixed", "dataset"]
+
+
+def _split_at(separator: str) -> BeforeValidator:
+    def split(value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(separator) if part.strip()) if isinstance(value, str) else value
+        )
+
+    return BeforeValidator(split)
+
+
+Numbers = Annotated[tuple[PositiveInt, ...], _split_at(","), Field(min_length=1)]
+"""Whole numbers, on the command line with commas between."""
+Words = Annotated[tuple[str, ...], _split_at(","), Field(min_length=1)]
+"""Words, on the command line with commas between."""
+Names = Annotated[tuple[str, ...], _split_at(";")]
+"""Names of rows, which may hold commas; on the command line with semicolons between."""
+
+
+class Options(Settings):
+    """An experiment's own numbers, each with its type and default."""
+
+    TINY: ClassVar[Mapping[str, Any]] = {}
+    """Numbers of a tiny trial, where they differ from the defaults."""
+
+    @classmethod
+    def parse(cls, assignments: Sequence[str] = (), *, tiny: bool = False) -> Self:
+        """Return the defaults, or the numbers of a tiny trial, changed by ``NAME=VALUE`` texts.
+
+        Parameters
+        ----------
+        assignments : sequence of str
+            ``NAME=VALUE`` each.
+        tiny : bool, default False
+            Whether to begin with the numbers of a tiny trial.
+
+        Raises
+        ------
+        ValueError
+            If a text has another form, a name is unknown or a value has the wrong type.
+        """
+        values: dict[str, Any] = dict(cls.TINY) if tiny else {}
+        for assignment in assignments:
+            key, equals, text = (part.strip() for part in assignment.partition("="))
+            if not equals or key not in cls.model_fields:
+                expected = ", ".join(cls.model_fields) or "nothing, as the experiment has no options"
+                raise ValueError(f"set: expected NAME=VALUE with NAME one of {expected}, got {assignment!r}")
+            values[key] = text
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = str(first["loc"][0])
+            reason = (
+                "one value or more"
+                if first["type"] == "too_short"
+                else first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            )
+            raise ValueError(f"set: {key}: expected {reason}, got {values[key]!r}") from error
+
+
+class HeadOptions(Options):
+    """Numbers of a head on few labels."""
+
+    shots: PositiveInt = Field(10, description="labelled windows of each class")
+    head_epochs: PositiveInt = Field(50, description="passes over the labelled windows")
+    max_judged: NonNegativeInt = Field(0, description="windows of each class in validation and test parts; 0: all")
+
+
+class PictureOptions(Options):
+    """Pictures that an encoder is probed on."""
+
+    nfft: Numbers = Field((32, 64, 128, 256), description="samples of a frame")
+    hop: Numbers = Field((2, 4, 8, 16), description="samples between frames")
+    norm: Norm = Field("axis-window", description="range of a picture; fixed keeps intensity")
+    height: NonNegativeInt = Field(0, description="rows; 0: as the runs were pre-trained, 96 without runs")
+    width: NonNegativeInt = Field(0, description="columns; 0: as the runs were pre-trained, 128 without runs")
+
+    def pictures(self, nfft: Sequence[int] | None = None) -> PictureSettings:
+        """Return the settings of the pictures, of all frame lengths or of those given."""
+        size = (self.height, self.width)
+        return PictureSettings.model_validate(
+            {"nfft": tuple(nfft or self.nfft), "hop": self.hop, "norm": self.norm, "size": size}
+        )
+
+
+class RowOptions(Options):
+    """A choice of rows."""
+
+    ROWS: ClassVar[tuple[str, ...]] = ()
+    """All rows, in the order of the table."""
+
+    rows: Names = Field((), description="rows, with semicolons between; all if none is given")
+
+    @field_validator("rows")
+    @classmethod
+    def _known(cls, rows: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [row for row in rows if row not in cls.ROWS]:
+            raise ValueError(f"some of {'; '.join(cls.ROWS)}, without {'; '.join(unknown)}")
+        return rows
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The rows given, or all."""
+        return self.rows or self.ROWS
+
+
+OptionsT_co = TypeVar("OptionsT_co", bound=Options, covariant=True)
+
+
+class Setup(BaseModel, Generic[OptionsT_co]):
+    """Input of an experiment.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the results; exists while the experiment runs.
+    options : Options
+        The experiment's own numbers.
+    data : dict of str to DatasetReference
+        Data sets by label.
+    runs : dict of str to str
+        Row -> run folder, or anything that `imuspec.run.named.load_encoder` takes.
+    seeds : tuple of int
+        Seeds of splits, draws and heads.
+    tiny : bool
+        Whether this is a trial of the code.
+    say : callable
+        Called with each line of progress.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    out: Path
+    options: OptionsT_co
+    data: dict[str, DatasetReference] = Field(default_factory=dict)
+    runs: dict[str, str] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    tiny: bool = False
+    say: Callable[[str], None] = print
+
+    def windows(self, name: str, **settings: Any) -> Windows:
+        """Load the labelled windows of a data set; a tiny trial draws made-up motion where the set is not given.
+
+        Parameters
+        ----------
+        name : str
+            Label of the set, as in ``--data NAME=PATH``.
+        **settings
+            Settings of `imuspec.datasets.load`, where the reference has none.
+
+        Raises
+        ------
+        ValueError
+            If the set is not given and this is no tiny trial.
+        """
+        if name in self.data:
+            return self.data[name].windows(**settings)
+        if self.tiny:
+            return made_up_windows(name)
+        other = f"{name}@LOADER=PATH for another set in its place"
+        raise ValueError(f"data: expected --data {name}=PATH ({other}), got {', '.join(self.data) or 'none'}")
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """Return the labels of the sets given; all of `names` in a tiny trial without any.
+
+        Raises
+        ------
+        ValueError
+            If no set is given and this is no tiny trial.
+        """
+        if self.data or self.tiny:
+            return list(self.data or names)
+        raise ValueError(f"data: expected --data NAME=PATH for one or more of {', '.join(names)}, got none")

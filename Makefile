@@ -21,7 +21,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable soak wheel docs clean
+.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants soak wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
 	  echo 'cargo-fuzz with a nightly toolchain is not installed: bytes are mutated without coverage feedback instead'; \
 	  $(MAKE) fuzz-stable; \
 	fi
+
+mutants: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## change the code bit by bit, and print the changes that no test notices
+	$(PY) tests/mutate.py $(MODULES)
 
 fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command
 	$(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS)

@@ -12,10 +12,10 @@ from imuspec import evaluation
 
 metrics = pytest.importorskip("sklearn.metrics")
 pd = pytest.importorskip("pandas")
-rng = np.random.default_rng(11)
 
 
 def guesses(n_classes: int, absent: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(11)
     truth = rng.integers(0, n_classes, 300)
     if absent is not None:
         truth = np.where(truth == absent, (absent + 1) % n_classes, truth)
@@ -47,6 +47,7 @@ def test_a_class_never_predicted_scores_zero_and_counts() -> None:
 
 
 def test_many_classifiers_at_once_are_each_by_itself() -> None:
+    rng = np.random.default_rng(12)
     truth = rng.integers(0, 5, 100)
     predicted = rng.integers(0, 5, (3, 4, 100))
     at_once = evaluation.metrics(evaluation.confusion_matrix(truth, predicted, 5))
@@ -84,7 +85,7 @@ def test_subjects_that_differ_widen_the_interval_and_one_subject_gives_none() ->
     truth = np.tile([0, 1], 100)
     subject = np.repeat(np.arange(10), 20)
     good = np.where(subject < 5, truth, 1 - truth)  # half of the people are read perfectly, half never
-    mixed = np.where(rng.random(200) < 0.5, truth, 1 - truth)
+    mixed = np.where(np.random.default_rng(13).random(200) < 0.5, truth, 1 - truth)
     wide = evaluation.subject_bootstrap(truth, good, subject, 2)["accuracy"]
     narrow = evaluation.subject_bootstrap(truth, mixed, subject, 2)["accuracy"]
     assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
@@ -93,6 +94,7 @@ def test_subjects_that_differ_widen_the_interval_and_one_subject_gives_none() ->
 
 def test_tests_over_seeds_are_scipys() -> None:
     stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(14)
     first, second = rng.normal(0.7, 0.05, 6), rng.normal(0.62, 0.05, 6)
     row = evaluation.paired_tests({"a": list(first), "b": list(second)}).iloc[0]
     want = stats.ttest_rel(first, second)
@@ -136,3 +138,20 @@ def test_a_table_is_written_for_programs_and_for_people(tmp_path: Path) -> None:
     text = (tmp_path / "table.txt").read_text("utf-8").splitlines()
     assert text[0].split() == ["row", "f1", "n", "paper"]
     assert text[1].split() == ["MoCo", "0.689", "±", "0.023", "5", "-"]
+
+
+def test_every_draw_of_an_interval_averages_over_the_same_classes() -> None:
+    """Class c is one subject's, and is never recognised: no draw may be better than without it."""
+    truth = np.array([0, 0, 1, 1] * 3 + [0, 1, 2, 2])
+    predicted = np.where(truth == 2, 0, truth)
+    subject = np.repeat(np.arange(4), 4)
+    got = evaluation.score(truth, predicted, ["a", "b", "c"], subject=subject)
+    low, high = got.interval["macro_f1"]
+    assert low <= got.macro_f1 <= high < 2 / 3
+    assert got.interval["balanced_accuracy"] == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+
+
+def test_there_is_no_interval_where_hardly_a_draw_has_every_class() -> None:
+    each = np.arange(12)
+    got = evaluation.score(np.repeat(each, 2), np.repeat(each, 2), list(map(str, each)), subject=np.repeat(each, 2))
+    assert np.isnan(got.interval["macro_f1"]).all()

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import LabelledRecording, in_g, runs_of, sound, sound_stamps
+from imuspec.datasets.reading import known_names, read_files, recording_of
+from imuspec.datasets.recordings import LabelledRecording
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "SENSORS", "recordings"]
@@ -55,20 +56,18 @@ def recordings(
     RecordingError
         A file that is not what the layout says.
     """
-    unknown = [name for name in sensors if name not in SENSORS]
-    if unknown or not sensors:
-        raise ValueError(f"sensors: expected some of {', '.join(SENSORS)}, got {', '.join(unknown) or 'none'}")
-    with SetFiles(path) as files:
-        found = [(int(m[1]), int(m[2]), name) for name, m in files.find(r"S(\d\d)R(\d\d)\.txt")]
-        if not found:
-            raise FileNotFoundError(f"{files.path}: expected Daphnet's files S01R01.txt to S10R01.txt, got none")
-        for subject, run, name in sorted(found):
-            if subjects is None or subject in subjects:
-                yield from _sensors(files, name, subject, run, sensors, unit)
+    known_names("sensors", sensors, SENSORS)
+    return read_files(
+        path,
+        lambda files: (((int(m[1]), int(m[2])), name) for name, m in files.find(r"S(\d\d)R(\d\d)\.txt")),
+        lambda files, name, key: _sensors(files, name, key, sensors, unit),
+        expected="Daphnet's files S01R01.txt to S10R01.txt",
+        subjects=subjects,
+    )
 
 
 def _sensors(
-    files: SetFiles, name: str, subject: int, run: int, sensors: Sequence[str], unit: str | None
+    files: SetFiles, name: str, key: tuple[int, int], sensors: Sequence[str], unit: str | None
 ) -> Iterator[LabelledRecording]:
     source = files.label(name)
     table, bad = read_table(files.read(name), source, columns=_COLUMNS, header=_COLUMNS, delimiter=" ")
@@ -77,28 +76,24 @@ def _sensors(
     wrong = wrong[np.isfinite(wrong)]
     if wrong.size:
         raise RecordingError(source, None, f"expected annotations 0, 1 and 2, got {wrong[0]:g}")
+    label = np.where(np.isfinite(annotation), annotation, 0).astype(np.int64) - 1
+    stamps = np.where(np.isfinite(annotation), table["time"] * 1e6, np.nan)  # a row without an annotation is broken
     for sensor in sensors:
         raw = np.stack([table[f"{sensor} {axis}"] for axis in "xyz"])
-        whole = sound(raw).all(axis=0) & sound_stamps(table["time"], 1e6) & np.isfinite(annotation)
-        off = whole & (raw == 0).all(axis=0)
-        kept = whole & ~off
-        time = np.round(table["time"][kept] * 1e6).astype(np.int64)
-        label = annotation[kept].astype(np.int64) - 1
-        yield LabelledRecording(
-            subject=subject,
-            recording=f"S{subject:02d}R{run:02d}",
-            sensor=sensor,
+        yield recording_of(
+            raw,
+            label,
+            unit="mg",
+            declared=unit,
             rate=RATE,
-            acceleration=in_g(raw[:, kept], unit="mg", declared=unit, source=source),
-            time=time,
-            runs=runs_of(time, RATE),
-            label=label,
-            class_names=CLASSES,
             source=source,
-            n_rows=annotation.size + bad,
-            counts={
-                "not eleven numbers": int((~whole).sum()) + bad,
-                "three zeros, the sensor is off": int(off.sum()),
-            },
-            unlabelled={"not part of the experiment": int((label < 0).sum())},
+            stamps=stamps,
+            dropped={"three zeros, the sensor is off": (raw == 0).all(axis=0)},
+            broken="not eleven numbers",
+            n_bad=bad,
+            unlabelled=lambda kept: {"not part of the experiment": int((label[kept] < 0).sum())},
+            subject=key[0],
+            recording=f"S{key[0]:02d}R{key[1]:02d}",
+            sensor=sensor,
+            class_names=CLASSES,
         )

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
+from imuspec.datasets.reading import read_files, recording_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording
 
 __all__ = ["CLASSES", "MERGED", "recordings"]
 
@@ -77,26 +78,30 @@ def recordings(
     if sensor_range not in _AXES:
         raise ValueError(f"sensor_range: expected low or high, got {sensor_range!r}")
     classes = tuple(dict.fromkeys(merge.values()))
-    with SetFiles(path) as files:
-        found = [(m[1], m[2].upper(), name) for name, m in files.find(r"([A-Z]\d)/pos_([A-Z])\.csv")]
+    chosen = {letter.upper() for letter in positions} if positions is not None else None
+
+    def find(files: SetFiles) -> list[tuple[tuple[str, str], str]]:
+        found = [((m[1], m[2].upper()), name) for name, m in files.find(r"([A-Z]\d)/pos_([A-Z])\.csv")]
         if files.path.is_dir() and not found:  # the folder of one animal
-            found = [(files.path.name, m[1].upper(), name) for name, m in files.find(r"pos_([A-Z])\.csv")]
-        if not found:
-            raise FileNotFoundError(f"{files.path}: expected <animal>/pos_<letter>.csv, as G1/pos_A.csv, got none")
-        wanted = {letter.upper() for letter in positions} if positions is not None else None
-        absent = (wanted or set()) - {position for _, position, _ in found}
-        if absent:
+            found = [((files.path.name, m[1].upper()), name) for name, m in files.find(r"pos_([A-Z])\.csv")]
+        absent = (chosen or set()) - {position for (_, position), _ in found}
+        if found and absent:
             raise FileNotFoundError(f"{files.path}: expected position {', '.join(sorted(absent))}, got none of it")
-        for animal, position, name in sorted(found):
-            if (subjects is None or animal in subjects) and (wanted is None or position in wanted):
-                yield _recording(files, name, animal, position, sensor_range, merge, classes, unit)
+        return [(key, name) for key, name in found if chosen is None or key[1] in chosen]
+
+    return read_files(
+        path,
+        find,
+        lambda files, name, key: [_recording(files, name, key, sensor_range, merge, classes, unit)],
+        expected="<animal>/pos_<letter>.csv, as G1/pos_A.csv",
+        subjects=subjects,
+    )
 
 
 def _recording(
     files: SetFiles,
     name: str,
-    animal: str,
-    position: str,
+    key: tuple[str, str],
     sensor_range: str,
     merge: Mapping[str, str],
     classes: tuple[str, ...],
@@ -108,29 +113,23 @@ def _recording(
     columns = (*axes, "label", *((stamped,) if stamped else ()))
     table, bad = read_table(data, source, columns=columns, text=("label",))
     raw = np.stack([table[axis] for axis in axes])
-    whole = sound(raw).all(axis=0)
-    if stamped:
-        whole &= sound_stamps(table[stamped], _TIMES[stamped.strip()])
-        when = table[stamped][whole] * _TIMES[stamped.strip()]
-        time = np.round(when - (when[0] if when.size else 0)).astype(np.int64)
-    else:
-        time = count_times(whole.size, RATE)[whole]
-    named = np.array([str(value or "").strip().strip('"').lower() for value in table["label"][whole]], np.str_)
-    label, other = _classes(named, merge, classes)
-    return LabelledRecording(
-        subject=animal,
-        recording=animal,
-        sensor=f"position {position}",
+    named = np.array([str(value or "").strip().strip('"').lower() for value in table["label"]], np.str_)
+    label, _ = _classes(named, merge, classes)
+    return recording_of(
+        raw,
+        label,
+        unit="m/s2",
+        declared=unit,
         rate=RATE,
-        acceleration=in_g(raw[:, whole], unit="m/s2", declared=unit, source=source),
-        time=time,
-        runs=runs_of(time, RATE),
-        label=label,
-        class_names=classes,
         source=source,
-        n_rows=whole.size + bad,
-        counts={"not numbers on three axes": int((~whole).sum()) + bad},
-        unlabelled=other,
+        stamps=table[stamped] * _TIMES[stamped.strip()] if stamped else None,
+        from_first=True,
+        n_bad=bad,
+        unlabelled=lambda kept: _classes(named[kept], merge, classes)[1],
+        subject=key[0],
+        recording=key[0],
+        sensor=f"position {key[1]}",
+        class_names=classes,
     )
 
 

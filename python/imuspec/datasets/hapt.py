@@ -13,16 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import (
-    DROPPED,
-    LabelledRecording,
-    count_times,
-    in_g,
-    label_intervals,
-    runs_of,
-    sound,
-    sound_stamps,
-)
+from imuspec.datasets.reading import known_names, read_files, recording_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, label_intervals, sound, sound_stamps
 from imuspec.errors import RecordingError
 
 __all__ = ["ACTIVITIES", "BASIC", "OFFICIAL_TEST_SUBJECTS", "recordings"]
@@ -84,27 +76,30 @@ def recordings(
         classes = ACTIVITIES if transitions else BASIC
     elif transitions:
         raise ValueError("transitions: expected none beside classes, which name them, got true")
-    unknown = [name for name in classes if name not in ACTIVITIES]
-    if unknown or not classes:
-        raise ValueError(f"classes: expected some of {', '.join(ACTIVITIES)}, got {', '.join(unknown) or 'none'}")
+    known_names("classes", classes, ACTIVITIES)
     index = np.full(len(ACTIVITIES), DROPPED, np.int64)
     index[[ACTIVITIES.index(name) for name in classes]] = np.arange(len(classes))
-    with SetFiles(path) as files:
-        labels = _labels(files)
-        found = {(int(m[1]), int(m[2])): name for name, m in files.find(r"acc_exp(\d+)_user(\d+)\.txt")}
-        absent = sorted(set(labels) - set(found))
-        if absent:
+    intervals: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+
+    def find(files: SetFiles) -> list[tuple[tuple[int, int], str]]:
+        intervals.update(_labels(files))
+        found = {(int(m[2]), int(m[1])): name for name, m in files.find(r"acc_exp(\d+)_user(\d+)\.txt")}
+        if absent := sorted((e, u) for u, e in set(intervals) - set(found)):
             names = ", ".join(f"acc_exp{e:02d}_user{u:02d}.txt" for e, u in absent[:4])
             raise FileNotFoundError(f"{files.path}: expected a recording for every label, got none of {names}")
-        for (experiment, user), name in sorted(found.items()):
-            if subjects is None or user in subjects:
-                yield _recording(
-                    files, name, experiment, user, labels.get((experiment, user), []), index, classes, unit
-                )
+        return list(found.items())
+
+    return read_files(
+        path,
+        find,
+        lambda files, name, key: [_recording(files, name, key, intervals.get(key, []), index, classes, unit)],
+        expected="RawData/acc_exp01_user01.txt and so on",
+        subjects=subjects,
+    )
 
 
 def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
-    """Intervals (first, end, activity from 0) of each (experiment, user)."""
+    """Intervals (first, end, activity from 0) of each (user, experiment)."""
     name = files.one(r"labels\.txt", "RawData/labels.txt")
     source = files.label(name)
     columns = ("experiment", "user", "activity", "first", "last")
@@ -116,15 +111,14 @@ def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]
     for experiment, user, activity, first, last in rows.astype(np.int64).tolist():
         if not 1 <= activity <= len(ACTIVITIES):
             raise RecordingError(source, None, f"expected activities 1 to {len(ACTIVITIES)}, got {activity}")
-        found.setdefault((experiment, user), []).append((first - 1, last, activity - 1))
+        found.setdefault((user, experiment), []).append((first - 1, last, activity - 1))
     return found
 
 
 def _recording(
     files: SetFiles,
     name: str,
-    experiment: int,
-    user: int,
+    key: tuple[int, int],
     intervals: list[tuple[int, int, int]],
     index: NDArray[np.int64],
     classes: Sequence[str],
@@ -138,22 +132,20 @@ def _recording(
     n = raw.shape[1]
     activity = label_intervals(n, intervals, source, names=ACTIVITIES)
     label = np.where(activity >= 0, index[activity], DROPPED)
-    time = count_times(n, RATE)
     unlabelled = {
         "without a label": int((activity < 0).sum()),
         "activity that is none of the classes": int(((activity >= 0) & (label < 0)).sum()),
     }
-    return LabelledRecording(
-        subject=user,
-        recording=f"exp{experiment:02d}",
-        sensor="waist",
+    return recording_of(
+        raw,
+        label,
+        unit="g",
+        declared=unit,
         rate=RATE,
-        acceleration=in_g(raw, unit="g", declared=unit, source=source),
-        time=time,
-        runs=runs_of(time, RATE),
-        label=label,
-        class_names=tuple(classes),
         source=source,
-        n_rows=n,
-        unlabelled=unlabelled,
+        unlabelled=lambda _: unlabelled,
+        subject=key[0],
+        recording=f"exp{key[1]:02d}",
+        sensor="waist",
+        class_names=tuple(classes),
     )

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import LabelledRecording, count_times, in_g, runs_of, sound
+from imuspec.datasets.reading import read_files, recording_of
+from imuspec.datasets.recordings import LabelledRecording
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "recordings"]
@@ -62,33 +63,34 @@ def recordings(
         declared = unit
     else:
         declared = unit or "g"
-    with SetFiles(path) as files:
-        found = [
-            (int(m[3]), m[1].lower(), int(m[2]), name) for name, m in files.find(r"([a-z]{3})_(\d+)/sub_(\d+)\.csv")
-        ]
-        if not found:
-            raise FileNotFoundError(f"{files.path}: expected A_DeviceMotion_data/dws_1/sub_1.csv and so on, got none")
-        for person, code, trial, name in sorted(found):
-            if code not in _CODES:
-                raise RecordingError(files.label(name), None, f"expected activities {', '.join(_CODES)}, got {code}")
-            if subjects is not None and person not in subjects:
-                continue
-            source = files.label(name)
-            table, bad = read_table(files.read(name), source, columns=columns)
-            raw = np.stack([table[column] for column in columns]).reshape(-1, 3, table[columns[0]].size).sum(axis=0)
-            whole = sound(raw).all(axis=0)
-            time = count_times(whole.size, RATE)[whole]
-            yield LabelledRecording(
-                subject=person,
-                recording=f"{code}_{trial} sub_{person}",
-                sensor="trouser pocket",
-                rate=RATE,
-                acceleration=in_g(raw[:, whole], unit="g", declared=declared, source=source),
-                time=time,
-                runs=runs_of(time, RATE),
-                label=np.full(time.size, _CODES.index(code), np.int64),
-                class_names=CLASSES,
-                source=source,
-                n_rows=whole.size + bad,
-                counts={"not numbers on three axes": int((~whole).sum()) + bad},
-            )
+
+    def read(files: SetFiles, name: str, key: tuple[int, str, int]) -> Iterator[LabelledRecording]:
+        person, code, trial = key
+        source = files.label(name)
+        if code not in _CODES:
+            raise RecordingError(source, None, f"expected activities {', '.join(_CODES)}, got {code}")
+        table, bad = read_table(files.read(name), source, columns=columns)
+        raw = np.stack([table[column] for column in columns]).reshape(-1, 3, table[columns[0]].size).sum(axis=0)
+        yield recording_of(
+            raw,
+            np.full(raw.shape[1], _CODES.index(code), np.int64),
+            unit="g",
+            declared=declared,
+            rate=RATE,
+            source=source,
+            n_bad=bad,
+            subject=person,
+            recording=f"{code}_{trial} sub_{person}",
+            sensor="trouser pocket",
+            class_names=CLASSES,
+        )
+
+    return read_files(
+        path,
+        lambda files: (
+            ((int(m[3]), m[1].lower(), int(m[2])), name) for name, m in files.find(r"([a-z]{3})_(\d+)/sub_(\d+)\.csv")
+        ),
+        read,
+        expected="A_DeviceMotion_data/dws_1/sub_1.csv and so on",
+        subjects=subjects,
+    )

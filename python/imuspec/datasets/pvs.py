@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of, sound, sound_stamps
+from imuspec.datasets.reading import known_names, read_files, recording_of
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, sound, sound_stamps
 from imuspec.errors import RecordingError
 
 __all__ = ["CLASSES", "SENSORS", "recordings"]
@@ -59,21 +60,21 @@ def recordings(
     RecordingError
         Labels that do not pair with the samples row by row, or two roads at one time.
     """
-    unknown = [name for name in sensors if name not in SENSORS]
-    if unknown or not sensors:
-        raise ValueError(f"sensors: expected some of {', '.join(SENSORS)}, got {', '.join(unknown) or 'none'}")
-    with SetFiles(path) as files:
-        names = {
-            (int(m[1]), m[2].lower()): name
-            for name, m in files.find(r"PVS[ _]?(\d)/dataset_(gps_mpu_left|gps_mpu_right|labels)\.csv")
-        }
-        drives = sorted({drive for drive, _ in names})
-        if not drives:
-            raise FileNotFoundError(f"{files.path}: expected PVS 1 to PVS 9 with dataset_labels.csv, got none")
-        for drive in drives:
-            driver = (drive - 1) // 3 + 1
-            if subjects is None or driver in subjects:
-                yield from _drive(files, names, drive, driver, sensors, unit)
+    known_names("sensors", sensors, SENSORS)
+    names: dict[tuple[int, str], str] = {}
+
+    def find(files: SetFiles) -> set[tuple[tuple[int, int], str]]:
+        found = files.find(r"PVS[ _]?(\d)/dataset_(gps_mpu_left|gps_mpu_right|labels)\.csv")
+        names.update({(int(m[1]), m[2].lower()): name for name, m in found})
+        return {(((drive - 1) // 3 + 1, drive), "") for drive, _ in names}  # three drives by one driver each
+
+    return read_files(
+        path,
+        find,
+        lambda files, _, key: _drive(files, names, key[1], key[0], sensors, unit),
+        expected="PVS 1 to PVS 9 with dataset_labels.csv",
+        subjects=subjects,
+    )
 
 
 def _drive(
@@ -109,19 +110,17 @@ def _drive(
             )
         whole = sound(raw).all(axis=0) & sound_stamps(stamp, 1e9)
         begin = float(stamp[whole][0]) if begin is None and whole.any() else begin
-        time = np.round((stamp[whole] - (begin or 0.0)) * 1e9).astype(np.int64)
-        yield LabelledRecording(
+        yield recording_of(
+            raw,
+            label,
+            unit="m/s2",
+            declared=unit,
+            rate=RATE,
+            source=source,
+            stamps=(stamp - (begin or 0.0)) * 1e9,
+            unlabelled=lambda kept: {"none of the three roads": int((label[kept] < 0).sum())},
             subject=driver,
             recording=f"PVS {drive}",
             sensor=sensor,
-            rate=RATE,
-            acceleration=in_g(raw[:, whole], unit="m/s2", declared=unit, source=source),
-            time=time,
-            runs=runs_of(time, RATE),
-            label=label[whole],
             class_names=CLASSES,
-            source=source,
-            n_rows=stamp.size,
-            counts={"not numbers on three axes": int((~whole).sum())},
-            unlabelled={"none of the three roads": int((label[whole] < 0).sum())},
         )

@@ -83,8 +83,7 @@ def recordings(
 
 
 def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
-    """Good records in file order, and what was dropped of each user (0: of nobody that can be told)."""
-    index = {name: label for label, name in enumerate(CLASSES)}
+    """Sound records in file order, and the number of dropped ones of each user by reason; 0 is no user."""
     records: list[Record] = []
     bad: dict[int, Counter[str]] = {}
     last = 0
@@ -92,29 +91,36 @@ def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
         fields = piece.strip().split(",")
         if fields == [""]:
             continue
-        why = "not six fields"
-        if len(fields) == 6:
-            try:
-                user, stamp = int(fields[0]), int(float(fields[2]))
-                x, y, z = (float(value) for value in fields[3:])
-                if fields[1].strip() not in index:
-                    why = "activity that is none of the classes"
-                elif not all(
-                    abs(number) < most for number, most in ((x, 1e6), (y, 1e6), (z, 1e6), (user, 1e6), (stamp, 4e18))
-                ):
-                    why = "number that is empty or none"
-                elif stamp == 0:
-                    why = "time of zero"
-                else:
-                    records.append((user, index[fields[1].strip()], stamp, x, y, z))
-                    last = user
-                    continue
-            except (ValueError, OverflowError):
-                why = "number that is empty or none"
-        head = fields[0].strip()
-        owner = int(head) if head.isdigit() and 1 <= int(head) <= 36 else last
-        bad.setdefault(owner, Counter())[why] += 1
+        record = _record(fields)
+        if isinstance(record, str):
+            head = fields[0].strip()
+            owner = int(head) if head.isdigit() and 1 <= int(head) <= 36 else last
+            bad.setdefault(owner, Counter())[record] += 1
+        else:
+            records.append(record)
+            last = record[0]
     return records, bad
+
+
+def _record(fields: list[str]) -> Record | str:
+    """One record, or the reason why it is dropped."""
+    if len(fields) == 7 and not fields[6].strip():  # a comma before the semicolon
+        fields = fields[:6]
+    if len(fields) != 6:
+        return "not six fields"
+    try:
+        user, stamp = int(fields[0]), int(float(fields[2]))
+        x, y, z = (float(value) for value in fields[3:])
+    except (ValueError, OverflowError):
+        return "number that is empty or none"
+    activity = fields[1].strip()
+    if activity not in CLASSES:
+        return "activity that is none of the classes"
+    if not (abs(stamp) < 4e18 and all(abs(number) < 1e6 for number in (user, x, y, z))):
+        return "number that is empty or none"
+    if stamp == 0:
+        return "time of zero"
+    return user, CLASSES.index(activity), stamp, x, y, z
 
 
 def _of_user(

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["METRICS", "Scores", "confusion_matrix", "metrics", "per_class_f1", "score", "subject_bootstrap"]
 
+_MOST_REDRAWS = 50  # times as many draws as are kept
+
 #: Names of the figures that `metrics` gives, in the order of every table.
 METRICS = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
@@ -189,6 +191,8 @@ def subject_bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals by drawing whole subjects with replacement: windows of one person are not independent.
 
+    A draw that lacks one of the classes in the truth is drawn again, so that every draw averages over the same classes.
+
     Parameters
     ----------
     truth, predicted : array of int [n]
@@ -207,7 +211,8 @@ def subject_bootstrap(
     Returns
     -------
     dict of (float, float)
-        Metric -> (low, high); (NaN, NaN) with a single subject, whose windows say nothing of others.
+        Metric -> (low, high); (NaN, NaN) with a single subject, whose windows say nothing of others, and where classes are
+        so few people's that fewer than one draw in 50 has them all.
 
     Raises
     ------
@@ -227,8 +232,18 @@ def subject_bootstrap(
     if len(names) < 2:
         return {name: (float("nan"), float("nan")) for name in METRICS}
     each = np.stack([confusion_matrix(true[which == i], guess[which == i], n_classes) for i in range(len(names))])
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
-    values = metrics(np.einsum("ds,sij->dij", drawn, each))
+    rng, share = np.random.default_rng(seed), np.full(len(names), 1 / len(names))
+    present = each.sum(axis=(0, 2)) > 0
+    parts: list[NDArray[np.int64]] = []
+    for _ in range(_MOST_REDRAWS):
+        drawn = rng.multinomial(len(names), share, size=n_draws)
+        confusion = np.einsum("ds,sij->dij", drawn, each)
+        parts.append(confusion[(confusion.sum(-1)[:, present] > 0).all(axis=1)])
+        if sum(map(len, parts)) >= n_draws:
+            break
+    else:
+        return {name: (float("nan"), float("nan")) for name in METRICS}
+    values = metrics(np.concatenate(parts)[:n_draws])
     tails = (0.5 - level / 2, 0.5 + level / 2)
     bounds = {name: np.quantile(value, tails) for name, value in values.items()}
     return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}

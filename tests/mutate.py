@@ -1,0 +1,135 @@
+"""Which changes of the code no test notices: ``python tests/mutate.py [MODULE ...]``.
+
+Every comparison, operator, number and condition of a module is changed by itself, and the module's own tests are run on it in
+a forked process, where libraries are loaded already. A change that all tests pass survives, and is printed.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = {
+    "imuspec.datasets.splits": ["unit/test_datasets.py"],
+    "imuspec.datasets.cutting": ["unit/test_datasets.py"],
+    "imuspec.datasets.patches": ["unit/test_sequences.py", "unit/test_wear_days.py"],
+    "imuspec.datasets.reference": ["unit/test_dataset_reference.py"],
+    "imuspec.evaluation.scores": ["unit/test_evaluation.py"],
+    "imuspec.pretraining.schedule": ["unit/test_training.py"],
+}
+LIMIT_S = 120  # of one change; one that takes longer counts as noticed
+SWAPS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
+    """Yield every change of a source: its place in words, and the changed tree."""
+    for number, node in enumerate(ast.walk(ast.parse(source))):
+        for change in changes(node):
+            tree = ast.parse(source)
+            target = next(each for index, each in enumerate(ast.walk(tree)) if index == number)
+            line, before = getattr(target, "lineno", 0), ast.unparse(target)
+            change(target)
+            yield f"line {line}: {before} -> {ast.unparse(target)}", ast.fix_missing_locations(tree)
+
+
+def changes(node: ast.AST) -> Iterator[Any]:
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        yield lambda n: n.ops.__setitem__(0, SWAPS[type(n.ops[0])]())
+    elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
+        yield lambda n: setattr(n, "op", SWAPS[type(n.op)]())
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield lambda n: setattr(n, "operand", ast.Constant(value=False))
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield lambda n: setattr(n, "value", n.value + 1)
+
+
+class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a changed tree."""
+
+    def __init__(self, name: str, tree: ast.Module, path: Path) -> None:
+        self.name, self.tree, self.path = name, tree, path
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        return importlib.util.spec_from_loader(name, self, origin=str(self.path)) if name == self.name else None
+
+    def exec_module(self, module: Any) -> None:
+        module.__file__ = str(self.path)
+        exec(compile(self.tree, str(self.path), "exec"), module.__dict__)
+
+
+def noticed(name: str, tree: ast.Module, path: Path) -> bool:
+    """Whether the module's tests fail on a changed tree, in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        signal.alarm(LIMIT_S)
+        sys.meta_path.insert(0, Changed(name, tree, path))
+        import pytest
+
+        tests = [str(ROOT / "tests" / test) for test in TESTS[name]]
+        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *tests]) != 0))
+    return os.waitpid(child, 0)[1] != 0
+
+
+def main(names: list[str]) -> None:
+    sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
+    for library in (
+        "numpy",
+        "scipy.signal",
+        "scipy.stats",
+        "pandas",
+        "pydantic",
+        "torch",
+        "sklearn.metrics",
+        "hypothesis",
+        "pytest",
+    ):
+        importlib.import_module(library)
+    most = int(os.environ.get("MUTANTS", "0"))
+    for name in names or list(TESTS):
+        path = ROOT / "python" / (name.replace(".", "/") + ".py")
+        source = path.read_text("utf-8")
+        if noticed(name, copy.deepcopy(ast.parse(source)), path):
+            raise SystemExit(f"{name}: expected tests that pass on the source as it is, got failures")
+        found = list(mutants(source))
+        chosen = random.Random(0).sample(found, most) if 0 < most < len(found) else found
+        survivors = [place for place, tree in chosen if not noticed(name, tree, path)]
+        print(
+            f"{name}: {len(chosen)} changes of {len(found)}, {len(survivors)} survive",
+            *survivors,
+            sep="\n  ",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

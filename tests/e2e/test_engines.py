@@ -98,7 +98,7 @@ def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: 
     done = len(Cohort(tmp_path / "out").outcomes)
     assert 2 <= done < 12
     assert Cohort(tmp_path / "out").verify() == []
-    options = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
+    options = {"recipe": RECIPE, "workers": 1}
     assert fake_native.prepare_told_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
     assert tree(tmp_path / "out") == tree(whole)
 

@@ -13,7 +13,6 @@ import pytest
 import fake_native
 from imuspec import Cohort
 from imuspec.cli import app, main
-from imuspec.cluster import prepare_cohort
 from run_told import RECIPE
 from told_recordings import tell, tree
 
@@ -45,11 +44,11 @@ def test_the_page_has_its_scripts() -> None:
 
 def test_shares_made_apart_become_the_cohort_of_one_run(tmp_path: Path) -> None:
     source = tell(tmp_path / "in", n=3)
-    options = {"recipe": RECIPE, "prepare": fake_native.prepare_told, "workers": 1}
-    prepare_cohort([source], tmp_path / "whole", **options)  # type: ignore[arg-type]
+    options = {"recipe": RECIPE, "workers": 1}
+    fake_native.prepare_told_cohort([source], tmp_path / "whole", **options)  # type: ignore[arg-type]
     for number in (1, 2):
         out = tmp_path / f"share{number}"
-        prepare_cohort([source], out, shard=(number, 2), **options)  # type: ignore[arg-type]
+        fake_native.prepare_told_cohort([source], out, shard=(number, 2), **options)  # type: ignore[arg-type]
         shutil.copytree(out, tmp_path / "cohort", dirs_exist_ok=True)
     with pytest.raises(SystemExit, match="0"):
         main(["cohort", "merge", str(tmp_path / "cohort")])

@@ -1,17 +1,54 @@
 //! Samples that are in memory already, as a [`Reader`]: what Parquet and NPZ files hold, or any array.
 
-use super::{Batch, Block, Event, Header, Quality, Reader, Stamp};
+use super::calendar::{Cached, LocalClock, Order};
+use super::fields::Time;
+use super::heading;
+use super::rows::RowClock;
+use super::survey::{DateOrder, Dates, date_of};
+use super::table::{Layout, SAMPLE};
+use super::{Batch, Event, Header, Quality, Reader, Timestamps};
 use crate::error::{Error, Result};
 
 /// Rows handed out in one call.
-const BATCH: usize = 16_384;
+const BATCH: usize = 8192;
+
+/// Times of rows as a file holds them.
+#[derive(Debug, Clone)]
+pub enum Times {
+    /// ns since 1970, local device clock; [`i64::MIN`] where there is none.
+    Ns(Vec<i64>),
+    /// Whole numbers of a unit that is to be settled.
+    Whole(Vec<i64>),
+    /// Numbers with fractions of a unit that is to be settled.
+    Real(Vec<f64>),
+    /// Dates and times as text.
+    Text(Vec<String>),
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Ns(Vec::new())
+    }
+}
+
+impl Times {
+    fn len(&self) -> usize {
+        match self {
+            Self::Ns(time) | Self::Whole(time) => time.len(),
+            Self::Real(time) => time.len(),
+            Self::Text(time) => time.len(),
+        }
+    }
+}
 
 /// Columns of a recording. Those that it does not have stay empty; the others are as long as `time`.
 #[derive(Debug, Clone, Default)]
 pub struct Arrays {
-    /// ns since 1970, local device clock.
-    pub time: Vec<i64>,
-    /// Acceleration, g.
+    /// Times of the rows.
+    pub time: Times,
+    /// Names of the columns of time and of x.
+    pub names: [String; 2],
+    /// Acceleration, in the unit that its name or its norm tells.
     pub xyz: [Vec<f32>; 3],
     /// Angular rate, degrees a second.
     pub gyro: [Vec<f32>; 3],
@@ -26,24 +63,23 @@ pub struct Arrays {
 /// A reader over [`Arrays`].
 pub struct ArrayReader {
     header: Header,
-    arrays: Arrays,
-    rate: f64,
-    at: usize,
+    rows: Batch,
+    scale: f32,
+    clock: RowClock,
+    next: usize,
+    events: Vec<Event>,
 }
 
 impl ArrayReader {
-    /// Takes columns and what is known of them. Without a nominal rate the median step of the times gives one.
+    /// Takes columns and what is known of them, and settles the units of time and acceleration as for text.
     ///
     /// # Errors
-    /// [`Error::Shape`] where columns differ in length; [`Error::Malformed`] without a sample.
-    pub fn new(mut header: Header, arrays: Arrays) -> Result<Self> {
-        let n = arrays.time.len();
-        let full = arrays.xyz.iter().map(Vec::len);
-        let others = arrays.gyro.iter().map(Vec::len).chain([
-            arrays.light.len(),
-            arrays.temperature.len(),
-            arrays.annotation.len(),
-        ]);
+    /// [`Error::Shape`] where columns differ in length; [`Error::Malformed`] without a sample or a unit of the times.
+    pub fn new(mut header: Header, arrays: Arrays, timestamps: Timestamps, order: DateOrder) -> Result<Self> {
+        let Arrays { time, names: [name, of_x], xyz, gyro, light, temperature, annotation } = arrays;
+        let n = time.len();
+        let full = xyz.iter().map(Vec::len);
+        let others = gyro.iter().map(Vec::len).chain([light.len(), temperature.len(), annotation.len()]);
         if let Some(got) = full.chain(others.filter(|len| *len > 0)).find(|len| *len != n) {
             return Err(Error::shape("columns", format!("{n} values, as many as times"), got));
         }
@@ -53,21 +89,90 @@ impl ArrayReader {
         if header.format.is_empty() {
             header.format = "arrays";
         }
-        let rate = if header.nominal_rate > 0.0 { header.nominal_rate } else { rate_of(&arrays.time) };
-        Ok(Self { header, arrays, rate, at: 0 })
+        let mut layout = Layout::of_columns(header.format, heading::hints(&name, &of_x));
+        let mut events = Vec::new();
+        let time = nanoseconds(time, &mut layout, order, &mut events)?;
+        let mut rows = Batch { xyz, gyro, time, light, temperature, annotation, ..Batch::default() };
+        layout.settle_units(norms(&rows.xyz), true);
+        if layout.descending && timestamps == Timestamps::Device {
+            rows.reverse();
+            events.push(Event { count: n as u64, ..Event::at("rows_reversed", 0, 0) });
+        }
+        events.append(&mut layout.events);
+        header.metadata.extend(layout.header().metadata);
+        if header.nominal_rate <= 0.0 {
+            header.nominal_rate = layout.rate;
+        }
+        let plain = timestamps == Timestamps::Actipy && !layout.coarse;
+        let clock = if plain { RowClock::plain(header.nominal_rate) } else { RowClock::default() };
+        Ok(Self { header, rows, scale: layout.scale, clock, next: 0, events })
     }
 }
 
-/// One over the median of the first 10,000 positive steps; 1 without any.
-fn rate_of(time: &[i64]) -> f64 {
-    let mut steps: Vec<i64> = time
-        .windows(2)
-        .take(10_000)
-        .filter_map(|w| w.last()?.checked_sub(*w.first()?))
-        .filter(|step| *step > 0)
-        .collect();
-    let middle = steps.len() / 2;
-    if steps.is_empty() { 1.0 } else { 1e9 / *steps.select_nth_unstable(middle).1 as f64 }
+/// ns since 1970 of the rows, and what the layout says of them.
+fn nanoseconds(time: Times, layout: &mut Layout, order: DateOrder, events: &mut Vec<Event>) -> Result<Vec<i64>> {
+    let refused = |reason: String| Error::malformed("columns", 0, format!("time: {reason}"));
+    let ns = match time {
+        Times::Ns(time) => time,
+        Times::Whole(time) => {
+            let values: Vec<f64> = time.iter().take(SAMPLE).map(|t| *t as f64).collect();
+            let all = || time.iter().map(|t| *t as f64).collect();
+            let unit = layout.unit_of_numbers(values, all).map_err(refused)?;
+            time.iter().map(|t| unit.ns_of_whole(*t).unwrap_or(i64::MIN)).collect()
+        }
+        Times::Real(time) => {
+            let finite = || time.iter().copied().filter(|t| t.is_finite());
+            let unit =
+                layout.unit_of_numbers(finite().take(SAMPLE).collect(), || finite().collect()).map_err(refused)?;
+            time.iter().map(|t| unit.ns_of_real(*t).unwrap_or(i64::MIN)).collect()
+        }
+        Times::Text(texts) => {
+            layout.time = Time::Written { column: 0, order: Order::YearMonthDay };
+            let first: Vec<[&[u8]; 2]> = texts.iter().take(SAMPLE).map(|t| [&b""[..], t.as_bytes()]).collect();
+            layout.settle_time(&first, true)?;
+            if layout.open.order {
+                let mut dates = Dates::default();
+                texts.iter().for_each(|text| dates.look(date_of(text.as_bytes())));
+                let (decided, why) = match order {
+                    DateOrder::Given(order) => (Some(order), "as the caller says"),
+                    DateOrder::Auto => dates.order(),
+                };
+                layout.choose_order(decided, why);
+            }
+            match layout.time {
+                Time::Numeric { unit, .. } => {
+                    texts.iter().map(|text| unit.ns(text.trim().as_bytes()).unwrap_or(i64::MIN)).collect()
+                }
+                Time::Written { order, .. } => written(&texts, order, events),
+                Time::Split { .. } | Time::Counted { .. } => Vec::new(),
+            }
+        }
+    };
+    let known = ns.iter().copied().filter(|t| *t != i64::MIN);
+    let first = known.clone().next().ok_or_else(|| refused("expected a time in some row, got none".into()))?;
+    layout.settle_rate_of(&known.take(SAMPLE).map(|t| t.saturating_sub(first) as f64).collect::<Vec<_>>())?;
+    Ok(ns)
+}
+
+/// Written times on the clock of the first.
+fn written(texts: &[String], order: Order, events: &mut Vec<Event>) -> Vec<i64> {
+    let (mut cached, mut clock) = (Cached::default(), LocalClock::default());
+    let row = |(index, text): (usize, &String)| {
+        let (time, change) = clock.time(cached.written(text.trim().as_bytes(), order)?)?;
+        if change != 0 {
+            let event = Event::at("zone_changes", 0, index as u64);
+            events.push(Event { time: Some(time), value: change as f64 / 1e9, ..event });
+        }
+        Some(time)
+    };
+    texts.iter().enumerate().map(row).map(|time| time.unwrap_or(i64::MIN)).collect()
+}
+
+/// Norms of the first rows that are not zero.
+fn norms(xyz: &[Vec<f32>; 3]) -> Vec<f32> {
+    let [x, y, z] = xyz;
+    let norms = x.iter().zip(y).zip(z).map(|((x, y), z)| (x * x + y * y + z * z).sqrt());
+    norms.filter(|n| n.is_finite() && *n > 0.0).take(SAMPLE).collect()
 }
 
 impl Reader for ArrayReader {
@@ -76,44 +181,34 @@ impl Reader for ArrayReader {
     }
 
     fn size_hint(&self) -> Option<u64> {
-        Some(self.arrays.time.len() as u64)
+        Some(self.rows.time.len() as u64)
     }
 
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
-        fn extend<T: Copy>(to: &mut Vec<T>, from: &[T], part: std::ops::Range<usize>) {
-            to.extend_from_slice(from.get(part).unwrap_or_default());
+        self.events.drain(..).for_each(|event| quality.note(event));
+        let part = self.next..(self.next + BATCH).min(self.rows.len());
+        self.clock.mark(0, part.start as u64);
+        let mut piece = self.rows.piece(part.clone());
+        piece.xyz.iter_mut().flatten().for_each(|v| *v *= self.scale);
+        let keep: Vec<bool> = piece.time.iter().map(|time| *time != i64::MIN).collect();
+        let untimed = keep.iter().filter(|k| !**k).count();
+        if untimed > 0 {
+            piece.retain(&keep);
+            quality.note(Event { count: untimed as u64, ..Event::at("bad_row", 0, part.start as u64) });
         }
-        let part = self.at..(self.at + BATCH).min(self.arrays.time.len());
-        let planar = batch.xyz.iter_mut().chain(&mut batch.gyro);
-        for (to, from) in planar.zip(self.arrays.xyz.iter().chain(&self.arrays.gyro)) {
-            extend(to, from, part.clone());
-        }
-        extend(&mut batch.time, &self.arrays.time, part.clone());
-        extend(&mut batch.light, &self.arrays.light, part.clone());
-        extend(&mut batch.temperature, &self.arrays.temperature, part.clone());
-        extend(&mut batch.annotation, &self.arrays.annotation, part.clone());
-        let [x, y, z] = &self.arrays.xyz;
-        let finite = |i: usize| [x, y, z].iter().all(|c| c.get(i).is_some_and(|v| v.is_finite()));
-        let missing = part.clone().filter(|i| !finite(*i)).count() as u64;
+        let [x, y, z] = &piece.xyz;
+        let missing = x.iter().zip(y).zip(z).filter(|((x, y), z)| !(x.is_finite() && y.is_finite() && z.is_finite()));
+        let missing = missing.count() as u64;
         if missing > 0 {
-            let time = self.arrays.time.get(part.start).copied();
+            let time = piece.time.first().copied();
             quality.note(Event { time, count: missing, ..Event::at("missing_values", 0, part.start as u64) });
         }
-        if !part.is_empty() {
-            batch.blocks.push(Block {
-                n: part.len() as u32,
-                offset: 0,
-                index: part.start as u64,
-                rate: self.rate,
-                stamp: Stamp::Each,
-                new_run: false,
-                temperature: f32::NAN,
-                light: f32::NAN,
-                battery: f32::NAN,
-            });
-        }
-        self.at = part.end;
-        Ok(self.at < self.arrays.time.len())
+        self.clock.rows().append(&mut piece);
+        self.next = part.end;
+        let more = self.next < self.rows.len();
+        self.clock.advance(!more, batch, quality)?;
+        self.header.nominal_rate = self.clock.rate().unwrap_or(self.header.nominal_rate);
+        Ok(more)
     }
 }
 
@@ -124,16 +219,20 @@ mod tests {
     use super::super::{Stream, Timestamps};
     use super::*;
 
+    fn reader(arrays: Arrays) -> Result<ArrayReader> {
+        ArrayReader::new(Header::default(), arrays, Timestamps::Device, DateOrder::Auto)
+    }
+
     fn arrays(time: Vec<i64>) -> Arrays {
         let n = time.len();
-        Arrays { time, xyz: [0.0, 0.5, 1.0].map(|v| vec![v; n]), ..Arrays::default() }
+        Arrays { time: Times::Ns(time), xyz: [0.0, 0.5, 1.0].map(|v| vec![v; n]), ..Arrays::default() }
     }
 
     #[test]
     fn arrays_come_out_as_they_went_in_and_a_hole_ends_the_run() {
         let mut time: Vec<i64> = (0..40_000).map(|i| i * 10_000_000).collect();
         time.iter_mut().skip(30_000).for_each(|t| *t += 5_000_000_000);
-        let reader = ArrayReader::new(Header::default(), arrays(time.clone())).unwrap();
+        let reader = reader(arrays(time.clone())).unwrap();
         let all = collect(Stream::new(Box::new(reader), Timestamps::Device)).unwrap();
         assert_eq!(all.len, 40_000);
         assert_eq!(&all.time[..40_000], &time[..]);
@@ -147,7 +246,7 @@ mod tests {
     fn columns_of_different_lengths_and_no_samples_are_refused() {
         let mut wrong = arrays(vec![0, 10]);
         wrong.light = vec![1.0];
-        assert!(matches!(ArrayReader::new(Header::default(), wrong), Err(Error::Shape(_))));
-        assert!(matches!(ArrayReader::new(Header::default(), arrays(Vec::new())), Err(Error::Malformed { .. })));
+        assert!(matches!(reader(wrong), Err(Error::Shape(_))));
+        assert!(matches!(reader(arrays(Vec::new())), Err(Error::Malformed { .. })));
     }
 }

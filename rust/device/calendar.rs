@@ -5,6 +5,7 @@ pub const SECOND: i64 = 1_000_000_000;
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar; `None` where there is no such day.
 pub fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    (-9999..=9999).contains(&year).then_some(())?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let long = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -79,74 +80,243 @@ fn fraction(text: &mut &[u8]) -> i64 {
     ns
 }
 
-/// A clock time `10:09:00[.000][ AM]` in front of `text`: ns since midnight. A zone behind it is left in place.
-fn clock(text: &mut &[u8]) -> Option<i64> {
-    let mut hour = digits(text, 2)?;
+/// Words for the halves of the day, in lower case without points and blanks.
+const MORNING: [&str; 16] = [
+    "am",
+    "a",
+    "vorm",
+    "vormittags",
+    "fm",
+    "de",
+    "\u{3c0}\u{3bc}",
+    "\u{4e0a}\u{5348}",
+    "\u{5348}\u{524d}",
+    "\u{c624}\u{c804}",
+    "\u{f6}\u{f6}",
+    "sa",
+    "delama\u{f1}ana",
+    "dumatin",
+    "\u{635}",
+    "pd",
+];
+const AFTERNOON: [&str; 18] = [
+    "pm",
+    "p",
+    "nachm",
+    "nachmittags",
+    "em",
+    "du",
+    "\u{3bc}\u{3bc}",
+    "\u{4e0b}\u{5348}",
+    "\u{5348}\u{5f8c}",
+    "\u{c624}\u{d6c4}",
+    "\u{f6}s",
+    "ch",
+    "delatarde",
+    "delanoche",
+    "dusoir",
+    "delapr\u{e8}smidi",
+    "\u{645}",
+    "md",
+];
+
+/// The half of the day that a text names: hours to add to 12 h times, 0 or 12.
+fn half_of_day(text: &str) -> Option<i64> {
+    let word: String = text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
+    let among = |words: &[&str]| words.contains(&word.as_str());
+    if among(&MORNING) { Some(0) } else { among(&AFTERNOON).then_some(12) }
+}
+
+/// Takes blanks off the front, non-breaking and narrow ones too.
+fn skip_blanks(text: &mut &[u8]) {
+    const WIDE: [&[u8]; 4] = [b"\xc2\xa0", b"\xe2\x80\xaf", b"\xe2\x80\x89", b"\xe3\x80\x80"];
+    loop {
+        let rest = text.trim_ascii_start();
+        let rest = WIDE.iter().find_map(|blank| rest.strip_prefix(*blank)).unwrap_or(rest);
+        if rest.len() == text.len() {
+            return;
+        }
+        *text = rest;
+    }
+}
+
+/// A clock time `10:09:00[.000]` in front of `text`: hour, and ns behind it.
+fn clock(text: &mut &[u8]) -> Option<(i64, i64)> {
+    let hour = digits(text, 2)?;
     one_of(text, b":")?;
     let minute = digits(text, 2)?;
     one_of(text, b":")?;
     let second = digits(text, 2)?;
     let fraction = fraction(text);
-    let half = text.trim_ascii_start();
-    if half.len() >= 2 && half.get(1).is_some_and(|b| b.eq_ignore_ascii_case(&b'M')) {
-        match half.first().map(u8::to_ascii_uppercase) {
-            Some(b'P') if hour < 12 => hour += 12,
-            Some(b'A') if hour == 12 => hour = 0,
-            _ => {}
-        }
-    }
-    (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second) * SECOND + fraction)
+    (hour < 24 && minute < 60 && second < 60).then_some((hour, (minute * 60 + second) * SECOND + fraction))
 }
 
-/// Date and time, `2020-08-26 10:09:00.000`, with a blank or `T` between them. What stands behind (a zone) must begin with a
-/// blank, `Z`, `+`, `-`, `[`, or a half of the day: the local clock is what counts, so that it is not applied.
-pub fn date_time(text: &[u8], order: Order) -> Option<i64> {
+/// A date and time as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// ns since 1970 of the local clock.
+    pub time: i64,
+    /// ns by which that clock is ahead of UTC, where the text says so.
+    pub zone: Option<i64>,
+}
+
+/// ns ahead of UTC of `Z`, `+0100`, `-05:30`, `UTC`, `UTC+1` in front of `text`; `None` in it where there is no zone.
+fn zone(text: &mut &[u8]) -> Option<Option<i64>> {
+    skip_blanks(text);
+    let mut rest = *text;
+    let named = rest.get(..3).is_some_and(|w| w.eq_ignore_ascii_case(b"UTC") || w.eq_ignore_ascii_case(b"GMT"));
+    if named {
+        rest = rest.get(3..).unwrap_or_default();
+    } else if one_of(&mut rest, b"Zz").is_some() {
+        *text = rest;
+        return Some(Some(0));
+    }
+    let Some(sign) = one_of(&mut rest, b"+-") else {
+        if named {
+            *text = rest;
+        }
+        return Some(named.then_some(0));
+    };
+    let hours = digits(&mut rest, 2)?;
+    let colon = one_of(&mut rest, b":").is_some();
+    let minutes = match digits(&mut rest, 2) {
+        Some(minutes) => minutes,
+        None if colon => return None,
+        None => 0,
+    };
+    *text = rest;
+    let ahead = (hours * 3600 + minutes * 60) * SECOND;
+    (hours < 24 && minutes < 60).then_some(Some(if sign == b'-' { -ahead } else { ahead }))
+}
+
+/// A clock time with a half of the day before or behind it, and a zone: ns since midnight, and the zone.
+fn clock_and_zone(text: &[u8]) -> Option<(i64, Option<i64>)> {
+    let mut rest = text;
+    skip_blanks(&mut rest);
+    let lead = rest.iter().position(u8::is_ascii_digit)?;
+    let before = if lead > 0 { Some(half_of_day(std::str::from_utf8(rest.get(..lead)?).ok()?)?) } else { None };
+    rest = rest.get(lead..)?;
+    let (mut hour, behind) = clock(&mut rest)?;
+    let mut ahead = zone(&mut rest)?;
+    skip_blanks(&mut rest);
+    let word = rest.split(|b| matches!(b, b'[' | b'+' | b'-' | b'(')).next().unwrap_or_default();
+    let mut half = before;
+    if !word.is_empty() {
+        let word = std::str::from_utf8(word).ok()?;
+        match half_of_day(word) {
+            Some(found) => half = Some(found),
+            // a zone's name or `Uhr`, which say nothing of the half
+            None => {
+                let name = word.trim();
+                let is_zone = (2..=5).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_uppercase());
+                (is_zone || name.eq_ignore_ascii_case("uhr")).then_some(())?;
+            }
+        }
+        rest = rest.get(word.len()..)?;
+        ahead = ahead.or(zone(&mut rest)?);
+        skip_blanks(&mut rest);
+    }
+    (rest.is_empty() || matches!(rest.first(), Some(b'[' | b'('))).then_some(())?;
+    match half {
+        Some(half) if (1..=12).contains(&hour) => hour = hour % 12 + half,
+        _ => {}
+    }
+    Some((hour * 3600 * SECOND + behind, ahead))
+}
+
+/// Date and time, `2020-08-26 10:09:00.000`, with a blank or `T` between them, perhaps with a half of the day and a zone.
+pub fn written(text: &[u8], order: Order) -> Option<Written> {
     let mut rest = text.trim_ascii();
     let day = date(&mut rest, order)?;
-    one_of(&mut rest, b" T_")?;
-    rest = rest.trim_ascii_start();
-    let time = clock(&mut rest)?;
-    let sound = rest.first().is_none_or(|b| b" Zz+-[AaPp".contains(b));
-    sound.then_some(())?;
-    day.checked_mul(86_400 * SECOND)?.checked_add(time)
+    let between = rest.len();
+    if one_of(&mut rest, b"T_").is_none() {
+        one_of(&mut rest, b",");
+        skip_blanks(&mut rest);
+        (rest.len() < between).then_some(())?;
+    }
+    let (clock, zone) = clock_and_zone(rest)?;
+    Some(Written { time: day.checked_mul(86_400 * SECOND)?.checked_add(clock)?, zone })
+}
+
+/// Local time of [`written`].
+pub fn date_time(text: &[u8], order: Order) -> Option<i64> {
+    written(text, order).map(|written| written.time)
+}
+
+/// Days since 1970 of a date alone.
+pub fn day(text: &[u8], order: Order) -> Option<i64> {
+    date(&mut text.trim_ascii(), order)
 }
 
 /// Date and time in two fields.
 pub fn date_and_time(day: &[u8], time: &[u8], order: Order) -> Option<i64> {
     let day = date(&mut day.trim_ascii(), order)?;
-    let time = clock(&mut time.trim_ascii())?;
+    let (time, _) = clock_and_zone(time)?;
     day.checked_mul(86_400 * SECOND)?.checked_add(time)
 }
 
-/// [`date_time`] in the order year, month, day that decodes date, hour and minute only where they change.
+/// Written times on the clock of the first of them: where a zone says that the clocks were changed, time goes on.
 #[derive(Debug, Clone, Default)]
-pub struct Cached {
-    /// `2020-08-26 10:09:` and its time.
-    prefix: [u8; 17],
-    base: Option<i64>,
+pub struct LocalClock {
+    /// ns ahead of UTC, of the first time and of the last.
+    zones: Option<(i64, i64)>,
 }
 
+impl LocalClock {
+    /// ns since 1970 on the first time's clock, and by how much the zone differs from the one before, ns.
+    pub fn time(&mut self, written: Written) -> Option<(i64, i64)> {
+        let Some(ahead) = written.zone else { return Some((written.time, 0)) };
+        let (first, last) = self.zones.get_or_insert((ahead, ahead));
+        let change = ahead - std::mem::replace(last, ahead);
+        Some((written.time.checked_sub(ahead)?.checked_add(*first)?, change))
+    }
+}
+
+/// [`written`] that decodes date, hour, minute and zone only where they change.
+#[derive(Debug, Clone, Default)]
+pub struct Cached {
+    /// What stands before the seconds, up to [`MOST`] bytes, and the time of it.
+    prefix: [u8; MOST],
+    length: usize,
+    base: i64,
+    /// What stands behind the fraction: half of the day and zone.
+    suffix: Vec<u8>,
+    zone: Option<i64>,
+}
+
+/// Bytes before the seconds that are remembered.
+const MOST: usize = 24;
+
 impl Cached {
-    /// Time of `text`, as [`date_time`] gives it.
-    pub fn date_time(&mut self, text: &[u8]) -> Option<i64> {
-        if let (Some(base), Some((head, mut rest))) = (self.base, text.split_at_checked(17))
-            && head == self.prefix
+    /// Date and time of `text`, as [`written`] gives it.
+    #[inline]
+    pub fn written(&mut self, text: &[u8], order: Order) -> Option<Written> {
+        if self.length > 0
+            && let Some((head, mut rest)) = text.split_at_checked(self.length)
+            && self.prefix.get(..self.length) == Some(head)
             && let Some(second @ 0..60) = digits(&mut rest, 2)
         {
             let ns = fraction(&mut rest);
-            if rest.is_empty() {
-                return Some(base + second * SECOND + ns);
+            if rest == self.suffix.as_slice() {
+                return Some(Written { time: self.base.checked_add(second * SECOND + ns)?, zone: self.zone });
             }
         }
-        let time = date_time(text, Order::YearMonthDay)?;
-        if let Some(head) = text.first_chunk::<17>()
-            && head.get(4) == head.get(7)
-            && head.get(16) == Some(&b':')
+        let written = written(text, order)?;
+        let seconds = text.iter().enumerate().filter(|(_, b)| **b == b':').nth(1).map(|(colon, _)| colon + 1);
+        self.length = 0;
+        if let Some((head, mut rest)) = seconds.and_then(|seconds| text.split_at_checked(seconds))
+            && let Some(to) = self.prefix.get_mut(..head.len())
+            && digits(&mut rest, 2).is_some()
         {
-            self.prefix = *head;
-            self.base = Some(time - time.rem_euclid(60 * SECOND));
+            fraction(&mut rest);
+            to.copy_from_slice(head);
+            self.length = head.len();
+            self.base = written.time - written.time.rem_euclid(60 * SECOND);
+            self.suffix.clear();
+            self.suffix.extend_from_slice(rest);
+            self.zone = written.zone;
         }
-        Some(time)
+        Some(written)
     }
 }
 
@@ -183,6 +353,55 @@ mod tests {
     }
 
     #[test]
+    fn halves_of_the_day_are_read_in_the_words_of_many_languages() {
+        let local = |text: &str| date_time(text.as_bytes(), Order::DayMonthYear).map(|t| t.rem_euclid(86_400 * SECOND));
+        let evening = Some((17 * 3600 + 41 * 60 + 40) * SECOND);
+        let words =
+            ["PM", "pm", "p.m.", "p. m.", "P.M.", "\u{202f}PM", "\u{a0}p.\u{a0}m.", "nachm.", "\u{3bc}.\u{3bc}."];
+        for word in words {
+            assert_eq!(local(&format!("11/12/2024 05:41:40 {word}")), evening, "{word}");
+            assert_eq!(local(&format!("11/12/2024 5:41:40.000{word}")), evening, "{word}");
+        }
+        assert_eq!(local("11/12/2024 \u{c624}\u{d6c4} 5:41:40"), evening);
+        assert_eq!(local("11/12/2024 12:00:01 a. m."), Some(SECOND));
+        assert_eq!(local("11/12/2024 12:00:01 p. m."), Some(12 * 3600 * SECOND + SECOND));
+        assert_eq!(local("11/12/2024 05:41:40 frob"), None);
+    }
+
+    #[test]
+    fn a_zone_is_read_where_there_is_one() {
+        let zone =
+            |text: &str| written(text.as_bytes(), Order::YearMonthDay).map(|w| w.zone.map(|z| z / (60 * SECOND)));
+        for (text, minutes) in [
+            ("2019-03-31 02:00:00.000+0100 [Europe/London]", Some(60)),
+            ("2019-03-31T02:00:00-05:30", Some(-330)),
+            ("2019-03-31T02:00:00Z", Some(0)),
+            ("2019-03-31 02:00:00 UTC", Some(0)),
+            ("2019-03-31 02:00:00 GMT+2", Some(120)),
+            ("2019-03-31 02:00:00 PM +01", Some(60)),
+            ("2019-03-31 02:00:00 CET", None),
+            ("2019-03-31 02:00:00", None),
+        ] {
+            assert_eq!(zone(text), Some(minutes), "{text}");
+        }
+        assert_eq!(zone("2019-03-31 02:00:00+99"), None);
+    }
+
+    #[test]
+    fn dates_outside_of_what_nanoseconds_hold_are_none_and_do_not_overflow() {
+        let mut cached = Cached::default();
+        for (year, sound) in [(1677, false), (1678, true), (2261, true), (2262, false), (9999, false), (1, false)] {
+            for second in ["00", "59"] {
+                let text = format!("{year:04}-12-31 23:59:{second}.999999999");
+                let plain = date_time(text.as_bytes(), Order::YearMonthDay);
+                assert_eq!(plain.is_some(), sound, "{text}");
+                assert_eq!(cached.written(text.as_bytes(), Order::YearMonthDay).map(|w| w.time), plain, "{text}");
+            }
+        }
+        assert_eq!(days(i64::MAX, 1, 1), None);
+    }
+
+    #[test]
     fn the_cached_time_is_the_plain_time() {
         let mut cached = Cached::default();
         for text in [
@@ -199,7 +418,8 @@ mod tests {
             "1969-12-31 23:59:31.5",
         ] {
             let plain = date_time(text.as_bytes(), Order::YearMonthDay);
-            assert_eq!(cached.date_time(text.as_bytes()), plain, "{text}");
+            let cached = cached.written(text.as_bytes(), Order::YearMonthDay).map(|written| written.time);
+            assert_eq!(cached, plain, "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A row of text: its fields, and where its time stands.
 
 use super::calendar::Order;
+use super::units::TimeUnit;
 use crate::error::Error;
 
 /// Fields of a row that are looked at.
@@ -9,12 +10,12 @@ const MAX_FIELDS: usize = 64;
 /// Where a row's time comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Time {
-    /// A number of 10^-exponent of ns: 9 for seconds, 6 ms, 3 us, 0 ns.
+    /// A number.
     Numeric {
         /// Field.
         column: usize,
-        /// Decimal digits from the unit to the ns.
-        exponent: u32,
+        /// What it counts.
+        unit: TimeUnit,
     },
     /// Date and time in one field.
     Written {

@@ -3,10 +3,9 @@
 use super::calendar::{Order, SECOND, date_and_time};
 use super::fields::{Time, fields, lines, refuse};
 use super::number::float;
+use super::units::{TimeUnit, Unit};
 use crate::error::{Error, Result};
 
-/// Standard gravity, m/s2.
-const GRAVITY: f32 = 9.806_65;
 /// Lines before ActiLife's rows where no dashed line ends them, and most that one is looked for in.
 const ACTILIFE: usize = 10;
 const MOST_LINES: usize = 40;
@@ -14,38 +13,12 @@ const MOST_LINES: usize = 40;
 const METADATA: [(&str, &str); 3] =
     [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")];
 
-/// Units of acceleration that files use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    G,
-    MetresPerSecond2,
-    Milli,
-}
-
-impl Unit {
-    pub(super) const ALL: [Unit; 3] = [Unit::G, Unit::MetresPerSecond2, Unit::Milli];
-
-    pub(super) fn scale(self) -> f32 {
-        match self {
-            Unit::G => 1.0,
-            Unit::MetresPerSecond2 => 1.0 / GRAVITY,
-            Unit::Milli => 1e-3,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Unit::G => "g",
-            Unit::MetresPerSecond2 => "m/s2",
-            Unit::Milli => "mg",
-        }
-    }
-}
-
 /// What the names of the columns say of their units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hints {
-    pub(super) time: Option<u32>,
+    pub(super) time: Option<TimeUnit>,
+    /// Order of dates, which a title may name.
+    pub(super) order: Option<Order>,
     pub(super) unit: Option<Unit>,
     pub(super) radians: bool,
 }
@@ -114,14 +87,21 @@ fn column(name: &str) -> Option<Column> {
     })
 }
 
-fn unit_of_time(unit: &str) -> Option<u32> {
-    Some(match unit {
-        "s" | "sec" | "seconds" => 9,
+fn unit_of_time(unit: &str) -> Option<TimeUnit> {
+    TimeUnit::of_exponent(match unit {
+        "s" | "sec" | "seconds" | "secondselapsed" => 9,
         "ms" | "msec" | "milliseconds" => 6,
         "us" | "\u{b5}s" | "\u{3bc}s" | "microseconds" => 3,
         "ns" | "nanoseconds" => 0,
         _ => return None,
     })
+}
+
+/// What the names of the columns of time and of acceleration say of their units.
+pub(super) fn hints(time: &str, acceleration: &str) -> Hints {
+    let (name, unit) = parts(time.as_bytes());
+    let time = unit_of_time(if unit.is_empty() { &name } else { &unit });
+    Hints { time, unit: unit_of_acceleration(&parts(acceleration.as_bytes()).1), ..Hints::default() }
 }
 
 fn unit_of_acceleration(unit: &str) -> Option<Unit> {
@@ -163,7 +143,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8]) -> Result<Columns> {
         match column(&name) {
             Some(Column::Time(rank)) if time.is_none_or(|(best, _)| rank < best) => {
                 time = Some((rank, i));
-                hints.time = unit_of_time(&unit);
+                hints.time = unit_of_time(if unit.is_empty() { &name } else { &unit });
             }
             Some(Column::Day) => day = day.or(Some(i)),
             Some(Column::Acceleration(axis)) => {
@@ -188,7 +168,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8]) -> Result<Columns> {
     }
     let (time, last) = match (time, day) {
         (Some((_, time)), Some(day)) => (Time::Split { day, time, order: Order::YearMonthDay }, day.max(time)),
-        (Some((_, column)), None) | (None, Some(column)) => (Time::Numeric { column, exponent: 9 }, column),
+        (Some((_, column)), None) | (None, Some(column)) => (Time::Numeric { column, unit: TimeUnit::S }, column),
         (None, None) => return Err(refuse("a column named time", head)),
     };
     let count = 1 + channels.iter().flatten().copied().max().unwrap_or(0).max(last);

@@ -26,13 +26,16 @@ mod opening;
 mod plausible;
 mod privacy;
 pub mod quality;
+pub mod rows;
 pub mod source;
 mod stream;
+pub mod survey;
 pub mod table;
 mod tar;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod units;
 
 pub use opening::{fuzz, open};
 pub use quality::{Event, Quality};
@@ -90,6 +93,8 @@ pub enum Stamp {
     Each,
     /// The block continues the one before it and its own stamp tells nothing.
     Follows,
+    /// The same, and the reader says where runs begin.
+    Settled,
 }
 
 /// Some consecutive samples of a file and where they came from.
@@ -203,6 +208,59 @@ impl Batch {
         cut(&mut self.light, at, &mut rest.light);
         cut(&mut self.temperature, at, &mut rest.temperature);
         cut(&mut self.annotation, at, &mut rest.annotation);
+    }
+
+    /// Moves all samples of `from` behind these. Blocks stay.
+    fn append(&mut self, from: &mut Batch) {
+        fn join<T: Copy>(to: &mut Vec<T>, n: usize, from: &mut Vec<T>, missing: T) {
+            if !from.is_empty() {
+                to.resize(n, missing);
+                to.append(from);
+            }
+        }
+        let n = self.len();
+        join(&mut self.time, n, &mut from.time, 0);
+        join(&mut self.light, n, &mut from.light, f32::NAN);
+        join(&mut self.temperature, n, &mut from.temperature, f32::NAN);
+        join(&mut self.annotation, n, &mut from.annotation, -1);
+        let planar = self.xyz.iter_mut().chain(&mut self.gyro);
+        planar.zip(from.xyz.iter_mut().chain(&mut from.gyro)).for_each(|(to, from)| join(to, n, from, f32::NAN));
+    }
+
+    /// A copy of some samples, without blocks.
+    fn piece(&self, part: std::ops::Range<usize>) -> Batch {
+        let copy = |channel: &Vec<f32>| channel.get(part.clone()).unwrap_or_default().to_vec();
+        Batch {
+            xyz: self.xyz.each_ref().map(copy),
+            gyro: self.gyro.each_ref().map(copy),
+            time: self.time.get(part.clone()).unwrap_or_default().to_vec(),
+            light: copy(&self.light),
+            temperature: copy(&self.temperature),
+            annotation: self.annotation.get(part.clone()).unwrap_or_default().to_vec(),
+            ..Batch::default()
+        }
+    }
+
+    /// Puts the samples in the opposite order.
+    fn reverse(&mut self) {
+        self.xyz.iter_mut().chain(&mut self.gyro).for_each(|channel| channel.reverse());
+        self.time.reverse();
+        self.light.reverse();
+        self.temperature.reverse();
+        self.annotation.reverse();
+    }
+
+    /// Puts the samples from `first` on in another order, which names them by their present places.
+    fn rearrange(&mut self, first: usize, order: &[usize]) {
+        fn moved<T: Copy>(channel: &mut [T], first: usize, order: &[usize]) {
+            let now: Vec<T> = order.iter().filter_map(|place| channel.get(*place).copied()).collect();
+            channel.iter_mut().skip(first).zip(now).for_each(|(to, from)| *to = from);
+        }
+        self.xyz.iter_mut().chain(&mut self.gyro).for_each(|channel| moved(channel, first, order));
+        moved(&mut self.time, first, order);
+        moved(&mut self.light, first, order);
+        moved(&mut self.temperature, first, order);
+        moved(&mut self.annotation, first, order);
     }
 
     /// Keeps the samples for which `keep` is true.

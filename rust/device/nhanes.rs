@@ -11,9 +11,10 @@ use std::path::Path;
 
 use super::calendar::SECOND;
 use super::source::{self, Archive, Member, Opened};
+use super::survey::DateOrder;
 use super::tar::{Entry, Tar};
 use super::text::Text;
-use super::{Batch, Event, Header, Idle, Quality, Reader};
+use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use logs::{head_of, note_flags, read_log};
 use members::{Held, Members};
@@ -43,6 +44,7 @@ pub struct Nhanes {
     members: Members,
     header: Header,
     current: Option<Text>,
+    timestamps: Timestamps,
     rate: f64,
     /// Hour that comes next, and the first one's day.
     expected: Option<i64>,
@@ -126,6 +128,11 @@ impl Nhanes {
         all
     }
 
+    /// The same, with times by this rule.
+    pub fn timed(self, timestamps: Timestamps) -> Self {
+        Self { timestamps, ..self }
+    }
+
     fn new(path: &Path, logs: Vec<Vec<u8>>) -> Self {
         let id: String = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let id = id.split('.').next().unwrap_or_default().to_owned();
@@ -136,6 +143,7 @@ impl Nhanes {
             members: Members::Files(Vec::new()),
             header,
             current: None,
+            timestamps: Timestamps::Device,
             rate: 0.0,
             expected: None,
             first_day: None,
@@ -183,7 +191,7 @@ impl Nhanes {
                 },
             };
             let text = opened.and_then(|opened| match opened {
-                Opened::Stream(source) => Text::new(source),
+                Opened::Stream(source) => Text::new(source, self.timestamps, DateOrder::Auto),
                 Opened::Archive(_) => Err(Error::malformed("nhanes", 0, "expected rows, got an archive")),
             });
             match text {
@@ -322,6 +330,18 @@ impl Nhanes {
     }
 }
 
+/// Whether the first block of a member continues the one before it.
+fn join(block: &mut Block, first: i64, before: Option<i64>, quality: &mut Quality) {
+    let Some(before) = before else { return };
+    let step = first.saturating_sub(before);
+    block.new_run = block.stamp == Stamp::Settled && (step <= 0 || step as f64 > 2.5e9 / block.rate);
+    if block.new_run {
+        let kind = if step <= 0 { "clock_jump" } else { "gap" };
+        let event = Event { value: step as f64 / 1e9, ..Event::at(kind, block.offset, block.index) };
+        quality.note(Event { time: Some(first), ..event });
+    }
+}
+
 /// The whole hour behind a time.
 fn next_hour(time: i64) -> i64 {
     (time.div_euclid(HOUR) + 1) * HOUR
@@ -339,7 +359,7 @@ impl Reader for Nhanes {
 
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
         let Some(text) = &mut self.current else {
-            let Some(mut text) = self.open_next(quality)? else {
+            let Some(text) = self.open_next(quality)? else {
                 self.end(quality)?;
                 return Ok(false);
             };
@@ -347,12 +367,12 @@ impl Reader for Nhanes {
                 self.rate = text.header().nominal_rate;
                 self.header.nominal_rate = self.rate;
             }
-            text.set_rate(self.rate);
             self.current = Some(text);
             return Ok(true);
         };
         let (rows, blocks, events) = (batch.len(), batch.blocks.len(), quality.events.len());
         batch.time.resize(rows, 0);
+        let begins = text.rows() == 0;
         let more = match text.read(batch, quality) {
             Ok(more) => more,
             Err(Error::Malformed { .. }) => {
@@ -363,6 +383,9 @@ impl Reader for Nhanes {
             Err(other) => return Err(other),
         };
         let (bytes, read) = (text.position(), text.rows());
+        if begins && let (Some(block), Some(&first)) = (batch.blocks.get_mut(blocks), batch.time.get(rows)) {
+            join(block, first, self.last_time, quality);
+        }
         let mut bad = false;
         for block in batch.blocks.iter_mut().skip(blocks) {
             block.offset += self.base.0;
@@ -375,7 +398,7 @@ impl Reader for Nhanes {
                 event.value = 0.0; // of this member: it counts as a bad one
                 bad = true;
             }
-            self.damaged |= !matches!(event.kind, "missing_values" | "unusual_norm");
+            self.damaged |= !matches!(event.kind, "missing_values" | "unusual_norm" | "gap");
         }
         if bad {
             self.bad_member(quality);

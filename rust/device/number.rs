@@ -76,7 +76,7 @@ pub fn nanoseconds(text: &[u8], exponent: u32) -> Option<i64> {
     if let Some((negative, value, decimals)) = decimal(text) {
         let decimals = decimals as u32;
         let ns = if decimals <= exponent {
-            i64::try_from(value).ok()?.checked_mul(10i64.pow((exponent - decimals).min(9)))?
+            i64::try_from(value).ok()?.checked_mul(10i64.checked_pow(exponent - decimals)?)?
         } else {
             i64::try_from(value / 10u64.checked_pow(decimals - exponent)?).ok()?
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::stream::Stream;
+use super::survey::DateOrder;
 use super::{Chunk, Reader, Timestamps, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
 use crate::error::{Error, Result};
 
@@ -31,7 +32,7 @@ pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
 
 fn reader(path: &Path, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
     if path.is_dir() {
-        return Ok(Box::new(nhanes::Nhanes::folder(path)?));
+        return Ok(Box::new(nhanes::Nhanes::folder(path)?.timed(timestamps)));
     }
     opened(source::open(path)?, timestamps)
 }
@@ -43,7 +44,9 @@ fn opened(opened: source::Opened, timestamps: Timestamps) -> Result<Box<dyn Read
         source::Opened::Archive(archive) if gt3x::sniff(&archive) => {
             Ok(Box::new(gt3x::Gt3x::new(&archive, timestamps)?))
         }
-        source::Opened::Archive(archive) if nhanes::sniff(&archive) => Ok(Box::new(nhanes::Nhanes::zip(archive)?)),
+        source::Opened::Archive(archive) if nhanes::sniff(&archive) => {
+            Ok(Box::new(nhanes::Nhanes::zip(archive)?.timed(timestamps)))
+        }
         source::Opened::Archive(archive) => {
             let mut found = None;
             for member in archive.members.iter().filter(|m| !is_clutter(&m.name)).take(MAX_MEMBERS) {
@@ -108,7 +111,7 @@ fn stream_reader(source: source::Source, timestamps: Timestamps) -> Result<Box<d
         if let Some(refusal) = text::refusal(first) {
             return Err(named(source.path(), first).unwrap_or(refusal));
         }
-        Box::new(text::Text::new(source)?)
+        Box::new(text::Text::new(source, timestamps, DateOrder::Auto)?)
     })
 }
 
@@ -118,7 +121,7 @@ fn tar_reader(mut tar: tar::Tar, timestamps: Timestamps) -> Result<Box<dyn Reade
     let mut tried = 0;
     while let Some(entry) = tar.next()? {
         if entry.file && nhanes::is_member(&entry.name) {
-            return Ok(Box::new(nhanes::Nhanes::tar(tar, entry)));
+            return Ok(Box::new(nhanes::Nhanes::tar(tar, entry).timed(timestamps)));
         }
         if !entry.file || is_clutter(&entry.name) || tried == MAX_MEMBERS {
             continue;

@@ -130,7 +130,8 @@ pub fn check_rate(format: &str, nominal: f64, measured: f64, quality: &mut Quali
         quality.note(Event { value: known, ..Event::at("unusual_rate", 0, 0) });
     }
     let tolerance = if matches!(format, "cwa" | "matrix") { FREE_OSCILLATOR } else { QUARTZ };
-    if nominal > 0.0 && measured.is_finite() && (measured / nominal - 1.0).abs() > tolerance {
+    let changes = quality.count("rate_change") > 0;
+    if nominal > 0.0 && !changes && measured.is_finite() && (measured / nominal - 1.0).abs() > tolerance {
         quality.note(Event { value: measured, ..Event::at("rate_differs", 0, 0) });
     }
 }

@@ -143,7 +143,7 @@ impl Stream {
                         self.run_starts.push(start);
                     }
                 }
-                Stamp::Span { .. } | Stamp::Each => {
+                Stamp::Span { .. } | Stamp::Each | Stamp::Settled => {
                     if start == 0 || block.new_run {
                         self.run_starts.push(start);
                     }
@@ -279,6 +279,8 @@ impl Stream {
     /// (over a second by actipy's rule).
     fn split_by_time(&mut self, chunk: &mut Chunk) {
         let each = chunk.blocks.iter().any(|(_, b)| states_each(b));
+        let settled =
+            self.timestamps == Timestamps::Device && chunk.blocks.iter().any(|(_, b)| b.stamp == Stamp::Settled);
         let longest = match self.timestamps {
             Timestamps::Device => (2.0 * self.period).round() as i64,
             Timestamps::Actipy => 1_000_000_000,
@@ -289,7 +291,10 @@ impl Stream {
         for (i, &t) in chunk.data.time.iter().enumerate() {
             let Some(before) = last.replace(t) else { continue };
             let step = t.saturating_sub(before);
-            if step > 0 && step <= longest {
+            if settled && known.binary_search(&i).is_ok() {
+                continue;
+            }
+            if settled || (step > 0 && step <= longest) {
                 if each {
                     self.clock.measured.0 += 1.0;
                     self.clock.measured.1 += step as f64;
@@ -311,5 +316,5 @@ impl Stream {
 
 /// Whether a block gives the time of every sample, rather than a stamp for the clock.
 fn states_each(block: &Block) -> bool {
-    matches!(block.stamp, Stamp::Span { .. } | Stamp::Each)
+    matches!(block.stamp, Stamp::Span { .. } | Stamp::Each | Stamp::Settled)
 }

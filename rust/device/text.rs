@@ -1,17 +1,20 @@
 //! Rows of text: OmGui, ActiLife, Capture-24, NHANES, and any table whose header names time, x, y and z.
 //!
-//! [`super::table`] finds the layout in the first rows; this file decodes row after row. A row that does not fit is left out
-//! and counted with its offset; a value that is empty or `nan` is missing.
+//! [`super::table`] finds the layout; this file decodes row after row and gives them to a [`RowClock`], which settles order,
+//! runs and times. A row that does not fit is left out and counted with its offset; a value that is empty or `nan` is
+//! missing. A zone that is written behind the times is honoured: the local clock of the first row goes on.
 
 use std::collections::HashMap;
 
-use super::calendar::{self, Cached};
+use super::calendar::{self, Cached, LocalClock};
 use super::fields::{self, Row, Time};
 use super::lines::Lines;
-use super::number::{float, nanoseconds};
+use super::number::float;
+use super::rows::RowClock;
 use super::source::Source;
+use super::survey::{self, DateOrder};
 use super::table::Layout;
-use super::{Batch, Block, Event, Header, Quality, Reader, Stamp};
+use super::{Batch, Event, Header, Quality, Reader, Timestamps};
 use crate::error::{Error, Result};
 
 /// Rows decoded in one call.
@@ -19,6 +22,8 @@ const BATCH: usize = 8192;
 /// Labels, and bytes of all labels, that a file may have.
 const MAX_LABELS: usize = 1 << 16;
 const MAX_LABEL_BYTES: usize = 16 << 20;
+/// Rows of a file whose newest row comes first: they are held until the last is read.
+const MAX_REVERSED: u64 = 100_000_000;
 
 /// True where the first bytes are rows of a known layout.
 pub fn sniff(first: &[u8]) -> bool {
@@ -43,23 +48,13 @@ pub struct Text {
     layout: Layout,
     header: Header,
     decoder: Rows,
-    /// The group of equal stamps that is not closed yet.
-    group: Group,
+    clock: RowClock,
+    /// All rows of a file whose newest row comes first.
+    reversed: Batch,
     index: u64,
     good: u64,
-    /// Rows added and not yet covered by a block, and where the first of them stands.
-    open: u32,
-    open_at: (u64, u64),
     missing: Option<Event>,
     decimals: usize,
-}
-
-/// Stamps too coarse to tell rows apart: (time, rows) of the group that is filling, and the first group's.
-#[derive(Debug, Default)]
-struct Group {
-    time: Option<i64>,
-    rows: u32,
-    first: Option<u32>,
 }
 
 impl Text {
@@ -67,33 +62,29 @@ impl Text {
     ///
     /// # Errors
     /// [`Error::Malformed`] without one; the file system's.
-    pub fn new(source: Source) -> Result<Self> {
-        let layout = Layout::find(source.peek())?;
-        let mut header = layout.header();
-        header.nominal_rate = layout.rate;
-        let decoder = Rows::new(&layout);
+    pub fn new(source: Source, timestamps: Timestamps, date_order: DateOrder) -> Result<Self> {
+        let mut layout = Layout::find(source.peek())?;
+        survey::complete(&mut layout, &source, date_order)?;
+        let header = layout.header();
+        let plain = timestamps == Timestamps::Actipy && !layout.coarse;
+        layout.descending &= !plain;
+        let decoder = Rows::new(&layout, !plain);
         let mut lines = Lines::new(source);
         for _ in 0..layout.skip {
             lines.next()?;
         }
         Ok(Self {
             lines,
-            layout,
             header,
             decoder,
-            group: Group::default(),
+            clock: if plain { RowClock::plain(layout.rate) } else { RowClock::default() },
+            layout,
+            reversed: Batch::default(),
             index: 0,
             good: 0,
-            open: 0,
-            open_at: (0, 0),
             missing: None,
             decimals: 0,
         })
-    }
-
-    /// Rows a second, known from elsewhere.
-    pub(super) fn set_rate(&mut self, rate: f64) {
-        self.layout.rate = rate;
     }
 
     /// Bytes taken so far.
@@ -106,47 +97,11 @@ impl Text {
         self.index
     }
 
-    fn close(&mut self, stamp: Stamp, batch: &mut Batch) {
-        if self.open == 0 {
-            return;
-        }
-        batch.blocks.push(Block {
-            n: self.open,
-            offset: self.open_at.0,
-            index: self.open_at.1,
-            rate: self.layout.rate,
-            stamp,
-            new_run: false,
-            temperature: f32::NAN,
-            light: f32::NAN,
-            battery: f32::NAN,
-        });
-        self.open = 0;
-    }
-
-    /// Closes the group of equal stamps. The first group may have begun anywhere inside its step, so that its rows are
-    /// timed back from the second.
-    fn close_group(&mut self, batch: &mut Batch) {
-        let Some(time) = self.group.time else { return };
-        if self.group.first.is_none() {
-            self.group.first = Some(self.group.rows);
-        } else {
-            let at = i64::from(self.open - self.group.rows);
-            self.close(Stamp::At { at, time }, batch);
-        }
-        self.group.rows = 0;
-    }
-
-    fn end(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
-        if let (Some(time), true) = (self.group.time, self.layout.coarse) {
-            self.close(Stamp::At { at: i64::from(self.open - self.group.rows), time }, batch);
-        }
+    fn end(&mut self, quality: &mut Quality) -> Result<()> {
         if let Some(event) = self.missing.take() {
             quality.note(event);
         }
-        if let Some(event) = self.layout.doubt.take() {
-            quality.note(event);
-        }
+        self.layout.events.drain(..).for_each(|event| quality.note(event));
         self.lines.source().note_damage(self.index, quality);
         if self.good == 0 {
             let rows = self.index;
@@ -156,8 +111,8 @@ impl Text {
         Ok(())
     }
 
-    /// Decodes a line into the batch.
-    fn line(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
+    /// Decodes a line.
+    fn line(&mut self, quality: &mut Quality) -> Result<bool> {
         let Some(line) = self.lines.next()? else { return Ok(false) };
         let index = self.index;
         self.index += 1;
@@ -189,18 +144,44 @@ impl Text {
         } else if let Some(event) = self.missing.take() {
             quality.note(event);
         }
-        if self.layout.coarse && self.group.time != Some(time) {
-            self.close_group(batch);
-            self.group.time = Some(time);
+        if let Some(change) = self.decoder.zone_change.take() {
+            quality.note(Event { time: Some(time), value: change as f64 / 1e9, ..event("zone_changes") });
         }
-        if self.open == 0 {
-            self.open_at = (line.offset, index);
-        }
-        self.decoder.append(&self.layout, time, batch);
-        self.group.rows += 1;
-        self.open += 1;
+        let rows = if self.layout.descending { &mut self.reversed } else { self.clock.rows() };
+        self.decoder.append(&self.layout, time, index, rows);
         self.good += 1;
         Ok(true)
+    }
+
+    /// Hands out the rows of a file whose newest row comes first, once all are there.
+    fn read_reversed(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
+        while self.good < MAX_REVERSED && self.line(quality)? {}
+        if self.good >= MAX_REVERSED {
+            return Err(Error::Limit { what: "rows of a file whose newest row comes first", max: MAX_REVERSED });
+        }
+        if self.reversed.is_empty() {
+            self.end(quality)?;
+        } else if self.clock.is_fresh() {
+            quality.note(Event { count: self.good, ..Event::at("rows_reversed", 0, 0) });
+        }
+        let mut piece = Batch::default();
+        self.reversed.pad();
+        self.reversed.split_off(self.reversed.len().saturating_sub(BATCH), &mut piece);
+        piece.reverse();
+        self.clock.rows().append(&mut piece);
+        let more = !self.reversed.is_empty();
+        self.advance(more, batch, quality)
+    }
+
+    fn advance(&mut self, more: bool, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
+        self.clock.advance(!more, batch, quality)?;
+        if let (Some(rate), false) = (self.clock.rate(), matches!(self.layout.time, Time::Counted { .. })) {
+            self.header.nominal_rate = rate;
+        }
+        if !more {
+            self.end(quality)?;
+        }
+        Ok(more)
     }
 }
 
@@ -214,19 +195,18 @@ impl Reader for Text {
     }
 
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
+        if self.layout.descending {
+            return self.read_reversed(batch, quality);
+        }
+        self.clock.mark(self.lines.position(), self.index);
+        let mut more = true;
         for _ in 0..BATCH {
-            if !self.line(batch, quality)? {
-                if !self.layout.coarse {
-                    self.close(Stamp::Each, batch);
-                }
-                self.end(batch, quality)?;
-                return Ok(false);
+            more = self.line(quality)?;
+            if !more {
+                break;
             }
         }
-        if !self.layout.coarse {
-            self.close(Stamp::Each, batch);
-        }
-        Ok(true)
+        self.advance(more, batch, quality)
     }
 }
 
@@ -239,10 +219,15 @@ struct Rows {
     last_label: Vec<u8>,
     codes: HashMap<Vec<u8>, i32>,
     label_bytes: usize,
+    /// Zones are honoured.
+    zoned: bool,
+    local: LocalClock,
+    /// ns by which the row's zone differs from the one before.
+    zone_change: Option<i64>,
 }
 
 impl Rows {
-    fn new(layout: &Layout) -> Self {
+    fn new(layout: &Layout, zoned: bool) -> Self {
         Self {
             row: Row::new(layout.separator),
             clock: Cached::default(),
@@ -251,6 +236,9 @@ impl Rows {
             last_label: Vec::new(),
             codes: HashMap::new(),
             label_bytes: 0,
+            zoned,
+            local: LocalClock::default(),
+            zone_change: None,
         }
     }
 
@@ -259,19 +247,28 @@ impl Rows {
         if self.row.split(text) < layout.columns {
             return None;
         }
-        let field = |i: usize| self.row.field(text, i);
         let time = match layout.time {
-            Time::Numeric { column, exponent } => nanoseconds(field(column), exponent)?,
-            Time::Written { column, order: calendar::Order::YearMonthDay } => self.clock.date_time(field(column))?,
-            Time::Written { column, order } => calendar::date_time(field(column), order)?,
-            Time::Split { day, time, order } => calendar::date_and_time(field(day), field(time), order)?,
+            Time::Numeric { column, unit } => unit.ns(self.row.field(text, column))?,
+            Time::Written { column, order } => {
+                let written = self.clock.written(self.row.field(text, column), order)?;
+                if self.zoned {
+                    let (time, change) = self.local.time(written)?;
+                    self.zone_change = (change != 0).then_some(change);
+                    time
+                } else {
+                    written.time
+                }
+            }
+            Time::Split { day, time, order } => {
+                calendar::date_and_time(self.row.field(text, day), self.row.field(text, time), order)?
+            }
             Time::Counted { start, period } => start.checked_add((index as f64 * period).round() as i64)?,
         };
         let mut missing = false;
         for (i, (value, column)) in self.values.iter_mut().zip(layout.channels).enumerate() {
             *value = f32::NAN;
             let Some(column) = column else { continue };
-            let text = field(column);
+            let text = self.row.field(text, column);
             match float(text) {
                 Some(v) => *value = v,
                 None if fields::is_missing(text) => missing |= i < 3,
@@ -306,16 +303,19 @@ impl Rows {
         code
     }
 
-    /// Appends the decoded row.
-    fn append(&self, layout: &Layout, time: i64, batch: &mut Batch) {
+    /// Appends the decoded row, the file's `index`th.
+    fn append(&self, layout: &Layout, time: i64, index: u64, batch: &mut Batch) {
         let from = batch.len();
-        let [x, y, z, gx, gy, gz, temperature, light] = self.values;
+        let [mut x, mut y, mut z, mut gx, mut gy, mut gz, temperature, light] = self.values;
+        if let Some((_, scale)) = layout.exchanged.filter(|(rows, _)| index < *rows) {
+            [x, y, z, gx, gy, gz] = [gx * scale, gy * scale, gz * scale, x / scale, y / scale, z / scale];
+        }
         let [to_x, to_y, to_z] = &mut batch.xyz;
         let scale = layout.scale;
         to_x.push(x * scale);
         to_y.push(y * scale);
         to_z.push(z * scale);
-        batch.time.push(if layout.coarse { 0 } else { time });
+        batch.time.push(time);
         let [.., t, l] = layout.channels;
         if let [_, _, _, Some(_), ..] = layout.channels {
             for (channel, value) in batch.gyro.iter_mut().zip([gx, gy, gz]) {

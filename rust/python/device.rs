@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::run_on;
-use crate::device::arrays::{ArrayReader, Arrays};
+use crate::device::arrays::{ArrayReader, Arrays, Times};
 use crate::device::columns::{Columns, collect};
+use crate::device::survey::DateOrder;
 use crate::device::{self, Block, Event, Header, Quality, Summary, Timestamps};
 use crate::error::{Error, Result};
 
@@ -34,8 +35,10 @@ fn read<'py>(py: Python<'py>, path: &str, timestamps: &str) -> PyResult<Bound<'p
     columns(py, all)
 }
 
-/// [`read`] for samples in memory: `columns` holds `time` (int64 ns), `x`, `y`, `z` and perhaps `gyro_x`..., `temperature`,
-/// `light` (float32) and `annotation` (int32, codes of `labels`); `header` is pairs of name and value.
+/// [`read`] for samples in memory: `columns` holds `time` (int64 ns, the least int64 where there is none), or as the file
+/// holds it `time_whole` (int64), `time_real` (float64) or `time_text` (strings), `x`, `y`, `z` and perhaps `gyro_x`...,
+/// `temperature`, `light` (float32), `annotation` (int32, codes of `labels`) and `names` (of the columns of time and x);
+/// `header` is pairs of name and value.
 #[pyfunction]
 #[pyo3(signature = (path, columns, labels, header, timestamps))]
 fn read_arrays<'py>(
@@ -50,7 +53,7 @@ fn read_arrays<'py>(
     let rule = self::timestamps(timestamps);
     let all = run_on(py, path, || {
         let rule = rule?;
-        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays)?), rule))
+        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, rule, DateOrder::Auto)?), rule))
     })?;
     self::columns(py, all)
 }
@@ -68,8 +71,15 @@ pub(super) fn arrays(
         }
     }
     let f32s = |name: &str| column::<f32>(columns, name);
+    let time = match columns.get_item("time_text")? {
+        Some(texts) => Times::Text(texts.extract()?),
+        None if columns.contains("time_whole")? => Times::Whole(column(columns, "time_whole")?),
+        None if columns.contains("time_real")? => Times::Real(column(columns, "time_real")?),
+        None => Times::Ns(column(columns, "time")?),
+    };
     let arrays = Arrays {
-        time: column(columns, "time")?,
+        time,
+        names: columns.get_item("names")?.map_or(Ok(Default::default()), |names| names.extract())?,
         xyz: [f32s("x")?, f32s("y")?, f32s("z")?],
         gyro: [f32s("gyro_x")?, f32s("gyro_y")?, f32s("gyro_z")?],
         light: f32s("light")?,

@@ -11,6 +11,7 @@ use super::device::{arrays, events, header, timestamps};
 use super::run_on;
 use crate::device::Stream;
 use crate::device::arrays::ArrayReader;
+use crate::device::survey::DateOrder;
 use crate::error::{Error, Result};
 use crate::preparation::{Order, Prepared, Settings, prepare as prepare_file, prepare_stream};
 use crate::signal::calibrate::{self, Calibration};
@@ -43,7 +44,7 @@ fn prepare_arrays<'py>(
     let settings = read_settings(settings)?;
     let (header, arrays) = arrays(columns, labels, header)?;
     let prepared = run_on(py, path, || {
-        let reader = Box::new(ArrayReader::new(header, arrays)?);
+        let reader = Box::new(ArrayReader::new(header, arrays, settings.timestamps, DateOrder::Auto)?);
         prepare_stream(Stream::new(reader, settings.timestamps), &settings)
     })?;
     tables(py, prepared, settings.rate)

@@ -130,13 +130,12 @@ def test_omguis_exports_start_with_the_stamp_of_the_device_file_beside_them() ->
     assert got["counts"] == {}
 
 
-def test_the_export_with_exchanged_scales_is_put_right_and_says_so() -> None:
+def test_the_export_of_old_firmware_that_exchanged_the_sensors_is_put_right_and_says_so() -> None:
     got, xyz, _ = read("ax6_testfile_formatted_timestamps.csv", "device")
     assert np.median(np.linalg.norm(xyz, axis=0)) == pytest.approx(15.78 * 0.064, abs=1e-3)
     assert xyz[2, 0] == pytest.approx(15.769958 * 0.064)
-    assert got["gyro"].reshape(3, -1)[1, 0] == pytest.approx(0.071289 * 15.625)
-    assert got["counts"] == {"exchanged_scales": 1}
-    assert "exchanged" in got["header"]["metadata"]["acceleration_unit"]
+    assert got["gyro"].reshape(3, -1)[1, 0] == pytest.approx(0.071289 / 0.064)
+    assert got["counts"] == {"exchanged_sensors": 1024}
 
 
 def test_the_80_hz_wrist_sample_is_one_run() -> None:

@@ -44,8 +44,8 @@ def table(layout: str) -> str:
             return "".join(f"{t / 1e9:.4f},{v}\n" for t, v in zip(times, xyz, strict=True))
         case "formatted":
             return "".join(f"{stamp(i)},{v}\r\n" for i, v in enumerate(xyz))
-        case "gyro first":
-            return "".join(f"{stamp(i)},1.0,2.0,3.0,{v}\n" for i, v in enumerate(xyz))
+        case "gyroscope":
+            return "".join(f"{stamp(i)},{v},{1 - 2 * (i % 2)}.0,2.0,3.0\n" for i, v in enumerate(xyz))
         case "named":
             return "Timestamp,Accel_X,Accel_Y,Accel_Z\n" + "".join(f"{stamp(i)},{v}\n" for i, v in enumerate(xyz))
         case "iso":
@@ -75,7 +75,7 @@ def table(layout: str) -> str:
     raise ValueError(layout)
 
 
-LAYOUTS = ["unix", "formatted", "gyro first", "named", "iso", "ms", "us", "ns", "comma", "quoted", "two columns"]
+LAYOUTS = ["unix", "formatted", "gyroscope", "named", "iso", "ms", "us", "ns", "comma", "quoted", "two columns"]
 LAYOUTS += ["month first", "day first"]
 
 
@@ -90,8 +90,8 @@ def test_a_table_of_any_layout_gives_its_rows(layout: str, tmp_path: Path) -> No
     assert got["header"]["nominal_rate"] == 50.0
     assert got["sample_rate"] == pytest.approx(50.0)
     assert got["header"]["metadata"]["acceleration_unit"].startswith("g (")
-    if layout == "gyro first":
-        np.testing.assert_array_equal(got["gyro"].reshape(3, -1)[:, 7], [1, 2, 3])
+    if layout == "gyroscope":
+        np.testing.assert_array_equal(got["gyro"].reshape(3, -1)[:, 7], [-1, 2, 3])
 
 
 @pytest.mark.parametrize("pack", ["gz", "bz2", "zip", "zip in gz"])

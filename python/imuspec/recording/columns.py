@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
-import math
 import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,8 +20,7 @@ from imuspec.errors import RecordingError
 __all__ = ["prepare_columns", "read_columns"]
 
 MAX_BYTES = 4 << 30  # of a file held in memory, unpacked
-_UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_GRAVITY = 9.80665
+MAX_LABELS, MAX_LABEL_BYTES = 1 << 16, 16 << 20
 _AXES = ("x", "y", "z")
 _FLOATS = (*_AXES, "gyro_x", "gyro_y", "gyro_z", "temperature", "light")
 _NAMES = {
@@ -50,7 +47,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-Columns = Mapping[str, NDArray[Any]]
+Columns = dict[str, Any]
 
 
 def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> dict[str, Any] | None:
@@ -99,7 +96,7 @@ def prepare_columns(path: str | os.PathLike[str], settings: dict[str, Any]) -> d
     return got
 
 
-def _table(path: Path) -> tuple[str, dict[str, NDArray[Any]], list[str], list[tuple[str, str]]] | None:
+def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, str]]] | None:
     """Return what kind of table a file is, its columns, its labels and what it says of itself."""
     if path.exists() and not path.is_file():  # a folder; or a pipe or a device, which to open would wait for ever
         return None
@@ -161,38 +158,127 @@ def _limited(stream: Any, head: bytes) -> bytes:
     return head + bytes(rest)
 
 
-def _parquet(source: BinaryIO) -> dict[str, NDArray[Any]]:
+def _parquet(source: BinaryIO) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(source)
-        described = file.metadata
-        n_bytes = sum(described.row_group(i).total_byte_size for i in range(described.num_row_groups))
-        if n_bytes > MAX_BYTES:
-            raise ValueError(f"Parquet data: expected at most {MAX_BYTES} bytes, got {n_bytes}")
         wanted = _wanted(file.schema_arrow.names)
-        table = file.read(columns=list(wanted.values()), use_threads=False)
-        return {key: _arrow(table.column(name)) for key, name in wanted.items()}
+        kinds = {key: file.schema_arrow.field(name).type for key, name in wanted.items()}
+        n_rows = file.metadata.num_rows
+        n_bytes = n_rows * sum(_width(kind) for kind in kinds.values())
+        if n_bytes > MAX_BYTES:
+            raise ValueError(f"Parquet data: expected at most {MAX_BYTES} bytes in memory, got {n_bytes}")
+        texts = [name for key, name in wanted.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
+        if texts:
+            source.seek(0)
+            file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once a row
+        columns: dict[str, Any] = {key: np.empty(n_rows, _dtype(kind)) for key, kind in kinds.items() if _dtype(kind)}
+        others: dict[str, Any] = {key: _gathered(key) for key in kinds if key not in columns}
+        clock = _Clock()
+        row = 0
+        for batch in file.iter_batches(batch_size=1 << 16, columns=list(dict.fromkeys(wanted.values()))):
+            rows = slice(row, row + batch.num_rows)
+            row += batch.num_rows
+            for key, name in wanted.items():
+                column = batch.column(name)
+                if key in others:
+                    others[key].add(column)
+                elif pa.types.is_timestamp(kinds[key]):
+                    columns[key][rows] = clock.local(column)
+                else:
+                    columns[key][rows] = column.to_numpy(zero_copy_only=False)
+        columns.update({key: gathered.all() for key, gathered in others.items()})
+        columns["names"] = [wanted["time"], wanted.get("x", wanted.get("xyz", "x"))]
+        return columns
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
 
 
-def _arrow(column: Any) -> NDArray[Any]:
+def _width(kind: Any) -> int:
+    """Return how many bytes a value of a column takes here: numbers in their form there and here, texts as 64."""
     import pyarrow as pa
 
-    kind = column.type
+    try:
+        return int(kind.bit_width) // 8 + 4
+    except ValueError:
+        return 8 if pa.types.is_dictionary(kind) else 64
+
+
+def _dtype(kind: Any) -> str:
+    """Return the type in which a column is held, empty for one that is no number."""
+    import pyarrow as pa
+
     if pa.types.is_timestamp(kind):
+        return "datetime64[ns]"
+    return str(np.dtype(kind.to_pandas_dtype())) if pa.types.is_integer(kind) or pa.types.is_floating(kind) else ""
+
+
+class _Clock:
+    """Times on the clock of the first: where a zone's clocks are changed, time goes on."""
+
+    def __init__(self) -> None:
+        self.ahead: np.timedelta64 | None = None
+
+    def local(self, column: Any) -> NDArray[np.datetime64]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        local = pc.local_timestamp(column) if kind.tz is not None else column
-        return np.asarray(local.cast(pa.timestamp("ns")).to_numpy())
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    return np.asarray(column.to_numpy())
+        utc = np.asarray(pc.cast(column, pa.timestamp("ns", tz=column.type.tz)).to_numpy(zero_copy_only=False))
+        if column.type.tz is None:
+            return utc
+        if self.ahead is None and len(known := column.drop_null()):
+            first = known.slice(0, 1).cast(pa.timestamp("ns", tz=column.type.tz))
+            local = pc.local_timestamp(first).to_numpy(zero_copy_only=False)[0]
+            self.ahead = local - first.to_numpy(zero_copy_only=False)[0]
+        return utc if self.ahead is None else utc + self.ahead
 
 
-def _npz(source: BinaryIO) -> dict[str, NDArray[Any]]:
+class _Words:
+    """The labels of a column, each once, and every row's place among them."""
+
+    def __init__(self) -> None:
+        self.places: dict[Any, int] = {}
+        self.codes: list[NDArray[np.int32]] = []
+        self.size = 0
+
+    def add(self, column: Any) -> None:
+        import pyarrow as pa
+
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        words = coded.dictionary.to_pylist()
+        fresh = [word for word in words if word not in self.places]
+        self.size += sum(len(word) if isinstance(word, str) else 8 for word in fresh)
+        if self.size > MAX_LABEL_BYTES or len(self.places) + len(fresh) > MAX_LABELS:
+            raise ValueError(f"labels: expected at most {MAX_LABELS} with {MAX_LABEL_BYTES} letters in all, got more")
+        table = np.array([*(self.places.setdefault(word, len(self.places)) for word in words), -1], np.int32)
+        self.codes.append(table[coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)])
+
+    def all(self) -> tuple[list[Any], NDArray[np.int32]]:
+        return list(self.places), np.concatenate(self.codes) if self.codes else np.empty(0, np.int32)
+
+
+class _Texts:
+    """Times that are written as text."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def add(self, column: Any) -> None:
+        self.texts += ["" if text is None else str(text) for text in column.to_pylist()]
+
+    def all(self) -> list[str]:
+        return self.texts
+
+
+def _gathered(key: str) -> _Words | _Texts:
+    if key in ("time", "annotation"):
+        return _Words() if key == "annotation" else _Texts()
+    raise ValueError(f"{key}: expected numbers, got another type")
+
+
+def _npz(source: BinaryIO) -> dict[str, Any]:
     with zipfile.ZipFile(source) as archive:
         n_bytes = sum(member.file_size for member in archive.infolist())
     if n_bytes > MAX_BYTES:
@@ -200,10 +286,11 @@ def _npz(source: BinaryIO) -> dict[str, NDArray[Any]]:
     source.seek(0)
     with np.load(source, allow_pickle=False) as stored:
         wanted = _wanted(stored.files)
-        columns = {key: np.asarray(stored[name]) for key, name in wanted.items()}
+        columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in wanted.items()}
     planar = columns.pop("xyz", None)
     if planar is not None:
         columns.update(zip(_AXES, _planar(planar), strict=True))
+    columns["names"] = [wanted["time"], wanted.get("x", wanted.get("xyz", "x"))]
     return columns
 
 
@@ -227,11 +314,11 @@ def _wanted(names: list[str]) -> dict[str, str]:
     return wanted
 
 
-def _ready(columns: Columns) -> tuple[dict[str, NDArray[Any]], list[str], list[tuple[str, str]]]:
-    """Return the columns as the native reader takes them, the annotations' labels, and what was decided."""
-    said: list[tuple[str, str]] = []
-    ready: dict[str, NDArray[Any]] = {"time": _nanoseconds(columns["time"], said.append)}
-    n = len(ready["time"])
+def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
+    """Return the columns as the native reader takes them, and the annotations' labels."""
+    names = columns.pop("names", ["time", "x"])
+    ready: dict[str, Any] = {"names": names, **_times(columns["time"])}
+    n = len(columns["time"])
     for name in _FLOATS:
         if name in columns:
             ready[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
@@ -240,63 +327,38 @@ def _ready(columns: Columns) -> tuple[dict[str, NDArray[Any]], list[str], list[t
     if any(f"gyro_{axis}" not in ready for axis in _AXES):
         for axis in _AXES:
             ready.pop(f"gyro_{axis}", None)
-    _to_g(ready, said.append)
     labels: list[str] = []
     if "annotation" in columns:
-        words = np.array(
-            [
-                "" if w is None or (isinstance(w, float) and math.isnan(w)) else str(w)
-                for w in columns["annotation"].tolist()
-            ]
-        )
-        labels, codes = _coded(words)
-        ready["annotation"] = codes
-    return ready, labels, said
+        labels, ready["annotation"] = _coded(columns["annotation"])
+    return ready, labels, []
 
 
-def _coded(words: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int32]]:
-    names, codes = np.unique(words, return_inverse=True)
-    empty = int(names[:1].tolist() == [""])
-    return names.tolist()[empty:], (codes - empty).astype(np.int32)
+def _coded(words: Any) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the words in the order of the alphabet, and each row's place among them; -1 for none."""
+    if isinstance(words, tuple):
+        known, codes = words
+    else:
+        known, codes = np.unique(np.asarray(words).astype(str), return_inverse=True)
+        known = known.tolist()
+    texts = ["" if word is None or word == "nan" else str(word) for word in known]
+    labels = sorted({text for text in texts if text})
+    place = {label: index for index, label in enumerate(labels)}
+    table = np.array([*(place.get(text, -1) for text in texts), -1], dtype=np.int32)
+    return labels, table[codes]
 
 
-def _nanoseconds(time: NDArray[Any], say: Callable[[tuple[str, str]], None]) -> NDArray[np.int64]:
-    """Return ns since 1970; numbers by the size of the first, or of the step where they count from zero."""
+def _times(time: Any) -> dict[str, Any]:
+    """Return the times in the form in which the native reader settles them."""
+    if isinstance(time, list):
+        return {"time_text": time}
     if time.ndim != 1 or len(time) == 0:
         raise ValueError(f"time: expected [n] with n >= 1, got {list(time.shape)}")
     if np.issubdtype(time.dtype, np.datetime64):
-        if np.isnat(time).any():
-            raise ValueError("time: expected a time in every row, got missing ones")
-        return time.astype("datetime64[ns]").astype(np.int64)
+        return {"time": np.ascontiguousarray(time.astype("datetime64[ns]").astype(np.int64))}
     if time.dtype.kind in "OUS":
-        return np.array(time.astype(str), dtype="datetime64[ns]").astype(np.int64)
-    if time.dtype.kind not in "iuf" or not np.isfinite(time).all():
-        raise ValueError(f"time: expected datetimes or finite numbers, got {time.dtype}")
-    size = float(abs(time[0]))
-    steps = np.diff(time.astype(np.float64))
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    limits = (1e11, 1e14, 1e17) if size >= 1e8 else (1.0, 1e3, 1e6)
-    judged = size if size >= 1e8 else step
-    unit = list(_UNITS)[sum(judged >= limit for limit in limits)]
-    say(("time_unit", f"{unit} (by {'the size of the first' if size >= 1e8 else 'the step between rows'})"))
+        return {"time_text": [str(text) for text in time.tolist()]}
     if time.dtype.kind == "f":
-        whole: NDArray[np.float64] = np.floor(time.astype(np.float64))
-        parts = np.rint((time - whole) * _UNITS[unit])
-        return whole.astype(np.int64) * _UNITS[unit] + parts.astype(np.int64)
-    return time.astype(np.int64) * _UNITS[unit]
-
-
-def _to_g(columns: dict[str, NDArray[Any]], say: Callable[[tuple[str, str]], None]) -> None:
-    """Bring x, y, z to g by the unit that their median norm tells, within a factor of two."""
-    head = np.stack([columns[axis][:20_000] for axis in _AXES]).astype(np.float64)
-    norms = np.sqrt((head**2).sum(axis=0))
-    norms = norms[np.isfinite(norms) & (norms > 0)]
-    norm = float(np.median(norms)) if len(norms) else float("nan")
-    for unit, one_g in (("g", 1.0), ("m/s2", _GRAVITY), ("mg", 1000.0)):
-        if 0.5 < norm / one_g < 2.0:
-            say(("acceleration_unit", f"{unit} (median norm {norm:.3f})"))
-            if one_g != 1.0:
-                for axis in _AXES:
-                    columns[axis] = columns[axis] * np.float32(1.0 / one_g)
-            return
-    say(("acceleration_unit", f"g (assumed: no unit fits, median norm {norm:.3f})"))
+        return {"time_real": np.ascontiguousarray(time, dtype=np.float64)}
+    if time.dtype.kind not in "iu":
+        raise ValueError(f"time: expected datetimes, numbers or texts, got {time.dtype}")
+    return {"time_whole": np.ascontiguousarray(time).astype(np.int64, casting="unsafe")}

@@ -1,0 +1,333 @@
+//! Rows that come twice, rows in the wrong place, and stamps that are far from all others.
+
+use std::ops::Range;
+
+use super::pace::Pace;
+use super::{RowClock, WINDOW};
+use crate::device::{Batch, Event, Quality};
+use crate::error::{Error, Result};
+
+/// Rows with a stamp far from their neighbours that are left out together.
+const WILD: usize = 8;
+/// A file's first or last rows this far from the others are left out, ns: a fortnight.
+const FAR: i64 = 14 * 86_400 * 1_000_000_000;
+/// Of a copy of the file one row in so many is compared.
+const COMPARED: u64 = 64;
+/// Steps back without an order that a file may have, in all and per row.
+const JUMPS: u64 = 50;
+const ROWS_A_JUMP: u64 = 20;
+
+/// What is known of earlier rows, to know them again.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    /// Every 64th row of the file, as a hash.
+    sums: Vec<u64>,
+    rows: u64,
+    /// The last rows that were handed out.
+    time: Vec<i64>,
+    xyz: [Vec<f32>; 3],
+    /// Row of the file that the next held row should repeat.
+    copy: Option<u64>,
+    /// Equal stamps mean that a row comes twice.
+    doubled: bool,
+}
+
+type Bits = [u32; 3];
+
+fn bits(xyz: &[Vec<f32>; 3], row: usize) -> Bits {
+    xyz.each_ref().map(|axis| axis.get(row).map_or(0, |v| v.to_bits()))
+}
+
+fn hash(time: i64, [x, y, z]: Bits) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut sum = time as u64;
+    for part in [u64::from(x) | u64::from(y) << 32, u64::from(z)] {
+        sum = (sum ^ part).wrapping_mul(K).rotate_left(29);
+    }
+    sum
+}
+
+impl Repeats {
+    pub(super) fn in_copy(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    /// Rows of the file that stand where they belong.
+    pub(super) fn note_rows(&mut self, held: &Batch, from: usize, to: usize) {
+        let skipped = (COMPARED - self.rows % COMPARED) % COMPARED;
+        for row in (from + skipped as usize..to).step_by(COMPARED as usize) {
+            self.sums.push(hash(held.time.get(row).copied().unwrap_or(0), bits(&held.xyz, row)));
+        }
+        self.rows += to.saturating_sub(from) as u64;
+    }
+
+    /// Rows about to be handed out.
+    pub(super) fn note_tail(&mut self, held: &Batch, n: usize) {
+        let from = n.saturating_sub(WINDOW);
+        let room = (self.time.len() + n - from).saturating_sub(WINDOW);
+        self.time.drain(..room.min(self.time.len()));
+        self.time.extend_from_slice(held.time.get(from..n).unwrap_or_default());
+        for (tail, axis) in self.xyz.iter_mut().zip(&held.xyz) {
+            tail.drain(..room.min(tail.len()));
+            tail.extend_from_slice(axis.get(from..n).unwrap_or_default());
+        }
+    }
+
+    /// Whether a held row repeats a row of the file, as far as that one is known.
+    fn repeats(&self, held: &Batch, row: usize, number: u64) -> Option<bool> {
+        if number % COMPARED != 0 {
+            return None;
+        }
+        let sum = self.sums.get((number / COMPARED) as usize)?;
+        Some(*sum == hash(held.time.get(row).copied().unwrap_or(0), bits(&held.xyz, row)))
+    }
+}
+
+impl RowClock {
+    /// Puts the rows up to `decided` in order, and leaves out what comes twice or has a stamp far from all others.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where rows stand in no order.
+    pub(super) fn order(&mut self, decided: usize, last: bool, quality: &mut Quality) -> Result<()> {
+        if self.clean >= decided {
+            return Ok(());
+        }
+        self.judge_doubles();
+        let mut keep = vec![true; self.held.len()];
+        let mut before = self.time_before(self.clean);
+        let mut previous = self.clean.checked_sub(1);
+        let mut row = self.clean;
+        while row < decided {
+            let skip = self.not_a_row(row, before, previous, last, quality);
+            if skip > 0 {
+                keep.iter_mut().skip(row).take(skip).for_each(|k| *k = false);
+                row += skip;
+                continue;
+            }
+            let (gap, slack, period) = self.limits(row);
+            let step = before.map_or(0, |before| self.time(row).saturating_sub(before));
+            if step as f64 > gap || step < 0 {
+                if let Some(range) = self.misplaced(row, before, period) {
+                    self.put_in_order(range.clone(), &mut keep, quality);
+                    row = row.max(range.start);
+                } else if (step as f64) < -slack {
+                    self.jumps += 1;
+                    let rows = self.base + row as u64;
+                    if self.jumps > JUMPS && self.jumps * ROWS_A_JUMP > rows {
+                        let event = self.event("", row);
+                        let reason = format!(
+                            "expected rows in order of time, or {WINDOW} rows out of place at most, got {} steps back \
+                             among {rows} rows",
+                            self.jumps
+                        );
+                        return Err(Error::malformed("rows", event.offset, reason));
+                    }
+                }
+            }
+            before = Some(self.time(row));
+            previous = Some(row);
+            row += 1;
+        }
+        let from = self.clean;
+        let reached = row.min(self.held.len());
+        self.clean = keep.iter().take(reached).filter(|k| **k).count();
+        if keep.iter().any(|k| !k) {
+            self.held.retain(&keep);
+            let mut now = Vec::with_capacity(keep.len() + 1);
+            now.push(0);
+            for k in &keep {
+                now.push(now.last().copied().unwrap_or(0) + usize::from(*k));
+            }
+            self.move_places(|row| now.get(row).or(now.last()).copied().unwrap_or(0));
+        }
+        self.repeats.note_rows(&self.held, from, self.clean);
+        Ok(())
+    }
+
+    /// Longest step without a gap, how far stamps may go back, and the period, near a row.
+    fn limits(&self, row: usize) -> (f64, f64, f64) {
+        let run = self.run.as_ref().map(|run| (run.pace.gap, run.slack, run.pace.period));
+        run.or_else(|| {
+            let Pace { gap, period, .. } = self.pace_from(row)?;
+            Some((gap, 3.0 * period, period))
+        })
+        .unwrap_or((f64::INFINITY, f64::INFINITY, 1.0))
+    }
+
+    /// Whether equal stamps mean that a row comes twice: far more of them have equal values than other neighbours have.
+    fn judge_doubles(&mut self) {
+        let (mut equal, mut same_stamp, mut still, mut others) = (0u64, 0u64, 0u64, 0u64);
+        for row in self.clean.max(1)..self.held.len() {
+            let is_equal = bits(&self.held.xyz, row) == bits(&self.held.xyz, row - 1);
+            if self.time(row) == self.time(row - 1) {
+                same_stamp += 1;
+                equal += u64::from(is_equal);
+            } else {
+                others += 1;
+                still += u64::from(is_equal);
+            }
+        }
+        if equal > 0 && others > 0 && 2 * still < others {
+            let by_chance = same_stamp as f64 * still as f64 / others as f64;
+            self.repeats.doubled = equal as f64 > 3.0 * by_chance + 0.5 && 2 * equal > same_stamp;
+        }
+    }
+
+    /// Rows from this one on that are left out: rows that come twice, and stamps far from all others.
+    fn not_a_row(
+        &mut self,
+        row: usize,
+        before: Option<i64>,
+        previous: Option<usize>,
+        last: bool,
+        quality: &mut Quality,
+    ) -> usize {
+        let Some(before) = before else {
+            let wild = self.wild_at_start(row);
+            self.leave_out("wild_row", row, wild, quality);
+            return wild;
+        };
+        let step = self.time(row).saturating_sub(before);
+        if let Some(number) = self.repeats.copy {
+            return self.copied(row, number, last, quality);
+        }
+        if step == 0
+            && self.repeats.doubled
+            && previous.is_some_and(|p| bits(&self.held.xyz, p) == bits(&self.held.xyz, row))
+        {
+            self.leave_out("repeated_row", row, 1, quality);
+            return 1;
+        }
+        let (gap, slack, _) = self.limits(row);
+        if step >= 0 && step as f64 <= gap {
+            return 0;
+        }
+        if step < 0 {
+            if self.repeats.repeats(&self.held, row, 0) == Some(true) && self.repeats.rows >= COMPARED {
+                self.repeats.copy = Some(0);
+                return self.copied(row, 0, last, quality);
+            }
+            let again = self.rows_again(row);
+            if again > 0 {
+                self.leave_out("repeated_row", row, again, quality);
+                return again;
+            }
+            if step as f64 >= -slack {
+                return 0;
+            }
+        }
+        let wild = self.wild(row, before, gap);
+        self.leave_out("wild_row", row, wild, quality);
+        wild
+    }
+
+    fn leave_out(&self, kind: &'static str, row: usize, count: usize, quality: &mut Quality) {
+        if count == 0 {
+            return;
+        }
+        let event = Event { count: count as u64, ..self.event(kind, row) };
+        match quality.events.last_mut() {
+            // neighbours are one event
+            Some(last) if last.kind == kind && last.block + 2 * last.count >= event.block => {
+                last.count += event.count;
+                *quality.counts.entry(kind).or_default() += event.count;
+            }
+            _ => quality.note(event),
+        }
+    }
+
+    /// Rows of a copy of the file, and whether it goes on.
+    fn copied(&mut self, row: usize, number: u64, last: bool, quality: &mut Quality) -> usize {
+        let n = self.held.len();
+        let differs = |i: usize| self.repeats.repeats(&self.held, row + i, number + i as u64) == Some(false);
+        let length = (self.repeats.rows - number).min((n - row) as u64) as usize;
+        let same = (0..length).find(|i| differs(*i)).unwrap_or(length);
+        let ends = same < n - row;
+        // of a stretch that is not compared to its end nothing is known
+        let same = if ends && same < length { same - same % COMPARED as usize } else { same };
+        self.leave_out("repeated_row", row, same, quality);
+        self.repeats.copy = (!ends && !last).then_some(number + same as u64);
+        same
+    }
+
+    /// Rows from this one on that have come before, among the last ones.
+    fn rows_again(&self, row: usize) -> usize {
+        let held = |row: usize| (self.held.time.get(row).copied(), bits(&self.held.xyz, row));
+        let tail = self.repeats.time.len();
+        let earlier = |place: usize| match place.checked_sub(tail) {
+            Some(row) => held(row),
+            None => (self.repeats.time.get(place).copied(), bits(&self.repeats.xyz, place)),
+        };
+        let same = held(row);
+        let Some(first) = (0..tail + row).rev().find(|place| earlier(*place) == same) else { return 0 };
+        (0..self.held.len() - row).take_while(|i| first + i < tail + row && earlier(first + i) == held(row + i)).count()
+    }
+
+    /// Rows at the start of the file that are far from what follows.
+    fn wild_at_start(&self, row: usize) -> usize {
+        let far = |i: &usize| self.time(row + i).abs_diff(self.time(row + i - 1)) > FAR as u64;
+        let most = WILD.min((self.held.len() - row).saturating_sub(2));
+        (1..=most).rev().find(|i| far(i) && !far(&(i + 1))).unwrap_or(0)
+    }
+
+    /// Rows from this one on whose stamps lead away from the row before, which a later row continues.
+    fn wild(&self, row: usize, before: i64, gap: f64) -> usize {
+        let n = self.held.len();
+        let continues = |i: usize| {
+            let step = self.time(row + i).saturating_sub(before) as f64;
+            step > 0.0 && step <= gap * (i + 2) as f64
+        };
+        let most = WILD.min(n - row - 1);
+        let joined = (1..=most).find(|i| continues(*i));
+        let far = self.time(row).abs_diff(before) > FAR as u64;
+        match joined {
+            // a row that belongs somewhere among those ahead is put there
+            Some(i) if far || self.time(row) > self.time(n - 1) || self.time(row) < before => i,
+            None if far && n - row <= WILD => n - row,
+            _ => 0,
+        }
+    }
+
+    /// The rows that are in order once they are sorted, where this one is out of its place or skips some that come later.
+    fn misplaced(&self, row: usize, before: Option<i64>, period: f64) -> Option<Range<usize>> {
+        let before = before?;
+        let time = self.time(row);
+        let most = self.held.len().min(row + WINDOW);
+        let (from, to) = if time > before {
+            let to = (row + 1..most).rev().find(|r| (before + 1..time).contains(&self.time(*r)))? + 1;
+            (row, to)
+        } else {
+            let to = (row..most).rev().find(|r| self.time(*r) < before)? + 1;
+            let least = (row..to).map(|r| self.time(r)).min()?;
+            let from = (0..row).rev().take_while(|r| self.time(*r) > least).last()?;
+            if self.time_before(from).is_some_and(|t| t > least) {
+                return None;
+            }
+            (from, to)
+        };
+        let mut sorted: Vec<i64> = (from..to).map(|r| self.time(r)).collect();
+        sorted.sort_unstable();
+        let before = self.time_before(from);
+        let all: Vec<i64> = before.into_iter().chain(sorted).chain(self.held.time.get(to).copied()).collect();
+        let steps = |all: &[i64], low: f64, high: f64| {
+            let inside = |w: &[i64]| {
+                let step = w.last().zip(w.first()).map_or(0, |(b, a)| b.saturating_sub(*a)) as f64;
+                (low * period..=high * period).contains(&step)
+            };
+            all.windows(2).filter(|w| inside(w)).count()
+        };
+        // in order they follow each other as rows do: those of a clock that was set would fall between others
+        let even = steps(&all, 0.6, 1.6);
+        (even * 20 >= (all.len() - 1) * 19).then_some(from..to)
+    }
+
+    fn put_in_order(&mut self, range: Range<usize>, keep: &mut [bool], quality: &mut Quality) {
+        let mut order: Vec<usize> = range.clone().collect();
+        order.sort_by_key(|row| self.time(*row));
+        let moved = order.iter().zip(range.clone()).filter(|(a, b)| **a != *b).count();
+        quality.note(Event { count: moved as u64, ..self.event("row_out_of_order", range.start) });
+        let flags: Vec<bool> = order.iter().map(|row| keep.get(*row).copied().unwrap_or(true)).collect();
+        keep.iter_mut().skip(range.start).zip(flags).for_each(|(k, flag)| *k = flag);
+        self.held.rearrange(range.start, &order);
+    }
+}

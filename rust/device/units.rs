@@ -1,0 +1,303 @@
+//! The unit of times that are numbers, and of acceleration.
+//!
+//! A time's unit is settled by its name, its size and the steps from row to row together: a unit fits where it makes the
+//! rate that of an accelerometer and the date one of our days, or the time since a start of at most a year.
+
+use super::number::nanoseconds;
+use super::rows::pace::{self, Pace};
+
+/// Standard gravity, m/s2.
+const GRAVITY: f32 = 9.806_65;
+/// Rates that most recordings have, and rates that some have, Hz.
+const USUAL: (f64, f64) = (5.0, 500.0);
+const POSSIBLE: (f64, f64) = (0.2, 10_000.0);
+/// 1980 and 2100, s since 1970.
+const DATES: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
+/// A time since a start, s: 400 days.
+const LONGEST: f64 = 400.0 * 86_400.0;
+/// Stamps that stay the same for longer tell no row's time, s.
+const COARSEST: f64 = 2.0;
+/// Rows further apart are summaries of epochs, s.
+pub(super) const EPOCH: f64 = 1.0 / POSSIBLE.0;
+
+const LONGEST_EPOCH: f64 = 300.0;
+
+/// Units of acceleration that files use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unit {
+    /// Standard gravity.
+    G,
+    /// Metres a second squared.
+    MetresPerSecond2,
+    /// Thousandths of g.
+    Milli,
+    /// So many counts are 1 g.
+    Counts(f32),
+}
+
+impl Unit {
+    /// The units that a norm can tell.
+    const ALL: [Unit; 3] = [Unit::G, Unit::MetresPerSecond2, Unit::Milli];
+
+    /// g a unit.
+    pub fn scale(self) -> f32 {
+        match self {
+            Unit::G => 1.0,
+            Unit::MetresPerSecond2 => 1.0 / GRAVITY,
+            Unit::Milli => 1e-3,
+            Unit::Counts(one_g) => 1.0 / one_g,
+        }
+    }
+
+    /// As a reader would write it.
+    pub fn name(self) -> String {
+        match self {
+            Unit::G => "g".into(),
+            Unit::MetresPerSecond2 => "m/s2".into(),
+            Unit::Milli => "mg".into(),
+            Unit::Counts(one_g) => format!("counts of 1/{one_g} g"),
+        }
+    }
+
+    /// Whether gravity may have this norm in this unit, within a factor of two.
+    pub fn fits(self, norm: f32) -> bool {
+        (norm * self.scale()).ln().abs() < 2f32.ln()
+    }
+
+    /// The unit in which a norm is that of gravity.
+    pub fn of_norm(norm: f32) -> Option<Self> {
+        Self::ALL.into_iter().find(|unit| unit.fits(norm))
+    }
+}
+
+/// A unit of time and where it counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeUnit {
+    /// As a reader would write it.
+    pub name: &'static str,
+    /// Decimals of a value that are kept.
+    exponent: u32,
+    /// 1970, in units of the last decimal.
+    origin: i64,
+    /// ns of the last decimal, as a fraction.
+    factor: (i64, i64),
+}
+
+impl TimeUnit {
+    /// Seconds, and those they are divided into.
+    pub const S: Self = Self::since_1970("s", 9);
+    const MS: Self = Self::since_1970("ms", 6);
+    const US: Self = Self::since_1970("us", 3);
+    const NS: Self = Self::since_1970("ns", 0);
+    const TICKS: Self = Self { name: ".NET ticks", exponent: 0, origin: 621_355_968_000_000_000, factor: (100, 1) };
+    const FILETIME: Self =
+        Self { name: "Windows file time", exponent: 0, origin: 116_444_736_000_000_000, factor: (100, 1) };
+    const EXCEL: Self = Self::days("Excel days", 25_569);
+    const MATLAB: Self = Self::days("MATLAB days", 719_529);
+    const SECONDS: [Self; 4] = [Self::S, Self::MS, Self::US, Self::NS];
+    const ALL: [Self; 8] =
+        [Self::S, Self::MS, Self::US, Self::NS, Self::TICKS, Self::FILETIME, Self::EXCEL, Self::MATLAB];
+
+    const fn since_1970(name: &'static str, exponent: u32) -> Self {
+        Self { name, exponent, origin: 0, factor: (1, 1) }
+    }
+
+    const fn days(name: &'static str, origin: i64) -> Self {
+        Self { name, exponent: 12, origin: origin * 1_000_000_000_000, factor: (864, 10) }
+    }
+
+    /// The unit with this many decimals to the ns.
+    pub(super) fn of_exponent(exponent: u32) -> Option<Self> {
+        Self::SECONDS.into_iter().find(|unit| unit.exponent == exponent)
+    }
+
+    /// Whether only size and steps can tell it.
+    pub fn is_rare(self) -> bool {
+        self.origin != 0
+    }
+
+    /// s a unit.
+    fn seconds(self) -> f64 {
+        10f64.powi(self.exponent as i32) * self.factor.0 as f64 / self.factor.1 as f64 / 1e9
+    }
+
+    fn since(self, last_decimals: i64) -> Option<i64> {
+        if self.factor == (1, 1) {
+            return Some(last_decimals);
+        }
+        let since = i128::from(last_decimals) - i128::from(self.origin);
+        i64::try_from(since * i128::from(self.factor.0) / i128::from(self.factor.1)).ok()
+    }
+
+    /// ns since 1970 (or the start) of a number.
+    #[inline]
+    pub fn ns(self, text: &[u8]) -> Option<i64> {
+        self.since(nanoseconds(text, self.exponent)?)
+    }
+
+    /// The same of a whole number.
+    pub fn ns_of_whole(self, value: i64) -> Option<i64> {
+        self.since(value.checked_mul(10i64.checked_pow(self.exponent)?)?)
+    }
+
+    /// The same of a number with a fraction.
+    pub fn ns_of_real(self, value: f64) -> Option<i64> {
+        let whole = value.floor();
+        let scale = 10f64.powi(self.exponent as i32);
+        let inside = value.is_finite() && (whole * scale).abs() < 9.2e18;
+        inside.then_some(())?;
+        self.since((whole as i64).checked_mul(scale as i64)?.checked_add(((value - whole) * scale).round() as i64)?)
+    }
+
+    /// Settles the unit of some rows' times, or says why none fits.
+    ///
+    /// `named` is what the column's name says.
+    ///
+    /// # Errors
+    /// What was expected and what the numbers are.
+    pub fn settle(values: &[f64], named: Option<Self>) -> Result<Self, String> {
+        let first = values.first().copied().unwrap_or_default();
+        let mut since: Vec<f64> = values.iter().map(|v| v - first).collect();
+        if pace::descends(&since) {
+            since.iter_mut().for_each(|v| *v = -*v);
+        }
+        let Some(pace) = Pace::of(&since) else {
+            return Err(format!(
+                "expected times that differ from row to row, got {first} in all of {} rows",
+                values.len()
+            ));
+        };
+        let rate = |unit: &Self| 1.0 / (pace.period * unit.seconds());
+        let inside = |(low, high): (f64, f64), value: f64| (low..=high).contains(&value);
+        if pace.coarse && Self::ALL.iter().all(|u| !fits_date(u, first) || pace.step * u.seconds() > COARSEST) {
+            return Err(format!(
+                "expected times that tell rows apart, got numbers that stay the same for {} rows and then rise by {}",
+                (pace.step / pace.period).round(),
+                pace.step
+            ));
+        }
+        if let Some(unit) = named {
+            return if inside(POSSIBLE, rate(&unit)) {
+                Ok(unit)
+            } else {
+                let other = Self::ALL.iter().find(|u| fits_date(u, first) && inside(USUAL, rate(u)));
+                let other = other.map_or(String::new(), |u| format!(" (as {} it would be {:.6} Hz)", u.name, rate(u)));
+                Err(format!(
+                    "expected {} in time, as its name says, got {:.6} rows a second{other}",
+                    unit.name,
+                    rate(&unit)
+                ))
+            };
+        }
+        let is_counter = values.iter().all(|v| v.fract() == 0.0)
+            && since.windows(2).filter(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b - a == 1.0)).count() * 20
+                >= since.len() * 19 - 20;
+        let dated: Vec<Self> = Self::ALL.into_iter().filter(|u| fits_date(u, first)).collect();
+        let relative: Vec<Self> =
+            Self::SECONDS.into_iter().filter(|u| !is_counter && (first * u.seconds()).abs() < LONGEST).collect();
+        let epoch = dated.iter().find(|u| {
+            matches!(u.name, "s" | "ms") && {
+                let seconds = pace.period * u.seconds();
+                seconds > EPOCH && seconds <= LONGEST_EPOCH && seconds.fract() == 0.0
+            }
+        });
+        if let Some(unit) = epoch {
+            return Err(epochs(pace.period * unit.seconds()));
+        }
+        for (bounds, units) in [(USUAL, &dated), (USUAL, &relative), (POSSIBLE, &dated), (POSSIBLE, &relative)] {
+            let fitting: Vec<&Self> = units.iter().filter(|u| inside(bounds, rate(u))).collect();
+            if let [unit] = fitting.as_slice() {
+                return Ok(**unit);
+            }
+        }
+        if let Some(unit) = dated.iter().find(|u| pace.period * u.seconds() > EPOCH) {
+            return Err(epochs(pace.period * unit.seconds()));
+        }
+        let seen = if is_counter {
+            "row numbers".to_owned()
+        } else {
+            format!("{first}, rising by {} from row to row", pace.period)
+        };
+        Err(format!("expected times in s, ms, us, ns, .NET ticks, file time or days, got {seen}"))
+    }
+}
+
+/// Why rows so many seconds apart are refused.
+pub(super) fn epochs(seconds: f64) -> String {
+    format!("expected raw acceleration, got a row every {seconds:.1} s: epochs, such as counts or ENMO")
+}
+
+fn fits_date(unit: &TimeUnit, value: f64) -> bool {
+    let last = 10f64.powi(unit.exponent as i32);
+    let seconds = (value - unit.origin as f64 / last) * unit.seconds();
+    (DATES.0..=DATES.1).contains(&seconds)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn settled(from: f64, step: f64) -> Result<&'static str, String> {
+        let values: Vec<f64> = (0..1000).map(|i| from + step * f64::from(i)).collect();
+        TimeUnit::settle(&values, None).map(|unit| unit.name)
+    }
+
+    #[test]
+    fn size_and_steps_together_tell_the_unit() {
+        for (from, step, name) in [
+            (1_583_402_400.0, 0.01, "s"),
+            (1_583_402_400.0, 1.0, "s"),
+            (1_583_402_400_000.0, 10.0, "ms"),
+            (1_583_402_400_000.0, 1.0, "ms"),
+            (1_583_402_400_000_000.0, 10_000.0, "us"),
+            (1_583_402_400_000_000_000.0, 1e7, "ns"),
+            (637_190_028_000_000_000.0, 1e5, ".NET ticks"),
+            (132_278_760_000_000_000.0, 1e5, "Windows file time"),
+            (43_895.416_666_666_7, 0.01 / 86_400.0, "Excel days"),
+            (737_855.416_666_666_7, 0.01 / 86_400.0, "MATLAB days"),
+            (319_798_710_000.0, 1e7, "ns"),
+            (0.0, 0.01, "s"),
+            (0.0, 20.0, "ms"),
+            (0.0, 1.0 / 1600.0, "s"),
+        ] {
+            assert_eq!(settled(from, step), Ok(name), "{from} {step}");
+        }
+    }
+
+    #[test]
+    fn counters_epochs_and_numbers_without_resolution_are_refused_in_words() {
+        for (from, step, word) in [
+            (0.0, 1.0, "row numbers"),
+            (100_000.0, 1.0, "row numbers"),
+            (1_583_402_400.0, 60.0, "every 60.0 s"),
+            (1_733_940_000.0, 0.0, "in all of 1000 rows"),
+        ] {
+            let reason = settled(from, step).unwrap_err();
+            assert!(reason.contains(word), "{reason}");
+        }
+        let coarse: Vec<f64> = (0..1000).map(|i| 1.733_9e9 + 1e4 * f64::from(i / 300)).collect();
+        assert!(TimeUnit::settle(&coarse, None).unwrap_err().contains("tell rows apart"));
+    }
+
+    #[test]
+    fn a_named_unit_is_held_against_the_rate() {
+        let seconds: Vec<f64> = (0..100).map(f64::from).collect();
+        assert_eq!(TimeUnit::settle(&seconds, Some(TimeUnit::S)), Ok(TimeUnit::S));
+        let micro: Vec<f64> = (0..100).map(|i| 1.583e15 + 1e4 * f64::from(i)).collect();
+        let reason = TimeUnit::settle(&micro, Some(TimeUnit::MS)).unwrap_err();
+        assert!(reason.contains("as its name says") && reason.contains("us it would be 100"), "{reason}");
+    }
+
+    #[test]
+    fn times_of_every_unit_become_ns_since_1970() {
+        let march = Some(1_583_402_400_000_000_000);
+        assert_eq!(TimeUnit::TICKS.ns(b"637189992000000000"), march);
+        assert_eq!(TimeUnit::FILETIME.ns(b"132278760000000000"), march);
+        assert_eq!(TimeUnit::EXCEL.ns(b"43895.416666666667"), march.map(|t| t + 28));
+        assert_eq!(TimeUnit::S.ns_of_real(1_583_402_400.25), march.map(|t| t + 250_000_000));
+        assert_eq!(TimeUnit::MS.ns_of_whole(1_583_402_400_000), march);
+        assert_eq!(TimeUnit::S.ns_of_whole(i64::MAX), None);
+        assert_eq!(TimeUnit::S.ns_of_real(f64::NAN), None);
+    }
+}

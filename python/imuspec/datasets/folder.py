@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imuspec.datasets.recordings import DROPPED, LabelledRecording, runs_of
+from imuspec.datasets.recordings import DROPPED, UNITS, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
 from imuspec.recording.inputs import find_sources
 from imuspec.recording.recording import Recording, read
@@ -44,6 +44,7 @@ def recordings(
     classes: Sequence[str] | None = None,
     nominal_rate: float | None = None,
     subjects: Collection[int | str] | None = None,
+    unit: str | float = "auto",
 ) -> Iterator[LabelledRecording]:
     """Read a folder of recordings with their labels, a recording at a time.
 
@@ -58,7 +59,10 @@ def recordings(
     nominal_rate
         Nominal rate of all recordings, Hz; default: what each file says.
     subjects
-        Subjects wanted; all by default. Without the column a recording is its own subject.
+        Subjects to read; all by default. Without the column a recording is its own subject.
+    unit : str or float, default "auto"
+        Unit of the acceleration in tables that do not name it: ``"g"``, ``"m/s2"``, ``"mg"``, or counts of 1 g.
+        ``"auto"``: what the norm of each table fits, the same in all of them.
 
     Yields
     ------
@@ -69,8 +73,12 @@ def recordings(
     FileNotFoundError
         No recording, a line that speaks of none, or neither table nor annotations.
     RecordingError
-        A line that lacks a field, is no stretch of its recording, or contradicts another.
+        A line that lacks a field, is no stretch of its recording, or contradicts another; tables whose norms fit
+        different units, or none.
+    ValueError
+        If `unit` is none of these.
     """
+    units = _Units(unit)
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of recordings, got none")
@@ -92,8 +100,42 @@ def recordings(
             raise RecordingError(str(table), None, f"expected one subject for {source.name}, got several")
         if subjects is None or subject in subjects or (subject.isdigit() and int(subject) in subjects):
             yield _recording(
-                source.path, source.id, subject, mine, tuple(words), nominal_rate, stretches is None, table
+                source.path, source.id, subject, mine, tuple(words), nominal_rate, stretches is None, table, units
             )
+
+
+class _Units:
+    """The one unit of the tables in a folder: a guess for each would make running calmer than walking."""
+
+    def __init__(self, unit: str | float) -> None:
+        if isinstance(unit, str) and unit != "auto" and unit not in UNITS:
+            raise ValueError(f"unit: expected auto, g, m/s2, mg or the counts of 1 g, got {unit!r}")
+        if not isinstance(unit, str) and not 0 < unit < float("inf"):
+            raise ValueError(f"unit: expected a positive number of counts, got {unit}")
+        self.one_g = None if unit == "auto" else UNITS[unit] if isinstance(unit, str) else float(unit)
+        self.seen: tuple[str, str] | None = None
+
+    def in_g(self, held: Recording) -> NDArray[np.float32]:
+        """Return a recording's acceleration in g, in the folder's unit where its file names none."""
+        applied, _, reason = str(held.metadata.get("acceleration_unit", "")).partition(" (")
+        if applied not in UNITS or not reason.startswith(("median norm", "assumed")):
+            return held.acceleration
+        if self.one_g is not None:
+            return (held.acceleration * np.float32(UNITS[applied] / self.one_g)).astype(np.float32)
+        if reason.startswith("assumed: no unit"):
+            raise RecordingError(
+                held.path,
+                None,
+                f"unit: expected a norm like that of g, m/s2 or mg, got {reason.rstrip(')')}: give unit=",
+            )
+        if self.seen is None:
+            self.seen = (applied, held.path)
+        if self.seen[0] != applied:
+            raise RecordingError(
+                held.path, None,
+                f"unit: expected {self.seen[0]}, as {self.seen[1]} seems to be in, got {applied} ({reason}: give unit=",
+            )  # fmt: skip
+        return held.acceleration
 
 
 def _read_labels(table: Path) -> dict[str, list[_Interval]]:
@@ -141,10 +183,12 @@ def _recording(
     rate: float | None,
     own: bool,
     table: Path,
+    units: _Units,
 ) -> LabelledRecording:
     held = read(path)
     n = len(held)
-    whole = np.isfinite(held.acceleration).all(axis=0)
+    acceleration = units.in_g(held)
+    whole = np.isfinite(acceleration).all(axis=0)
     if own:
         place = {word: index for index, word in enumerate(classes)}
         index = np.array([*(place.get(word, DROPPED) for word in held.annotation_labels), DROPPED], np.int64)
@@ -161,7 +205,7 @@ def _recording(
         recording=identity,
         sensor=intervals[0].sensor if intervals and intervals[0].sensor else held.device or held.format,
         rate=nominal,
-        acceleration=np.ascontiguousarray(held.acceleration[:, whole]),
+        acceleration=np.ascontiguousarray(acceleration[:, whole]),
         time=time - begin,
         runs=runs_of(time, nominal, breaks=breaks[breaks < time.size]),
         label=label,

@@ -95,16 +95,17 @@ impl RowClock {
         self.judge_doubles();
         let mut keep = vec![true; self.held.len()];
         let mut before = self.time_before(self.clean);
+        let limits = self.limits(self.clean);
         let mut previous = self.clean.checked_sub(1);
         let mut row = self.clean;
         while row < decided {
-            let skip = self.not_a_row(row, before, previous, last, quality);
+            let skip = self.not_a_row(row, (before, previous), limits, last, quality);
             if skip > 0 {
                 keep.iter_mut().skip(row).take(skip).for_each(|k| *k = false);
                 row += skip;
                 continue;
             }
-            let (gap, slack, period) = self.limits(row);
+            let (gap, slack, period) = limits;
             let step = before.map_or(0, |before| self.time(row).saturating_sub(before));
             if step as f64 > gap || step < 0 {
                 if let Some(range) = self.misplaced(row, before, period) {
@@ -177,8 +178,8 @@ impl RowClock {
     fn not_a_row(
         &mut self,
         row: usize,
-        before: Option<i64>,
-        previous: Option<usize>,
+        (before, previous): (Option<i64>, Option<usize>),
+        (gap, slack, _): (f64, f64, f64),
         last: bool,
         quality: &mut Quality,
     ) -> usize {
@@ -198,7 +199,6 @@ impl RowClock {
             self.leave_out("repeated_row", row, 1, quality);
             return 1;
         }
-        let (gap, slack, _) = self.limits(row);
         if step >= 0 && step as f64 <= gap {
             return 0;
         }

@@ -82,6 +82,7 @@ $(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python 
 
 test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain ## run all tests, those of the native core too
 	cargo test --quiet --lib
+	IMUSPEC_CPU=plain cargo test --quiet --lib
 	$(PY) -m pytest -q $(PYTEST_ARGS)
 
 lint: lint-rust lint-python ## check style, types, the stub, licences
@@ -90,6 +91,10 @@ lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	PYO3_PYTHON="$(shell command -v $(PYTHON))" cargo clippy --quiet --all-targets --features python -- -D warnings
+	@for target in aarch64-unknown-linux-gnu i686-unknown-linux-gnu; do \
+	  if rustup target list --installed 2>/dev/null | grep -qx $$target; then cargo check --quiet --lib --target $$target || exit 1; \
+	  else echo "no standard library of $$target: the crate is not checked for it here (rustup target add $$target)"; fi; \
+	done
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	  if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ] || git ls-remote -q https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; \
 	  then cargo deny --log-level error check advisories; else echo 'no advisory database within reach: advisories are not checked here'; fi; \

@@ -1,13 +1,15 @@
 //! Native core of imuspec.
 //!
-//! Arrows go one way: `error <- threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
+//! Arrows go one way: `error <- cpu, threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
 //!
+//! - [`cpu`]: the instruction sets that kernels are compiled for.
 //! - [`device`]: bytes of a file -> samples in runs without gaps, each with its time.
 //! - [`signal`]: samples -> samples: low-pass, resampling, calibration, wear.
 //! - [`preparation`]: one streaming pass from a device file to calibrated wear.
 //! - [`spectral`]: windows -> spectrograms, RGB images, LMM features.
 //! - `python`: the only folder that names pyo3 (feature `python`).
 
+pub mod cpu;
 pub mod device;
 pub mod error;
 pub mod preparation;

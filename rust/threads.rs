@@ -5,8 +5,10 @@
 //! let run: on a busy machine the work costs what it costs on one thread, not a scheduler's time slice more.
 //!
 //! `IMUSPEC_THREADS` sets the size (default: the cores this process may use). A forked child has no helper threads, so
-//! [`after_fork`] makes it single-threaded for good.
+//! [`after_fork`] makes it single-threaded for good. Whatever another thread held at the fork stays locked in the child, so
+//! no lock that outlives a call is ever waited for there: the pool's is not touched, and [`Spares`] only tries.
 
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -44,6 +46,8 @@ static POOL: Pool = Pool {
 static FORKED: AtomicBool = AtomicBool::new(false);
 /// 0: not set, take the environment's.
 static SET: AtomicUsize = AtomicUsize::new(0);
+/// 0: not read yet. No lock: whoever reads the environment at the same time reads the same.
+static FROM_ENVIRONMENT: AtomicUsize = AtomicUsize::new(0);
 static INTERRUPTED: OnceLock<fn() -> bool> = OnceLock::new();
 
 fn lock() -> MutexGuard<'static, State> {
@@ -56,17 +60,21 @@ pub fn count() -> usize {
         return 1;
     }
     match SET.load(Ordering::Relaxed) {
-        0 => *FROM_ENVIRONMENT.get_or_init(|| {
-            std::env::var("IMUSPEC_THREADS")
-                .ok()
-                .and_then(|v| v.trim().parse::<usize>().ok())
-                .filter(|&n| n > 0)
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
-        }),
+        0 => match FROM_ENVIRONMENT.load(Ordering::Relaxed) {
+            0 => {
+                let n = std::env::var("IMUSPEC_THREADS")
+                    .ok()
+                    .and_then(|v| v.trim().parse::<usize>().ok())
+                    .filter(|&n| n > 0)
+                    .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+                FROM_ENVIRONMENT.store(n, Ordering::Relaxed);
+                n
+            }
+            n => n,
+        },
         n => n,
     }
 }
-static FROM_ENVIRONMENT: OnceLock<usize> = OnceLock::new();
 
 /// Sets the number of threads for batches that start from now on; 0 returns to the environment's.
 pub fn set_count(n: usize) {
@@ -120,6 +128,58 @@ where
             }
         }
     });
+}
+
+/// Working memory between calls: each thread borrows a piece and gives it back.
+///
+/// Nobody waits for the list: while another thread has it, and for ever in a child that was forked just then, a piece is made
+/// anew or dropped instead.
+#[derive(Debug)]
+pub struct Spares<S>(Mutex<Vec<S>>);
+
+impl<S> Default for Spares<S> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<S> Spares<S> {
+    /// A piece that was given back, else a new one from `make`; it returns when it is dropped.
+    pub fn lend(&self, make: impl FnOnce() -> S) -> Lent<'_, S> {
+        let spare = self.0.try_lock().ok().and_then(|mut list| list.pop());
+        Lent { of: self, piece: ManuallyDrop::new(spare.unwrap_or_else(make)) }
+    }
+}
+
+/// A borrowed piece of [`Spares`].
+#[derive(Debug)]
+pub struct Lent<'a, S> {
+    of: &'a Spares<S>,
+    piece: ManuallyDrop<S>,
+}
+
+impl<S> std::ops::Deref for Lent<'_, S> {
+    type Target = S;
+    fn deref(&self) -> &S {
+        &self.piece
+    }
+}
+
+impl<S> std::ops::DerefMut for Lent<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.piece
+    }
+}
+
+impl<S> Drop for Lent<'_, S> {
+    fn drop(&mut self) {
+        #[allow(unsafe_code)]
+        // SAFETY: the piece is taken here alone, and `self` is not used again.
+        let piece = unsafe { ManuallyDrop::take(&mut self.piece) };
+        if let Ok(mut list) = self.of.0.try_lock() {
+            list.push(piece);
+        }
+    }
 }
 
 /// Runs `work` on the caller's thread and on up to `helpers` others that arrive before the caller has finished.
@@ -208,6 +268,23 @@ mod tests {
             },
         );
         assert!(out.iter().all(|&v| v == 7));
+    }
+
+    #[test]
+    fn a_piece_that_was_lent_is_lent_again() {
+        let spares = Spares::default();
+        spares.lend(|| vec![1]).push(2);
+        assert_eq!(*spares.lend(Vec::new), [1, 2]);
+    }
+
+    #[test]
+    fn nobody_waits_for_spares_whose_lock_was_never_given_back() {
+        // What a child sees that was forked while a thread of its parent was in the list.
+        let spares = Spares::default();
+        let held = spares.0.lock().unwrap();
+        assert_eq!(*spares.lend(|| 7), 7);
+        drop(held);
+        assert_eq!(*spares.lend(|| 8), 8);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::cpu::Path;
 use crate::error::{Error, Result};
 use crate::threads;
 
@@ -93,6 +94,7 @@ fn after_fork() {
 
 #[pymodule(gil_used = false)]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    Path::from_environment().map_err(|error| PyValueError::new_err(error.to_string()))?;
     threads::set_interrupt_hook(|| {
         Python::attach(|py| match py.check_signals() {
             Ok(()) => false,

@@ -114,21 +114,10 @@ impl Calibration {
         self
     }
 
-    /// Applies the calibration to one axis. `temperature` is empty or has one value a sample.
-    pub fn apply(&self, axis: usize, x: &[f32], temperature: &[f32], out: &mut [f32]) {
-        let (offset, gain, slope) = (self.offset[axis], self.gain[axis], self.temperature_slope[axis]);
-        if slope == 0.0 || temperature.is_empty() {
-            for (out, &x) in out.iter_mut().zip(x) {
-                *out = (offset + gain * f64::from(x)) as f32;
-            }
-        } else {
-            for ((out, &x), &t) in out.iter_mut().zip(x).zip(temperature) {
-                *out = (offset + gain * f64::from(x) + slope * (f64::from(t) - self.reference_temperature)) as f32;
-            }
-        }
-    }
-
-    /// [`Calibration::apply`] to samples where they lie.
+    /// Calibrates the samples of one axis where they lie. `temperature` has one value a sample; where no slope was fitted it
+    /// is not read.
+    ///
+    /// Rounded to float32 before the temperature's share is added, and after.
     pub fn apply_in_place(&self, axis: usize, x: &mut [f32], temperature: &[f32]) {
         let (offset, gain, slope) = (self.offset[axis], self.gain[axis], self.temperature_slope[axis]);
         for v in x.iter_mut() {
@@ -503,72 +492,5 @@ fn van_hees(points: &Points, options: &Options) -> Calibration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Windows of a device with these errors, its postures spread evenly over the sphere (Fibonacci's lattice).
-    fn windows(n: usize, gain: [f64; 3], offset: [f64; 3], slope: [f64; 3]) -> Vec<Window> {
-        (0..n)
-            .map(|i| {
-                let z = 1.0 - 2.0 * (i as f64 + 0.5) / n as f64;
-                let (r, phi) = ((1.0 - z * z).sqrt(), i as f64 * 2.399_963);
-                let v = [r * phi.cos(), r * phi.sin(), z];
-                let temperature = 27.0 + 6.0 * (i as f64 * 0.37).sin();
-                let mean = std::array::from_fn(|k| offset[k] + gain[k] * v[k] + slope[k] * (temperature - 27.0));
-                Window { start: i as i64 * 10_000_000_000, n: 1000, mean, sd: [0.001; 3], temperature }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn known_errors_are_undone_by_every_method() {
-        for method in [Method::Actipy, Method::VanHees] {
-            for temperature in [false, true] {
-                let slope = if temperature { [0.002, -0.001, 0.0] } else { [0.0; 3] };
-                let mut table = windows(500, [1.03, 0.98, 1.01], [0.02, -0.04, 0.03], slope);
-                let options = Options { method, temperature, ..Options::default() };
-                let found = calibrate(&table, &options).unwrap();
-                assert!(found.ok, "{method:?}: {}", found.reason);
-                found.apply_to_windows(&mut table);
-                let error = table.iter().map(|w| (norm(&w.mean) - 1.0).abs()).fold(0.0, f64::max);
-                assert!(error < 1e-3, "{method:?} {temperature}: {error} in {} rounds", found.n_iterations);
-                assert!((table[0].sd[0] - 0.001 * found.gain[0]).abs() < 1e-12);
-            }
-        }
-    }
-
-    #[test]
-    fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
-        let found = Calibration {
-            offset: [0.1, 0.0, 0.0],
-            gain: [2.0, 1.0, 1.0],
-            temperature_slope: [0.01, 0.0, 0.0],
-            reference_temperature: 20.0,
-            ..Calibration::identity()
-        };
-        let mut out = [0.0; 2];
-        found.apply(0, &[1.0, f32::NAN], &[30.0, 30.0], &mut out);
-        assert!((out[0] - 2.2).abs() < 1e-6 && out[1].is_nan());
-        found.apply(1, &[1.0, 2.0], &[], &mut out);
-        assert_eq!(out, [1.0, 2.0]);
-    }
-
-    #[test]
-    fn the_quantile_is_numpys() {
-        assert_eq!(quantile(&mut [3.0, 1.0, 2.0, 4.0], 0.5), 2.5);
-        assert_eq!(quantile(&mut [5.0], 0.995), 5.0);
-        assert!((quantile(&mut (0..=100).map(f64::from).collect::<Vec<_>>(), 0.995) - 99.5).abs() < 1e-12);
-    }
-
-    #[test]
-    fn dependent_equations_have_no_solution() {
-        let mut m = [[0.0; 10]; 9];
-        for (i, row) in m.iter_mut().enumerate() {
-            row[i] = 2.0;
-            row[9] = i as f64;
-        }
-        assert_eq!(solve(m).unwrap()[4], 2.0);
-        m[3][3] = 0.0;
-        assert!(solve(m).is_none());
-    }
-}
+#[path = "calibrate_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::lanes::fft::Rows;
-use super::lanes::{Lanes, Real};
+use super::lanes::{Cpu, Lanes, Path, Real};
 use crate::error::{Error, Result};
 
 /// The signals of an array [..., time] whose last axis is contiguous; the leading axes have any strides.
@@ -103,7 +103,7 @@ impl<'a, T: Real> Signals<'a, T> {
     /// Writes samples `from`.. of signals `first`..`first + n` (n <= LANES) into the rows of `tile`, one signal a lane.
     /// Rows before sample 0 and after the last are zero, and so are lanes from `n` on.
     #[inline(always)]
-    pub fn transpose<V: Lanes<T = T>>(&self, first: usize, n: usize, from: isize, tile: &mut Rows<T>) {
+    pub fn transpose<V: Lanes<T = T>>(&self, _: Cpu<V>, first: usize, n: usize, from: isize, tile: &mut Rows<T>) {
         let n_rows = tile.len() / T::LANES;
         let start = from.clamp(0, self.time as isize) as usize;
         let end = (from + n_rows as isize).clamp(start as isize, self.time as isize) as usize;
@@ -120,24 +120,21 @@ impl<'a, T: Real> Signals<'a, T> {
         }
         let mut lane = 0;
         while lane < n {
-            if BLOCK <= V::N && size_of::<T>() == 4 && n - lane >= BLOCK {
-                let sources: [&[T]; BLOCK] = std::array::from_fn(|i| &self.get(first + lane + i)[start..end]);
-                // SAFETY: T is f32, and a vector of eight or more of them is one of a path with AVX.
-                #[cfg(target_arch = "x86_64")]
+            #[cfg(target_arch = "x86_64")]
+            if V::PATH >= Path::Avx2 && size_of::<T>() == 4 && n - lane >= 8 {
+                let sources: [&[T]; 8] = std::array::from_fn(|i| &self.get(first + lane + i)[start..end]);
+                // SAFETY: the sealed `Real` of four bytes is f32; the proof of the path is one of AVX.
                 unsafe {
                     transpose_eight(std::mem::transmute_copy(&sources), as_f32(&mut body[lane..]), T::LANES);
                 }
-                lane += BLOCK;
-            } else {
-                scatter(&self.get(first + lane)[start..end], &mut body[lane..], T::LANES);
-                lane += 1;
+                lane += 8;
+                continue;
             }
+            scatter(&self.get(first + lane)[start..end], &mut body[lane..], T::LANES);
+            lane += 1;
         }
     }
 }
-
-/// Signals that [`transpose_eight`] takes at once; more than any vector where there is no such function.
-const BLOCK: usize = if cfg!(target_arch = "x86_64") { 8 } else { usize::MAX >> 32 };
 
 fn clear<T: Real>(rows: &mut [T]) {
     rows.fill(T::default());
@@ -150,9 +147,11 @@ fn scatter<T: Real>(values: &[T], to: &mut [T], width: usize) {
     }
 }
 
+/// # Safety
+/// T is f32.
 #[cfg(target_arch = "x86_64")]
 unsafe fn as_f32<T: Real>(rows: &mut [T]) -> &mut [f32] {
-    // SAFETY: the caller has seen that T is f32.
+    // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts_mut(rows.as_mut_ptr().cast(), rows.len()) }
 }
 
@@ -191,7 +190,7 @@ fn transpose_eight(from: [&[f32]; 8], to: &mut [f32], width: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{Kernel, Path, dispatch};
+    use super::super::lanes::{Kernel, dispatch};
     use super::*;
 
     #[test]
@@ -219,9 +218,9 @@ mod tests {
     impl<T: Real> Kernel<T> for Transpose<'_, '_, T> {
         type Output = ();
         #[inline(always)]
-        fn run<V: Lanes<T = T>>(self) {
+        fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
             let (first, n, from) = self.1;
-            self.0.transpose::<V>(first, n, from, self.2);
+            self.0.transpose(cpu, first, n, from, self.2);
         }
     }
 

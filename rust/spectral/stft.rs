@@ -9,13 +9,12 @@
 #![allow(unsafe_code)]
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use super::lanes::fft::{Plan, Rows, Scale, Scratch};
 use super::lanes::log::{self, DECIBEL, Watch};
-use super::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use super::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
 use crate::error::{Error, Result};
-use crate::threads;
+use crate::threads::{self, Spares};
 
 /// What is taken out of each frame before the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub trait Block<T: Real> {
     const COMPLEX: bool = false;
     /// Frames `first..first + lanes` of the signal; the lanes from `lanes` on mean nothing. A frame may come twice. Mark it
     /// `#[inline(always)]`.
-    fn rows<V: Lanes<T = T>>(&mut self, rows: &[T], first: usize, lanes: usize);
+    fn rows<V: Lanes<T = T>>(&mut self, cpu: Cpu<V>, rows: &[T], first: usize, lanes: usize);
 }
 
 /// The windowed transforms of overlapping frames.
@@ -108,6 +107,7 @@ impl<T: Real> Frames<T> {
     #[inline(always)]
     pub fn for_each<V: Lanes<T = T>>(
         &self,
+        cpu: Cpu<V>,
         x: &[T],
         frames: Range<usize>,
         scratch: &mut FramesScratch<T>,
@@ -134,11 +134,11 @@ impl<T: Real> Frames<T> {
                     }
                 };
                 if block_is_complex(block) {
-                    self.plan.complex::<V>(source, lanes, arena, out);
+                    self.plan.complex(cpu, source, lanes, arena, out);
                 } else {
-                    self.plan.power::<V>(source, lanes, arena, out);
+                    self.plan.power(cpu, source, lanes, arena, out);
                 }
-                block.rows::<V>(out, start + first, lanes);
+                block.rows(cpu, out, start + first, lanes);
             }
         }
     }
@@ -211,7 +211,7 @@ pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [
 /// All rows of both may be read and written for four scalars.
 #[inline(always)]
 unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to_pitch: usize) {
-    // SAFETY (both blocks): the caller's promise; four scalars of four bytes are a vector, and SSE2 is part of x86-64.
+    // SAFETY (both blocks): the caller's promise; of the sealed `Real` four bytes are an f32, and SSE2 is part of x86-64.
     #[cfg(target_arch = "x86_64")]
     if size_of::<T>() == 4 {
         use std::arch::x86_64::*;
@@ -253,13 +253,13 @@ pub struct Spectrogram<T: Real> {
     frames: Frames<T>,
     mode: Mode,
     two_sided: bool,
-    spare: Mutex<Vec<FramesScratch<T>>>,
+    spares: Spares<FramesScratch<T>>,
 }
 
 impl<T: Real> Spectrogram<T> {
     /// `two_sided` appends the negative frequencies, the mirror image of the positive ones.
     pub fn new(frames: Frames<T>, mode: Mode, two_sided: bool) -> Self {
-        Self { frames, mode, two_sided, spare: Mutex::new(Vec::new()) }
+        Self { frames, mode, two_sided, spares: Spares::default() }
     }
 
     /// Rows of a spectrogram.
@@ -306,9 +306,8 @@ impl<T: Real> Spectrogram<T> {
         let group = group.clamp(1, total.max(1));
         let target = Target(out.as_mut_ptr());
         let path = Path::best();
-        let init = || Lent { scratch: Some(self.take_scratch()), of: self };
-        threads::for_each(threads, (0..total).step_by(group), init, |lent, start| {
-            let Some(scratch) = &mut lent.scratch else { return };
+        let init = || self.spares.lend(|| self.frames.scratch());
+        threads::for_each(threads, (0..total).step_by(group), init, |scratch, start| {
             for item in start..total.min(start + group) {
                 let (row, part) = (item / chunks, item % chunks);
                 let frames = part * chunk..count.min((part + 1) * chunk);
@@ -320,30 +319,13 @@ impl<T: Real> Spectrogram<T> {
         });
         Ok(())
     }
-
-    fn take_scratch(&self) -> FramesScratch<T> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| self.frames.scratch())
-    }
-}
-
-/// Scratch that returns to its owner.
-struct Lent<'a, T: Real> {
-    scratch: Option<FramesScratch<T>>,
-    of: &'a Spectrogram<T>,
-}
-impl<T: Real> Drop for Lent<'_, T> {
-    fn drop(&mut self) {
-        let mut spare = self.of.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.extend(self.scratch.take());
-    }
 }
 
 /// The output, of which each item of a batch writes its own part.
 #[derive(Clone, Copy)]
 struct Target<T>(*mut T);
-// SAFETY: `run` gives no two items the same part.
-unsafe impl<T> Sync for Target<T> {}
+// SAFETY: `run` gives no two items the same part, so each thread writes scalars of its own, which may be sent to it.
+unsafe impl<T: Send> Sync for Target<T> {}
 impl<T> Target<T> {
     unsafe fn at(&self, offset: usize) -> *mut T {
         // SAFETY: the caller's promise.
@@ -363,14 +345,14 @@ struct Job<'a, T: Real> {
 impl<T: Real> Kernel<T> for Job<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { of, x, frames, scratch, out, count } = self;
         let place =
             Place { out, count, bins: of.frames.plan.bins(), nfft: of.frames.plan.nfft(), two_sided: of.two_sided };
         if of.mode == Mode::Complex {
-            of.frames.for_each::<V>(x, frames, scratch, &mut Bins(place));
+            of.frames.for_each(cpu, x, frames, scratch, &mut Bins(place));
         } else {
-            of.frames.for_each::<V>(x, frames, scratch, &mut Powers(place, of.mode));
+            of.frames.for_each(cpu, x, frames, scratch, &mut Powers(place, of.mode));
         }
     }
 }
@@ -429,7 +411,13 @@ impl<T: Real> Place<T> {
 
     /// out\[bin\]\[first..first + lanes\] = value(rows\[bin\]).
     #[inline(always)]
-    fn write<V: Lanes<T = T>>(&self, rows: &[T], first: usize, lanes: usize, value: &mut impl Value<V>) {
+    fn write<V: Lanes<T = T>>(
+        &self,
+        cpu: Cpu<V>,
+        rows: &[T],
+        (first, lanes): (usize, usize),
+        value: &mut impl Value<V>,
+    ) {
         assert!(lanes <= T::LANES && first + lanes <= self.count && rows.len() >= self.bins * T::LANES);
         let (from, to) = (rows.as_ptr(), self.out.wrapping_add(first));
         // Of the next signal's spectrogram, as much as is written here of this one's: it comes while this one is computed.
@@ -442,14 +430,16 @@ impl<T: Real> Place<T> {
             for bin in 0..self.bins {
                 for column in 0..T::LANES / V::N {
                     let lane = column * V::N;
-                    unsafe { value.of(V::load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane)) }
+                    unsafe {
+                        value.of(cpu.load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane))
+                    }
                 }
             }
         } else {
             for bin in 0..self.bins {
                 for lane in (0..lanes).step_by(V::N) {
                     unsafe {
-                        let y = value.of(V::load(from.add(bin * T::LANES + lane)));
+                        let y = value.of(cpu.load(from.add(bin * T::LANES + lane)));
                         let to = to.add(bin * self.count + lane);
                         if lanes - lane < V::N { y.store_first(to, lanes - lane) } else { y.store(to) }
                     }
@@ -471,11 +461,11 @@ impl<T: Real> Place<T> {
 #[inline(always)]
 fn prefetch_to_write<T>(address: *const T) {
     // SAFETY: a hint that never faults; processors without it take it for no operation.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;
 }
 
@@ -483,20 +473,19 @@ fn prefetch_to_write<T>(address: *const T) {
 struct Powers<T>(Place<T>, Mode);
 impl<T: Real> Block<T> for Powers<T> {
     #[inline(always)]
-    fn rows<V: Lanes<T = T>>(&mut self, rows: &[T], first: usize, lanes: usize) {
+    fn rows<V: Lanes<T = T>>(&mut self, cpu: Cpu<V>, rows: &[T], first: usize, lanes: usize) {
         let Self(place, mode) = self;
         match mode {
             Mode::Decibel => {
-                // SAFETY: V is what `dispatch` gave.
-                let mut watched = Watched(unsafe { Watch::<V>::new() });
-                place.write::<V>(rows, first, lanes, &mut watched);
+                let mut watched = Watched(Watch::new(cpu));
+                place.write(cpu, rows, (first, lanes), &mut watched);
                 // Only a block of less than one vector has lanes that mean nothing.
                 if !watched.0.all_normal(lanes.min(V::N)) {
-                    place.write::<V>(rows, first, lanes, &mut Decibel);
+                    place.write(cpu, rows, (first, lanes), &mut Decibel);
                 }
             }
-            Mode::Magnitude => place.write::<V>(rows, first, lanes, &mut Root),
-            Mode::Power | Mode::Complex => place.write::<V>(rows, first, lanes, &mut Same),
+            Mode::Magnitude => place.write(cpu, rows, (first, lanes), &mut Root),
+            Mode::Power | Mode::Complex => place.write(cpu, rows, (first, lanes), &mut Same),
         }
     }
 }
@@ -506,7 +495,7 @@ struct Bins<T>(Place<T>);
 impl<T: Real> Block<T> for Bins<T> {
     const COMPLEX: bool = true;
     #[inline(always)]
-    fn rows<V: Lanes<T = T>>(&mut self, rows: &[T], first: usize, lanes: usize) {
+    fn rows<V: Lanes<T = T>>(&mut self, _: Cpu<V>, rows: &[T], first: usize, lanes: usize) {
         let place = &self.0;
         assert!(first + lanes <= place.count);
         for (bin, parts) in rows.chunks_exact(2 * T::LANES).take(place.bins).enumerate() {

@@ -20,12 +20,13 @@ HEAVY = {"torch", "zarr", "matplotlib", "pandas", "scipy", "pyarrow", "jinja2"}
 # rust/<module> -> modules of the crate that it may name.
 RUST = {
     "error": set(),
+    "cpu": {"error"},
     "threads": {"error"},
     "device": {"error", "threads"},
-    "signal": {"error", "threads"},
-    "spectral": {"error", "threads", "signal"},
+    "signal": {"error", "cpu", "threads"},
+    "spectral": {"error", "cpu", "threads", "signal"},
     "preparation": {"error", "threads", "device", "signal"},
-    "python": {"error", "threads", "device", "signal", "spectral", "preparation"},
+    "python": {"error", "cpu", "threads", "device", "signal", "spectral", "preparation"},
 }
 
 
@@ -85,6 +86,109 @@ def test_a_module_of_the_crate_names_only_what_stands_below_it(module: str) -> N
             named |= set(re.findall(r"(?:^|,|\{)\s*(\w+)", group)) & set(RUST)
         assert named & set(RUST) <= RUST[module] | {module}, path
         assert module == "python" or not re.search(r"\bpyo3\b|\bnumpy\b", code), f"{path}: only rust/python names pyo3"
+
+
+def rust_code(path: Path) -> str:
+    """The text of a Rust file without comments, strings and tests."""
+    code = re.sub(r"//[^\n]*", "", path.read_text("utf-8"))
+    code = re.sub(r"#\[cfg\(test\)\]\s*(#\[[^]]*\]\s*)*mod \w+\s*(;|\{.*\Z)", "", code, flags=re.DOTALL)
+    return re.sub(r'"(\\.|[^"\\])*"', '""', code)
+
+
+def rust_modules() -> dict[tuple[str, ...], Path]:
+    """(file, by its path of modules from the crate's root) of every Rust file that is no test."""
+    modules = {}
+    for path in sorted((ROOT / "rust").rglob("*.rs")):
+        parts = path.relative_to(ROOT / "rust").with_suffix("").parts
+        if not path.stem.endswith("tests"):
+            modules[parts[:-1] if parts[-1] in ("mod", "lib") else parts] = path
+    return modules
+
+
+def used_paths(code: str) -> set[tuple[str, ...]]:
+    """Every path of names joined by `::`, those of a braced `use` one by one."""
+
+    def expand(text: str) -> list[str]:
+        brace = text.find("{")
+        if brace < 0:
+            return [text]
+        depth, start, parts = 0, brace + 1, []
+        for i in range(brace, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[i], 0)
+            if (text[i] == "," and depth == 1) or depth == 0:
+                parts.append(text[start:i])
+                start = i + 1
+            if depth == 0:
+                break
+        return [path for part in parts for path in expand(text[:brace] + part.strip())]
+
+    uses = [path for tree in re.findall(r"\buse\s+([^;]+);", code) for path in expand(re.sub(r"\s+", " ", tree))]
+    inline = re.findall(r"\b(?:crate|super|self)(?:::\w+)+", code)
+    return {tuple(re.sub(r" as \w+$", "", path).strip().split("::")) for path in uses + inline}
+
+
+def rust_arrows(modules: dict[tuple[str, ...], Path]) -> dict[str, set[str]]:
+    """Files that a file names: a path leads to the deepest module on it, and on from there where that only re-exports.
+
+    The lines `mod name;` and `pub use` are no arrows: they give a name and need nothing of it.
+    """
+    code = {module: rust_code(path) for module, path in modules.items()}
+
+    def absolute(module: tuple[str, ...], path: tuple[str, ...]) -> tuple[str, ...]:
+        first, *rest = path
+        if first == "crate":
+            return tuple(rest)
+        if first == "self":
+            return (*module, *rest)
+        if first == "super":
+            place = module[:-1]
+            while rest[:1] == ["super"]:
+                place, rest = place[:-1], rest[1:]
+            return (*place, *rest)
+        return (*module, *path)
+
+    exports: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for module, text in code.items():
+        for line in re.findall(r"\bpub(?:\([^)]*\))? (use [^;]+;)", text):
+            for path in used_paths(line):
+                if len(path) > 1:  # a macro is exported by its bare name
+                    exports[(*module, path[-1])] = absolute(module, path)
+
+    def home(path: tuple[str, ...]) -> tuple[str, ...] | None:
+        for end in range(1, len(path) + 1):
+            if path[:end] not in modules:
+                target = exports.get(path[:end])
+                return home(target) if target else path[: end - 1] or None
+        return path
+
+    arrows = {}
+    for module, text in code.items():
+        inner = re.sub(r"\bpub(\([^)]*\))? use [^;]+;|\bpub\(in [^)]*\)", "", text)
+        named = {home(absolute(module, path)) for path in used_paths(inner)}
+        arrows["::".join(module)] = {"::".join(name) for name in named if name and name != module}
+    return arrows
+
+
+def test_no_files_of_the_crate_name_each_other_in_a_circle() -> None:
+    found = circles(rust_arrows(rust_modules()))
+    # The parts of a reader in device/ still name the reader that they are parts of.
+    assert [circle for circle in found if not all(name.startswith("device::") for name in circle)] == []
+
+
+def test_a_circle_of_two_files_of_one_rust_folder_is_seen(tmp_path: Path) -> None:
+    texts = {
+        ("a",): "pub mod b;\npub mod c;\npub use c::{Deep, Other};",
+        ("a", "b"): "use super::{\n    Deep,\n    d,\n};",
+        ("a", "c"): "fn f() { crate::a::b::g() }  // use super::b;",
+        ("e",): "use crate::a::c::Deep as Other;\n#[cfg(test)]\nmod tests {\n    use crate::a::b;\n}",
+    }
+    modules = {}
+    for module, text in texts.items():
+        modules[module] = tmp_path / f"{'_'.join(module)}.rs"
+        modules[module].write_text(text)
+    arrows = rust_arrows(modules)
+    assert arrows == {"a": set(), "a::b": {"a", "a::c"}, "a::c": {"a::b"}, "e": {"a::c"}}
+    assert circles(arrows) == [{"a::b", "a::c"}]
 
 
 def fresh(code: str) -> str:

@@ -102,6 +102,15 @@ def test_the_symmetric_hann_window_is_numpys() -> None:
     np.testing.assert_allclose(by_name, imuspec.spectrogram(X, window=np.hanning(31))[2], rtol=1e-6)
 
 
+def test_an_unknown_instruction_set_is_refused_with_those_of_this_cpu() -> None:
+    environment = {"IMUSPEC_CPU": "sse9", "PYTHONPATH": str(Path(imuspec.__file__).parents[1])}
+    command = [sys.executable, "-c", "import imuspec"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ValueError: IMUSPEC_CPU: expected one that this CPU has of plain" in done.stderr
+    assert 'got "sse9"' in done.stderr
+
+
 def test_a_lower_instruction_set_can_be_forced_and_gives_the_same_spectrogram(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     code = (

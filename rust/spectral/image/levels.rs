@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
-use crate::spectral::lanes::{Kernel, Lanes, Real};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real};
 
 /// Frames in a block of cells: one row of float32 lanes.
 pub const BLOCK: usize = <f32 as Real>::LANES;
@@ -87,18 +87,18 @@ impl Kernel<f32> for Greys<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes<T = f32>>(self) {
+    fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) {
         match self.tone {
-            Tone::Greys => self.paint::<V, 0>(),
-            Tone::Linear => self.paint::<V, 1>(),
-            Tone::Android => self.paint::<V, 2>(),
+            Tone::Greys => self.paint::<V, 0>(cpu),
+            Tone::Linear => self.paint::<V, 1>(cpu),
+            Tone::Android => self.paint::<V, 2>(cpu),
         }
     }
 }
 
 impl Greys<'_> {
     #[inline(always)]
-    fn paint<V: Lanes<T = f32>, const TONE: u8>(self) {
+    fn paint<V: Lanes<T = f32>, const TONE: u8>(self, cpu: Cpu<V>) {
         let steps = if TONE == 0 { 256.0 } else { 255.0 };
         let [low, high] = self.ends;
         let gain = (steps / (high - low)) as f32;
@@ -110,15 +110,15 @@ impl Greys<'_> {
                 for (bytes, powers) in tile.iter_mut().zip(cells[first * BLOCK..].chunks_exact(BLOCK)) {
                     let mut greys = [0u32; BLOCK];
                     for lane in (0..BLOCK).step_by(V::N) {
-                        // SAFETY: dispatched; powers and greys hold BLOCK values, N divides BLOCK.
+                        // SAFETY: powers and greys hold BLOCK values, N divides BLOCK.
                         unsafe {
-                            let power = V::load(powers.as_ptr().add(lane));
-                            let height = scaled_normal(power, OCTAVE).mul_add(V::splat(gain), V::splat(offset));
-                            let height = power.select_less(V::splat(f32::MIN_POSITIVE), V::splat(0.0), height);
+                            let power = cpu.load(powers.as_ptr().add(lane));
+                            let height = scaled_normal(power, OCTAVE).mul_add(cpu.splat(gain), cpu.splat(offset));
+                            let height = power.select_less(cpu.splat(f32::MIN_POSITIVE), cpu.splat(0.0), height);
                             grey::<V, TONE>(height).store(greys.as_mut_ptr().cast::<f32>().add(lane));
                         }
                     }
-                    *bytes = low_bytes::<V>(&greys);
+                    *bytes = low_bytes(cpu, &greys);
                 }
                 let to = &mut out[first..];
                 assert!(to.len() >= (BLOCK - 1) * self.pitch + TILE, "greys have rows of whole tiles");
@@ -130,40 +130,33 @@ impl Greys<'_> {
 }
 
 /// Greys of heights in levels, in the low bits of each lane.
-///
-/// # Safety
-/// The CPU has V's instructions.
 #[inline(always)]
-unsafe fn grey<V: Lanes<T = f32>, const TONE: u8>(height: V) -> V {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let whole = V::splat(WHOLE);
-        let height = height.max(V::splat(0.0)).min(V::splat(255.0));
-        match TONE {
-            0 => {
-                let near = height.add(whole).sub(whole);
-                let level = height.select_less(near, near.sub(V::splat(1.0)), near);
-                // The table cuts the red, so the grey is rounded up; a rise is a whole number or 1 / 255 away from one.
-                rise(level).add(V::splat(0.498)).add(whole)
-            }
-            1 => height.add(whole),
-            // Hundredths: a thousandth more rounds a half up and nothing else.
-            _ => height.add(whole).sub(whole).mul(V::splat(0.99)).add(V::splat(1e-3)).add(whole),
+fn grey<V: Lanes<T = f32>, const TONE: u8>(height: V) -> V {
+    let cpu = height.cpu();
+    let whole = cpu.splat(WHOLE);
+    let height = height.max(cpu.splat(0.0)).min(cpu.splat(255.0));
+    match TONE {
+        0 => {
+            let near = height.add(whole).sub(whole);
+            let level = height.select_less(near, near.sub(cpu.splat(1.0)), near);
+            // The table cuts the red, so the grey is rounded up; a rise is a whole number or 1 / 255 away from one.
+            rise(level).add(cpu.splat(0.498)).add(whole)
         }
+        1 => height.add(whole),
+        // Hundredths: a thousandth more rounds a half up and nothing else.
+        _ => height.add(whole).sub(whole).mul(cpu.splat(0.99)).add(cpu.splat(1e-3)).add(whole),
     }
 }
 
 /// The greys' curve above `level`, by its eight segments' lines where the vector can look them up, else by hinges.
-///
-/// # Safety
-/// The CPU has V's instructions.
 #[inline(always)]
-unsafe fn rise<V: Lanes<T = f32>>(level: V) -> V {
-    // SAFETY: the caller's promise; a vector of 32 bytes is `__m256`, of the AVX2 path.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        if size_of::<V>() == 32 {
-            use std::arch::x86_64::*;
+fn rise<V: Lanes<T = f32>>(level: V) -> V {
+    #[cfg(target_arch = "x86_64")]
+    if V::PATH == Path::Avx2 {
+        use std::arch::x86_64::*;
+        // SAFETY: `level` is proof of the path's instructions; the one vector of f32 of the AVX2 path is a transparent
+        // `__m256`, and the two lines have its eight lanes.
+        unsafe {
             let x: __m256 = std::mem::transmute_copy(&level);
             // No whole level but 0 and 255 begins a segment: just under 8 / 255 keeps 255 in the last one.
             let segment = _mm256_cvttps_epi32(_mm256_mul_ps(x, _mm256_set1_ps(8.0 / 255.0 * (1.0 - 1e-6))));
@@ -171,13 +164,14 @@ unsafe fn rise<V: Lanes<T = f32>>(level: V) -> V {
             let offset = _mm256_permutevar8x32_ps(_mm256_loadu_ps(LINES[1].as_ptr()), segment);
             return std::mem::transmute_copy(&_mm256_fmadd_ps(x, slope, offset));
         }
-        let mut rise = level.mul(V::splat(slope(0)));
-        for k in 1..8 {
-            let begin = V::splat(255.0 * k as f32 / 8.0);
-            rise = level.max(begin).sub(begin).mul_add(V::splat(slope(k) - slope(k - 1)), rise);
-        }
-        rise
     }
+    let cpu = level.cpu();
+    let mut rise = level.mul(cpu.splat(slope(0)));
+    for k in 1..8 {
+        let begin = cpu.splat(255.0 * k as f32 / 8.0);
+        rise = level.max(begin).sub(begin).mul_add(cpu.splat(slope(k) - slope(k - 1)), rise);
+    }
+    rise
 }
 
 /// Slopes and offsets of the eight segments.
@@ -202,11 +196,11 @@ const fn slope(k: usize) -> f32 {
 
 /// The low byte of each.
 #[inline(always)]
-fn low_bytes<V>(words: &[u32; BLOCK]) -> [u8; TILE] {
+fn low_bytes<V: Lanes>(_: Cpu<V>, words: &[u32; BLOCK]) -> [u8; TILE] {
     let mut out = [0u8; TILE];
     #[cfg(target_arch = "x86_64")]
-    if size_of::<V>() == 64 {
-        // SAFETY: vectors of 64 bytes are of the path with AVX-512.
+    if V::PATH == Path::Avx512 {
+        // SAFETY: the first argument is proof of the path's instructions, AVX-512F among them.
         return unsafe { low_bytes_avx512(words) };
     }
     #[cfg(target_arch = "x86_64")]
@@ -232,13 +226,10 @@ fn low_bytes<V>(words: &[u32; BLOCK]) -> [u8; TILE] {
 }
 
 /// As [`low_bytes`], by the one instruction that does it.
-///
-/// # Safety
-/// The CPU has AVX-512.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn low_bytes_avx512(words: &[u32; BLOCK]) -> [u8; TILE] {
+fn low_bytes_avx512(words: &[u32; BLOCK]) -> [u8; TILE] {
     use std::arch::x86_64::*;
     let mut out = [0u8; TILE];
     // SAFETY: 16 words in, 16 bytes out.
@@ -287,7 +278,7 @@ pub unsafe fn transpose(from: *const u8, from_pitch: usize, to: *mut u8, to_pitc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spectral::lanes::{Path, dispatch};
+    use crate::spectral::lanes::dispatch;
 
     #[test]
     fn the_greys_are_the_published_ones() {
@@ -306,19 +297,16 @@ mod tests {
     impl Kernel<f32> for Curve<'_> {
         type Output = ();
         #[inline(always)]
-        fn run<V: Lanes<T = f32>>(self) {
+        fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) {
             for (i, out) in self.1.chunks_exact_mut(V::N).enumerate() {
                 let heights: Vec<f32> = (0..V::N).map(|k| (i * V::N + k) as f32 / 16.0 - 4.0).collect();
-                // SAFETY: dispatched; N values each.
-                unsafe {
-                    let height = V::load(heights.as_ptr());
-                    let grey = match self.0 {
-                        Tone::Greys => grey::<V, 0>(height),
-                        Tone::Linear => grey::<V, 1>(height),
-                        Tone::Android => grey::<V, 2>(height),
-                    };
-                    grey.store(out.as_mut_ptr().cast());
-                }
+                let height = cpu.read(&heights, 0);
+                let grey = match self.0 {
+                    Tone::Greys => grey::<V, 0>(height),
+                    Tone::Linear => grey::<V, 1>(height),
+                    Tone::Android => grey::<V, 2>(height),
+                };
+                out.iter_mut().zip(grey.to_array()).for_each(|(word, grey)| *word = grey.to_bits());
             }
         }
     }

@@ -12,13 +12,13 @@ use super::resize_lanes::{self, Draw};
 use crate::error::{Error, Result};
 use crate::spectral::batch::Windows;
 use crate::spectral::lanes::{Path, dispatch};
-use crate::threads;
+use crate::threads::{self, Lent, Spares};
 
 /// A recipe made ready to draw batches, with the working memory of the threads that have drawn.
 pub struct Painter {
     plan: Plan,
     transforms: Transforms,
-    idle: Mutex<Vec<Scratch>>,
+    spares: Spares<Scratch>,
 }
 
 /// Working memory of one thread.
@@ -32,16 +32,6 @@ struct Scratch {
     bytes: Vec<u8>,
 }
 
-/// A scratch that returns to its painter.
-struct Lent<'a>(&'a Painter, Option<Scratch>);
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Some(scratch) = self.1.take() {
-            self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        }
-    }
-}
-
 /// log2 of a power, per decibel.
 const PER_DB: f64 = std::f64::consts::LOG2_10 / 10.0;
 
@@ -52,7 +42,7 @@ impl Painter {
     /// As [`Plan::new`].
     pub fn new(recipe: Recipe, length: usize) -> Result<Self> {
         let plan = Plan::new(recipe, length)?;
-        Ok(Self { transforms: Transforms::new(&plan)?, plan, idle: Mutex::new(Vec::new()) })
+        Ok(Self { transforms: Transforms::new(&plan)?, plan, spares: Spares::default() })
     }
 
     /// What is drawn.
@@ -60,10 +50,9 @@ impl Painter {
         &self.plan
     }
 
-    fn lend(&self) -> Lent<'_> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn lend(&self) -> Lent<'_, Scratch> {
         let [bins, frames] = self.plan.grid;
-        let make = || Scratch {
+        self.spares.lend(|| Scratch {
             power: self.transforms.scratch(),
             cells: vec![0.0; 3 * self.transforms.cells()],
             greys: vec![0; bins.next_multiple_of(TILE) * frames.next_multiple_of(BLOCK)],
@@ -71,8 +60,7 @@ impl Painter {
             image: definition::Scratch::default(),
             axes: Vec::new(),
             bytes: Vec::new(),
-        };
-        Lent(self, Some(idle.unwrap_or_else(make)))
+        })
     }
 
     /// Draws every triad of channels of every window: `out` is [window][triad][3][row][column]. A single channel is drawn
@@ -102,7 +90,7 @@ impl Painter {
             items,
             || self.lend(),
             |scratch, (i, out)| {
-                let (Some(scratch), at) = (&mut scratch.1, (i / triads, 3 * (i % triads))) else { return };
+                let at = (i / triads, 3 * (i % triads));
                 if let Err(axis) = self.picture(&x, at, scratch, out) {
                     let mut worst = worst.lock().unwrap_or_else(PoisonError::into_inner);
                     *worst = Some(worst.map_or((at.0, axis), |w| w.min((at.0, axis))));

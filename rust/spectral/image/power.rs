@@ -12,7 +12,7 @@ use super::levels::BLOCK;
 use crate::error::Result;
 use crate::spectral::batch::Windows;
 use crate::spectral::lanes::fft::{self, Scale};
-use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
 use crate::spectral::stft::by_phases;
 
 /// A cell this many times stronger than the mean rounding noise of float32 keeps its level.
@@ -189,7 +189,7 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
 
     /// Plain loops, for the compiler to make the path's vectors of.
     #[inline(always)]
-    fn run<V: Lanes<T = f32>>(self) -> Option<Axis> {
+    fn run<V: Lanes<T = f32>>(self, _: Cpu<V>) -> Option<Axis> {
         let Self { of, x, at: (window, channel), scratch: Scratch { flat, rows, .. } } = self;
         let length = x.shape()[2];
         flat.resize(length, 0.0);
@@ -266,32 +266,32 @@ impl Kernel<f32> for Single<'_> {
     type Output = [f32; 2];
 
     #[inline(always)]
-    fn run<V: Lanes<T = f32>>(self) -> [f32; 2] {
+    fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) -> [f32; 2] {
         let Self { of, rows, mean, scratch, out } = self;
         let fft::Scratch { arena, out: spectrum } = scratch;
         let mut ends = [f64::INFINITY, f64::NEG_INFINITY];
         let blocks = out.chunks_exact_mut(of.bins * BLOCK);
         for (block, out) in blocks.enumerate() {
             let lanes = BLOCK.min(of.frames - block * BLOCK);
-            of.single.complex::<V>(&rows[block * BLOCK..], lanes, arena, spectrum);
+            of.single.complex(cpu, &rows[block * BLOCK..], lanes, arena, spectrum);
             let (mut least, mut largest) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
             for first in (0..lanes).step_by(V::N) {
-                // SAFETY: dispatched; spectrum, out and the two arrays hold whole rows of BLOCK lanes, N divides BLOCK.
+                // SAFETY: spectrum, out and the two arrays hold whole rows of BLOCK lanes, N divides BLOCK.
                 unsafe {
                     let from = spectrum.as_ptr().add(first);
                     let to = out.as_mut_ptr().add(first);
-                    let half = V::splat(if of.one_sided { 0.5 } else { 1.0 });
-                    let edge = cell::<V>(from, of.leak[0], mean).mul(half);
+                    let half = cpu.splat(if of.one_sided { 0.5 } else { 1.0 });
+                    let edge = cell(cpu, from, of.leak[0], mean).mul(half);
                     edge.store(to);
                     let last = of.bins - 1;
-                    let mut end = cell::<V>(from.add(2 * last * BLOCK), of.leak[last], mean);
+                    let mut end = cell(cpu, from.add(2 * last * BLOCK), of.leak[last], mean);
                     if of.nfft % 2 == 0 {
                         end = end.mul(half);
                     }
                     end.store(to.add(last * BLOCK));
                     let (mut low, mut high) = (edge.min(end), edge.max(end));
                     for bin in 1..last {
-                        let power = cell::<V>(from.add(2 * bin * BLOCK), of.leak[bin], mean);
+                        let power = cell(cpu, from.add(2 * bin * BLOCK), of.leak[bin], mean);
                         power.store(to.add(bin * BLOCK));
                         low = low.min(power);
                         high = high.max(power);
@@ -309,15 +309,13 @@ impl Kernel<f32> for Single<'_> {
 /// The power of one bin of one vector of frames, its real parts at `from`, with the mean's leak put back.
 ///
 /// # Safety
-/// The CPU has V's instructions; two rows from `from` on may be read.
+/// Two rows from `from` on may be read.
 #[inline(always)]
-unsafe fn cell<V: Lanes<T = f32>>(from: *const f32, leak: [f32; 2], mean: f32) -> V {
+unsafe fn cell<V: Lanes<T = f32>>(cpu: Cpu<V>, from: *const f32, leak: [f32; 2], mean: f32) -> V {
     // SAFETY: the caller's promise.
-    unsafe {
-        let re = V::load(from).add(V::splat(leak[0] * mean));
-        let im = V::load(from.add(BLOCK)).add(V::splat(leak[1] * mean));
-        im.mul_add(im, re.mul(re))
-    }
+    let (re, im) = unsafe { (cpu.load(from), cpu.load(from.add(BLOCK))) };
+    let (re, im) = (re.add(cpu.splat(leak[0] * mean)), im.add(cpu.splat(leak[1] * mean)));
+    im.mul_add(im, re.mul(re))
 }
 
 struct Double<'a> {
@@ -332,14 +330,14 @@ impl Kernel<f64> for Double<'_> {
 
     /// The least power, the least but that of silent frames, and the largest.
     #[inline(always)]
-    fn run<V: Lanes<T = f64>>(self) -> [f64; 3] {
+    fn run<V: Lanes<T = f64>>(self, cpu: Cpu<V>) -> [f64; 3] {
         const HALF: usize = <f64 as Real>::LANES;
         let Self { of, rows, scratch, out } = self;
         let fft::Scratch { arena, out: power } = scratch;
         let mut ends = [f64::INFINITY, f64::INFINITY, 0.0];
         for first in (0..of.frames).step_by(HALF) {
             let lanes = HALF.min(of.frames - first);
-            of.double.power::<V>(&rows[first..], lanes, arena, power);
+            of.double.power(cpu, &rows[first..], lanes, arena, power);
             let mut least = [f64::INFINITY; HALF];
             let (mut low, mut high) = (least, [0.0f64; HALF]);
             let out = &mut out[first / BLOCK * of.bins * BLOCK + first % BLOCK..];

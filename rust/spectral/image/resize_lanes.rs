@@ -8,7 +8,7 @@ use super::definition::Plan;
 use super::levels::{TILE, transpose};
 use super::pixel::Pixel;
 use super::resize::{FRACTION_BITS, Line, Lines};
-use crate::spectral::lanes::{Kernel, Lanes};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path};
 
 /// Working memory for one channel.
 #[derive(Default)]
@@ -35,15 +35,15 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes<T = f32>>(self) {
+    fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) {
         let Self { plan, greys, scratch, channel, out } = self;
         let (bins, frames) = (plan.grid[0].next_multiple_of(TILE), plan.grid[1].next_multiple_of(TILE));
         let (Scratch { first, second }, width) = (scratch, plan.size()[1]);
         if plan.rows_first {
             turn(greys, [frames, bins], second);
-            mix_rows::<V>(&plan.rows, second, frames, first);
+            mix_rows(cpu, &plan.rows, second, frames, first);
             turn(first, [plan.rows.len().next_multiple_of(TILE), frames], second);
-            mix_rows::<V>(&plan.columns, second, plan.rows.len().next_multiple_of(TILE), first);
+            mix_rows(cpu, &plan.columns, second, plan.rows.len().next_multiple_of(TILE), first);
             let wide = width.next_multiple_of(TILE);
             turn(first, [wide, plan.rows.len().next_multiple_of(TILE)], second);
             for (row, out) in second.chunks_exact(wide).zip(out.chunks_exact_mut(width)) {
@@ -51,15 +51,15 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
             }
             return;
         }
-        mix_rows::<V>(&plan.columns, greys, bins, first);
+        mix_rows(cpu, &plan.columns, greys, bins, first);
         let wide = width.next_multiple_of(TILE);
         turn(first, [wide, bins], second);
         if wide == width
             && let Some(out) = P::greys(out)
         {
-            return mix_into::<V>(&plan.rows, second, wide, out);
+            return mix_into(cpu, &plan.rows, second, wide, out);
         }
-        mix_rows::<V>(&plan.rows, second, wide, first);
+        mix_rows(cpu, &plan.rows, second, wide, first);
         for (row, out) in first.chunks_exact(wide).zip(out.chunks_exact_mut(width)) {
             P::put(&row[..width], channel, out);
         }
@@ -68,23 +68,22 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
 
 /// All lines of a direction, each a row of `pitch` bytes; their number is rounded up to [`TILE`].
 #[inline(always)]
-fn mix_rows<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut Vec<u8>) {
+fn mix_rows<V: Lanes>(cpu: Cpu<V>, lines: &Lines, source: &[u8], pitch: usize, out: &mut Vec<u8>) {
     out.resize(lines.len().next_multiple_of(TILE) * pitch, 0);
-    mix_into::<V>(lines, source, pitch, out);
+    mix_into(cpu, lines, source, pitch, out);
 }
 
 /// [`mix_rows`] into memory that is there.
 #[inline(always)]
-fn mix_into<V: Lanes>(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u8]) {
+fn mix_into<V: Lanes>(_: Cpu<V>, lines: &Lines, source: &[u8], pitch: usize, out: &mut [u8]) {
     assert!(pitch.is_multiple_of(TILE) && source.len() >= lines.reach().end * pitch, "whole tiles of every line");
     assert!(out.len() >= lines.len() * pitch, "room for every line");
     #[cfg(target_arch = "x86_64")]
-    if size_of::<V>() == 64 {
-        // SAFETY: vectors of 64 bytes are of the path with AVX-512; source and out as checked.
-        return unsafe { mix_rows_avx512(lines, source, pitch, out) };
-    } else if size_of::<V>() == 32 {
-        // SAFETY: vectors of 32 bytes are of the path with AVX2; source and out as checked.
-        return unsafe { mix_rows_avx2(lines, source, pitch, out) };
+    match V::PATH {
+        // SAFETY (both): the first argument is proof of the path's instructions; source and out as checked.
+        Path::Avx512 => return unsafe { mix_rows_avx512(lines, source, pitch, out) },
+        Path::Avx2 => return unsafe { mix_rows_avx2(lines, source, pitch, out) },
+        Path::Plain => {}
     }
     for (line, out) in lines.iter().zip(out.chunks_exact_mut(pitch)) {
         if !mix_simply(line, source, pitch, out) {

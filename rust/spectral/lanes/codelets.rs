@@ -9,10 +9,11 @@
 //! A half spectrum is *packed* in n rows: row 0 is bin 0, row 1 bin n/2 (both real), rows 2k and 2k+1 bin k.
 #![allow(unsafe_code)]
 
-use super::lanes::{Lanes, Real};
+use super::lanes::{Cpu, Lanes, Real};
 
 /// Rows that a step reads.
 pub(super) trait Input<V> {
+    fn cpu(&self) -> Cpu<V>;
     fn at(&self, k: usize) -> V;
 }
 
@@ -34,19 +35,33 @@ pub(super) struct Tap<T> {
 }
 
 /// Windowed samples, straight from the source.
-pub(super) struct Taps<'a, T> {
-    pub source: *const T,
-    pub taps: &'a [Tap<T>],
+pub(super) struct Taps<'a, V: Lanes> {
+    cpu: Cpu<V>,
+    source: *const V::T,
+    taps: &'a [Tap<V::T>],
 }
 
-impl<V: Lanes> Input<V> for Taps<'_, V::T> {
+impl<'a, V: Lanes> Taps<'a, V> {
+    /// # Safety
+    /// A vector may be read at every tap's offset from `source`, for `'a`; no codelet of more points than `taps` runs on it.
+    #[inline(always)]
+    pub(super) unsafe fn new(cpu: Cpu<V>, source: *const V::T, taps: &'a [Tap<V::T>]) -> Self {
+        Self { cpu, source, taps }
+    }
+}
+
+impl<V: Lanes> Input<V> for Taps<'_, V> {
+    #[inline(always)]
+    fn cpu(&self) -> Cpu<V> {
+        self.cpu
+    }
     #[inline(always)]
     fn at(&self, k: usize) -> V {
         debug_assert!(k < self.taps.len());
-        // SAFETY: the codelet of n points asks k < n = taps.len(); the plan's maker vouches for the offsets.
+        // SAFETY: both are promised to `new`.
         unsafe {
             let tap = self.taps.get_unchecked(k);
-            V::load(self.source.add(tap.offset as usize)).mul(V::splat(tap.weight))
+            self.cpu.load(self.source.add(tap.offset as usize)).mul(self.cpu.splat(tap.weight))
         }
     }
 }
@@ -59,6 +74,10 @@ struct Every<'a, I> {
     mask: usize,
 }
 impl<V, I: Input<V>> Input<V> for Every<'_, I> {
+    #[inline(always)]
+    fn cpu(&self) -> Cpu<V> {
+        self.of.cpu()
+    }
     #[inline(always)]
     fn at(&self, k: usize) -> V {
         self.of.at((self.first + self.step * k) & self.mask)
@@ -76,7 +95,11 @@ fn split<I>(n: usize, of: &I) -> [Every<'_, I>; 3] {
     ]
 }
 
-impl<V: Copy, const N: usize> Input<V> for [V; N] {
+impl<V: Lanes, const N: usize> Input<V> for [V; N] {
+    #[inline(always)]
+    fn cpu(&self) -> Cpu<V> {
+        self[0].cpu()
+    }
     #[inline(always)]
     fn at(&self, k: usize) -> V {
         self[k]
@@ -101,31 +124,48 @@ impl<V: Copy, const N: usize> Sink<V> for Packed<V, N> {
 }
 
 /// Packed, in memory: rows of one vector each.
-#[derive(Clone, Copy)]
-pub(super) struct PackedRows<T>(pub *mut T);
-impl<V: Lanes> Input<V> for PackedRows<V::T> {
+pub(super) struct PackedRows<V: Lanes> {
+    cpu: Cpu<V>,
+    rows: *mut V::T,
+}
+impl<V: Lanes> PackedRows<V> {
+    /// # Safety
+    /// From `rows` on, as many vectors may be read or written as there are points in the step that reads or writes them.
     #[inline(always)]
-    fn at(&self, k: usize) -> V {
-        // SAFETY: the plan sized the arena for all of its steps.
-        unsafe { V::load(self.0.add(k * V::N)) }
+    pub(super) unsafe fn new(cpu: Cpu<V>, rows: *mut V::T) -> Self {
+        Self { cpu, rows }
+    }
+    /// Writes row `k`.
+    #[inline(always)]
+    fn set(&mut self, k: usize, v: V) {
+        // SAFETY: promised to `new`.
+        unsafe { v.store(self.rows.add(k * V::N)) }
     }
 }
-impl<V: Lanes> Sink<V> for PackedRows<V::T> {
+impl<V: Lanes> Input<V> for PackedRows<V> {
+    #[inline(always)]
+    fn cpu(&self) -> Cpu<V> {
+        self.cpu
+    }
+    #[inline(always)]
+    fn at(&self, k: usize) -> V {
+        // SAFETY: promised to `new`.
+        unsafe { self.cpu.load(self.rows.add(k * V::N)) }
+    }
+}
+impl<V: Lanes> Sink<V> for PackedRows<V> {
     #[inline(always)]
     fn first(&mut self, re: V) {
-        // SAFETY: as above, here and below.
-        unsafe { re.store(self.0) }
+        self.set(0, re);
     }
     #[inline(always)]
     fn nyquist(&mut self, _: usize, re: V) {
-        unsafe { re.store(self.0.add(V::N)) }
+        self.set(1, re);
     }
     #[inline(always)]
     fn bin(&mut self, k: usize, re: V, im: V) {
-        unsafe {
-            re.store(self.0.add(2 * k * V::N));
-            im.store(self.0.add((2 * k + 1) * V::N));
-        }
+        self.set(2 * k, re);
+        self.set(2 * k + 1, im);
     }
 }
 
@@ -143,8 +183,7 @@ pub(super) fn join_edges<V: Lanes>(
     out.first(even.add(sum));
     out.nyquist(n / 2, even.sub(sum));
     out.bin(n / 4, e.at(1), b.sub(a));
-    // SAFETY: vectors exist, so the CPU has them.
-    let half_root = unsafe { V::splat(V::T::narrow(std::f64::consts::FRAC_1_SQRT_2)) };
+    let half_root = e.cpu().constant(std::f64::consts::FRAC_1_SQRT_2);
     let (a, b) = (z1.at(1), z3.at(1));
     let (sum, difference) = (a.add(b), b.sub(a));
     let (re, im) = (e.at(n / 4), e.at(n / 4 + 1));
@@ -162,8 +201,7 @@ pub(super) fn join_at<V: Lanes>(
     z3: &impl Input<V>,
     out: &mut impl Sink<V>,
 ) {
-    // SAFETY: called with vectors of a path that the CPU has.
-    let (cos, tan) = unsafe { (V::splat(twiddle[0]), V::splat(twiddle[1])) };
+    let (cos, tan) = (e.cpu().splat(twiddle[0]), e.cpu().splat(twiddle[1]));
     let (a_re, a_im, b_re, b_im) = (z1.at(2 * k), z1.at(2 * k + 1), z3.at(2 * k), z3.at(2 * k + 1));
     let (sum_re, sum_im) = (a_re.add(b_re), a_im.add(b_im));
     let (diff_re, diff_im) = (a_re.sub(b_re), a_im.sub(b_im));
@@ -223,8 +261,7 @@ macro_rules! codelet {
         #[inline(always)]
         #[allow(dead_code)] // the longest is no part of another
         fn $name<V: Lanes>(x: &impl Input<V>) -> [V; $n] {
-            // SAFETY: called with vectors of a path that the CPU has. All rows are written before they are read.
-            let mut out = Packed([unsafe { V::splat(V::T::default()) }; $n]);
+            let mut out = Packed([x.cpu().constant(0.0); $n]); // all of it is written
             $into(x, &mut out);
             out.0
         }

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use imuspec::spectral::lanes::fft::{Plan, Scale, Scratch};
-//! use imuspec::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
+//! use imuspec::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
 //! const LANES: usize = <f32 as Real>::LANES; // 16: a row of lanes is a cache line on every path
 //!
 //! /// The mean power of 16 signals, which lie in the lanes of `rows`: row t is sample t of each.
@@ -18,10 +18,10 @@
 //! impl Kernel<f32> for Mean<'_> {
 //!     type Output = [f32; LANES];
 //!     #[inline(always)]
-//!     fn run<V: Lanes<T = f32>>(self) -> [f32; LANES] {
+//!     fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) -> [f32; LANES] {
 //!         let (mut total, Scratch { arena, out }) = ([0.0; LANES], self.scratch);
 //!         for frame in self.rows.windows(self.plan.nfft() * LANES).step_by(self.hop * LANES) {
-//!             self.plan.power::<V>(frame, LANES, arena, out); // out is [bin][LANES]
+//!             self.plan.power(cpu, frame, LANES, arena, out); // out is [bin][LANES]
 //!             out.chunks_exact(LANES).for_each(|bin| total.iter_mut().zip(bin).for_each(|(s, p)| *s += p));
 //!         }
 //!         total
@@ -41,7 +41,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use super::codelets::{
     PackedRows, Sink, Tap, Taps, join_at, join_edges, real8_into, real16_into, real32_into, real64_into,
 };
-use super::lanes::{Kernel, Lanes, Real, outlined};
+use super::lanes::{Cpu, Kernel, Lanes, Real, outlined};
 use crate::error::{Error, Result};
 
 /// Memory of whole, aligned rows of lanes.
@@ -205,7 +205,7 @@ impl<T: Real> Plan<T> {
     /// # Panics
     /// Where source, arena or `out` is too short.
     #[inline(always)]
-    pub fn power<V: Lanes<T = T>>(&self, source: &[T], lanes: usize, arena: &mut Rows<T>, out: &mut [T]) {
+    pub fn power<V: Lanes<T = T>>(&self, cpu: Cpu<V>, source: &[T], lanes: usize, arena: &mut Rows<T>, out: &mut [T]) {
         self.check::<V>(source, lanes, out, 1);
         if self.engine.is_some() {
             return self.by_rows(source, lanes, arena, |bin, lane, re, im| {
@@ -213,8 +213,7 @@ impl<T: Real> Plan<T> {
                 out[bin * T::LANES + lane] = (re * re + im * im) * edge;
             });
         }
-        // SAFETY: V is of the running path, as its caller has been given it by `dispatch`.
-        unsafe { outlined::<V, _>(PowerOf { plan: self, source, lanes, arena, out }) }
+        outlined(cpu, PowerOf { plan: self, source, lanes, arena, out });
     }
 
     /// As [`Plan::power`], but the scaled complex bins: `out` is [bin][2][LANES], real before imaginary parts.
@@ -222,7 +221,14 @@ impl<T: Real> Plan<T> {
     /// # Panics
     /// Where source, arena or `out` is too short.
     #[inline(always)]
-    pub fn complex<V: Lanes<T = T>>(&self, source: &[T], lanes: usize, arena: &mut Rows<T>, out: &mut [T]) {
+    pub fn complex<V: Lanes<T = T>>(
+        &self,
+        cpu: Cpu<V>,
+        source: &[T],
+        lanes: usize,
+        arena: &mut Rows<T>,
+        out: &mut [T],
+    ) {
         self.check::<V>(source, lanes, out, 2);
         if self.engine.is_some() {
             return self.by_rows(source, lanes, arena, |bin, lane, re, im| {
@@ -230,8 +236,7 @@ impl<T: Real> Plan<T> {
                 out[(2 * bin + 1) * T::LANES + lane] = im;
             });
         }
-        // SAFETY: as in `power`.
-        unsafe { outlined::<V, _>(ComplexOf { plan: self, source, lanes, arena, out }) }
+        outlined(cpu, ComplexOf { plan: self, source, lanes, arena, out });
     }
 
     #[inline(always)]
@@ -244,45 +249,48 @@ impl<T: Real> Plan<T> {
     /// All steps but the last, then the last into `sink`.
     ///
     /// # Safety
-    /// Source and sink are long enough for one vector, and V is of a path that the CPU has.
+    /// `source` may be read for one vector at every tap's offset, and `sink` takes one of every bin.
     #[inline(always)]
-    unsafe fn transform<V: Lanes<T = T>>(&self, source: *const T, arena: &mut Rows<T>, sink: &mut impl Sink<V>) {
+    unsafe fn transform<V: Lanes<T = T>>(
+        &self,
+        cpu: Cpu<V>,
+        source: *const T,
+        arena: &mut Rows<T>,
+        sink: &mut impl Sink<V>,
+    ) {
         assert!(arena.len() >= self.arena_rows * T::LANES, "arena of another plan");
         let Some((last, inner)) = self.steps.split_last() else { return };
         let base = arena.as_mut_ptr();
+        // SAFETY: `decompose` counted the rows of all steps, and gave each of them rows of its own.
+        let rows = |first: usize| unsafe { PackedRows::new(cpu, base.add(first * V::N)) };
+        let taps = |first: usize, n: usize| {
+            // SAFETY: the caller's promise; a leaf of n points has n taps.
+            unsafe { Taps::new(cpu, source, &self.taps[first..first + n]) }
+        };
         for step in inner {
-            let (Step::Leaf { to, .. } | Step::Join { to, .. }) = *step;
-            // SAFETY: `decompose` counted the rows.
-            let mut rows = PackedRows(unsafe { base.add(to * V::N) });
             match *step {
-                Step::Leaf { n, taps, .. } => {
-                    let x = Taps { source, taps: &self.taps[taps..taps + n] };
-                    if n == 32 { real32_into::<V>(&x, &mut rows) } else { real64_into::<V>(&x, &mut rows) }
+                Step::Leaf { n: 32, taps: first, to } => real32_into(&taps(first, 32), &mut rows(to)),
+                Step::Leaf { n, taps: first, to } => {
+                    debug_assert_eq!(n, 64);
+                    real64_into(&taps(first, 64), &mut rows(to));
                 }
-                Step::Join { n, e, z1, z3, twiddles, .. } => self.join::<V>(base, n, [e, z1, z3], twiddles, &mut rows),
+                Step::Join { n, e, z1, z3, twiddles, to } => {
+                    self.join(n, [e, z1, z3].map(&rows), twiddles, &mut rows(to));
+                }
             }
         }
         match *last {
-            Step::Leaf { n, taps, .. } => {
-                let x = Taps { source, taps: &self.taps[taps..taps + n] };
-                match n {
-                    8 => real8_into(&x, sink),
-                    16 => real16_into(&x, sink),
-                    32 => real32_into(&x, sink),
-                    _ => real64_into(&x, sink),
-                }
-            }
-            Step::Join { n, e, z1, z3, twiddles, .. } => self.join::<V>(base, n, [e, z1, z3], twiddles, sink),
+            Step::Leaf { n: 8, taps: first, .. } => real8_into(&taps(first, 8), sink),
+            Step::Leaf { n: 16, taps: first, .. } => real16_into(&taps(first, 16), sink),
+            Step::Leaf { n: 32, taps: first, .. } => real32_into(&taps(first, 32), sink),
+            Step::Leaf { taps: first, .. } => real64_into(&taps(first, 64), sink),
+            Step::Join { n, e, z1, z3, twiddles, .. } => self.join(n, [e, z1, z3].map(&rows), twiddles, sink),
         }
     }
 
     #[inline(always)]
-    fn join<V: Lanes<T = T>>(&self, base: *mut T, n: usize, rows: [usize; 3], twiddles: usize, out: &mut impl Sink<V>) {
-        // SAFETY: `decompose` counted the rows.
-        let (e, z1, z3) = unsafe {
-            let [e, z1, z3] = rows;
-            (PackedRows(base.add(e * V::N)), PackedRows(base.add(z1 * V::N)), PackedRows(base.add(z3 * V::N)))
-        };
+    fn join<V: Lanes<T = T>>(&self, n: usize, rows: [PackedRows<V>; 3], twiddles: usize, out: &mut impl Sink<V>) {
+        let [e, z1, z3] = rows;
         join_edges(n, &e, &z1, &z3, out);
         let twiddles = &self.twiddles[twiddles..twiddles + n / 8 - 1];
         for k in 1..n / 8 {
@@ -326,13 +334,13 @@ struct PowerOf<'a, T: Real> {
 impl<T: Real> Kernel<T> for PowerOf<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let mut first = 0;
         while first < self.lanes {
-            // SAFETY: `Plan::check`; V is what the path has.
+            // SAFETY: `Plan::check` held source and output to all lanes.
             unsafe {
-                let mut sink = PowerRows { out: self.out.as_mut_ptr().add(first), edge: V::splat(self.plan.edge) };
-                self.plan.transform::<V>(self.source.as_ptr().add(first), self.arena, &mut sink);
+                let mut sink = PowerRows { out: self.out.as_mut_ptr().add(first), edge: cpu.splat(self.plan.edge) };
+                self.plan.transform(cpu, self.source.as_ptr().add(first), self.arena, &mut sink);
             }
             first += V::N;
         }
@@ -350,13 +358,13 @@ struct ComplexOf<'a, T: Real> {
 impl<T: Real> Kernel<T> for ComplexOf<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let mut first = 0;
         while first < self.lanes {
-            // SAFETY: `Plan::check`; V is what the path has.
+            // SAFETY: `Plan::check` held source and output to all lanes.
             unsafe {
-                let mut sink = ComplexRows { out: self.out.as_mut_ptr().add(first), zero: V::splat(T::default()) };
-                self.plan.transform::<V>(self.source.as_ptr().add(first), self.arena, &mut sink);
+                let mut sink = ComplexRows { out: self.out.as_mut_ptr().add(first), zero: cpu.constant(0.0) };
+                self.plan.transform(cpu, self.source.as_ptr().add(first), self.arena, &mut sink);
             }
             first += V::N;
         }

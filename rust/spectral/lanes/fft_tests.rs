@@ -1,5 +1,5 @@
 use super::*;
-use crate::spectral::lanes::{Kernel, Path, dispatch};
+use crate::spectral::lanes::{Cpu, Kernel, Path, dispatch};
 
 struct Run<'a, T: Real> {
     plan: &'a Plan<T>,
@@ -10,12 +10,12 @@ struct Run<'a, T: Real> {
 impl<T: Real> Kernel<T> for Run<'_, T> {
     type Output = Vec<T>;
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) -> Vec<T> {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) -> Vec<T> {
         let Scratch { mut arena, mut out } = self.plan.scratch();
         if self.complex {
-            self.plan.complex::<V>(self.source, self.lanes, &mut arena, &mut out);
+            self.plan.complex(cpu, self.source, self.lanes, &mut arena, &mut out);
         } else {
-            self.plan.power::<V>(self.source, self.lanes, &mut arena, &mut out);
+            self.plan.power(cpu, self.source, self.lanes, &mut arena, &mut out);
         }
         out.to_vec()
     }

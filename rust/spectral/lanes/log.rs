@@ -6,11 +6,9 @@
 //! series to s^21, within 4e-16. The definition is [`scalar`].
 //!
 //! Zero gives -inf, +inf itself, NaN and negative values NaN (-inf for -0).
-#![allow(unsafe_code)]
-
 use std::f64::consts::{LOG2_E, LOG10_2};
 
-use super::lanes::{Lanes, Real};
+use super::lanes::{Cpu, Lanes, Real};
 
 /// Of [`scaled`]: log2.
 pub const OCTAVE: f64 = 1.0;
@@ -31,12 +29,11 @@ const P: [f64; 8] =
 /// log2(m) `unit`, plus `more`, in float32; see the module.
 #[inline(always)]
 fn mantissa_f32<V: Lanes>(m: V, unit: f64, more: V) -> V {
-    // SAFETY: `m` is proof that the CPU has the path's instructions.
-    let constant = |v: f64| unsafe { V::splat(V::T::narrow(v)) };
-    let f = m.sub(constant(1.0));
-    let mut p = constant(P[0] * unit);
+    let cpu = m.cpu();
+    let f = m.sub(cpu.constant(1.0));
+    let mut p = cpu.constant(P[0] * unit);
     for c in &P[1..] {
-        p = p.mul_add(f, constant(c * unit));
+        p = p.mul_add(f, cpu.constant(c * unit));
     }
     p.mul_add(f, more)
 }
@@ -44,14 +41,13 @@ fn mantissa_f32<V: Lanes>(m: V, unit: f64, more: V) -> V {
 /// log2(m) `unit`, plus `more`, in float64; see the module.
 #[inline(always)]
 fn mantissa_f64<V: Lanes>(m: V, unit: f64, more: V) -> V {
-    // SAFETY: `m` is proof that the CPU has the path's instructions.
-    let constant = |v: f64| unsafe { V::splat(V::T::narrow(v)) };
-    let one = constant(1.0);
+    let cpu = m.cpu();
+    let one = cpu.constant(1.0);
     let s = m.sub(one).div(m.add(one));
     let square = s.mul(s);
-    let mut p = constant(2.0 * LOG2_E * unit / 21.0);
+    let mut p = cpu.constant(2.0 * LOG2_E * unit / 21.0);
     for odd in [19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
-        p = p.mul_add(square, constant(2.0 * LOG2_E * unit / odd));
+        p = p.mul_add(square, cpu.constant(2.0 * LOG2_E * unit / odd));
     }
     p.mul_add(s, more)
 }
@@ -60,23 +56,20 @@ fn mantissa_f64<V: Lanes>(m: V, unit: f64, more: V) -> V {
 #[inline(always)]
 pub fn scaled_normal<V: Lanes>(x: V, unit: f64) -> V {
     let (m, e) = x.split_exponent();
-    // SAFETY: `x` is proof that the CPU has the path's instructions.
-    let unit_lanes = unsafe { V::splat(V::T::narrow(unit)) };
-    let more = e.mul(unit_lanes);
+    let more = e.mul(x.cpu().constant(unit));
     if V::T::DIGITS == f32::MANTISSA_DIGITS { mantissa_f32(m, unit, more) } else { mantissa_f64(m, unit, more) }
 }
 
 /// log2(x) in `unit`s, for any lanes.
 #[inline(always)]
 pub fn scaled<V: Lanes>(x: V, unit: f64) -> V {
-    // SAFETY: `x` is proof that the CPU has the path's instructions.
-    let constant = |v: f64| unsafe { V::splat(V::T::narrow(v)) };
-    let (zero, infinity, least) = (constant(0.0), constant(f64::INFINITY), constant(V::T::MIN_NORMAL));
-    let lifted = x.select_less(least, x.mul(constant(2f64.powi(60))), x);
-    let shift = x.select_less(least, constant(-60.0 * unit), zero);
+    let cpu = x.cpu();
+    let (zero, infinity, least) = (cpu.constant(0.0), cpu.constant(f64::INFINITY), cpu.constant(V::T::MIN_NORMAL));
+    let lifted = x.select_less(least, x.mul(cpu.constant(2f64.powi(60))), x);
+    let shift = x.select_less(least, cpu.constant(-60.0 * unit), zero);
     let y = scaled_normal(lifted, unit).add(shift);
-    let y = zero.select_less(x, y, constant(f64::NEG_INFINITY)); // zero, for now also NaN and what is negative
-    let y = x.select_less(zero, constant(f64::NAN), y);
+    let y = zero.select_less(x, y, cpu.constant(f64::NEG_INFINITY)); // zero, for now also NaN and what is negative
+    let y = x.select_less(zero, cpu.constant(f64::NAN), y);
     x.select_less(infinity, y, x.add(x))
 }
 
@@ -90,21 +83,16 @@ pub struct Watch<V> {
 
 impl<V: Lanes> Watch<V> {
     /// Before the first lane.
-    ///
-    /// # Safety
-    /// The CPU has the path's instructions.
     #[inline(always)]
-    pub unsafe fn new() -> Self {
-        // SAFETY: the caller's promise.
-        unsafe { Self { least: V::splat(V::T::narrow(1.0)), finite: V::splat(V::T::default()) } }
+    pub fn new(cpu: Cpu<V>) -> Self {
+        Self { least: cpu.constant(1.0), finite: cpu.constant(0.0) }
     }
 
     /// Sees `x`.
     #[inline(always)]
     pub fn see(&mut self, x: V) {
         self.least = self.least.min(x);
-        // SAFETY: `x` is proof that the CPU has the path's instructions.
-        self.finite = x.mul_add(unsafe { V::splat(V::T::default()) }, self.finite);
+        self.finite = x.mul_add(x.cpu().constant(0.0), self.finite);
     }
 
     /// Whether the first `lanes` lanes were normal, positive and finite all the time.
@@ -126,15 +114,12 @@ mod tests {
     impl<T: Real> Kernel<T> for Log<'_, T> {
         type Output = Vec<T>;
         #[inline(always)]
-        fn run<V: Lanes<T = T>>(self) -> Vec<T> {
+        fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) -> Vec<T> {
             let Self(x, unit, normal) = self;
             let mut out = vec![T::default(); x.len()];
             for (x, y) in x.chunks_exact(V::N).zip(out.chunks_exact_mut(V::N)) {
-                // SAFETY: dispatched; chunks of N.
-                unsafe {
-                    let x = V::load(x.as_ptr());
-                    if normal { scaled_normal(x, unit) } else { scaled(x, unit) }.store(y.as_mut_ptr());
-                }
+                let x = cpu.read(x, 0);
+                if normal { scaled_normal(x, unit) } else { scaled(x, unit) }.write(y, 0);
             }
             out
         }
@@ -209,14 +194,11 @@ mod tests {
     impl Kernel<f32> for Saw {
         type Output = bool;
         #[inline(always)]
-        fn run<V: Lanes<T = f32>>(self) -> bool {
-            // SAFETY: dispatched; N <= 16.
-            unsafe {
-                let mut watch = Watch::<V>::new();
-                watch.see(V::load(self.0.as_ptr()));
-                watch.see(V::splat(3.0));
-                watch.all_normal(V::N - 1)
-            }
+        fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) -> bool {
+            let mut watch = Watch::new(cpu);
+            watch.see(cpu.read(&self.0, 0));
+            watch.see(cpu.constant(3.0));
+            watch.all_normal(V::N - 1)
         }
     }
 

@@ -5,13 +5,12 @@
 //! lane, each frame of it goes through the lane transform, and its magnitudes are added up in a row per bin. No lane is
 //! idle whatever the number of frames (19 for the paper's patch), no sum crosses lanes, and the logarithm is taken for 16
 //! signals at a time. [`definition`] is the same in plain loops.
-#![allow(unsafe_code)]
 
 use std::f64::consts::LN_2;
 
 use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Rows, Scale, Scratch};
-use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch, log};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch, log};
 use crate::spectral::signals::Signals;
 use crate::spectral::window;
 use crate::threads;
@@ -175,7 +174,7 @@ struct Features<'a, 'b, T: Real> {
 impl<T: Real> Kernel<T> for Features<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(mut self) {
+    fn run<V: Lanes<T = T>>(mut self, cpu: Cpu<V>) {
         let FeatureScratch { tile, margin, fft, sums } = self.scratch;
         let centres = self.signals.time() + 1;
         for start in (0..self.count).step_by(T::LANES) {
@@ -183,7 +182,7 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
             sums.iter_mut().for_each(|rows| rows.fill(T::default()));
             for segment in (0..centres).step_by(SEGMENT) {
                 let from = segment as isize - *margin as isize;
-                self.signals.transpose::<V>(self.first + start, lanes, from, tile);
+                self.signals.transpose(cpu, self.first + start, lanes, from, tile);
                 for ((part, fft), sums) in self.parts.iter().zip(&mut *fft).zip(&mut *sums) {
                     let hop = part.resolution.hop;
                     let end = (segment + SEGMENT).min(centres).div_ceil(hop).min(part.frames);
@@ -193,13 +192,13 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
                             self.signals.fetch(self.first + start + T::LANES + m);
                         }
                         let row = m * hop - segment + *margin - part.resolution.nfft / 2;
-                        part.plan.power::<V>(&tile[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);
-                        add_frame::<V>(part, m, &fft.out, sums);
+                        part.plan.power(cpu, &tile[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);
+                        add_frame(cpu, part, m, &fft.out, sums);
                     }
                 }
             }
             for ((part, sums), out) in self.parts.iter().zip(&*sums).zip(&mut self.out) {
-                finish::<V>(part, sums, &mut out[start * part.bins()..][..lanes * part.bins()]);
+                finish(cpu, part, sums, &mut out[start * part.bins()..][..lanes * part.bins()]);
             }
         }
     }
@@ -207,45 +206,45 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
 
 /// Adds the magnitudes of frame `m` to the sums; Welford's update where the variance is asked for.
 #[inline(always)]
-fn add_frame<V: Lanes>(part: &Part<V::T>, m: usize, power: &[V::T], sums: &mut [V::T]) {
+fn add_frame<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, m: usize, power: &[V::T], sums: &mut [V::T]) {
     let mut at = 0;
     if part.moment == Moment::Mean {
         while at < sums.len() {
-            put(sums, at, get::<V>(sums, at).add(get::<V>(power, at).sqrt()));
+            cpu.read(sums, at).add(cpu.read(power, at).sqrt()).write(sums, at);
             at += V::N;
         }
         return;
     }
-    let weight = splat::<V>(1.0 / (m + 1) as f64);
+    let weight = cpu.constant(1.0 / (m + 1) as f64);
     while 2 * at < sums.len() {
         let row = at / V::T::LANES * V::T::LANES; // of the mean; its squares are a row further on
         let (to, squares) = (at + row, at + row + V::T::LANES);
-        let (magnitude, mean) = (get::<V>(power, at).sqrt(), get::<V>(sums, to));
+        let (magnitude, mean) = (cpu.read(power, at).sqrt(), cpu.read(sums, to));
         let deviation = magnitude.sub(mean);
         let mean = deviation.mul_add(weight, mean);
-        put(sums, to, mean);
-        put(sums, squares, deviation.mul_add(magnitude.sub(mean), get::<V>(sums, squares)));
+        mean.write(sums, to);
+        deviation.mul_add(magnitude.sub(mean), cpu.read(sums, squares)).write(sums, squares);
         at += V::N;
     }
 }
 
 /// Floors the moments and writes their logarithms, a signal after the other.
 #[inline(always)]
-fn finish<V: Lanes>(part: &Part<V::T>, sums: &[V::T], out: &mut [V::T]) {
+fn finish<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, sums: &[V::T], out: &mut [V::T]) {
     let bins = part.bins();
     let (width, skip, divisor) = match part.moment {
         Moment::Mean => (1, 0, part.frames),
         Moment::Variance => (2, 1, part.frames),
         Moment::UnbiasedVariance => (2, 1, part.frames - 1),
     };
-    let scale = splat::<V>(1.0 / divisor as f64);
+    let scale = cpu.constant(1.0 / divisor as f64);
     let lanes = out.len() / bins;
     let mut logs = [V::T::default(); 16];
     for bin in 0..bins {
         let mut lane = 0;
         while lane < V::T::LANES {
-            let value = get::<V>(sums, (width * bin + skip) * V::T::LANES + lane).mul(scale);
-            put(&mut logs, lane, log_limited(&part.resolution, value));
+            let value = cpu.read(sums, (width * bin + skip) * V::T::LANES + lane).mul(scale);
+            log_limited(&part.resolution, value).write(&mut logs, lane);
             lane += V::N;
         }
         for lane in 0..lanes {
@@ -257,30 +256,9 @@ fn finish<V: Lanes>(part: &Part<V::T>, sums: &[V::T], out: &mut [V::T]) {
 /// The natural logarithm of `value` after its floor or cap. NaN passes through both.
 #[inline(always)]
 pub(super) fn log_limited<V: Lanes>(resolution: &Resolution, value: V) -> V {
-    let limit = splat::<V>(resolution.floor);
+    let limit = value.cpu().constant(resolution.floor);
     // which argument comes second matters: it is the one that a NaN leaves through
     log::scaled(if resolution.cap { limit.min(value) } else { limit.max(value) }, LN_2)
-}
-
-/// The vector of `rows` that starts at scalar `at`.
-#[inline(always)]
-pub(super) fn get<V: Lanes>(rows: &[V::T], at: usize) -> V {
-    // SAFETY: in bounds by the slicing; this file runs vectors only inside `dispatch`, which picked V for this CPU.
-    unsafe { V::load(rows[at..at + V::N].as_ptr()) }
-}
-
-/// Writes `value` to `rows` from scalar `at` on.
-#[inline(always)]
-pub(super) fn put<V: Lanes>(rows: &mut [V::T], at: usize, value: V) {
-    // SAFETY: as in `get`.
-    unsafe { value.store(rows[at..at + V::N].as_mut_ptr()) }
-}
-
-/// `value` in every lane.
-#[inline(always)]
-pub(super) fn splat<V: Lanes>(value: f64) -> V {
-    // SAFETY: as in `get`.
-    unsafe { V::splat(V::T::narrow(value)) }
 }
 
 /// [`log_magnitudes`] of one signal at one resolution, in plain loops.

@@ -6,12 +6,11 @@
 //! but the gradient itself is kept. With c the derivative of the loss by a frame's magnitude |X\[k\]|, that frame's share is
 //! w\[n\] sum_k Re(c\[k\] X\[k\]/|X\[k\]| exp(i 2 pi k n / N)), zero where |X\[k\]| is; this inverse transform is the forward one
 //! of the real sequence A + B, where A is the even extension of the real and B the odd extension of the imaginary parts.
-#![allow(unsafe_code)]
 
-use super::features::{Resolution, get, log_limited, put, splat};
+use super::features::{Resolution, log_limited};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Rows, Scratch};
-use crate::spectral::lanes::{Kernel, Lanes, Path, Real, dispatch};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
 use crate::spectral::signals::Signals;
 use crate::spectral::window;
 use crate::threads;
@@ -243,11 +242,11 @@ struct Load<'a, 'b, T: Real> {
 impl<T: Real> Kernel<T> for Load<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { job, first, lanes, scratch } = self;
         let from = -(scratch.margin as isize);
-        job.target.transpose::<V>(first, lanes, from, &mut scratch.target);
-        job.prediction.transpose::<V>(first, lanes, from, &mut scratch.prediction);
+        job.target.transpose(cpu, first, lanes, from, &mut scratch.target);
+        job.prediction.transpose(cpu, first, lanes, from, &mut scratch.prediction);
         scratch.terms.fill(T::default());
         scratch.gradient.fill(T::default());
     }
@@ -266,11 +265,11 @@ struct Transforms<'a, T: Real> {
 impl<T: Real> Kernel<T> for Transforms<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let size = 2 * self.plan.bins() * T::LANES;
         for m in 0..self.frames {
             let out = &mut self.out[m * size..(m + 1) * size];
-            self.plan.complex::<V>(&self.source[m * self.hop..], T::LANES, &mut self.fft.arena, out);
+            self.plan.complex(cpu, &self.source[m * self.hop..], T::LANES, &mut self.fft.arena, out);
         }
     }
 }
@@ -287,7 +286,7 @@ struct Compare<'a, 'b, T: Real> {
 impl<T: Real> Kernel<T> for Compare<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { part, job, own, terms } = self;
         let width = T::LANES;
         let share = 1.0 / part.bins() as f64;
@@ -295,25 +294,25 @@ impl<T: Real> Kernel<T> for Compare<'_, '_, T> {
         while at < part.bins() * width {
             let (mean, variance) = (at / width * width + at, at / width * width + at + width);
             let lane = at % width;
-            let mut offset = splat::<V>(0.0);
-            let mut slope = splat::<V>(0.0);
+            let mut offset = cpu.constant(0.0);
+            let mut slope = cpu.constant(0.0);
             if let Some(weight) = job.weights.lmm {
-                let (term, by) = compare::<V>(part, &own.target, &own.prediction, mean);
-                put(terms, lane, term.mul_add(splat(share), get::<V>(terms, lane)));
+                let (term, by) = compare(cpu, part, &own.target, &own.prediction, mean);
+                term.mul_add(cpu.constant(share), cpu.read(terms, lane)).write(terms, lane);
                 if weight != 0.0 {
-                    offset = by.mul(splat(weight * share / part.frames as f64));
+                    offset = by.mul(cpu.constant(weight * share / part.frames as f64));
                 }
             }
             if let (Some(weight), Some(divisor)) = (job.weights.lmv, part.divisor) {
-                let (term, by) = compare::<V>(part, &own.target, &own.prediction, variance);
-                put(terms, width + lane, term.mul_add(splat(share), get::<V>(terms, width + lane)));
+                let (term, by) = compare(cpu, part, &own.target, &own.prediction, variance);
+                term.mul_add(cpu.constant(share), cpu.read(terms, width + lane)).write(terms, width + lane);
                 if weight != 0.0 {
-                    slope = by.mul(splat(2.0 * weight * share / divisor));
-                    offset = slope.neg_mul_add(get::<V>(&own.prediction, mean), offset);
+                    slope = by.mul(cpu.constant(2.0 * weight * share / divisor));
+                    offset = slope.neg_mul_add(cpu.read(&own.prediction, mean), offset);
                 }
             }
-            put(&mut own.prediction, mean, offset);
-            put(&mut own.prediction, variance, slope);
+            offset.write(&mut own.prediction, mean);
+            slope.write(&mut own.prediction, variance);
             at += V::N;
         }
     }
@@ -321,12 +320,12 @@ impl<T: Real> Kernel<T> for Compare<'_, '_, T> {
 
 /// The squared difference of the logs of two moments, and its derivative by the prediction's moment.
 #[inline(always)]
-fn compare<V: Lanes>(part: &Part<V::T>, target: &[V::T], prediction: &[V::T], at: usize) -> (V, V) {
-    let moment = get::<V>(prediction, at);
-    let log_target = log_limited::<V>(&part.resolution, get::<V>(target, at));
-    let difference = log_limited::<V>(&part.resolution, moment).sub(log_target);
+fn compare<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, target: &[V::T], prediction: &[V::T], at: usize) -> (V, V) {
+    let moment = cpu.read(prediction, at);
+    let log_target = log_limited(&part.resolution, cpu.read(target, at));
+    let difference = log_limited(&part.resolution, moment).sub(log_target);
     let slope = difference.add(difference).div(moment);
-    let (limit, zero) = (splat::<V>(part.resolution.floor), splat::<V>(0.0));
+    let (limit, zero) = (cpu.constant(part.resolution.floor), cpu.constant(0.0));
     let slope = if part.resolution.cap {
         limit.select_less(moment, zero, slope)
     } else {
@@ -345,7 +344,7 @@ struct Moments<'a, T: Real> {
 impl<T: Real> Kernel<T> for Moments<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { part, own, is_prediction } = self;
         let (spectra, magnitudes): (&[T], &mut [T]) = (&own.spectra, &mut own.magnitudes);
         let moments: &mut [T] = if is_prediction { &mut own.prediction } else { &mut own.target };
@@ -354,22 +353,22 @@ impl<T: Real> Kernel<T> for Moments<'_, T> {
         let mut at = 0;
         while at < size {
             let to = at / width * width + at;
-            let mut sum = splat::<V>(0.0);
+            let mut sum = cpu.constant(0.0);
             for m in 0..part.frames {
-                let (re, im) = (get::<V>(spectra, 2 * m * size + to), get::<V>(spectra, 2 * m * size + to + width));
+                let (re, im) = (cpu.read(spectra, 2 * m * size + to), cpu.read(spectra, 2 * m * size + to + width));
                 let magnitude = im.mul_add(im, re.mul(re)).sqrt();
-                put(magnitudes, m * size + at, magnitude);
+                magnitude.write(magnitudes, m * size + at);
                 sum = sum.add(magnitude);
             }
-            let mean = sum.mul(splat(1.0 / part.frames as f64));
-            put(moments, to, mean);
+            let mean = sum.mul(cpu.constant(1.0 / part.frames as f64));
+            mean.write(moments, to);
             if let Some(divisor) = part.divisor {
-                let mut squares = splat::<V>(0.0);
+                let mut squares = cpu.constant(0.0);
                 for m in 0..part.frames {
-                    let deviation = get::<V>(magnitudes, m * size + at).sub(mean);
+                    let deviation = cpu.read(magnitudes, m * size + at).sub(mean);
                     squares = deviation.mul_add(deviation, squares);
                 }
-                put(moments, to + width, squares.mul(splat(1.0 / divisor)));
+                squares.mul(cpu.constant(1.0 / divisor)).write(moments, to + width);
             }
             at += V::N;
         }
@@ -386,7 +385,7 @@ struct OverlapAdd<'a, T: Real> {
 impl<T: Real> Kernel<T> for OverlapAdd<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { part, spectra, gradient } = self;
         let (width, nfft) = (T::LANES, part.resolution.nfft);
         let size = part.bins() * width;
@@ -397,7 +396,7 @@ impl<T: Real> Kernel<T> for OverlapAdd<'_, T> {
             while at < size {
                 let (bin, lane) = (at / width, at % width);
                 let from = 2 * bin * width + lane;
-                let (re, im) = (get::<V>(result, from), get::<V>(result, from + width));
+                let (re, im) = (cpu.read(result, from), cpu.read(result, from + width));
                 add_weighted(frame, at, re.add(im), part.window[bin % nfft]);
                 if bin > 0 && 2 * bin != nfft {
                     add_weighted(frame, (nfft - bin) * width + lane, re.sub(im), part.window[nfft - bin]);
@@ -410,9 +409,8 @@ impl<T: Real> Kernel<T> for OverlapAdd<'_, T> {
 
 #[inline(always)]
 fn add_weighted<V: Lanes>(frame: &mut [V::T], at: usize, value: V, weight: V::T) {
-    // SAFETY: as in `get`.
-    let weight = unsafe { V::splat(weight) };
-    put(frame, at, value.mul_add(weight, get::<V>(frame, at)));
+    let cpu = value.cpu();
+    value.mul_add(cpu.splat(weight), cpu.read(frame, at)).write(frame, at);
 }
 
 /// The sequences whose real transforms hold the inverses of all frames' gradients by their bins.
@@ -424,7 +422,7 @@ struct Fold<'a, T: Real> {
 impl<T: Real> Kernel<T> for Fold<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { part, own } = self;
         let (width, nfft) = (T::LANES, part.resolution.nfft);
         let size = part.bins() * width;
@@ -435,17 +433,17 @@ impl<T: Real> Kernel<T> for Fold<'_, T> {
             while at < size {
                 let (bin, lane) = (at / width, at % width);
                 let place = 2 * bin * width + lane;
-                let (offset, slope) = (get::<V>(&own.prediction, place), get::<V>(&own.prediction, place + width));
-                let magnitude = get::<V>(magnitude, at);
+                let (offset, slope) = (cpu.read(&own.prediction, place), cpu.read(&own.prediction, place + width));
+                let magnitude = cpu.read(magnitude, at);
                 let factor = quotient_or_zero(magnitude.mul_add(slope, offset), magnitude);
-                let re = get::<V>(spectrum, place).mul(factor);
+                let re = cpu.read(spectrum, place).mul(factor);
                 if bin == 0 || 2 * bin == nfft {
-                    put(folded, at, re);
+                    re.write(folded, at);
                 } else {
-                    let half = splat::<V>(0.5);
-                    let (re, im) = (re.mul(half), get::<V>(spectrum, place + width).mul(factor).mul(half));
-                    put(folded, at, re.add(im));
-                    put(folded, (nfft - bin) * width + lane, re.sub(im));
+                    let half = cpu.constant(0.5);
+                    let (re, im) = (re.mul(half), cpu.read(spectrum, place + width).mul(factor).mul(half));
+                    re.add(im).write(folded, at);
+                    re.sub(im).write(folded, (nfft - bin) * width + lane);
                 }
                 at += V::N;
             }
@@ -456,9 +454,10 @@ impl<T: Real> Kernel<T> for Fold<'_, T> {
 /// a / b for b >= 0, and 0 where b is: there the magnitude has no direction, and the gradient none.
 #[inline(always)]
 fn quotient_or_zero<V: Lanes>(a: V, b: V) -> V {
-    let zero = splat::<V>(0.0);
+    let cpu = a.cpu();
+    let zero = cpu.constant(0.0);
     let quotient = a.div(b);
-    zero.select_less(b, quotient, b.select_less(splat(f64::INFINITY), zero, quotient))
+    zero.select_less(b, quotient, b.select_less(cpu.constant(f64::INFINITY), zero, quotient))
 }
 
 /// The mean squared error and its gradient.
@@ -470,24 +469,24 @@ struct SquaredError<'a, 'b, T: Real> {
 impl<T: Real> Kernel<T> for SquaredError<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(self) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { job, scratch } = self;
         let (width, time) = (T::LANES, job.target.time());
         let weight = job.weights.mse.unwrap_or(0.0);
-        let factor = splat::<V>(2.0 * weight / time as f64);
+        let factor = cpu.constant(2.0 * weight / time as f64);
         let mut lane = 0;
         while lane < width {
-            let mut sum = splat::<V>(0.0);
+            let mut sum = cpu.constant(0.0);
             for t in 0..time {
                 let at = (scratch.margin + t) * width + lane;
-                let difference = get::<V>(&scratch.prediction, at).sub(get::<V>(&scratch.target, at));
+                let difference = cpu.read(&scratch.prediction, at).sub(cpu.read(&scratch.target, at));
                 sum = difference.mul_add(difference, sum);
                 if job.wanted && weight != 0.0 {
-                    let gradient = get::<V>(&scratch.gradient, at);
-                    put(&mut scratch.gradient, at, difference.mul_add(factor, gradient));
+                    let gradient = cpu.read(&scratch.gradient, at);
+                    difference.mul_add(factor, gradient).write(&mut scratch.gradient, at);
                 }
             }
-            put(&mut scratch.terms, 2 * width + lane, sum.mul(splat(1.0 / time as f64)));
+            sum.mul(cpu.constant(1.0 / time as f64)).write(&mut scratch.terms, 2 * width + lane);
             lane += V::N;
         }
     }

@@ -155,3 +155,9 @@ def test_there_is_no_interval_where_hardly_a_draw_has_every_class() -> None:
     each = np.arange(12)
     got = evaluation.score(np.repeat(each, 2), np.repeat(each, 2), list(map(str, each)), subject=np.repeat(each, 2))
     assert np.isnan(got.interval["macro_f1"]).all()
+
+
+def test_a_class_of_a_single_window_counts_like_any_other() -> None:
+    got = evaluation.score([0, 1, 1], [0, 1, 0], ["a", "b"])
+    assert got.values["balanced_accuracy"] == pytest.approx(0.75)
+    assert got.macro_f1 == pytest.approx(2 / 3)

@@ -232,7 +232,7 @@ class _Clock:
             first = known.slice(0, 1).cast(pa.timestamp("ns", tz=column.type.tz))
             local = pc.local_timestamp(first).to_numpy(zero_copy_only=False)[0]
             self.ahead = local - first.to_numpy(zero_copy_only=False)[0]
-        return utc if self.ahead is None else utc + self.ahead
+        return utc if self.ahead is None else np.asarray(utc + self.ahead, "datetime64[ns]")
 
 
 class _Words:

@@ -5,7 +5,9 @@
 #![allow(unsafe_code)]
 
 use super::lanes::fft::Rows;
-use super::lanes::{Cpu, Lanes, Path, Real};
+use super::lanes::{Cpu, Lanes, Real};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::Path;
 use crate::error::{Error, Result};
 
 /// The signals of an array [..., time] whose last axis is contiguous; the leading axes have any strides.
@@ -192,6 +194,7 @@ fn transpose_eight(from: [&[f32]; 8], to: &mut [f32], width: usize) {
 mod tests {
     use super::super::lanes::{Kernel, dispatch};
     use super::*;
+    use crate::cpu::Path;
 
     #[test]
     fn signals_of_any_strides_are_those_of_the_copied_array() {

@@ -5,8 +5,10 @@
 //! kernel that is not inlined is not compiled for the kernel's path.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::Path;
 use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
-use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real};
+use crate::spectral::lanes::{Cpu, Kernel, Lanes, Real};
 
 /// Frames in a block of cells: one row of float32 lanes.
 pub const BLOCK: usize = <f32 as Real>::LANES;
@@ -175,8 +177,10 @@ fn rise<V: Lanes<T = f32>>(level: V) -> V {
 }
 
 /// Slopes and offsets of the eight segments.
+#[cfg(target_arch = "x86_64")]
 static LINES: [[f32; 8]; 2] = lines();
 
+#[cfg(target_arch = "x86_64")]
 const fn lines() -> [[f32; 8]; 2] {
     let mut lines = [[0.0; 8]; 2];
     let mut k = 0;
@@ -278,6 +282,7 @@ pub unsafe fn transpose(from: *const u8, from_pitch: usize, to: *mut u8, to_pitc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::Path;
     use crate::spectral::lanes::dispatch;
 
     #[test]

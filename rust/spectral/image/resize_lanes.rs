@@ -8,7 +8,9 @@ use super::definition::Plan;
 use super::levels::{TILE, transpose};
 use super::pixel::Pixel;
 use super::resize::{FRACTION_BITS, Line, Lines};
-use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::Path;
+use crate::spectral::lanes::{Cpu, Kernel, Lanes};
 
 /// Working memory for one channel.
 #[derive(Default)]

@@ -12,6 +12,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -104,25 +105,60 @@ pub fn worth(nanoseconds: f64) -> usize {
     if nanoseconds < 200e3 { 1 } else { count() }
 }
 
+/// What unwinds a batch that the user interrupts; the boundary turns it into [`Error::Interrupted`].
+#[derive(Debug)]
+pub struct Interrupted;
+
+/// How often a batch asks for Ctrl-C.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// The time of the last question, for the thread that called the batch.
+struct Asking(Instant);
+
+impl Asking {
+    /// Unwinds with [`Interrupted`] if the user has pressed Ctrl-C since the last question.
+    fn ask(&mut self, stop: &AtomicBool) {
+        if self.0.elapsed() < ASK_EVERY {
+            return;
+        }
+        self.0 = Instant::now();
+        if check_interrupt().is_err() {
+            stop.store(true, Ordering::Relaxed);
+            resume_unwind(Box::new(Interrupted));
+        }
+    }
+}
+
 /// Runs `work(scratch, item)` for every item, on at most `threads` threads; each thread makes its scratch once with `init`.
 ///
-/// Which thread takes which item is not fixed, so `work` must depend on its item alone.
+/// Which thread takes which item is not fixed, so `work` must depend on its item alone. Between items the caller's thread
+/// asks for Ctrl-C; the batch then ends by unwinding with [`Interrupted`], its output unfinished.
 pub fn for_each<I, S>(threads: usize, items: I, init: impl Fn() -> S + Sync, work: impl Fn(&mut S, I::Item) + Sync)
 where
     I: Iterator + Send,
 {
     if threads <= 1 || FORKED.load(Ordering::Relaxed) {
-        let mut scratch = init();
-        items.for_each(|item| work(&mut scratch, item));
+        let (mut scratch, mut asking, stop) = (init(), Asking(Instant::now()), AtomicBool::new(false));
+        items.for_each(|item| {
+            asking.ask(&stop);
+            work(&mut scratch, item);
+        });
         return;
     }
-    let items = Mutex::new(items);
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let (items, stop, caller) = (Mutex::new(items), AtomicBool::new(false), std::thread::current().id());
+    let next = || {
+        let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
+        if stop.load(Ordering::Relaxed) { None } else { items.next() }
+    };
     broadcast(threads - 1, &|| {
         if let Some(first) = next() {
             let mut scratch = init();
             let mut item = Some(first);
+            let mut asking = (std::thread::current().id() == caller).then(|| Asking(Instant::now()));
             while let Some(i) = item {
+                if let Some(asking) = &mut asking {
+                    asking.ask(&stop);
+                }
                 work(&mut scratch, i);
                 item = next();
             }

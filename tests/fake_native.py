@@ -23,7 +23,7 @@ from imuspec.recipe import Recipe
 _REAL = preparation.prepare
 
 
-def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[str, Any]:
+def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
     """Return what the native pass would of a recording described by JSON: hours, seed, and what is wrong with it."""
     try:
         told = json.loads(Path(path).read_text())
@@ -38,13 +38,13 @@ def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[
     for _ in range(told.get("memory_mb", 0) // 20):
         hoard.append(bytearray(b"x") * (20 << 20))
         time.sleep(0.05)
-    rate = float(settings["resample_rate_hz"])
+    rate = float(recipe["resample"]["rate_hz"])
     n = int(told.get("hours", 0.1) * 3600 * rate)
     rng = np.random.default_rng(told.get("seed", 0))
     acceleration = rng.normal(0, 0.1, (3, n)).astype(np.float32)
     acceleration[:, n // 2 : n // 2 + 5] = np.nan
     calibrated = not told.get("uncalibrated", False)
-    long_enough = n / rate / 3600 >= float(settings["segments_min_wear_h"])
+    long_enough = n / rate / 3600 >= float(recipe["segments"]["min_wear_h"])
     return {
         "acceleration": np.pad(acceleration, ((0, 0), (0, 7))),
         "n": n,

@@ -46,7 +46,7 @@ def write_cohort(folder: Path, hours: dict[str, float], *, nonwear: tuple[int, i
 def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | None) -> Prepared:
     import fake_native
 
-    def native(told: str, settings: dict[str, bool | int | float | str]) -> dict[str, object]:
+    def native(told: str, settings: dict[str, object]) -> dict[str, object]:
         del told
         (path.parent / "told.json").write_text(f'{{"hours": {hours}, "seed": {seed}}}')
         answer = dict(fake_native.native(str(path.parent / "told.json"), settings))

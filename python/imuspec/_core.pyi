@@ -82,36 +82,14 @@ def fit_calibration(
     mean: NDArray[np.float64],
     sd: NDArray[np.float64],
     temperature: NDArray[np.float64] | None,
-    *,
-    method: str,
-    tolerance_g: float,
-    min_windows: int,
-    cube_g: float,
-    max_iterations: int,
-    max_error_g: float,
-) -> tuple[
-    tuple[float, float, float],
-    tuple[float, float, float],
-    tuple[float, float, float],
-    float,
-    bool,
-    str,
-    float,
-    float,
-    int,
-    int,
-]: ...
+    options: dict[str, Any],
+) -> dict[str, Any]: ...
 def wear_episodes(
     start: NDArray[np.int64],
     mean: NDArray[np.float64],
     sd: NDArray[np.float64],
     runs: NDArray[np.int64],
-    *,
-    tolerance_g: float,
-    window_ns: int,
-    step_ns: int,
-    patience_ns: int,
-    rule: str,
+    options: dict[str, Any],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 
 # --- preparation ------------------------------------------------------------------------------------------------------
@@ -121,9 +99,9 @@ def prepare_arrays(
     columns: dict[str, Any],
     labels: list[str],
     header: list[tuple[str, str]],
-    settings: dict[str, bool | int | float | str],
+    recipe: dict[str, Any],
 ) -> dict[str, Any]: ...
-def prepare(path: str, settings: dict[str, bool | int | float | str]) -> dict[str, Any]: ...
+def prepare(path: str, recipe: dict[str, Any]) -> dict[str, Any]: ...
 
 # --- spectral ---------------------------------------------------------------------------------------------------------
 

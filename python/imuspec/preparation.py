@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "prepare"]
 
-Native = Callable[[str, dict[str, bool | int | float | str]], Mapping[str, Any]]
+Native = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 Status = Literal["ok", "excluded", "failed"]
 
 
@@ -183,7 +183,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
     followed = Recipe.load(recipe)
     name = str(path)
     try:
-        found = (native or _native())(name, followed.flat())
+        found = (native or _native())(name, followed.model_dump())
         return _judged(name, followed, found)
     except Exception as error:  # whatever it is, it is this file's outcome and not the end of the others
         return _failed(name, followed, error)
@@ -197,9 +197,9 @@ def _native() -> Native:
     from imuspec import _core
     from imuspec.recording.columns import prepare_columns
 
-    def native(path: str, settings: dict[str, bool | int | float | str]) -> Mapping[str, Any]:
-        table = prepare_columns(path, settings)
-        return _core.prepare(path, settings) if table is None else table
+    def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
+        table = prepare_columns(path, recipe)
+        return _core.prepare(path, recipe) if table is None else table
 
     return native
 

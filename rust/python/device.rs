@@ -1,17 +1,18 @@
 //! `read`: a file to arrays.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyDict;
 
 use super::run_on;
+use super::words::Word;
 use crate::device::arrays::{ArrayReader, Arrays, Times};
 use crate::device::columns::{Columns, collect};
 use crate::device::survey::DateOrder;
-use crate::device::{self, Block, Event, Header, Quality, Summary, Timestamps};
-use crate::error::{Error, Result};
+use crate::device::{self, Block, Header, Quality, Timestamps};
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(read, m)?)?;
@@ -19,19 +20,10 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(stream_length, m)?)
 }
 
-pub(super) fn timestamps(name: &str) -> Result<Timestamps> {
-    match name {
-        "device" => Ok(Timestamps::Device),
-        "actipy" => Ok(Timestamps::Actipy),
-        other => Err(Error::value("timestamps", "'device' or 'actipy'", format!("'{other}'"))),
-    }
-}
-
 /// Every column of a recording. Planar columns come flat with their row length, to be reshaped and cut to `n`.
 #[pyfunction]
-fn read<'py>(py: Python<'py>, path: &str, timestamps: &str) -> PyResult<Bound<'py, PyDict>> {
-    let rule = self::timestamps(timestamps);
-    let all = run_on(py, path, || collect(device::open(Path::new(path), rule?)?))?;
+fn read<'py>(py: Python<'py>, path: &str, timestamps: Word<Timestamps>) -> PyResult<Bound<'py, PyDict>> {
+    let all = run_on(py, path, || collect(device::open(Path::new(path), timestamps.0)?))?;
     columns(py, all)
 }
 
@@ -47,12 +39,11 @@ fn read_arrays<'py>(
     columns: &Bound<'py, PyDict>,
     labels: Vec<String>,
     header: Vec<(String, String)>,
-    timestamps: &str,
+    timestamps: Word<Timestamps>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (header, arrays) = arrays(columns, labels, header)?;
-    let rule = self::timestamps(timestamps);
+    let rule = timestamps.0;
     let all = run_on(py, path, || {
-        let rule = rule?;
         collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, rule, DateOrder::Auto)?), rule))
     })?;
     self::columns(py, all)
@@ -91,10 +82,9 @@ pub(super) fn arrays(
 
 /// Samples of a recording, decoded, timed and counted chunk by chunk, nothing kept: what a single pass costs.
 #[pyfunction]
-fn stream_length(py: Python<'_>, path: &str, timestamps: &str) -> PyResult<u64> {
-    let rule = self::timestamps(timestamps);
+fn stream_length(py: Python<'_>, path: &str, timestamps: Word<Timestamps>) -> PyResult<u64> {
     run_on(py, path, || {
-        let mut stream = device::open(Path::new(path), rule?)?;
+        let mut stream = device::open(Path::new(path), timestamps.0)?;
         let mut chunk = device::Chunk::default();
         let mut n = 0;
         while stream.next(&mut chunk)? {
@@ -105,11 +95,23 @@ fn stream_length(py: Python<'_>, path: &str, timestamps: &str) -> PyResult<u64> 
 }
 
 fn columns(py: Python<'_>, all: Columns) -> PyResult<Bound<'_, PyDict>> {
-    let out = PyDict::new(py);
-    out.set_item("n", all.len)?;
-    out.set_item("capacity", all.xyz.capacity)?;
-    out.set_item("xyz", all.xyz.values.into_pyarray(py))?;
-    out.set_item("time", all.time.into_pyarray(py))?;
+    let recording = Recording {
+        n: all.len,
+        capacity: all.xyz.capacity,
+        xyz: all.xyz.values.into_pyarray(py),
+        time: all.time.into_pyarray(py),
+        run_starts: all.run_starts.into_pyarray(py),
+        blocks: Blocks::new(py, &all.blocks),
+        counts: all.summary.quality.counts.clone(),
+        events: events(&all.summary.quality),
+        header: all.summary.header.into(),
+        sample_rate: all.summary.sample_rate,
+        still_norm: all.summary.still_norm,
+        damaged_share: all.summary.damaged_share,
+        worst_stamp_residual_ms: all.summary.worst_stamp_residual_ms,
+    };
+    let out = recording.into_pyobject(py)?;
+    // a channel that the device lacks has no key
     if all.gyro.capacity > 0 {
         out.set_item("gyro", all.gyro.values.into_pyarray(py))?;
     }
@@ -121,55 +123,91 @@ fn columns(py: Python<'_>, all: Columns) -> PyResult<Bound<'_, PyDict>> {
     if !all.annotation.is_empty() {
         out.set_item("annotation", all.annotation.into_pyarray(py))?;
     }
-    out.set_item("run_starts", all.run_starts.into_pyarray(py))?;
-    out.set_item("blocks", blocks(py, &all.blocks)?)?;
-    summary(py, &all.summary, &out)?;
     Ok(out)
 }
 
-fn blocks<'py>(py: Python<'py>, blocks: &[(u64, Block)]) -> PyResult<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    let of = |f: fn(&Block) -> f32| PyArray1::from_iter(py, blocks.iter().map(|(_, b)| f(b)));
-    out.set_item("first", PyArray1::from_iter(py, blocks.iter().map(|(first, _)| *first)))?;
-    out.set_item("offset", PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.offset)))?;
-    out.set_item("index", PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.index)))?;
-    out.set_item("temperature", of(|b| b.temperature))?;
-    out.set_item("light", of(|b| b.light))?;
-    out.set_item("battery", of(|b| b.battery))?;
-    Ok(out)
+/// What every recording has, as a dict of these names.
+#[derive(IntoPyObject)]
+struct Recording<'py> {
+    n: usize,
+    capacity: usize,
+    xyz: Bound<'py, PyArray1<f32>>,
+    time: Bound<'py, PyArray1<i64>>,
+    run_starts: Bound<'py, PyArray1<u64>>,
+    blocks: Blocks<'py>,
+    header: HeaderFields,
+    counts: BTreeMap<&'static str, u64>,
+    events: Vec<EventRow>,
+    sample_rate: f64,
+    still_norm: f64,
+    damaged_share: f64,
+    worst_stamp_residual_ms: f64,
 }
 
-/// Puts header, quality and measured rate of a recording into `out`.
-fn summary(py: Python<'_>, summary: &Summary, out: &Bound<'_, PyDict>) -> PyResult<()> {
-    out.set_item("header", header(py, &summary.header)?)?;
-    out.set_item("counts", summary.quality.counts.clone())?;
-    out.set_item("events", events(py, &summary.quality)?)?;
-    out.set_item("sample_rate", summary.sample_rate)?;
-    out.set_item("still_norm", summary.still_norm)?;
-    out.set_item("damaged_share", summary.damaged_share)?;
-    out.set_item("worst_stamp_residual_ms", summary.worst_stamp_residual_ms)
+/// One row per block of a file.
+#[derive(IntoPyObject)]
+struct Blocks<'py> {
+    first: Bound<'py, PyArray1<u64>>,
+    offset: Bound<'py, PyArray1<u64>>,
+    index: Bound<'py, PyArray1<u64>>,
+    temperature: Bound<'py, PyArray1<f32>>,
+    light: Bound<'py, PyArray1<f32>>,
+    battery: Bound<'py, PyArray1<f32>>,
+}
+
+impl<'py> Blocks<'py> {
+    fn new(py: Python<'py>, blocks: &[(u64, Block)]) -> Self {
+        let of = |f: fn(&Block) -> f32| PyArray1::from_iter(py, blocks.iter().map(|(_, b)| f(b)));
+        Self {
+            first: PyArray1::from_iter(py, blocks.iter().map(|(first, _)| *first)),
+            offset: PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.offset)),
+            index: PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.index)),
+            temperature: of(|b| b.temperature),
+            light: of(|b| b.light),
+            battery: of(|b| b.battery),
+        }
+    }
 }
 
 /// The header of a recording.
-pub(super) fn header<'py>(py: Python<'py>, header: &Header) -> PyResult<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    out.set_item("format", header.format)?;
-    out.set_item("device", &header.device)?;
-    out.set_item("device_id", &header.device_id)?;
-    out.set_item("nominal_rate", header.nominal_rate)?;
-    out.set_item("labels", &header.labels)?;
-    for (name, pairs) in [("metadata", &header.metadata), ("identifying", &header.identifying)] {
-        let fields = PyDict::new(py);
-        for (name, value) in pairs {
-            fields.set_item(name, value)?;
-        }
-        out.set_item(name, fields)?;
-    }
-    Ok(out)
+#[derive(IntoPyObject)]
+pub(super) struct HeaderFields {
+    pub(super) format: &'static str,
+    pub(super) device: String,
+    pub(super) device_id: String,
+    pub(super) nominal_rate: f64,
+    pub(super) labels: Vec<String>,
+    pub(super) metadata: Metadata,
+    pub(super) identifying: Metadata,
 }
 
+/// Names and values of a header in the file's order; the last of equal names counts.
+pub(super) struct Metadata(Vec<(String, String)>);
+
+impl<'py> IntoPyObject<'py> for Metadata {
+    type Target = PyDict;
+    type Output = Bound<'py, PyDict>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        self.0.into_iter().try_for_each(|(name, value)| out.set_item(name, value))?;
+        Ok(out)
+    }
+}
+
+impl From<Header> for HeaderFields {
+    fn from(header: Header) -> Self {
+        let Header { format, device, device_id, nominal_rate, labels, metadata, identifying, .. } = header;
+        let (metadata, identifying) = (Metadata(metadata), Metadata(identifying));
+        Self { format, device, device_id, nominal_rate, labels, metadata, identifying }
+    }
+}
+
+/// kind, offset, block, time, count, value.
+pub(super) type EventRow = (&'static str, u64, u64, Option<i64>, u64, f64);
+
 /// Rows of the quality table.
-pub(super) fn events<'py>(py: Python<'py>, quality: &Quality) -> PyResult<Bound<'py, PyList>> {
-    let row = |e: &Event| (e.kind, e.offset, e.block, e.time, e.count, e.value);
-    PyList::new(py, quality.events.iter().map(row))
+pub(super) fn events(quality: &Quality) -> Vec<EventRow> {
+    quality.events.iter().map(|e| (e.kind, e.offset, e.block, e.time, e.count, e.value)).collect()
 }

@@ -3,8 +3,9 @@
 use numpy::{Element, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray1};
 use pyo3::prelude::*;
 
+use super::arrays::strides;
 use super::run;
-use crate::error::{Error, Result};
+use super::words::{self, Word};
 use crate::spectral::batch::Windows;
 use crate::spectral::image::definition::{Norm, Precision, Recipe};
 use crate::spectral::image::levels::Tone;
@@ -18,13 +19,6 @@ use crate::spectral::image::stream::Stream;
 #[pyclass(frozen)]
 struct ImagePlan(Painter);
 
-fn one_of<T: Copy>(what: &str, got: &str, known: &[(&str, T)]) -> Result<T> {
-    known.iter().find(|(name, _)| *name == got).map(|&(_, value)| value).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
-        Error::value(what, format!("one of {}", names.join(", ")), format!("{got:?}"))
-    })
-}
-
 #[pymethods]
 impl ImagePlan {
     #[new]
@@ -35,45 +29,36 @@ impl ImagePlan {
         length: usize,
         nfft: usize,
         noverlap: usize,
-        levels: &str,
-        norm: &str,
+        levels: Word<Tone>,
+        norm: Word<words::Norm>,
         range_db: (f64, f64),
-        resize: &str,
+        resize: Word<Resize>,
         size: Option<[usize; 2]>,
         floor_db: Option<f64>,
-        precision: &str,
+        precision: Word<Precision>,
         android: bool,
         mask: bool,
     ) -> PyResult<Self> {
-        let make = || {
-            let range = Norm::Range(range_db.0, range_db.1);
-            let norms = [
-                ("axis-window", Norm::AxisWindow),
-                ("joint-window", Norm::JointWindow),
-                ("fixed", range),
-                ("dataset", range),
-            ];
-            let resizes =
-                [("canvas", Resize::Canvas), ("antialias", Resize::Antialias), ("bilinear", Resize::Bilinear)];
-            let precisions =
-                [("auto", Precision::Auto), ("float64", Precision::Float64), ("float32", Precision::Float32)];
-            let recipe = Recipe {
-                nfft,
-                noverlap,
-                tone: one_of("levels", levels, &[("greys", Tone::Greys), ("linear", Tone::Linear)])?,
-                norm: one_of("norm", norm, &norms)?,
-                resize: one_of("resize", resize, &resizes)?,
-                size,
-                floor_db,
-                precision: one_of("precision", precision, &precisions)?,
-                one_sided: !android,
-                sunk: android,
-                mask,
-            };
-            let app = Recipe { tone: Tone::Android, resize: Resize::Nearest, ..recipe };
-            Painter::new(if android { app } else { recipe }, length)
+        let norm = match norm.0 {
+            words::Norm::AxisWindow => Norm::AxisWindow,
+            words::Norm::JointWindow => Norm::JointWindow,
+            words::Norm::Range => Norm::Range(range_db.0, range_db.1),
         };
-        run(py, make).map(Self)
+        let recipe = Recipe {
+            nfft,
+            noverlap,
+            tone: levels.0,
+            norm,
+            resize: resize.0,
+            size,
+            floor_db,
+            precision: precision.0,
+            one_sided: !android,
+            sunk: android,
+            mask,
+        };
+        let app = Recipe { tone: Tone::Android, resize: Resize::Nearest, ..recipe };
+        run(py, || Painter::new(if android { app } else { recipe }, length)).map(Self)
     }
 
     /// Rows and columns of a picture.
@@ -137,11 +122,9 @@ struct ImageStreamCore(Stream);
 impl ImageStreamCore {
     /// The stream of a plan's pictures.
     #[new]
-    fn new(plan: &ImagePlan, hop: usize, n_axes: usize) -> PyResult<Self> {
+    fn new(py: Python<'_>, plan: &ImagePlan, hop: usize, n_axes: usize) -> PyResult<Self> {
         let plan = plan.0.plan();
-        Stream::new(plan.recipe, plan.length, hop, n_axes)
-            .map(Self)
-            .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))
+        run(py, || Stream::new(plan.recipe, plan.length, hop, n_axes)).map(Self)
     }
 
     /// Whether windows begin on columns.
@@ -192,8 +175,11 @@ impl ImagePlan {
     {
         let view = x.as_array();
         let shape = [view.shape()[0], view.shape()[1], view.shape()[2]];
-        let strides = [view.strides()[0], view.strides()[1], view.strides()[2]];
-        // SAFETY: the read-only borrow `x` outlives the call.
+        let strides = strides("x", x);
+        let strides = run(py, || strides)?;
+        let strides = [strides[0], strides[1], strides[2]];
+        // SAFETY: NumPy keeps every item readable, aligned and at whole strides, as has been checked; the read-only borrow
+        // `x` outlives the call.
         #[allow(unsafe_code)]
         let windows = unsafe { Windows::from_raw(view.as_ptr(), shape, strides) };
         let out = contiguous(out.as_slice_mut().ok())?;

@@ -12,12 +12,14 @@ use crate::cpu::Path;
 use crate::error::{Error, Result};
 use crate::threads;
 
+mod arrays;
 mod device;
 mod image;
 mod magnitude;
 mod preparation;
 mod signal;
 mod spectral;
+mod words;
 
 /// The one door: releases the interpreter while `work` runs and turns its error into the exception that fits.
 ///
@@ -33,6 +35,7 @@ pub(crate) fn run_on<T: Send>(py: Python<'_>, path: &str, work: impl FnOnce() ->
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(exception(py, path, error)),
+        Err(payload) if payload.is::<threads::Interrupted>() => Err(exception(py, path, Error::Interrupted)),
         Err(payload) => {
             let text = payload
                 .downcast_ref::<String>()

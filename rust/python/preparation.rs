@@ -1,20 +1,21 @@
 //! `prepare`: a file and a recipe to calibrated wear.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use numpy::{IntoPyArray, PyArrayMethods};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::device::{arrays, events, header, timestamps};
+use super::device::{EventRow, HeaderFields, Metadata, arrays, events};
 use super::run_on;
-use crate::device::Stream;
+use super::signal::{CalibrationFit, FitOptions};
+use super::words::{IdleSleep, Word};
 use crate::device::arrays::ArrayReader;
 use crate::device::survey::DateOrder;
+use crate::device::{Stream, Timestamps};
 use crate::error::{Error, Result};
 use crate::preparation::{Order, Prepared, Settings, prepare as prepare_file, prepare_stream};
-use crate::signal::calibrate::{self, Calibration};
 use crate::signal::resample::Method;
 use crate::signal::wear;
 
@@ -23,12 +24,14 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(prepare_arrays, m)?)
 }
 
-/// Prepares a file by a recipe's flat settings.
+/// Prepares a file by a recipe, given as its sections.
 #[pyfunction]
-fn prepare<'py>(py: Python<'py>, path: &str, settings: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-    let settings = read_settings(settings)?;
-    let prepared = run_on(py, path, || prepare_file(Path::new(path), &settings))?;
-    tables(py, prepared, settings.rate)
+fn prepare<'py>(py: Python<'py>, path: &str, recipe: Sections) -> PyResult<Outcome<'py>> {
+    let (prepared, rate) = run_on(py, path, || {
+        let settings = recipe.settings()?;
+        Ok((prepare_file(Path::new(path), &settings)?, settings.rate))
+    })?;
+    Outcome::new(py, prepared, rate)
 }
 
 /// The same for the columns of a table, as [`super::device::arrays`] takes them.
@@ -39,127 +42,198 @@ fn prepare_arrays<'py>(
     columns: &Bound<'py, PyDict>,
     labels: Vec<String>,
     header: Vec<(String, String)>,
-    settings: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let settings = read_settings(settings)?;
+    recipe: Sections,
+) -> PyResult<Outcome<'py>> {
     let (header, arrays) = arrays(columns, labels, header)?;
-    let prepared = run_on(py, path, || {
+    let (prepared, rate) = run_on(py, path, || {
+        let settings = recipe.settings()?;
         let reader = Box::new(ArrayReader::new(header, arrays, settings.timestamps, DateOrder::Auto)?);
-        prepare_stream(Stream::new(reader, settings.timestamps), &settings)
+        Ok((prepare_stream(Stream::new(reader, settings.timestamps), &settings)?, settings.rate))
     })?;
-    tables(py, prepared, settings.rate)
+    Outcome::new(py, prepared, rate)
 }
 
-struct Flat<'a, 'py>(&'a Bound<'py, PyDict>);
+/// A recipe as `imuspec.Recipe` spells it, section by section; what a pass does not need is not read.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Sections {
+    order: Word<Order>,
+    reading: Reading,
+    lowpass: Lowpass,
+    resample: Resample,
+    calibration: Calibration,
+    #[pyo3(item("calibration"))]
+    fit: FitOptions,
+    nonwear: Nonwear,
+    segments: Segments,
+}
 
-impl<'py> Flat<'_, 'py> {
-    fn get<T: for<'a> FromPyObject<'a, 'py>>(&self, key: &str) -> PyResult<T> {
-        let value = self.0.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("settings: {key} is missing")))?;
-        value.extract().map_err(|_| PyValueError::new_err(format!("settings: {key}: got {value}")))
-    }
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Reading {
+    timestamps: Word<Timestamps>,
+    idle_sleep: Word<IdleSleep>,
+}
 
-    fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> PyResult<T> {
-        let text: String = self.get(key)?;
-        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            PyValueError::new_err(format!("settings: {key}: expected one of {}, got {text}", known.join(", ")))
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Lowpass {
+    enabled: bool,
+    cutoff_hz: f64,
+    order: usize,
+    across_gaps: bool,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Resample {
+    rate_hz: f64,
+    method: Word<Method>,
+}
+
+/// The windows of the section `calibration`, whose other numbers are [`FitOptions`].
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Calibration {
+    enabled: bool,
+    window_s: f64,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Nonwear {
+    window_s: f64,
+    tolerance_g: f64,
+    min_minutes: f64,
+    sliding: bool,
+    rule: Word<wear::LengthRule>,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Segments {
+    min_wear_h: f64,
+    max_gap_s: f64,
+}
+
+impl Sections {
+    fn settings(&self) -> Result<Settings> {
+        let Self { order, reading, lowpass, resample, calibration, fit, nonwear, segments } = self;
+        let window = nanoseconds("nonwear.window_s", nonwear.window_s)?;
+        let calibration_window = nanoseconds("calibration.window_s", calibration.window_s)?;
+        Ok(Settings {
+            timestamps: reading.timestamps.0,
+            order: order.0,
+            lowpass: lowpass.enabled.then_some((lowpass.cutoff_hz, lowpass.order)),
+            across_gaps: lowpass.across_gaps,
+            rate: resample.rate_hz,
+            method: resample.method.0,
+            calibration: calibration.enabled.then(|| (calibration_window, fit.options())),
+            nonwear: wear::Options {
+                tolerance_g: nonwear.tolerance_g,
+                window,
+                step: if nonwear.sliding { (window / 10).max(1) } else { window },
+                patience: (nonwear.min_minutes * 60e9).round() as i64,
+                rule: nonwear.rule.0,
+            },
+            min_wear_s: segments.min_wear_h * 3600.0,
+            max_gap_s: segments.max_gap_s,
+            fill_idle_sleep: reading.idle_sleep.0 == IdleSleep::Fill,
         })
     }
 }
 
-fn nanoseconds(what: &str, seconds: f64) -> Result<i64> {
+fn nanoseconds(name: &str, seconds: f64) -> Result<i64> {
     if seconds > 0.0 && seconds < 1e9 {
         Ok((seconds * 1e9).round() as i64)
     } else {
-        Err(Error::value(what, "a positive number of seconds", seconds))
+        Err(Error::value(name, "a positive number of seconds below 1e9", seconds))
     }
 }
 
-fn read_settings(settings: &Bound<'_, PyDict>) -> PyResult<Settings> {
-    let flat = Flat(settings);
-    let value = |e: Error| PyValueError::new_err(e.to_string());
-    let fit = calibrate::Options {
-        method: flat.word(
-            "calibration_method",
-            &[("actipy", calibrate::Method::Actipy), ("vanhees", calibrate::Method::VanHees)],
-        )?,
-        temperature: flat.get("calibration_temperature")?,
-        tolerance_g: flat.get("calibration_stationary_g")?,
-        min_windows: flat.get("calibration_min_windows")?,
-        cube_g: flat.get("calibration_cube_g")?,
-        max_iterations: flat.get("calibration_max_iterations")?,
-        max_error_g: flat.get::<f64>("calibration_max_error_mg")? / 1e3,
-    };
-    let window = nanoseconds("calibration.window_s", flat.get("calibration_window_s")?).map_err(value)?;
-    let nonwear_window = nanoseconds("nonwear.window_s", flat.get("nonwear_window_s")?).map_err(value)?;
-    let sliding: bool = flat.get("nonwear_sliding")?;
-    let lowpass = (flat.get("lowpass_cutoff_hz")?, flat.get("lowpass_order")?);
-    Ok(Settings {
-        timestamps: timestamps(&flat.get::<String>("reading_timestamps")?).map_err(value)?,
-        order: flat.word("order", &[("paper", Order::Paper), ("actipy", Order::Actipy)])?,
-        lowpass: flat.get::<bool>("lowpass_enabled")?.then_some(lowpass),
-        across_gaps: flat.get("lowpass_across_gaps")?,
-        rate: flat.get("resample_rate_hz")?,
-        method: flat.word("resample_method", &[("linear", Method::Linear), ("nearest", Method::Nearest)])?,
-        calibration: flat.get::<bool>("calibration_enabled")?.then_some((window, fit)),
-        nonwear: wear::Options {
-            tolerance_g: flat.get("nonwear_tolerance_g")?,
-            window: nonwear_window,
-            step: if sliding { (nonwear_window / 10).max(1) } else { nonwear_window },
-            patience: (flat.get::<f64>("nonwear_min_minutes")? * 60e9).round() as i64,
-            rule: flat
-                .word("nonwear_rule", &[("whole", wear::LengthRule::Plain), ("actipy", wear::LengthRule::Actipy)])?,
-        },
-        min_wear_s: flat.get::<f64>("segments_min_wear_h")? * 3600.0,
-        max_gap_s: flat.get("segments_max_gap_s")?,
-        fill_idle_sleep: flat.word("reading_idle_sleep", &[("fill", true), ("gap", false)])?,
-    })
+/// A prepared recording, as a dict of these names.
+#[derive(IntoPyObject)]
+struct Outcome<'py> {
+    header: PreparedHeader,
+    quality_counts: BTreeMap<&'static str, u64>,
+    quality_events: Vec<EventRow>,
+    start_time: i64,
+    rate: f64,
+    shifts: Vec<(usize, i64)>,
+    segments: Vec<(usize, usize)>,
+    nonwear: Vec<(usize, usize)>,
+    calibration: Option<CalibrationFit>,
+    still: Vec<[f64; 3]>,
+    figures: Figures,
+    acceleration: Bound<'py, PyArray2<f32>>,
+    n: usize,
 }
 
-fn tables(py: Python<'_>, mut prepared: Prepared, rate: f64) -> PyResult<Bound<'_, PyDict>> {
-    let out = PyDict::new(py);
-    let extra = prepared.events();
-    for event in extra {
-        prepared.summary.quality.note(event);
+/// What a file's header says, and what the pass measured.
+#[derive(IntoPyObject)]
+struct PreparedHeader {
+    format: &'static str,
+    device: String,
+    device_id: String,
+    nominal_rate: f64,
+    labels: Vec<String>,
+    metadata: Metadata,
+    identifying: Metadata,
+    sample_rate: f64,
+    worst_stamp_residual_ms: f64,
+}
+
+/// Counts and lengths of a pass.
+#[derive(IntoPyObject)]
+struct Figures {
+    n_samples_read: u64,
+    longest_wear_h: f64,
+    n_missing: usize,
+    n_gaps_bridged: u64,
+    n_idle_filled: u64,
+    n_lowpass_skipped: u64,
+}
+
+impl<'py> Outcome<'py> {
+    fn new(py: Python<'py>, mut prepared: Prepared, rate: f64) -> PyResult<Self> {
+        for event in prepared.events() {
+            prepared.summary.quality.note(event);
+        }
+        let Prepared { summary, acceleration, .. } = prepared;
+        let HeaderFields { format, device, device_id, nominal_rate, labels, metadata, identifying } =
+            summary.header.into();
+        let (sample_rate, worst_stamp_residual_ms) = (summary.sample_rate, summary.worst_stamp_residual_ms);
+        Ok(Self {
+            header: PreparedHeader {
+                format,
+                device,
+                device_id,
+                nominal_rate,
+                labels,
+                metadata,
+                identifying,
+                sample_rate,
+                worst_stamp_residual_ms,
+            },
+            quality_events: events(&summary.quality),
+            quality_counts: summary.quality.counts,
+            start_time: prepared.start,
+            rate,
+            shifts: prepared.shifts,
+            segments: prepared.segments,
+            nonwear: prepared.nonwear,
+            calibration: prepared.calibration.map(CalibrationFit::from),
+            still: prepared.still,
+            figures: Figures {
+                n_samples_read: prepared.samples,
+                longest_wear_h: prepared.longest_wear_s / 3600.0,
+                n_missing: prepared.missing,
+                n_gaps_bridged: prepared.bridged,
+                n_idle_filled: prepared.filled,
+                n_lowpass_skipped: prepared.lowpass_skipped,
+            },
+            acceleration: acceleration.values.into_pyarray(py).reshape([3, acceleration.capacity])?,
+            n: prepared.n,
+        })
     }
-    let described = header(py, &prepared.summary.header)?;
-    described.set_item("sample_rate", prepared.summary.sample_rate)?;
-    described.set_item("worst_stamp_residual_ms", prepared.summary.worst_stamp_residual_ms)?;
-    out.set_item("header", described)?;
-    out.set_item("quality_counts", prepared.summary.quality.counts.clone())?;
-    out.set_item("quality_events", events(py, &prepared.summary.quality)?)?;
-    out.set_item("start_time", prepared.start)?;
-    out.set_item("rate", rate)?;
-    out.set_item("shifts", prepared.shifts)?;
-    out.set_item("segments", prepared.segments)?;
-    out.set_item("nonwear", prepared.nonwear)?;
-    out.set_item("calibration", prepared.calibration.as_ref().map(|c| calibration(py, c)).transpose()?)?;
-    out.set_item("still", prepared.still)?;
-    let figures = PyDict::new(py);
-    figures.set_item("n_samples_read", prepared.samples)?;
-    figures.set_item("longest_wear_h", prepared.longest_wear_s / 3600.0)?;
-    figures.set_item("n_missing", prepared.missing)?;
-    figures.set_item("n_gaps_bridged", prepared.bridged)?;
-    figures.set_item("n_idle_filled", prepared.filled)?;
-    figures.set_item("n_lowpass_skipped", prepared.lowpass_skipped)?;
-    out.set_item("figures", figures)?;
-    let capacity = prepared.acceleration.capacity;
-    out.set_item("acceleration", prepared.acceleration.values.into_pyarray(py).reshape([3, capacity])?)?;
-    out.set_item("n", prepared.n)?;
-    Ok(out)
-}
-
-fn calibration<'py>(py: Python<'py>, found: &Calibration) -> PyResult<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    out.set_item("offset", found.offset)?;
-    out.set_item("gain", found.gain)?;
-    out.set_item("temperature_slope", found.temperature_slope)?;
-    out.set_item("reference_temperature", found.reference_temperature)?;
-    out.set_item("ok", found.ok)?;
-    out.set_item("reason", &found.reason)?;
-    out.set_item("error_before_mg", found.error_before_g * 1e3)?;
-    out.set_item("error_after_mg", found.error_after_g * 1e3)?;
-    out.set_item("n_windows", found.n_windows)?;
-    out.set_item("n_iterations", found.n_iterations)?;
-    Ok(out)
 }

@@ -1,9 +1,11 @@
-use numpy::ndarray::{ArrayViewD, Axis};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
-use numpy::{PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::ndarray::Dimension;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
+use super::arrays::{signals, strides};
 use super::run;
+use super::words::Word;
 use crate::error::{Error, Result};
 use crate::signal::butterworth::Butterworth;
 use crate::signal::calibrate::{self, Calibration};
@@ -21,21 +23,25 @@ type Columns<'py> = (
     Bound<'py, PyArray1<f64>>,
 );
 
-/// The series of an array, one for each place in its leading axes; the last axis is contiguous.
-fn rows<'a>(array: &'a ArrayViewD<'a, f32>) -> Result<Vec<&'a [f32]>> {
-    let last = array.ndim().checked_sub(1).ok_or_else(|| Error::shape("x", "at least one axis", "none"))?;
-    array
-        .lanes(Axis(last))
-        .into_iter()
-        .map(|lane| lane.to_slice().ok_or_else(|| Error::shape("x", "a contiguous last axis", "a strided one")))
-        .collect()
+/// The series of an array, one for each place in its leading axes.
+fn rows<'a, D: Dimension>(x: &'a PyReadonlyArray<'_, f32, D>) -> Result<Vec<&'a [f32]>> {
+    let empty = x.shape().last() == Some(&0);
+    if empty {
+        return Ok(vec![&[]; x.shape()[..x.shape().len() - 1].iter().product()]);
+    }
+    let signals = signals("x", x)?;
+    Ok((0..signals.count()).map(|i| signals.get(i)).collect())
 }
 
 fn flat<'a>(out: &'a mut PyReadwriteArrayDyn<'_, f32>) -> Result<&'a mut [f32]> {
+    if out.data().addr() % align_of::<f32>() != 0 {
+        return Err(Error::value("out", "an aligned array", "a misaligned one"));
+    }
     out.as_slice_mut().map_err(|_| Error::shape("out", "a contiguous array", "a strided one"))
 }
 
 fn slice<'a, T: numpy::Element>(array: &'a PyReadonlyArray1<'_, T>, what: &str) -> Result<&'a [T]> {
+    strides(what, array)?;
     array.as_slice().map_err(|_| Error::shape(what, "a contiguous array", "a strided one"))
 }
 
@@ -48,8 +54,8 @@ fn lowpass(
     cutoff: f64,
     order: usize,
 ) -> PyResult<()> {
-    let (x, out) = (x.as_array(), flat(&mut out));
-    run(py, || filter::lowpass(&rows(&x)?, out?, &Butterworth::lowpass(order, cutoff, sample_rate)?))
+    let (x, out) = (rows(&x), flat(&mut out));
+    run(py, || filter::lowpass(&x?, out?, &Butterworth::lowpass(order, cutoff, sample_rate)?))
 }
 
 #[pyfunction]
@@ -59,19 +65,17 @@ fn butterworth_sos(py: Python<'_>, sample_rate: f64, cutoff: f64, order: usize) 
     Ok(PyArray2::from_vec2(py, &rows)?)
 }
 
-fn method_of(name: &str) -> Result<Method> {
-    match name {
-        "linear" => Ok(Method::Linear),
-        "nearest" => Ok(Method::Nearest),
-        other => Err(Error::value("method", "linear, nearest or polyphase", format!("{other:?}"))),
-    }
-}
-
 /// Number of grid points and their times.
 #[pyfunction]
-fn resample_grid(py: Python<'_>, first: i64, last: i64, rate: f64, method: &str) -> PyResult<Py<PyArray1<i64>>> {
+fn resample_grid(
+    py: Python<'_>,
+    first: i64,
+    last: i64,
+    rate: f64,
+    method: Word<Method>,
+) -> PyResult<Py<PyArray1<i64>>> {
     let times = run(py, || {
-        let method = method_of(method)?;
+        let method = method.0;
         let grid = Grid::new(first, rate)?;
         let count = grid.count(last, method);
         let grid = if method == Method::Nearest { grid.as_actipy(count) } else { grid };
@@ -90,18 +94,18 @@ fn resample_rows(
     mut out: PyReadwriteArrayDyn<'_, f32>,
     count: usize,
     rate: f64,
-    method: &str,
+    method: Word<Method>,
     max_gap_s: f64,
     sample_rate: f64,
 ) -> PyResult<()> {
-    let (x, out, time) = (x.as_array(), flat(&mut out), slice(&time, "time"));
+    let (x, out, time) = (rows(&x), flat(&mut out), slice(&time, "time"));
     run(py, || {
         let time = time?;
-        let method = method_of(method)?;
+        let method = method.0;
         let grid = Grid::new(time.first().copied().unwrap_or(0), rate)?;
         let grid = if method == Method::Nearest { grid.as_actipy(count as u64) } else { grid };
         let resampler = Resampler::new(grid, method, max_gap_s, sample_rate)?;
-        resample::resample(&rows(&x)?, time, &resampler, count, out?)
+        resample::resample(&x?, time, &resampler, count, out?)
     })
 }
 
@@ -113,8 +117,8 @@ fn resample_polyphase(
     up: usize,
     down: usize,
 ) -> PyResult<()> {
-    let (x, out) = (x.as_array(), flat(&mut out));
-    run(py, || Polyphase::new(up, down)?.resample(&rows(&x)?, out?))
+    let (x, out) = (rows(&x), flat(&mut out));
+    run(py, || Polyphase::new(up, down)?.resample(&x?, out?))
 }
 
 /// Window table of a recording: starts, counts, means, deviations, temperatures. `slide` > 1 merges that many neighbours
@@ -130,11 +134,11 @@ fn window_statistics<'py>(
     fill: bool,
     slide_by: usize,
 ) -> PyResult<Columns<'py>> {
-    let view = x.as_array().into_dyn();
+    let rows = rows(&x);
     let time = slice(&time, "time");
     let temperature = temperature.as_ref().map_or(Ok(&[][..]), |t| slice(t, "temperature"));
     let windows = run(py, || {
-        let rows = rows(&view)?;
+        let rows = rows?;
         let (time, temperature) = (time?, temperature?);
         let &[x, y, z] = rows.as_slice() else {
             return Err(Error::shape("x", "three axes", rows.len()));
@@ -177,6 +181,8 @@ fn table(
     if mean.shape() != [n, 3] || sd.shape() != [n, 3] || temperature.is_some_and(|t| t.len() != n) {
         return Err(Error::shape("windows", format!("columns of {n} rows"), format!("means of {:?}", mean.shape())));
     }
+    strides("mean", mean)?;
+    strides("sd", sd)?;
     let (mean, sd) = (mean.as_array(), sd.as_array());
     let row = |array: &numpy::ndarray::ArrayView2<'_, f64>, i: usize| [array[[i, 0]], array[[i, 1]], array[[i, 2]]];
     Ok((0..n)
@@ -190,46 +196,84 @@ fn table(
         .collect())
 }
 
-type Fit = ([f64; 3], [f64; 3], [f64; 3], f64, bool, String, f64, f64, usize, usize);
+/// How a calibration is fitted, by the names of a recipe's section `calibration`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(super) struct FitOptions {
+    method: Word<calibrate::Method>,
+    temperature: bool,
+    stationary_g: f64,
+    min_windows: usize,
+    cube_g: f64,
+    max_iterations: usize,
+    max_error_mg: f64,
+}
 
+impl FitOptions {
+    pub(super) fn options(&self) -> calibrate::Options {
+        calibrate::Options {
+            method: self.method.0,
+            temperature: self.temperature,
+            tolerance_g: self.stationary_g,
+            min_windows: self.min_windows,
+            cube_g: self.cube_g,
+            max_iterations: self.max_iterations,
+            max_error_g: self.max_error_mg / 1e3,
+        }
+    }
+}
+
+/// A fitted calibration, as a dict of these names.
+#[derive(IntoPyObject)]
+pub(super) struct CalibrationFit {
+    offset: [f64; 3],
+    gain: [f64; 3],
+    temperature_slope: [f64; 3],
+    reference_temperature: f64,
+    ok: bool,
+    reason: String,
+    error_before_mg: f64,
+    error_after_mg: f64,
+    n_windows: usize,
+    n_iterations: usize,
+}
+
+impl From<Calibration> for CalibrationFit {
+    fn from(fit: Calibration) -> Self {
+        Self {
+            offset: fit.offset,
+            gain: fit.gain,
+            temperature_slope: fit.temperature_slope,
+            reference_temperature: fit.reference_temperature,
+            ok: fit.ok,
+            reason: fit.reason,
+            error_before_mg: fit.error_before_g * 1e3,
+            error_after_mg: fit.error_after_g * 1e3,
+            n_windows: fit.n_windows,
+            n_iterations: fit.n_iterations,
+        }
+    }
+}
+
+/// Fits gain, offset and temperature slope to a window table.
 #[pyfunction]
-#[pyo3(signature = (start, mean, sd, temperature, *, method, tolerance_g, min_windows, cube_g, max_iterations, max_error_g))]
-#[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
 fn fit_calibration(
     py: Python<'_>,
     start: PyReadonlyArray1<'_, i64>,
     mean: PyReadonlyArray2<'_, f64>,
     sd: PyReadonlyArray2<'_, f64>,
     temperature: Option<PyReadonlyArray1<'_, f64>>,
-    method: &str,
-    tolerance_g: f64,
-    min_windows: usize,
-    cube_g: f64,
-    max_iterations: usize,
-    max_error_g: f64,
-) -> PyResult<Fit> {
+    options: FitOptions,
+) -> PyResult<CalibrationFit> {
     let windows = table(&start, &mean, &sd, temperature.as_ref());
-    let temperature = temperature.is_some();
-    let found = run(py, || {
-        let method = match method {
-            "actipy" => calibrate::Method::Actipy,
-            "vanhees" => calibrate::Method::VanHees,
-            other => return Err(Error::value("method", "actipy or vanhees", format!("{other:?}"))),
-        };
-        let options =
-            calibrate::Options { method, temperature, tolerance_g, min_windows, cube_g, max_iterations, max_error_g };
-        calibrate::calibrate(&windows?, &options)
-    })?;
-    let Calibration { offset, gain, temperature_slope, reference_temperature, ok, reason, .. } = found;
-    let (before, after) = (found.error_before_g, found.error_after_g);
-    let counts = (found.n_windows, found.n_iterations);
-    Ok((offset, gain, temperature_slope, reference_temperature, ok, reason, before, after, counts.0, counts.1))
+    run(py, || calibrate::calibrate(&windows?, &options.options())).map(CalibrationFit::from)
 }
 
 fn episodes(array: &PyReadonlyArray2<'_, i64>) -> Result<Vec<Episode>> {
     if array.shape().get(1) != Some(&2) {
         return Err(Error::shape("runs", "[k, 2]", format!("{:?}", array.shape())));
     }
+    strides("runs", array)?;
     Ok(array.as_array().rows().into_iter().map(|row| Episode { start: row[0], end: row[1] }).collect())
 }
 
@@ -240,30 +284,32 @@ fn pairs<'py>(py: Python<'py>, episodes: &[Episode]) -> PyResult<Pairs<'py>> {
     flat.into_pyarray(py).reshape([episodes.len(), 2])
 }
 
+/// The settings of [`wear_episodes`].
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct WearOptions {
+    tolerance_g: f64,
+    window_ns: i64,
+    step_ns: i64,
+    patience_ns: i64,
+    rule: Word<LengthRule>,
+}
+
 /// Non-wear `[m, 2]` of a window table and wear `[k, 2]` of runs `[r, 2]`, all [start, end) ns.
 #[pyfunction]
-#[pyo3(signature = (start, mean, sd, runs, *, tolerance_g, window_ns, step_ns, patience_ns, rule))]
-#[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
 fn wear_episodes<'py>(
     py: Python<'py>,
     start: PyReadonlyArray1<'py, i64>,
     mean: PyReadonlyArray2<'py, f64>,
     sd: PyReadonlyArray2<'py, f64>,
     runs: PyReadonlyArray2<'py, i64>,
-    tolerance_g: f64,
-    window_ns: i64,
-    step_ns: i64,
-    patience_ns: i64,
-    rule: &str,
+    options: WearOptions,
 ) -> PyResult<(Pairs<'py>, Pairs<'py>)> {
     let (windows, runs) = (table(&start, &mean, &sd, None), episodes(&runs));
     let (nonwear, segments) = run(py, || {
-        let rule = match rule {
-            "plain" => LengthRule::Plain,
-            "actipy" => LengthRule::Actipy,
-            other => return Err(Error::value("length_rule", "plain or actipy", format!("{other:?}"))),
-        };
-        let options = wear::Options { tolerance_g, window: window_ns, step: step_ns, patience: patience_ns, rule };
+        let WearOptions { tolerance_g, window_ns, step_ns, patience_ns, rule } = options;
+        let options =
+            wear::Options { tolerance_g, window: window_ns, step: step_ns, patience: patience_ns, rule: rule.0 };
         let nonwear = wear::nonwear(&windows?, &options)?;
         let segments = wear::segments(&runs?, &nonwear);
         Ok((nonwear, segments))

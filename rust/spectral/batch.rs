@@ -3,6 +3,8 @@
 
 use std::marker::PhantomData;
 
+use crate::error::{Error, Result};
+
 /// Windows [n, channels, time] of scalars, borrowed.
 #[derive(Clone, Copy)]
 pub struct Windows<'a, T> {
@@ -18,14 +20,16 @@ unsafe impl<T: Sync> Sync for Windows<'_, T> {}
 
 impl<'a, T: Copy> Windows<'a, T> {
     /// Windows of a contiguous slice.
-    pub fn contiguous(data: &'a [T], shape: [usize; 3]) -> Self {
-        assert!(data.len() == shape[0] * shape[1] * shape[2], "data do not fill their shape");
-        Self {
-            start: data.as_ptr(),
-            shape,
-            strides: [(shape[1] * shape[2]) as isize, shape[2] as isize, 1],
-            life: PhantomData,
-        }
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `data` do not fill `shape`.
+    pub fn contiguous(data: &'a [T], shape: [usize; 3]) -> Result<Self> {
+        let [n, channels, time] = shape;
+        let window = channels.checked_mul(time);
+        let Some(window) = window.filter(|size| size.checked_mul(n) == Some(data.len())) else {
+            return Err(Error::shape("x", format!("{shape:?}"), format!("{} scalars", data.len())));
+        };
+        Ok(Self { start: data.as_ptr(), shape, strides: [window as isize, time as isize, 1], life: PhantomData })
     }
 
     /// # Safety
@@ -81,6 +85,7 @@ mod tests {
         windows.for_each(2, 1, |_, v| got.push(v));
         assert_eq!(got, [9, 11, 13, 15]);
         assert_eq!(windows.slice(0, 0), None);
-        assert_eq!(Windows::contiguous(&data, [2, 3, 4]).slice(1, 2), Some(&data[20..24]));
+        assert!(Windows::contiguous(&data[..0], [1 << 32, 1 << 32, 4]).is_err());
+        assert_eq!(Windows::contiguous(&data, [2, 3, 4]).unwrap().slice(1, 2), Some(&data[20..24]));
     }
 }

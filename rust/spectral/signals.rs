@@ -4,6 +4,8 @@
 //! signals that share memory: nothing is copied before the transposition.
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
+
 use super::lanes::fft::Rows;
 use super::lanes::{Cpu, Lanes, Real};
 #[cfg(target_arch = "x86_64")]
@@ -13,12 +15,18 @@ use crate::error::{Error, Result};
 /// The signals of an array [..., time] whose last axis is contiguous; the leading axes have any strides.
 #[derive(Clone, Debug)]
 pub struct Signals<'a, T> {
-    data: &'a [T],
-    origin: usize,
+    /// The first sample of the first signal.
+    first: *const T,
+    life: PhantomData<&'a [T]>,
     /// Leading axes as (length, stride in scalars), outermost first; neighbours that one stride serves are one axis.
     axes: Vec<(usize, isize)>,
     time: usize,
 }
+
+// SAFETY: a shared borrow of plain scalars.
+unsafe impl<T: Sync> Send for Signals<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Signals<'_, T> {}
 
 impl<'a, T: Real> Signals<'a, T> {
     /// The signals of an array of `shape` [..., time] whose first scalar is `data[origin]`; `strides` in scalars.
@@ -26,31 +34,56 @@ impl<'a, T: Real> Signals<'a, T> {
     /// # Errors
     /// [`Error::Shape`] for an array without axes or samples, a strided time axis or one that leaves `data`.
     pub fn new(data: &'a [T], origin: usize, shape: &[usize], strides: &[isize]) -> Result<Self> {
+        let mut reach = Some((origin as isize, origin as isize));
+        if !shape.contains(&0) {
+            for (&length, &stride) in shape.iter().zip(strides) {
+                reach = reach.and_then(|(first, last)| {
+                    let way = isize::try_from(length - 1).ok()?.checked_mul(stride)?;
+                    Some((first.checked_add(way.min(0))?, last.checked_add(way.max(0))?))
+                });
+            }
+            if !reach.is_some_and(|(first, last)| first >= 0 && last < data.len() as isize) {
+                return Err(Error::shape("x", format!("an array within {} scalars", data.len()), format!("{shape:?}")));
+            }
+        }
+        // SAFETY: every index lies within `data`, as has just been checked; a slice is aligned.
+        unsafe { Self::from_raw(data.as_ptr().wrapping_add(origin), shape, strides) }
+    }
+
+    /// The signals of an array of `shape` [..., time] whose first scalar is at `first`; `strides` in scalars.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for an array without axes or samples, with more signals than can be counted, or a strided time axis.
+    ///
+    /// # Safety
+    /// Every index within `shape` lies, at these strides from `first`, in aligned memory of one allocation that stays
+    /// readable and unchanged for `'a`.
+    pub unsafe fn from_raw(first: *const T, shape: &[usize], strides: &[isize]) -> Result<Self> {
         let (Some((&time, leading)), Some((&step, steps))) = (shape.split_last(), strides.split_last()) else {
             return Err(Error::shape("x", "an array [..., time]", "no axes"));
         };
-        if time == 0 || (step != 1 && time > 1) {
+        let empty = leading.contains(&0); // of whatever strides
+        if time == 0 || (step != 1 && time > 1 && !empty) || leading.len() != steps.len() {
             return Err(Error::shape("x", "at least one sample, contiguous in time", format!("{time}, stride {step}")));
         }
+        if leading.iter().try_fold(1usize, |count, &length| count.checked_mul(length)).is_none() && !empty {
+            return Err(Error::shape("x", "fewer signals than memory has bytes", format!("{leading:?}")));
+        }
         let mut axes: Vec<(usize, isize)> = Vec::new();
-        for (&length, &stride) in leading.iter().zip(steps) {
-            match axes.last_mut() {
-                _ if length == 1 => {}
-                Some(outer) if outer.1 == stride * length as isize => *outer = (outer.0 * length, stride),
-                _ => axes.push((length, stride)),
+        if empty {
+            axes.push((0, 0));
+        } else {
+            for (&length, &stride) in leading.iter().zip(steps) {
+                match axes.last_mut() {
+                    _ if length == 1 => {}
+                    Some(outer) if stride.checked_mul(length as isize) == Some(outer.1) => {
+                        *outer = (outer.0 * length, stride);
+                    }
+                    _ => axes.push((length, stride)),
+                }
             }
         }
-        let signals = Self { data, origin, axes, time };
-        if signals.count() > 0 {
-            let reach = |sign: isize| -> isize {
-                signals.axes.iter().map(|&(n, s)| (n as isize - 1) * s).filter(|&r| r * sign > 0).sum()
-            };
-            let (first, last) = (origin as isize + reach(-1), origin as isize + reach(1) + time as isize);
-            if first < 0 || last > data.len() as isize {
-                return Err(Error::shape("x", format!("0 to {} scalars", data.len()), format!("{first} to {last}")));
-            }
-        }
-        Ok(signals)
+        Ok(Self { first, life: PhantomData, axes, time })
     }
 
     /// Signals that lie one after the other.
@@ -59,7 +92,7 @@ impl<'a, T: Real> Signals<'a, T> {
     /// [`Error::Shape`] where `data` is not a whole number of signals.
     pub fn contiguous(data: &'a [T], time: usize) -> Result<Self> {
         let n = data.len().checked_div(time).unwrap_or(0);
-        if n * time != data.len() {
+        if n.checked_mul(time) != Some(data.len()) {
             return Err(Error::shape("x", format!("a multiple of {time} samples"), data.len()));
         }
         Self::new(data, 0, &[n, time], &[time as isize, 1])
@@ -78,7 +111,8 @@ impl<'a, T: Real> Signals<'a, T> {
     /// Signal `i`, in the order of the leading axes.
     #[inline(always)]
     pub fn get(&self, i: usize) -> &'a [T] {
-        let (mut place, mut rest) = (self.origin as isize, i);
+        assert!(i < self.count(), "signal out of range");
+        let (mut place, mut rest) = (0, i);
         for &(length, stride) in self.axes.iter().skip(1).rev() {
             place += (rest % length) as isize * stride;
             rest /= length;
@@ -86,7 +120,8 @@ impl<'a, T: Real> Signals<'a, T> {
         if let Some(&(_, stride)) = self.axes.first() {
             place += rest as isize * stride;
         }
-        &self.data[place as usize..place as usize + self.time]
+        // SAFETY: an index within the shape, whose samples `new` has checked and the caller of `from_raw` has promised.
+        unsafe { std::slice::from_raw_parts(self.first.offset(place), self.time) }
     }
 
     /// Asks for the first samples of signal `i`, up to 64 cache lines, to be read soon.

@@ -114,5 +114,5 @@ def test_the_native_pass_gets_every_number_of_the_recipe(tmp_path) -> None:
         return fake_native.native(path, settings)
 
     prepare(_told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"), native=native)
-    assert seen == Recipe.load("nhanes").set("lowpass.cutoff_hz=12").flat()
-    assert np.isclose(seen["lowpass_cutoff_hz"], 12)
+    assert seen == Recipe.load("nhanes").set("lowpass.cutoff_hz=12").model_dump()
+    assert np.isclose(seen["lowpass"]["cutoff_hz"], 12)

@@ -315,7 +315,7 @@ class TestWear:
             ({"nonwear_min": -1}, "nonwear_min: expected a number of at least 0, got -1"),
             ({"min_wear_h": math.nan}, "min_wear_h: expected a number of at least 0, got nan"),
             ({"windows": "moving"}, "windows: expected fixed or sliding, got 'moving'"),
-            ({"length_rule": "k"}, "length_rule: expected plain or actipy, got 'k'"),
+            ({"length_rule": "k"}, "length_rule: expected whole or actipy, got 'k'"),
             ({"time": None}, "time: expected the samples' times beside an array"),
         ],
     )

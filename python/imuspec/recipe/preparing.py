@@ -156,7 +156,7 @@ class Recipe(NamedRecipe):
     store: StoreSettings = StoreSettings()
 
     def flat(self) -> dict[str, bool | int | float | str]:
-        """Return every number in one dict, keyed ``section_field``, as the native pass takes them."""
+        """Return every number in one dict, keyed ``section_field``."""
         values: dict[str, bool | int | float | str] = {}
         for key, value in self.model_dump().items():
             if isinstance(value, dict):

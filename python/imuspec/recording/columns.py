@@ -79,7 +79,7 @@ def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> di
     return got
 
 
-def prepare_columns(path: str | os.PathLike[str], settings: dict[str, Any]) -> dict[str, Any] | None:
+def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dict[str, Any] | None:
     """Prepare a Parquet or NPZ file as ``_core.prepare`` does a device file; None where it is neither.
 
     Raises
@@ -91,7 +91,7 @@ def prepare_columns(path: str | os.PathLike[str], settings: dict[str, Any]) -> d
     if table is None:
         return None
     kind, arrays, labels, said = table
-    got = _core.prepare_arrays(str(path), arrays, labels, said, settings)
+    got = _core.prepare_arrays(str(path), arrays, labels, said, recipe)
     got["header"]["format"] = kind
     return got
 

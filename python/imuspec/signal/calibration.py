@@ -253,23 +253,15 @@ def calibrate(
         np.asarray(table.mean, np.float64),
         np.asarray(table.sd, np.float64),
         np.ascontiguousarray(table.temperature, np.float64) if temperature else None,
-        method=method,
-        tolerance_g=float(tolerance_g),
-        min_windows=int(min_windows),
-        cube_g=float(cube_g),
-        max_iterations=int(max_iterations),
-        max_error_g=float(max_error_mg) / 1e3,
+        {
+            "method": method,
+            "temperature": temperature,
+            "stationary_g": float(tolerance_g),
+            "min_windows": int(min_windows),
+            "cube_g": float(cube_g),
+            "max_iterations": int(max_iterations),
+            "max_error_mg": float(max_error_mg),
+        },
     )
-    offset, gain, slope, reference, ok, reason, before, after, n_windows, n_iterations = found
-    return Calibration(
-        np.array(offset),
-        np.array(gain),
-        np.array(slope),
-        reference,
-        ok,
-        reason,
-        before * 1e3,
-        after * 1e3,
-        n_windows,
-        n_iterations,
-    )
+    vectors = {name: np.array(found.pop(name)) for name in ("offset", "gain", "temperature_slope")}
+    return Calibration(**vectors, **found)

@@ -60,7 +60,7 @@ def wear_segments(
     min_wear_h: float = 24.0,
     max_gap_s: float = 1.0,
     windows: Literal["fixed", "sliding"] = "fixed",
-    length_rule: Literal["plain", "actipy"] = "plain",
+    length_rule: Literal["whole", "actipy"] = "whole",
 ) -> Wear:
     """Non-wear, and the wear segments between non-wear and gaps.
 
@@ -89,7 +89,7 @@ def wear_segments(
     windows
         ``"fixed"``: windows follow one another from the first sample. ``"sliding"``: one begins every second.
     length_rule
-        ``"plain"``: k windows of 10 s last 10 k s. ``"actipy"``: they last 10 (k - 1) s and end with the last one's
+        ``"whole"``: k windows of 10 s last 10 k s. ``"actipy"``: they last 10 (k - 1) s and end with the last one's
         first sample, so that a little over 90 min 10 s of stillness is needed.
 
     Returns
@@ -124,8 +124,8 @@ def wear_segments(
         acceleration = recording
     if windows not in ("fixed", "sliding"):
         raise ValueError(f"windows: expected fixed or sliding, got {windows!r}")
-    if length_rule not in ("plain", "actipy"):
-        raise ValueError(f"length_rule: expected plain or actipy, got {length_rule!r}")
+    if length_rule not in ("whole", "actipy"):
+        raise ValueError(f"length_rule: expected whole or actipy, got {length_rule!r}")
     x = as_three_axes(acceleration)
     times = as_times(time, x.shape[1])
     patience, shortest = as_nanoseconds("nonwear_min", nonwear_min, 60), as_nanoseconds("min_wear_h", min_wear_h, 3600)
@@ -144,11 +144,13 @@ def wear_segments(
             table.mean,
             table.sd,
             _runs(part, part_times, gap),
-            tolerance_g=float(tolerance_g),
-            window_ns=10**10,
-            step_ns=round(step_s * 1e9),
-            patience_ns=patience,
-            rule=length_rule,
+            {
+                "tolerance_g": float(tolerance_g),
+                "window_ns": 10**10,
+                "step_ns": round(step_s * 1e9),
+                "patience_ns": patience,
+                "rule": length_rule,
+            },
         )
         for episodes, places, moments in zip(found, index, when, strict=True):
             places.append(np.searchsorted(part_times, episodes) + start)

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "python" / "imuspec"
 # and for type checkers count. Nothing up to `cluster` imports torch.
 ORDER = [
     ["_core"],
-    ["errors", "storage"],
+    ["errors", "arrays", "storage"],
     ["recipe", "simulation"],
     ["recording", "signal", "spectral"],
     ["preparation"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -64,7 +65,7 @@ class LogMeanMagnitude(nn.Module):
     ) -> None:
         super().__init__()
         resolutions = _resolutions(nfft, hop, floor=floor, eps_per_root_n=eps_per_root_n)
-        self.single = isinstance(nfft, int)
+        self.single = np.ndim(nfft) == 0
         self.parts = nn.ModuleList(_LogMoment(r, literal_min=literal_min) for r in resolutions)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from imuspec.arrays import as_array, as_signals
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -25,15 +27,7 @@ class Recorded(Protocol):
 
 def as_series(x: ArrayLike, name: str = "x") -> Float32:
     """Float32 with a contiguous last axis; a view of windows stays a view."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    if array.ndim == 0:
-        raise ValueError(f"{name}: expected [..., time], got a single number")
-    array = array.astype(np.float32, copy=False)
-    if array.shape[-1] > 1 and array.strides[-1] != array.itemsize:
-        array = np.ascontiguousarray(array)
-    return array
+    return cast(Float32, as_signals(x, name, double="never"))
 
 
 def as_three_axes(x: ArrayLike, name: str = "acceleration") -> Float32:
@@ -46,14 +40,14 @@ def as_three_axes(x: ArrayLike, name: str = "acceleration") -> Float32:
 
 def as_times(time: ArrayLike, n: int) -> Int64:
     """Int64 [n], ns; datetimes are taken as their nanoseconds."""
-    array = np.asarray(time)
+    array = as_array(time, "time")
     if array.dtype.kind == "M":
         array = array.astype("datetime64[ns]").view(np.int64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"time: expected int64 nanoseconds, got dtype {array.dtype}")
     if array.shape != (n,):
         raise ValueError(f"time: expected shape [{n}], one time a sample, got {list(array.shape)}")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return np.require(array, np.int64, ["C", "ALIGNED"])
 
 
 def as_nanoseconds(name: str, value: float, unit_s: float = 1.0) -> int:

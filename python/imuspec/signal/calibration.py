@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imuspec import _core
+from imuspec.arrays import as_real
 from imuspec.signal.arrays import Float32, Float64, Int64, Recorded, as_nanoseconds, as_series, as_three_axes, as_times
 
 
@@ -87,7 +88,7 @@ def statistics_of(
     times = as_times(time, x.shape[1])
     warmth = None
     if temperature is not None:
-        warmth = np.ascontiguousarray(temperature, np.float32)
+        warmth = np.require(as_real(temperature, "temperature"), np.float32, ["C", "ALIGNED"])
         if warmth.shape != times.shape:
             raise ValueError(f"temperature: expected shape [{times.size}], got {list(warmth.shape)}")
     length = as_nanoseconds("window_s", window_s)
@@ -249,10 +250,10 @@ def calibrate(
     if temperature and table.temperature is None:
         raise ValueError("temperature: expected a recording with temperatures, got one without")
     found = _core.fit_calibration(
-        np.ascontiguousarray(table.start, np.int64),
-        np.asarray(table.mean, np.float64),
-        np.asarray(table.sd, np.float64),
-        np.ascontiguousarray(table.temperature, np.float64) if temperature else None,
+        np.require(table.start, np.int64, ["C", "ALIGNED"]),
+        np.require(table.mean, np.float64, ["C", "ALIGNED"]),
+        np.require(table.sd, np.float64, ["C", "ALIGNED"]),
+        np.require(table.temperature, np.float64, ["C", "ALIGNED"]) if temperature else None,
         {
             "method": method,
             "temperature": temperature,
@@ -263,5 +264,5 @@ def calibrate(
             "max_error_mg": float(max_error_mg),
         },
     )
-    vectors = {name: np.array(found.pop(name)) for name in ("offset", "gain", "temperature_slope")}
+    vectors: dict[str, Any] = {name: np.array(found.pop(name)) for name in ("offset", "gain", "temperature_slope")}
     return Calibration(**vectors, **found)

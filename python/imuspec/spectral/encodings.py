@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.spectral.image import _checked, _empty, _windows, rgb_image
+from imuspec.arrays import as_output, as_signals, check_axes
+from imuspec.spectral.image import _empty, _windows, rgb_image
 from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
@@ -329,9 +330,10 @@ def choose_nfft(
         raise ValueError(
             f"candidates, hop: expected frame lengths of at least 8 and a hop of 1, got {candidates}, {hop}"
         )
-    array = np.asarray(x)
+    array = as_signals(x, contiguous=False)
+    check_axes(array)
     leading = array.shape[:-2]
-    windows = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array[None, None]
+    windows: NDArray[Any] = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array[None, None]
     fitting = sorted({int(n) for n in candidates if n <= windows.shape[-1]})
     if not fitting:
         raise ValueError(
@@ -384,7 +386,7 @@ def _drawn(
     if min(operator.index(rows), operator.index(columns)) < 1:
         raise ValueError(f"size: expected (rows, columns) of at least 1, got ({rows}, {columns})")
     whole = (*leading, 3, rows, columns)
-    pixels = _empty(whole, dtype) if out is None else _checked(out, whole)
+    pixels = _empty(whole, dtype) if out is None else as_output(out, whole, (np.uint8, np.float32), array)
     if pixels.dtype.char not in "Bf":
         raise TypeError(f"dtype: expected uint8 or float32, got {pixels.dtype}")
     flat = pixels.reshape(n, max(1, axes // 3), 3, rows, columns)

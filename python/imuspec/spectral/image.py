@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from imuspec import _core
+from imuspec.arrays import as_integer, as_output, as_signals, check_axes
 from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Resize = Literal["canvas", "antialias", "bilinear"]
 Precision = Literal["auto", "float64", "float32"]
 
 FIXED_RANGE_DB = (-60.0, 40.0)
+_MOST = 1 << 40  # samples of a window or hop
 _RANGE_WINDOWS = 512  # their cells are enough for two percentiles
 
 
@@ -28,7 +30,7 @@ def rgb_image(
     x: ArrayLike,
     *,
     nfft: int = 128,
-    noverlap: int = 120,
+    noverlap: int | None = None,
     levels: Levels = "greys",
     norm: Norm = "axis-window",
     range_db: tuple[float, float] | None = None,
@@ -55,7 +57,8 @@ def rgb_image(
         copied to the three channels; 3 k axes are k triads, each with its own picture. A window shorter than `nfft`
         is padded with zeros to one column, with a warning.
     nfft, noverlap : int
-        Samples of a frame, at least 8 (odd ones have no bin nfft/2), and samples that neighbours share.
+        Samples of a frame, at least 8 (odd ones have no bin nfft/2), and samples that neighbours share: by default all
+        but a sixteenth of a frame (120 of 128).
     levels : {"greys", "linear"}
         255 less matplotlib's ``Greys`` at ``min(floor(256 u), 255)``, or ``floor(255 u + 1/2)``.
     norm : {"axis-window", "joint-window", "fixed", "dataset"}
@@ -120,9 +123,9 @@ def rgb_image(
     array, leading = _windows(x)
     plan = _plan(array.shape[2], settings)
     shape = (*leading, 3, *plan.size)
-    pixels = _empty(shape, dtype) if out is None else _checked(out, shape)
-    if array.shape[2] < nfft:
-        _warn_short(array.shape[2], nfft, stacklevel=3)
+    pixels = _empty(shape, dtype) if out is None else as_output(out, shape, (np.uint8, np.float32), array)
+    if array.shape[2] < settings[0]:
+        _warn_short(array.shape[2], settings[0], stacklevel=3)
     kernel = _KERNELS.get((array.dtype.char, pixels.dtype.char))
     if kernel is None:
         raise TypeError(f"dtype: expected uint8 or float32, got {pixels.dtype}")
@@ -131,7 +134,7 @@ def rgb_image(
 
 
 def training_range(
-    x: ArrayLike, *, nfft: int = 128, noverlap: int = 120, percentiles: tuple[float, float] = (1.0, 99.0)
+    x: ArrayLike, *, nfft: int = 128, noverlap: int | None = None, percentiles: tuple[float, float] = (1.0, 99.0)
 ) -> tuple[float, float]:
     """Return the decibels of black and white for ``rgb_image(norm="dataset", range_db=...)``.
 
@@ -162,9 +165,12 @@ def training_range(
     >>> [round(edge) for edge in training_range(x, nfft=64, noverlap=48)]
     [-7, 20]
     """
-    array = np.asarray(x, np.float64)
+    array = as_signals(x).astype(np.float64, copy=False)
+    check_axes(array)
     if array.ndim != 3 or not len(array):
         raise ValueError(f"x: expected training windows [n, 3, time], got {array.shape}")
+    nfft = as_integer(nfft, "nfft", 8)
+    noverlap = _overlap(nfft, noverlap)
     least, most = percentiles
     if not 0 <= least < most <= 100:
         raise ValueError(f"percentiles: expected two that rise within 0 to 100, got {percentiles}")
@@ -192,7 +198,7 @@ Settings: TypeAlias = tuple[Any, ...]
 
 def _settings(
     nfft: int,
-    noverlap: int,
+    noverlap: int | None,
     levels: Levels,
     norm: Norm,
     range_db: tuple[float, float] | None,
@@ -204,9 +210,10 @@ def _settings(
     nan: str,
 ) -> Settings:
     """Make the key of a plan: hashable, so that equal settings share one."""
+    nfft = as_integer(nfft, "nfft", 8)
     return (
         nfft,
-        noverlap,
+        _overlap(nfft, noverlap),
         levels,
         norm,
         range_db if range_db is None else tuple(range_db),
@@ -219,14 +226,16 @@ def _settings(
     )
 
 
+def _overlap(nfft: int, noverlap: int | None) -> int:
+    """Return the samples that neighbouring frames share: all but a sixteenth of a frame by default."""
+    return nfft - max(1, nfft // 16) if noverlap is None else as_integer(noverlap, "noverlap", 0, nfft - 1)
+
+
 @lru_cache(maxsize=64)
 def _plan(length: int, settings: Settings) -> _core.ImagePlan:
     nfft, noverlap, levels, norm, range_db, resize, size, floor_db, precision, preset, nan = settings
     if length == 0:
         raise ValueError("x: expected at least one sample, got an empty time axis")
-    for name, value in (("nfft", nfft), ("noverlap", noverlap)):
-        if operator.index(value) < 0:
-            raise ValueError(f"{name}: expected samples, got {value}")
     if size is not None and (len(size) != 2 or min(map(operator.index, size)) < 1):
         raise ValueError(f"size: expected (rows, columns) of at least 1, got {size}")
     if nan not in ("raise", "mask"):
@@ -262,17 +271,12 @@ def _plan(length: int, settings: Settings) -> _core.ImagePlan:
 
 def _windows(x: ArrayLike) -> tuple[NDArray[np.floating[Any]], tuple[int, ...]]:
     """Bring `x` to [n, axes, time] of float32 or float64 and say which leading axes its pictures have."""
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
-    if array.dtype.char not in "fd" or not array.dtype.isnative or not array.flags.aligned:
-        if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-            raise TypeError(f"x: expected real numbers, got {array.dtype}")
-        array = array.astype(np.float32 if array.dtype.itemsize <= 2 or array.dtype.char == "f" else np.float64)
+    array = as_signals(x, contiguous=False)
+    check_axes(array)
     shape = array.shape
     if len(shape) == 3 and shape[1] in (1, 3):
         return array, shape[:1]
     if len(shape) < 2:
-        if len(shape) == 0:
-            raise ValueError("x: expected [..., axes, time], got a single number")
         return array[None, None], ()
     axes = shape[-2]
     if axes != 1 and (axes == 0 or axes % 3):
@@ -286,14 +290,6 @@ def _empty(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
         dtype = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is none
     empty: NDArray[Any] = np.empty(shape, dtype)  # type: ignore[call-overload]  # a dtype or its name by now
     return empty
-
-
-def _checked(out: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    if out.shape != shape:
-        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise ValueError("out: expected a writeable array in C order, got another")
-    return out
 
 
 def _warn_short(length: int, nfft: int, *, stacklevel: int) -> None:
@@ -345,7 +341,7 @@ class ImageStream:
         window: int = 500,
         hop: int | None = None,
         nfft: int = 128,
-        noverlap: int = 120,
+        noverlap: int | None = None,
         levels: Levels = "greys",
         norm: Norm = "axis-window",
         range_db: tuple[float, float] | None = None,
@@ -357,9 +353,8 @@ class ImageStream:
         nan: Literal["raise", "mask"] = "raise",
     ) -> None:
         settings = _settings(nfft, noverlap, levels, norm, range_db, resize, size, floor_db, "float64", preset, nan)
-        hop = window if hop is None else hop
-        if min(operator.index(hop), operator.index(window)) < 1:
-            raise ValueError(f"window, hop: expected at least 1 sample, got {window}, {hop}")
+        window = as_integer(window, "window", 1, _MOST)
+        hop = window if hop is None else as_integer(hop, "hop", 1, _MOST)
         if n_axes not in (1, 3):
             raise ValueError(f"n_axes: expected 1 or 3, got {n_axes}")
         plan = _plan(window, settings)
@@ -380,7 +375,7 @@ class ImageStream:
 
         NaN or infinity is refused, and nothing of `x` taken, unless ``nan="mask"``.
         """
-        array = np.ascontiguousarray(x, dtype=np.float64)
+        array = np.ascontiguousarray(as_signals(x), dtype=np.float64)
         if array.ndim == 1 and self._n_axes == 1:
             array = array[None]
         if array.ndim != 2 or array.shape[0] != self._n_axes:

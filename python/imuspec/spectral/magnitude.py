@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from imuspec import _core
+from imuspec.arrays import as_integer, as_output, as_signals, check_axes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -180,30 +181,21 @@ def _features(
     out: Floats | Sequence[Floats] | None,
 ) -> Floats | tuple[Floats, ...]:
     signals = _signals(x)
-    one = isinstance(nfft, (int, np.integer))
+    one = np.ndim(nfft) == 0
     resolutions = _resolutions(nfft, hop, floor=limit[0], eps_per_root_n=limit[1])
     shapes = [(*signals.shape[:-1], n // 2 + 1) for n, _, _ in resolutions]
     given = None if out is None else [out] if one else list(out)
-    arrays = (
-        [np.empty(s, dtype=signals.dtype) for s in shapes] if given is None else _checked(given, shapes, signals.dtype)
-    )
+    arrays = [np.empty(s, dtype=signals.dtype) for s in shapes] if given is None else _checked(given, shapes, signals)
     _core.log_magnitudes_into(signals, resolutions, limit[2], moment, arrays)
     return arrays[0] if one else tuple(arrays)
 
 
 def _signals(x: ArrayLike) -> Floats:
-    """The signals as float32 or float64, contiguous in time; a view wherever that is possible."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"x: expected real numbers, got {array.dtype}")
-    if array.ndim == 0:
-        raise ValueError("x: expected an array [..., time], got a scalar")
+    """Return signals of at least one sample as float32 or float64, contiguous in time."""
+    array = as_signals(x, double="float64")
+    check_axes(array)
     if array.shape[-1] == 0:
         raise ValueError(f"x: expected at least one sample, got shape {array.shape}")
-    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
-    aligned = all(stride % array.itemsize == 0 for stride in array.strides) and array.flags.aligned
-    if array.strides[-1] != array.itemsize or not aligned:
-        array = np.ascontiguousarray(array)
     return array
 
 
@@ -211,11 +203,14 @@ def _resolutions(
     nfft: int | Sequence[int], hop: int | Sequence[int] | None, *, floor: float, eps_per_root_n: float | None
 ) -> list[tuple[int, int, float]]:
     """(nfft, hop, floor) for each nfft."""
-    lengths = [nfft] if isinstance(nfft, (int, np.integer)) else list(nfft)
-    if not lengths or any(not isinstance(n, (int, np.integer)) or n < 2 for n in lengths):
+    lengths = [as_integer(n, "nfft", 2) for n in ([nfft] if np.ndim(nfft) == 0 else list(nfft))]  # type: ignore[arg-type]
+    if not lengths:
         raise ValueError(f"nfft: expected whole numbers of at least 2, got {nfft}")
-    hops = [n // 2 for n in lengths] if hop is None else [hop] if isinstance(hop, (int, np.integer)) else list(hop)
-    if len(hops) != len(lengths) or any(not isinstance(h, (int, np.integer)) or h < 1 for h in hops):
+    if hop is None:
+        hops = [n // 2 for n in lengths]
+    else:
+        hops = [as_integer(h, "hop", 1) for h in ([hop] if np.ndim(hop) == 0 else list(hop))]  # type: ignore[arg-type]
+    if len(hops) != len(lengths):
         raise ValueError(f"hop: expected a whole number of at least 1 for each nfft, got {hop}")
     root = [1.0] * len(lengths) if eps_per_root_n is None else [float(np.sqrt(n)) for n in lengths]
     what, value = ("floor", floor) if eps_per_root_n is None else ("eps_per_root_n", eps_per_root_n)
@@ -224,12 +219,10 @@ def _resolutions(
     return [(int(n), int(h), float(value) * r) for n, h, r in zip(lengths, hops, root, strict=True)]
 
 
-def _checked(out: list[Any], shapes: list[tuple[int, ...]], dtype: np.dtype[Any]) -> list[Floats]:
+def _checked(out: list[Any], shapes: list[tuple[int, ...]], x: Floats) -> list[Floats]:
     if len(out) != len(shapes):
         raise ValueError(f"out: expected {len(shapes)} arrays, got {len(out)}")
+    arrays: list[Floats] = []
     for array, shape in zip(out, shapes, strict=True):
-        if not isinstance(array, np.ndarray) or array.dtype != dtype:
-            raise TypeError(f"out: expected a {dtype} array, got {getattr(array, 'dtype', type(array).__name__)}")
-        if array.shape != shape or not array.flags.c_contiguous or not array.flags.writeable:
-            raise ValueError(f"out: expected a writeable C-contiguous array of shape {shape}, got {array.shape}")
-    return out
+        arrays.append(as_output(array, shape, (x.dtype,), x, *arrays))
+    return arrays

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from imuspec import _core
+from imuspec.arrays import as_integer, as_output, as_real, as_signals
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,7 +31,7 @@ class _Plan(NamedTuple):
 def spectrogram(
     x: ArrayLike,
     fs: float = 1.0,
-    window: str | ArrayLike = "hann",
+    window: str | tuple[Any, ...] | ArrayLike = "hann",
     nperseg: int | None = None,
     noverlap: int | None = None,
     nfft: int | None = None,
@@ -57,9 +58,10 @@ def spectrogram(
         the frames it lies in NaN.
     fs : float
         Samples a second (Hz).
-    window : str or array [nperseg]
+    window : str, tuple or array [nperseg]
         "hann", "hamming", "blackman" (periodic, as SciPy's), "hann_symmetric" (as `matplotlib.mlab.specgram`'s and the
-        papers'), "boxcar", or the values.
+        papers'), "boxcar", a name with parameters as `scipy.signal.get_window` takes it, such as ("tukey", 0.25), or the
+        values. The default is not SciPy's, which is a Tukey window of 0.25.
     nperseg : int, optional
         Samples a frame; 256, or the length of `window`. A shorter signal is one frame of its own length, with a
         warning.
@@ -98,7 +100,7 @@ def spectrogram(
 
     Notes
     -----
-    Source: `scipy.signal.spectrogram` (SciPy 1.17). Differences: `detrend` is off by default, an empty batch keeps its
+    Source: `scipy.signal.spectrogram` (SciPy 1.17). Differences: the default window is Hann (SciPy: Tukey, 0.25), `detrend` is off by default, an empty batch keeps its
     shape, and the axis is always the last.
 
     Examples
@@ -108,59 +110,44 @@ def spectrogram(
     >>> s.shape, s.dtype.name, f[-1].item()
     ((4, 3, 65, 47), 'float32', 25.0)
     """
-    if type(x) is not np.ndarray or x.dtype.char not in "fd" or not _contiguous_in_time(x):
-        x = _signals(x)
-    key = window if type(window) is str else _window_bytes(window)
+    if not (
+        type(x) is np.ndarray
+        and x.dtype.char in "fd"
+        and x.flags.c_contiguous
+        and x.flags.aligned
+        and x.dtype.isnative
+        and x.ndim
+    ):
+        x = as_signals(x)
+    key = window if type(window) is str else _window_key(window)
+    if type(fs) is not float:
+        fs = _rate(fs)
+    nperseg, noverlap, nfft = (
+        value if value is None or type(value) is int else as_integer(value, name, 0)
+        for name, value in (("nperseg", nperseg), ("noverlap", noverlap), ("nfft", nfft))
+    )
     settings = (key, nperseg, noverlap, nfft, detrend, return_onesided, scaling, mode, db)
     plan = _plan(x.shape[-1], x.dtype.char, fs, settings)
     shape = x.shape[:-1] + plan.grid
-    if out is None:
-        out = np.empty(shape, plan.dtype)
-    else:
-        _check_out(out, shape, plan.dtype)
+    out = np.empty(shape, plan.dtype) if out is None else as_output(out, shape, (plan.dtype,), x)
     plan.run(x, out)
     return plan.frequency.copy(), plan.time.copy(), out
 
 
-def _contiguous_in_time(x: NDArray[Any]) -> bool:
-    flags = x.flags
-    return (flags.c_contiguous and flags.aligned and x.ndim > 0) or (
-        x.ndim > 0
-        and (x.strides[-1] == x.itemsize or x.shape[-1] < 2)
-        and flags.aligned
-        and x.dtype.isnative
-        and all(stride % x.itemsize == 0 for stride in x.strides)
-    )
-
-
-def _signals(x: ArrayLike) -> NDArray[Any]:
-    """Real signals as float32 or float64, contiguous along time."""
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"x: expected real numbers, got dtype {x.dtype}")
-    if x.ndim == 0:
-        raise ValueError("x: expected an array [..., time], got a scalar")
-    single = np.result_type(x.dtype, np.complex64) == np.complex64
-    x = x.astype(np.float32 if single else np.float64, copy=False)
-    return x if _contiguous_in_time(x) else np.ascontiguousarray(x)
-
-
-def _window_bytes(window: ArrayLike) -> bytes:
-    values = np.ascontiguousarray(window, dtype=np.float64)
+def _window_key(window: Any) -> bytes | str | tuple[Any, ...]:
+    """Return a window as what a plan can be kept by: its values' bytes, or a name with parameters for SciPy."""
+    if isinstance(window, tuple) and window and isinstance(window[0], str):
+        return window
+    values = np.ascontiguousarray(as_real(window, "window"), dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"window: expected one axis, got shape {values.shape}")
     return values.tobytes()
 
 
-def _check_out(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out: expected a numpy array, got {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
-    if out.dtype != dtype:
-        raise ValueError(f"out: expected dtype {dtype}, got {out.dtype}")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError("out: expected writeable C-contiguous memory, got another layout")
+def _rate(fs: Any) -> float:
+    if np.ndim(fs) != 0 or np.asarray(fs).dtype.kind not in "iuf":
+        raise TypeError(f"fs: expected a number of Hz, got {fs!r}")
+    return float(fs)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -168,14 +155,7 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
         raise ValueError(f"{name}: expected {' | '.join(map(repr, choices))}, got {value!r}")
 
 
-def _whole(name: str, value: object, least: int) -> int:
-    number = int(value)  # type: ignore[call-overload]  # int refuses what is no number
-    if number < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value!r}")
-    return int(number)
-
-
-def _window_values(window: str | bytes, nperseg: int | None, n_time: int) -> NDArray[np.float64]:
+def _window_values(window: str | bytes | tuple[Any, ...], nperseg: int | None, n_time: int) -> NDArray[np.float64]:
     """The window and, by its length, nperseg, by SciPy's rules."""
     if isinstance(window, bytes):
         values = np.frombuffer(window, dtype=np.float64)
@@ -184,15 +164,19 @@ def _window_values(window: str | bytes, nperseg: int | None, n_time: int) -> NDA
         if len(values) > n_time:
             raise ValueError(f"window: expected at most the signal's {n_time} samples, got {len(values)}")
         return values
-    length = 256 if nperseg is None else _whole("nperseg", nperseg, 1)
+    length = 256 if nperseg is None else as_integer(nperseg, "nperseg", 1)
     if n_time == 0:
         raise ValueError("x: expected at least one sample, got none")
+    if isinstance(window, tuple):
+        from scipy.signal import get_window
+
+        return np.asarray(get_window(window, min(length, n_time)), np.float64)
     return np.array(_core.window_by_name(window, min(length, n_time)))
 
 
-def _warn_if_short(nperseg: int | None, window: str | bytes, n_time: int) -> None:
+def _warn_if_short(nperseg: int | None, window: str | bytes | tuple[Any, ...], n_time: int) -> None:
     length = 256 if nperseg is None else nperseg
-    if isinstance(window, str) and length > n_time:
+    if not isinstance(window, bytes) and length > n_time:
         text = f"nperseg = {length} is greater than the signal's length, using nperseg = {n_time}"
         warnings.warn(text, UserWarning, stacklevel=4)
 
@@ -209,10 +193,10 @@ def _planned(n_time: int, char: str, fs: float, settings: tuple[Any, ...]) -> _P
         raise ValueError(f"fs: expected a positive number of Hz, got {fs!r}")
     window = _window_values(key, nperseg, n_time)
     length = len(window)
-    overlap = length // 8 if noverlap is None else _whole("noverlap", noverlap, 0)
+    overlap = length // 8 if noverlap is None else as_integer(noverlap, "noverlap", 0)
     if overlap >= length:
         raise ValueError(f"noverlap: expected less than nperseg = {length}, got {noverlap}")
-    n_points = length if nfft is None else _whole("nfft", nfft, length)
+    n_points = length if nfft is None else as_integer(nfft, "nfft", length)
     power = 1.0 / (fs * (window * window).sum()) if scaling == "density" else 1.0 / window.sum() ** 2
     core = _core.SpectrogramPlan(
         window,

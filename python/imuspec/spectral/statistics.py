@@ -11,6 +11,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imuspec.arrays import as_signals
+
 __all__ = ["BANDS_HZ", "CHANNELS", "STATISTICS", "window_features"]
 
 Float64 = NDArray[np.float64]
@@ -88,7 +90,7 @@ def window_features(x: ArrayLike, rate: float) -> tuple[NDArray[np.float32], tup
     >>> dict(zip(names, values[0].tolist(), strict=True))["norm_peak_hz"]
     2.0
     """
-    array = np.asarray(x)
+    array = as_signals(x, contiguous=False)
     if array.ndim != 3 or array.shape[1] != 3 or array.shape[2] < 8:
         raise ValueError(f"x: expected shape [N, 3, time] with 8 samples or more, got {list(array.shape)}")
     if not (math.isfinite(rate) and rate > 0):

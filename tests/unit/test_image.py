@@ -16,9 +16,9 @@ X = np.random.default_rng(1).standard_normal((4, 3, 300)).astype(np.float32)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"nfft": 7, "noverlap": 0}, "nfft: expected at least 8"),
-        ({"nfft": 64, "noverlap": 64}, "noverlap: expected less than nfft = 64"),
-        ({"noverlap": -1}, "noverlap: expected samples"),
+        ({"nfft": 7, "noverlap": 0}, "nfft: expected 8 to 16777216, got 7"),
+        ({"nfft": 64, "noverlap": 64}, "noverlap: expected 0 to 63, got 64"),
+        ({"noverlap": -1}, "noverlap: expected 0 to 127, got -1"),
         ({"levels": "grays"}, "levels: expected one of"),
         ({"norm": "none"}, "norm: expected one of"),
         ({"resize": "cubic"}, "resize: expected one of"),
@@ -33,7 +33,7 @@ X = np.random.default_rng(1).standard_normal((4, 3, 300)).astype(np.float32)
         ({"preset": "android", "levels": "linear"}, "preset: expected levels"),
         ({"nan": "zero"}, "nan: expected"),
         ({"out": np.empty((3, 3, 96, 128), np.uint8)}, "out: expected shape"),
-        ({"out": np.empty((4, 3, 96, 256), np.uint8)[..., ::2]}, "out: expected a writeable array in C order"),
+        ({"out": np.empty((4, 3, 96, 256), np.uint8)[..., ::2]}, "out: expected writeable C-contiguous aligned memory"),
     ],
 )
 def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> None:
@@ -218,3 +218,9 @@ def test_a_stream_refuses_what_it_cannot_draw() -> None:
     with pytest.raises(ValueError, match="NaN or infinity in axis 1"):
         stream.push(np.array([[0.0], [np.nan], [0.0]]))
     assert stream.push(X[0]).shape == (1, 3, 96, 128)
+
+
+def test_the_overlap_follows_the_frame_length() -> None:
+    x = np.random.default_rng(3).normal(size=(3, 500)).astype(np.float32)
+    np.testing.assert_array_equal(imuspec.rgb_image(x), imuspec.rgb_image(x, nfft=128, noverlap=120))
+    np.testing.assert_array_equal(imuspec.rgb_image(x, nfft=64), imuspec.rgb_image(x, nfft=64, noverlap=60))

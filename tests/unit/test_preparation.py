@@ -21,7 +21,7 @@ def _told(tmp_path, **said: object) -> str:
 def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     recipe = Recipe.load("ukb").set("segments.min_wear_h=0.05")
     prepared = prepare(_told(tmp_path, hours=0.1), recipe, native=fake_native.native)
-    assert (prepared.status, prepared.reason, prepared.id) == ("ok", "", "r_1")
+    assert (prepared.status, prepared.reason, prepared.id) == ("ok", "", "r_1-f22632045702")
     assert prepared.acceleration is not None
     assert prepared.acceleration.shape == (3, 10800)
     assert prepared.segments.tolist() == [[0, 5400], [5405, 10800]]

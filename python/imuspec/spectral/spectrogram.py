@@ -100,8 +100,8 @@ def spectrogram(
 
     Notes
     -----
-    Source: `scipy.signal.spectrogram` (SciPy 1.17). Differences: the default window is Hann (SciPy: Tukey, 0.25), `detrend` is off by default, an empty batch keeps its
-    shape, and the axis is always the last.
+    Source: `scipy.signal.spectrogram` (SciPy 1.17). Differences: the default window is Hann (SciPy: Tukey, 0.25), `detrend`
+    is off by default, an empty batch keeps its shape, and the axis is always the last.
 
     Examples
     --------

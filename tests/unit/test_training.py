@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imuspec import objectives
+from imuspec import interrupts, objectives
 from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
 from imuspec.pretraining.schedule import learning_rate
 from imuspec.recipe import PretrainRecipe, TrainingSettings
@@ -194,3 +194,68 @@ def test_the_rate_falls_as_its_name_says(settings: dict[str, object], rates: lis
 def test_a_fall_that_lacks_a_number_says_which(fall: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         learning_rate(TrainingSettings(fall=fall))
+
+
+class Stopping(ArraySource):
+    """Asks the training to stop before a batch, as a signal would."""
+
+    at = (0, 3)
+
+    def epoch(self, epoch: int, first_step: int = 0):
+        for step, batch in enumerate(super().epoch(epoch, first_step), first_step):
+            if (epoch, step) == self.at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_a_stop_between_lines_leaves_the_lines_of_an_undisturbed_training(tmp_path) -> None:
+    settings = TrainingSettings(epochs=2, batch=32, base_lr=0.01, log_steps=4, device="cpu")
+    whole = train(supervised(), source(), settings=settings, run=Run(tmp_path / "whole"))
+    run = Run(tmp_path / "stopped")
+    with pytest.raises(interrupts.Interrupted) as raised:
+        train(supervised(), source(Stopping), settings=settings, run=run)
+    assert raised.value.exit_code == 143
+    assert run.checkpoint_path.is_file()
+    train(supervised(1), source(), settings=settings, run=run, resume=True)
+
+    def lines(run: Run) -> list[dict[str, object]]:
+        return [{key: value for key, value in line.items() if key != "per_s"} for line in run.metrics()]
+
+    assert lines(run) == lines(whole)
+
+
+def test_a_training_that_died_before_its_first_checkpoint_leaves_no_line_after_a_resume(tmp_path) -> None:
+    settings = TrainingSettings(epochs=2, batch=32, base_lr=0.01, log_steps=2, device="cpu")
+    run = Run(tmp_path / "run")
+    with pytest.raises(OSError, match="the disk is gone"):
+        train(supervised(), source(Crashed), settings=settings, run=run)
+    assert run.metrics()
+    assert not run.checkpoint_path.exists()
+    train(supervised(), source(), settings=settings, run=run, resume=True)
+    steps = [line["step"] for line in run.metrics()]
+    assert steps == sorted(set(steps))
+
+
+class BadGradient(nn.Module):
+    """A finite loss whose gradient is NaN at its third step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = SmallEncoder()
+        self.n_calls = 0
+
+    def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        del label
+        self.n_calls += 1
+        value = self.encoder(x).mean()
+        root = (value - value.detach()).abs().sqrt()  # 0, its gradient 0 * infinity
+        return (value + root if self.n_calls == 3 else value), {}
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(tmp_path) -> None:
+    objective = BadGradient()
+    settings = TrainingSettings(epochs=1, batch=32, base_lr=0.01, log_steps=1000, device="cpu")
+    with pytest.raises(NonFiniteLossError, match="gradient: expected a finite number, got nan at step 3"):
+        train(objective, source(), settings=settings, run=Run(tmp_path / "run"))
+    assert all(torch.isfinite(parameter).all() for parameter in objective.parameters())

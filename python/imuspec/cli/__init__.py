@@ -22,6 +22,7 @@ from imuspec.cli import (
     recordings,
 )
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
+from imuspec.interrupts import Interrupted
 
 __all__ = [
     "activities",
@@ -42,7 +43,7 @@ __all__ = [
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 nothing worked, 2 not understood, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 nothing worked, 2 not understood, 130 interrupted, 143 terminated."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(USAGE)
     except KeyboardInterrupt as error:
         _complain(str(error) or "interrupted", debug)
-        sys.exit(INTERRUPTED)
+        sys.exit(error.exit_code if isinstance(error, Interrupted) else INTERRUPTED)
     except BrokenPipeError:
         sys.exit(FAILED)
     except Exception as error:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from imuspec.cli.app import INTERRUPTED, SEVERAL, app
 from imuspec.errors import require
+from imuspec.interrupts import Interrupted
 
 __all__ = ["pretrain", "views"]
 
@@ -58,7 +59,7 @@ def pretrain(
         run = train(followed.set(*(assignments or ())), data, out, resume=resume)
     except KeyboardInterrupt as stop:
         print(f"{stop or 'stopped'}: the same command with --resume goes on", flush=True)
-        return INTERRUPTED
+        return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     last = [line for line in run.metrics() if "loss" in line][-1]
     print(f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("lr", "per_s")))
     return 0

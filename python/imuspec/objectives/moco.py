@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional
 
+from imuspec.objectives.gathering import gather, rank, world
 from imuspec.objectives.norms import group_norms, spread
 
 __all__ = ["MoCo", "contrast"]
@@ -146,37 +147,19 @@ class MoCo(nn.Module):
         """Return the keys of this process's pictures, and those of all processes in order."""
         if not self.shuffle:
             key = self._encoded(view)
-            return key, _gathered(key)
-        everyone = _gathered(view)
+            return key, gather(key)
+        everyone = gather(view)
         order = torch.randperm(len(everyone)).to(view.device)
-        if _world() > 1:
+        if world() > 1:
             dist.broadcast(order, 0)
-        mine = slice(_rank() * len(view), (_rank() + 1) * len(view))
+        mine = slice(rank() * len(view), (rank() + 1) * len(view))
         picked = everyone[order[mine]]
         if view.ndim == 4 and view.is_contiguous(memory_format=torch.channels_last):
             picked = picked.contiguous(memory_format=torch.channels_last)
-        shuffled = _gathered(self._encoded(picked))
+        shuffled = gather(self._encoded(picked))
         keys = torch.empty_like(shuffled)
         keys[order] = shuffled
         return keys[mine], keys
 
     def _encoded(self, view: Tensor) -> Tensor:
         return functional.normalize(self.key_head(self.key_encoder(view)).float(), dim=1)
-
-
-def _world() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _rank() -> int:
-    return dist.get_rank() if _world() > 1 else 0
-
-
-def _gathered(mine: Tensor) -> Tensor:
-    """Return every process's rows, in the order of ranks."""
-    if _world() == 1:
-        return mine
-    mine = mine.contiguous()
-    parts = [torch.empty_like(mine) for _ in range(_world())]
-    dist.all_gather(parts, mine)
-    return torch.cat(parts)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.objectives.gathering import gather, rank
+
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
 
@@ -19,7 +21,7 @@ __all__ = ["MocoV3", "batch_contrast"]
 
 
 def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -> Tensor:
-    """``2 t`` times the cross-entropy of picking a query's own key among the batch's.
+    """``2 t`` times the cross-entropy of picking a query's own key among those of the batch of all processes.
 
     ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with q and k of unit length.
 
@@ -30,9 +32,11 @@ def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -
     temperature
         ``t``.
     """
-    q, k = functional.normalize(queries, dim=1), functional.normalize(keys.detach(), dim=1)
-    logits = q @ k.T / temperature  # [B, B]
-    return 2 * temperature * functional.cross_entropy(logits, torch.arange(len(q), device=q.device))
+    q = functional.normalize(queries, dim=1)  # [B, width]
+    k = gather(functional.normalize(keys.detach(), dim=1))  # [world B, width]
+    logits = q @ k.T / temperature  # [B, world B]
+    own = rank() * len(q) + torch.arange(len(q), device=q.device)
+    return 2 * temperature * functional.cross_entropy(logits, own)
 
 
 class MocoV3(nn.Module):
@@ -93,9 +97,9 @@ class MocoV3(nn.Module):
         )
         with torch.no_grad():
             q, k = functional.normalize(q1, dim=1), functional.normalize(k2, dim=1)
-            own = torch.arange(len(q), device=q.device)
+            own = rank() * len(q) + torch.arange(len(q), device=q.device)
             figures = {
-                "top1": ((q @ k.T).argmax(1) == own).float().mean(),
+                "top1": ((q @ gather(k).T).argmax(1) == own).float().mean(),
                 "positive_cosine": (q * k).sum(1).mean(),
                 "feature_sd": functional.normalize(features[0], dim=1).std(0).mean(),
             }

@@ -7,14 +7,10 @@ variables, gradients are averaged by DDP (nccl on GPUs, gloo on CPUs).
 from __future__ import annotations
 
 import atexit
-import contextlib
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -23,6 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from imuspec.interrupts import Interrupted, stop_on_signal
 from imuspec.pretraining.processes import place
 from imuspec.pretraining.progress import Progress
 from imuspec.pretraining.schedule import learning_rate
@@ -97,10 +94,11 @@ def train(
     Raises
     ------
     NonFiniteLossError
-        The loss is NaN or infinite; parameters from then on are not kept.
+        The gradient is not finite, found before its step is taken, or the loss, found at the next line of the log;
+        parameters from then on are not kept.
     CollapseError
         The features have been nearly the same for all items over 20 lines of the log.
-    KeyboardInterrupt
+    imuspec.interrupts.Interrupted
         Ctrl-C or SIGTERM: the step under way is finished and a checkpoint kept.
     ValueError
         A checkpoint of another architecture.
@@ -144,7 +142,7 @@ class _Training:
         self.kept_at = time.monotonic()
         with (
             Progress(self.total, self.step, folder, silent=silent) as progress,
-            _stop_signal() as stopped,
+            stop_on_signal() as stop,
             torch.random.fork_rng(devices=[self.fabric.device] if self.fabric.device.type == "cuda" else []),
         ):
             self.progress = progress
@@ -153,9 +151,11 @@ class _Training:
             for epoch in range(self.step // self.source.steps_per_epoch, self.settings.epochs):
                 for batch in self.source.epoch(epoch, self.step % self.source.steps_per_epoch):
                     self._one_step(batch)
-                    if self._agreed(stopped.is_set()):
+                    if self._agreed(stop.is_set()):
                         self.keep()
-                        raise KeyboardInterrupt(f"stopped after step {self.step} of {self.total}: resume goes on")
+                        raise Interrupted(
+                            f"stopped after step {self.step} of {self.total}: resume goes on", stop.signum
+                        )
                 self._flush()
                 if validate is not None:
                     self._validated(validate, epoch)
@@ -178,6 +178,7 @@ class _Training:
         self.stepper.zero_grad()
         self.fabric.backward(loss)
         norm = self._clipped()
+        self._check_gradient(norm)
         self.stepper.step()
         self.step += 1
         after_step = getattr(self.objective, "after_step", None)
@@ -208,6 +209,22 @@ class _Training:
         parameters = [p for p in self.objective.parameters() if p.grad is not None]
         largest = self.settings.clip or math.inf
         return nn.utils.clip_grad_norm_(parameters, largest, foreach=True).detach()
+
+    def _check_gradient(self, norm: Tensor) -> None:
+        """Refuse a gradient that is not finite before it reaches the weights; it is the same in every process."""
+        if self.settings.precision != "16-mixed" and not bool(
+            torch.isfinite(norm)
+        ):  # 16-mixed scales and skips such steps
+            self._refuse("gradient", float(norm), self.step + 1)
+
+    def _refuse(self, name: str, value: float, step: int) -> None:
+        checkpoint = self.run.checkpoint_path
+        where = f"; the checkpoint in {checkpoint} is from before" if checkpoint.exists() else ""
+        raise NonFiniteLossError(
+            f"{name}: expected a finite number, got {value} at step {step} "
+            f"(learning rate {self.rate(step - 1, self.source.steps_per_epoch):.3g}): a lower training.base_lr, "
+            f"a warm-up or training.clip may help{where}"
+        )
 
     def _agreed(self, mine: bool) -> bool:
         """Whether the processes stop or keep now: one asks itself, several ask the first one when they log anyway."""
@@ -251,14 +268,7 @@ class _Training:
         bad = (~finite).nonzero()
         if len(bad):
             first = int(bad[0])
-            step = self.step - len(losses) + first + 1
-            kept = self.run.checkpoint_path
-            where = f"; the checkpoint in {kept} is from before" if kept.exists() else ""
-            raise NonFiniteLossError(
-                f"loss: expected a finite number, got {float(losses[first])} at step {step} "
-                f"(learning rate {self.rate(step - 1, self.source.steps_per_epoch):.3g}): a lower training.base_lr, "
-                f"a warm-up or training.clip may help{where}"
-            )
+            self._refuse("loss", float(losses[first]), self.step - len(losses) + first + 1)
 
     def _check_spread(self, means: dict[str, Tensor]) -> None:
         low = "spread" in means and float(means["spread"]) < self.settings.collapse_spread
@@ -284,17 +294,37 @@ class _Training:
             self._log({"step": self.step, "epoch": float(epoch + 1), **{key: float(v) for key, v in figures.items()}})
 
     def keep(self) -> None:
-        """Write the checkpoint and the encoder as it is now."""
-        self._flush()
+        """Write the checkpoint and the encoder as it is now; the steps since the last line wait for theirs in it."""
+        pending = self._pending_means()
         self._average_norms()
         if self.fabric.is_global_zero:
             self.run.save_checkpoint(
-                {"step": self.step, "objective": self.objective.state_dict(), "optimizer": self.optimizer.state_dict()}
+                {
+                    "step": self.step,
+                    "objective": self.objective.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "pending": pending,
+                    "low_lines": self.low_lines,
+                }
             )
             if hasattr(self.objective.encoder, "_built_as"):
                 self.run.save_encoder(cast("nn.Module", self.objective.encoder))
         self.fabric.barrier()
         self.kept_at = time.monotonic()
+
+    def _pending_means(self) -> list[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        """Return loss, gradient norm and figures of each step since the last line, all finite, means of the processes."""
+        if self.pending:
+            self._check(torch.stack([loss for loss, _, _ in self.pending]).float())
+
+        def mean(value: Tensor) -> Tensor:
+            value = value.detach()
+            return value if self.fabric.world_size == 1 else cast("Tensor", self.fabric.all_reduce(value.float()))
+
+        return [
+            (mean(loss), mean(norm), {key: mean(value) for key, value in figures.items()})
+            for loss, norm, figures in self.pending
+        ]
 
     def _average_norms(self) -> None:
         """Give every process the mean of the norms' running figures, each having seen its own batches alone."""
@@ -308,6 +338,8 @@ class _Training:
         """Go on from the run's checkpoint, if it has one."""
         state = self.run.load_checkpoint()
         if state is None:
+            if self.fabric.is_global_zero:
+                self.run.forget_after(0)
             return
         try:
             self.objective.load_state_dict(state["objective"])
@@ -317,7 +349,8 @@ class _Training:
             raise ValueError(
                 f"{self.run.checkpoint_path}: expected a checkpoint of this objective and encoder, got another's: {problem}"
             ) from error
-        self.step = int(state["step"])
+        self.step, self.low_lines = int(state["step"]), int(state["low_lines"])
+        self.pending = self.fabric.to_device(state["pending"])
         if self.fabric.is_global_zero:
             self.run.forget_after(self.step)
 
@@ -355,26 +388,3 @@ def _optimizer(objective: nn.Module, settings: TrainingSettings, device: torch.d
         return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
     maker = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
     return maker(groups, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay, fused=fused)
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to stop; the second has its usual effect."""
-    wished = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield wished
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def wish(number: int, frame: FrameType | None) -> None:
-        del frame
-        wished.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, wish)
-    try:
-        yield wished
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

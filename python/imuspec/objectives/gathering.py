@@ -1,0 +1,56 @@
+"""Rows of a batch from every process, in the order of ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+__all__ = ["gather", "gather_with_gradient", "rank", "world"]
+
+
+def world() -> int:
+    """Return the number of training processes."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return the number of this process."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Return the rows ``[B, ...]`` of all processes as ``[world B, ...]``; no gradient flows through them."""
+    if world() == 1:
+        return rows
+    rows = rows.detach().contiguous()
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows)
+    return torch.cat(parts)
+
+
+def gather_with_gradient(rows: Tensor) -> Tensor:
+    """Return the rows ``[B, ...]`` of all processes as ``[world B, ...]``.
+
+    The gradient of a row is the sum of what every process's loss says of it, so that DDP's mean over the processes is
+    the gradient of the mean loss on the joint batch.
+    """
+    if world() == 1:
+        return rows
+    gathered: Tensor = _Gather.apply(rows)
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.n = len(rows)
+        return gather(rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total[rank() * ctx.n : (rank() + 1) * ctx.n]

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from typing import Any, cast
 
 __all__ = [
     "absolute",
+    "atomic_path",
     "files_below",
     "is_remote",
     "local_copy",
@@ -28,11 +30,14 @@ __all__ = [
     "private_folder",
     "put_tree",
     "remote_files",
+    "remove_partial",
     "remove_tree",
     "sync",
     "workname",
-    "write_whole",
+    "write_atomically",
 ]
+
+PARTIAL = ".part"  # in the name of each file that is not yet in its place
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -89,19 +94,89 @@ def files_below(folder: Path) -> list[Path]:
     return [folder / name[len(root) + 1 :] for name in sorted(system.find(root))]
 
 
-def write_whole(path: Path, content: bytes, work: Path) -> None:
-    """Write a small file so that it is there whole or not at all; `work` is a folder of the same disk."""
-    if is_remote(path):
-        path.write_bytes(content)
+def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Path | None = None) -> Path:
+    """Write a file so that a reader sees the old content or the whole new one.
+
+    Parameters
+    ----------
+    path : path
+        The file, on a disk or in an object store.
+    content : bytes
+        Its bytes.
+    folder : Path, optional
+        As of `atomic_path`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names `path`.
+    """
+    target = place(path)
+    if is_remote(target):
+        target.write_bytes(content)
+        return target
+    with atomic_path(target, folder=folder) as waiting:
+        waiting.write_bytes(content)
+    return target
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> Iterator[Path]:
+    """Give the path of a new empty file, and rename that file to `path` at the end; after an error nothing is left.
+
+    The new file is readable as the umask allows. It is synced before the rename, its folder after. A device or pipe
+    (``/dev/stdout``) is given as it is.
+
+    Parameters
+    ----------
+    path : path
+        The file, on a disk.
+    folder : Path, optional
+        Folder of the same disk where the new file waits, made if missing; by default that of `path`.
+
+    Yields
+    ------
+    Path
+        The new file. Its name is short, so that a long name of `path` fits too, and ends as `path` does.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names `path`.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        yield target
         return
-    work.mkdir(parents=True, exist_ok=True)
-    waiting = work / workname()
-    with waiting.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    waiting.replace(path)
-    sync(path.parent)
+    waiting = (target.parent if folder is None else folder) / f".{secrets.token_hex(6)}{PARTIAL}{target.suffix[:16]}"
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        mode = stat.S_IMODE(waiting.stat().st_mode)
+        yield waiting
+        waiting.chmod(mode)  # a library may have put a private file of its own there
+        sync(waiting)
+        waiting.replace(target)
+        sync(target.parent)
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno is None or named not in (None, waiting):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        waiting.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the files that a killed process left in a folder on their way to their place."""
+    for path in folder.glob(f".*{PARTIAL}*"):
+        path.unlink(missing_ok=True)
 
 
 def put_tree(waiting: Path, folder: Path) -> None:

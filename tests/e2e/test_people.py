@@ -201,7 +201,7 @@ def test_a_finished_cohort_is_resumed_without_a_write(cohort: Path, tmp_path: Pa
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "read-only file system")
 
-    monkeypatch.setattr("imuspec.storage.write_whole", refuse)
+    monkeypatch.setattr("imuspec.cohort.parts.write_atomically", refuse)
     monkeypatch.setattr("imuspec.cluster.preparing.lock_of", refuse)
     summary = _run(tmp_path / "in", cohort, resume=True)
     assert (summary.total, summary.done_before, summary.outcomes) == (2, 2, [])

@@ -177,7 +177,10 @@ def test_each_kind_of_pretraining_runs_in_its_tiny_form(name, tmp_path, photos, 
         (["moco", "--set", "objective.queue=100"], "expected a multiple of the batch, 256, got 100"),
         (["moco", "--set", "objective.name=supervised"], "expected whole for objective supervised, got moco"),
         (["img2imu"], "expected at least a batch, 256, got 40"),
-        (["img2imu-small", "--set", "training.batch=8"], "expected at most the 40 pictures of an epoch, got 1024"),
+        (
+            ["img2imu-small", "--set", "training.batch=8", "--set", "objective.norm_group=4"],
+            "expected at most the 40 pictures of an epoch, got 1024",
+        ),
     ],
 )
 def test_a_wrong_command_says_what_was_expected(arguments, message, photos, tmp_path, capsys) -> None:

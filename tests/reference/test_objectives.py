@@ -163,6 +163,18 @@ def test_norm_in_groups_is_batch_norm_of_each_group() -> None:
     torch.testing.assert_close(grouped.eval()(x), whole.eval()(x))
 
 
+def test_grouping_keeps_the_parameters_and_refuses_a_batch_that_it_does_not_divide() -> None:
+    inner = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Sequential(nn.BatchNorm2d(5)))
+    before = dict(inner.named_parameters()) | dict(inner.named_buffers())
+    group_norms(inner, 32)
+    after = dict(inner.named_parameters()) | dict(inner.named_buffers())
+    assert before.keys() == after.keys()
+    assert all(before[name] is after[name] for name in before)
+    with pytest.raises(ValueError, match=r"objective.norm_group: expected a part of the batch, 80 .* got 32"):
+        inner(torch.randn(80, 3, 2, 2))
+    assert inner.eval()(torch.randn(80, 3, 2, 2)).shape == (80, 5, 2, 2)
+
+
 def test_spread_is_0_when_all_features_are_the_same_and_near_1_when_they_are_spread() -> None:
     torch.manual_seed(0)
     assert float(spread(torch.ones(50, 64))) == pytest.approx(0, abs=1e-6)

@@ -19,7 +19,6 @@ from imuspec.recording.recording import Event, Quality, Recording
 from imuspec.report import minutes as grid
 from imuspec.report import page, spans, words
 from imuspec.report.minutes import DAY_NS, MINUTE_NS, Track, minutes, track
-from imuspec.report.style import write_atomically
 
 START = 1_684_144_800_000_000_000  # 2023-05-15 10:00
 HOSTILE = '<script>alert("1")</script> & $x$'
@@ -321,13 +320,6 @@ def test_an_empty_cohort_has_a_page(tmp_path: Path) -> None:
     empty = cohort(1)
     empty.recordings, empty.outcomes = empty.recordings.slice(0, 0), empty.outcomes.slice(0, 0)
     assert "The cohort is empty" in page.cohort_page(empty, tmp_path / "empty.html").read_text("utf-8")
-
-
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "page.html").mkdir()
-    with pytest.raises(OSError):  # noqa: PT011  (which one depends on the system)
-        write_atomically(tmp_path / "page.html", b"text")
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
 @pytest.mark.parametrize(

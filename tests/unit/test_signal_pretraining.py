@@ -160,6 +160,16 @@ def test_sections_that_do_not_fit_are_refused(changes: tuple[str, ...], said: st
         PretrainRecipe.load("simclr-har").set(*changes)
 
 
+@pytest.mark.parametrize(("batch", "group", "other"), [(80, 32, 20), (48, 48, 24), (64, 24, 16)])
+def test_norm_groups_that_are_no_part_of_the_batch_are_refused(batch: int, group: int, other: int) -> None:
+    recipe = PretrainRecipe.load("img2imu-small").set(
+        "objective.norm_group=0", f"training.batch={batch}", f"objective.queue={4 * batch}"
+    )
+    with pytest.raises(ValueError, match=f"expected a part of the batch, {batch}, such as {other}, or 0, got {group}"):
+        recipe.set(f"objective.norm_group={group}")
+    assert recipe.set(f"objective.norm_group={other}").objective.norm_group == other
+
+
 def test_every_named_recipe_loads_and_has_a_tiny_form() -> None:
     for name in PretrainRecipe.names():
         recipe = PretrainRecipe.load(name)

@@ -14,7 +14,6 @@ from imuspec.cluster.local import LocalEngine
 from imuspec.cluster.opening import ENGINES, open_engine
 from imuspec.cluster.preparing import prepare_cohort
 from imuspec.cluster.running import Outcome, Summary
-from imuspec.cluster.stopping import stop_on_signal
 
 __all__ = [
     "ENGINES",
@@ -26,5 +25,4 @@ __all__ = [
     "compute",
     "open_engine",
     "prepare_cohort",
-    "stop_on_signal",
 ]

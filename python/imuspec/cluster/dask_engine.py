@@ -25,7 +25,7 @@ from imuspec.cluster.engine import Crew, Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import cores
 from imuspec.cluster.pool import Ended, Pool
-from imuspec.cluster.stopping import shielded_from_interrupt
+from imuspec.interrupts import shielded_from_interrupt
 
 __all__ = ["DaskEngine"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from imuspec.cluster.limits import Limits
-from imuspec.cluster.stopping import shielded_from_interrupt
+from imuspec.interrupts import shielded_from_interrupt
 
 __all__ = ["Ended", "Pool"]
 

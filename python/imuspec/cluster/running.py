@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from imuspec.cluster.engine import Engine
-from imuspec.cluster.stopping import stop_on_signal
+from imuspec.interrupts import stop_on_signal
 
 __all__ = ["Job", "Outcome", "Progress", "Store", "Summary", "left_to_do", "work_on"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imuspec.recording.identity import check_id
-from imuspec.storage import absolute, is_remote, names, place, write_whole
+from imuspec.storage import absolute, is_remote, names, place, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +85,7 @@ class PartStore:
     def _write(self, path: Path, content: bytes) -> None:
         self._check_fence()
         try:
-            write_whole(path, content, self.work)
+            write_atomically(path, content, folder=self.work)
         except OSError as error:
             raise with_path(error, path) from error
 

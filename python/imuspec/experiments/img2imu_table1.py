@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeInt
 from imuspec.datasets import altered_sets
 from imuspec.evaluation import summary
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.methods import made_up_pictures, pretrain_once
+from imuspec.experiments.methods import made_up_pictures, norm_group, pretrain_once
 from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _encoder(setup: Setup[Options], row: str, notes: list[str]) -> nn.Module | N
     if options.limit:  # a queue that the pictures of an epoch fill
         batch = options.batch or 64
         numbers["objective.queue"] = max(1, min(1024, options.limit) // batch) * batch
+    if options.batch:
+        numbers["objective.norm_group"] = norm_group(options.batch)
     changes += [f"{key}={value}" for key, value in numbers.items() if value]
     recipe = PretrainRecipe.load("img2imu-small" if setup.options.small else "img2imu").set(*changes)
     return pretrain_once(setup, row, recipe, images, row.replace(" ", "-").lower()).load_encoder()

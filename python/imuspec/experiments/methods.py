@@ -124,6 +124,7 @@ class ImageOptions(HeadOptions, PictureOptions):
         if queue and self.image_batch:
             whole = min(1024, self.image_limit or 1024) // self.image_batch
             numbers["objective.queue"] = max(1, whole) * self.image_batch
+            numbers["objective.norm_group"] = norm_group(self.image_batch)
         return [f"{key}={value}" for key, value in numbers.items() if value]
 
 
@@ -329,6 +330,12 @@ def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:
     changes += [f"source.window_s={windows.window_s}", f"source.rate_hz={windows.rate}"]
     shared = any(_pretrained_on(setup, name) for name in setup.data)
     return changes + ([f"source.subjects={options.subjects}"] if shared else [])
+
+
+def norm_group(batch: int) -> int:
+    """Return MoCo's norm group for a batch: 32 if that is a part of it, else a half, a quarter or an eighth."""
+    groups = (32, batch // 2, batch // 4, batch // 8)
+    return next((group for group in groups if 1 < group < batch and batch % group == 0), 0)
 
 
 def made_up_pictures(folder: Path) -> Path:

@@ -141,13 +141,23 @@ class RGBImage(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., 3, time] to [..., 3, rows, columns]."""
+        """[..., 3, time] to [..., 3, rows, columns].
+
+        An axis with NaN gives NaN pixels in its channel; uint8 has no NaN and refuses it.
+
+        Raises
+        ------
+        ValueError
+            If `x` is not [..., 3, time], or has NaN and the output is uint8.
+        """
         if x.ndim < 2 or x.shape[-2] != 3:
             raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
             picture = self._resized(self._levels(self._power(x)).flip(-2))
             if self.dtype == "uint8":
+                if not torch.compiler.is_compiling() and bool(picture.isnan().any()):
+                    raise ValueError("x: expected finite samples for uint8 levels, got NaN or infinity")
                 return picture.to(torch.uint8)
             return ((picture.float() / 255 - self.mean) / self.std).contiguous()
 
@@ -166,6 +176,7 @@ class RGBImage(nn.Module):
 
     def _levels(self, power: Tensor) -> Tensor:
         """Grey levels 0 to 255 of a power grid, its min and max over the cells that are not silent."""
+        missing = (power.isnan() | power.isinf()).any(-1, keepdim=True).any(-2, keepdim=True)
         heard = power > 0
         db = 10 * torch.log10(torch.where(heard, power, 1.0))
         low = torch.where(heard, db, torch.inf).amin((-2, -1), keepdim=True)
@@ -173,9 +184,11 @@ class RGBImage(nn.Module):
         seen = heard & (high > low)
         u = torch.where(seen, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
         if self.levels == "linear":
-            return torch.floor(255 * u + 0.5)
-        level = torch.floor(256 * u).clamp(max=255).long()
-        return self.grey[level].to(power.dtype) * seen
+            levels = torch.floor(255 * u + 0.5)
+        else:
+            index = torch.floor(256 * torch.where(missing, 0.0, u)).clamp(max=255).long()
+            levels = self.grey[index].to(power.dtype) * seen
+        return torch.where(missing, torch.nan, levels)
 
     def _resized(self, grid: Tensor) -> Tensor:
         if self.size is None:

@@ -208,7 +208,23 @@ class LMMLoss(nn.Module):
         self.parts = nn.ModuleList(_LogMoment(r, literal_min=literal_min) for r in resolutions)
 
     def forward(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The loss of `prediction` [..., axis, time] against `target`; with `mask` [...] of the patches it marks."""
+        """Loss of the marked patches.
+
+        Parameters
+        ----------
+        prediction : Tensor
+            [..., axis, time], g.
+        target : Tensor
+            Of the same shape; no gradient flows to it.
+        mask : Tensor, optional
+            [...], bool, or integers that mark where they are not 0. Without a marked patch the loss is 0.
+            ``reduction="none"`` ignores it.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit or the mask is of floating point.
+        """
         return self.measure(prediction, target, mask)[0]
 
     def measure(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, LossTerms]:
@@ -220,9 +236,13 @@ class LMMLoss(nn.Module):
         native = self.native
         if native is None:
             native = prediction.device.type == "cpu" and not torch.compiler.is_compiling()
-        gathered = native and mask is not None and self.reduction == "mean"
-        if gathered and mask is not None:
-            prediction, target, mask = prediction[mask], target[mask], None
+        if mask is not None and self.reduction == "mean":
+            marked = _marked(mask)
+            if native:  # unmarked patches are left out, which is faster
+                prediction, target, mask = prediction[marked], target[marked], None
+            else:  # and here silenced, so that a NaN in one of them has no gradient
+                prediction, target = (torch.where(marked[..., None, None], x, 0.0) for x in (prediction, target))
+                mask = marked
         with torch.autocast(prediction.device.type, enabled=False):
             prediction = in_full_precision(prediction)
             target = target.detach().to(prediction.dtype)
@@ -230,6 +250,9 @@ class LMMLoss(nn.Module):
         return self._reduced(loss, mask), LossTerms(*(self._reduced(term, mask) for term in terms))
 
     def _native(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
+        if not prediction.numel():
+            nothing = prediction.sum(-1)
+            return nothing, [nothing.detach()] * 3
         prediction, target = (x if x.stride(-1) == 1 else x.contiguous() for x in (prediction, target))
         loss, terms = _NativeLoss.apply(prediction, target, self.settings)
         return loss, list(terms.unbind(-1))
@@ -257,8 +280,14 @@ class LMMLoss(nn.Module):
         patches = values.sum(-1)
         if mask is None:
             return patches.sum() / max(patches.numel(), 1)
-        marked = torch.where(mask.bool(), patches, 0.0)
-        return marked.sum() / mask.sum().clamp(min=1)
+        return torch.where(mask, patches, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def _marked(mask: Tensor) -> Tensor:
+    """Return a mask as bool; an integer mask marks where it is not 0."""
+    if mask.is_floating_point() or mask.is_complex():
+        raise ValueError(f"mask: expected bool or integers, got {str(mask.dtype).removeprefix('torch.')}")
+    return mask.bool()
 
 
 def lmm_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None, **settings: Any) -> Tensor:
@@ -269,7 +298,7 @@ def lmm_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None, **s
     prediction, target
         [..., axis, time] in g.
     mask
-        [...] of bool: the patches that count.
+        [...], bool, or integers that mark where they are not 0; without a marked patch the loss is 0.
     settings
         Those of :class:`LMMLoss`.
 

@@ -29,14 +29,14 @@ def dft_matrix(window: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_full_precision(x: Tensor) -> Tensor:
-    """X as float32, or as float64 if it is that: half precision is too coarse for a logarithm of a spectrum."""
+    """Return float64 as it is and other types as float32: half precision is too coarse for the log of a spectrum."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def magnitude(power: Tensor) -> Tensor:
-    """The root of the power; its gradient at zero is zero, where sqrt's is infinite."""
-    positive = power > 0
-    return torch.where(positive, torch.sqrt(torch.where(positive, power, 1.0)), 0.0)
+    """Square root of the power; NaN stays NaN. The gradient at zero is zero, where that of sqrt is infinite."""
+    zero = power == 0
+    return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, power)))
 
 
 class FramedTransform(nn.Module):

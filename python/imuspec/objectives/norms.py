@@ -10,19 +10,41 @@ __all__ = ["GroupedBatchNorm", "group_norms", "spread"]
 
 
 class GroupedBatchNorm(nn.BatchNorm2d):
-    """Batch norm whose statistics are those of consecutive groups of a batch, as if each group had its own GPU.
+    """Batch norm with the statistics of consecutive groups of a batch, as if each group had its own GPU.
 
-    In eval mode, and in what a state dict holds, it is a `torch.nn.BatchNorm2d`. The running figures take the mean over
-    the groups. A batch that is no multiple of the group, or not larger, is normalised as one.
+    In eval mode, and in its state dict, it is a `torch.nn.BatchNorm2d`. The running statistics take the mean over the
+    groups.
+
+    Parameters
+    ----------
+    norm : torch.nn.BatchNorm2d
+        The norm whose settings, parameters and running statistics it takes over.
+    group : int
+        Items of a group. A batch that is not larger is one group.
     """
 
-    group = 0
+    def __init__(self, norm: nn.BatchNorm2d, group: int) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        self.weight, self.bias = norm.weight, norm.bias
+        self.running_mean, self.running_var = norm.running_mean, norm.running_var
+        self.num_batches_tracked = norm.num_batches_tracked
+        self.training, self.group = norm.training, group
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the normalised maps ``[B, channels, rows, columns]``."""
-        n_groups = len(input) // self.group if self.group and len(input) % self.group == 0 else 1
-        if not self.training or n_groups <= 1 or self.running_mean is None or self.running_var is None:
+        """Normalise maps ``[B, channels, rows, columns]``.
+
+        Raises
+        ------
+        ValueError
+            In training, if the batch is larger than a group and no multiple of it.
+        """
+        if not self.training or len(input) <= self.group or self.running_mean is None or self.running_var is None:
             return super().forward(input)
+        if len(input) % self.group:
+            raise ValueError(
+                f"objective.norm_group: expected a part of the batch, {len(input)} in this process, got {self.group}"
+            )
+        n_groups = len(input) // self.group
         means = self.running_mean.repeat(n_groups, 1)
         variances = self.running_var.repeat(n_groups, 1)
         momentum = 0.1 if self.momentum is None else self.momentum
@@ -39,14 +61,28 @@ class GroupedBatchNorm(nn.BatchNorm2d):
 
 
 def group_norms(module: nn.Module, group: int) -> nn.Module:
-    """Turn every 2-D batch norm of a module into one over groups of `group` items; 0 changes nothing."""
+    """Replace every `torch.nn.BatchNorm2d` inside a module by a `GroupedBatchNorm`.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place; parameters and buffers stay the same tensors under the same names.
+    group : int
+        Items of a group; 0 changes nothing.
+
+    Returns
+    -------
+    torch.nn.Module
+        The module, or its replacement if it is a batch norm itself.
+    """
     if group <= 0:
         return module
-    for norm in module.modules():
-        if type(norm) is nn.BatchNorm2d:
-            norm.__class__ = GroupedBatchNorm
-        if isinstance(norm, GroupedBatchNorm):
-            norm.group = group
+    if type(module) is nn.BatchNorm2d:
+        return GroupedBatchNorm(module, group)
+    for name, child in module.named_children():
+        replaced = group_norms(child, group)
+        if replaced is not child:
+            setattr(module, name, replaced)
     return module
 
 

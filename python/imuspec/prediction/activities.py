@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.storage import atomic_path
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -138,11 +140,14 @@ class Activities:
             import pyarrow as pa
             import pyarrow.parquet as pq
 
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, compression="zstd")
+            with atomic_path(path) as file:
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file, compression="zstd")
         else:
-            table.to_csv(path, index=False, float_format="%.4f")
+            with atomic_path(path) as file:
+                table.to_csv(file, index=False, float_format="%.4f")
         beside = path.with_name(f"{path.stem}.minutes.csv")
-        self.minutes().to_csv(beside, index=False, float_format="%.1f", date_format="%Y-%m-%d")
+        with atomic_path(beside) as file:
+            self.minutes().to_csv(file, index=False, float_format="%.1f", date_format="%Y-%m-%d")
         return [path, beside]
 
 

@@ -23,6 +23,7 @@ from imuspec.probing.patch_heads import PatchHead, PatchHeadSettings, fit_patch_
 from imuspec.probing.patch_protocol import out_of_fold
 from imuspec.recipe import Recipe
 from imuspec.run.run import Run
+from imuspec.storage import atomic_path
 
 __all__ = ["ActivityModel", "fit_activity_model", "predict"]
 
@@ -70,7 +71,8 @@ class ActivityModel:
         run = Run(path)
         run.save_encoder(self.encoder)
         weights = {key: value.detach().contiguous() for key, value in self.head.state_dict().items()}
-        run.write(run.path / "head.safetensors", lambda place: save_file(weights, place))
+        with atomic_path(run.path / "head.safetensors") as file:
+            save_file(weights, file)
         described = {
             "head": self.head.head,
             "n_features": self.head.n_features,

@@ -19,6 +19,7 @@ from torch import nn
 
 from imuspec.datasets.patches import scored_windows, stride_starts
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
+from imuspec.storage import atomic_path
 
 __all__ = ["PatchFeatures", "embed_patches", "raw_windows"]
 
@@ -112,10 +113,9 @@ def embed_patches(
         x = [each[i][start:end] for i, start, _, end in places]
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(".part.npz")
         whole = np.concatenate(x).astype(np.float16)
-        np.savez(beside, x=whole, ends=np.cumsum([len(part) for part in x]))
-        beside.replace(kept)
+        with atomic_path(kept) as file:
+            np.savez(file, x=whole, ends=np.cumsum([len(part) for part in x]))
         x = np.split(whole, np.cumsum([len(part) for part in x])[:-1])
     return PatchFeatures(x, label, subject, sequences.class_names)
 

@@ -182,6 +182,11 @@ class SupervisedSettings(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
 
 
+def _largest_part(batch: int, at_most: int) -> int:
+    """Largest proper divisor of a batch up to a number; 0 if there is none above 1."""
+    return next((group for group in range(min(at_most, batch - 1), 1, -1) if batch % group == 0), 0)
+
+
 class PretrainRecipe(NamedRecipe):
     """Every number of one pre-training.
 
@@ -248,7 +253,8 @@ class PretrainRecipe(NamedRecipe):
         """
         if isinstance(self.source, WearSourceSettings):
             return self._tiny_wear()
-        queue = ("objective.queue=128",) if hasattr(self.objective, "queue") else ()
+        moco = isinstance(self.objective, MoCoSettings)
+        queue = ("objective.queue=128", "objective.norm_group=8") if moco else ()
         pieces = ("views.permute_min_columns=5",) if hasattr(self.views, "permute_min_columns") else ()
         return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
             "source.limit=256",
@@ -324,4 +330,11 @@ class PretrainRecipe(NamedRecipe):
             raise ValueError(
                 f"objective.queue: expected a multiple of the batch, {self.training.batch}, got {self.objective.queue}"
             )
+        if isinstance(self.objective, MoCoSettings) and self.objective.norm_group:
+            group, batch = self.objective.norm_group, self.training.batch
+            if batch % group or batch == group:
+                raise ValueError(
+                    f"objective.norm_group: expected a part of the batch, {batch}, such as {_largest_part(batch, group)}, "
+                    f"or 0, got {group}: in one group query and key share their statistics"
+                )
         return self

@@ -21,7 +21,8 @@ import numpy as np
 from imuspec.report import figures, spans, words
 from imuspec.report.day import lively_window, name_of
 from imuspec.report.minutes import Minutes, Track, minutes, track
-from imuspec.report.style import svg, write_atomically
+from imuspec.report.style import svg
+from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
     from imuspec.cohort.cohort import Cohort

@@ -9,17 +9,18 @@ from __future__ import annotations
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imuspec.storage import write_atomically
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "new_figure", "plain_axes", "save", "style", "svg", "write_atomically"]
+__all__ = ["COLOURS", "new_figure", "plain_axes", "save", "style", "svg"]
 
 #: Name -> colour on white. The data colours are Okabe and Ito's (2008). No two are equal: `svg` tells them by value.
 COLOURS = {
@@ -94,36 +95,6 @@ def plain_axes(axes: Axes, *, spines: tuple[str, ...] = ("left", "bottom")) -> N
     """Leaves only these spines."""
     for name, spine in axes.spines.items():
         spine.set_visible(name in spines)
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Writes a sibling and renames it: a reader sees the old file or the whole new one.
-
-    Parameters
-    ----------
-    path
-        File to write; its folder must exist.
-    data
-        Its bytes.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mode = os.umask(0)
-        os.umask(mode)
-        Path(name).chmod(0o666 & ~mode)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imuspec.run.run import Run
+from imuspec.storage import atomic_path, write_atomically
 
 __all__ = ["example_input", "export_onnx", "run_onnx"]
 
@@ -86,15 +87,14 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     held = run if isinstance(run, Run) else Run(run)
     encoder, path = held.load_encoder(), Path(out)
     x = example_input(encoder, n_samples=n_samples)
-    beside = path.with_name(f".{path.stem}.part.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with atomic_path(path) as waiting:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own deprecations
             torch.onnx.export(
                 encoder,
                 (x,),
-                str(beside),
+                str(waiting),
                 input_names=["input"],
                 output_names=["embedding"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -104,20 +104,17 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
             )
         with torch.inference_mode():
             expected = encoder(torch.cat([x, x.flip(-1), x[:1]])).numpy()
-        got = run_onnx(beside, torch.cat([x, x.flip(-1), x[:1]]).numpy())
+        got = run_onnx(waiting, torch.cat([x, x.flip(-1), x[:1]]).numpy())
         difference = float(np.abs(got - expected).max() / max(float(np.abs(expected).max()), 1e-12))
         if not difference < _TOLERANCE:
             raise RuntimeError(f"export: expected PyTorch's embeddings within {_TOLERANCE:g}, got {difference:.2g} off")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     contract = {
         "encoder": json.loads((held.path / "encoder.json").read_text("utf-8")),
         "input": ["batch", *x.shape[1:]],
         "embedding": ["batch", int(expected.shape[1])],
         "largest_relative_difference": difference,
     }
-    path.with_suffix(".json").write_text(json.dumps(contract, indent=2) + "\n", "utf-8")
+    write_atomically(path.with_suffix(".json"), (json.dumps(contract, indent=2) + "\n").encode())
     return difference
 
 

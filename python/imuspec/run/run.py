@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imuspec.errors import require
 from imuspec.recipe import NamedRecipe
+from imuspec.storage import atomic_path, remove_partial, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +77,8 @@ class Run:
                 raise ValueError(
                     f"run {self.path}: expected the recipe it was begun with, got {'; '.join(differences)}"
                 )
+            for folder in (self.path, self.checkpoint_path.parent):
+                remove_partial(folder)
             return
         self.write_text("recipe.json", recipe.to_json())
 
@@ -109,7 +110,9 @@ class Run:
         """Keep what a resume needs: tensors, numbers, text and containers of them."""
         import torch
 
-        self.write(self.checkpoint_path, lambda path: torch.save(dict(state), path))
+        self.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.checkpoint_path) as path:
+            torch.save(dict(state), path)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the newest checkpoint with tensors in main memory, None when there is none yet.
@@ -137,7 +140,9 @@ class Run:
 
         name, settings = built_as(encoder)
         weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-        self.write(self.path / "encoder.safetensors", lambda path: save_file(weights, path))
+        self.path.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.path / "encoder.safetensors") as path:
+            save_file(weights, path)
         self.write_text("encoder.json", json.dumps({"name": name, "settings": settings}, indent=2) + "\n")
 
     def load_encoder(self) -> nn.Module:
@@ -186,19 +191,9 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, whole or not at all."""
-        self.write(self.path / name, lambda path: path.write_text(text, "utf-8"))
-
-    def write(self, path: Path, put: Callable[[Path], object]) -> None:
-        """Let `put` write a file beside its place, then rename it."""
+        path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(descriptor)
-        try:
-            put(Path(beside))
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        write_atomically(path, text.encode())
 
 
 def _differences(kept: dict[str, Any], given: dict[str, Any], within: str = "") -> list[str]:

@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from imuspec.storage import atomic_path
+
 __all__ = ["replacing"]
 
 
 @contextmanager
 def replacing(path: str | Path, *, kept_share: float = 1.0) -> Iterator[IO[bytes]]:
-    """Open a sibling of ``path`` for writing and rename it to ``path`` at the end; on an error nothing is left.
+    """Open a file that becomes ``path`` at the end (`imuspec.storage.atomic_path`); after an error nothing is left.
 
     A name in .gz or .zip is compressed on the way; neither holds the time of day, so equal contents give equal files.
     With a ``kept_share`` below 1 the end of the file, as compressed, is cut off.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with atomic_path(path) as partial:
         with partial.open("wb") as raw:
             match path.suffix.lower():
                 case ".gz":
@@ -37,6 +38,3 @@ def replacing(path: str | Path, *, kept_share: float = 1.0) -> Iterator[IO[bytes
                     yield raw
         if kept_share < 1:
             os.truncate(partial, int(partial.stat().st_size * kept_share))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import secrets
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -189,12 +190,14 @@ def write_nhanes(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *, 
         return len(members) - 1
     if path.exists():
         raise FileExistsError(f"path: expected a folder that is not there yet, got {str(path)!r}")
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, content in members:
-        (partial / name).write_bytes(content)
-    partial.rename(path)
+    partial = path.with_name(f".{secrets.token_hex(6)}.part")
+    try:
+        partial.mkdir(parents=True)
+        for name, content in members:
+            (partial / name).write_bytes(content)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return len(members) - 1
 
 

@@ -1,0 +1,100 @@
+"""Ctrl-C and SIGTERM: the first lets the work under way finish, the second ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["Interrupted", "StopRequest", "shielded_from_interrupt", "stop_on_signal"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run that ended on a signal.
+
+    Parameters
+    ----------
+    message : str
+        Shown to the user.
+    signum : int, default SIGINT
+        The signal.
+    """
+
+    def __init__(self, message: str, signum: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as shells count: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + int(self.signum)
+
+
+class StopRequest(threading.Event):
+    """An event that is set by the first signal; `signum` is that signal's number."""
+
+    signum: int = signal.SIGINT
+
+
+def _ignore() -> None:
+    """Announce nothing."""
+
+
+@contextmanager
+def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopRequest]:
+    """Set an event at the first SIGINT or SIGTERM; raise at the second.
+
+    Parameters
+    ----------
+    announce : callable, optional
+        Called once, at the first signal.
+
+    Yields
+    ------
+    StopRequest
+        Set after the first signal. In a thread other than the main one it is never set: only the main thread may
+        install signal handlers.
+
+    Raises
+    ------
+    Interrupted
+        At the second signal.
+    """
+    stop = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(signum: int, _frame: object) -> None:
+        if stop.is_set():
+            raise Interrupted("ended at once; the same command with --resume goes on", signum)
+        stop.signum = signum
+        stop.set()
+        announce()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def shielded_from_interrupt() -> Iterator[None]:
+    """Start processes that ignore SIGINT from their first moment, and give each one native thread."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    threads = os.environ.get("IMUSPEC_THREADS")
+    os.environ["IMUSPEC_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if threads is None:
+            del os.environ["IMUSPEC_THREADS"]
+        else:
+            os.environ["IMUSPEC_THREADS"] = threads
+        if main:
+            signal.signal(signal.SIGINT, before)

@@ -189,7 +189,7 @@ def test_the_papers_grid_is_ninety_recipes() -> None:
 
 
 def test_moco_v3_and_mae_train_on_pictures(tmp_path: Path) -> None:
-    from imuspec.experiments._rows import made_up_pictures
+    from imuspec.experiments.methods import made_up_pictures
 
     pictures = made_up_pictures(tmp_path)
     for name in ("moco-v3-vit-s", "mae-vit-s"):

@@ -83,7 +83,9 @@ def test_windows_of_sensors_worn_together_are_paired_by_time() -> None:
 def test_an_experiment_on_triads_or_one_axis_runs(name: str, tmp_path: Path) -> None:
     experiment = describe(name)
     changes = ["rows=z alone; three axes", "image_limit=32"] if name == "single-axis" else []
-    setup = Setup(tmp_path, seeds=(0,), tiny=True, options=experiment.options(changes, tiny=True), say=lambda _: None)
+    setup = Setup(
+        out=tmp_path, seeds=(0,), tiny=True, options=experiment.options(changes, tiny=True), say=lambda _: None
+    )
     _, comparison = perform(experiment, setup)
     rows = set(comparison["row"])
     wanted = {

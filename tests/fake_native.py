@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 import numpy as np
 
@@ -17,10 +18,12 @@ from imuspec.cluster import preparing
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
 from imuspec.errors import RecordingError
-from imuspec.preparation import Prepared, prepare
+from imuspec.preparation import Prepared
+from imuspec.preparation import preparation as one_pass
 from imuspec.recipe import Recipe
 
 _REAL = preparation.prepare
+Native = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
 def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
@@ -79,9 +82,15 @@ def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
     }
 
 
+def prepare_with(native_pass: Native, path: str, recipe: str | Recipe = "ukb") -> Prepared:
+    """Prepare with another native pass."""
+    with mock.patch.object(one_pass, "_native_pass", native_pass):
+        return one_pass.prepare(path, recipe)
+
+
 def prepare_told(path: str, recipe: Recipe) -> Prepared:
     """Prepare with the pass above: what `prepare_cohort` hands to its workers."""
-    return prepare(path, recipe, native=native)
+    return prepare_with(native, path, recipe)
 
 
 def keep_told(job: Any) -> Any:

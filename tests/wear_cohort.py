@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from imuspec import Cohort, Recipe
 from imuspec.cohort.store import CohortStore
-from imuspec.preparation import Prepared, prepare
+from imuspec.preparation import Prepared
 from imuspec.recording.inputs import Source
 
 RATE = 30
@@ -57,4 +57,4 @@ def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | No
             answer.update(segments=[(0, nonwear[0]), (nonwear[1], n)], nonwear=[nonwear])
         return answer
 
-    return prepare(str(path), RECIPE, native=native)
+    return fake_native.prepare_with(native, str(path), RECIPE)

@@ -181,6 +181,8 @@ struct PreparedHeader {
     identifying: Metadata,
     sample_rate: f64,
     worst_stamp_residual_ms: f64,
+    still_norm: f64,
+    damaged_share: f64,
 }
 
 /// Counts and lengths of a pass.
@@ -214,6 +216,8 @@ impl<'py> Outcome<'py> {
                 identifying,
                 sample_rate,
                 worst_stamp_residual_ms,
+                still_norm: summary.still_norm,
+                damaged_share: summary.damaged_share,
             },
             quality_events: events(&summary.quality),
             quality_counts: summary.quality.counts,

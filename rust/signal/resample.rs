@@ -68,7 +68,9 @@ impl Grid {
             return self.origin + if i == last { end } else { start + ((i - first) as f64 * step) as i64 };
         }
         match self.whole_rate() {
-            Some(rate) => self.origin + (i / rate) as i64 * SECOND + self.within_second(i % rate),
+            Some(rate) => (((i / rate) as i64).saturating_mul(SECOND))
+                .saturating_add(self.within_second(i % rate))
+                .saturating_add(self.origin),
             None => self.origin.saturating_add((i as f64 * (1e9 / self.rate)) as i64),
         }
     }
@@ -94,7 +96,7 @@ impl Grid {
         if time <= self.origin {
             return 0;
         }
-        let mut i = ((time - self.origin) as f64 * self.rate / 1e9).floor() as u64;
+        let mut i = (time.saturating_sub(self.origin) as f64 * self.rate / 1e9).floor() as u64;
         i = i.saturating_sub(1);
         while self.time(i) < time {
             i += 1;
@@ -107,7 +109,9 @@ impl Grid {
     pub fn count(&self, last: i64, method: Method) -> u64 {
         match method {
             Method::Linear => self.at_or_after(last.saturating_add(1)),
-            Method::Nearest => ((last - self.origin) as f64 * self.rate / 1e9).round_ties_even().max(0.0) as u64 + 1,
+            Method::Nearest => {
+                (last.saturating_sub(self.origin) as f64 * self.rate / 1e9).round_ties_even().max(0.0) as u64 + 1
+            }
         }
     }
 }
@@ -141,10 +145,10 @@ impl GridTimes {
         self.place += 1;
         if self.place == self.within.len() {
             self.place = 0;
-            self.second += SECOND;
+            self.second = self.second.saturating_add(SECOND);
         }
         self.time = match self.within.get(self.place) {
-            Some(within) => self.second + within,
+            Some(within) => self.second.saturating_add(*within),
             None => self.grid.time(self.point),
         };
     }
@@ -168,9 +172,9 @@ impl GridTimes {
     pub fn skip(&mut self, n: usize) {
         self.point += n as u64;
         if let Some(seconds) = (self.place + n).checked_div(self.within.len()) {
-            self.second += seconds as i64 * SECOND;
+            self.second = self.second.saturating_add((seconds as i64).saturating_mul(SECOND));
             self.place = (self.place + n) % self.within.len();
-            self.time = self.second + self.within[self.place];
+            self.time = self.second.saturating_add(self.within[self.place]);
         } else {
             self.time = self.grid.time(self.point);
         }
@@ -408,11 +412,11 @@ impl Resampler {
                     plan.add(position, 0.0, emit);
                     continue;
                 }
-                Method::Linear if near => (time - left) as f32 * scale,
+                Method::Linear if near => time.saturating_sub(left) as f32 * scale,
                 Method::Linear => f32::NAN,
                 Method::Nearest => {
                     let last = self.next.time >= right;
-                    nearest(time.saturating_sub(left), right - time, first, last, self.max_gap)
+                    nearest(time.saturating_sub(left), right.saturating_sub(time), first, last, self.max_gap)
                 }
             };
             first = false;

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fake_native
-from imuspec import Recipe, prepare
+from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
+from imuspec.preparation.checks import below
 
 
 def _told(tmp_path, **said: object) -> str:
@@ -20,7 +23,7 @@ def _told(tmp_path, **said: object) -> str:
 
 def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     recipe = Recipe.load("ukb").set("segments.min_wear_h=0.05")
-    prepared = prepare(_told(tmp_path, hours=0.1), recipe, native=fake_native.native)
+    prepared = fake_native.prepare_with(fake_native.native, _told(tmp_path, hours=0.1), recipe)
     assert (prepared.status, prepared.reason, prepared.id) == ("ok", "", "r_1-f22632045702")
     assert prepared.acceleration is not None
     assert prepared.acceleration.shape == (3, 10800)
@@ -34,28 +37,31 @@ def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
 
 
 def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:
-    prepared = prepare(_told(tmp_path, hours=0.1), "ukb", native=fake_native.native)
+    prepared = fake_native.prepare_with(fake_native.native, _told(tmp_path, hours=0.1), "ukb")
     assert prepared.status == "excluded"
-    assert prepared.reason == "no segment long enough: longest 0.05 h of at least 24 h"
+    assert (
+        prepared.reason
+        == "the longest stretch of wear is 0.05 h; the recipe needs 24 h (--set segments.min_wear_h=0.05)"
+    )
 
 
 def test_hours_are_rounded_down_in_a_reason(tmp_path) -> None:
     def native(path, settings):
         return {**fake_native.native(path, settings), "figures": {"longest_wear_h": 23.97}}
 
-    assert "longest 23.9 h of" in prepare(_told(tmp_path), "ukb", native=native).reason
+    assert "longest stretch of wear is 23.9 h; " in fake_native.prepare_with(native, _told(tmp_path), "ukb").reason
 
 
 def test_failed_calibration_excludes_by_the_paper_and_not_by_actipy(tmp_path) -> None:
     path = _told(tmp_path, uncalibrated=True)
-    prepared = prepare(path, "ukb", native=fake_native.native)
+    prepared = fake_native.prepare_with(fake_native.native, path, "ukb")
     assert prepared.status == "excluded"
     assert prepared.reason == (
         "calibration failed: 12 still windows of at least 50 "
         "(the recording lasts 360 s; needed are 50 windows of 10 s: 500 s)"
     )
     assert prepared.calibration["n_windows"] == 12
-    assert "calibration" not in prepare(path, "actipy", native=fake_native.native).reason
+    assert "calibration" not in fake_native.prepare_with(fake_native.native, path, "actipy").reason
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_whatever_the_reader_says_is_a_reason_without_the_path(error: Exception,
     def native(_path, _settings):
         raise error
 
-    prepared = prepare("/p/x.cwa", "ukb", native=native)
+    prepared = fake_native.prepare_with(native, "/p/x.cwa", "ukb")
     assert (prepared.status, prepared.reason, prepared.acceleration) == ("failed", reason, None)
 
 
@@ -87,9 +93,9 @@ def test_a_panic_of_the_native_core_is_an_outcome_and_an_interrupt_is_not() -> N
     def interrupted(_path, _settings):
         raise KeyboardInterrupt
 
-    assert "PanicException" in prepare("x.cwa", native=panics).reason
+    assert "PanicException" in fake_native.prepare_with(panics, "x.cwa").reason
     with pytest.raises(KeyboardInterrupt):
-        prepare("x.cwa", native=interrupted)
+        fake_native.prepare_with(interrupted, "x.cwa")
 
 
 def test_a_wrong_recipe_is_the_callers_mistake() -> None:
@@ -101,7 +107,7 @@ def test_the_html_escapes_what_the_file_says(tmp_path) -> None:
     def native(path, settings):
         return {**fake_native.native(path, settings), "header": {"device": "<script>"}}
 
-    page = prepare(_told(tmp_path), "ukb", native=native)._repr_html_()
+    page = fake_native.prepare_with(native, _told(tmp_path), "ukb")._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
 
@@ -113,6 +119,124 @@ def test_the_native_pass_gets_every_number_of_the_recipe(tmp_path) -> None:
         seen.update(settings)
         return fake_native.native(path, settings)
 
-    prepare(_told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"), native=native)
+    fake_native.prepare_with(native, _told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"))
     assert seen == Recipe.load("nhanes").set("lowpass.cutoff_hz=12").model_dump()
     assert np.isclose(seen["lowpass"]["cutoff_hz"], 12)
+
+
+def _tone(folder: Path, name: str, time_s: np.ndarray, frequency: float, rms: float = 0.354) -> str:
+    path = folder / name
+    x = np.sqrt(2) * rms * np.sin(2 * np.pi * frequency * time_s)
+    start = 1_600_000_000_000_000_000
+    stamps = start + np.round(time_s * 1e9).astype(np.int64)
+    np.savez(path, time=stamps, x=x.astype("f4"), y=np.zeros(len(x), "f4"), z=np.ones(len(x), "f4"))
+    return str(path)
+
+
+SHORT = ("segments.min_wear_h=0", "calibration.required=false")
+
+
+def test_a_run_after_a_gap_or_a_repeated_stamp_is_filtered_by_the_rate_of_its_block(tmp_path) -> None:
+    time = np.arange(12_000) / 100
+    gap = np.where(time < 50, time, time + 5)
+    repeated = time.copy()
+    repeated[6000] = repeated[5999]
+    for name, stamps, length in (("gap.npz", gap, 125), ("repeated.npz", repeated, 120)):
+        prepared = prepare(_tone(tmp_path, name, stamps, 20.0), Recipe.load("ukb").set(*SHORT))
+        assert prepared.status == "ok", prepared.reason
+        assert prepared.acceleration.shape[1] == pytest.approx(length * 30, abs=30)
+        inner = prepared.acceleration[0, 62 * 30 : 110 * 30]  # a run's first half second rings
+        assert np.sqrt(np.nanmean(inner**2)) < 0.003, name
+
+
+def test_a_rate_at_twice_the_cutoff_is_prepared(tmp_path) -> None:
+    path = _tone(tmp_path, "ns_30.npz", np.arange(9000) * 33_333_333e-9, 3.0)
+    prepared = prepare(path, Recipe.load("ukb").set(*SHORT))
+    assert prepared.status == "ok", prepared.reason
+    assert prepared.figures["n_lowpass_skipped"] == 1
+    assert "slow_source" not in prepared.quality.counts
+
+
+def test_a_source_slower_than_the_grid_is_told_and_one_row_a_second_is_excluded(tmp_path) -> None:
+    recipe = Recipe.load("ukb").set(*SHORT)
+    slow = prepare(_tone(tmp_path, "25.npz", np.arange(9000) / 25, 1.0), recipe)
+    assert (slow.status, slow.quality.counts["slow_source"]) == ("ok", 1)
+    slowest = prepare(_tone(tmp_path, "1.npz", np.arange(9000) / 1.0, 0.1), recipe)
+    assert slowest.status == "excluded"
+    assert slowest.reason.startswith("too slow: expected 10 Hz and more, got 1 Hz")
+
+
+def test_an_hour_to_the_sample_is_an_hour(tmp_path) -> None:
+    recipe = Recipe.load("ukb").set("segments.min_wear_h=1", "calibration.required=false")
+    for rate in (12.5, 20, 25, 100):
+        whole = _tone(tmp_path, "hour.npz", np.arange(3600 * rate) / rate, 1.0)
+        assert prepare(whole, recipe).status == "ok", rate
+        short = _tone(tmp_path, "less.npz", np.arange(3600 * rate - rate) / rate, 1.0)
+        assert "the recipe needs 1 h" in prepare(short, recipe).reason
+
+
+def test_what_is_hardly_in_g_is_excluded_and_can_be_allowed(tmp_path) -> None:
+    path = tmp_path / "counts.npz"
+    stamps = 1_600_000_000_000_000_000 + np.arange(60_000) * 10_000_000
+    flat = np.full(60_000, 64.0, "f4")
+    np.savez(path, time=stamps, x=flat * 0, y=flat * 0, z=flat)
+    reason = prepare(path, Recipe.load("ukb").set(*SHORT)).reason
+    assert reason.startswith("gravity: expected 0.5 to 2 g at rest, got")
+    assert prepare(path, Recipe.load("ukb").set(*SHORT, "checks.norm_max_g=100")).status == "ok"
+
+
+def test_dates_at_the_ends_of_time_cost_no_memory_and_no_overflow(tmp_path) -> None:
+    day, n = 86_400_000_000_000, 3000
+    step = np.arange(n) * 10_000_000
+    jumps = [0, 9_000_000_000_000_000_000, -9_000_000_000_000_000_000, 400 * day, 4000 * day, 30 * day]
+    stamps = np.concatenate([at + step for at in jumps])
+    path = tmp_path / "wild.npz"
+    z = np.ones(len(stamps), "f4")
+    x = np.resize(np.sin(np.arange(n) / 10), len(stamps)).astype("f4")
+    np.savez(path, time=stamps, x=x, y=0 * z, z=z)
+    prepared = prepare(path, Recipe.load("ukb").set(*SHORT))
+    assert "internal" not in prepared.reason
+    if prepared.acceleration is not None:
+        assert prepared.acceleration.shape[1] < 30 * 600
+
+
+def _jumping() -> Prepared:
+    shifts = np.array([[300, 3_600_000_000_000], [600, -86_400_000_000_000]])
+    return Prepared("x", "x", Recipe.load("ukb"), "ok", rate=30.0, start_time=0, shifts=shifts)
+
+
+def test_the_clock_changes_at_the_first_sample_behind_a_jump() -> None:
+    prepared = _jumping()
+    assert prepared.clock(299) == round(299e9 / 30)
+    assert prepared.clock(300) == 10_000_000_000 - 3_600_000_000_000
+    assert prepared.clock(600) == 20_000_000_000 + 86_400_000_000_000
+    assert prepared.clock_span(0, 300) == (0, 10_000_000_000)
+
+
+def test_whole_stretches_begin_at_the_next_patch_and_end_at_the_last_whole_one() -> None:
+    x = np.ones((3, 1000), np.float32)
+    prepared = Prepared("x", "x", Recipe.load("ukb"), "ok", acceleration=x, rate=30.0, segments=np.array([[1, 999]]))
+    assert prepared.whole_stretches(100) == [(1, 9)]
+
+
+def test_times_of_a_report_follow_the_clock_through_a_jump() -> None:
+    from imuspec.report.minutes import track
+    from imuspec.report.page import _stretches
+
+    x = np.ones((3, 900), np.float32)
+    prepared = replace(_jumping(), acceleration=x, segments=np.array([[0, 300], [300, 600]]))
+    found = track(prepared)
+    assert found.runs.tolist() == [[0, 300], [300, 600], [600, 900]]
+    assert found.starts.tolist() == [prepared.clock(first) for first in (0, 300, 600)]
+    assert (found.stops - found.starts).tolist() == [10_000_000_000] * 3
+    assert found.kept[1].tolist() == list(prepared.clock_span(300, 600))
+    assert [row["start"] for row in _stretches(prepared)] == [
+        "1970-01-01 00:00:00",
+        "1969-12-31 23:00:10",
+    ]
+
+
+def test_a_stretch_is_never_rounded_up_to_what_is_needed() -> None:
+    assert below(23.97, 24) == "23.9"
+    assert below(0.99999, 1) == "0.999"
+    assert below(23.9999, 24) == "23.9"

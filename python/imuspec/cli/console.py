@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imuspec.report.spans import duration, stamp
-from imuspec.report.words import kind_meaning, kind_name
+from imuspec.report.words import is_doubtful, kind_meaning, kind_name
 
 if TYPE_CHECKING:
     from imuspec.bench import Cost, Result
@@ -158,17 +158,22 @@ def recording_facts(recording: Recording) -> dict[str, Any]:
 
 def recording_table(facts: dict[str, Any], name: str) -> Iterator[Table]:
     """Show those facts: the recording, what its file says of itself, and what is wrong with it."""
+    first = Table("to be checked first", "meaning")
+    for kind in filter(is_doubtful, facts["quality"]):
+        first.add_row(kind_name(kind), kind_meaning(kind))
+    if first.row_count:
+        yield first
     table = Table(title=Text(name), show_header=False, title_justify="left")
     for key, value in [*_described(facts), *_metadata(facts["metadata"])]:
         table.add_row(Text(key), Text(value))
     yield table
     if not facts["quality"]:
-        yield Table("nothing lost, nothing repaired", show_header=True)
+        yield Table("nothing lost, repaired or assumed", show_header=True)
         return
     losses = Table("lost or repaired", "count", "first at", "byte", "meaning")
-    first = {event["kind"]: event for event in reversed(facts["events"])}
+    places = {event["kind"]: event for event in reversed(facts["events"])}
     for kind, count in facts["quality"].items():
-        event = first.get(kind, {})
+        event = places.get(kind, {})
         at = "" if event.get("time") is None else stamp(event["time"])
         losses.add_row(kind_name(kind), str(count), at, f"{event.get('offset', '')}", kind_meaning(kind))
     yield losses

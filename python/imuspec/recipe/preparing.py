@@ -14,7 +14,9 @@ from imuspec.recipe.settings import LABELS, NamedRecipe, Settings
 
 __all__ = [
     "CalibrationSettings",
+    "CheckSettings",
     "LowpassSettings",
+    "MetadataSettings",
     "NonwearSettings",
     "ReadingSettings",
     "Recipe",
@@ -112,7 +114,47 @@ class SegmentSettings(Settings):
 
     min_wear_h: NonNegativeFloat = Field(24.0, description="shorter stretches of wear are dropped, h")
     max_gap_s: NonNegativeFloat = Field(
-        1.0, description="a longer gap ends a segment; a shorter one is interpolated and counted, s"
+        1.0,
+        description="a longer gap ends a segment; a shorter one is interpolated and counted, s; where it lies just under "
+        "one lost record of the format (gt3x: 1 s and a sample), it is lifted to that",
+    )
+
+
+class CheckSettings(Settings):
+    """When a recording that was read is not believed."""
+
+    norm_min_g: NonNegativeFloat = Field(
+        0.5, description="median norm of still seconds below this: not acceleration in g, excluded, g"
+    )
+    norm_max_g: PositiveFloat = Field(2.0, description="median norm of still seconds above this: excluded, g")
+    damaged_max: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="share of the file that could not be read above this: failed, so that it is retried",
+    )
+    rate_min_hz: NonNegativeFloat = Field(
+        10.0,
+        description="samples slower than this: excluded, Hz; steps and gestures reach 5 Hz. Slower than twice the "
+        "low-pass or than the grid is always an event (slow_source)",
+    )
+    rate_max_hz: PositiveFloat = Field(10_000.0, description="samples faster than this: excluded, Hz")
+    gain_max: PositiveFloat = Field(
+        0.2, description="gain of an axis farther than this from 1: excluded; omconvert has the same bound"
+    )
+    worn_min_share: float = Field(
+        0.001, ge=0, le=1, description="share of wear and non-wear that is wear, below this: never worn, excluded"
+    )
+    assumed_date_order: Literal["keep", "exclude"] = Field(
+        "keep", description="what becomes of dates whose order of day and month is assumed"
+    )
+
+
+class MetadataSettings(Settings):
+    """What of a file's header goes into a cohort."""
+
+    identifying: Literal["drop", "keep"] = Field(
+        "drop", description="names, subject codes, dates of birth, sex, notes: drop leaves them out of every output"
     )
 
 
@@ -153,6 +195,8 @@ class Recipe(NamedRecipe):
     calibration: CalibrationSettings = CalibrationSettings()
     nonwear: NonwearSettings = NonwearSettings()
     segments: SegmentSettings = SegmentSettings()
+    checks: CheckSettings = CheckSettings()
+    metadata: MetadataSettings = MetadataSettings()
     store: StoreSettings = StoreSettings()
 
     def flat(self) -> dict[str, bool | int | float | str]:

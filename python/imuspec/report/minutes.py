@@ -8,6 +8,7 @@ to the other, so that memory does not grow with the recording.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,12 +115,26 @@ def _from_uniform(prepared: Any) -> Track:
     edges = np.flatnonzero(np.diff(there, prepend=np.int8(0), append=np.int8(0)))
     runs = edges.reshape(-1, 2).astype(np.int64)
 
-    def times(samples: NDArray[np.int64]) -> NDArray[np.int64]:
-        return int(prepared.start_time or 0) + np.round(samples * (1e9 / rate)).astype(np.int64)
+    # a stretch goes on until one sample after its last, which may stand before a jump of the clock
+    def times(stretches: NDArray[np.int64]) -> NDArray[np.int64]:
+        spans = [prepared.clock_span(first, past) for first, past in stretches.tolist()]
+        return np.asarray(spans, dtype=np.int64).reshape(-1, 2)
 
+    jumps = np.asarray(prepared.shifts, dtype=np.int64).reshape(-1, 2)[:, 0]
+    runs = _cut(runs, jumps)
     bounds = times(runs)
     kept = prepared.segments if prepared.status == "ok" else np.empty((0, 2), dtype=np.int64)
-    return Track(x, rate, runs, bounds[:, 0], bounds[:, 1], times(prepared.nonwear), times(kept))
+    nonwear = _cut(np.asarray(prepared.nonwear), jumps)
+    return Track(x, rate, runs, bounds[:, 0], bounds[:, 1], times(nonwear), times(_cut(np.asarray(kept), jumps)))
+
+
+def _cut(stretches: NDArray[np.int64], jumps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut stretches of samples where the clock jumps, so that time is even inside each."""
+    pieces: list[tuple[int, int]] = []
+    for first, past in stretches.tolist():
+        inside = jumps[(jumps > first) & (jumps < past)].tolist()
+        pieces += itertools.pairwise([first, *inside, past])
+    return np.asarray(pieces, dtype=np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def preparation_page(prepared: Prepared, path: str | os.PathLike[str], *, record
         "outcome": words.outcome(prepared),
         "header": words.header_facts(prepared),
         "findings": words.findings(prepared),
-        "segments": _stretches(prepared.rows(prepared.segments)) if prepared.status == "ok" else [],
+        "segments": _stretches(prepared) if prepared.status == "ok" else [],
         "losses": [
             {"kind": words.kind_name(kind), "count": f"{count:,}", "meaning": words.kind_meaning(kind)}
             for kind, count in sorted(prepared.quality.counts.items())
@@ -273,12 +273,12 @@ def _cohort_row(row: dict[str, Any], reason: str) -> dict[str, str]:
     }
 
 
-def _stretches(stretches: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def _stretches(prepared: Prepared) -> list[dict[str, str]]:
     rows = []
-    for stretch in stretches:
-        start = int(stretch["start_time"])
-        stop = start + round(stretch["hours"] * 3.6e12)
-        rows.append({"start": _time(start), "stop": _time(stop), "hours": f"{stretch['hours']:.2f}"})
+    for first, past in prepared.segments.tolist():
+        start, stop = prepared.clock_span(first, past)
+        hours = (past - first) / prepared.rate / 3600
+        rows.append({"start": _time(start), "stop": _time(stop), "hours": f"{hours:.2f}"})
     return rows
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "clock",
     "findings",
     "header_facts",
+    "is_doubtful",
     "kind_meaning",
     "kind_name",
     "number",
@@ -39,7 +40,7 @@ _MEANINGS = {
     "bad_row": "rows that are no time and three numbers: left out",
     "bad_samples": "pages whose samples are not numbers or too few: the rest is left out",
     "blank_block": "blocks of zeros or 0xff, never written: left out",
-    "clock_jump": "the clock was set: a new run begins, no sample is lost",
+    "clock_jump": "the clock was set: a new run begins, no sample is lost; wear ends if it fell by more than 5 s",
     "columns_derived": "which column holds the time and which the acceleration was derived from the numbers",
     "cut_row": "the file ends inside a row, whose last number may be cut",
     "damaged_compression": "the compressed file breaks off or is corrupt: nothing after this place could be read",
@@ -73,8 +74,10 @@ _MEANINGS = {
     "stamps_fitted": "stamps are rounded, bundled or jittered: replaced by the line through them",
     "stamp_snapped": "stamps one whole sample off the line of their neighbours: put back on it",
     "steps_back": "rows earlier than the one before: a new run begins",
+    "timeline_shift": "the clock was set back, or a gap is too long for the grid: the grid goes on, shifted by so much",
+    "slow_source": "runs slower than twice the low-pass or than the grid: values between samples are made up",
+    "impossible_time": "samples dated before 1843 or after 2096: left out",
     "time_unit_derived": "the unit of the times was derived from their size and steps",
-    "timeline_shift": "the grid goes on where the clock was set back or stood for long: shifted by so much",
     "unit_disagrees": "the norm does not fit the unit that the header names: the numbers are kept in that unit",
     "unknown_block": "blocks of a kind that is not known: skipped",
     "unknown_bytes": "bytes that belong to no record: skipped",
@@ -112,6 +115,27 @@ _HARMLESS = frozenset(
         "zone_changes",
     }
 )
+#: Kinds that cast doubt on every number: what was assumed or cannot be right.
+_DOUBTFUL = frozenset(
+    {
+        "clock_lost",
+        "damaged_compression",
+        "exchanged_sensors",
+        "impossible_time",
+        "other_session",
+        "rate_differs",
+        "slow_source",
+        "unit_disagrees",
+        "unusual_norm",
+        "unusual_rate",
+        "wild_stamp",
+    }
+)
+
+
+def is_doubtful(kind: str) -> bool:
+    """Return whether a kind says that something was assumed, derived or is improbable, so that it is to be seen first."""
+    return kind in _DOUBTFUL or kind.startswith("assumed_") or kind.endswith("_derived")
 
 
 def kind_name(kind: str) -> str:
@@ -195,7 +219,9 @@ def findings(prepared: Prepared) -> list[str]:
             f"It could not be calibrated ({prepared.calibration.get('reason') or 'no reason given'}): "
             "its samples are as measured."
         )
-    for kind, count in sorted(prepared.quality.counts.items(), key=lambda item: (-item[1], item[0])):
+    for kind, count in sorted(
+        prepared.quality.counts.items(), key=lambda item: (not is_doubtful(item[0]), -item[1], item[0])
+    ):
         if kind not in _HARMLESS and count:
             meaning = kind_meaning(kind)
             often = "once" if count == 1 else f"{count:,} times"

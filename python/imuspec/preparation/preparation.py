@@ -10,13 +10,14 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from imuspec.preparation.checks import below, damage, doubt
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import recording_id
 from imuspec.recording.recording import Event, Quality
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "prepare"]
 
-Native = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 Status = Literal["ok", "excluded", "failed"]
 
 
@@ -50,8 +50,8 @@ class Prepared:
     start_time
         Local device clock of the first sample, int ns since 1970.
     shifts
-        int64 [k, 2]: from this sample on, the grid is so many ns ahead of the device's clock, which was set back, or
-        stood for a fortnight and more.
+        int64 [k, 2]: from this sample on, the grid is so many ns ahead of the device's clock: the clock was set back, or a
+        gap of more than a day is not on the grid.
     segments, nonwear
         int64 [k, 2]: first and one-past-last sample of each stretch of kept wear, and of non-wear.
     calibration
@@ -118,10 +118,15 @@ class Prepared:
 
     def clock(self, index: int) -> int:
         """Return the device's clock at a sample, ns since 1970."""
-        ahead = 0
-        for first, shift in self.shifts.tolist():
-            if first <= index:
-                ahead = shift
+        return self._clock(index, index)
+
+    def clock_span(self, first: int, past: int) -> tuple[int, int]:
+        """Return the device's clock at the first sample of a stretch and one period after its last one, ns since 1970."""
+        return self.clock(first), self._clock(past, max(first, past - 1))
+
+    def _clock(self, index: int, shifted_as: int) -> int:
+        known = np.searchsorted(self.shifts[:, 0], shifted_as, side="right")
+        ahead = int(self.shifts[known - 1, 1]) if known else 0
         return (self.start_time or 0) + round(index * 1_000_000_000 / self.rate) - ahead
 
     def whole_stretches(self, patch: int) -> list[tuple[int, int]]:
@@ -151,7 +156,7 @@ class Prepared:
         return f"<b>{html.escape(self.id)}</b><table>{cells}</table>"
 
 
-def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Native | None = None) -> Prepared:
+def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
     """Read one device file and follow a recipe to calibrated wear.
 
     Parameters
@@ -160,8 +165,6 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
         A device file of any supported format, or the folder or archive of one NHANES participant.
     recipe
         A name (``ukb``, ``capture24``, ``nhanes``, ``actipy``), the path of a TOML file, or a `Recipe`.
-    native
-        The one pass over the file; for tests.
 
     Returns
     -------
@@ -172,7 +175,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
     Raises
     ------
     ValueError
-        The recipe is none.
+        If `recipe` is not a known recipe.
 
     Examples
     --------
@@ -183,8 +186,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
     followed = Recipe.load(recipe)
     name = str(path)
     try:
-        found = (native or _native())(name, followed.model_dump())
-        return _judged(name, followed, found)
+        return _judged(name, followed, _native_pass(name, followed.model_dump()))
     except Exception as error:  # whatever it is, it is this file's outcome and not the end of the others
         return _failed(name, followed, error)
     except BaseException as error:
@@ -193,15 +195,12 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb", *, native: Na
         return _failed(name, followed, error)
 
 
-def _native() -> Native:
+def _native_pass(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
     from imuspec import _core
     from imuspec.recording.columns import prepare_columns
 
-    def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
-        table = prepare_columns(path, recipe)
-        return _core.prepare(path, recipe) if table is None else table
-
-    return native
+    table = prepare_columns(path, recipe)
+    return _core.prepare(path, recipe) if table is None else table
 
 
 def _failed(path: str, recipe: Recipe, error: BaseException) -> Prepared:
@@ -236,11 +235,23 @@ def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
         **_plain(found["figures"]),
         "wear_h": _hours(segments, rate),
     }
-    reason = _exclusion(recipe, calibration, segments, figures)
+    header = _header(found["header"], recipe)
+    quality = Quality(
+        {str(kind): int(count) for kind, count in found["quality_counts"].items() if count},
+        tuple(Event(*event) for event in found["quality_events"]),
+    )
+    damaged = damage(recipe, header)
+    reason = damaged or doubt(recipe, header, quality) or _exclusion(recipe, calibration, segments, figures)
+    common: dict[str, Any] = {
+        "path": path,
+        "id": recording_id(path),
+        "recipe": recipe,
+        "quality": quality,
+        "header": header,
+    }
+    if damaged:
+        return Prepared(status="failed", reason=damaged, **common)
     return Prepared(
-        path=path,
-        id=recording_id(path),
-        recipe=recipe,
         status="excluded" if reason else "ok",
         reason=reason,
         acceleration=acceleration,
@@ -251,27 +262,50 @@ def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
         nonwear=nonwear,
         calibration=calibration,
         still=np.asarray(found["still"], np.float64).reshape(-1, 3),
-        quality=Quality(
-            {str(kind): int(count) for kind, count in found["quality_counts"].items() if count},
-            tuple(Event(*event) for event in found["quality_events"]),
-        ),
-        header={key: value for key, value in _plain(found["header"]).items() if key != "identifying"},
         figures=figures,
+        **common,
     )
+
+
+def _header(header: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Return the header's facts; those that identify a person only where the recipe keeps them."""
+    facts = {key: value for key, value in header.items() if key != "identifying"}
+    if recipe.metadata.identifying == "keep":
+        facts["metadata"] = {**facts.get("metadata", {}), **header.get("identifying", {})}
+    return _plain(facts)
 
 
 def _exclusion(
     recipe: Recipe, calibration: dict[str, Any], segments: NDArray[np.int64], figures: dict[str, Any]
 ) -> str:
     """Return why the recipe's rules exclude the recording, in the paper's words, or nothing."""
-    wanted = recipe.calibration
+    wanted, checks = recipe.calibration, recipe.checks
     if wanted.enabled and wanted.required and not calibration.get("ok", False):
         return f"calibration failed: {calibration.get('reason') or 'no reason given'}{_too_short(recipe, figures)}"
+    gains = [calibration.get(f"gain_{axis}", 1.0) for axis in "xyz"] if calibration.get("ok") else []
+    farthest = max(gains, key=lambda gain: abs(gain - 1), default=1.0)
+    if abs(farthest - 1) > checks.gain_max:
+        return (
+            f"calibration: expected gains within {checks.gain_max:g} of 1, got {farthest:.3g}: "
+            "the samples are hardly in g (--set checks.gain_max)"
+        )
+    still, worn = figures["nonwear_h"], max(figures["wear_h"], figures.get("longest_wear_h") or 0.0)
+    if still and worn < checks.worn_min_share * (still + worn):
+        return f"never worn: the device lay still for {still:.1f} h of {figures['duration_h']:.1f} h"
     if not len(segments):
-        longest = figures.get("longest_wear_h")
-        found = "no wear at all" if not longest else f"longest {_told(longest)} h"
-        return f"no segment long enough: {found} of at least {_told(recipe.segments.min_wear_h)} h"
+        return _no_segment(recipe, figures.get("longest_wear_h") or 0.0)
     return ""
+
+
+def _no_segment(recipe: Recipe, longest: float) -> str:
+    needed = recipe.segments.min_wear_h
+    if not longest:
+        return "no wear at all"
+    found = below(longest, needed)
+    advice = [f"--set segments.min_wear_h={found}"]
+    if recipe.name == "ukb" and longest >= 1:
+        advice.append("--recipe capture24")
+    return f"the longest stretch of wear is {found} h; the recipe needs {needed:g} h ({' or '.join(advice)})"
 
 
 def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
@@ -283,10 +317,6 @@ def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
     window = "window" if wanted.min_windows == 1 else "windows"
     needed = f"{wanted.min_windows} {window} of {wanted.window_s:g} s: {needed_s:g} s"
     return f" (the recording lasts {lasts_s:.0f} s; needed are {needed})"
-
-
-def _told(hours: float) -> str:
-    return f"{hours:.3g}" if hours < 1 else f"{math.floor(hours * 10) / 10:g}"  # 23.97 is not 24
 
 
 def _stretches(pairs: Any) -> NDArray[np.int64]:

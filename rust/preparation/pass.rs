@@ -1,0 +1,342 @@
+//! One pass over a recording: low-pass, grid, windows, and the judgement at the end.
+
+use super::edges::{Edge, edge_point, note_edges};
+use super::filtering::Filtering;
+use super::prepared::Prepared;
+use super::segments::segment;
+use super::settings::{Order, Settings};
+use super::timeline::{Timeline, is_possible};
+use super::warmth::{apply, warm};
+use crate::device::columns::Planar;
+use crate::device::{Block, Chunk, Stream, Summary};
+use crate::error::{Error, Result};
+use crate::signal::calibrate;
+use crate::signal::resample::{Grid, GridTimes, Resampler};
+use crate::signal::wear;
+use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
+
+/// Points that a grid may have: 100 days at 30 Hz.
+const MAX_POINTS: u64 = 100 * 86_400 * 30;
+/// Points that room is made for at once: a week at 30 Hz. More room comes with more samples.
+const MAX_HINT: u64 = 20_000_000;
+/// A limit of gaps this close below one lost record of the format is lifted to it.
+const JUST_UNDER: f64 = 1.5;
+
+/// The grid: values between samples, and their times.
+struct Gridding {
+    grid: Grid,
+    resampler: Resampler,
+    points: [Vec<f32>; 3],
+    time: Vec<i64>,
+    timed: GridTimes,
+}
+
+/// Windows of calibration and non-wear, and what lies beside them.
+struct Windows {
+    calibration: Option<WindowStatistics>,
+    nonwear: WindowStatistics,
+    edges: Vec<Edge>,
+    row_before: i64,
+    temperature: Vec<(i64, f32)>,
+    /// Stretches of idle sleep that were filled: nothing was measured there, so nothing is calibrated by them.
+    idle: Vec<(i64, i64)>,
+}
+
+impl Windows {
+    fn push(&mut self, time: &[i64], values: [&[f32]; 3]) {
+        if let Some(windows) = &mut self.calibration {
+            windows.push(time, values, &[]);
+        }
+        self.nonwear.push(time, values, &[]);
+    }
+}
+
+/// The stages and what they have given so far.
+pub struct Pass<'a> {
+    settings: &'a Settings,
+    /// Longest gap within a segment, s.
+    max_gap_s: f64,
+    filter: Filtering<'a>,
+    timeline: Timeline,
+    gridding: Gridding,
+    windows: Windows,
+    /// The block of the last sample.
+    block: Option<Block>,
+    /// The present run has an impossible date.
+    skipping: bool,
+    last_values: [f32; 3],
+    out: Prepared,
+}
+
+impl<'a> Pass<'a> {
+    pub fn new(settings: &'a Settings, stream: &Stream, chunk: &Chunk, points: Option<u64>) -> Result<Self> {
+        let time = &chunk.data.time;
+        let first = time.iter().copied().find(|time| is_possible(*time)).unwrap_or(0);
+        let rate = run_rate(stream, chunk.blocks.first().map(|(_, block)| block), time);
+        let grid = Grid::new(first, settings.rate)?;
+        let grid = points.map_or(grid, |count| grid.as_actipy(count));
+        let max_gap_s = longest_gap(settings.max_gap_s, stream.header().unit_s, rate);
+        let statistics = |length, missing| WindowStatistics::new(length, Some(first), missing);
+        let calibration = match &settings.calibration {
+            Some((length, _)) => Some(statistics(*length, Missing::Skip)?),
+            None => None,
+        };
+        let nonwear = statistics(settings.nonwear.step, Missing::Fill)?;
+        let samples = stream.size_hint().unwrap_or(0) as f64;
+        let room = (samples / rate.max(1.0) * settings.rate * 1.07) as u64 + 4096;
+        let acceleration = Planar::with_capacity(room.min(MAX_HINT) as usize)?;
+        let resampler = Resampler::new(grid, settings.method, max_gap_s, rate.max(1e-3))?;
+        let (points, times) = Default::default();
+        let (edges, temperature, idle) = Default::default();
+        let mut pass = Self {
+            settings,
+            max_gap_s,
+            filter: Filtering::new(settings),
+            timeline: Timeline::new(settings.order, settings.rate, (max_gap_s * 1e9) as i64),
+            gridding: Gridding { grid, resampler, points, time: times, timed: GridTimes::new(grid) },
+            windows: Windows { calibration, nonwear, edges, row_before: i64::MIN, temperature, idle },
+            block: None,
+            skipping: !time.first().copied().is_some_and(is_possible),
+            last_values: [f32::NAN; 3],
+            out: Prepared { acceleration, start: first, ..Prepared::default() },
+        };
+        pass.filter.begin(rate)?;
+        Ok(pass)
+    }
+
+    pub fn push(&mut self, chunk: &Chunk, stream: &Stream) -> Result<()> {
+        let before = self.out.samples;
+        self.out.samples += chunk.data.len() as u64;
+        let mut starts = chunk.run_starts.iter().copied().peekable();
+        let mut from = 0;
+        let n = chunk.data.len();
+        while from < n {
+            let begins = starts.next_if_eq(&from).is_some();
+            let to = starts.peek().copied().unwrap_or(n);
+            if begins {
+                self.skipping = !is_possible(chunk.data.time[from]);
+                if !self.skipping {
+                    let at = before + from as u64;
+                    let known = chunk.blocks.iter().rev().find(|(first, _)| *first <= at).map(|(_, block)| *block);
+                    let rate = run_rate(stream, known.or(self.block).as_ref(), &chunk.data.time[from..to]);
+                    self.new_run(chunk, from, rate)?;
+                }
+            }
+            if self.skipping {
+                self.out.impossible += (to - from) as u64;
+            } else {
+                self.push_samples(chunk, from, to)?;
+            }
+            from = to;
+        }
+        self.block = chunk.blocks.last().map(|(_, block)| *block).or(self.block);
+        if self.settings.calibration.as_ref().is_some_and(|(_, fit)| fit.temperature) {
+            self.note_temperature(chunk);
+        }
+        Ok(())
+    }
+
+    /// Ends the run before, and decides where on the grid the next one begins.
+    fn new_run(&mut self, chunk: &Chunk, at: usize, rate: f64) -> Result<()> {
+        let first = chunk.data.time[at];
+        let period = self.filter.period();
+        let idle = chunk.idle.iter().find(|idle| idle.at == at && self.settings.fill_idle_sleep);
+        let Some(place) = self.timeline.place(first, period, idle.map(|idle| idle.until)) else { return Ok(()) };
+        let point = self.gridding.grid.at_or_after(place.begins) as usize;
+        if place.shifted {
+            self.out.shifts.push((point, self.timeline.shift));
+        }
+        if place.fell {
+            self.out.breaks.push(point);
+        }
+        if let Some(woke) = place.woke {
+            self.fill_idle(place.last, woke, period)?;
+        }
+        // one run goes on through a sleep that lasted until the next sample
+        let asleep = place.woke.is_some_and(|woke| woke >= place.begins - 2 * period);
+        if !self.settings.across_gaps && (!asleep || rate != self.filter.rate) {
+            self.end_run()?;
+            self.filter.begin(rate)?;
+        }
+        if place.begins - self.timeline.last.unwrap_or(place.last) <= (self.max_gap_s * 1e9) as i64 {
+            self.out.bridged += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts the last value at the device's rate into the time that it slept.
+    fn fill_idle(&mut self, last: i64, until: i64, period: i64) -> Result<()> {
+        self.windows.idle.push((last, until));
+        let mut time = last;
+        let mut run: [Vec<f32>; 3] = Default::default();
+        let mut times = Vec::new();
+        while time + period + period / 2 <= until {
+            time += period;
+            times.push(time);
+            run.iter_mut().zip(self.last_values).for_each(|(axis, value)| axis.push(value));
+            if times.len() == 8192 || time + period + period / 2 > until {
+                self.out.filled += times.len() as u64;
+                self.feed([&run[0], &run[1], &run[2]], &times)?;
+                run.iter_mut().for_each(Vec::clear);
+                times.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn push_samples(&mut self, chunk: &Chunk, from: usize, to: usize) -> Result<()> {
+        let [x, y, z] = &chunk.data.xyz;
+        let values = [&x[from..to], &y[from..to], &z[from..to]];
+        let shift = self.timeline.shift;
+        if shift == 0 {
+            self.timeline.note(&chunk.data.time[from..to]);
+            return self.feed(values, &chunk.data.time[from..to]);
+        }
+        let shifted: Vec<i64> = chunk.data.time[from..to].iter().map(|t| t.saturating_add(shift)).collect();
+        self.timeline.note(&shifted);
+        self.feed(values, &shifted)
+    }
+
+    /// Samples of the present run, in the grid's time.
+    fn feed(&mut self, values: [&[f32]; 3], time: &[i64]) -> Result<()> {
+        let Some(last) = time.len().checked_sub(1) else { return Ok(()) };
+        self.timeline.last = Some(time[last]);
+        self.last_values = values.map(|axis| axis[last]);
+        self.filter.push(values, time);
+        self.drain()
+    }
+
+    fn end_run(&mut self) -> Result<()> {
+        self.filter.finish();
+        self.drain()
+    }
+
+    /// Takes what the filter has given onto the grid and into the windows.
+    fn drain(&mut self) -> Result<()> {
+        let n = self.filter.values[0].len();
+        if n == 0 {
+            return Ok(());
+        }
+        let values = self.filter.values.each_ref().map(Vec::as_slice);
+        let time = &self.filter.time[..n];
+        if self.settings.order == Order::Actipy {
+            let Windows { edges, row_before, .. } = &mut self.windows;
+            note_edges(edges, row_before, self.out.start, self.settings.nonwear.step, time);
+            self.windows.push(time, values);
+        }
+        self.gridding.resampler.push(time, values, &mut self.gridding.points)?;
+        self.filter.taken();
+        self.keep_points()
+    }
+
+    fn keep_points(&mut self) -> Result<()> {
+        let Gridding { points, time, timed, .. } = &mut self.gridding;
+        let n = points[0].len();
+        if (self.out.n + n) as u64 > MAX_POINTS {
+            return Err(Error::Limit { what: "points on the grid of one recording", max: MAX_POINTS });
+        }
+        if self.settings.order == Order::Paper {
+            time.resize(n, 0);
+            timed.ahead(time);
+            timed.skip(n);
+            self.windows.push(time, points.each_ref().map(Vec::as_slice));
+        }
+        self.out.acceleration.append(self.out.n, points)?;
+        self.out.n += n;
+        points.iter_mut().for_each(Vec::clear);
+        Ok(())
+    }
+
+    fn note_temperature(&mut self, chunk: &Chunk) {
+        let shift = self.timeline.shift;
+        let temperature = &mut self.windows.temperature;
+        if chunk.data.temperature.is_empty() {
+            // a block's first sample lies in this chunk, so its time does
+            let from = self.out.samples - chunk.data.len() as u64;
+            for (first, block) in &chunk.blocks {
+                if let Some(time) = chunk.data.time.get(first.saturating_sub(from) as usize) {
+                    temperature.push((time.saturating_add(shift), block.temperature));
+                }
+            }
+        } else {
+            let each = chunk.data.time.iter().zip(&chunk.data.temperature).step_by(self.filter.rate.max(1.0) as usize);
+            temperature.extend(each.map(|(time, t)| (time.saturating_add(shift), *t)));
+        }
+    }
+
+    pub fn finish(mut self, summary: Summary) -> Result<Prepared> {
+        self.end_run()?;
+        let Some(last) = self.timeline.last else {
+            let reason = "time: expected dates between 1843 and 2096, got none";
+            return Err(Error::malformed(summary.header.format, 0, reason));
+        };
+        let count = self.gridding.grid.count(last, self.settings.method);
+        self.gridding.resampler.finish(count, &mut self.gridding.points);
+        self.keep_points()?;
+        let Self { settings, max_gap_s, filter, gridding: Gridding { grid, .. }, windows, mut out, .. } = self;
+        (out.summary, out.lowpass_skipped, out.slow) = (summary, filter.skipped, filter.slow);
+        let mut still_windows = windows.nonwear.finish();
+        if let (Some((length, fit)), Some(statistics)) = (&settings.calibration, windows.calibration) {
+            let mut table = statistics.finish();
+            let slept = |w: &Window| windows.idle.iter().any(|(from, to)| w.start < *to && w.start + length > *from);
+            table.retain(|w| !slept(w));
+            warm(&mut table, &windows.temperature, *length);
+            let found = calibrate::calibrate(&table, fit)?;
+            let is_still = |w: &&Window| w.sd.iter().all(|sd| *sd < fit.tolerance_g);
+            out.still = table.iter().filter(is_still).map(|w| w.mean).collect();
+            if found.ok {
+                apply(&mut out, &found, &grid, &windows.temperature);
+                found.apply_to_windows(&mut still_windows);
+            }
+            out.calibration = Some(found);
+        }
+        let width = (settings.nonwear.window / settings.nonwear.step.max(1)).max(1) as usize;
+        if width > 1 {
+            still_windows = slide(&still_windows, settings.nonwear.step, width);
+        }
+        let episodes = wear::nonwear(&still_windows, &settings.nonwear)?;
+        let point = |time: i64| match settings.order {
+            Order::Paper => grid.at_or_after(time) as usize,
+            Order::Actipy => edge_point(&windows.edges, &grid, time),
+        };
+        out.nonwear = episodes.iter().map(|e| (point(e.start).min(out.n), point(e.end).min(out.n))).collect();
+        segment(&mut out, settings, max_gap_s, filter.rate);
+        Ok(out)
+    }
+}
+
+/// The rate of a run: the header's, unless the block's differs by more than a device's clock could; where neither says
+/// one, that of the run's own times.
+fn run_rate(stream: &Stream, block: Option<&Block>, time: &[i64]) -> f64 {
+    let header = stream.header().nominal_rate;
+    let stated = match block.map(|block| block.rate) {
+        Some(rate) if rate > 0.0 && (header <= 0.0 || (rate - header).abs() > 0.1 * header) => rate,
+        _ => header,
+    };
+    if stated > 0.0 {
+        return stated;
+    }
+    match (time.first(), time.last()) {
+        (Some(first), Some(last)) if last > first => (time.len() - 1) as f64 * 1e9 / last.abs_diff(*first) as f64,
+        _ => 1.0,
+    }
+}
+
+/// The longest gap within a segment, s: the recipe's, lifted to one lost record where it lies just under that.
+fn longest_gap(max_gap_s: f64, unit_s: f64, rate: f64) -> f64 {
+    let lost = unit_s + 2.0 / rate.max(1e-3);
+    if unit_s > 0.0 && lost < JUST_UNDER * max_gap_s { max_gap_s.max(lost) } else { max_gap_s }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_gap_is_not_just_under_one_lost_record() {
+        assert_eq!(longest_gap(1.0, 1.0, 30.0), 1.0 + 2.0 / 30.0);
+        assert_eq!(longest_gap(1.0, 0.0, 30.0), 1.0);
+        assert_eq!(longest_gap(0.1, 1.0, 30.0), 0.1);
+        assert_eq!(longest_gap(5.0, 1.0, 30.0), 5.0);
+    }
+}

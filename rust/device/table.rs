@@ -449,10 +449,21 @@ impl Layout {
             }
             (Some(unit), None) => (unit, "named in the header".to_owned()),
             (None, Some(n)) => match Unit::of_norm(n) {
-                Some(unit) => (unit, format!("median norm {n:.3}")),
-                None => (Unit::G, format!("assumed: no unit fits, median norm {n:.3}")),
+                Some(unit) => {
+                    if unit != Unit::G {
+                        self.note("unit_derived", f64::from(n));
+                    }
+                    (unit, format!("median norm {n:.3}"))
+                }
+                None => {
+                    self.note("assumed_unit", f64::from(n));
+                    (Unit::G, format!("assumed: no unit fits, median norm {n:.3}"))
+                }
             },
-            (None, None) => (Unit::G, "assumed: no value but zero".to_owned()),
+            (None, None) => {
+                self.note("assumed_unit", 0.0);
+                (Unit::G, "assumed: no value but zero".to_owned())
+            }
         };
         self.scale = unit.scale();
         self.say("acceleration_unit", format!("{} ({source})", unit.name()));

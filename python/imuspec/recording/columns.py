@@ -20,6 +20,8 @@ from imuspec.errors import RecordingError
 __all__ = ["prepare_columns", "read_columns"]
 
 MAX_BYTES = 4 << 30  # of a file held in memory, unpacked
+MAX_RATIO = 1032  # of bytes in memory to bytes in the file, as deflate can reach at most
+SMALL = 64 << 20  # bytes in memory that any file may take
 MAX_LABELS, MAX_LABEL_BYTES = 1 << 16, 16 << 20
 _AXES = ("x", "y", "z")
 _FLOATS = (*_AXES, "gyro_x", "gyro_y", "gyro_z", "temperature", "light")
@@ -168,8 +170,9 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
         kinds = {key: file.schema_arrow.field(name).type for key, name in wanted.items()}
         n_rows = file.metadata.num_rows
         n_bytes = n_rows * sum(_width(kind) for kind in kinds.values())
-        if n_bytes > MAX_BYTES:
-            raise ValueError(f"Parquet data: expected at most {MAX_BYTES} bytes in memory, got {n_bytes}")
+        allowed = min(MAX_BYTES, max(SMALL, MAX_RATIO * source.seek(0, io.SEEK_END)))
+        if n_bytes > allowed:
+            raise ValueError(f"Parquet data: expected at most {allowed} bytes in memory, got {n_bytes}")
         texts = [name for key, name in wanted.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
         if texts:
             source.seek(0)

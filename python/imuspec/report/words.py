@@ -78,6 +78,8 @@ _MEANINGS = {
     "slow_source": "runs slower than twice the low-pass or than the grid: values between samples are made up",
     "impossible_time": "samples dated before 1843 or after 2096: left out",
     "time_unit_derived": "the unit of the times was derived from their size and steps",
+    "unit_derived": "no unit is named: that of the acceleration was derived from its norm",
+    "assumed_unit": "no unit is named and the norm tells none: g is assumed",
     "unit_disagrees": "the norm does not fit the unit that the header names: the numbers are kept in that unit",
     "unknown_block": "blocks of a kind that is not known: skipped",
     "unknown_bytes": "bytes that belong to no record: skipped",

@@ -75,7 +75,7 @@ impl Repeats {
 
     /// Whether a held row repeats a row of the file, as far as that one is known.
     fn repeats(&self, held: &Batch, row: usize, number: u64) -> Option<bool> {
-        if number % COMPARED != 0 {
+        if !number.is_multiple_of(COMPARED) {
             return None;
         }
         let sum = self.sums.get((number / COMPARED) as usize)?;

@@ -1,0 +1,38 @@
+"""How much memory a statement takes at its peak, measured in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_CHILD = """
+import resource, sys
+import numpy, pyarrow.parquet, pyarrow.compute, imuspec, imuspec._core, imuspec.preparation, imuspec.recording
+from imuspec.recipe import Recipe
+recipe = Recipe.load("capture24").set("calibration.required=false", "segments.min_wear_h=0")
+path = sys.argv[1]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    said = {statement}
+except imuspec.RecordingError as error:
+    said = error.reason
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before), said)
+"""
+READ = "f'{len(imuspec.read(path))} rows'"
+PREPARE = "imuspec.prepare(path, recipe).summary"
+
+
+def peak(statement: str, path: object) -> tuple[int, str]:
+    """Return bytes at the peak above those of the imports, and what the statement said of the file.
+
+    Parameters
+    ----------
+    statement : str
+        ``READ`` or ``PREPARE``.
+    path : path
+        The file that it takes.
+    """
+    code = _CHILD.format(statement=statement)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    size, said = done.stdout.split(" ", 1)
+    return int(size), said.strip()

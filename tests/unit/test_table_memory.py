@@ -1,0 +1,72 @@
+"""The memory that a table may take: by the bytes that it has, whatever it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from peak_memory import PREPARE, READ, peak
+
+START = np.datetime64("2024-03-04T09:00:00", "ns")
+#: Bytes in memory of a row of a Parquet file by its columns' width, as docs/recordings.md counts: time, x, y and z.
+WIDTH = 8 + 4 + 3 * (4 + 4)
+FREE = 64 << 20
+
+
+def table(time: np.ndarray, **more: pa.Array) -> pa.Table:
+    rng = np.random.default_rng(5)
+    n = len(time)
+    axes = {
+        axis: rng.normal(gravity, 0.02, n).astype(np.float32) for axis, gravity in zip("xyz", (0, 0, 1), strict=True)
+    }
+    return pa.table({"time": time, **axes, **more})
+
+
+def test_100_million_rows_of_one_value_in_a_megabyte_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "constant.parquet"
+    part = pa.table({"time": np.full(4_000_000, START), **{axis: np.zeros(4_000_000, np.float32) for axis in "xyz"}})
+    with pq.ParquetWriter(path, part.schema) as writer:
+        for _ in range(25):
+            writer.write_table(part, row_group_size=4_000_000)
+    assert path.stat().st_size < 2_000_000
+    size, said = peak(READ, path)
+    assert "Parquet data: expected at most" in said
+    assert size < FREE
+
+
+@pytest.mark.parametrize("statement", [READ, PREPARE])
+def test_a_label_of_20000_letters_is_held_once(statement: str, tmp_path: Path) -> None:
+    n = 200_000
+    path = tmp_path / "label.parquet"
+    pq.write_table(table(START + np.arange(n) * np.timedelta64(10_000_000), label=pa.array(["a" * 20_000] * n)), path)
+    size, said = peak(statement, path)
+    assert said.startswith(("200000 rows", "ok"))
+    assert size < FREE  # 80 kB a row would be 16 GB
+
+
+def test_seven_rows_years_apart_and_few_around_them_take_no_grid_between(tmp_path: Path) -> None:
+    path = tmp_path / "years.csv"
+    rows = [
+        f"{1_400_000_000 + year * 31_536_000 + k / 25:.2f},0,0,1"
+        for year in range(7)
+        for k in range(6 if year == 0 else 4)
+    ]
+    path.write_text("time,x,y,z\n" + "\n".join(rows) + "\n")
+    assert path.stat().st_size < 831
+    size, said = peak(PREPARE, path)
+    assert "internal error" not in said
+    assert size < FREE
+
+
+@pytest.mark.parametrize(("statement", "factor"), [(READ, 2), (PREPARE, 2)])
+def test_a_table_takes_at_most_twice_its_width_at_the_peak(statement: str, factor: float, tmp_path: Path) -> None:
+    n = 3_000_000
+    path = tmp_path / "table.parquet"
+    pq.write_table(table(START + np.arange(n) * np.timedelta64(10_000_000)), path)
+    size, said = peak(statement, path)
+    assert said.startswith(("3000000 rows", "excluded: never worn"))
+    assert size < factor * n * WIDTH + FREE

@@ -32,9 +32,9 @@ def rows(
     for row in repeated_stamps:
         step[row] = 0
     time = 1_709_542_800_000_000_000 + np.cumsum(step) - step[0]
-    seconds = np.arange(N) / rate
-    turn = np.sin(0.3 * seconds)
-    xyz = np.stack([turn, 0.3 * np.sin(2 * np.pi * 20 * seconds), np.sqrt(1 - turn**2)], 1)
+    passed = np.arange(N) / rate
+    turn = np.sin(0.3 * passed)
+    xyz = np.stack([turn, 0.3 * np.sin(2 * np.pi * 20 * passed), np.sqrt(1 - turn**2)], 1)
     index = np.sort(np.concatenate([np.arange(N), np.array(repeated_rows, int)]))
     return time[index], np.round(xyz, 4).astype(np.float32)[index]
 

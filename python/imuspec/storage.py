@@ -51,7 +51,7 @@ def place(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     RuntimeError
-        A URL, where the package that opens it is not installed.
+        If the path is a URL and the package that opens it is not installed.
     """
     if not is_remote(path):
         return Path(path)
@@ -72,7 +72,7 @@ def absolute(path: Path) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted; none when there is no such folder."""
+    """Return the names in a folder, sorted; an empty list if the folder does not exist."""
     if not is_remote(folder):
         try:
             return sorted(entry.name for entry in os.scandir(folder))
@@ -80,10 +80,10 @@ def names(folder: Path) -> list[str]:
             return []
     system, root = _system(folder)
     try:
-        found = system.ls(root, detail=False)
+        matches = system.ls(root, detail=False)
     except FileNotFoundError:
         return []
-    return sorted({name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != root} - {""})
+    return sorted({name.rstrip("/").rpartition("/")[2] for name in matches if name.rstrip("/") != root} - {""})
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -213,19 +213,19 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def remove_tree(folder: Path) -> None:
-    """Take a folder away with all below it, if it is there."""
+    """Remove a folder and everything below it, if it exists."""
     if not is_remote(folder):
         shutil.rmtree(folder, ignore_errors=True)
         return
     system, root = _system(folder)
     with contextlib.suppress(FileNotFoundError):
-        found = system.find(root)
-        if found:
-            system.rm(found)
+        matches = system.find(root)
+        if matches:
+            system.rm(matches)
 
 
 def sync(path: Path) -> None:
-    """Have a file, or a folder's list of names, on the disk itself."""
+    """Flush a file, or a folder's list of names, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # folders cannot be opened on Windows
@@ -278,7 +278,7 @@ def local_copy(path: str) -> Iterator[str]:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a private folder; take away those that killed processes of ours left on this machine."""
+    """Make a private temporary folder; remove those that killed imuspec processes left on this machine."""
     top = Path(tempfile.gettempdir())
     for left in top.glob(f"imuspec-{os.getuid() if hasattr(os, 'getuid') else 0}-*-*"):
         number = left.name.split("-")[2]
@@ -309,11 +309,11 @@ def _system(folder: Path) -> tuple[Any, str]:
 
 
 def remote_files(url: str) -> Iterable[tuple[str, int]]:
-    """Yield URL and bytes of what one URL means: an object, a glob, or all below a prefix."""
+    """Yield URL and size in bytes of each object that a URL, a glob or a prefix matches."""
     import glob
 
-    found = place(url)
-    system, root = _system(found)
+    matches = place(url)
+    system, root = _system(matches)
     scheme = url.partition("://")[0]
     if glob.has_magic(root):
         listed = system.glob(root, detail=True)

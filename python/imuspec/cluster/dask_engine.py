@@ -175,14 +175,18 @@ def _jobs(described: str) -> tuple[int, dict[str, Any]]:
     if kind != "slurm" or not colon or not path:
         raise ValueError(f"cluster: expected slurm:FILE.toml, got {described!r}")
     try:
-        told = tomllib.loads(Path(path).read_text("utf-8"))
+        settings = tomllib.loads(Path(path).read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"cluster {path}: expected TOML, got text with an error: {error}") from error
-    if set(told) != {"jobs", "slurm"} or not isinstance(told["jobs"], int) or not isinstance(told["slurm"], dict):
-        raise ValueError(f"cluster {path}: expected jobs = N and a table [slurm], got {sorted(told)}")
+    if (
+        set(settings) != {"jobs", "slurm"}
+        or not isinstance(settings["jobs"], int)
+        or not isinstance(settings["slurm"], dict)
+    ):
+        raise ValueError(f"cluster {path}: expected jobs = N and a table [slurm], got {sorted(settings)}")
     if importlib.util.find_spec("dask_jobqueue") is None:
         raise RuntimeError("jobs of Slurm: expected dask_jobqueue, got none: pip install 'imuspec[cluster]'")
-    return told["jobs"], told["slurm"]
+    return settings["jobs"], settings["slurm"]
 
 
 class _DaskCrew:

@@ -93,7 +93,7 @@ def prepare_cohort(
     retry_failed : bool, default False
         With `resume`: try files again that failed.
     check_inputs : bool, default False
-        With `resume`: compare the SHA-256 of every file with the kept one. By default only files are compared that
+        With `resume`: compare the SHA-256 of every file with the stored one. By default only files are compared that
         changed after they were prepared, by the clock of the file systems.
     replaced : {"refuse", "prepare"}, default "refuse"
         With `resume`: what to do if a file has other content than when it was prepared.
@@ -122,13 +122,13 @@ def prepare_cohort(
     loaded = Recipe.load(recipe)
     options = _Options(resume, retry_failed, check_inputs, replaced, duplicates)
     label = f"{shard[0]}of{shard[1]}"
-    found = find_inputs(inputs)
+    files = find_inputs(inputs)
     store = CohortStore(out, share=label)
     store.refuse_other_folders()
-    found = _with_known_ids(store, found)
-    everything = {source.id for source in found.sources}
-    mine = [_Job(source, loaded, str(store.folder), label, None) for source in share(found.sources, *shard)]
-    rows = _input_rows(store, found)
+    files = _with_known_ids(store, files)
+    everything = {source.id for source in files.sources}
+    mine = [_Job(source, loaded, str(store.folder), label, None) for source in share(files.sources, *shard)]
+    rows = _input_rows(store, files)
     if resume and store.holds(loaded) and store.is_folded() and everything <= store.done() and store.inputs() == rows:
         again = partial(_again, store, options)
         if not left_to_do(
@@ -142,7 +142,7 @@ def prepare_cohort(
         store.create(loaded)
         todo = left_to_do(store, mine, partial(_again, store, options), resume=resume)
         summary = Summary(store.folder, len(mine), len(mine) - len(todo), notes=_notes(rows))
-        copies = _duplicates(store, found.sources, todo) if duplicates == "skip" else {}
+        copies = _duplicates(store, files.sources, todo) if duplicates == "skip" else {}
         jobs = [replace(job, fence=store.fence, duplicate_of=copies.get(job.id)) for job in todo]
         if store.inputs() != rows:
             store.drop_tables()
@@ -254,7 +254,7 @@ def _is_same(store: CohortStore, source: Source, outcome: Mapping[str, Any], *, 
         return True  # a file that cannot be read now has not been replaced
 
 
-def _with_known_ids(store: CohortStore, found: Inputs) -> Inputs:
+def _with_known_ids(store: CohortStore, files: Inputs) -> Inputs:
     """Return the inputs with the ids under which the cohort knows them.
 
     Two cases change the id of a path: a second file of the same name in its folder, with another ending, and a second
@@ -262,19 +262,19 @@ def _with_known_ids(store: CohortStore, found: Inputs) -> Inputs:
     """
     done = store.done()
     if not done:
-        return found
-    kept = {outcome["source"]: outcome for outcome in map(store.outcome, sorted(done))}
-    ids = {source.id: kept.pop(source.name)["id"] for source in found.sources if source.name in kept}
-    for source in found.sources:
+        return files
+    stored = {outcome["source"]: outcome for outcome in map(store.outcome, sorted(done))}
+    ids = {source.id: stored.pop(source.name)["id"] for source in files.sources if source.name in stored}
+    for source in files.sources:
         if source.id in ids or source.id in done:
             continue
         for first in range(1, source.name.count("/") + 1):
-            outcome = kept.get("/".join(source.name.split("/")[first:]))
+            outcome = stored.get("/".join(source.name.split("/")[first:]))
             if outcome is not None and _is_same(store, source, outcome, check=True):
-                ids[source.id] = kept.pop(outcome["source"])["id"]
+                ids[source.id] = stored.pop(outcome["source"])["id"]
                 break
-    sources = [replace(source, id=ids.get(source.id, source.id)) for source in found.sources]
-    return Inputs(sorted(sources, key=lambda source: source.id), found.passed_over)
+    sources = [replace(source, id=ids.get(source.id, source.id)) for source in files.sources]
+    return Inputs(sorted(sources, key=lambda source: source.id), files.passed_over)
 
 
 def _duplicates(store: CohortStore, sources: Sequence[Source], todo: Sequence[_Job]) -> dict[str, str]:
@@ -294,8 +294,8 @@ def _duplicates(store: CohortStore, sources: Sequence[Source], todo: Sequence[_J
             continue
         for same_head in _grouped(group, _HEAD):
             for same in _grouped(same_head, None):
-                kept = [s.id for s in same if s.id not in new and store.outcome(s.id)["status"] != "failed"]
-                first = min(kept or (source.id for source in same))
+                prepared_ids = [s.id for s in same if s.id not in new and store.outcome(s.id)["status"] != "failed"]
+                first = min(prepared_ids or (source.id for source in same))
                 copies.update({source.id: first for source in same if source.id in new and source.id != first})
     return copies
 
@@ -312,11 +312,11 @@ def _grouped(sources: Sequence[Source], first_bytes: int | None) -> list[list[So
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _input_rows(store: CohortStore, found: Inputs) -> list[dict[str, Any]]:
+def _input_rows(store: CohortStore, files: Inputs) -> list[dict[str, Any]]:
     """Return the rows of the table ``inputs``: files given now, files passed over, files of earlier runs."""
-    given = [{"source": s.name, "id": s.id, "state": "given", "reason": None} for s in found.sources]
-    passed = [{"source": n, "id": None, "state": "passed over", "reason": reason} for n, reason in found.passed_over]
-    ids = {source.id for source in found.sources}
+    given = [{"source": s.name, "id": s.id, "state": "given", "reason": None} for s in files.sources]
+    passed = [{"source": n, "id": None, "state": "passed over", "reason": reason} for n, reason in files.passed_over]
+    ids = {source.id for source in files.sources}
     before = sorted(store.done() - ids)
     others = [
         {

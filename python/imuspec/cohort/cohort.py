@@ -54,7 +54,7 @@ class Cohort:
     Raises
     ------
     ValueError
-        The folder is no cohort, or one of a newer or older version.
+        If the folder is not a cohort, or has a newer or older version.
 
     Examples
     --------

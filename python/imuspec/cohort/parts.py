@@ -153,9 +153,9 @@ def read_part(folder: Path, identity: str) -> dict[str, Any]:
     """
     path = folder / "parts" / f"{check_id(identity, str(folder / 'parts'))}.json"
     part = read_sealed(path)
-    found = part.get("outcome", part).get("id")
-    if found != identity:
-        raise ValueError(f"{path}: expected the part of {identity}, got that of {found!r}")
+    stored_id = part.get("outcome", part).get("id")
+    if stored_id != identity:
+        raise ValueError(f"{path}: expected the part of {identity}, got that of {stored_id!r}")
     return part
 
 
@@ -192,11 +192,11 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
         return
     for name, digest in listed.items():
         try:
-            found = _sha256(folder / name)
+            actual = _sha256(folder / name)
         except OSError:
             yield name, "it is missing"
             continue
-        if found != digest:
+        if actual != digest:
             yield name, "it is not what was written: the checksum differs"
     known = {name for name in listed if name.startswith("parts/")}
     for name in names(folder / "parts"):

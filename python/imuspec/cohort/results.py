@@ -5,7 +5,7 @@
     RESULTS/
       results.json            what was computed, of which cohort, with which weights
       recordings/ID.parquet   the table of one recording
-      parts/ID.json           what became of it; written last, so what has a part is whole
+      parts/ID.json           outcome of the recording; written last, so a recording with a part is complete
       outcomes.parquet summary.parquet
                               the parts as tables, written when every recording has its part
 
@@ -92,7 +92,7 @@ class Results:
 
     @property
     def outcomes(self) -> pa.Table:
-        """What became of each recording: id, status (ok, failed), reason, rows, sha256, source_sha256."""
+        """One row per recording: id, status (ok, failed), reason, rows, sha256, source_sha256."""
         return _outcomes(self._parts())
 
     @property
@@ -108,7 +108,7 @@ class Results:
         Raises
         ------
         KeyError
-            None was computed.
+            If the recording has no table.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -175,27 +175,27 @@ class ResultStore(PartStore):
         Raises
         ------
         ValueError
-            The folder holds something else, or results of other weights, settings or another cohort.
+            If the folder holds something else, or results of other weights, settings or another cohort.
         """
-        told = {"format": FORMAT, "version": VERSION, "what": what, **described}
+        given = {"format": FORMAT, "version": VERSION, "what": what, **described}
         self.refuse_other_folders()
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
             for name in ("recordings", "parts"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         if is_results(self.folder):
-            kept = Results(self.folder).described
+            stored = Results(self.folder).described
             unlike = [
-                f"{key}: {kept.get(key)!r}, {told.get(key)!r}"
-                for key in sorted(kept.keys() | told.keys())
-                if kept.get(key) != told.get(key)
+                f"{key}: {stored.get(key)!r}, {given.get(key)!r}"
+                for key in sorted(stored.keys() | given.keys())
+                if stored.get(key) != given.get(key)
             ]
             if unlike:
                 raise ValueError(
-                    f"out: expected the results begun in {self.folder}, got others (kept, given): {'; '.join(unlike)}"
+                    f"out: expected the results begun in {self.folder}, got others (stored, given): {'; '.join(unlike)}"
                 )
         else:
-            self._write(self.folder / _MARKER, (json.dumps(told, indent=1, sort_keys=True) + "\n").encode())
+            self._write(self.folder / _MARKER, (json.dumps(given, indent=1, sort_keys=True) + "\n").encode())
 
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds something that is no results."""
@@ -206,11 +206,11 @@ class ResultStore(PartStore):
             raise ValueError(f"out: expected results, a new or an empty folder, got {self.folder} with {others[0]}")
 
     def part(self, id: str) -> dict[str, Any]:
-        """What became of a recording."""
+        """Return the part of a recording."""
         return read_part(self.folder, id)
 
     def drop_tables(self) -> None:
-        """Take the tables away before parts change, so that a table that is there is whole."""
+        """Remove the tables before parts change, so that a table that exists is complete."""
         self._check_fence()
         (self.folder / MANIFEST).unlink(missing_ok=True)
         for name in _TABLES:
@@ -221,20 +221,20 @@ class ResultStore(PartStore):
         return MANIFEST in names(self.folder)
 
     def forget(self, id: str, /) -> None:
-        """Take away what became of a recording, and what an interrupted run left of it."""
+        """Remove the part and the table of a recording."""
         self._check_fence()
         self.path_of("parts", id, ".json").unlink(missing_ok=True)
         self.path_of("recordings", id, ".parquet").unlink(missing_ok=True)
 
     def keep(self, id: str, source_sha256: str, computed: Computed) -> None:
-        """Keep one recording's table, then its part."""
+        """Write the table of one recording, then its part."""
         content = _parquet(computed.table)
         self._write(self.path_of("recordings", id, ".parquet"), content)
         stored = {"rows": computed.table.num_rows, "sha256": hashlib.sha256(content).hexdigest()}
         self._keep_part(id, source_sha256, "ok", "", stored, computed.summary)
 
     def keep_failure(self, id: str, source_sha256: str, reason: str) -> None:
-        """Keep why there is none."""
+        """Write the part of a recording that failed, with its reason."""
         self._keep_part(id, source_sha256, "failed", reason, {"rows": 0, "sha256": ""}, ())
 
     def fold(self, ids: Iterable[str] | None = None) -> None:

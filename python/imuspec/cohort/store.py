@@ -68,22 +68,22 @@ class CohortStore(PartStore):
         Raises
         ------
         ValueError
-            The folder holds something else, a cohort of another version, or one of another recipe.
+            If the folder holds something else, a cohort of another version, or one of another recipe.
         """
         marker = self.folder / "zarr.json"
         self.refuse_other_folders()
         self.clear_work()
         if not marker.exists():
             self._write(marker, _group({"format": FORMAT, "version": VERSION, "missing": int(MISSING)}))
-        kept = self.folder / "recipe.json"
-        if kept.exists():
-            differences = Recipe.model_validate_json(kept.read_text("utf-8")).differences(recipe)
+        recipe_path = self.folder / "recipe.json"
+        if recipe_path.exists():
+            differences = Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(recipe)
             if differences:
                 raise ValueError(
                     f"recipe: expected the cohort's own, got one that differs (cohort, given): {'; '.join(differences)}"
                 )
         else:
-            self._write(kept, recipe.to_json().encode())
+            self._write(recipe_path, recipe.to_json().encode())
         if not is_remote(self.folder):  # an object store has no folders
             (self.folder / "acceleration").mkdir(exist_ok=True)
             (self.folder / "parts").mkdir(exist_ok=True)
@@ -92,8 +92,10 @@ class CohortStore(PartStore):
 
     def holds(self, recipe: Recipe) -> bool:
         """Whether the folder is a cohort of this recipe already."""
-        kept = self.folder / "recipe.json"
-        return kept.exists() and not Recipe.model_validate_json(kept.read_text("utf-8")).differences(recipe)
+        recipe_path = self.folder / "recipe.json"
+        return recipe_path.exists() and not Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(
+            recipe
+        )
 
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds something that is no cohort of this version."""
@@ -163,7 +165,7 @@ class CohortStore(PartStore):
         source : Source
             The input file.
         prepared : Prepared
-            What was made of it; without its acceleration if `quantised` is given.
+            The prepared recording; without its acceleration if `quantised` is given.
         quantised : tuple of array and int, default None
             The result of `quantise`, to save the memory of the acceleration.
         **outcome
@@ -185,7 +187,7 @@ class CohortStore(PartStore):
         self._write_manifest({"zarr.json", "recipe.json", "acceleration/zarr.json", *tables})
 
     def clear_work(self) -> None:
-        """Take away what an interrupted run of this share left half done."""
+        """Remove what an interrupted run of this share left unfinished."""
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True, exist_ok=True)
@@ -281,7 +283,9 @@ def check_version(folder: Path) -> None:
     """Raise ValueError unless the folder is a cohort that this version of imuspec reads."""
     marker = folder / "zarr.json"
     if not marker.exists() and not folder.is_dir():
-        raise ValueError(f"cohort: expected a folder, got {folder}, which is {'a file' if folder.exists() else 'none'}")
+        raise ValueError(
+            f"cohort: expected a folder, got {folder}, which {'is a file' if folder.exists() else 'does not exist'}"
+        )
     try:
         attributes = json.loads(marker.read_text("utf-8"))["attributes"]
         known = attributes["format"] == FORMAT

@@ -102,10 +102,10 @@ def tables_from_parts(
         rows["recordings"].append({**outcome, **part["recording"]})
         for name in ("segments", "nonwear", "quality"):
             rows[name] += [{"id": outcome["id"], **row} for row in part[name]]
-    wanted = schemas_of_parts(parts) if schemas is None else schemas
+    selected = schemas_of_parts(parts) if schemas is None else schemas
     return {
         name: pa.table(
-            {field.name: _column(rows[name], field.name, field.type) for field in wanted[name]}, wanted[name]
+            {field.name: _column(rows[name], field.name, field.type) for field in selected[name]}, selected[name]
         )
         for name in TABLES
     }
@@ -118,9 +118,9 @@ def schemas_of_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, pa.Schema]
         for key, value in part["recording"].items():
             if key not in TABLES["recordings"] and key not in TABLES["outcomes"]:
                 kinds.setdefault(key, set()).update(() if value is None else (type(value),))
-    found = {name: pa.schema(columns) for name, columns in TABLES.items()}
+    fixed = {name: pa.schema(columns) for name, columns in TABLES.items()}
     wide = {**TABLES["recordings"], **{key: _type(kinds[key]) for key in sorted(kinds)}}
-    return {**found, "recordings": pa.schema(wide)}
+    return {**fixed, "recordings": pa.schema(wide)}
 
 
 def _column(rows: list[dict[str, Any]], key: str, kind: pa.DataType) -> pa.Array:

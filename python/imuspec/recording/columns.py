@@ -70,13 +70,13 @@ def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> di
     Raises
     ------
     RecordingError
-        A file cut short or too large, without one of the columns, or with pickled objects.
+        If the file is cut short or too large, lacks a column, or holds pickled objects.
     """
     table = _table(Path(path))
     if table is None:
         return None
-    kind, arrays, labels, said = table
-    got = _core.read_arrays(str(path), arrays, labels, said, timestamps)
+    kind, arrays, labels, metadata = table
+    got = _core.read_arrays(str(path), arrays, labels, metadata, timestamps)
     got["header"]["format"] = kind
     return got
 
@@ -92,8 +92,8 @@ def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dic
     table = _table(Path(path))
     if table is None:
         return None
-    kind, arrays, labels, said = table
-    got = _core.prepare_arrays(str(path), arrays, labels, said, recipe)
+    kind, arrays, labels, metadata = table
+    got = _core.prepare_arrays(str(path), arrays, labels, metadata, recipe)
     got["header"]["format"] = kind
     return got
 
@@ -110,14 +110,14 @@ def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, 
                 return None
             columns = _parquet(source) if kind == "parquet" else _npz(source)
         with np.errstate(all="ignore"):  # damaged numbers overflow; what they come to is judged, not warned of
-            arrays, labels, said = _ready(columns)
+            arrays, labels, metadata = _ready(columns)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         if kind == "":
             return None  # a damaged wrapping: what came before the damage is the device reader's to judge
         raise RecordingError(str(path), None, f"{kind}: {error}") from error
-    return kind, arrays, labels, said
+    return kind, arrays, labels, metadata
 
 
 def _unwrapped(source: BinaryIO) -> tuple[BinaryIO, str]:
@@ -166,14 +166,14 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
 
     try:
         file = pq.ParquetFile(source)
-        wanted = _wanted(file.schema_arrow.names)
-        kinds = {key: file.schema_arrow.field(name).type for key, name in wanted.items()}
+        selected = _column_names(file.schema_arrow.names)
+        kinds = {key: file.schema_arrow.field(name).type for key, name in selected.items()}
         n_rows = file.metadata.num_rows
         n_bytes = n_rows * sum(_width(kind) for kind in kinds.values())
         allowed = min(MAX_BYTES, max(SMALL, MAX_RATIO * source.seek(0, io.SEEK_END)))
         if n_bytes > allowed:
             raise ValueError(f"Parquet data: expected at most {allowed} bytes in memory, got {n_bytes}")
-        texts = [name for key, name in wanted.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
+        texts = [name for key, name in selected.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
         if texts:
             source.seek(0)
             file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once a row
@@ -181,10 +181,10 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
         others: dict[str, Any] = {key: _gathered(key) for key in kinds if key not in columns}
         clock = _Clock()
         row = 0
-        for batch in file.iter_batches(batch_size=1 << 16, columns=list(dict.fromkeys(wanted.values()))):
+        for batch in file.iter_batches(batch_size=1 << 16, columns=list(dict.fromkeys(selected.values()))):
             rows = slice(row, row + batch.num_rows)
             row += batch.num_rows
-            for key, name in wanted.items():
+            for key, name in selected.items():
                 column = batch.column(name)
                 if key in others:
                     others[key].add(column)
@@ -193,7 +193,7 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
                 else:
                     columns[key][rows] = column.to_numpy(zero_copy_only=False)
         columns.update({key: gathered.all() for key, gathered in others.items()})
-        columns["names"] = [wanted["time"], wanted.get("x", wanted.get("xyz", "x"))]
+        columns["names"] = [selected["time"], selected.get("x", selected.get("xyz", "x"))]
         return columns
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
@@ -288,12 +288,12 @@ def _npz(source: BinaryIO) -> dict[str, Any]:
         raise ValueError(f"NPZ data: expected at most {MAX_BYTES} bytes, got {n_bytes}")
     source.seek(0)
     with np.load(source, allow_pickle=False) as stored:
-        wanted = _wanted(stored.files)
-        columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in wanted.items()}
+        selected = _column_names(stored.files)
+        columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in selected.items()}
     planar = columns.pop("xyz", None)
     if planar is not None:
         columns.update(zip(_AXES, _planar(planar), strict=True))
-    columns["names"] = [wanted["time"], wanted.get("x", wanted.get("xyz", "x"))]
+    columns["names"] = [selected["time"], selected.get("x", selected.get("xyz", "x"))]
     return columns
 
 
@@ -303,18 +303,18 @@ def _planar(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.shape[0] == 3 else values.T
 
 
-def _wanted(names: list[str]) -> dict[str, str]:
+def _column_names(names: list[str]) -> dict[str, str]:
     """Return the name in the file of each column that it has."""
     lower = {name.lower(): name for name in reversed(names)}
-    wanted = {}
+    selected = {}
     for key, spellings in {**_NAMES, "xyz": ("xyz", "acceleration", "acc")}.items():
         name = next((lower[s] for s in spellings if s in lower), None)
         if name is not None:
-            wanted[key] = name
-    missing = [key for key in ("time", *_AXES) if key not in wanted and (key == "time" or "xyz" not in wanted)]
+            selected[key] = name
+    missing = [key for key in ("time", *_AXES) if key not in selected and (key == "time" or "xyz" not in selected)]
     if missing:
         raise ValueError(f"columns: expected time, x, y and z, got {names[:20]} (missing: {', '.join(missing)})")
-    return wanted
+    return selected
 
 
 def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
@@ -337,7 +337,7 @@ def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str,
 
 
 def _coded(words: Any) -> tuple[list[str], NDArray[np.int32]]:
-    """Return the words in the order of the alphabet, and each row's place among them; -1 for none."""
+    """Return the words in the order of the alphabet, and each row's place among them; -1 if missing."""
     if isinstance(words, tuple):
         known, codes = words
     else:

@@ -93,17 +93,17 @@ class Source:
             if is_remote(self.path):
                 return [(url, n_bytes, 0) for url, n_bytes in remote_files(self.path)]
             if not self._is_folder:
-                found = Path(self.path).stat()
-                return [(self.path, found.st_size, _changed(found))] if stat.S_ISREG(found.st_mode) else []
+                status = Path(self.path).stat()
+                return [(self.path, status.st_size, _changed(status))] if stat.S_ISREG(status.st_mode) else []
             with os.scandir(self.path) as entries:
                 stats = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
-            return [(path, found.st_size, _changed(found)) for path, found in stats]
+            return [(path, status.st_size, _changed(status)) for path, status in stats]
         except (OSError, ValueError):
             return []
 
 
-def _changed(found: os.stat_result) -> int:
-    return max(found.st_mtime_ns, found.st_ctime_ns)
+def _changed(status: os.stat_result) -> int:
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 class PassedOver(NamedTuple):

@@ -249,7 +249,7 @@ def calibrate(
         table = statistics_of(recording_or_windows.acceleration, recording_or_windows.time, 10.0, warmth)
     if temperature and table.temperature is None:
         raise ValueError("temperature: expected a recording with temperatures, got one without")
-    found = _core.fit_calibration(
+    fit = _core.fit_calibration(
         np.require(table.start, np.int64, ["C", "ALIGNED"]),
         np.require(table.mean, np.float64, ["C", "ALIGNED"]),
         np.require(table.sd, np.float64, ["C", "ALIGNED"]),
@@ -264,5 +264,5 @@ def calibrate(
             "max_error_mg": float(max_error_mg),
         },
     )
-    vectors: dict[str, Any] = {name: np.array(found.pop(name)) for name in ("offset", "gain", "temperature_slope")}
-    return Calibration(**vectors, **found)
+    vectors: dict[str, Any] = {name: np.array(fit.pop(name)) for name in ("offset", "gain", "temperature_slope")}
+    return Calibration(**vectors, **fit)

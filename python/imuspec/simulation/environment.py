@@ -59,7 +59,7 @@ def _follow(target: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     """Each step goes ``share`` of the way to the target: y[i] = y[i-1] + share (target[i] - y[i-1])."""
     out = np.empty_like(target)
     now = float(target[0])
-    for i, wanted in enumerate(target.tolist()):
-        now += share * (wanted - now)
+    for i, goal in enumerate(target.tolist()):
+        now += share * (goal - now)
         out[i] = now
     return out

@@ -89,8 +89,8 @@ def draw_schedule(*, duration_s: float, second_of_day: float, seed: int) -> Sche
     start = np.array([s for s, _ in bouts])
     state = np.array([k for _, k in bouts], dtype=np.int64)
     end = np.append(start[1:], np.inf)
-    kept = (end > 0) & (start < duration_s)
-    start, end, state = np.maximum(start[kept], 0.0), np.minimum(end[kept], duration_s), state[kept]
+    inside = (end > 0) & (start < duration_s)
+    start, end, state = np.maximum(start[inside], 0.0), np.minimum(end[inside], duration_s), state[inside]
     merged = np.flatnonzero(np.concatenate([[True], state[1:] != state[:-1]]))
     start, state = start[merged], state[merged]
     end = np.append(start[1:], duration_s)

@@ -167,7 +167,7 @@ def log_magnitudes_into(
     x: NDArray[Any],
     triples: list[tuple[int, int, float]],
     literal_min: bool,
-    moment_name: str,
+    moment: str,
     out: list[NDArray[Any]],
 ) -> None: ...
 def lmm_loss_into(

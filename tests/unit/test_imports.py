@@ -228,3 +228,10 @@ def test_a_public_name_is_documented(name: str) -> None:
             assert re.search(rf"^(\w+, )*\*{{0,2}}{argument}\b", text, re.MULTILINE), f"{name}: what is {argument}?"
         if inspect.signature(value).parameters:
             assert "Parameters\n----------" in text
+
+
+def test_the_picture_of_the_wings_shows_the_imports_as_they_are() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "docs" / "draw_wings.py", "-"], check=True, capture_output=True, text=True
+    )
+    assert made.stdout == (ROOT / "docs" / "explanation" / "wings.svg").read_text("utf-8"), "run docs/draw_wings.py"

@@ -71,7 +71,7 @@ demo: $(STAMPS)/packages-demo $(STAMPS)/extension-release $(STAMPS)/command ## s
 	  '  $(DEMO)/recording.html   what was done, on one page: open it in a browser'
 
 # The wheel in an environment of its own without any extra, as `pip install imuspec` gives it.
-$(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python -name '*.py*' -o -name '*.toml' -o -name '*.html') | $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt
+$(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.html') | $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt
 	test -x $(VENV)/plain/bin/python || $(PYTHON) -m venv $(VENV)/plain
 	$(PY) .ci/requirements.py plain > $(STAMPS)/plain.txt
 	$(VENV)/plain/bin/python -m pip install -r $(STAMPS)/plain.txt

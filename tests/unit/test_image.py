@@ -199,6 +199,21 @@ def test_adversarial_windows_agree_with_the_definition() -> None:
     assert imuspec.rgb_image(1e200 * X[0, 0].astype(np.float64), size=None).max() == 255
 
 
+@pytest.mark.parametrize("norm", ["axis-window", "joint-window"])
+@pytest.mark.parametrize("constant", [0, 1, "random"])
+def test_a_floor_does_not_let_the_noise_of_cancelled_cells_set_the_range(norm: Any, constant: float | str) -> None:
+    # Equal spikes cancel to exactly no power in some cells; float32 leaves rounding noise there.
+    rng = np.random.default_rng(0)
+    n = 3000
+    level = rng.normal(size=(n, 1, 1)) if constant == "random" else np.full((n, 1, 1), float(constant))
+    x = (level + (rng.random((n, 3, 220)) < 0.01)).astype(np.float32)
+    auto, exact = (
+        imuspec.rgb_image(x, norm=norm, nfft=128, noverlap=112, size=None, floor_db=80, precision=p).astype(int)
+        for p in ("auto", "float64")
+    )
+    assert np.abs(auto - exact).max() <= 2
+
+
 def test_the_apps_picture_has_a_black_top_row_and_no_bin_zero() -> None:
     app = imuspec.rgb_image(X[0], preset="android", size=None)
     linear = imuspec.rgb_image(X[0], levels="linear", size=None)

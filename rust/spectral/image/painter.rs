@@ -158,8 +158,10 @@ impl Painter {
         out: &mut [P],
     ) -> bool {
         let (channels, plane, recipe) = (x.shape()[1], out.len() / 3, &self.plan.recipe);
+        // A floor hides no cell here: a true zero is left out of the range, its noise is not, and would stretch it to the floor.
         let faint = |extent: Extent, shift: f64| {
-            (recipe.precision != Precision::Float32).then(|| self.ends(extent, shift)[0].max(extent.low))
+            let black = if let Norm::Range(..) = recipe.norm { self.ends(extent, shift)[0] } else { extent.low };
+            (recipe.precision != Precision::Float32).then(|| black.max(extent.low))
         };
         let joint = recipe.norm == Norm::JointWindow;
         let cells = self.transforms.cells();

@@ -300,8 +300,8 @@ impl<T: Real> Spectrogram<T> {
         // About what a frame costs with eight lanes; it only decides how the work is split.
         let frame_ns = 0.35 * self.frames.plan.nfft() as f64;
         let threads = threads::worth(frame_ns * (count * signals) as f64);
-        let group =
-            if threads == 1 { usize::MAX } else { ((30e3 / frame_ns) as usize).div_ceil(count.clamp(1, chunk)) };
+        // On one thread as well: a batch asks for Ctrl-C between its groups alone.
+        let group = ((30e3 / frame_ns) as usize).div_ceil(count.clamp(1, chunk));
         let total = signals * chunks;
         let group = group.clamp(1, total.max(1));
         let target = Target(out.as_mut_ptr());

@@ -10,11 +10,14 @@ import time
 
 import pytest
 
+# A timeout of the child in seconds, and calls that take more than twice as long on one thread.
+TIMEOUT = 30
 CALLS = {
-    "rgb_image": "imuspec.rgb_image(np.broadcast_to(x, (60_000, 3, 500)))",
-    "spectrogram": "imuspec.spectrogram(np.broadcast_to(x, (20_000, 3, 500)), nperseg=256, noverlap=252)",
+    "rgb_image": "imuspec.rgb_image(np.broadcast_to(x, (2_000_000, 3, 500)), size=(8, 8))",
+    # Frames of a prime length: few bytes of output for the time they take.
+    "spectrogram": "imuspec.spectrogram(np.broadcast_to(np.tile(x, 20), (5_000, 3, 10_000)), nperseg=4093, noverlap=4000)",
     "log_mean_magnitude": "imuspec.log_mean_magnitude(np.broadcast_to(x, (1_000_000, 3, 500)), nfft=128, hop=1)",
-    "lowpass": "imuspec.lowpass(np.broadcast_to(x[:, :1], (500, 3, 200_000)), sample_rate=100, cutoff=15)",
+    "lowpass": "imuspec.lowpass(np.broadcast_to(np.tile(x, 400), (700, 3, 200_000)), sample_rate=100, cutoff=15)",
 }
 
 
@@ -26,14 +29,17 @@ def test_ctrl_c_ends_a_long_call(call: str) -> None:
         f"imuspec.rgb_image(x); print('begins', flush=True); {CALLS[call]}"
     )
     environment = {**os.environ, "IMUSPEC_THREADS": "1"}
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "begins\n"
-    time.sleep(0.2)
-    assert child.poll() is None, "the call was too short to be interrupted"
-    child.send_signal(signal.SIGINT)
-    _, error = child.communicate(timeout=60)
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begins\n"
+            time.sleep(0.2)
+            assert child.poll() is None, "the call was too short to be interrupted"
+            child.send_signal(signal.SIGINT)
+            _, error = child.communicate(timeout=TIMEOUT)
+        finally:
+            child.kill()
     assert child.returncode != 0
     assert error.rstrip().endswith("KeyboardInterrupt")

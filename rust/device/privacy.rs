@@ -20,8 +20,9 @@ const CWA: [&str; 11] = [
     "_x",
     "_p",
 ];
-/// Fields of `info.txt` that say nothing of a person.
-const GT3X: [&str; 23] = [
+/// Fields of `info.txt` that say nothing of a person. The side and the dominance of the limb together tell the handedness,
+/// so that only the side is here.
+const GT3X: [&str; 21] = [
     "Serial Number",
     "Device Type",
     "Firmware",
@@ -39,10 +40,8 @@ const GT3X: [&str; 23] = [
     "Acceleration Max",
     "Limb",
     "Side",
-    "Dominance",
     "Mode",
     "Delay",
-    "Customer",
     "axes",
     "archive_damage",
 ];
@@ -82,6 +81,8 @@ const GENEACTIV: [&str; 33] = [
     "Lux",
     "Number of Pages",
 ];
+/// Fields of Matrix headers that say nothing of a person.
+const MATRIX: [&str; 3] = ["range_g", "gyroscope_range_dps", "packets"];
 /// Words in the names of other headers' fields that identify.
 const WORDS: [&str; 27] = [
     "subject",
@@ -119,6 +120,7 @@ pub fn identifies(format: &str, name: &str) -> bool {
         "cwa" => unlisted(&CWA),
         "gt3x" => unlisted(&GT3X),
         "geneactiv" => unlisted(&GENEACTIV),
+        "matrix" => unlisted(&MATRIX),
         // the number of a public participant, which the study itself gives out
         "nhanes" if name == "participant" => false,
         _ => {
@@ -152,10 +154,12 @@ mod tests {
             ("geneactiv", "a field of next year"),
             ("gt3x", "Subject Name"),
             ("gt3x", "DateOfBirth"),
+            ("gt3x", "Dominance"),
             ("gt3x", "metadata_0"),
             ("cwa", "_sc"),
             ("cwa", "_sn"),
             ("cwa", "notes"),
+            ("cwa", "annotation_firmware"),
             ("matrix", "remarks"),
             ("csv", "Subject ID"),
             ("table", "patient_name"),

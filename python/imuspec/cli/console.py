@@ -137,8 +137,16 @@ def _rate(summary: Summary) -> str:
     return f"{len(summary.outcomes) / summary.seconds:.2f} files/s, {mega / summary.seconds:.0f} MB/s"
 
 
-def recording_facts(recording: Recording) -> dict[str, Any]:
-    """Return what `imuspec info` says, ready for JSON: figures, actipy's among them by its names, and every event."""
+def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[str, Any]:
+    """Return what `imuspec info` says, ready for JSON: figures, actipy's among them by its names, and every event.
+
+    Parameters
+    ----------
+    recording : Recording
+        What was read.
+    identifying : bool, default False
+        Whether the fields of the header that identify a person are among the facts.
+    """
     return {
         "format": recording.format,
         "nominal_rate_hz": recording.nominal_rate,
@@ -149,6 +157,7 @@ def recording_facts(recording: Recording) -> dict[str, Any]:
         "annotation_labels": list(recording.annotation_labels),
         **{key: _finite(value) for key, value in recording.info().items()},
         "metadata": dict(recording.metadata),
+        **({"identifying": dict(recording.identifying)} if identifying else {}),
         "quality": dict(recording.quality.counts),
         "events": [
             {key: _finite(value) for key, value in event._asdict().items()} for event in recording.quality.table
@@ -164,7 +173,7 @@ def recording_table(facts: dict[str, Any], name: str) -> Iterator[Table]:
     if first.row_count:
         yield first
     table = Table(title=Text(name), show_header=False, title_justify="left")
-    for key, value in [*_described(facts), *_metadata(facts["metadata"])]:
+    for key, value in [*_described(facts), *_metadata(facts["metadata"] | facts.get("identifying", {}))]:
         table.add_row(Text(key), Text(value))
     yield table
     if not facts["quality"]:

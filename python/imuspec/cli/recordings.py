@@ -61,7 +61,14 @@ def prepare(
 
 
 @app.command
-def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "actipy"] = "device") -> int:
+def info(
+    path: Path,
+    /,
+    *,
+    json: bool = False,
+    identifying: bool = False,
+    timestamps: Literal["device", "actipy"] = "device",
+) -> int:
     """Show what a recording holds: device, rate, times, gaps, and everything lost. Of a folder: its recordings.
 
     Parameters
@@ -70,6 +77,8 @@ def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "ac
         A device file, or a folder of them.
     json
         As JSON, for programs.
+    identifying
+        Also the fields of the header that identify a person: names, dates of birth, notes.
     timestamps
         device, or actipy for times equal to actipy's.
     """
@@ -80,7 +89,7 @@ def info(path: Path, /, *, json: bool = False, timestamps: Literal["device", "ac
     found = find_inputs([path]) if path.is_dir() else None
     if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
         return _list_inputs(found, json=json)
-    facts = recording_facts(read(path, timestamps=timestamps))
+    facts = recording_facts(read(path, timestamps=timestamps), identifying=identifying)
     if json:
         import json as encoder
 

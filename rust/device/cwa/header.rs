@@ -1,6 +1,7 @@
 //! The header of 1024 bytes.
 
 use super::super::Header;
+use super::super::privacy::identifies;
 use super::block::seconds;
 use super::{u8_at, u16_at, u32_at};
 
@@ -28,7 +29,11 @@ pub(super) fn describe(first: &[u8]) -> Header {
     if let n @ 1..=0xfe = u8_at(first, 35) {
         metadata.push(("gyroscope_range_dps".to_owned(), (8000u32 >> (n & 15)).to_string()));
     }
-    metadata.extend(annotations(first.get(64..512).unwrap_or_default()));
+    metadata.extend(annotations(first.get(64..512).unwrap_or_default()).into_iter().map(|(key, value)| {
+        // an annotation called like a field of the header is free text none the less
+        let borrowed = !key.starts_with('_') && !identifies("cwa", &key);
+        (if borrowed { format!("annotation_{key}") } else { key }, value)
+    }));
     let nominal_rate = if code == 0 { 0.0 } else { 3200.0 / f64::from(1u32 << (15 - (code & 15))) };
     Header {
         format: "cwa",

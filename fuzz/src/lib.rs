@@ -17,7 +17,7 @@ pub fn read_to_the_end(data: &[u8], magic: &[(usize, &[u8])]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(&bytes).expect("room for it");
     for timestamps in [Timestamps::Device, Timestamps::Actipy] {
-        let Ok(mut stream) = device::open(file.path(), timestamps) else { continue };
+        let Ok(mut stream) = device::open(file.path(), timestamps.into()) else { continue };
         let mut chunk = Chunk::default();
         let mut samples = 0;
         while let Ok(true) = stream.next(&mut chunk) {

@@ -39,13 +39,16 @@ def after_fork() -> None: ...
 
 # --- device -----------------------------------------------------------------------------------------------------------
 
-def read(path: str, timestamps: str) -> dict[str, Any]: ...
+def read(path: str, timestamps: str, date_order: str, unit: str) -> dict[str, Any]: ...
 def read_arrays(
     path: str,
     columns: dict[str, Any],
     labels: list[str],
     header: list[tuple[str, str]],
+    *,
     timestamps: str,
+    date_order: str,
+    unit: str,
 ) -> dict[str, Any]: ...
 def stream_length(path: str, timestamps: str) -> int: ...
 

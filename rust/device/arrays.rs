@@ -4,9 +4,9 @@ use super::calendar::{Cached, LocalClock, Order};
 use super::fields::Time;
 use super::heading;
 use super::rows::RowClock;
-use super::survey::{DateOrder, Dates, date_of};
+use super::survey::{DateOrder, Dates, date_of, settle_order};
 use super::table::{Layout, SAMPLE};
-use super::{Batch, Event, Header, Quality, Reader, Timestamps};
+use super::{Batch, Event, Header, Quality, Reader, Reading, Timestamps};
 use crate::error::{Error, Result};
 
 /// Rows handed out in one call.
@@ -75,7 +75,8 @@ impl ArrayReader {
     ///
     /// # Errors
     /// [`Error::Shape`] where columns differ in length; [`Error::Malformed`] without a sample or a unit of the times.
-    pub fn new(mut header: Header, arrays: Arrays, timestamps: Timestamps, order: DateOrder) -> Result<Self> {
+    pub fn new(mut header: Header, arrays: Arrays, reading: Reading) -> Result<Self> {
+        let timestamps = reading.timestamps;
         let Arrays { time, names: [name, of_x], xyz, gyro, light, temperature, annotation } = arrays;
         let n = time.len();
         let full = xyz.iter().map(Vec::len);
@@ -89,9 +90,9 @@ impl ArrayReader {
         if header.format.is_empty() {
             header.format = "arrays";
         }
-        let mut layout = Layout::of_columns(header.format, heading::hints(&name, &of_x));
+        let mut layout = Layout::of_columns(header.format, heading::hints(&name, &of_x), reading.unit);
         let mut events = Vec::new();
-        let time = nanoseconds(time, &mut layout, order, &mut events)?;
+        let time = nanoseconds(time, &mut layout, reading.date_order, &mut events)?;
         let mut rows = Batch { xyz, gyro, time, light, temperature, annotation, ..Batch::default() };
         layout.settle_units(norms(&rows.xyz), true);
         if layout.descending && timestamps == Timestamps::Device {
@@ -130,15 +131,11 @@ fn nanoseconds(time: Times, layout: &mut Layout, order: DateOrder, events: &mut 
             layout.time = Time::Written { column: 0, order: Order::YearMonthDay };
             let first: Vec<[&[u8]; 2]> = texts.iter().take(SAMPLE).map(|t| [&b""[..], t.as_bytes()]).collect();
             layout.settle_time(&first, true)?;
+            let mut dates = Dates::default();
             if layout.open.order {
-                let mut dates = Dates::default();
                 texts.iter().for_each(|text| dates.look(date_of(text.as_bytes())));
-                let (decided, why) = match order {
-                    DateOrder::Given(order) => (Some(order), "as the caller says"),
-                    DateOrder::Auto => dates.order(),
-                };
-                layout.choose_order(decided, why);
             }
+            settle_order(layout, dates.order(), order);
             match layout.time {
                 Time::Numeric { unit, .. } => {
                     texts.iter().map(|text| unit.ns(text.trim().as_bytes()).unwrap_or(i64::MIN)).collect()
@@ -220,7 +217,7 @@ mod tests {
     use super::*;
 
     fn reader(arrays: Arrays) -> Result<ArrayReader> {
-        ArrayReader::new(Header::default(), arrays, Timestamps::Device, DateOrder::Auto)
+        ArrayReader::new(Header::default(), arrays, Timestamps::Device.into())
     }
 
     fn arrays(time: Vec<i64>) -> Arrays {

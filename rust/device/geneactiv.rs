@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::lines::{Line, Lines};
 use super::source::Source;
-use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
+use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use header::Found;
 use page::{Page, decode, is_hexadecimal};
@@ -82,6 +82,7 @@ impl Held {
 pub struct GeneActiv {
     lines: Lines,
     timestamps: Timestamps,
+    date_order: DateOrder,
     header: Header,
     /// g of each raw value, by axis.
     grams: [Vec<f32>; 3],
@@ -111,7 +112,7 @@ impl GeneActiv {
     ///
     /// # Errors
     /// [`Error::Malformed`] without calibration; the file system's.
-    pub fn new(source: Source, timestamps: Timestamps) -> Result<Self> {
+    pub fn new(source: Source, reading: Reading) -> Result<Self> {
         let mut lines = Lines::new(source);
         let mut header = Header { format: "geneactiv", device: "GENEActiv".into(), ..Header::default() };
         let mut found = Found::default();
@@ -132,7 +133,8 @@ impl GeneActiv {
             [0, 1, 2].map(|a| table(gain.get(a).copied().unwrap_or(1.0), offset.get(a).copied().unwrap_or(0.0)));
         Ok(Self {
             lines,
-            timestamps,
+            timestamps: reading.timestamps,
+            date_order: reading.date_order,
             header,
             grams: [x, y, z],
             lux: match (found.volts, found.lux) {
@@ -314,7 +316,7 @@ impl GeneActiv {
         // the tenth line, and wherever it stands one that can be nothing else
         let samples = page.lines >= 9 || (text.len() > 256 && !text.contains(&b':'));
         if !samples {
-            page.learn(text);
+            page.learn(text, self.date_order);
             return false;
         }
         if let Some(page) = self.page.take() {

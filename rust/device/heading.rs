@@ -188,6 +188,8 @@ pub(super) struct ActiLife {
     pub(super) order: Option<Order>,
     /// Start and ns a row of rows without times.
     pub(super) counted: Option<(i64, f64)>,
+    /// That start with the day first, where the title names no order and both are dates.
+    pub(super) day_first_start: Option<i64>,
     /// Columns of rows with times.
     pub(super) columns: Option<Columns>,
 }
@@ -229,9 +231,13 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
         let usual: [&[u8]; 4] = [b"timestamp", b"x", b"y", b"z"];
         found.columns = Some(columns(if named { &names } else { &usual }, row)?);
     } else {
-        let order = found.order.unwrap_or(Order::MonthDayYear);
-        let start = date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
-        let start = start.ok_or_else(|| refuse("Start Date and Start Time in ActiLife's heading", title.as_bytes()))?;
+        let began = |order| date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
+        let start = began(found.order.unwrap_or(Order::MonthDayYear));
+        let day_first = if found.order.is_none() { began(Order::DayMonthYear) } else { None };
+        found.day_first_start = day_first.filter(|other| start.is_some_and(|start| start != *other));
+        let start = start
+            .or(day_first)
+            .ok_or_else(|| refuse("Start Date and Start Time in ActiLife's heading", title.as_bytes()))?;
         let rate = title.split_once(" at ").and_then(|(_, rest)| rest.split_whitespace().next());
         let rate = rate.and_then(|rate| rate.replace(',', ".").parse::<f64>().ok());
         let rate = rate.filter(|r| (0.1..=10_000.0).contains(r));

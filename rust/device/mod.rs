@@ -40,6 +40,8 @@ pub mod units;
 pub use opening::{fuzz, open};
 pub use quality::{Event, Quality};
 pub use stream::Stream;
+pub use survey::DateOrder;
+pub use units::Unit;
 
 /// How sample times are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,24 @@ pub enum Timestamps {
     Device,
     /// Times and rows as actipy 3.8.3 gives them, to its whole milliseconds.
     Actipy,
+}
+
+/// How a file is read, where it leaves a choice.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// How sample times are made.
+    pub timestamps: Timestamps,
+    /// The order of dates that may be read in two.
+    pub date_order: DateOrder,
+    /// Unit of the acceleration in a table, or none: as the table tells it.
+    pub unit: Option<Unit>,
+}
+
+impl From<Timestamps> for Reading {
+    /// As the file tells it.
+    fn from(timestamps: Timestamps) -> Self {
+        Self { timestamps, date_order: DateOrder::Auto, unit: None }
+    }
 }
 
 /// What the file says of itself.

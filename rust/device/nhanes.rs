@@ -11,7 +11,6 @@ use std::path::Path;
 
 use super::calendar::SECOND;
 use super::source::{self, Archive, Member, Opened};
-use super::survey::DateOrder;
 use super::tar::{Entry, Tar};
 use super::text::Text;
 use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
@@ -191,7 +190,7 @@ impl Nhanes {
                 },
             };
             let text = opened.and_then(|opened| match opened {
-                Opened::Stream(source) => Text::new(source, self.timestamps, DateOrder::Auto),
+                Opened::Stream(source) => Text::new(source, self.timestamps.into()),
                 Opened::Archive(_) => Err(Error::malformed("nhanes", 0, "expected rows, got an archive")),
             });
             match text {

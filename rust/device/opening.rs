@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use super::stream::Stream;
-use super::survey::DateOrder;
-use super::{Chunk, Reader, Timestamps, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
+use super::{Chunk, Reader, Reading, Timestamps, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
 use crate::error::{Error, Result};
 
 /// Opens a recording of any format. Content decides, not the name.
 ///
 /// # Errors
 /// [`Error::Malformed`] for bytes of no known format, [`Error::Unsupported`] for known ones that are not read here.
-pub fn open(path: &Path, timestamps: Timestamps) -> Result<Stream> {
-    Ok(Stream::new(reader(path, timestamps)?, timestamps))
+pub fn open(path: &Path, reading: Reading) -> Result<Stream> {
+    Ok(Stream::new(reader(path, reading)?, reading.timestamps))
 }
 
 /// Reads bytes in memory to their end, whatever they are: for fuzzing. Returns how many samples came out of them.
@@ -20,7 +19,7 @@ pub fn open(path: &Path, timestamps: Timestamps) -> Result<Stream> {
 /// # Errors
 /// Those of [`open`] and [`Stream::next`].
 pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
-    let mut stream = Stream::new(opened(source::from_memory(data.into())?, timestamps)?, timestamps);
+    let mut stream = Stream::new(opened(source::from_memory(data.into())?, timestamps.into())?, timestamps);
     let mut chunk = Chunk::default();
     let mut n = 0;
     while stream.next(&mut chunk)? {
@@ -30,29 +29,29 @@ pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
     Ok(n)
 }
 
-fn reader(path: &Path, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+fn reader(path: &Path, reading: Reading) -> Result<Box<dyn Reader>> {
     if path.is_dir() {
-        return Ok(Box::new(nhanes::Nhanes::folder(path)?.timed(timestamps)));
+        return Ok(Box::new(nhanes::Nhanes::folder(path)?.timed(reading.timestamps)));
     }
-    opened(source::open(path)?, timestamps)
+    opened(source::open(path)?, reading)
 }
 
 /// The format of what was opened. Content decides.
-fn opened(opened: source::Opened, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+fn opened(opened: source::Opened, reading: Reading) -> Result<Box<dyn Reader>> {
     match opened {
-        source::Opened::Stream(source) => stream_reader(source, timestamps),
+        source::Opened::Stream(source) => stream_reader(source, reading),
         source::Opened::Archive(archive) if gt3x::sniff(&archive) => {
-            Ok(Box::new(gt3x::Gt3x::new(&archive, timestamps)?))
+            Ok(Box::new(gt3x::Gt3x::new(&archive, reading.timestamps)?))
         }
         source::Opened::Archive(archive) if nhanes::sniff(&archive) => {
-            Ok(Box::new(nhanes::Nhanes::zip(archive)?.timed(timestamps)))
+            Ok(Box::new(nhanes::Nhanes::zip(archive)?.timed(reading.timestamps)))
         }
         source::Opened::Archive(archive) => {
             let mut found = None;
             for member in archive.members.iter().filter(|m| !is_clutter(&m.name)).take(MAX_MEMBERS) {
                 take_recording("zip", source::unwrap(archive.source(member)?, 2), &mut found)?;
             }
-            self::opened(found.ok_or_else(|| no_recording("zip"))?, timestamps)
+            self::opened(found.ok_or_else(|| no_recording("zip"))?, reading)
         }
     }
 }
@@ -96,32 +95,32 @@ fn no_recording(format: &'static str) -> Error {
     Error::malformed(format, 0, "expected a recording, got an archive without one")
 }
 
-fn stream_reader(source: source::Source, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Reader>> {
     let first = source.peek();
     Ok(if tar::sniff(first) {
-        return tar_reader(tar::Tar::new(source), timestamps);
+        return tar_reader(tar::Tar::new(source), reading);
     } else if cwa::sniff(first) {
-        Box::new(cwa::Cwa::new(source, timestamps)?)
+        Box::new(cwa::Cwa::new(source, reading.timestamps)?)
     } else if matrix::sniff(first) {
-        Box::new(matrix::Matrix::new(source, timestamps)?)
+        Box::new(matrix::Matrix::new(source, reading.timestamps)?)
     } else if geneactiv::sniff(first) {
-        Box::new(geneactiv::GeneActiv::new(source, timestamps)?)
+        Box::new(geneactiv::GeneActiv::new(source, reading)?)
     } else {
         geneactiv::refusal(first).map_or(Ok(()), Err)?;
         if let Some(refusal) = text::refusal(first) {
             return Err(named(source.path(), first).unwrap_or(refusal));
         }
-        Box::new(text::Text::new(source, timestamps, DateOrder::Auto)?)
+        Box::new(text::Text::new(source, reading)?)
     })
 }
 
 /// A tar: the hours of a participant, or one recording among other files.
-fn tar_reader(mut tar: tar::Tar, timestamps: Timestamps) -> Result<Box<dyn Reader>> {
+fn tar_reader(mut tar: tar::Tar, reading: Reading) -> Result<Box<dyn Reader>> {
     let mut found = None;
     let mut tried = 0;
     while let Some(entry) = tar.next()? {
         if entry.file && nhanes::is_member(&entry.name) {
-            return Ok(Box::new(nhanes::Nhanes::tar(tar, entry).timed(timestamps)));
+            return Ok(Box::new(nhanes::Nhanes::tar(tar, entry).timed(reading.timestamps)));
         }
         if !entry.file || is_clutter(&entry.name) || tried == MAX_MEMBERS {
             continue;
@@ -132,7 +131,7 @@ fn tar_reader(mut tar: tar::Tar, timestamps: Timestamps) -> Result<Box<dyn Reade
             take_recording("tar", source::from_memory(bytes.into()), &mut found)?;
         }
     }
-    opened(found.ok_or_else(|| no_recording("tar"))?, timestamps)
+    opened(found.ok_or_else(|| no_recording("tar"))?, reading)
 }
 
 /// What to say of bytes that are not what the file's name says.

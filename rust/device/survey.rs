@@ -19,13 +19,13 @@ const CHANGES: usize = 4;
 /// Why an order was decided that a date tells.
 const ABOVE_12: &str = "by a day above 12";
 
-/// How the order of day and month is chosen where a file does not tell it.
+/// The order of day and month where a file does not tell it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DateOrder {
     /// Month first, as an assumption that is noted.
     #[default]
     Auto,
-    /// As the caller says.
+    /// As the caller states it.
     Given(Order),
 }
 
@@ -40,13 +40,8 @@ pub(super) fn complete(layout: &mut Layout, source: &Source, choice: DateOrder) 
         let texts = layout.times(&rows);
         layout.settle_time(&texts, true)?;
     }
-    if layout.open.order {
-        let (order, why) = match choice {
-            DateOrder::Given(order) => (Some(order), "as the caller says"),
-            DateOrder::Auto => decided_order(layout, source)?,
-        };
-        layout.choose_order(order, why);
-    }
+    let decided = if layout.open.order { decided_order(layout, source)? } else { (None, "") };
+    settle_order(layout, decided, choice);
     if layout.open.unit {
         let mut norms = Vec::new();
         each_row(layout, source, |layout, text| {
@@ -56,6 +51,29 @@ pub(super) fn complete(layout: &mut Layout, source: &Source, choice: DateOrder) 
         layout.settle_units(norms, true);
     }
     Ok(())
+}
+
+/// Takes the order of dates that the rows decide, else the one that the caller states; where the file tells another than the
+/// caller, that is noted.
+pub(super) fn settle_order(layout: &mut Layout, (decided, why): (Option<Order>, &'static str), choice: DateOrder) {
+    let stated = match choice {
+        DateOrder::Given(order) => Some(order),
+        DateOrder::Auto => None,
+    };
+    if layout.open.order {
+        match decided.filter(|order| Some(*order) != stated) {
+            Some(order) => layout.choose_order(Some(order), why),
+            None => layout.choose_order(stated, "as the caller says"),
+        }
+    }
+    let used = match layout.time {
+        Time::Written { order, .. } | Time::Split { order, .. } => Some(order),
+        Time::Numeric { .. } | Time::Counted { .. } => None,
+    };
+    let used = used.filter(|order| *order != Order::YearMonthDay);
+    if stated.is_some() && used.is_some() && used != stated {
+        layout.note("date_order_disagrees", f64::NAN);
+    }
 }
 
 /// The rows of the same bytes once more; the caller ends it by `false`.

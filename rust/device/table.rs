@@ -69,6 +69,10 @@ pub struct Layout {
     pub events: Vec<Event>,
     /// What the first rows leave open.
     pub(super) open: Open,
+    /// Unit of the acceleration, where the caller states it.
+    stated_unit: Option<Unit>,
+    /// Start of rows without times if its date is read with the day first, where that is another one.
+    day_first_start: Option<i64>,
     hints: Hints,
     device: String,
     device_id: String,
@@ -113,16 +117,16 @@ fn named_columns(parts: &[&[u8]], head: &[u8]) -> Result<Columns> {
 }
 
 impl Layout {
-    /// Finds the layout in the first bytes of a file.
+    /// Finds the layout in the first bytes of a file, whose acceleration the caller may state to be in `unit`.
     ///
     /// # Errors
     /// [`Error::Malformed`] with what is missing, [`Error::Unsupported`] for what is no raw acceleration.
-    pub fn find(first: &[u8]) -> Result<Self> {
+    pub fn find(first: &[u8], unit: Option<Unit>) -> Result<Self> {
         refuse_encoding(first)?;
         let first = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
         let title = lines(first).next().unwrap_or_default();
         if title.windows(12).any(|w| w.eq_ignore_ascii_case(b"By ActiGraph")) {
-            return Self::acti_life(first, heading::acti_life(first)?);
+            return Self::acti_life(first, heading::acti_life(first)?, unit);
         }
         let comment = |l: &&[u8]| {
             let line = l.trim_ascii();
@@ -150,6 +154,7 @@ impl Layout {
             }
             layout.refuse_more_fields(first, parts.len())?;
         }
+        layout.stated_unit = unit;
         layout.settle(first)?;
         Ok(layout)
     }
@@ -162,7 +167,7 @@ impl Layout {
         self.hints = columns.hints;
     }
 
-    fn acti_life(first: &[u8], heading: ActiLife) -> Result<Self> {
+    fn acti_life(first: &[u8], heading: ActiLife, unit: Option<Unit>) -> Result<Self> {
         let mut layout = Self::blank(heading.separator, heading.skip);
         layout.device = heading.device;
         layout.device_id = heading.device_id;
@@ -177,9 +182,12 @@ impl Layout {
             layout.channels = [Some(0), Some(1), Some(2), None, None, None, None, None];
             layout.columns = 3;
             layout.rate = 1e9 / period;
+            layout.day_first_start = heading.day_first_start;
+            layout.open.order = heading.day_first_start.is_some();
             layout.refuse_more_fields(first, names)?;
         }
         layout.hints.unit = Some(Unit::G);
+        layout.stated_unit = unit;
         layout.settle(first)?;
         Ok(layout)
     }
@@ -201,8 +209,8 @@ impl Layout {
     }
 
     /// The layout of columns that are in memory: what their names and values say of times and units.
-    pub(super) fn of_columns(format: &'static str, hints: Hints) -> Self {
-        Self { format, hints, ..Self::blank(b',', 0) }
+    pub(super) fn of_columns(format: &'static str, hints: Hints, unit: Option<Unit>) -> Self {
+        Self { format, hints, stated_unit: unit, ..Self::blank(b',', 0) }
     }
 
     fn blank(separator: u8, skip: usize) -> Self {
@@ -223,6 +231,8 @@ impl Layout {
             bytes_per_row: 40,
             events: Vec::new(),
             open: Open::default(),
+            stated_unit: None,
+            day_first_start: None,
             hints: Hints::default(),
             device: String::new(),
             device_id: String::new(),
@@ -420,6 +430,9 @@ impl Layout {
         let order = decided.unwrap_or(Order::MonthDayYear);
         match &mut self.time {
             Time::Written { order: o, .. } | Time::Split { order: o, .. } => *o = order,
+            Time::Counted { start, .. } if order == Order::DayMonthYear => {
+                *start = self.day_first_start.unwrap_or(*start)
+            }
             Time::Numeric { .. } | Time::Counted { .. } => {}
         }
         if decided.is_none() {
@@ -432,22 +445,23 @@ impl Layout {
         self.say("date_order", format!("{name} ({why})"));
     }
 
-    /// Unit of the acceleration: named, else by the median norm.
+    /// Unit of the acceleration: as the caller states it, else named, else by the median norm.
     pub(super) fn settle_units(&mut self, mut norms: Vec<f32>, all: bool) {
         let middle = norms.len() / 2;
         let norm = (!norms.is_empty()).then(|| *norms.select_nth_unstable_by(middle, f32::total_cmp).1);
-        self.open.unit = norm.is_none() && !all && self.hints.unit.is_none();
+        let stated = self.stated_unit.map(|unit| (unit, "as the caller says"));
+        let named = stated.or(self.hints.unit.map(|unit| (unit, "named in the header")));
+        self.open.unit = norm.is_none() && !all && named.is_none();
         if self.open.unit {
             return;
         }
-        let (unit, source) = match (self.hints.unit, norm) {
-            (Some(unit), Some(n)) => {
-                if !unit.fits(n) {
+        let (unit, source) = match (named, norm) {
+            (Some((unit, source)), norm) => {
+                if let Some(n) = norm.filter(|n| !unit.fits(*n)) {
                     self.note("unit_disagrees", f64::from(n * unit.scale()));
                 }
-                (unit, "named in the header".to_owned())
+                (unit, source.to_owned())
             }
-            (Some(unit), None) => (unit, "named in the header".to_owned()),
             (None, Some(n)) => match Unit::of_norm(n) {
                 Some(unit) => {
                     if unit != Unit::G {

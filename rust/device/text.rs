@@ -12,9 +12,9 @@ use super::lines::Lines;
 use super::number::float;
 use super::rows::RowClock;
 use super::source::Source;
-use super::survey::{self, DateOrder};
+use super::survey;
 use super::table::Layout;
-use super::{Batch, Event, Header, Quality, Reader, Timestamps};
+use super::{Batch, Event, Header, Quality, Reader, Reading, Timestamps};
 use crate::error::{Error, Result};
 
 /// Rows decoded in one call.
@@ -27,13 +27,13 @@ const MAX_REVERSED: u64 = 100_000_000;
 
 /// True where the first bytes are rows of a known layout.
 pub fn sniff(first: &[u8]) -> bool {
-    Layout::find(first).is_ok()
+    Layout::find(first, None).is_ok()
 }
 
 /// Why the first bytes are no rows: one answer for bytes of no known format, the layout's own for text.
 pub(super) fn refusal(first: &[u8]) -> Option<Error> {
     let printable = |b: &u8| b.is_ascii_graphic() || matches!(b, b' ' | b'\t' | b'\r' | b'\n') || *b >= 0x80;
-    match Layout::find(first) {
+    match Layout::find(first, None) {
         Err(Error::Malformed { .. }) if !first.iter().take(512).all(printable) => {
             Some(Error::malformed("file", 0, "expected a recording, got bytes of no known format"))
         }
@@ -62,11 +62,11 @@ impl Text {
     ///
     /// # Errors
     /// [`Error::Malformed`] without one; the file system's.
-    pub fn new(source: Source, timestamps: Timestamps, date_order: DateOrder) -> Result<Self> {
-        let mut layout = Layout::find(source.peek())?;
-        survey::complete(&mut layout, &source, date_order)?;
+    pub fn new(source: Source, reading: Reading) -> Result<Self> {
+        let mut layout = Layout::find(source.peek(), reading.unit)?;
+        survey::complete(&mut layout, &source, reading.date_order)?;
         let header = layout.header();
-        let plain = timestamps == Timestamps::Actipy && !layout.coarse;
+        let plain = reading.timestamps == Timestamps::Actipy && !layout.coarse;
         layout.descending &= !plain;
         let decoder = Rows::new(&layout, !plain);
         let mut lines = Lines::new(source);

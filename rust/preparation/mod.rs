@@ -40,15 +40,15 @@ use pass::Pass;
 /// Those of [`device::open`] and [`Stream::next`], settings outside their domain, and [`Error::Limit`] for a grid of more
 /// than 100 days at 30 Hz.
 pub fn prepare(path: &Path, settings: &Settings) -> Result<Prepared> {
-    let points = match settings.timestamps {
+    let points = match settings.reading.timestamps {
         // actipy's rounding of the grid's times depends on how many there are, so its recipe reads the file twice
         Timestamps::Actipy if settings.method == Method::Nearest => {
-            let (first, last) = span(device::open(path, settings.timestamps)?)?;
+            let (first, last) = span(device::open(path, settings.reading)?)?;
             Some(Grid::new(first, settings.rate)?.count(last, settings.method))
         }
         _ => None,
     };
-    follow(device::open(path, settings.timestamps)?, settings, points)
+    follow(device::open(path, settings.reading)?, settings, points)
 }
 
 /// First and last time of a recording.

@@ -1,6 +1,6 @@
 //! Every number of a pass.
 
-use crate::device::Timestamps;
+use crate::device::Reading;
 use crate::signal::resample::Method;
 use crate::signal::{calibrate, wear};
 
@@ -16,8 +16,8 @@ pub enum Order {
 /// Every number of a pass.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How sample times are made.
-    pub timestamps: Timestamps,
+    /// How the file is read.
+    pub reading: Reading,
     /// Order of the steps.
     pub order: Order,
     /// Cutoff in Hz and order of the low-pass, or none.

@@ -11,8 +11,7 @@ use super::run_on;
 use super::words::Word;
 use crate::device::arrays::{ArrayReader, Arrays, Times};
 use crate::device::columns::{Columns, collect};
-use crate::device::survey::DateOrder;
-use crate::device::{self, Block, Header, Quality, Timestamps};
+use crate::device::{self, Block, DateOrder, Header, Quality, Reading, Timestamps, Unit};
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(read, m)?)?;
@@ -22,8 +21,15 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Every column of a recording. Planar columns come flat with their row length, to be reshaped and cut to `n`.
 #[pyfunction]
-fn read<'py>(py: Python<'py>, path: &str, timestamps: Word<Timestamps>) -> PyResult<Bound<'py, PyDict>> {
-    let all = run_on(py, path, || collect(device::open(Path::new(path), timestamps.0)?))?;
+fn read<'py>(
+    py: Python<'py>,
+    path: &str,
+    timestamps: Word<Timestamps>,
+    date_order: Word<DateOrder>,
+    unit: Word<Option<Unit>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0 };
+    let all = run_on(py, path, || collect(device::open(Path::new(path), reading)?))?;
     columns(py, all)
 }
 
@@ -32,7 +38,8 @@ fn read<'py>(py: Python<'py>, path: &str, timestamps: Word<Timestamps>) -> PyRes
 /// `temperature`, `light` (float32), `annotation` (int32, codes of `labels`) and `names` (of the columns of time and x);
 /// `header` is pairs of name and value.
 #[pyfunction]
-#[pyo3(signature = (path, columns, labels, header, timestamps))]
+#[pyo3(signature = (path, columns, labels, header, *, timestamps, date_order, unit))]
+#[allow(clippy::too_many_arguments)] // a file's columns and how they are read
 fn read_arrays<'py>(
     py: Python<'py>,
     path: &str,
@@ -40,11 +47,13 @@ fn read_arrays<'py>(
     labels: Vec<String>,
     header: Vec<(String, String)>,
     timestamps: Word<Timestamps>,
+    date_order: Word<DateOrder>,
+    unit: Word<Option<Unit>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (header, arrays) = arrays(columns, labels, header)?;
-    let rule = timestamps.0;
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0 };
     let all = run_on(py, path, || {
-        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, rule, DateOrder::Auto)?), rule))
+        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, reading)?), reading.timestamps))
     })?;
     self::columns(py, all)
 }
@@ -84,7 +93,7 @@ pub(super) fn arrays(
 #[pyfunction]
 fn stream_length(py: Python<'_>, path: &str, timestamps: Word<Timestamps>) -> PyResult<u64> {
     run_on(py, path, || {
-        let mut stream = device::open(Path::new(path), timestamps.0)?;
+        let mut stream = device::open(Path::new(path), timestamps.0.into())?;
         let mut chunk = device::Chunk::default();
         let mut n = 0;
         while stream.next(&mut chunk)? {

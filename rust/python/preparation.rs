@@ -12,8 +12,7 @@ use super::run_on;
 use super::signal::{CalibrationFit, FitOptions};
 use super::words::{IdleSleep, Word};
 use crate::device::arrays::ArrayReader;
-use crate::device::survey::DateOrder;
-use crate::device::{Stream, Timestamps};
+use crate::device::{self, DateOrder, Stream, Timestamps, Unit};
 use crate::error::{Error, Result};
 use crate::preparation::{Order, Prepared, Settings, prepare as prepare_file, prepare_stream};
 use crate::signal::resample::Method;
@@ -47,8 +46,8 @@ fn prepare_arrays<'py>(
     let (header, arrays) = arrays(columns, labels, header)?;
     let (prepared, rate) = run_on(py, path, || {
         let settings = recipe.settings()?;
-        let reader = Box::new(ArrayReader::new(header, arrays, settings.timestamps, DateOrder::Auto)?);
-        Ok((prepare_stream(Stream::new(reader, settings.timestamps), &settings)?, settings.rate))
+        let reader = Box::new(ArrayReader::new(header, arrays, settings.reading)?);
+        Ok((prepare_stream(Stream::new(reader, settings.reading.timestamps), &settings)?, settings.rate))
     })?;
     Outcome::new(py, prepared, rate)
 }
@@ -72,6 +71,8 @@ struct Sections {
 #[pyo3(from_item_all)]
 struct Reading {
     timestamps: Word<Timestamps>,
+    date_order: Word<DateOrder>,
+    unit: Word<Option<Unit>>,
     idle_sleep: Word<IdleSleep>,
 }
 
@@ -122,7 +123,11 @@ impl Sections {
         let window = nanoseconds("nonwear.window_s", nonwear.window_s)?;
         let calibration_window = nanoseconds("calibration.window_s", calibration.window_s)?;
         Ok(Settings {
-            timestamps: reading.timestamps.0,
+            reading: device::Reading {
+                timestamps: reading.timestamps.0,
+                date_order: reading.date_order.0,
+                unit: reading.unit.0,
+            },
             order: order.0,
             lowpass: lowpass.enabled.then_some((lowpass.cutoff_hz, lowpass.order)),
             across_gaps: lowpass.across_gaps,

@@ -3,7 +3,8 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::device::Timestamps;
+use crate::device::calendar;
+use crate::device::{DateOrder, Timestamps, Unit};
 use crate::preparation::Order;
 use crate::signal::calibrate;
 use crate::signal::resample::Method;
@@ -51,6 +52,11 @@ macro_rules! words {
 
 words! {
     Timestamps, "timestamps": "device" => Timestamps::Device, "actipy" => Timestamps::Actipy;
+    DateOrder, "date_order": "auto" => DateOrder::Auto,
+        "day_first" => DateOrder::Given(calendar::Order::DayMonthYear),
+        "month_first" => DateOrder::Given(calendar::Order::MonthDayYear);
+    Option<Unit>, "unit": "auto" => None, "g" => Some(Unit::G), "mg" => Some(Unit::Milli),
+        "m/s2" => Some(Unit::MetresPerSecond2);
     Order, "order": "paper" => Order::Paper, "actipy" => Order::Actipy;
     Method, "method": "linear" => Method::Linear, "nearest" => Method::Nearest;
     calibrate::Method, "method": "actipy" => calibrate::Method::Actipy, "vanhees" => calibrate::Method::VanHees;

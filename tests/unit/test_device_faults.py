@@ -372,6 +372,14 @@ def test_a_geneactiv_with_decimal_commas_or_the_day_first_is_read(tmp_path: Path
     day_first = imuspec.read(geneactiv(tmp_path / "c.bin", list(range(20)), form="%d/%m/%Y"))
     assert day_first.quality.counts == {"assumed_date_order": 1}
     np.testing.assert_array_equal(day_first.time, sound.time)
+    stated = imuspec.read(geneactiv(tmp_path / "c.bin", list(range(20)), form="%d/%m/%Y"), date_order="day_first")
+    assert stated.quality.counts == {}
+    np.testing.assert_array_equal(stated.time, sound.time)
+    month_first = imuspec.read(
+        geneactiv(tmp_path / "d.bin", list(range(20)), form="%m/%d/%Y"), date_order="month_first"
+    )
+    assert month_first.quality.counts == {}
+    np.testing.assert_array_equal(month_first.time, sound.time)
     assert sound.identifying == {"Subject Code": "JANE DOE", "Date of Birth": "1960-01-02"}
 
 

@@ -68,6 +68,8 @@ def info(
     json: bool = False,
     identifying: bool = False,
     timestamps: Literal["device", "actipy"] = "device",
+    date_order: Literal["auto", "day_first", "month_first"] = "auto",
+    unit: Literal["auto", "g", "mg", "m/s2"] = "auto",
 ) -> int:
     """Show what a recording holds: device, rate, times, gaps, and everything lost. Of a folder: its recordings.
 
@@ -81,6 +83,10 @@ def info(
         Also the fields of the header that identify a person: names, dates of birth, notes.
     timestamps
         device, or actipy for times equal to actipy's.
+    date_order
+        The order of dates that the file leaves open.
+    unit
+        Unit of the acceleration in a table.
     """
     from imuspec.cli.console import recording_facts, recording_table, screen
     from imuspec.recording.inputs import find_inputs
@@ -89,7 +95,8 @@ def info(
     found = find_inputs([path]) if path.is_dir() else None
     if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
         return _list_inputs(found, json=json)
-    facts = recording_facts(read(path, timestamps=timestamps), identifying=identifying)
+    recording = read(path, timestamps, date_order=date_order, unit=unit)
+    facts = recording_facts(recording, identifying=identifying)
     if json:
         import json as encoder
 
@@ -222,7 +229,10 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
     if (path / "zarr.json").is_file():
         cohort_page(Cohort(path), out)
     else:
-        prepared = prepare_file(path, Recipe.load(recipe).set(*(set or ())))
-        preparation_page(prepared, out, recording=None if prepared.status == "failed" else read(path))
+        followed = Recipe.load(recipe).set(*(set or ()))
+        prepared = prepare_file(path, followed)
+        date_order, unit = followed.reading.date_order, followed.reading.unit
+        recording = None if prepared.status == "failed" else read(path, date_order=date_order, unit=unit)
+        preparation_page(prepared, out, recording=recording)
     print(out)
     return 0

@@ -34,6 +34,15 @@ class ReadingSettings(Settings):
         description="device: the fraction and offset of each block's stamp, a new run at every break; "
         "actipy: sample times equal to actipy 3.8.3's, whole milliseconds",
     )
+    date_order: Literal["auto", "day_first", "month_first"] = Field(
+        "auto",
+        description="order of day and month in dates that the file leaves open; auto: month first in tables, day first in "
+        "GENEActiv files, counted as assumed_date_order",
+    )
+    unit: Literal["auto", "g", "mg", "m/s2"] = Field(
+        "auto",
+        description="unit of the acceleration in tables (CSV, Parquet, NPZ); auto: as the header names it, else by the norm",
+    )
     idle_sleep: Literal["fill", "gap"] = Field(
         "fill",
         description="what stands where an ActiGraph slept: fill repeats the last value, as ActiLife does, flags it and "

@@ -52,7 +52,9 @@ _DAMAGE = (
 Columns = dict[str, Any]
 
 
-def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> dict[str, Any] | None:
+def read_columns(
+    path: str | os.PathLike[str], timestamps: str = "device", *, date_order: str = "auto", unit: str = "auto"
+) -> dict[str, Any] | None:
     """Read a Parquet or NPZ file to the columns that ``_core.read`` gives; None where it is neither.
 
     The columns are found by name in any letter case: time (or timestamp, ...), x, y, z (or acc_x, ...), or one array
@@ -62,10 +64,14 @@ def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> di
 
     Parameters
     ----------
-    path
+    path : path-like
         The file. Its first bytes decide, not its name.
-    timestamps
-        ``"device"`` or ``"actipy"``.
+    timestamps : {"device", "actipy"}, default "device"
+        The rule that the times follow.
+    date_order : {"auto", "day_first", "month_first"}, default "auto"
+        The order of dates that may be read in two.
+    unit : {"auto", "g", "mg", "m/s2"}, default "auto"
+        Unit of the acceleration.
 
     Raises
     ------
@@ -76,7 +82,9 @@ def read_columns(path: str | os.PathLike[str], timestamps: str = "device") -> di
     if table is None:
         return None
     kind, arrays, labels, metadata = table
-    got = _core.read_arrays(str(path), arrays, labels, metadata, timestamps)
+    got = _core.read_arrays(
+        str(path), arrays, labels, metadata, timestamps=timestamps, date_order=date_order, unit=unit
+    )
     got["header"]["format"] = kind
     return got
 

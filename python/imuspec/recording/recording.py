@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Blocks", "Event", "Quality", "Recording", "read"]
 
 Timestamps = Literal["device", "actipy"]
+DateOrder = Literal["auto", "day_first", "month_first"]
+Unit = Literal["auto", "g", "mg", "m/s2"]
 
 
 class Event(NamedTuple):
@@ -111,7 +113,8 @@ class Recording:
     device, device_id, format, metadata
         What the file says of itself.
     identifying : mapping
-        The fields of the header that identify a person: names, subject codes, dates of birth, sex, notes.
+        The fields of the header that identify a person: names, subject codes, dates of birth, sex, notes. They are apart
+        from `metadata`, so that no output holds them unless it is asked to.
     quality : Quality
         What was lost, and where.
     timestamps : {"device", "actipy"}
@@ -292,7 +295,13 @@ class Recording:
         return f"<table>{rows}</table>{self.quality._repr_html_()}"
 
 
-def read(path: str | os.PathLike[str], timestamps: Timestamps = "device") -> Recording:
+def read(
+    path: str | os.PathLike[str],
+    timestamps: Timestamps = "device",
+    *,
+    date_order: DateOrder = "auto",
+    unit: Unit = "auto",
+) -> Recording:
     """Read a device file of any supported format. Content decides, not the name.
 
     Axivity CWA, GENEActiv .bin, ActiGraph .gt3x, Matrix .bin, CSV of several makers, NHANES participants (tar.bz2 or
@@ -300,13 +309,20 @@ def read(path: str | os.PathLike[str], timestamps: Timestamps = "device") -> Rec
 
     Parameters
     ----------
-    path
+    path : path-like
         The file (for NHANES also the folder).
-    timestamps
+    timestamps : {"device", "actipy"}, default "device"
         "device": each block's own stamp with its fraction and offset, piecewise linear between stamps inside a run, a
         new run at every sequence break, restart and clock jump; a lone stamp one whole sample off is put back on its
         neighbours' line. "actipy": the times and rows of actipy 3.8.3, cut to whole milliseconds; rows not later than
         all before them are left out and counted. Values are the same bits in both.
+    date_order : {"auto", "day_first", "month_first"}, default "auto"
+        The order of dates that the file leaves open (tables, GENEActiv). "auto": month first in tables, day first in
+        GENEActiv files, with the event ``assumed_date_order``. Where a table tells another order, the table's is followed,
+        with the event ``date_order_disagrees``.
+    unit : {"auto", "g", "mg", "m/s2"}, default "auto"
+        Unit of the acceleration in a table (CSV, Parquet, NPZ), whatever its header names. "auto": as the header names it,
+        else by the norm. Values that do not fit it are the event ``unit_disagrees``. Device files state their own.
 
     Returns
     -------
@@ -317,6 +333,8 @@ def read(path: str | os.PathLike[str], timestamps: Timestamps = "device") -> Rec
     ------
     RecordingError
         If the bytes are no recording, or nothing in them can be read: names path, byte offset and reason.
+    ValueError
+        If `timestamps`, `date_order` or `unit` is another word.
     OSError
         If the file system refuses.
 
@@ -326,13 +344,20 @@ def read(path: str | os.PathLike[str], timestamps: Timestamps = "device") -> Rec
     >>> recording = imuspec.read("sample.cwa")  # doctest: +SKIP
     >>> recording.acceleration.shape, recording.sample_rate  # doctest: +SKIP
     """
-    if timestamps not in ("device", "actipy"):
-        raise ValueError(f"timestamps: expected 'device' or 'actipy', got {timestamps!r}")
+    for argument, word, kind in (
+        ("timestamps", timestamps, Timestamps),
+        ("date_order", date_order, DateOrder),
+        ("unit", unit, Unit),
+    ):
+        if word not in get_args(kind):
+            *others, last = map(repr, get_args(kind))
+            raise ValueError(f"{argument}: expected {', '.join(others)} or {last}, got {word!r}")
     from imuspec.recording.columns import read_columns
 
     name = os.fspath(path)
-    columns = read_columns(name, timestamps)
-    return _recording(name, timestamps, _core.read(name, timestamps) if columns is None else columns)
+    columns = read_columns(name, timestamps, date_order=date_order, unit=unit)
+    raw = _core.read(name, timestamps, date_order, unit) if columns is None else columns
+    return _recording(name, timestamps, raw)
 
 
 def _recording(path: str, timestamps: Timestamps, raw: dict[str, Any]) -> Recording:

@@ -1,7 +1,7 @@
 //! A page of 300 samples: the lines of its head and its hexadecimal digits.
 
-use super::super::Batch;
 use super::super::calendar::{Order, date_time};
+use super::super::{Batch, DateOrder};
 use super::DIGITS;
 
 const NO_DIGIT: u8 = 0xff;
@@ -59,15 +59,19 @@ impl Page {
     }
 
     /// Takes what a line of the page's head says.
-    pub fn learn(&mut self, line: &[u8]) {
+    pub fn learn(&mut self, line: &[u8], date_order: DateOrder) {
         if let Some(text) = value(line, "Sequence Number") {
             self.sequence = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
         } else if let Some(text) = value(line, "Page Time") {
             self.time = date_time(text, Order::YearMonthDay);
-            if self.time.is_none() {
-                let day_first = date_time(text, Order::DayMonthYear);
-                self.time = day_first.or_else(|| date_time(text, Order::MonthDayYear));
-                self.assumed_order = self.time.is_some();
+            match date_order {
+                _ if self.time.is_some() => {}
+                DateOrder::Given(order) => self.time = date_time(text, order),
+                DateOrder::Auto => {
+                    let day_first = date_time(text, Order::DayMonthYear);
+                    self.time = day_first.or_else(|| date_time(text, Order::MonthDayYear));
+                    self.assumed_order = self.time.is_some();
+                }
             }
             self.miss(self.time.is_none(), line);
         } else if let Some(text) = value(line, "Temperature") {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from imuspec import datasets
 from imuspec.datasets import LabelledRecording, Windows
+from imuspec.datasets.draws import all_draws, expect_distinct
 from imuspec.datasets.recordings import count_times, in_g, label_intervals, runs_of
 from imuspec.errors import RecordingError
 
@@ -212,7 +214,7 @@ def test_sets_are_joined_with_their_subjects_kept_apart() -> None:
         datasets.concatenate([a, replace(b, rate=25)])
 
 
-def test_a_name_or_setting_that_is_none_is_told_with_those_that_are() -> None:
+def test_an_unknown_name_or_setting_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"name: expected one of .*hapt.*, got 'hatp'"):
         datasets.load("hatp", ".")
     with pytest.raises(ValueError, match="sensor: expected one of the settings of daphnet: sensors, subjects, unit"):
@@ -235,7 +237,57 @@ def test_a_split_is_a_function_of_its_seed() -> None:
     assert len({datasets.subject_split(windows, seed).members["test"] for seed in range(5)}) > 1
 
 
-def test_a_draw_without_a_class_is_thrown_away_and_logged(caplog) -> None:
+@pytest.mark.parametrize(("n", "n_test"), [(3, 1), (5, 1), (7, 1), (8, 2), (9, 2)])
+def test_few_subjects_are_left_out_in_turn_and_no_split_comes_twice(n: int, n_test: int) -> None:
+    windows, draws = some_windows(n), all_draws(n, n_test)
+    n_splits = math.comb(n, n_test) * math.comb(n - n_test, n_test)
+    assert len({(tuple(test), tuple(validation)) for _, validation, test in draws}) == len(draws) == n_splits
+    for train, validation, test in draws:
+        assert sorted([*train, *validation, *test]) == list(range(n))
+        assert len(test) == len(validation) == n_test
+    validated = np.bincount(np.concatenate([validation for _, validation, _ in draws]))
+    assert validated.min() == validated.max()
+    members = [datasets.subject_split(windows, seed).members for seed in (*range(-(-n // n_test)), n_splits)]
+    assert {subject for each in members[:-1] for subject in each["test"]} == set(range(n))
+    assert members[-1] == members[0]  # no further split is left
+
+
+def test_many_subjects_give_each_seed_a_split_of_its_own() -> None:
+    label = np.zeros(120, int)
+    label[np.isin(np.repeat(np.arange(10), 12), (0, 1, 2))] = 1  # 6 ways to give each part a walker
+    label[::12] = 0
+    windows = some_windows(label=label)
+    members = [datasets.subject_split(windows, seed).members for seed in range(40)]
+    assert len({(each["test"], each["validation"]) for each in members}) == 40
+    drawn = [datasets.subject_split(some_windows(30), seed).members["test"] for seed in (0, 1, 101)]
+    assert len(set(drawn)) == 3
+
+
+def test_seeds_that_share_a_split_are_refused_with_the_number_that_do_not() -> None:
+    windows = some_windows(3)
+    members = {seed: datasets.subject_split(windows, seed).members for seed in range(8)}
+    expect_distinct({seed: members[seed] for seed in range(6)})
+    with pytest.raises(ValueError, match=r"got 6 distinct of 8 \(alike: 0 and 6, 1 and 7\).* use at most 6 seeds"):
+        expect_distinct(members)
+
+
+def test_a_split_of_few_subjects_that_lacks_a_class_is_left_out_of_the_turn() -> None:
+    label = np.repeat([0, 1, 1, 1, 0], 12)
+    label[::12] = 0
+    windows = some_windows(5, label=label)
+    splits = [datasets.subject_split(windows, seed) for seed in range(6)]
+    assert {who for split in splits for who in split.members["test"]} == {1, 2, 3}
+    assert len({(split.members["test"], split.members["validation"]) for split in splits}) == 6
+    assert datasets.subject_split(windows, 6).n_redraws == 20 - 6  # all were tried
+    assert len({datasets.subject_split(windows, s, missing="keep").members["test"] for s in range(5)}) == 5
+
+
+def test_given_test_subjects_leave_other_validation_subjects_to_each_seed() -> None:
+    splits = [datasets.explicit_split(some_windows(6), test=[2, 4], seed=seed) for seed in range(4)]
+    assert {split.members["validation"] for split in splits} == {(0,), (1,), (3,), (5,)}
+
+
+def test_a_draw_without_a_class_is_discarded_and_logged(caplog) -> None:
     label = np.zeros(120, int)
     label[np.isin(np.repeat(np.arange(10), 12), (0, 1, 2))] = 1
     label[::12] = 0
@@ -270,13 +322,13 @@ def test_a_split_by_recordings_lets_a_subject_be_on_two_sides_and_no_recording()
     datasets.check_leaks(windows, split, allow=("subject",))
 
 
-def test_told_test_subjects_are_tested_and_the_others_drawn() -> None:
+def test_given_test_subjects_are_tested_and_the_others_drawn() -> None:
     windows = some_windows()
     split = datasets.explicit_split(windows, test=[2, 4], seed=0)
     assert split.members["test"] == (2, 4)
     assert [len(split.members[part]) for part in ("train", "validation")] == [6, 2]
-    told = datasets.explicit_split(windows, test=[2], validation=[3])
-    assert told.members["validation"] == (3,)
+    given = datasets.explicit_split(windows, test=[2], validation=[3])
+    assert given.members["validation"] == (3,)
     with pytest.raises(ValueError, match="test: expected subjects that have windows, got 77"):
         datasets.explicit_split(windows, test=[77], seed=0)
     with pytest.raises(ValueError, match="validation: expected none of the test subjects, got 2"):
@@ -317,7 +369,7 @@ def leaky(**parts) -> datasets.Split:
         ({"train": [0], "validation": [24], "test": [1]}, "1 windows of train overlap one of test in time"),
     ],
 )
-def test_every_kind_of_leak_is_told(parts, message) -> None:
+def test_every_kind_of_leak_is_named(parts, message) -> None:
     with pytest.raises(ValueError, match=message):
         datasets.check_leaks(some_windows(), leaky(**parts))
 

@@ -422,3 +422,11 @@ def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -
     left, note = _unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
     assert len(left) == len(WINDOWS)
     assert "pre-trained on the people of mine: scores are not of unseen people" in note
+
+
+def test_seeds_that_give_one_split_twice_are_refused() -> None:
+    few = made_up_windows(n_subjects=3, n_windows=4)
+    with pytest.raises(ValueError, match="expected seeds that give distinct splits, got 6 distinct of 7"):
+        probing.probe(probing.StatisticsSource(few.rate), few, seeds=range(7), shots=(2,), head="logistic")
+    with pytest.raises(ValueError, match="expected seeds that give distinct splits, got 1 distinct of 2"):
+        probing.supervised(lambda seed: load_encoder("random", seed=seed), few, seeds=(0, 6))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from imuspec.datasets.cutting import cut as cut
     from imuspec.datasets.images import ImageBatch as ImageBatch
     from imuspec.datasets.images import ImageDataset as ImageDataset
+    from imuspec.datasets.leaks import Split as Split
+    from imuspec.datasets.leaks import check_leaks as check_leaks
     from imuspec.datasets.recordings import LabelledRecording as LabelledRecording
     from imuspec.datasets.reference import DatasetReference as DatasetReference
-    from imuspec.datasets.splits import Split as Split
-    from imuspec.datasets.splits import check_leaks as check_leaks
     from imuspec.datasets.splits import explicit_split as explicit_split
     from imuspec.datasets.splits import n_shot as n_shot
     from imuspec.datasets.splits import subject_split as subject_split
@@ -46,8 +46,8 @@ _HOME = {
     "ImageBatch": "images",
     "ImageDataset": "images",
     "LabelledRecording": "recordings",
-    "Split": "splits",
-    "check_leaks": "splits",
+    "Split": "leaks",
+    "check_leaks": "leaks",
     "explicit_split": "splits",
     "n_shot": "splits",
     "subject_split": "splits",

@@ -23,7 +23,7 @@ from typing import Any, Literal, Union
 from pydantic import TypeAdapter, ValidationError
 
 from imuspec.datasets.catalogue import CATALOGUE, find_set, labelled_recordings, load
-from imuspec.datasets.splits import Unit
+from imuspec.datasets.leaks import Unit
 from imuspec.datasets.windows import Windows
 
 if typing.TYPE_CHECKING:

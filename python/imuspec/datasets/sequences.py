@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.datasets.draws import FEW, ordered_choices
 from imuspec.datasets.patches import group_labels, patch_labels
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.preparation import Prepared, prepare
@@ -99,18 +100,37 @@ class PatchSequences:
         return dict(zip(self.class_names, number.tolist(), strict=True))
 
     def split(self, seed: int, fraction: float = 0.8) -> tuple[PatchSequences, PatchSequences]:
-        """Deal subjects to training and validation: ``round(fraction S)`` of S train.
+        """Deal subjects to training and validation: ``round(fraction S)`` of ``S`` subjects train.
+
+        Fewer than ten subjects are enumerated, as `imuspec.datasets.subject_split` does: each seed validates on other subjects
+        as long as there are any.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the draw.
+        fraction : float, default 0.8
+            Share of the subjects that train.
+
+        Returns
+        -------
+        (PatchSequences, PatchSequences)
+            The training and the validation part.
 
         Raises
         ------
         ValueError
-            Fewer than two subjects.
+            If there are fewer than two subjects.
         """
         subjects = self.subjects
         if len(subjects) < 2:
             raise ValueError(f"subjects: expected two or more to split, got {len(subjects)}")
-        shuffled = np.random.default_rng(seed).permutation(subjects).tolist()
         n = min(max(round(fraction * len(subjects)), 1), len(subjects) - 1)
+        if len(subjects) < FEW:
+            choices = ordered_choices(len(subjects), len(subjects) - n)
+            left_out = {subjects[i] for i in choices[seed % len(choices)]}
+            return self.of([name for name in subjects if name not in left_out]), self.of(left_out)
+        shuffled = np.random.default_rng(seed).permutation(subjects).tolist()
         return self.of(shuffled[:n]), self.of(shuffled[n:])
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.datasets.draws import expect_distinct
 from imuspec.datasets.sequences import PatchSequences
 from imuspec.evaluation import score
 from imuspec.probing.patch_features import PatchFeatures
@@ -105,14 +106,20 @@ def probe_patches(
     ProbeResult
         With the layer ``last``, 0 shots as all labels are used, and the test set ``validation``, the part that is scored;
         ``n_train`` and ``n_validation`` count subjects.
+
+    Raises
+    ------
+    ValueError
+        If two seeds give the same split.
     """
     import pandas as pd
 
     whole = embed(sequences, None)
     overlapping = whole if stride is None else embed(sequences, stride)
     rows, scores, members = [], {}, {}
-    for seed in seeds:
-        train, validation = (part.subjects for part in sequences.split(seed, fraction))
+    splits = {seed: tuple(part.subjects for part in sequences.split(seed, fraction)) for seed in seeds}
+    expect_distinct({seed: {"train": train, "validation": rest} for seed, (train, rest) in splits.items()})
+    for seed, (train, validation) in splits.items():
         order = np.random.default_rng([seed, 1]).permutation(train).tolist()
         chosen = order[: max(1, round(train_fraction * len(train)))]
         epochs = max(1, round(settings.epochs * len(train) / len(chosen)))

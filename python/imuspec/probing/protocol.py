@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets import Split, Windows, n_shot, subject_split
+from imuspec.datasets.draws import expect_distinct
 from imuspec.evaluation import Scores, score
 from imuspec.probing.heads import Fitted, Task, fit
 from imuspec.probing.results import ProbeResult, row_of
@@ -94,7 +95,8 @@ def probe(
     Raises
     ------
     ValueError
-        For a class that a split lacks, an altered set of another shape, or what the head refuses.
+        If a split lacks a class, two seeds give the same split, an altered set has another shape, or the head refuses its
+        features.
 
     References
     ----------
@@ -105,6 +107,7 @@ def probe(
         if x.shape != windows.x.shape:
             raise ValueError(f"altered {name}: expected {windows.x.shape} as the windows, got {x.shape}")
     draws = [_draw(windows, seed, shots, split, max_validation, max_test) for seed in seeds]
+    expect_distinct({draw.seed: draw.split.members for draw in draws})
     conditions = {"clean": windows.x, **(altered or {})}
     if getattr(source, "of_split", False):
         return _joined([_of_one(source, windows, draw, head, head_settings, say, conditions) for draw in draws])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imuspec.datasets import Split, Windows, subject_split
+from imuspec.datasets.draws import expect_distinct
 from imuspec.evaluation import confusion_matrix, metrics, score
 from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.probing.protocol import capped
@@ -163,13 +164,19 @@ def supervised(
     -------
     ProbeResult
         With the layer "all" and 0 shots, as no number of shots applies.
+
+    Raises
+    ------
+    ValueError
+        If two seeds give the same split.
     """
     import pandas as pd
 
     drawing = {"nfft": 128, "noverlap": 120} if picture is None else picture
     rows, scores, members = [], {}, {}
-    for seed in seeds:
-        parts = split(windows, seed)
+    splits = {seed: split(windows, seed) for seed in seeds}
+    expect_distinct({seed: parts.members for seed, parts in splits.items()})
+    for seed, parts in splits.items():
         train = capped(windows, parts.train, max_train, seed)
         validation = capped(windows, parts.validation, max_validation, seed)
         test = capped(windows, parts.test, max_test, seed)

@@ -59,8 +59,9 @@ pub struct Cwa {
     timestamps: Timestamps,
     header: Header,
     start: Start,
-    /// Bytes read and not yet used up, and the file offset of the first.
+    /// Room for bytes, of which the first `filled` were read and are not yet used up; the file offset of the first.
     buffer: Vec<u8>,
+    filled: usize,
     offset: u64,
     /// Blocks at the front of `buffer` that were already used, out of order.
     used: VecDeque<bool>,
@@ -106,7 +107,8 @@ impl Cwa {
             timestamps,
             header,
             start,
-            buffer: Vec::with_capacity((BATCH + AHEAD + 1) * BLOCK),
+            buffer: vec![0; (BATCH + AHEAD) * BLOCK],
+            filled: 0,
             offset,
             used: VecDeque::new(),
             index: 0,
@@ -124,16 +126,21 @@ impl Cwa {
     }
 
     fn refill(&mut self) -> Result<()> {
-        let have = self.buffer.len();
-        self.buffer.resize((BATCH + AHEAD) * BLOCK, 0);
-        let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
-        self.buffer.truncate(have + got);
-        self.drained = self.buffer.len() < (BATCH + AHEAD) * BLOCK;
+        let rest = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let room = rest.len();
+        let got = self.source.fill(rest)?;
+        self.filled += got;
+        self.drained = got < room;
         Ok(())
     }
 
+    /// The bytes that have been read and not yet used.
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
     fn block(&self, at: usize) -> Option<&Bytes> {
-        self.buffer.get(at..at + BLOCK)?.try_into().ok()
+        self.bytes().get(at..at + BLOCK)?.try_into().ok()
     }
 
     /// A block among the next ones that holds the sequence number that should come now, if `next` is ahead of it.
@@ -155,7 +162,7 @@ impl Cwa {
 
     /// Distance in bytes to the next sound block that is not at a multiple of 512, when the bytes at `at` are none.
     fn misaligned(&self, at: usize) -> Option<usize> {
-        let rest = self.buffer.get(at..)?;
+        let rest = self.bytes().get(at..)?;
         if self.timestamps == Timestamps::Actipy || rest.get(BLOCK..BLOCK + 4) == Some(&MAGIC) {
             return None;
         }
@@ -331,7 +338,7 @@ impl Cwa {
     }
 
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
-        let rest = self.buffer.len();
+        let rest = self.filled;
         if rest > 0 {
             quality.note(Event { value: rest as f64, ..Event::at("partial_block", self.offset, self.index) });
         }
@@ -359,12 +366,13 @@ impl Reader for Cwa {
 
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
         self.refill()?;
-        let end = if self.drained { self.buffer.len() } else { BATCH * BLOCK };
+        let end = if self.drained { self.filled } else { BATCH * BLOCK };
         let mut at = 0;
         while at + BLOCK <= end {
             at += self.step(at, batch, quality);
         }
-        self.buffer.drain(..at);
+        self.buffer.copy_within(at..self.filled, 0);
+        self.filled -= at;
         self.offset += at as u64;
         if self.drained {
             self.end(quality)?;

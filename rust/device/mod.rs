@@ -147,7 +147,7 @@ pub struct Batch {
     pub xyz: [Vec<f32>; 3],
     /// Angular rate, degrees a second; NaN where a block has none.
     pub gyro: [Vec<f32>; 3],
-    /// ns since 1970, of [`Stamp::Each`] blocks; 0 elsewhere.
+    /// ns since 1970, of [`Stamp::Each`] blocks; 0 elsewhere. Empty where no block states the time of each sample.
     pub time: Vec<i64>,
     /// Light of each sample, lux.
     pub light: Vec<f32>,
@@ -199,7 +199,9 @@ impl Batch {
         if !self.annotation.is_empty() {
             self.annotation.resize(n, -1);
         }
-        self.time.resize(n, 0);
+        if !self.time.is_empty() {
+            self.time.resize(n, 0);
+        }
     }
 
     /// Takes back what was added behind so many samples and blocks.

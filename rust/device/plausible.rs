@@ -96,17 +96,23 @@ impl Norms {
 
 /// Mean and standard deviation of the finite values; NaN where fewer than half are.
 fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
+    const LANES: usize = 8;
     // about the first value, so that the square of a large offset does not swallow the deviation
     let origin = values.iter().copied().find(|v| v.is_finite()).unwrap_or(f32::NAN);
-    let (mut sum, mut square, mut n) = (0f32, 0f32, 0f32);
-    for value in values {
-        let off = value - origin;
-        if off.is_finite() {
-            sum += off;
-            square += off * off;
-            n += 1.0;
+    let (mut sum, mut square, mut n) = ([0f32; LANES], [0f32; LANES], [0f32; LANES]);
+    let (whole, rest) = values.as_chunks::<LANES>();
+    let last: [f32; LANES] = std::array::from_fn(|lane| rest.get(lane).copied().unwrap_or(f32::NAN));
+    for row in whole.iter().chain([&last]) {
+        for (((value, sum), square), n) in row.iter().zip(&mut sum).zip(&mut square).zip(&mut n) {
+            let off = value - origin;
+            let finite = off.is_finite();
+            let off = if finite { off } else { 0.0 };
+            *sum += off;
+            *square += off * off;
+            *n += f32::from(u8::from(finite));
         }
     }
+    let [sum, square, n] = [sum, square, n].map(|lanes| lanes.iter().sum::<f32>());
     if 2.0 * n < values.len() as f32 {
         return (f32::NAN, f32::NAN);
     }

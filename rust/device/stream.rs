@@ -193,6 +193,9 @@ impl Stream {
     fn fill_times(&mut self, chunk: &mut Chunk, ready: usize) {
         let (from, to) = (self.emitted, self.emitted + ready as i64);
         let done = self.blocks.partition_point(|(first, _)| (*first as i64) < to);
+        if self.timestamps == Timestamps::Actipy && chunk.data.time.is_empty() {
+            chunk.data.time.resize(ready, 0);
+        }
         for (first, block) in self.blocks.drain(..done) {
             if let Stamp::Span { start, end } = block.stamp {
                 let (span, n) = (end - start, f64::from(block.n));
@@ -220,8 +223,8 @@ impl Stream {
         self.last_time = chunk.data.time.last().copied().or(self.last_time);
     }
 
-    /// Writes times of samples `from..to` along the clock's lines.
-    fn fill_lines(&mut self, time: &mut [i64], from: i64, to: i64) {
+    /// Writes times of samples `from..to` along the clock's lines, over what is there or behind it.
+    fn fill_lines(&mut self, time: &mut Vec<i64>, from: i64, to: i64) {
         let mut at = from;
         while at < to {
             while let Some(next) = self.clock.lines.front().copied().filter(|l| l.from <= at) {
@@ -230,11 +233,14 @@ impl Stream {
             }
             let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
             let Some(line) = self.line else { break };
-            if let Some(part) = time.get_mut((at - from) as usize..(until - from) as usize) {
-                line.fill(at, part);
+            let times = line.times(at, (until - at) as usize);
+            match time.get_mut((at - from) as usize..(until - from) as usize) {
+                Some(part) => part.iter_mut().zip(times).for_each(|(time, t)| *time = t),
+                None => time.extend(times),
             }
             at = until;
         }
+        time.resize((to - from) as usize, 0);
     }
 
     /// actipy's quality control: only rows later than all before them stay. `from`: the chunk's first row before that.

@@ -1,5 +1,7 @@
 //! A block of 512 bytes: its head, its stamp and its samples.
 
+use std::sync::LazyLock;
+
 use super::super::calendar::days;
 use super::super::{Batch, Stamp};
 use super::{BLOCK, MAGIC, u8_at, u16_at, u32_at};
@@ -112,6 +114,11 @@ fn checksum(bytes: &Bytes) -> u16 {
     bytes.as_chunks::<2>().0.iter().fold(0u16, |sum, pair| sum.wrapping_add(u16::from_le_bytes(*pair)))
 }
 
+/// Lux of every raw value of the light sensor, of AX3 and of AX6.
+static LUX: LazyLock<[[f32; 1024]; 2]> = LazyLock::new(|| {
+    [1.0, 10.0].map(|factor| std::array::from_fn(|raw| 10f64.powf((raw as f64 * factor + 512.0) * 6.0 / 1024.0) as f32))
+});
+
 impl Head {
     /// The device's stamp: at sample `offset` plus what the fraction had counted, the clock showed second and fraction.
     pub fn stamp(&self) -> Stamp {
@@ -184,8 +191,9 @@ impl Head {
 
     /// Lux: 10^((raw + 512) * 6 / 1024), of AX6 ten times the raw value (openmovement, cwa.h).
     pub fn lux(&self) -> f32 {
-        let raw = f64::from(self.light & 0x3ff) * if self.layout == Layout::Words(6) { 10.0 } else { 1.0 };
-        10f64.powf((raw + 512.0) * 6.0 / 1024.0) as f32
+        let [ax3, ax6] = &*LUX;
+        let lux = if self.layout == Layout::Words(6) { ax6 } else { ax3 };
+        lux.get(usize::from(self.light & 0x3ff)).copied().unwrap_or(f32::NAN)
     }
 
     /// Degrees Celsius: raw * 75 / 256 - 50 (openmovement, cwa.h).

@@ -11,6 +11,7 @@ VENV ?= .venv
 DEMO ?= demo
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 4
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -83,7 +84,7 @@ $(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python 
 test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain ## run all tests, those of the native core too
 	cargo test --quiet --lib
 	IMUSPEC_CPU=plain cargo test --quiet --lib
-	$(PY) -m pytest -q $(PYTEST_ARGS)
+	$(PY) -m pytest -q --numprocesses logical --maxprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: lint-rust lint-python ## check style, types, the stub, licences
 

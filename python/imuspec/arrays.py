@@ -17,6 +17,8 @@ __all__ = ["as_integer", "as_output", "as_real", "as_signals", "check_axes"]
 MAX_NFFT = 1 << 24
 """Longest transform, samples: far more than any window, far less than would exhaust the memory."""
 
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)  # NumPy has one object of each in native byte order
+
 
 def as_array(x: ArrayLike, name: str = "x") -> NDArray[Any]:
     """Return any array-like as a plain NumPy array, without a copy where possible.
@@ -87,6 +89,10 @@ def as_signals(
     ValueError
         If `x` is a single number.
     """
+    if type(x) is np.ndarray and (x.dtype is _FLOAT32 or (x.dtype is _FLOAT64 and double != "never")):
+        flags = x.flags
+        if flags.c_contiguous and flags.aligned and x.ndim:  # what most callers have: nothing to judge
+            return x
     array = as_array(x, name)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")

@@ -129,7 +129,11 @@ class Version:
     def __init__(self, package: Path, folder: Path) -> None:
         env = {**os.environ, "PYTHONPATH": str(package), "IMUSPEC_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+            [sys.executable, __file__, "--serve", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
         )
         self.jobs: list[str] = self._answer()
 
@@ -185,7 +189,9 @@ def write_recordings(package: Path, folder: Path, days: float) -> None:
     )
     env = {**os.environ, "PYTHONPATH": str(package)}
     out = str(folder / "wrist.cwa")
-    subprocess.run([sys.executable, "-m", "imuspec.cli", "simulate", out, "--days", str(days), "--seed", "0"], env=env, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "imuspec.cli", "simulate", out, "--days", str(days), "--seed", "0"], env=env, check=True
+    )
     subprocess.run([sys.executable, "-c", script, folder], env=env, check=True)
 
 
@@ -233,7 +239,9 @@ def main() -> int:
     settings = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imuspec-regress-") as scratch:
         folder = Path(scratch)
-        packages = [package_of(version, folder / name) for version, name in ((settings.old, "old"), (settings.new, "new"))]
+        packages = [
+            package_of(version, folder / name) for version, name in ((settings.old, "old"), (settings.new, "new"))
+        ]
         try:
             write_recordings(packages[1], folder, settings.days)
             old, new = (Version(package, folder) for package in packages)

@@ -1,10 +1,15 @@
-"""The exception for recordings, and the check for optional packages."""
+"""The exception for recordings, the check for optional packages, and the message for unknown names."""
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+from collections.abc import Iterable
 
-__all__ = ["EXTRAS", "RecordingError", "require"]
+__all__ = ["EXTRAS", "RecordingError", "require", "unknown_name"]
+
+_ALL_UP_TO = 8  # names listed whole; of more only the closest
+_CLOSEST = 5
 
 # package -> the extra that installs it
 EXTRAS = {
@@ -49,6 +54,43 @@ def require(purpose: str, *packages: str) -> None:
         if importlib.util.find_spec(package) is None:
             extra = EXTRAS[package]
             raise ImportError(f"{purpose} needs {package}: pip install 'imuspec[{extra}]'", name=package)
+
+
+def unknown_name(option: str, name: object, known: Iterable[str], *, listing: str = "", other: str = "") -> str:
+    """Return the message for a name that is not known: the names there are, the closest first.
+
+    Parameters
+    ----------
+    option : str
+        Option or parameter that the name was given for.
+    name : object
+        The unknown name.
+    known : iterable of str
+        The known names. Of more than eight only the five closest are listed.
+    listing : str, default ""
+        Command or call that lists all names, for the message.
+    other : str, default ""
+        What the option takes beside a name, as ``the path of a TOML file``.
+
+    Examples
+    --------
+    >>> from imuspec.errors import unknown_name
+    >>> unknown_name("recipe", "ukbb", ["actipy", "ukb"])
+    "recipe: expected one of 'ukb', 'actipy', got 'ukbb'"
+    """
+    names = list(known)
+    given = str(name).lower()
+
+    def likeness(candidate: str) -> float:
+        texts = [(given, candidate.lower()), (given.rpartition(".")[2], candidate.lower().rpartition(".")[2])]
+        return max(difflib.SequenceMatcher(None, a, b).ratio() for a, b in texts)
+
+    ordered = sorted(names, key=likeness, reverse=True)
+    shown = ordered if len(names) <= _ALL_UP_TO else ordered[:_CLOSEST]
+    listed = ", ".join(repr(each) for each in shown) or "no name, as there is none"
+    if len(shown) < len(names):
+        listed += f" (closest of {len(names)}" + (f"; {listing} lists all)" if listing else ")")
+    return f"{option}: expected one of {listed}{f' or {other}' if other else ''}, got {name!r}"
 
 
 class RecordingError(ValueError):

@@ -138,7 +138,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
 def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text("jobs = 2\n")
     for options, expected in (
-        ({"name": "spark"}, "expected local or dask, got 'spark'"),
+        ({"name": "spark"}, "engine: expected one of 'dask', 'local', got 'spark'"),
         ({"scheduler": "tcp://10.0.0.1:8786"}, "expected dask with a scheduler"),
         ({"name": "dask", "scheduler": "tcp://h:1", "cluster": "slurm:x"}, "got both"),
         ({"name": "dask", "cluster": "pbs:x.toml"}, "expected slurm:FILE.toml"),

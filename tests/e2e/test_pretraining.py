@@ -172,8 +172,8 @@ def test_each_kind_of_pretraining_runs_in_its_tiny_form(name, tmp_path, photos, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["img2im"], "expected 'img2imu'"),
-        (["moco", "--set", "objective.queu=3"], "expected 'objective.queue'"),
+        (["img2im"], "recipe: expected one of 'img2imu', "),
+        (["moco", "--set", "objective.queu=3"], "set: expected one of 'objective.queue', "),
         (["moco", "--set", "objective.queue=100"], "expected a multiple of the batch, 256, got 100"),
         (["moco", "--set", "objective.name=supervised"], "expected whole for objective supervised, got moco"),
         (["img2imu"], "expected at least a batch, 256, got 40"),

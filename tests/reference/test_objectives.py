@@ -212,7 +212,10 @@ def test_simsiams_predictor_may_keep_its_rate() -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
-    [("mocco", {}, "expected one of .*moco"), ("moco", {"dim": 3}, "expected settings of head, features.* got dim")],
+    [
+        ("mocco", {}, "objective: expected one of 'moco', 'moco_v3', .* got 'mocco'"),
+        ("moco", {"dim": 3}, "settings of objective moco: expected one of .*'head', .* got 'dim'"),
+    ],
 )
 def test_a_wrong_objective_says_what_there_is(name: str, settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -114,7 +114,7 @@ def test_the_four_sets_of_the_table_keep_all_but_the_signal() -> None:
         assert altered.settings["alteration"] == name
         assert not np.array_equal(altered.x, windows.x)
     assert np.abs(made["noised"].x - windows.x).max() > 0.19
-    with pytest.raises(ValueError, match=r"settings: expected names of time-shifted, .*, got shifted"):
+    with pytest.raises(ValueError, match=r"settings: expected one of 'time-shifted', .*, got 'shifted'"):
         datasets.altered_sets(windows, 0, settings={"shifted": {}})
 
 

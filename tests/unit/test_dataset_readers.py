@@ -459,7 +459,7 @@ def test_capture24_looks_its_annotations_up_letter_by_letter(tmp_path) -> None:
     assert made.subjects.tolist() == ["P001", "P002", "P003"]
     other = datasets.load("capture24", tmp_path, scheme="Walmsley2020", subjects=["P002"])
     assert other.class_names == ("light", "sleep")
-    with pytest.raises(ValueError, match="scheme: expected one of Willetts2018, Walmsley2020, got 'Willets'"):
+    with pytest.raises(ValueError, match="scheme: expected one of 'Willetts2018', 'Walmsley2020', got 'Willets'"):
         datasets.load("capture24", tmp_path, scheme="Willets")
 
 

@@ -217,7 +217,9 @@ def test_sets_are_joined_with_their_subjects_kept_apart() -> None:
 def test_an_unknown_name_or_setting_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"name: expected one of .*hapt.*, got 'hatp'"):
         datasets.load("hatp", ".")
-    with pytest.raises(ValueError, match="sensor: expected one of the settings of daphnet: sensors, subjects, unit"):
+    with pytest.raises(
+        ValueError, match="settings of daphnet: expected one of 'sensors', 'subjects', 'unit', got 'sensor'"
+    ):
         datasets.load("daphnet", ".", sensor="trunk")
 
 

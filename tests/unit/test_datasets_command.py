@@ -65,10 +65,10 @@ def test_settings_of_the_reader_are_taken(capsys, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["daphnte"], 2, "name: expected one of wisdm, hapt, daphnet"),
+        (["daphnte"], 2, "name: expected one of 'daphnet', "),
         (["daphnet=/absent"], 1, "/absent: expected a data set's folder or archive, got nothing there"),
         (["daphnet:/absent"], 2, "name: expected daphnet=/absent, got 'daphnet:/absent'"),
-        (["daphnet=.,sensor=trunk"], 2, "sensor: expected one of the settings of daphnet"),
+        (["daphnet=.,sensor=trunk"], 2, "settings of daphnet: expected one of 'sensors', "),
     ],
 )
 def test_what_is_not_understood_is_told(capsys, arguments, code, message) -> None:

@@ -114,7 +114,7 @@ def test_holm_is_its_definition_and_leaves_what_is_undefined() -> None:
 def test_tests_need_the_same_seeds() -> None:
     with pytest.raises(ValueError, match="same number of seeds"):
         evaluation.paired_tests({"a": [1, 2, 3], "b": [1, 2]})
-    with pytest.raises(ValueError, match="against: expected one of a, b"):
+    with pytest.raises(ValueError, match="against: expected one of 'a', 'b', got 'c'"):
         evaluation.paired_tests({"a": [1, 2], "b": [1, 2]}, against="c")
     table = evaluation.paired_tests({"a": [1, 2], "b": [2, 3], "c": [0.0, 4]}, against="a")
     assert table["first"].tolist() == ["b", "c"]

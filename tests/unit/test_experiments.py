@@ -54,7 +54,7 @@ def test_every_experiment_says_what_it_shows_and_what_it_takes() -> None:
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment_module, "names", lambda: ["img2imu-table1", "lmm-fig2"])
     with pytest.raises(
-        ValueError, match="experiment: expected 'img2imu-table1' \\(the nearest\\), got 'img2imu-tabel1'"
+        ValueError, match="experiment: expected one of 'img2imu-table1', 'lmm-fig2', got 'img2imu-tabel1'"
     ):
         experiments.describe("img2imu-tabel1")
 

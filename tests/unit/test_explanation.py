@@ -47,7 +47,9 @@ def test_nothing_that_speaks_for_the_class_is_no_heat(encoder: torch.nn.Module, 
 def test_what_cannot_be_explained_is_refused(encoder: torch.nn.Module, images: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="label: expected 3 classes of 0 to 1, got"):
         explanation.grad_cam(encoder, np.ones((2, 512)), images, LABEL)
-    with pytest.raises(ValueError, match="stage: expected one of stem, layer1, layer2, layer3, layer4, got 'layer5'"):
+    with pytest.raises(
+        ValueError, match="stage: expected one of 'layer1', 'layer2', 'layer3', 'layer4', 'stem', got 'layer5'"
+    ):
         explanation.grad_cam(encoder, np.ones((3, 512)), images, LABEL, stage="layer5")
 
 

@@ -80,7 +80,7 @@ def test_a_head_of_ones_own_is_fitted_over_the_grid(monkeypatch: pytest.MonkeyPa
     assert got.validation_f1 > 0.5
     assert got.weight is None
     assert got.chosen["learning_rate"] in SETTINGS.learning_rates
-    with pytest.raises(ValueError, match="head: expected one of linear, logistic, mlp, got 'lstm'"):
+    with pytest.raises(ValueError, match="head: expected one of 'logistic', 'mlp', 'linear', got 'lstm'"):
         probing.fit("lstm", tasks(1), 4, SETTINGS)
 
 

@@ -184,7 +184,9 @@ def test_the_papers_grid_is_ninety_recipes() -> None:
     assert {recipe.training.base_lr for recipe in recipes} == {1e-1, 1e-2, 1e-3, 1e-4, 1e-5}
     assert recipes[1].training.weight_decay == 1e-3
     assert len(expand("cpc", "cpc")) == 2 * 2 * 5 * 3 * 2
-    with pytest.raises(ValueError, match="grid: expected one of baselines, cpc"):
+    with pytest.raises(
+        ValueError, match="grid: expected one of 'baselines', 'cpc' or the path of a TOML file, got 'none'"
+    ):
         expand("cpc", "none")
 
 

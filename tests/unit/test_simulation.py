@@ -238,7 +238,7 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monke
         ({"start": "1999-12-31T10:00:00"}, "start: expected a time without zone in 2000 to 2060"),
         ({"start": "2023-05-15T10:00:00+02:00"}, r"start: expected a time without zone .* got .2023"),
         ({"device": "ax9"}, "device: expected 'ax3' or 'ax6', got 'ax9'"),
-        ({"damage": ["rust"]}, "damage: expected one of checksum, "),
+        ({"damage": ["rust"]}, "damage: expected one of 'restart', "),
         ({"damage": ["gzip_truncated"]}, "path: expected a name in .gz"),
         ({"days": 1 / 1440, "damage": ["lost", "zeroed", "blank", "swapped", "repeated"] + ["checksum"] * 3,
           "sample_rate": 6.25}, "damage: expected a recording of more"),

@@ -293,8 +293,11 @@ def test_turning_a_quarter_is_turning_a_quarter_and_a_half_is_both_flips() -> No
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: views.build("imu2img"), "expected one of all, img2imu"),
-        (lambda: views.build("img2imu", chunks=3), "got chunks"),
+        (lambda: views.build("imu2img"), "views: expected one of 'img2imu', "),
+        (
+            lambda: views.build("img2imu", chunks=3),
+            "settings of views img2imu: expected one of .permute_chunks., .* got .chunks.",
+        ),
         (lambda: SensorViews(operations=("shift",)), "got shift"),
         (lambda: AllViews(operations=()), "got none"),
         (lambda: views.build("whole")(torch.zeros(3, 8, 8), generator()), r"\[B, 3, rows, columns\], got \[3, 8, 8\]"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imuspec.cli.app import SEVERAL, app
+from imuspec.errors import unknown_name
 
 if TYPE_CHECKING:
     from imuspec.recipe import NamedRecipe
@@ -99,5 +100,5 @@ def _load(name: str) -> NamedRecipe:
             return family.load(name)
     if name.endswith((".toml", ".json")):
         return families["preparation"].load(name)
-    known = ", ".join(each for family in families.values() for each in family.names())
-    raise ValueError(f"recipe: expected one of {known}, or a TOML file, got {name!r}")
+    known = [each for family in families.values() for each in family.names()]
+    raise ValueError(unknown_name("recipe", name, known, listing="`imuspec recipe`", other="the path of a TOML file"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
+from imuspec.errors import unknown_name
 
 __all__ = ["ENGINES", "open_engine"]
 
@@ -42,7 +43,7 @@ def open_engine(
         Dask is not installed.
     """
     if name not in ENGINES:
-        raise ValueError(f"engine: expected {' or '.join(ENGINES)}, got {name!r}")
+        raise ValueError(unknown_name("engine", name, ENGINES))
     if name == "local":
         if scheduler or cluster:
             raise ValueError("engine: expected dask with a scheduler or a cluster, got local")

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from imuspec.datasets.cutting import Resampling, stretches
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.datasets.windows import Windows
+from imuspec.errors import unknown_name
 
 __all__ = [
     "ALTERATIONS",
@@ -239,7 +240,7 @@ def altered_sets(
     chosen.update(settings or {})
     unknown = [name for name in chosen if name not in ALTERATIONS]
     if unknown:
-        raise ValueError(f"settings: expected names of {', '.join(ALTERATIONS)}, got {', '.join(unknown)}")
+        raise ValueError(unknown_name("settings", unknown[0], ALTERATIONS))
     return {
         name: replace(
             windows,

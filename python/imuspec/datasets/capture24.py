@@ -17,7 +17,7 @@ import numpy as np
 
 from imuspec.datasets.files import SetFiles
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of
-from imuspec.errors import RecordingError
+from imuspec.errors import RecordingError, unknown_name
 from imuspec.recording.recording import read
 
 __all__ = ["CLASSES", "annotation_classes", "recordings"]
@@ -113,7 +113,7 @@ def annotation_classes(table: bytes, scheme: str, source: str = "annotation-labe
         raise RecordingError(source, 0, f"expected a column annotation, got {', '.join(columns) or 'none'}")
     schemes = [name.removeprefix("label:") for name in columns if name.startswith("label:")]
     if scheme not in schemes:
-        raise ValueError(f"scheme: expected one of {', '.join(schemes)}, got {scheme!r}")
+        raise ValueError(unknown_name("scheme", scheme, schemes))
     meaning = {row["annotation"]: row[f"label:{scheme}"] or "" for row in rows}
     strange = set(meaning.values()) - {"", *CLASSES}
     if scheme == "Willetts2018" and strange:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from imuspec.datasets.cutting import Resampling, cut
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.datasets.windows import Windows
+from imuspec.errors import unknown_name
 
 __all__ = ["CATALOGUE", "DatasetInfo", "find_set", "labelled_recordings", "load", "people_of"]
 
@@ -202,7 +203,7 @@ def find_set(name: str, *, option: str = "name") -> DatasetInfo:
         If no set has that name.
     """
     if name not in CATALOGUE:
-        raise ValueError(f"{option}: expected one of {', '.join(CATALOGUE)}, got {name!r}")
+        raise ValueError(unknown_name(option, name, CATALOGUE, listing="`imuspec datasets`"))
     return CATALOGUE[name]
 
 
@@ -230,7 +231,7 @@ def _checked(info: DatasetInfo, settings: dict[str, Any]) -> dict[str, Any]:
     known = info.settings
     for key in settings:
         if key not in known:
-            raise ValueError(f"{key}: expected one of the settings of {info.name}: {', '.join(known)}, got another")
+            raise ValueError(unknown_name(f"settings of {info.name}", key, known))
     return settings
 
 

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from imuspec.datasets.catalogue import CATALOGUE, find_set, labelled_recordings, load
 from imuspec.datasets.leaks import Unit
 from imuspec.datasets.windows import Windows
+from imuspec.errors import unknown_name
 
 if typing.TYPE_CHECKING:
     from imuspec.datasets.sequences import PatchSequences
@@ -146,9 +147,8 @@ class DatasetReference:
         types_of = {**(_types_of(find_set(self.loader).read) if reader else {}), **known}
         unknown = [key for key in self.settings if key not in types_of]
         if unknown:
-            raise ValueError(
-                f"{unknown[0]}: expected one of the settings of {self.loader}: {', '.join(types_of)}, got {unknown[0]!r}"
-            )
+            listing = f"`imuspec datasets {self.loader}`"
+            raise ValueError(unknown_name(f"settings of {self.loader}", unknown[0], types_of, listing=listing))
         return {key: _value(key, text, types_of[key]) for key, text in self.settings.items()}
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from imuspec.datasets.draws import FEW, ordered_choices
 from imuspec.datasets.patches import group_labels, patch_labels
 from imuspec.datasets.recordings import LabelledRecording
+from imuspec.errors import unknown_name
 from imuspec.preparation import Prepared, prepare
 from imuspec.recipe import Recipe
 from imuspec.recording.recording import Recording, read
@@ -259,7 +260,8 @@ def _dictionary(path: Path, scheme: str) -> dict[str, str]:
         rows = csv.DictReader(file)
         found = [name for name in rows.fieldnames or () if name.removeprefix("label:") == scheme]
         if not found:
-            raise ValueError(f"scheme: expected one of {', '.join(rows.fieldnames or ())}, got {scheme!r}")
+            schemes = [name.removeprefix("label:") for name in rows.fieldnames or () if name.startswith("label:")]
+            raise ValueError(unknown_name("scheme", scheme, schemes))
         return {row["annotation"]: row[found[0]] for row in rows}
 
 

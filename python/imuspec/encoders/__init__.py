@@ -6,35 +6,36 @@ and ``layers(x)``, its named intermediate embeddings. To add one, give its maker
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 from torch import Tensor, nn
 
 from imuspec.encoders.weights import load_weights
+from imuspec.recipe.registry import Registry
 
 __all__ = ["REGISTRY", "Encoder", "build", "built_as", "load_weights", "names"]
 
-# name -> module and maker, imported when asked for, so that no encoder pays for another's libraries
-REGISTRY: dict[str, tuple[str, str]] = {
-    "cnn1d": ("imuspec.encoders.cnn1d", "Cnn1d"),
-    "cpc": ("imuspec.encoders.cpc", "Cpc"),
-    "cpc_original": ("imuspec.encoders.cpc", "CpcOriginal"),
-    "fusion": ("imuspec.encoders.fusion", "fusion"),
-    "acceleration_alone": ("imuspec.encoders.fusion", "acceleration_alone"),
-    "harnet": ("imuspec.encoders.harnet", "Harnet"),
-    "limu_bert": ("imuspec.encoders.limu_bert", "LimuBert"),
-    "resnet18": ("imuspec.encoders.resnet", "resnet18"),
-    "resnet50": ("imuspec.encoders.resnet", "resnet50"),
-    "roformer": ("imuspec.encoders.roformer", "RoFormer"),
-    "single_axis": ("imuspec.encoders.fusion", "single_axis"),
-    "standardised": ("imuspec.encoders.standardised", "standardised"),
-    "tpn": ("imuspec.encoders.tpn", "Tpn"),
-    "vit": ("imuspec.encoders.vit", "Vit"),
-}
+REGISTRY: Registry[nn.Module] = Registry(
+    "encoder",
+    {
+        "acceleration_alone": "imuspec.encoders.fusion:acceleration_alone",
+        "cnn1d": "imuspec.encoders.cnn1d:Cnn1d",
+        "cpc": "imuspec.encoders.cpc:Cpc",
+        "cpc_original": "imuspec.encoders.cpc:CpcOriginal",
+        "fusion": "imuspec.encoders.fusion:fusion",
+        "harnet": "imuspec.encoders.harnet:Harnet",
+        "limu_bert": "imuspec.encoders.limu_bert:LimuBert",
+        "resnet18": "imuspec.encoders.resnet:resnet18",
+        "resnet50": "imuspec.encoders.resnet:resnet50",
+        "roformer": "imuspec.encoders.roformer:RoFormer",
+        "single_axis": "imuspec.encoders.fusion:single_axis",
+        "standardised": "imuspec.encoders.standardised:standardised",
+        "tpn": "imuspec.encoders.tpn:Tpn",
+        "vit": "imuspec.encoders.vit:Vit",
+    },
+    listing="imuspec.encoders.names()",
+)
 
 
 class Encoder(Protocol):
@@ -54,7 +55,7 @@ class Encoder(Protocol):
 
 def names() -> list[str]:
     """Names that `build` knows."""
-    return sorted(REGISTRY)
+    return REGISTRY.names()
 
 
 def build(name: str, **settings: Any) -> nn.Module:
@@ -65,15 +66,7 @@ def build(name: str, **settings: Any) -> nn.Module:
     ValueError
         A name that is none, or a setting that this encoder does not have; the message says which there are.
     """
-    if name not in REGISTRY:
-        raise ValueError(f"encoder: expected one of {', '.join(names())}, got {name!r}")
-    module, attribute = REGISTRY[name]
-    maker = cast("Callable[..., nn.Module]", getattr(importlib.import_module(module), attribute))
-    known = list(inspect.signature(maker).parameters)
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(f"encoder {name}: expected settings of {', '.join(known)}, got {', '.join(unknown)}")
-    encoder = maker(**settings)
+    encoder = REGISTRY.build(name, **settings)
     encoder._built_as = (name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})  # type: ignore[assignment]  # no Tensor
     return encoder
 

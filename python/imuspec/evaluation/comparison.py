@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imuspec.errors import unknown_name
 from imuspec.evaluation.scores import METRICS
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def paired_tests(values: Mapping[str, Sequence[float]], *, against: str | None =
     if len(set(lengths.values())) != 1 or min(lengths.values()) < 2:
         raise ValueError(f"values: expected the same number of seeds for each, at least 2, got {lengths}")
     if against is not None and against not in values:
-        raise ValueError(f"against: expected one of {', '.join(values)}, got {against!r}")
+        raise ValueError(unknown_name("against", against, values))
     pairs = list(combinations(values, 2)) if against is None else [(n, against) for n in values if n != against]
     rows: list[dict[str, Any]] = []
     for first, second in pairs:

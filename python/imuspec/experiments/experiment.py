@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import json
 import platform
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuspec.datasets.reference import DatasetReference
+from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
 from imuspec.experiments.setup import Options, Setup
 
@@ -181,9 +181,7 @@ def describe(name: str) -> Experiment:
         If no experiment has that name; the message suggests the nearest.
     """
     if name not in (known := names()):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        expected = f"{near[0]!r} (the nearest)" if near else f"one of {', '.join(known)}"
-        raise ValueError(f"experiment: expected {expected}, got {name!r}")
+        raise ValueError(unknown_name("experiment", name, known, listing="`imuspec experiment`"))
     experiment = _sketch(name)
     assert experiment is not None
     return experiment

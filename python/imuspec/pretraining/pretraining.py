@@ -94,7 +94,7 @@ def build_objective(recipe: PretrainRecipe, source: Source) -> nn.Module:
         torch.manual_seed(recipe.training.seed)
         encoder = _encoder(recipe, source)
         settings = recipe.objective.model_dump(exclude={"name"})
-        taken = inspect.signature(objectives.maker(recipe.objective.name)).parameters
+        taken = inspect.signature(objectives.REGISTRY.maker(recipe.objective.name)).parameters
         if "n_classes" in taken:
             settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]  # of labelled sources
         if "n_tasks" in taken:

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from imuspec.errors import unknown_name
+
 __all__ = ["band_share", "grad_cam", "rank_correlation"]
 
 
@@ -60,7 +62,7 @@ def grad_cam(
     with torch.enable_grad():
         maps: dict[str, Tensor] = cast("Any", encoder).maps(images.detach().requires_grad_())
         if stage not in maps:
-            raise ValueError(f"stage: expected one of {', '.join(maps)}, got {stage!r}")
+            raise ValueError(unknown_name("stage", stage, maps))
         embedding = list(maps.values())[-1].mean((2, 3))
         (gradient,) = torch.autograd.grad((embedding * rows[which]).sum(), maps[stage])
     heat = (gradient.mean((2, 3), keepdim=True) * maps[stage]).sum(1, keepdim=True).relu().detach()

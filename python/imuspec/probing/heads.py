@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imuspec.errors import unknown_name
 from imuspec.evaluation import confusion_matrix, metrics
 from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.recipe.probing import HeadSettings
@@ -112,7 +113,7 @@ def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings
         For a head that is none.
     """
     if head not in HEADS:
-        raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
+        raise ValueError(unknown_name("head", head, HEADS))
     return HEADS[head](tasks, n_classes, settings)
 
 

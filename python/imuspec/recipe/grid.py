@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from imuspec.errors import unknown_name
 from imuspec.recipe.pretraining import PretrainRecipe
 
 __all__ = ["expand", "grid_names"]
@@ -65,7 +66,5 @@ def _read(grid: str | Path) -> dict[str, list[Any]]:
     elif path.is_file():
         text = path.read_text("utf-8")
     else:
-        raise ValueError(
-            f"grid: expected one of {', '.join(grid_names())} or the path of a TOML file, got {str(grid)!r}"
-        )
+        raise ValueError(unknown_name("grid", str(grid), grid_names(), other="the path of a TOML file"))
     return tomllib.loads(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from imuspec.errors import unknown_name
 
 __all__ = ["LABELS", "NamedRecipe", "Settings"]
 
@@ -64,7 +65,9 @@ class NamedRecipe(Settings):
             return cls.model_validate_json(path.read_text("utf-8"))
         if path.suffix.lower() == ".toml" or path.is_file():
             return cls._parse(path.read_text("utf-8"), path.stem, text)
-        raise ValueError(f"recipe: expected {_any_of(cls.names(), text)} or the path of a TOML file, got {text!r}")
+        raise ValueError(
+            unknown_name("recipe", text, cls.names(), listing="`imuspec recipe`", other="the path of a TOML file")
+        )
 
     @classmethod
     def _parse(cls, text: str, name: str, where: str) -> Self:
@@ -104,7 +107,7 @@ class NamedRecipe(Settings):
         known = [name for name in _keys(values) if name not in LABELS]
         for key, value in pending:
             if key not in known:
-                raise ValueError(f"set: expected {_any_of(known, key)}, got {key!r}")
+                raise ValueError(unknown_name("set", key, known, listing="`imuspec recipe NAME`"))
             section, _, field = key.rpartition(".")
             fields = values[section] if section else values
             fields[field] = _listed(value) if isinstance(fields[field], tuple) else value
@@ -157,11 +160,3 @@ def _listed(value: object) -> object:
     if isinstance(value, str):
         return [_value(part.strip()) for part in value.split(",")]
     return value if isinstance(value, list) else [value]
-
-
-def _any_of(known: list[str], given: str) -> str:
-    """Say what was possible: the nearest when there is one, else all."""
-    near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
-    if not near:  # the field alone, without its section
-        near = [key for key in known if key.rpartition(".")[2] == given.rpartition(".")[2]][:1]
-    return f"{near[0]!r} (the nearest of {len(known)})" if near else f"one of {', '.join(known)}"

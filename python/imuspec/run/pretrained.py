@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from imuspec import encoders
 from imuspec.encoders.weights import put_weights, read_tensors
+from imuspec.errors import unknown_name
 from imuspec.run.run import Run
 
 __all__ = ["MODELS", "PublicModel", "find_model", "import_model", "load_model"]
@@ -253,7 +254,7 @@ def find_model(name: str) -> PublicModel:
         A name that is none: the message lists them.
     """
     if name not in MODELS:
-        raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")
+        raise ValueError(unknown_name("model", name, MODELS, listing="`imuspec models`"))
     return MODELS[name]
 
 

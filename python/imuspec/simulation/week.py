@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imuspec.errors import unknown_name
 from imuspec.simulation.cwa import RATE_CODES, Stretch
 from imuspec.simulation.damage import DAMAGE_KINDS
 from imuspec.simulation.plan import Miscalibration, Plan
@@ -107,7 +108,7 @@ def _check(path: str | Path, *, days: float, sample_rate: float, device: str, da
         damage = (damage,)
     for kind in damage:
         if kind not in DAMAGE_KINDS:
-            raise ValueError(f"damage: expected one of {', '.join(DAMAGE_KINDS)}, got {kind!r}")
+            raise ValueError(unknown_name("damage", kind, DAMAGE_KINDS))
     if not 1 / 1440 <= days <= 366:
         raise ValueError(f"days: expected between one minute and 366 days, got {days}")
     if sample_rate not in RATE_CODES:

@@ -7,57 +7,58 @@ normalised by ImageNet's mean and standard deviation. To add a generator, give i
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from imuspec.recipe.registry import Registry
 from imuspec.views.choosing import normalised, unit
 
 __all__ = ["REGISTRY", "Whole", "build", "names", "normalised", "unit"]
 
 Views = Callable[[Any, torch.Generator], tuple[Tensor, ...]]
 
-# name -> module and maker, imported when asked for
-REGISTRY: dict[str, tuple[str, str]] = {
-    "img2imu": ("imuspec.views.sensor", "SensorViews"),
-    "moco": ("imuspec.views.photo", "PhotoViews"),
-    "all": ("imuspec.views.automatic", "AllViews"),
-    "moco_v3": ("imuspec.views.photo_v3", "MocoV3Views"),
-    "plain": ("imuspec.views.pretext", "Plain"),
-    "signal_pair": ("imuspec.views.pretext", "SignalPair"),
-    "span_mask": ("imuspec.views.pretext", "SpanMask"),
-    "transform_copies": ("imuspec.views.pretext", "TransformCopies"),
-    "transform_labels": ("imuspec.views.pretext", "TransformLabels"),
-    "whole": ("imuspec.views", "Whole"),
-}
+REGISTRY: Registry[Views] = Registry(
+    "views",
+    {
+        "all": "imuspec.views.automatic:AllViews",
+        "img2imu": "imuspec.views.sensor:SensorViews",
+        "moco": "imuspec.views.photo:PhotoViews",
+        "moco_v3": "imuspec.views.photo_v3:MocoV3Views",
+        "plain": "imuspec.views.pretext:Plain",
+        "signal_pair": "imuspec.views.pretext:SignalPair",
+        "span_mask": "imuspec.views.pretext:SpanMask",
+        "transform_copies": "imuspec.views.pretext:TransformCopies",
+        "transform_labels": "imuspec.views.pretext:TransformLabels",
+        "whole": "imuspec.views:Whole",
+    },
+    listing="imuspec.views.names()",
+)
 
 
 def names() -> list[str]:
-    """Names that `build` knows."""
-    return sorted(REGISTRY)
+    """Return the names that `build` knows."""
+    return REGISTRY.names()
 
 
 def build(name: str, **settings: Any) -> Views:
     """Return a view generator.
 
+    Parameters
+    ----------
+    name : str
+        A name of `names`.
+    **settings
+        Settings of the generator's class.
+
     Raises
     ------
     ValueError
-        A name that is none, or a setting that it does not have; the message says which there are.
+        If no generator has that name, or it has no such setting.
     """
-    if name not in REGISTRY:
-        raise ValueError(f"views: expected one of {', '.join(names())}, got {name!r}")
-    module, attribute = REGISTRY[name]
-    maker = cast("Callable[..., Views]", getattr(importlib.import_module(module), attribute))
-    known = list(inspect.signature(maker).parameters)
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(f"views {name}: expected settings of {', '.join(known)}, got {', '.join(unknown)}")
-    return maker(**settings)
+    return REGISTRY.build(name, **settings)
 
 
 class Whole:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from imuspec.errors import unknown_name
 from imuspec.views import colour
 from imuspec.views.choosing import Operation, normalised, one_operation, uniform, unit
 from imuspec.views.geometry import warp
@@ -54,10 +55,10 @@ class AllViews:
         after_moco: bool = False,
     ) -> None:
         unknown = [name for name in operations if name not in OPERATIONS]
-        if unknown or not operations:
-            raise ValueError(
-                f"operations: expected some of {', '.join(OPERATIONS)}, got {', '.join(unknown) or 'none'}"
-            )
+        if not operations:
+            raise ValueError("operations: expected one or more, got none")
+        if unknown:
+            raise ValueError(unknown_name("operations", unknown[0], OPERATIONS))
         self.rotate_max, self.shear_max, self.enhance_max = rotate_max, shear_max, enhance_max
         self.posterize_min_bits = posterize_min_bits
         self.moco = PhotoViews() if after_moco else None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
+from imuspec.errors import unknown_name
 from imuspec.views import signal
 
 __all__ = ["Plain", "SignalPair", "SpanMask", "Standardising", "TransformCopies", "TransformLabels"]
@@ -18,8 +19,10 @@ _FOUR = ("reverse", "permute", "scale_clearly", "time_warp")
 
 def _operations(names: Sequence[str]) -> list[signal.Operation]:
     unknown = [name for name in names if name not in signal.OPERATIONS]
-    if unknown or not names:
-        raise ValueError(f"operations: expected some of {', '.join(signal.OPERATIONS)}, got {list(names)}")
+    if not names:
+        raise ValueError("operations: expected one or more, got none")
+    if unknown:
+        raise ValueError(unknown_name("operations", unknown[0], signal.OPERATIONS))
     return [signal.OPERATIONS[name] for name in names]
 
 

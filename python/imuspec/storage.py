@@ -104,7 +104,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Pa
     content : bytes
         Its bytes.
     folder : Path, optional
-        As of `atomic_path`.
+        As in `atomic_path`.
 
     Returns
     -------

@@ -75,14 +75,22 @@ def compute(
 
     Parameters
     ----------
-    cohort
+    cohort : path-like or Cohort
         The recordings: those that came out ok.
-    out
+    out : path-like
         The folder: new, empty, or the same results begun before. A URL (``s3://bucket/results``) is one too.
-    work
+    work : Work
         What is computed: a pure function of a `Prepared`.
-    workers, engine, resume, retry_failed, shard, progress
-        As of `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+    workers : int, optional
+        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+    engine : Engine, optional
+        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+    resume, retry_failed : bool, default False
+        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+    shard : (int, int), default (1, 1)
+        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+    progress : Progress, optional
+        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
 
     Returns
     -------

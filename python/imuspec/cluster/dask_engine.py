@@ -39,16 +39,16 @@ class DaskEngine(Engine):
 
     Parameters
     ----------
-    workers
+    workers : int, optional
         Processes of a cluster on this machine; None takes one for each core.
-    scheduler
+    scheduler : str, optional
         Address of a scheduler that runs, or the path of the file that it writes (``--scheduler-file``).
-    cluster
+    cluster : str, optional
         ``slurm:FILE.toml``: ``jobs``, how many to submit, and a table ``[slurm]`` of what `dask_jobqueue.SLURMCluster`
         takes (queue, account, cores, processes, memory, walltime, ...).
-    limits
+    limits : Limits, optional
         What one item may use.
-    patience_s
+    patience_s : float, default 600.0
         How long a lost scheduler is waited for.
 
     Raises

@@ -59,11 +59,11 @@ class Engine(ABC):
 
         Parameters
         ----------
-        work
+        work : callable
             A function of a module, of one item; it and the items are pickled.
-        items
+        items : sequence of object
             What to work on; results come in the order in which they are done.
-        stop
+        stop : threading.Event, optional
             Once set, no item is begun; those under way are finished.
 
         Raises

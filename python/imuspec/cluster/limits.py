@@ -20,9 +20,9 @@ class Limits:
 
     Attributes
     ----------
-    memory_bytes
+    memory_bytes : int or None
         Resident memory of the process that works on it, looked at ten times a second.
-    seconds
+    seconds : float or None
         Time of the clock from its beginning.
 
     Raises

@@ -19,9 +19,9 @@ class LocalEngine(Engine):
 
     Parameters
     ----------
-    workers
+    workers : int, optional
         How many processes; None takes one for each core that this process may use.
-    limits
+    limits : Limits, optional
         What one item may use.
     """
 

@@ -24,15 +24,15 @@ def open_engine(
 
     Parameters
     ----------
-    name
+    name : str, default "local"
         ``local``: processes of this machine. ``dask``: a Dask cluster.
-    workers
+    workers : int, optional
         Processes; None takes one for each core. With a cluster that exists: as many as it has.
-    scheduler
+    scheduler : str, optional
         With dask: the address of a scheduler that runs, as ``tcp://10.0.0.1:8786``, or the path of its file.
-    cluster
+    cluster : str, optional
         With dask: ``slurm:FILE.toml``, jobs that dask-jobqueue submits. Neither: processes of this machine.
-    limits
+    limits : Limits, optional
         What one item may use.
 
     Raises

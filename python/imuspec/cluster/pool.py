@@ -32,7 +32,7 @@ class Ended(NamedTuple):
 
     Attributes
     ----------
-    item, result
+    item, result : object
         The item, and what the work returned.
     why : str
         Why there is no result.
@@ -77,7 +77,7 @@ class Pool:
 
     Parameters
     ----------
-    work
+    work : callable
         A function of a module, of one item. If the module has a function ``load_ahead``, a process calls it before its
         first item, so that loading libraries does not count as the item's time.
     size : int

@@ -107,7 +107,13 @@ def work_on(
 
     Parameters
     ----------
-    store, engine, keep, jobs
+    store : Store
+        Where the results go, who works, the function of one job, the jobs.
+    engine : Engine
+        Where the results go, who works, the function of one job, the jobs.
+    keep : callable
+        Where the results go, who works, the function of one job, the jobs.
+    jobs : sequence of _Job
         Where the results go, who works, the function of one job, the jobs.
     summary : Summary
         Of the run; `progress` gets it at the start.

@@ -47,7 +47,7 @@ class Cohort:
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder, or its URL in an object store (``s3://bucket/cohort``). It may be read while it is being written:
         what is there is whole.
 
@@ -142,11 +142,11 @@ class Cohort:
 
         Parameters
         ----------
-        id
+        id : str
             Which recording, one of `ids`.
-        start_s
+        start_s : float, default 0.0
             Seconds after its first sample, rounded to a sample.
-        length_s
+        length_s : float, optional
             Seconds, rounded to samples; None reads to the end.
 
         Returns
@@ -191,13 +191,15 @@ class Cohort:
 
         Parameters
         ----------
-        hours
+        hours : float, default 24.0
             Length of a stretch.
-        seed, epoch
+        seed : int
             What the draw depends on; the order of the recordings too, when `ids` is None.
-        ids
+        epoch : int, default 0
+            What the draw depends on; the order of the recordings too, when `ids` is None.
+        ids : sequence of str, optional
             Recordings in the order wanted; None takes all in an order of their own each epoch.
-        shorter
+        shorter : {"skip", "whole"}, default "skip"
             What to do with a recording without so long a segment: leave it out, or give its longest segment whole.
         """
         if ids is None:
@@ -224,11 +226,17 @@ class Cohort:
 
         Parameters
         ----------
-        id
+        id : str
             Which recording.
-        hours, seed, epoch, shorter
-            As of `random_windows`.
-        wear
+        hours : float, default 24.0
+            As in `random_windows`.
+        seed : int
+            As in `random_windows`.
+        epoch : int, default 0
+            As in `random_windows`.
+        shorter : {"skip", "whole"}, default "skip"
+            As in `random_windows`.
+        wear : {"kept", "all"}, default "kept"
             kept: inside one segment of wear. all: anywhere in the recording, non-wear and gaps too.
 
         Returns

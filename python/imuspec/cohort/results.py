@@ -55,7 +55,7 @@ class Results:
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder, or its URL in an object store.
 
     Raises

@@ -168,7 +168,7 @@ class CohortStore(PartStore):
             The prepared recording; without its acceleration if `quantised` is given.
         quantised : tuple of array and int, default None
             The result of `quantise`, to save the memory of the acceleration.
-        **outcome
+        **outcome : str or int
             ``source_sha256`` and ``duplicate_of``.
         """
         stored: dict[str, Any] = {}

@@ -90,9 +90,9 @@ def tables_from_parts(
 
     Parameters
     ----------
-    parts
+    parts : sequence of mapping of str to object
         All, or some of those that `schemas` were taken from.
-    schemas
+    schemas : mapping of str to pa.Schema, optional
         `schemas_of_parts` of all; None: of these.
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}

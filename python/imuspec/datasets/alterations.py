@@ -39,13 +39,13 @@ def time_shifted(x: ArrayLike, seed: int, *, fraction: float = 0.45, fill: Liter
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
-    fraction
+    fraction : float, default 0.45
         Largest shift, as a part of the window; below 1.
-    fill
+    fill : {"zero", "edge"}, default "zero"
         What stands in the samples left empty: zero, or the nearest sample that is there (edge).
 
     Returns
@@ -78,13 +78,13 @@ def masked(x: ArrayLike, seed: int, *, n_stretches: int = 4, fraction: float = 0
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
-    n_stretches
+    n_stretches : int, default 4
         How many.
-    fraction
+    fraction : float, default 0.125
         Length of each, as a part of the window; together they must fit.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
@@ -110,13 +110,13 @@ def permuted(x: ArrayLike, seed: int, *, n_segments: int = 4, min_samples: int =
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
-    n_segments
+    n_segments : int, default 4
         How many.
-    min_samples
+    min_samples : int, default 10
         The shortest that a segment may be.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
@@ -139,9 +139,9 @@ def rotated(x: ArrayLike, seed: int) -> Float32:
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
@@ -163,9 +163,9 @@ def axes_permuted(x: ArrayLike, seed: int) -> Float32:
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
@@ -180,11 +180,11 @@ def noised(x: ArrayLike, seed: int, *, amplitude_g: float = 0.0866) -> Float32:
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g.
-    seed
+    seed : int
         Of the draws.
-    amplitude_g
+    amplitude_g : float, default 0.0866
         ``a``, g; a sweep of 0.02, 0.05, 0.1, 0.2 shows where a method gives way.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
@@ -213,11 +213,11 @@ def altered_sets(
 
     Parameters
     ----------
-    windows
+    windows : Windows
         The test windows, or all of them, so that a window is altered alike whatever is tested.
-    seed
+    seed : int, default 0
         Of all draws.
-    settings
+    settings : mapping of str to mapping of str to object, optional
         Settings of an alteration by its name, as ``{"noised": {"amplitude_g": 0.2}}``; a name of `ALTERATIONS` beyond
         the four adds its set.
 
@@ -261,13 +261,13 @@ def rewindowed(
 
     Parameters
     ----------
-    windows
+    windows : Windows
         Of a set whose times are known.
-    recordings
+    recordings : iterable of LabelledRecording
         The recordings that they were cut from, as ``labelled_recordings`` gives them with the same settings.
-    seed
+    seed : int
         Of the draws.
-    fraction
+    fraction : float, default 0.45
         Largest shift, as a part of the window; below 1.
 
     Returns

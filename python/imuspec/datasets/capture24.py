@@ -42,16 +42,16 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder, or a zip of it. The participants' files are read by `imuspec.read`.
-    scheme
+    scheme : str, default "Willetts2018"
         The dictionary's column, without ``label:``. Willetts2018 has the six classes that papers report; numbers
         under another scheme do not compare.
-    dictionary
+    dictionary : path-like, optional
         The dictionary, where it does not lie beside the files.
-    subjects
+    subjects : collection of int or str, optional
         Participants wanted, as ``["P001"]``; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not g.
 
     Yields
@@ -89,11 +89,11 @@ def annotation_classes(table: bytes, scheme: str, source: str = "annotation-labe
 
     Parameters
     ----------
-    table
+    table : bytes
         The dictionary's bytes.
-    scheme
+    scheme : str
         Its column, without ``label:``.
-    source
+    source : str, default "annotation-label-dictionary.csv"
         What it is called in messages.
 
     Returns

@@ -25,17 +25,17 @@ class DatasetInfo:
 
     Attributes
     ----------
-    name
+    name : str
         What `load` calls it.
-    title, what
+    title, what : str
         Its name in full, and its content in a sentence.
-    layout
+    layout : str
         The files that are looked for.
-    window_s
+    window_s : float
         Length of a window by default, s.
-    licence, citation, url
+    licence, citation, url : str
         Its terms, whom to cite, where to get it.
-    module
+    module : str
         The reader, below ``imuspec.datasets``.
     split_by : {"subject", "recording"}
         Unit that a split assigns to its parts.
@@ -240,11 +240,11 @@ def labelled_recordings(name: str, path: str | os.PathLike[str], **settings: Any
 
     Parameters
     ----------
-    name
+    name : str
         The set: a name of `CATALOGUE`.
-    path
+    path : path-like
         Where it lies, in its official layout.
-    **settings
+    **settings : object
         Those of the set's reader, as ``sensors=("trunk",)`` for Daphnet; see ``imuspec.datasets.<name>.recordings``.
 
     Yields
@@ -288,23 +288,23 @@ def load(
 
     Parameters
     ----------
-    name
+    name : str
         The set: a name of `CATALOGUE`.
-    path
+    path : path-like
         Where it lies, in its official layout: folder, archive or file.
-    window_s
+    window_s : float, optional
         Length of a window, s; default: the set's.
-    rate
+    rate : float, default 50.0
         Samples a second, Hz.
-    overlap
+    overlap : float, default 0.5
         Part of a window that the next one shares, from 0 to below 1.
-    resampling
+    resampling : {"linear", "polyphase", "none"}, default "linear"
         linear: on the files' time stamps; polyphase: with the low-pass that a change of rate needs; none.
-    lowpass_hz
+    lowpass_hz : float, optional
         Cut-off of a zero-phase low-pass applied before, Hz.
-    min_agreement
+    min_agreement : float, default 0.0
         Part of a window's samples that must bear its label.
-    **settings
+    **settings : object
         Those of the set's reader; ``imuspec datasets NAME`` lists them.
 
     Returns

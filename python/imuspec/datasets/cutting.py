@@ -43,15 +43,15 @@ def stretches(
 
     Parameters
     ----------
-    recording
+    recording : LabelledRecording
         As a reader gives it.
-    rate
+    rate : float
         Samples a second wanted, Hz.
-    resampling
+    resampling : {"linear", "polyphase", "none"}, default "linear"
         linear: the straight line between neighbouring samples at the times the file gives; the last sample is held
         for the period that it stands for. polyphase: with the low-pass that a change of rate needs, for samples that
         come evenly. none: as they are, where they have the rate already.
-    lowpass_hz
+    lowpass_hz : float, optional
         Cut-off of a zero-phase low-pass applied before, Hz; linear interpolation to a lower rate has none of its own.
 
     Raises
@@ -120,19 +120,21 @@ def cut(
 
     Parameters
     ----------
-    recordings
+    recordings : iterable of LabelledRecording
         As a reader gives them; one at a time is held.
-    window_s
+    window_s : float
         Length, s.
-    rate
+    rate : float, default 50.0
         Samples a second, Hz.
-    overlap
+    overlap : float, default 0.5
         Part of a window that the next one shares, from 0 to below 1.
-    resampling, lowpass_hz
+    resampling : {"linear", "polyphase", "none"}, default "linear"
         As for `stretches`.
-    min_agreement
+    lowpass_hz : float, optional
+        As for `stretches`.
+    min_agreement : float, default 0.0
         Part of a window's samples that must bear its label; 0: whatever the majority is.
-    name
+    name : str, default ""
         What the set is called.
 
     Returns

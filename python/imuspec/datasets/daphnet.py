@@ -35,13 +35,13 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder or archive, at any depth; files may end in .txt or .txt.xz.
-    sensors
+    sensors : sequence of str, default ('ankle',)
         Which of ankle, thigh and trunk; each is a recording of its own.
-    subjects
+    subjects : collection of int or str, optional
         Subjects wanted, 1 to 10; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not mg.
 
     Yields

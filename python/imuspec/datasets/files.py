@@ -38,7 +38,7 @@ class SetFiles:
 
     Parameters
     ----------
-    path
+    path : path-like
         A folder, a ``.zip``, a ``.tar`` (also ``.tar.xz``, ``.tar.gz``, ``.tar.bz2``), or a single file.
 
     Attributes
@@ -189,17 +189,17 @@ def read_table(
 
     Parameters
     ----------
-    data
+    data : bytes
         The text. A byte order mark and a ``#`` before the header are ignored.
-    source
+    source : str
         What the text is called in messages.
-    columns
+    columns : sequence of str
         The columns wanted; others are skipped unread.
-    header
+    header : sequence of str, optional
         The names of all columns where the text has no line of them.
-    text
+    text : sequence of str, default ()
         Those of `columns` that are words; the others are numbers, an empty field NaN.
-    delimiter
+    delimiter : str, default ","
         What stands between fields. Quotes are letters like others, or a stray one would swallow the rest of a file.
 
     Returns

@@ -50,15 +50,15 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder.
-    labels
+    labels : path-like, optional
         The table; default: ``labels.csv`` in the folder, and if there is none, the recordings' own annotations.
-    classes
+    classes : sequence of str, optional
         The classes, in the order of their labels; other words have no label. Default: all words, sorted.
-    nominal_rate
+    nominal_rate : float, optional
         Nominal rate of all recordings, Hz; default: what each file says.
-    subjects
+    subjects : collection of int or str, optional
         Subjects to read; all by default. Without the column a recording is its own subject.
     unit : str or float, default "auto"
         Unit of the acceleration in tables that do not name it: ``"g"``, ``"m/s2"``, ``"mg"``, or counts of 1 g.

@@ -50,18 +50,18 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder of the animals' folders, or an archive of it.
-    positions
+    positions : sequence of str, optional
         Letters of the positions wanted, as ``["A"]``; default: all six, each a sensor of the animal's recording.
-    sensor_range
+    sensor_range : {"low", "high"}, default "low"
         Which of the two accelerometers of a sensor.
-    merge
+    merge : mapping of str to str, default MERGED
         The class of each label, in any letter case; what is not here is dropped. Several labels of one animal may be
         one class; the classes keep the order in which they come here first.
-    subjects
+    subjects : collection of int or str, optional
         Animals wanted, as ``["G1"]``; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not m/s2.
 
     Yields

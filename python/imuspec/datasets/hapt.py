@@ -50,15 +50,15 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder, the zip, or a tar, at any depth.
     classes : sequence of str, optional
         Some of `ACTIVITIES`, in the order of their labels; the six basic ones by default. Others are unlabelled.
     transitions : bool, default False
         Whether the default classes are all twelve, the changes of posture included.
-    subjects
+    subjects : collection of int or str, optional
         Users wanted, 1 to 30; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not g.
 
     Yields

@@ -42,17 +42,19 @@ class ImageDataset(Dataset[Any]):
 
     Parameters
     ----------
-    source
+    source : array or Cohort
         Windows [n, axes, time] (g; an array of any strides, a view of :func:`imuspec.windows` or a `numpy.memmap`), or a
         :class:`imuspec.Cohort`, whose kept wear is cut into windows of `window_s`.
-    labels
+    labels : array_like, optional
         [n], of whatever number type; None gives pictures alone.
-    draw
+    draw : Draw, default rgb_image
         What makes the pictures: :func:`imuspec.rgb_image` as it is, ``functools.partial(rgb_image, nfft=64, noverlap=60)``,
         one of :mod:`imuspec.spectral.encodings`. To send it to a worker that is not forked it must be picklable, as partials are.
-    window_s, overlap_s
+    window_s : float, optional
         Of a cohort only: length of a window and what neighbours share, seconds; windows never leave a segment.
-    ids
+    overlap_s : float, default 0.0
+        Of a cohort only: length of a window and what neighbours share, seconds; windows never leave a segment.
+    ids : sequence of str, optional
         Of a cohort only: which recordings; None takes all.
 
     Raises
@@ -124,9 +126,9 @@ class ImageDataset(Dataset[Any]):
 
         Parameters
         ----------
-        indices
+        indices : sequence of int
             Which windows.
-        out
+        out : Tensor
             Contiguous [n, ..., 3, rows, columns] on the CPU, of a type that `draw` knows.
 
         Returns

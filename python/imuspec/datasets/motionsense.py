@@ -35,13 +35,13 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         ``A_DeviceMotion_data``, the folder above it, or its zip.
-    acceleration
+    acceleration : {"total", "user"}, default "total"
         total: what an accelerometer shows, ``gravity + userAcceleration``; user: the latter alone.
-    subjects
+    subjects : collection of int or str, optional
         People wanted, 1 to 24; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not g. Without gravity the norm cannot tell.
 
     Yields

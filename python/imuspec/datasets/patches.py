@@ -24,11 +24,13 @@ def spread_starts(
 
     Parameters
     ----------
-    n_patches
+    n_patches : int
         Patches of the stretch; with fewer than a window there is one start, 0.
-    window, overlap
+    window : int, default WINDOW
         Length of a window, and what two share at least.
-    strict
+    overlap : int, default OVERLAP
+        Length of a window, and what two share at least.
+    strict : bool, default False
         Overlap by exactly `overlap` and leave out what remains: 31 windows for a day.
 
     Examples
@@ -82,9 +84,9 @@ def patch_labels(label: ArrayLike, patch: int) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    label
+    label : array_like
         Whole numbers [time]; negative where there is no label. These do not count while there is any label in the patch.
-    patch
+    patch : int
         Samples of a patch.
 
     Returns
@@ -106,11 +108,11 @@ def group_labels(label: ArrayLike, group: ArrayLike, n_groups: int) -> NDArray[n
 
     Parameters
     ----------
-    label
+    label : array_like
         Whole numbers [time], in the order of time; negative where there is no label.
-    group
+    group : array_like
         Whole numbers [time].
-    n_groups
+    n_groups : int
         How many groups there are.
 
     Examples
@@ -137,11 +139,11 @@ def hide_patches(missing: NDArray[np.bool_], ratio: float, random: np.random.Gen
 
     Parameters
     ----------
-    missing
+    missing : bool array
         Bool [windows, patches].
-    ratio
+    ratio : float
         Part to hide, from 0 to 1.
-    random
+    random : numpy.random.Generator
         The draw.
     """
     score = random.random(missing.shape)

@@ -39,13 +39,13 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The folder of the drives, or an archive of it.
-    sensors
+    sensors : sequence of str, default ('left dashboard',)
         Which of `SENSORS`; sensors of a drive share its recording.
-    subjects
+    subjects : collection of int or str, optional
         Drivers wanted, 1 to 3; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not m/s2.
 
     Yields

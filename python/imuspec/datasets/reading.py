@@ -86,7 +86,9 @@ def recording_of(
         Acceleration in the file's unit.
     label : array of int64 [n]
         Index of each row's class; -1 for none.
-    unit, declared
+    unit : str
+        As for `imuspec.datasets.recordings.in_g`.
+    declared : str or None
         As for `imuspec.datasets.recordings.in_g`.
     rate : float
         Nominal rate, Hz.
@@ -104,7 +106,7 @@ def recording_of(
         Rows of the file that are not in `raw`.
     unlabelled : callable, optional
         ``unlabelled(kept)`` gives the number of kept rows without a class, by reason.
-    **identity
+    **identity : object
         subject, recording, sensor and class_names of the recording.
     """
     whole: NDArray[np.bool_] = np.asarray(sound(raw).all(axis=0))

@@ -39,33 +39,33 @@ class LabelledRecording:
 
     Attributes
     ----------
-    subject
+    subject : int or str
         Who wore it: a whole number where the set numbers its subjects, else a name.
-    recording
+    recording : str
         What was recorded at one time: sensors worn together share it.
-    sensor
+    sensor : str
         Which of them.
-    rate
+    rate : float
         Nominal samples a second, Hz.
-    acceleration
+    acceleration : float32 array
         float32 ``[3, n]``, g.
-    time
+    time : int64 array
         int64 ``[n]``, ns from the recording's begin, the same for its sensors. Rises inside a run.
-    runs
+    runs : int64 array
         int64 ``[k, 2]``: first and one-past-last sample of each stretch without a gap.
-    label
+    label : int64 array
         int64 ``[n]``, index into `class_names`; -1 where there is none of them.
-    class_names
+    class_names : tuple of str
         The classes, in the order of their labels.
-    source
+    source : str
         The file.
-    counts
+    counts : mapping of str to int
         Rows of the file that are not here, by reason.
-    n_rows
+    n_rows : int
         Rows of the file.
-    unlabelled
+    unlabelled : mapping of str to int
         Why samples have no class: how many of them for which reason.
-    timed
+    timed : bool
         Whether the times of two runs can be compared; False where the set has lost their order.
     """
 
@@ -122,13 +122,13 @@ def in_g(values: ArrayLike, *, unit: str, declared: str | None, source: str) -> 
 
     Parameters
     ----------
-    values
+    values : array_like
         ``[3, n]`` in the file's unit.
-    unit
+    unit : str
         What the set's files are in.
-    declared
+    declared : str or None
         What the caller says they are in, which is believed; None: the set's unit, if the norm agrees.
-    source
+    source : str
         What the file is called in messages.
 
     Returns
@@ -175,11 +175,11 @@ def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> 
 
     Parameters
     ----------
-    time
+    time : int64 array
         int64 ``[n]``, ns.
-    rate
+    rate : float
         Hz.
-    breaks
+    breaks : array_like, default ()
         Samples that begin a stretch in any case.
     """
     n = time.shape[0]

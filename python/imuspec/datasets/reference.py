@@ -109,7 +109,7 @@ class DatasetReference:
 
         Parameters
         ----------
-        **defaults
+        **defaults : object
             Settings of `imuspec.datasets.load` where the reference has none.
 
         Raises

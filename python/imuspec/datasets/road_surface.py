@@ -49,13 +49,13 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The zip or the folder.
-    axes
+    axes : {"device", "rotated"}, default "device"
         device: along the phone's own axes; rotated: as the phone's software turned them.
-    subjects
+    subjects : collection of int or str, optional
         Collectors wanted: 1, 2 and 5; all by default.
-    unit
+    unit : str, optional
         The files' unit where it is not m/s2. Gravity is not in them, so the norm cannot tell.
 
     Yields

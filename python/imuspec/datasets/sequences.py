@@ -58,15 +58,15 @@ class PatchSequences:
 
     Attributes
     ----------
-    items
+    items : tuple of PatchSequence
         The stretches.
-    class_names
+    class_names : tuple of str
         The classes, in the order of their labels.
-    rate
+    rate : float
         Hz.
-    name
+    name : str
         The set.
-    counts
+    counts : mapping of str to int
         What was left out, by reason: recordings, or patches.
     """
 
@@ -146,13 +146,13 @@ def cut_sequences(
 
     Parameters
     ----------
-    recordings
+    recordings : iterable of LabelledRecording
         As `imuspec.datasets.labelled_recordings` gives them.
-    rate
+    rate : float, default 30.0
         Hz wanted; a faster signal is first freed of what is above half of it.
-    patch_s
+    patch_s : float, default 10.0
         Length of a patch, s. A patch takes the label of most of its labelled samples.
-    name
+    name : str, default ""
         What the set is called.
 
     Raises
@@ -205,15 +205,15 @@ def capture24_sequences(
 
     Parameters
     ----------
-    folder
+    folder : path-like
         Holds ``P*.csv.gz`` (or .csv) and ``annotation-label-dictionary.csv``.
     scheme : str, default "Willetts2018"
         Willetts2018 (the six classes of the LMM paper), Walmsley2020, Doherty2018, ...
-    recipe
+    recipe : path-like or Recipe, default "capture24"
         From file to wear.
-    patch_s
+    patch_s : float, default 10.0
         Length of a patch, s.
-    subjects
+    subjects : sequence of str, optional
         Some of the participants, as P001; None: all.
 
     Returns

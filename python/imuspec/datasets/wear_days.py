@@ -48,34 +48,40 @@ class WearDays:
 
     Parameters
     ----------
-    cohort
+    cohort : Cohort
         The recordings.
-    ids
+    ids : sequence of str, optional
         Which of them; None: all.
-    hours
+    hours : float, default 24.0
         Length of a stretch.
-    recordings
+    recordings : int, default 8
         Recordings of a batch, all processes together.
-    window_s, overlap_s, patch_s
+    window_s : float, default 3000.0
         Length of a window, what two share, length of a patch, s; multiples of a patch.
-    strict
+    overlap_s : float, default 300.0
+        Length of a window, what two share, length of a patch, s; multiples of a patch.
+    patch_s : float, default 10.0
+        Length of a window, what two share, length of a patch, s; multiples of a patch.
+    strict : bool, default False
         31 windows a day overlapping exactly; else 32 spread over it.
-    mask
+    mask : float, default 0.6
         Part of a window's measured patches that is hidden.
-    shorter
+    shorter : {"skip", "whole"}, default "whole"
         A recording without so long a stretch: skip it, or take its longest whole.
-    missing
+    missing : {"drop", "mask"}, default "drop"
         drop: stretches lie inside kept wear. mask: anywhere in a recording; patches with a gap or non-wear are marked as
         missing, and windows without any other are left out.
-    visits
+    visits : int, default 1
         Stretches of each recording in an epoch.
-    seed
+    seed : int, default 0
         Of every draw.
-    rank, world
+    rank : int, default 0
         This process and how many there are; each takes its part of every batch.
-    workers
+    world : int, default 1
+        This process and how many there are; each takes its part of every batch.
+    workers : int, default 0
         Processes that read ahead; 0 reads when asked.
-    prefetch
+    prefetch : int, default 2
         Batches that each of them holds ready.
 
     Raises

@@ -20,31 +20,31 @@ class Windows:
 
     Attributes
     ----------
-    x
+    x : float32 array
         float32 ``[N, 3, time]``, g.
-    label
+    label : int64 array
         int64 ``[N]``, index into `class_names`.
-    subject
+    subject : array
         ``[N]``, int64 where the set numbers its subjects, else str.
-    recording
+    recording : str array
         str ``[N]``: what was recorded at one time, a name that is one alone in the set. Windows of one recording that
         overlap in time show the same motion, whichever sensor each is of.
-    start_s
+    start_s : float64 array
         float64 ``[N]``: seconds from the recording's begin to the window's first sample; NaN where the set does not
         tell, which counts as overlapping every other window of the recording.
-    rate
+    rate : float
         Samples a second, Hz.
-    class_names
+    class_names : tuple of str
         The classes, in the order of their labels.
-    name
+    name : str
         The set.
-    counts
+    counts : mapping of str to int
         Rows of the set's files that are in no window, by reason.
-    n_rows
+    n_rows : int
         Rows of the set's files.
-    sensor
+    sensor : str array or None
         str ``[N]``: which of the sensors worn together.
-    settings
+    settings : mapping of str to object
         How the windows were made.
     split_by : {"subject", "recording"}
         Unit that a split assigns to its parts by default: recording where subjects are not independent.
@@ -144,7 +144,7 @@ class Windows:
 
         Parameters
         ----------
-        index
+        index : array_like
             Whole numbers, a mask ``[N]`` of bool, or a slice as ``np.s_[...]``.
 
         Returns
@@ -220,9 +220,9 @@ def concatenate(parts: Iterable[Windows], *, name: str | None = None) -> Windows
 
     Parameters
     ----------
-    parts
+    parts : iterable of Windows
         Windows of one length, rate and list of classes.
-    name
+    name : str, optional
         What the whole is called; default: the names of the parts, joined by ``+``.
 
     Returns

@@ -44,14 +44,14 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, or a folder or archive that holds it.
-    max_gap_s
+    max_gap_s : float, default 1.0
         A step of the stamps above this, forward or back, parts two runs, s. Two sample periods, the measure for other
         sets, would cut this one to pieces: the official file's first steps are 100, 50, 110 and 110 ms.
-    subjects
+    subjects : collection of int or str, optional
         Users wanted, 1 to 36; all by default.
-    unit
+    unit : str, optional
         The file's unit where it is not m/s2.
 
     Yields

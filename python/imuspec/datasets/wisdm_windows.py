@@ -36,11 +36,11 @@ def recordings(
 
     Parameters
     ----------
-    path
+    path : path-like
         The npz, its .npz.xz, or the folder that holds one of them.
-    subjects
+    subjects : collection of int or str, optional
         Users wanted, 1 to 36; all by default.
-    max_pattern_ms2
+    max_pattern_ms2 : float, optional
         Leave out users whose windows all carry a fixed pattern above this, m/s2, left by the recovery; None keeps all.
 
     Yields

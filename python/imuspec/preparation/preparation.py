@@ -36,33 +36,35 @@ class Prepared:
 
     Attributes
     ----------
-    path, id
+    path, id : str
         The source, and its name in a cohort.
-    recipe
+    recipe : Recipe
         The recipe that was followed.
-    status, reason
+    status : {"ok", "excluded", "failed"}
         ok; excluded by the recipe's rules; or failed because the file could not be read. The reason is empty when ok.
-    acceleration
+    reason : str
+        ok; excluded by the recipe's rules; or failed because the file could not be read. The reason is empty when ok.
+    acceleration : float32 array or None
         float32 [3, time], g, over the whole recording, non-wear included; NaN where nothing was measured. Calibrated,
         unless calibration was not wanted or failed. None when failed.
-    rate
+    rate : float
         Hz of the grid.
-    start_time
+    start_time : int or None
         Local device clock of the first sample, int ns since 1970.
-    shifts
+    shifts : int64 array
         int64 [k, 2]: from this sample on, the grid is so many ns ahead of the device's clock: the clock was set back, or a
         gap of more than a day is not on the grid.
-    segments, nonwear
+    segments, nonwear : int64 array
         int64 [k, 2]: first and one-past-last sample of each stretch of kept wear, and of non-wear.
-    calibration
+    calibration : dict of str to object
         offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations.
-    still
+    still : float64 array
         float64 [k, 3], g: means of the still windows before calibration.
-    quality
+    quality : Quality
         Counts of every kind of loss or repair, and a table of them.
-    header
+    header : dict of str to object
         format, device, device_id, nominal_rate, sample_rate, metadata.
-    figures
+    figures : dict of str to object
         duration_h, wear_h (kept), longest_wear_h, nonwear_h, n_samples, and the counts of the native pass.
     """
 
@@ -161,9 +163,9 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
 
     Parameters
     ----------
-    path
+    path : path-like
         A device file of any supported format, or the folder or archive of one NHANES participant.
-    recipe
+    recipe : path-like or Recipe, default "ukb"
         A name (``ukb``, ``capture24``, ``nhanes``, ``actipy``), the path of a TOML file, or a `Recipe`.
 
     Returns

@@ -110,7 +110,9 @@ class Recording:
         Index into ``annotation_labels``, -1 where there is none.
     blocks : Blocks
         Where the samples came from, and the slow channels.
-    device, device_id, format, metadata
+    device, device_id, format : str
+        What the file says of itself.
+    metadata : mapping of str to str
         What the file says of itself.
     identifying : mapping
         The fields of the header that identify a person: names, subject codes, dates of birth, sex, notes. They are apart

@@ -17,11 +17,11 @@ def windows(x: ArrayLike, *, length: int, overlap: int = 0) -> NDArray[Any]:
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[..., 3, time]``, g, or any ``[..., channel, time]``.
-    length
+    length : int
         Samples in a window.
-    overlap
+    overlap : int, default 0
         Samples that neighbouring windows share, below ``length``.
 
     Returns

@@ -23,14 +23,14 @@ def lowpass(x: ArrayLike, *, sample_rate: float, cutoff: float, order: int = 8) 
 
     Parameters
     ----------
-    x
+    x : array_like
         Samples ``[..., time]``, g; one stretch without gaps. A missing sample (NaN) counts as 0 in the filter and is
         NaN in the result, as in actipy, so its neighbours bend towards 0.
-    sample_rate
+    sample_rate : float
         Samples a second, Hz.
-    cutoff
+    cutoff : float
         Frequency of -6 dB, Hz; below half the sample rate.
-    order
+    order : int, default 8
         Order of the Butterworth filter that is run both ways.
 
     Returns
@@ -86,17 +86,17 @@ def resample(
 
     Parameters
     ----------
-    x
+    x : array_like
         Samples ``[..., time]``. A NaN makes every point that uses it NaN.
-    time
+    time : array_like
         Their times ``[time]``, int64 ns, rising.
-    rate
+    rate : float
         Grid points a second, Hz.
-    method
+    method : {"linear", "nearest", "polyphase"}, default "linear"
         See above.
-    max_gap_s
+    max_gap_s : float, default 1.0
         Longest gap to fill, s.
-    sample_rate
+    sample_rate : float, optional
         Rate of ``x`` in Hz for ``"polyphase"``, where it must be ``rate`` times a ratio of whole numbers up to 10,000;
         default: the mean rate of ``time``.
 

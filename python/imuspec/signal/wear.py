@@ -22,15 +22,15 @@ class Wear:
 
     Attributes
     ----------
-    segments
+    segments : int64 array
         Wear without a break, at least ``min_wear_h`` long, ``[k, 2]``: samples ``start`` to before ``stop``.
-    segment_times
+    segment_times : int64 array
         The same ``[k, 2]`` in ns: from the first sample to one sample period after the last.
-    nonwear
+    nonwear : int64 array
         Non-wear episodes ``[m, 2]``: samples ``start`` to before ``stop``.
-    nonwear_times
+    nonwear_times : int64 array
         The same ``[m, 2]`` in ns.
-    short_times
+    short_times : int64 array
         Wear between breaks that is shorter than ``min_wear_h``, ``[j, 2]`` ns.
     """
 
@@ -74,21 +74,21 @@ def wear_segments(
 
     Parameters
     ----------
-    recording
+    recording : Recorded or array_like
         A recording with ``acceleration`` and ``time``, or acceleration ``[3, time]``, g, which comes calibrated.
-    time
+    time : array_like, optional
         ``[time]``, int64 ns, rising; for an array.
-    tolerance_g
+    tolerance_g : float, default 0.013
         Standard deviation below which an axis is still, g.
-    nonwear_min
+    nonwear_min : float, default 90.0
         Still for longer than this is not worn, minutes.
-    min_wear_h
+    min_wear_h : float, default 24.0
         Shortest segment to report, hours.
-    max_gap_s
+    max_gap_s : float, default 1.0
         Longest gap inside a segment, s.
-    windows
+    windows : {"fixed", "sliding"}, default "fixed"
         ``"fixed"``: windows follow one another from the first sample. ``"sliding"``: one begins every second.
-    length_rule
+    length_rule : {"whole", "actipy"}, default "whole"
         ``"whole"``: k windows of 10 s last 10 k s. ``"actipy"``: they last 10 (k - 1) s and end with the last one's
         first sample, so that a little over 90 min 10 s of stillness is needed.
 

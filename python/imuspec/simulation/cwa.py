@@ -52,19 +52,19 @@ class Stretch:
 
     Attributes
     ----------
-    start_s
+    start_s : float
         True time of the logger's sample 0, seconds since the recording began.
-    first_block, n_blocks
+    first_block, n_blocks : int
         Which of the blocks since sample 0 these are.
-    sequence
+    sequence : int
         Sequence id of the first of them.
-    nominal_rate, device_rate
+    nominal_rate, device_rate : float
         Hz.
-    packing
+    packing : str
         ``"packed"``, ``"unpacked"`` or ``"ax6"``.
-    clock_offset_ns
+    clock_offset_ns : int
         What the clock shows beyond the true time.
-    resumed
+    resumed : bool
         Whether the first block says that logging has resumed.
     """
 
@@ -166,11 +166,11 @@ def pack_samples(counts: NDArray[np.float32], rotation: NDArray[np.float32] | No
 
     Parameters
     ----------
-    counts
+    counts : float32 array
         float32 [3, n], acceleration in counts, n a multiple of a block's samples; overwritten.
-    rotation
+    rotation : float32 array or None
         float32 [3, n], degrees/s, for ``"ax6"``.
-    packing
+    packing : str
         ``"packed"``: three 10-bit numbers and the exponent 2 that +-8 g asks for, two low bits floored away;
         ``"unpacked"``: int16; ``"ax6"``: int16, gyroscope first.
 

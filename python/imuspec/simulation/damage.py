@@ -122,13 +122,15 @@ class BlockDamage:
 
     Attributes
     ----------
-    bounds
+    bounds : int64 array
         int64, how many blocks were recorded up to the end of each stretch; no damage crosses from one into the next.
-    kinds, seed
+    kinds : tuple of str
         What, and which places.
-    places
+    seed : int
+        What, and which places.
+    places : dict of str to int64 array
         Kind -> int64 places among the blocks that the device recorded.
-    order
+    order : int64 array
         int64, for each block of the file which recorded block it is.
     """
 

@@ -18,11 +18,11 @@ class Environment:
 
     Parameters
     ----------
-    schedule
+    schedule : Schedule
         Where the wearer is; off the wrist the device cools to the room.
-    second_of_day
+    second_of_day : float
         Local time of the first sample.
-    seed
+    seed : int
         The weather.
     """
 

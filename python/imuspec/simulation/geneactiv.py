@@ -86,20 +86,22 @@ def write_geneactiv(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.bin``, or ``.bin.gz`` / ``.bin.zip``.
-    acceleration
+    acceleration : array_like
         [3, n] in g; stored as ``round((g * gain + offset) / 100)`` in 12 bits.
-    time
+    time : array_like
         int64 [n], ns of the local clock. A page keeps its first sample's time in ms; the others follow at the header's
         rate.
-    gain, offset
+    gain : (int, int, int), default (25875, 25734, 25538)
         The header's calibration.
-    light
+    offset : (int, int, int), default (439, -662, -3056)
+        The header's calibration.
+    light : array_like, default 40
         Ten-bit reading, one for all or [n]; lux = reading * 800 / 300.
-    temperature
+    temperature : float, default 29.5
         Of every page, degrees Celsius, to 0.1.
-    notes
+    notes : str, default ""
         Subject notes; line breaks and NULs in them are found in real files.
 
     Returns

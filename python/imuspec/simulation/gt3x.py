@@ -29,13 +29,13 @@ def write_gt3x_v1(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *,
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.gt3x``.
-    acceleration
+    acceleration : array_like
         [3, n] in g, stored in 1/341 g.
-    time
+    time : array_like
         int64 [n], ns, evenly spaced: only the first, to 100 ns, and the rate in whole Hz are kept.
-    light
+    light : int, default 12
         Lux, in ``lux.bin``, one of two bytes a second.
 
     Examples
@@ -68,17 +68,17 @@ def write_gt3x(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.gt3x``.
-    acceleration
+    acceleration : array_like
         [3, n] in g, stored in 1/256 g.
-    time
+    time : array_like
         int64 [n], ns, evenly spaced from a whole second, a whole number of samples a second.
-    idle_s
+    idle_s : sequence of (int, int), default ()
         [start, end) in whole seconds from the first sample: the device sleeps, says so by two events, records nothing.
-    twelve_bit
+    twelve_bit : bool, default False
         ACTIVITY records (type 0: 12 bits, y x z) in place of ACTIVITY2 (type 26: int16, x y z).
-    stray_zeros
+    stray_zeros : bool, default False
         Zero bytes between some records, which the format allows.
 
     Returns

@@ -31,21 +31,21 @@ def write_matrix(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.bin``, or ``.bin.gz`` / ``.bin.zip``.
-    acceleration
+    acceleration : array_like
         [3, n] in g; range +-8 g, stored as ``g / 8`` times 32767 above 0 and 32768 below.
-    time
+    time : array_like
         int64 [n], ns. A packet keeps the whole seconds between which its samples are spread evenly.
-    gyroscope
+    gyroscope : array_like, optional
         [3, n] in degrees/s, range +-2000, or None.
-    packet_s
+    packet_s : int, default 60
         Length of a packet.
-    temperature_c
+    temperature_c : (float, float), default (31.4, 24.1)
         Body, ambient; one pair a packet.
-    heart_rate
+    heart_rate : int, optional
         Beats a minute, one a packet, in both of its fields, or None.
-    bad_packets
+    bad_packets : sequence of int, default ()
         Packets whose CRC shall be wrong.
 
     Returns

@@ -44,9 +44,9 @@ class Motion:
 
     Parameters
     ----------
-    schedule
+    schedule : Schedule
         What is done when.
-    seed
+    seed : int
         The wearer: gait, cadence, road, vehicle.
     """
 
@@ -234,13 +234,13 @@ def wrist_motion(
 
     Parameters
     ----------
-    days
+    days : float, default 1.0
         Length in days.
-    seed
+    seed : int, default 0
         The wearer, the same as ``simulate``'s.
-    sample_rate
+    sample_rate : float, default 100.0
         Hz, any.
-    start
+    start : str or datetime, default "2023-05-15T10:00:00"
         Local time of the first sample.
 
     Returns

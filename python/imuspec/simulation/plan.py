@@ -33,11 +33,11 @@ class Miscalibration:
 
     Attributes
     ----------
-    gain
+    gain : (float, float, float)
         For x, y, z; no unit.
-    offset
+    offset : (float, float, float)
         g.
-    temperature_slope
+    temperature_slope : (float, float, float)
         g per degree Celsius.
     """
 

@@ -49,17 +49,17 @@ class Schedule:
 
     Attributes
     ----------
-    start_s, end_s
+    start_s, end_s : float64 array
         float64 [n], where each bout starts and ends; the first starts at 0 and each ends where the next one starts.
-    state
+    state : int64 array
         int64 [n], index into ``STATE_NAMES``.
-    posture_s
+    posture_s : float64 array
         float64 [m], when the wrist begins to turn into each posture; the first at 0.
-    change_s
+    change_s : float64 array
         float64 [m], how long that turn takes.
-    posture
+    posture : float32 array
         float32 [3, m], unit vectors.
-    liveliness
+    liveliness : float32 array
         float32 [m], acceleration of the hand during that turn, g.
     """
 

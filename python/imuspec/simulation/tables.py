@@ -19,9 +19,9 @@ def write_parquet(path: str | Path, acceleration: ArrayLike, time: ArrayLike) ->
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.parquet``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
 
     Examples
@@ -43,9 +43,9 @@ def write_npz(path: str | Path, acceleration: ArrayLike, time: ArrayLike) -> Non
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.npz``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
 
     Examples

@@ -24,9 +24,9 @@ def write_csv(path: str | Path, acceleration: ArrayLike, time: ArrayLike) -> Non
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.csv``, or ``.csv.gz`` / ``.csv.zip``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
 
     Examples
@@ -53,13 +53,13 @@ def write_omgui_csv(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.csv``, or ``.csv.gz`` / ``.csv.zip``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
-    gyroscope
+    gyroscope : array_like, optional
         [3, n], degrees/s, or None.
-    unix_time
+    unix_time : bool, default False
         Seconds since 1970 to four decimals in place of ``2023-05-15 10:00:00.000``.
 
     Examples
@@ -84,11 +84,11 @@ def write_actilife_csv(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.csv``, or ``.csv.gz`` / ``.csv.zip``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns, evenly spaced: the header keeps the second of the first and the rate in whole Hz.
-    column_names
+    column_names : bool, default False
         Whether an eleventh line names the columns, as some versions do.
 
     Examples
@@ -125,11 +125,11 @@ def write_capture24_csv(path: str | Path, acceleration: ArrayLike, time: ArrayLi
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``P001.csv.gz`` for instance.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
-    annotation
+    annotation : sequence of str
         One for each sample, ``"7030 sleeping;MET 0.95"`` for instance; empty where nothing is known.
 
     Examples
@@ -151,11 +151,11 @@ def write_nhanes(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *, 
 
     Parameters
     ----------
-    path
+    path : path-like
         A folder to be made, or an archive if the name ends in ``.tar.bz2``.
-    acceleration, time
+    acceleration, time : array_like
         [3, n] in g; int64 [n], ns, in the year 2000 in the real set.
-    participant
+    participant : int, default 62161
         The SEQN in the log.
 
     Returns

@@ -35,37 +35,45 @@ class Truth:
 
     Attributes
     ----------
-    gain, offset, temperature_slope
+    gain, offset, temperature_slope : float64 array
         float64 [3]; offset in g, slope in g per degree Celsius.
-    offset_effective
+    offset_effective : float64 array
         float64 [3], g: what a calibration can find. Packing floors two bits away, 1.5/256 g on average.
-    start_ns
+    start_ns : int
         Local clock at the first sample, ns since 1970.
-    nominal_rate, device_rate
+    nominal_rate, device_rate : float
         Hz: what the header says and what the sensor did.
-    counts_per_g
+    counts_per_g : float
         Steps of the stored numbers in 1 g.
-    block_time_ns
+    block_time_ns : int64 array
         int64 [k], true time of each block's first sample (the clock's jumps left out).
-    block_samples, block_index, block_run
+    block_samples, block_index, block_run : int64 array
         int64 [k]: samples in it; its place in what the device recorded, lost blocks counted; the run it belongs to.
-    block_temperature
+    block_temperature : float64 array
         float64 [k], degrees Celsius.
-    clock_offset_ns
+    clock_offset_ns : int64 array
         int64 [k], what a jump of the clock added to the block's stamp.
-    corrupted, corrupted_kind
+    corrupted : int64 array
         int64 [c], str [c]: 0-based places in the file of the blocks that cannot be trusted, and why.
-    states, state_names
+    corrupted_kind : str array
+        int64 [c], str [c]: 0-based places in the file of the blocks that cannot be trusted, and why.
+    states : float64 array
         float64 [b, 2], (start in s, index into the names); the last bout ends with the recording.
-    nonwear
+    state_names : tuple of str
+        float64 [b, 2], (start in s, index into the names); the last bout ends with the recording.
+    nonwear : float64 array
         float64 [w, 2], seconds since ``start_ns``, [start, end).
-    events
+    events : list of dict of str to object
         One mapping for each break, in file order: ``kind``, ``block`` (place in the file of the first block after it)
         and its numbers: ``gap_s`` of a restart, ``jump_s`` of the clock, ``blocks`` lost or of the other device,
         ``bytes`` of a torn last block.
-    runs
+    runs : list of dict of str to object
         One mapping for each stretch of the logger that ``block_run`` counts: rates, packing, first block and so on.
-    seed, device, damage
+    seed : int
+        What ``simulate`` was asked for.
+    device : str
+        What ``simulate`` was asked for.
+    damage : tuple of str
         What ``simulate`` was asked for.
     """
 

@@ -34,25 +34,25 @@ def simulate(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file; ``.cwa``, ``.cwa.gz`` or ``.cwa.zip``. It appears whole or not at all. The truth goes to
         ``<stem>.truth.npz`` and ``<stem>.truth.json``.
-    days
+    days : float, default 7.0
         Length in days, at least a minute.
-    seed
+    seed : int, default 0
         The wearer, the device and the damage. The same seed gives the same bytes.
-    sample_rate
+    sample_rate : float, default 100.0
         Nominal rate in Hz, one that the device has: 6.25, 12.5, 25, 50, 100, 200, ... 3200. The sensor runs some 1 %
         slower.
-    device
+    device : str, default "ax3"
         ``"ax3"``, or ``"ax6"`` with a gyroscope (always unpacked).
-    unpacked
+    unpacked : bool, default False
         int16 samples (1/256 g) in place of 10 bits (1/64 g).
-    damage
+    damage : sequence of str, default ()
         Kinds of ``DAMAGE_KINDS``, any number.
-    miscalibration
+    miscalibration : bool or Miscalibration, default False
         True draws an error of gain and offset from the seed; or give one.
-    start
+    start : str or datetime.datetime, default "2023-05-15T10:00:00"
         Local time of the first sample, in the years 2000 to 2060.
 
     Returns

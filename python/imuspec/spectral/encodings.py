@@ -52,13 +52,15 @@ def gramian_angular_field(
     Parameters
     ----------
     x : array [..., axes, time] or [time]
-        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+        As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
     kind : {"sum", "difference"}
         Which field.
     size : (int, int) or None
         Rows and columns, each so many equal stretches; None is a cell for each pair of samples.
-    dtype, out
-        As of :func:`imuspec.rgb_image`.
+    dtype : {"uint8", "float32"}, default "uint8"
+        As in :func:`imuspec.rgb_image`.
+    out : array, optional
+        As in :func:`imuspec.rgb_image`.
     nan : {"raise", "mask"}
         Refuse NaN and infinity, or draw cells of stretches that hold any black.
 
@@ -121,15 +123,17 @@ def recurrence_plot(
     Parameters
     ----------
     x : array [..., axes, time] or [time]
-        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+        As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
     dimension, delay : int
         Samples in a state, and how far apart they are.
     threshold : float, optional
         A share of max d: cells up to it are white, all others black.
     size : (int, int) or None
         Rows and columns, reached with Pillow's bilinear filter; None is a cell for each pair of states.
-    dtype, out
-        As of :func:`imuspec.rgb_image`.
+    dtype : {"uint8", "float32"}, default "uint8"
+        As in :func:`imuspec.rgb_image`.
+    out : array, optional
+        As in :func:`imuspec.rgb_image`.
     nan : {"raise", "mask"}
         Refuse NaN and infinity, or draw cells that states with any reach black.
 
@@ -201,7 +205,7 @@ def scalogram(
     Parameters
     ----------
     x : array [..., axes, time] or [time]
-        As of :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
+        As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
     frequencies : (float, float), optional
         Lowest and highest row in cycles a sample (Hz divided by the sample rate); by default two periods a window, and
         0.4.
@@ -210,8 +214,10 @@ def scalogram(
     size : (int, int) or None
         Rows are frequencies, the lowest last; columns are reached with Pillow's bilinear filter over ``|W|`` in dB. None is 96
         rows and a column a sample.
-    dtype, out
-        As of :func:`imuspec.rgb_image`.
+    dtype : {"uint8", "float32"}, default "uint8"
+        As in :func:`imuspec.rgb_image`.
+    out : array, optional
+        As in :func:`imuspec.rgb_image`.
     nan : {"raise", "mask"}
         Refuse NaN and infinity, or take the window's mean for them and draw their columns black.
 

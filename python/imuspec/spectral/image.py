@@ -312,14 +312,34 @@ class ImageStream:
 
     Parameters
     ----------
-    n_axes
+    n_axes : int, default 3
         Axes of the stream: 3, or 1, which is copied to the three channels.
-    window
+    window : int, default 500
         Samples of a window, at least `nfft`.
-    hop
+    hop : int, optional
         Samples from one picture to the next; by default `window`, so that windows do not overlap.
-    nfft, noverlap, levels, norm, range_db, resize, size, dtype, floor_db, preset, nan
-        As of :func:`rgb_image`.
+    nfft : int, default 128
+        As in :func:`rgb_image`.
+    noverlap : int, optional
+        As in :func:`rgb_image`.
+    levels : {"greys", "linear"}, default "greys"
+        As in :func:`rgb_image`.
+    norm : {"axis-window", "joint-window", "fixed", "dataset"}, default "axis-window"
+        As in :func:`rgb_image`.
+    range_db : (float, float), optional
+        As in :func:`rgb_image`.
+    resize : {"canvas", "antialias", "bilinear"}, default "canvas"
+        As in :func:`rgb_image`.
+    size : (int, int) or None, default (96, 128)
+        As in :func:`rgb_image`.
+    dtype : {"uint8", "float32"}, default "uint8"
+        As in :func:`rgb_image`.
+    floor_db : float, optional
+        As in :func:`rgb_image`.
+    preset : {"android"}, optional
+        As in :func:`rgb_image`.
+    nan : {"raise", "mask"}, default "raise"
+        As in :func:`rgb_image`.
 
     Raises
     ------

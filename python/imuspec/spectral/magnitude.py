@@ -57,20 +57,20 @@ def log_mean_magnitude(
 
     Parameters
     ----------
-    x
+    x : array_like
         Signals [..., time] in g, any strides in the leading axes (windows may be views). float64 is computed in float64,
         anything else in float32. A NaN sample makes all values of its signal NaN.
-    nfft
+    nfft : int or sequence of int, default 32
         Samples of a frame, or several such numbers: then one pass over the signal gives a feature for each.
-    hop
+    hop : int or sequence of int, optional
         Samples from one frame to the next, `nfft // 2` unless given (one for each `nfft`).
-    floor
+    floor : float, default 0.1
         Smallest mean magnitude before the logarithm, in the signal's unit.
-    eps_per_root_n
+    eps_per_root_n : float, optional
         If given, the floor is `eps_per_root_n * sqrt(nfft)` instead: the same noise level for every `nfft`.
-    literal_min
+    literal_min : bool, default False
         Take the minimum with the floor, so that it is a ceiling: the equation as the paper prints it. Silence is -inf then.
-    out
+    out : Floats or sequence of Floats, optional
         Where to write, C-contiguous, of the result's shape and type (a sequence of them for several `nfft`).
 
     Returns
@@ -140,11 +140,21 @@ def log_magnitude_variance(
 
     Parameters
     ----------
-    x, nfft, hop, eps_per_root_n, literal_min, out
+    x : array_like
         As in :func:`log_mean_magnitude`.
-    floor
+    nfft : int or sequence of int, default 32
+        As in :func:`log_mean_magnitude`.
+    hop : int or sequence of int, optional
+        As in :func:`log_mean_magnitude`.
+    eps_per_root_n : float, optional
+        As in :func:`log_mean_magnitude`.
+    literal_min : bool, default False
+        As in :func:`log_mean_magnitude`.
+    out : Floats or sequence of Floats, optional
+        As in :func:`log_mean_magnitude`.
+    floor : float, default 0.1
         Smallest variance before the logarithm, in the square of the signal's unit.
-    unbiased
+    unbiased : bool, default False
         Divide by one less than the number of frames; needs two of them.
 
     Returns

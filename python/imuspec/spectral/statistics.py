@@ -63,9 +63,9 @@ def window_features(x: ArrayLike, rate: float) -> tuple[NDArray[np.float32], tup
 
     Parameters
     ----------
-    x
+    x : array_like
         ``[N, 3, time]``, g; 8 samples or more.
-    rate
+    rate : float
         Samples a second, Hz. Bands above half of it are at the floor.
 
     Returns

@@ -30,17 +30,17 @@ class AllViews:
 
     Parameters
     ----------
-    operations
+    operations : tuple of str, default OPERATIONS
         Which to draw from.
-    rotate_max
+    rotate_max : float, default 30.0
         Largest turn, degrees.
-    shear_max
+    shear_max : float, default 0.3
         Largest shear along the width or the height, whichever is drawn.
-    enhance_max
+    enhance_max : float, default 0.9
         Sharpness, contrast, brightness, colour: factor ~ U(1 - this, 1 + this).
-    posterize_min_bits
+    posterize_min_bits : int, default 4
         Posterize keeps this to 8 bits.
-    after_moco
+    after_moco : bool, default False
         Draw MoCo v2's view first.
     """
 

@@ -20,11 +20,11 @@ def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tens
 
     Parameters
     ----------
-    pictures
+    pictures : Tensor
         ``[B, 3, rows, columns]``.
-    matrix
+    matrix : Tensor
         ``[B, 2, 2]``, from a place in the result to one in the picture.
-    centre
+    centre : Tensor, optional
         ``[B, 2]``, where the middle of the result lies; the middle of the picture if not given.
     """
     rows, columns = pictures.shape[2:]

@@ -44,16 +44,20 @@ class PhotoViews:
 
     Parameters
     ----------
-    version
+    version : int, default 2
         2: crop, jitter with chance 0.8, grey, blur, mirror (MoCo v2, SimSiam); 1: crop, grey, jitter, mirror (MoCo v1),
         with hue turned by as much as the rest.
-    crop_min
+    crop_min : float, default 0.2
         Smallest area of a crop.
-    jitter, jitter_hue
+    jitter : float, default 0.4
         As `colour_jitter` has them.
-    grey_probability, blur_probability, flip_probability
+    jitter_hue : float, default 0.1
+        As `colour_jitter` has them.
+    grey_probability : float, default 0.2
         Chances.
-    blur_sigma_max
+    blur_probability, flip_probability : float, default 0.5
+        Chances.
+    blur_sigma_max : float, default 2.0
         Widest blur, pixels.
     """
 

@@ -26,7 +26,7 @@ class MocoV3Views:
 
     Parameters
     ----------
-    crop_min
+    crop_min : float, default 0.08
         Smallest area of a crop.
 
     References

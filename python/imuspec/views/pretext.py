@@ -39,9 +39,9 @@ class Standardising:
 
     Parameters
     ----------
-    views
+    views : callable
         The generator.
-    mean, sd
+    mean, sd : sequence of float
         One number for each axis.
     """
 
@@ -65,9 +65,9 @@ class SignalPair:
 
     Parameters
     ----------
-    operations
+    operations : sequence of str, default ('rotate',)
         Names in :data:`imuspec.views.signal.OPERATIONS`. ``rotate`` alone was the authors' best single choice.
-    compose
+    compose : {"all", "one"}, default "all"
         ``all``: every operation in the order given; ``one``: for each window one of them, equally likely.
 
     Examples
@@ -107,7 +107,7 @@ class TransformCopies:
 
     Parameters
     ----------
-    operations
+    operations : sequence of str, default _EIGHT
         Names in :data:`imuspec.views.signal.OPERATIONS`; eight by default.
     """
 
@@ -127,11 +127,11 @@ class TransformLabels:
 
     Parameters
     ----------
-    operations
+    operations : sequence of str, default _FOUR
         Names in :data:`imuspec.views.signal.OPERATIONS`, applied in the order given.
-    probability
+    probability : float, default 0.5
         Chance of each, independently.
-    turned
+    turned : bool, default True
         Whether each window is first turned by a random rotation and its axes shuffled, so that the encoder does not
         rely on how the device was worn.
     """
@@ -163,7 +163,13 @@ class SpanMask:
 
     Parameters
     ----------
-    share, longest, stop, hidden
+    share : float, default 0.15
+        See above; the authors' numbers by default.
+    longest : int, default 10
+        See above; the authors' numbers by default.
+    stop : float, default 0.2
+        See above; the authors' numbers by default.
+    hidden : float, default 0.8
         See above; the authors' numbers by default.
     """
 

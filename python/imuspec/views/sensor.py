@@ -28,13 +28,13 @@ def translate_x(pictures: Tensor, generator: torch.Generator, *, most: float = 0
 
     Parameters
     ----------
-    pictures
+    pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
-    generator
+    generator : torch.Generator
         Where the shifts come from.
-    most
+    most : float, default 0.45
         Largest shift as a fraction of the width; AutoAugment's largest is 150/331.
-    fill
+    fill : {"zero", "edge", "wrap", "mean"}, default "zero"
         What stands in the vacated columns: black, the edge column, what left on the other side, the picture's mean.
     """
     width = pictures.shape[3]
@@ -62,15 +62,15 @@ def permute_x(
 
     Parameters
     ----------
-    pictures
+    pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
-    generator
+    generator : torch.Generator
         Where cuts and orders come from.
-    chunks
+    chunks : int, default 4
         Number of pieces (Um et al. 2017: 4).
-    min_columns
+    min_columns : int, default 10
         Narrowest piece; every set of cuts that keeps to it is as likely as any other.
-    cuts
+    cuts : {"random", "equal", "poisson"}, default "random"
         "random"; "equal": pieces of the same width; "poisson": random cuts whose number is Poisson with mean
         ``chunks - 1``, at least 1 and at most 7 or what fits.
 
@@ -123,14 +123,14 @@ def hue(
 
     Parameters
     ----------
-    pictures
+    pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
-    generator
+    generator : torch.Generator
         Where the rotations come from.
-    kind
+    kind : {"mix", "perm", "hsv"}, default "mix"
         "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi); "perm": the
         channels in one of the five other orders; "hsv": hue turned by U(-most, most) of the circle.
-    most
+    most : float, default 0.5
         Largest turn of "hsv".
     """
     n, device = len(pictures), generator.device
@@ -158,15 +158,15 @@ def jitter(
 
     Parameters
     ----------
-    pictures
+    pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
-    generator
+    generator : torch.Generator
         Where the noise comes from.
-    most
+    most : float, default 0.1
         Largest deviation, as a fraction of the full scale.
-    noise
+    noise : {"uniform", "gaussian"}, default "uniform"
         "uniform": U(-most, most); "gaussian": of the same standard deviation, most / sqrt(3).
-    shared
+    shared : bool, default False
         One deviation for the three channels of a pixel.
     """
     shape = (len(pictures), 1 if shared else 3, *pictures.shape[2:])
@@ -182,17 +182,31 @@ class SensorViews:
 
     Parameters
     ----------
-    operations
+    operations : tuple of str, default ('translate_x', 'permute_x', 'hue', 'jitter')
         Which of ``translate_x, permute_x, hue, jitter`` to draw from; an ablation leaves one out.
-    cascade, cascade_probability
+    cascade : bool, default False
         Apply each by this chance, one after the other, instead of exactly one.
-    translate_max, translate_fill
+    cascade_probability : float, default 0.5
+        Apply each by this chance, one after the other, instead of exactly one.
+    translate_max : float, default 0.45
         As `translate_x` has them.
-    permute_chunks, permute_min_columns, permute_cuts
+    translate_fill : {"zero", "edge", "wrap", "mean"}, default "zero"
+        As `translate_x` has them.
+    permute_chunks : int, default 4
         As `permute_x` has them.
-    hue, hue_max
+    permute_min_columns : int, default 10
+        As `permute_x` has them.
+    permute_cuts : {"random", "equal", "poisson"}, default "random"
+        As `permute_x` has them.
+    hue : {"mix", "perm", "hsv"}, default "mix"
         As `hue` has them.
-    jitter_max, jitter_noise, jitter_shared
+    hue_max : float, default 0.5
+        As `hue` has them.
+    jitter_max : float, default 0.1
+        As `jitter` has them.
+    jitter_noise : {"uniform", "gaussian"}, default "uniform"
+        As `jitter` has them.
+    jitter_shared : bool, default False
         As `jitter` has them.
     """
 

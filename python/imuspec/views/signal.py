@@ -161,11 +161,15 @@ def time_warp(x: Tensor, generator: Generator, *, sd: float = 0.2, n_knots: int 
 
     Parameters
     ----------
-    x, generator
+    x : Tensor
         Batch ``[B, axes, time]`` and the source of chance.
-    sd, n_knots
+    generator : Generator
+        Batch ``[B, axes, time]`` and the source of chance.
+    sd : float, default 0.2
         Spread of the pace, and its inner knots.
-    each_axis
+    n_knots : int, default 4
+        Spread of the pace, and its inner knots.
+    each_axis : bool, default False
         A clock for each axis, as the published code has it; else one for all, as a movement that slows down has.
     """
     n = x.shape[-1]

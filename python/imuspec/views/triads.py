@@ -18,7 +18,7 @@ class Triads:
 
     Parameters
     ----------
-    views
+    views : callable
         A generator of views of one triad ``[B, 3, ...]``.
 
     Examples

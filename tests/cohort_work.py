@@ -24,9 +24,9 @@ class Faulty:
 
     faults: tuple[tuple[str, str], ...] = ()
     sleep_s: float = 0.0
-    what: str = "means"
+    kind: str = "means"
 
-    def described(self) -> Mapping[str, object]:
+    def description(self) -> Mapping[str, object]:
         """Nothing else matters to the means."""
         return {}
 
@@ -50,13 +50,13 @@ class Faulty:
 def main() -> None:
     """COHORT OUT OPTIONS as JSON: compute slow means as a process of its own."""
     cohort, out, options = sys.argv[1:]
-    told = json.loads(options)
+    settings = json.loads(options)
     summary = compute(
         cohort,
         Path(out),
-        Faulty(sleep_s=told.get("sleep_s", 0.0)),
-        engine=open_engine(told.get("engine", "local"), workers=told.get("workers", 1)),
-        resume=told.get("resume", False),
+        Faulty(sleep_s=settings.get("sleep_s", 0.0)),
+        engine=open_engine(settings.get("engine", "local"), workers=settings.get("workers", 1)),
+        resume=settings.get("resume", False),
         progress=lambda summary, _outcome: print(summary.n_done, flush=True),
     )
     print("interrupted" if summary.interrupted else "done", flush=True)

@@ -60,7 +60,7 @@ def unpack(raw: bytes) -> Block:
 
 def blocks_of(data: bytes, header: int = 1024) -> list[Block]:
     assert (len(data) - header) % 512 == 0
-    return [unpack(data[at : at + 512]) for at in range(header, len(data), 512)]
+    return [unpack(data[start : start + 512]) for start in range(header, len(data), 512)]
 
 
 def acceleration_of(blocks: list[Block]) -> np.ndarray[Any, np.dtype[np.float64]]:

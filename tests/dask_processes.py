@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from told_recordings import environment
+from stub_files import environment
 
 # Faults are noticed sooner than the defaults would.
 HASTY = {
@@ -24,9 +24,9 @@ HASTY = {
 def dask(part: str, *arguments: str, log: Path, inside: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a scheduler or a worker, `inside` a command before it; files take it 0.4 s."""
     command = [*inside, sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments]
-    with log.open("a") as said:
+    with log.open("a") as output:
         return subprocess.Popen(
-            command, env=environment(**HASTY, TOLD_SLEEP_S="0.4"), stdout=said, stderr=said, start_new_session=True
+            command, env=environment(**HASTY, STUB_SLEEP_S="0.4"), stdout=output, stderr=output, start_new_session=True
         )
 
 

@@ -34,8 +34,8 @@ def hosts(n: int) -> Iterator[list[str]]:
             _ip("-n", name, "link", "set", device, "up")
     except (OSError, subprocess.CalledProcessError) as error:
         _remove(made)
-        said = getattr(error, "stderr", None) or str(error)
-        pytest.skip(f"network namespaces cannot be made here: {said.strip()}")
+        message = getattr(error, "stderr", None) or str(error)
+        pytest.skip(f"network namespaces cannot be made here: {message.strip()}")
     try:
         yield names
     finally:

@@ -52,10 +52,10 @@ def two_point_matrix(n: int, size: int) -> NDArray[np.float64]:
     """Linear interpolation at half-pixel centres, held at the ends."""
     matrix = np.zeros((size, n))
     for i in range(size):
-        at = min(max((i + 0.5) * n / size - 0.5, 0), n - 1)
-        first = min(math.floor(at), max(n - 2, 0))
-        matrix[i, first] += 1 - (at - first)
-        matrix[i, min(first + 1, n - 1)] += at - first
+        position = min(max((i + 0.5) * n / size - 0.5, 0), n - 1)
+        first = min(math.floor(position), max(n - 2, 0))
+        matrix[i, first] += 1 - (position - first)
+        matrix[i, min(first + 1, n - 1)] += position - first
     return matrix
 
 

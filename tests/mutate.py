@@ -104,17 +104,17 @@ def main(names: list[str]) -> None:
     sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
     for library in ("numpy", "scipy.stats", "pandas", "pydantic", "sklearn.metrics", "pytest"):
         importlib.import_module(library)
-    most = int(os.environ.get("MUTANTS", "0"))
+    limit = int(os.environ.get("MUTANTS", "0"))
     for name in names or list(TESTS):
         path = ROOT / "python" / (name.replace(".", "/") + ".py")
         source = path.read_text("utf-8")
         if noticed(name, copy.deepcopy(ast.parse(source)), path):
             raise SystemExit(f"{name}: expected tests that pass on the source as it is, got failures")
-        found = list(mutants(source))
-        chosen = random.Random(0).sample(found, most) if 0 < most < len(found) else found
-        survivors = [place for place, tree in chosen if not noticed(name, tree, path)]
+        mutations = list(mutants(source))
+        chosen = random.Random(0).sample(mutations, limit) if 0 < limit < len(mutations) else mutations
+        survivors = [location for location, tree in chosen if not noticed(name, tree, path)]
         print(
-            f"{name}: {len(chosen)} changes of {len(found)}, {len(survivors)} survive",
+            f"{name}: {len(chosen)} changes of {len(mutations)}, {len(survivors)} survive",
             *survivors,
             sep="\n  ",
             flush=True,

@@ -38,7 +38,7 @@ _EVERY = 50  # one in so many is damaged: 2 %
 class Run:
     """What one run took, and what was seen of its processes."""
 
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     cpu_s: float = 0.0
     kills: int = 0
@@ -60,8 +60,8 @@ class Run:
         thirds = (at_work[:n], at_work[n:-n] or at_work, at_work[-n:])
         done, mega = zip(*at_work[n:], strict=True) if len(at_work) > n + 2 else ((0, 1), (0.0, 0.0))
         slope = statistics.linear_regression(done, mega).slope * 1000
-        found = {f"third_{i}": round(max(m for _, m in part)) for i, part in enumerate(thirds, 1)}
-        return {**found, "mb_per_1000_recordings": round(slope, 1), "tables": round(max(after, default=0.0))}
+        largest = {f"third_{i}": round(max(m for _, m in part)) for i, part in enumerate(thirds, 1)}
+        return {**largest, "mb_per_1000_recordings": round(slope, 1), "tables": round(max(after, default=0.0))}
 
 
 def make(folder: Path, n: int, minutes: float, workers: int) -> None:
@@ -84,30 +84,30 @@ def _simulate(job: tuple[Path, float, int, tuple[str, ...]]) -> None:
 
 def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s: float, seed: int) -> Run:
     """Prepare until all are done; kill a worker every so many seconds, or none when that is 0."""
-    found, rng, before = Run(), random.Random(seed), resource.getrusage(resource.RUSAGE_CHILDREN)
+    run, rng, before = Run(), random.Random(seed), resource.getrusage(resource.RUSAGE_CHILDREN)
     while True:
-        found.runs += 1
+        run.runs += 1
         command = [sys.executable, "-m", "imuspec.cli", "prepare", str(source), "--out", str(out), "--engine", engine]
         command += ["--workers", str(workers), "--resume", "--retry-failed"]
         for setting in _SETTINGS:
             command += ["--set", setting]
-        with tempfile.TemporaryFile("w+") as said:
-            process = subprocess.Popen(command, stdout=said, stderr=said)
-            _watch(process, found, rng, kill_every_s, out / "parts")
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+            _watch(process, run, rng, kill_every_s, out / "parts")
             if process.wait() != 0:
-                said.seek(0)
-                raise RuntimeError(f"the run ended with {process.returncode}: {said.read()[-2000:]}")
+                output.seek(0)
+                raise RuntimeError(f"the run ended with {process.returncode}: {output.read()[-2000:]}")
         outcomes = Cohort(out).outcomes.to_pylist()
         # Killed twice by chance: that is for the next round, as it is for a user.
         if not kill_every_s or not any("killed, twice" in row["reason"] or "died" in row["reason"] for row in outcomes):
             break
-    found.seconds = time.monotonic() - found.began
+    run.seconds = time.monotonic() - run.started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found.cpu_s = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    return found
+    run.cpu_s = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return run
 
 
-def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kill_every_s: float, parts: Path) -> None:
+def _watch(process: subprocess.Popen[bytes], run: Run, rng: random.Random, kill_every_s: float, parts: Path) -> None:
     """Look at the memory of a run's processes each second, and kill one of its workers now and then."""
     parent, look, done = psutil.Process(process.pid), 0.0, 0
     due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
@@ -117,14 +117,14 @@ def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kil
             look = time.monotonic() + 1.0
             done = sum(1 for _ in parts.iterdir()) if parts.is_dir() else 0
             for kind, processes in (("coordinator", [parent]), ("worker", workers)):
-                used = [_resident(one) for one in processes]
+                used = [_resident(each) for each in processes]
                 if any(used):
-                    found.memory.setdefault(kind, []).append((max(used), done))
+                    run.memory.setdefault(kind, []).append((max(used), done))
         if kill_every_s and workers and done and time.monotonic() > due:  # not while a cluster starts
             victim = rng.choice(workers)
             try:
                 victim.send_signal(signal.SIGKILL)
-                found.kills += 1
+                run.kills += 1
             except psutil.NoSuchProcess:
                 pass
             due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
@@ -134,7 +134,9 @@ def _watch(process: subprocess.Popen[bytes], found: Run, rng: random.Random, kil
 def _workers(parent: psutil.Process) -> list[psutil.Process]:
     """Return the processes that a run started to work, not those that watch over others."""
     try:
-        return [one for one in parent.children(recursive=True) if any("spawn_main" in word for word in one.cmdline())]
+        return [
+            child for child in parent.children(recursive=True) if any("spawn_main" in word for word in child.cmdline())
+        ]
     except psutil.Error:
         return []
 
@@ -153,16 +155,20 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def faults(source: Path, plain: Path, disturbed: Path) -> list[str]:
-    """Say what was lost, came twice, or differs; nothing when all is well."""
-    found = [f"{cohort.name}: {id}: {what}" for cohort in (plain, disturbed) for id, what in Cohort(cohort).verify()]
+    """Return a line for each recording that is lost, appears twice or differs."""
+    problems = []
+    for cohort in (plain, disturbed):
+        problems += [f"{cohort.name}: {identity}: {problem}" for identity, problem in Cohort(cohort).verify()]
     expected = sorted(path.name.partition(".")[0] for path in source.glob("r*.cwa*"))
     for cohort in (plain, disturbed):
         ids = Counter(Cohort(cohort).outcomes["id"].to_pylist())
-        found += [f"{cohort.name}: {id}: lost" for id in expected if id not in ids]
-        found += [f"{cohort.name}: {id}: {count} times" for id, count in ids.items() if count != 1]
-    one, other = tree(plain), tree(disturbed)
-    found += [f"{name}: differs" for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
-    return found
+        problems += [f"{cohort.name}: {identity}: lost" for identity in expected if identity not in ids]
+        problems += [f"{cohort.name}: {identity}: {count} times" for identity, count in ids.items() if count != 1]
+    first, other = tree(plain), tree(disturbed)
+    problems += [
+        f"{name}: differs" for name in sorted(first.keys() | other.keys()) if first.get(name) != other.get(name)
+    ]
+    return problems
 
 
 def start_up_s() -> float:
@@ -170,9 +176,9 @@ def start_up_s() -> float:
     script = "import imuspec.cluster.preparing as preparing; preparing.load_ahead()"
     took = []
     for _ in range(3):
-        began = time.monotonic()
+        started = time.monotonic()
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-        took.append(time.monotonic() - began)
+        took.append(time.monotonic() - started)
     return statistics.median(took)
 
 
@@ -186,29 +192,29 @@ def main() -> int:
     parser.add_argument("--kill-every", type=float, default=4.0, help="seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary one if not given")
-    told = parser.parse_args()
-    folder = told.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    arguments = parser.parse_args()
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     try:
-        return _soak(folder, told)
+        return _soak(folder, arguments)
     finally:
-        if told.folder is None:
+        if arguments.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _soak(folder: Path, told: argparse.Namespace) -> int:
+def _soak(folder: Path, arguments: argparse.Namespace) -> int:
     source = folder / "in"
     if not source.exists():
-        make(source, told.recordings, told.minutes, told.workers)
-    options = {"engine": told.engine, "workers": told.workers, "seed": told.seed}
+        make(source, arguments.recordings, arguments.minutes, arguments.workers)
+    options = {"engine": arguments.engine, "workers": arguments.workers, "seed": arguments.seed}
     for name in ("plain", "disturbed"):
         shutil.rmtree(folder / name, ignore_errors=True)
     plain = prepare(source, folder / "plain", kill_every_s=0.0, **options)
-    disturbed = prepare(source, folder / "disturbed", kill_every_s=told.kill_every, **options)
+    disturbed = prepare(source, folder / "disturbed", kill_every_s=arguments.kill_every, **options)
     wrong = faults(source, folder / "plain", folder / "disturbed")
     counts = Counter(Cohort(folder / "disturbed").outcomes["status"].to_pylist())
-    each = plain.seconds * told.workers / told.recordings
+    each = plain.seconds * arguments.workers / arguments.recordings
     # A killed worker loses half a file on average, and its successor's start.
-    killed_work = disturbed.kills * (each / 2 + start_up_s()) / told.workers
+    killed_work = disturbed.kills * (each / 2 + start_up_s()) / arguments.workers
     slower = (disturbed.seconds - killed_work) / plain.seconds
     memory = {
         f"{name} {kind}": run.figures(kind)
@@ -216,13 +222,13 @@ def _soak(folder: Path, told: argparse.Namespace) -> int:
         for kind in run.memory
     }
     figures = {
-        "engine": told.engine,
-        "workers": told.workers,
-        "recordings": told.recordings,
+        "engine": arguments.engine,
+        "workers": arguments.workers,
+        "recordings": arguments.recordings,
         "outcomes": dict(counts),
         "plain_s": round(plain.seconds, 1),
         "plain_cpu_s": round(plain.cpu_s, 1),
-        "files_per_s": round(told.recordings / plain.seconds, 2),
+        "files_per_s": round(arguments.recordings / plain.seconds, 2),
         "disturbed_s": round(disturbed.seconds, 1),
         "disturbed_cpu_s": round(disturbed.cpu_s, 1),
         "kills": disturbed.kills,

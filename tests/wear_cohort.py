@@ -38,18 +38,18 @@ def write_cohort(folder: Path, hours: dict[str, float], *, nonwear: tuple[int, i
         path = inputs / f"{name}.cwa"
         path.write_text(f"{long} {seed}")
         store.write(Source(name, str(path), path.name), _prepared(path, long, seed, nonwear))
-    store.fold()
+    store.write_tables()
     store.close()
     return Cohort(folder)
 
 
 def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | None) -> Prepared:
-    import fake_native
+    import stub_native
 
     def native(told: str, settings: dict[str, object]) -> dict[str, object]:
         del told
         (path.parent / "told.json").write_text(f'{{"hours": {hours}, "seed": {seed}}}')
-        answer = dict(fake_native.native(str(path.parent / "told.json"), settings))
+        answer = dict(stub_native.native_pass(str(path.parent / "told.json"), settings))
         x = wear(hours, seed)
         n = x.shape[1]
         answer.update(acceleration=x, n=n, segments=[(0, n)], nonwear=[])
@@ -57,4 +57,4 @@ def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | No
             answer.update(segments=[(0, nonwear[0]), (nonwear[1], n)], nonwear=[nonwear])
         return answer
 
-    return fake_native.prepare_with(native, str(path), RECIPE)
+    return stub_native.prepare_with(native, str(path), RECIPE)

@@ -1,4 +1,4 @@
-"""The exception for recordings, the check for optional packages, and the message for unknown names."""
+"""The error of a recording that cannot be read, the check for optional packages, and the message for unknown names."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def require(purpose: str, *packages: str) -> None:
     Parameters
     ----------
     purpose : str
-        What needs them, as the message shall name it.
+        What needs the packages, for the message.
     *packages : str
-        Names of modules, keys of `EXTRAS`.
+        Module names, keys of `EXTRAS`.
 
     Raises
     ------
     ImportError
-        If one is absent. The message names the extra to install.
+        If a package is missing. The message names the extra to install.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
@@ -94,24 +94,24 @@ def unknown_name(option: str, name: object, known: Iterable[str], *, listing: st
 
 
 class RecordingError(ValueError):
-    """Bytes that are no recording, or one too damaged to read.
+    """A file that is not a recording, or is too damaged to read.
 
-    Attributes
+    Parameters
     ----------
-    path
+    path : str
         The file.
-    offset
-        Byte offset in the uncompressed file, or None where no single byte is to blame.
-    reason
-        What was expected and what came.
+    offset : int or None
+        Byte offset in the uncompressed file; None if the error has no single position.
+    reason : str
+        The expected and the actual content.
     """
 
     def __init__(self, path: str, offset: int | None, reason: str) -> None:
         self.path = str(path)
         self.offset = offset
         self.reason = reason
-        where = "" if offset is None else f" (byte {offset})"
-        super().__init__(f"{self.path}: {reason}{where}")
+        position = "" if offset is None else f" (byte {offset})"
+        super().__init__(f"{self.path}: {reason}{position}")
 
     def __reduce__(self) -> tuple[type[RecordingError], tuple[str, int | None, str]]:
         return type(self), (self.path, self.offset, self.reason)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first lets the work under way finish, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first signal lets the current work finish, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Interrupted(KeyboardInterrupt):
     Parameters
     ----------
     message : str
-        Shown to the user.
+        Message for the user.
     signum : int, default SIGINT
         The signal.
     """
@@ -28,12 +28,12 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells count: 130 for SIGINT, 143 for SIGTERM."""
+        """128 plus the signal's number, as in shells: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + int(self.signum)
 
 
 class StopRequest(threading.Event):
-    """An event that is set by the first signal; `signum` is that signal's number."""
+    """An event that the first signal sets; `signum` is its number."""
 
     signum: int = signal.SIGINT
 
@@ -69,7 +69,7 @@ def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopReque
 
     def handle(signum: int, _frame: object) -> None:
         if stop.is_set():
-            raise Interrupted("ended at once; the same command with --resume goes on", signum)
+            raise Interrupted("ended at once; repeat the command with --resume to continue", signum)
         stop.signum = signum
         stop.set()
         announce()
@@ -84,7 +84,7 @@ def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopReque
 
 @contextmanager
 def shielded_from_interrupt() -> Iterator[None]:
-    """Start processes that ignore SIGINT from their first moment, and give each one native thread."""
+    """Let processes that are started inside the ``with`` ignore SIGINT from the start and use one native thread."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     threads = os.environ.get("IMUSPEC_THREADS")

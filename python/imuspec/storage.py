@@ -1,7 +1,7 @@
-"""Where files lie: on a disk, or in an object store (``s3://`` and whatever else fsspec opens).
+"""Files on a disk, or in an object store (``s3://`` and any other URL that fsspec opens).
 
-On a disk a file or folder is there whole because it is written beside its place, synced and renamed; in an object store
-because an object appears when its last byte has arrived. A local path needs none of fsspec.
+A file or folder is there whole or not at all. On a disk it is written under a temporary name, synced and renamed. In an
+object store an object appears when its last byte has arrived. fsspec is loaded for URLs only.
 """
 
 from __future__ import annotations
@@ -21,32 +21,37 @@ from typing import Any, cast
 
 __all__ = [
     "absolute",
+    "as_path",
     "atomic_path",
     "files_below",
     "is_remote",
+    "list_names",
     "local_copy",
-    "names",
-    "place",
     "private_folder",
     "put_tree",
     "remote_files",
     "remove_partial",
     "remove_tree",
     "sync",
-    "workname",
+    "temporary_name",
     "write_atomically",
 ]
 
-PARTIAL = ".part"  # in the name of each file that is not yet in its place
+PARTIAL = ".part"  # in the name of each file that is not complete
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a URL: of an object store, not of this machine's file systems."""
+    """Whether a path is a URL of an object store, not a path of this machine."""
     return "://" in str(path)
 
 
-def place(path: str | os.PathLike[str]) -> Path:
-    """Return a path that can be read and written, whatever it points to.
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """Return a local path or a URL as an object with the methods of `pathlib.Path`.
+
+    Parameters
+    ----------
+    path : path-like
+        Local path or URL.
 
     Raises
     ------
@@ -56,22 +61,22 @@ def place(path: str | os.PathLike[str]) -> Path:
     if not is_remote(path):
         return Path(path)
     if importlib.util.find_spec("upath") is None:
-        raise RuntimeError(f"{path}: expected universal-pathlib, got none: pip install 'imuspec[cluster]'")
+        raise RuntimeError(f"{path}: universal-pathlib is not installed: pip install 'imuspec[cluster]'")
     from upath import UPath
 
     try:
-        # Other hosts write too, so no listing is remembered.
+        # Other hosts write too, so listings are not cached.
         return cast(Path, UPath(str(path).rstrip("/"), use_listings_cache=False))
     except (ImportError, ValueError) as error:
         raise RuntimeError(f"{path}: {error}") from error
 
 
 def absolute(path: Path) -> Path:
-    """Return a path that means the same in any process."""
+    """Return a path that does not depend on the working directory."""
     return path if is_remote(path) else path.absolute()
 
 
-def names(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """Return the names in a folder, sorted; an empty list if the folder does not exist."""
     if not is_remote(folder):
         try:
@@ -87,7 +92,7 @@ def names(folder: Path) -> list[str]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return every file below a folder, sorted by name."""
+    """Return all files below a folder, sorted by path."""
     if not is_remote(folder):
         return sorted(path for path in folder.rglob("*") if path.is_file())
     system, root = _system(folder)
@@ -95,14 +100,14 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Path | None = None) -> Path:
-    """Write a file so that a reader sees the old content or the whole new one.
+    """Write a file so that a reader sees either the old content or all of the new content.
 
     Parameters
     ----------
     path : path
         The file, on a disk or in an object store.
     content : bytes
-        Its bytes.
+        The new content.
     folder : Path, optional
         As in `atomic_path`.
 
@@ -116,7 +121,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Pa
     OSError
         If it cannot be written; the error names `path`.
     """
-    target = place(path)
+    target = as_path(path)
     if is_remote(target):
         target.write_bytes(content)
         return target
@@ -127,22 +132,22 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Pa
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> Iterator[Path]:
-    """Give the path of a new empty file, and rename that file to `path` at the end; after an error nothing is left.
+    """Yield a new empty file, and rename it to `path` at the end; after an error, remove it.
 
-    The new file is readable as the umask allows. It is synced before the rename, its folder after. A device or pipe
-    (``/dev/stdout``) is given as it is.
+    The new file has the permissions of the umask. It is synced before the rename, its folder after. A device or pipe
+    (``/dev/stdout``) is yielded itself.
 
     Parameters
     ----------
     path : path
         The file, on a disk.
     folder : Path, optional
-        Folder of the same disk where the new file waits, made if missing; by default that of `path`.
+        Folder of the new file, on the disk of `path`; it is created if missing. The default is the folder of `path`.
 
     Yields
     ------
     Path
-        The new file. Its name is short, so that a long name of `path` fits too, and ends as `path` does.
+        The new file. Its name is short, even if that of `path` is long, and it has the same suffix.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> 
         os.close(os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         mode = stat.S_IMODE(waiting.stat().st_mode)
         yield waiting
-        waiting.chmod(mode)  # a library may have put a private file of its own there
+        waiting.chmod(mode)  # a library may have replaced it by a private file
         sync(waiting)
         waiting.replace(target)
         sync(target.parent)
@@ -174,23 +179,33 @@ def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> 
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the files that a killed process left in a folder on their way to their place."""
+    """Remove the incomplete files that a killed process left in a folder."""
     for path in folder.glob(f".*{PARTIAL}*"):
         path.unlink(missing_ok=True)
 
 
 def put_tree(waiting: Path, folder: Path) -> None:
-    """Move a finished local folder to its place, or upload it; nobody looks at it before its part is there."""
+    """Move a complete local folder to `folder`, or upload it.
+
+    A reader must not open `folder` before its part exists, since an upload is not atomic.
+
+    Parameters
+    ----------
+    waiting : Path
+        The complete folder, on a disk.
+    folder : Path
+        The destination.
+    """
     if is_remote(folder):
         for path in files_below(waiting):
             (folder / path.relative_to(waiting).as_posix()).write_bytes(path.read_bytes())
         return
     for path in sorted(waiting.rglob("*")):
         sync(path)
-    # A worker that was cut off and is back may have written the same bytes, even in this moment: one of the two is enough,
-    # and what has a part already must not go away. Anything else there is of a run that was interrupted.
+    # A worker that lost its connection and came back may write the same bytes at this moment. One copy is enough, and a
+    # folder that has a part must not vanish. A folder with other content was left by an interrupted run.
     for _ in range(3):
-        if folder.exists() and not _same(waiting, folder):
+        if folder.exists() and not _same_files(waiting, folder):
             shutil.rmtree(folder, ignore_errors=True)
         try:
             if not folder.exists():
@@ -204,12 +219,12 @@ def put_tree(waiting: Path, folder: Path) -> None:
     sync(folder.parent)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same_files(one: Path, other: Path) -> bool:
     """Whether two folders hold the same files with the same bytes."""
-    mine, theirs = files_below(one), files_below(other)
-    if [path.relative_to(one) for path in mine] != [path.relative_to(other) for path in theirs]:
+    files, other_files = files_below(one), files_below(other)
+    if [path.relative_to(one) for path in files] != [path.relative_to(other) for path in other_files]:
         return False
-    return all(filecmp.cmp(a, b, shallow=False) for a, b in zip(mine, theirs, strict=True))
+    return all(filecmp.cmp(a, b, shallow=False) for a, b in zip(files, other_files, strict=True))
 
 
 def remove_tree(folder: Path) -> None:
@@ -225,7 +240,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # folders cannot be opened on Windows
@@ -238,17 +253,27 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def workname() -> str:
-    """Return a short random name for a temporary file, so that no file name is too long for it."""
+def temporary_name() -> str:
+    """Return a random name of 24 characters for a temporary file."""
     return secrets.token_hex(12)
 
 
 @contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """Yield a path of this machine at which a file (or NHANES folder) can be read.
+    """Yield a local path of a file (or NHANES folder).
 
-    One of an object store is fetched into a folder that only this user may read, below ``TMPDIR``; it is removed after
-    the ``with``. A path whose bytes are not UTF-8 is read through a link with a plain name.
+    A URL is downloaded into a private folder below ``TMPDIR``, which is removed after the ``with``. A path whose bytes
+    are not UTF-8 is read through a link with an ASCII name.
+
+    Parameters
+    ----------
+    path : str
+        Local path or URL.
+
+    Yields
+    ------
+    str
+        The local path.
     """
     if not is_remote(path):
         if path.isprintable() or path.isascii():
@@ -267,7 +292,7 @@ def local_copy(path: str) -> Iterator[str]:
             yield path
         return
     with private_folder() as folder:
-        system, root = _system(place(path))
+        system, root = _system(as_path(path))
         name = str(folder / root.rpartition("/")[2])
         if system.isfile(root):
             system.get_file(root, name)
@@ -278,13 +303,12 @@ def local_copy(path: str) -> Iterator[str]:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a private temporary folder; remove those that killed imuspec processes left on this machine."""
-    top = Path(tempfile.gettempdir())
-    for left in top.glob(f"imuspec-{os.getuid() if hasattr(os, 'getuid') else 0}-*-*"):
-        number = left.name.split("-")[2]
-        if number.isdigit() and _is_gone(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
+    """Yield a private temporary folder, and remove those that killed imuspec processes left on this machine."""
     user = os.getuid() if hasattr(os, "getuid") else 0
+    for leftover in Path(tempfile.gettempdir()).glob(f"imuspec-{user}-*-*"):
+        pid = leftover.name.split("-")[2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"imuspec-{user}-{os.getpid()}-"))
     try:
         yield folder
@@ -292,14 +316,14 @@ def private_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_gone(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError:  # it belongs to another user
+        return True
+    return True
 
 
 def _system(folder: Path) -> tuple[Any, str]:
@@ -312,8 +336,7 @@ def remote_files(url: str) -> Iterable[tuple[str, int]]:
     """Yield URL and size in bytes of each object that a URL, a glob or a prefix matches."""
     import glob
 
-    matches = place(url)
-    system, root = _system(matches)
+    system, root = _system(as_path(url))
     scheme = url.partition("://")[0]
     if glob.has_magic(root):
         listed = system.glob(root, detail=True)
@@ -321,6 +344,6 @@ def remote_files(url: str) -> Iterable[tuple[str, int]]:
         listed = {root: system.info(root)}
     else:
         listed = system.find(root, detail=True)
-    for name, described in sorted(listed.items()):
-        if described.get("type") == "file":
-            yield f"{scheme}://{name}", int(described.get("size") or 0)
+    for name, details in sorted(listed.items()):
+        if details.get("type") == "file":
+            yield f"{scheme}://{name}", int(details.get("size") or 0)

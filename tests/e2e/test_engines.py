@@ -11,26 +11,26 @@ from pathlib import Path
 
 import pytest
 
-import fake_native
+import stub_native
 from dask_processes import dask, end, ended
 from imuspec import Cohort
 from imuspec.cluster import Limits, open_engine
-from run_told import RECIPE
-from told_recordings import start, tell, tree, wait_for
+from run_stub_cohort import RECIPE
+from stub_files import start, tree, wait_for, write_stub
 
 pytest.importorskip("distributed", reason="dask is not installed")
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tell(tmp_path_factory.mktemp("told") / "in", n=9)
+    return write_stub(tmp_path_factory.mktemp("told") / "in", n=9)
 
 
 @pytest.fixture(scope="module")
 def whole(told: Path) -> Path:
     """The cohort of one undisturbed run of one worker."""
     out = told.parent / "whole"
-    fake_native.prepare_told_cohort([told], out, recipe=RECIPE, workers=1)
+    stub_native.prepare_stub_cohort([told], out, recipe=RECIPE, workers=1)
     return out
 
 
@@ -48,13 +48,13 @@ def test_processes_of_a_dask_cluster_write_the_bytes_of_one(told: Path, whole: P
 
 
 def test_a_poison_recording_costs_a_dask_cluster_nothing_but_itself(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=3)
+    source = write_stub(tmp_path / "in", n=3)
     (source / "killed.cwa").write_text(json.dumps({"kill": "always"}))
     (source / "once.cwa").write_text(json.dumps({"hours": 0.2, "kill": "once"}))
     (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
     (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
     engine = open_engine("dask", workers=1, limits=Limits(600_000_000, 10.0))
-    summary = fake_native.prepare_told_cohort([source], tmp_path / "out", recipe=RECIPE, engine=engine)
+    summary = stub_native.prepare_stub_cohort([source], tmp_path / "out", recipe=RECIPE, engine=engine)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [4, 2, 4]
     cohort = Cohort(tmp_path / "out")
     reasons = {row["id"]: row["reason"] for row in cohort.outcomes.to_pylist() if row["status"] == "failed"}
@@ -99,7 +99,7 @@ def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: 
     assert 2 <= done < 12
     assert Cohort(tmp_path / "out").verify() == []
     options = {"recipe": RECIPE, "workers": 1}
-    assert fake_native.prepare_told_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
+    assert stub_native.prepare_stub_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
     assert tree(tmp_path / "out") == tree(whole)
 
 

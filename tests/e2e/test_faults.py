@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort, Prepared, Recipe, prepare
 from imuspec.cluster import Limits, LocalEngine, Summary, prepare_cohort
 from imuspec.cohort.parts import sealed
 from imuspec.simulation import simulate
-from run_told import RECIPE
-from told_recordings import start, tell, tree, wait_for
+from run_stub_cohort import RECIPE
+from stub_files import start, tree, wait_for, write_stub
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
-    return fake_native.prepare_told_cohort([source], out, **{"workers": 1, "recipe": RECIPE, **options})
+    return stub_native.prepare_stub_cohort([source], out, **{"workers": 1, "recipe": RECIPE, **options})
 
 
 def _reasons(out: Path) -> dict[str, str]:
@@ -31,7 +31,7 @@ def _reasons(out: Path) -> dict[str, str]:
 
 
 def test_a_recording_beyond_a_limit_is_named_and_takes_no_other_with_it(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=4)
+    source = write_stub(tmp_path / "in", n=4)
     (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
     (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
     began = time.monotonic()
@@ -65,7 +65,7 @@ def test_a_limit_that_is_none_is_refused(memory: str | None, time_: str | None) 
 
 
 def test_a_full_disk_ends_the_run_and_resume_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=12)
+    source = write_stub(tmp_path / "in", n=12)
     _run(source, tmp_path / "whole")
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -89,7 +89,7 @@ def test_a_full_disk_ends_the_run_and_resume_goes_on_when_there_is_room(tmp_path
 
 
 def test_a_source_that_vanishes_or_cannot_be_read_is_named(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=6)
+    source = write_stub(tmp_path / "in", n=6)
     (source / "unreadable.cwa").symlink_to("/proc/self/mem")  # opens, and refuses the first byte
     process = start(source, tmp_path / "out", workers=1, slow_s=0.3)
     wait_for(process, 1)
@@ -129,8 +129,8 @@ def _prepare_while_it_is_cut(path: str, recipe: Recipe) -> Prepared:
     return prepared
 
 
-def _keep_while_it_is_cut(job: Any) -> Any:
-    return fake_native.keep_with(_prepare_while_it_is_cut, job)
+def _prepare_file_while_it_is_cut(job: Any) -> Any:
+    return stub_native.prepare_file_with(_prepare_while_it_is_cut, job)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="how far a file was read is not told here")
@@ -141,7 +141,7 @@ def test_a_source_cut_short_while_it_is_read_gives_what_was_there(tmp_path: Path
     shutil.copy(source / "whole.cwa", source / "cut.cwa")
     recipe = Recipe.load("ukb").set("segments.min_wear_h=1", "calibration.required=false")
     prepare_cohort([source / "whole.cwa"], tmp_path / "out", recipe=recipe, workers=1)
-    engine = fake_native.ToldEngine(LocalEngine(1), _keep_while_it_is_cut)
+    engine = stub_native.StubEngine(LocalEngine(1), _prepare_file_while_it_is_cut)
     prepare_cohort([source / "cut.cwa"], tmp_path / "out", recipe=recipe, engine=engine, duplicates="prepare")
     cohort = Cohort(tmp_path / "out")
     hours = {row["id"]: row["duration_h"] for row in cohort.recordings.to_pylist()}
@@ -151,7 +151,7 @@ def test_a_source_cut_short_while_it_is_read_gives_what_was_there(tmp_path: Path
 
 
 def test_a_cohort_of_an_older_version_is_left_as_it_is(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=1)
+    source = write_stub(tmp_path / "in", n=1)
     _run(source, tmp_path / "out")
     marker = tmp_path / "out" / "zarr.json"
     marker.write_text(marker.read_text().replace('"version": 1', '"version": 0'))
@@ -163,7 +163,7 @@ def test_a_cohort_of_an_older_version_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_parts_that_an_older_release_wrote_with_fewer_figures_are_taken_up(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=2)
+    source = write_stub(tmp_path / "in", n=2)
     _run(source, tmp_path / "out")
     path = tmp_path / "out" / "parts" / "r0.json"
     part = json.loads(path.read_text())
@@ -180,7 +180,7 @@ def test_parts_that_an_older_release_wrote_with_fewer_figures_are_taken_up(tmp_p
 
 
 def test_what_was_changed_after_it_was_written_is_found(tmp_path: Path) -> None:
-    _run(tell(tmp_path / "in", n=3), tmp_path / "out")
+    _run(write_stub(tmp_path / "in", n=3), tmp_path / "out")
     out = tmp_path / "out"
     chunk = next(path for path in (out / "acceleration" / "r0" / "c").rglob("*") if path.is_file())
     damaged = bytearray(chunk.read_bytes())

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-import fake_native
+import stub_native
 from dask_processes import dask, ended
 from hosts import address, hosts, on, plug
 from imuspec import Cohort
-from run_told import RECIPE
-from told_recordings import start, tell, tree, wait_for
+from run_stub_cohort import RECIPE
+from stub_files import start, tree, wait_for, write_stub
 
 pytest.importorskip("distributed", reason="dask is not installed")
 
 
 def test_a_host_that_is_cut_off_for_a_while_costs_no_recording(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=30)
-    fake_native.prepare_told_cohort([source], tmp_path / "whole", recipe=RECIPE, workers=1)
+    source = write_stub(tmp_path / "in", n=30)
+    stub_native.prepare_stub_cohort([source], tmp_path / "whole", recipe=RECIPE, workers=1)
     scheduler, log = f"tcp://{address(0)}:8786", tmp_path / "log"
     with hosts(3) as (hub, one, other):
         options = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "120")

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine, Summary
 from imuspec.cohort.lock import CohortLock, InUseError
-from run_told import RECIPE
-from told_recordings import start, tell, tree
+from run_stub_cohort import RECIPE
+from stub_files import start, tree, write_stub
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
     options = {"workers": 1, **options}
-    return fake_native.prepare_told_cohort([source], out, recipe=RECIPE, **options)  # type: ignore[arg-type]
+    return stub_native.prepare_stub_cohort([source], out, recipe=RECIPE, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tell(tmp_path_factory.mktemp("told") / "in")
+    return write_stub(tmp_path_factory.mktemp("told") / "in")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_second_run_does_nothing_and_changes_nothing(told: Path, whole: Path) 
 
 
 def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named(tmp_path) -> None:
-    source = tell(tmp_path / "in", n=2)
+    source = write_stub(tmp_path / "in", n=2)
     (source / "once.cwa").write_text(json.dumps({"hours": 0.2, "kill": "once"}))
     (source / "always.cwa").write_text(json.dumps({"hours": 0.2, "kill": "always"}))
     summary = _run(source, tmp_path / "out", workers=2)
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named
 
 
 def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) -> None:
-    source = tell(tmp_path / "in", n=6, sleep_s=0.3)
+    source = write_stub(tmp_path / "in", n=6, sleep_s=0.3)
     out = tmp_path / "out"
     process = start(source, out, workers=1)
     assert process.stdout is not None
@@ -134,7 +134,7 @@ def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) ->
 
 
 def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
-    source = tell(tmp_path / "in", n=2, sleep_s=0.5)
+    source = write_stub(tmp_path / "in", n=2, sleep_s=0.5)
     out = tmp_path / "out"
     process = start(source, out, workers=2)
     assert process.stdout is not None
@@ -175,7 +175,7 @@ def test_files_of_one_name_are_both_kept(tmp_path) -> None:
 
 
 def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> None:
-    source = tell(tmp_path / "in", n=1)
+    source = write_stub(tmp_path / "in", n=1)
     _run(source, tmp_path / "out")
     (source / "broken.cwa").write_text(json.dumps({"hours": 0.2}))  # mended: prepared again
     assert [o.status for o in _run(source, tmp_path / "out", resume=True).outcomes] == ["ok"]
@@ -185,7 +185,7 @@ def test_a_file_that_changed_is_not_taken_for_the_one_that_is_kept(tmp_path) -> 
 
 
 def test_what_failed_is_tried_again_on_request(tmp_path) -> None:
-    source = tell(tmp_path / "in", n=1)
+    source = write_stub(tmp_path / "in", n=1)
     _run(source, tmp_path / "out")
     again = _run(source, tmp_path / "out", resume=True, retry_failed=True)
     assert [(outcome.id, outcome.status) for outcome in again.outcomes] == [("broken", "failed")]

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine
 from imuspec.cohort.lock import InUseError, lock_of
 from imuspec.recording.inputs import find_sources
-from imuspec.storage import place
-from run_told import RECIPE
-from told_recordings import environment, start, tell, tree, wait_for
+from imuspec.storage import as_path
+from run_stub_cohort import RECIPE
+from stub_files import environment, start, tree, wait_for, write_stub
 
 for needed in ("moto.server", "s3fs", "upath"):
     pytest.importorskip(needed, reason=f"{needed} is not installed")
@@ -84,7 +84,7 @@ def _objects(store: Any, prefix: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Path:
     """The same recordings on a disk and in the bucket."""
-    folder = tell(tmp_path_factory.mktemp("told") / "in", n=3)
+    folder = write_stub(tmp_path_factory.mktemp("told") / "in", n=3)
     for path in folder.iterdir():
         store.pipe_file(f"bucket/in/{path.name}", path.read_bytes())
     return folder
@@ -92,9 +92,9 @@ def told(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Path:
 
 def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, told: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"recipe": RECIPE}
-    fake_native.prepare_told_cohort([told], tmp_path / "out", workers=1, **options)
-    fake_native.prepare_told_cohort(["s3://bucket/in"], tmp_path / "fetched", workers=1, **options)
-    summary = fake_native.prepare_told_cohort(["s3://bucket/in"], "s3://bucket/out", engine=LocalEngine(2), **options)
+    stub_native.prepare_stub_cohort([told], tmp_path / "out", workers=1, **options)
+    stub_native.prepare_stub_cohort(["s3://bucket/in"], tmp_path / "fetched", workers=1, **options)
+    summary = stub_native.prepare_stub_cohort(["s3://bucket/in"], "s3://bucket/out", engine=LocalEngine(2), **options)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [3, 2, 1]
     assert tree(tmp_path / "fetched") == tree(tmp_path / "out")
     assert _objects(store, "bucket/out") == tree(tmp_path / "out")
@@ -107,7 +107,7 @@ def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, told: P
 
 
 def test_damage_in_a_bucket_is_found(store: Any, told: Path) -> None:
-    fake_native.prepare_told_cohort([told], "s3://bucket/damaged", recipe=RECIPE, workers=1)
+    stub_native.prepare_stub_cohort([told], "s3://bucket/damaged", recipe=RECIPE, workers=1)
     content = bytearray(store.cat_file("bucket/damaged/acceleration/r1/c/0/0"))
     content[7] ^= 1
     store.pipe_file("bucket/damaged/acceleration/r1/c/0/0", bytes(content))
@@ -132,24 +132,24 @@ def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
         with lock_of(Cohort("s3://bucket/again").path):
             pass
     options: dict[str, Any] = {"recipe": RECIPE, "workers": 1}
-    summary = fake_native.prepare_told_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
+    summary = stub_native.prepare_stub_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
     assert summary.done_before == done
     assert summary.n_done == 6
-    fake_native.prepare_told_cohort([told], tmp_path / "out", **options)
+    stub_native.prepare_stub_cohort([told], tmp_path / "out", **options)
     assert _objects(store, "bucket/again") == tree(tmp_path / "out")
 
 
 def test_a_lease_is_renewed_and_given_back(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imuspec.cohort.lock.RENEW_S", 0.2)
     monkeypatch.setattr("imuspec.cohort.lock.DEAD_S", 3.0)  # S3 states whole seconds
-    cohort = place("s3://bucket/leased")
-    with lock_of(cohort, number=1, of=2):
+    cohort = as_path("s3://bucket/leased")
+    with lock_of(cohort, number=1, total=2):
         time.sleep(4.5)  # longer than a lease that nobody renews
-        with pytest.raises(InUseError, match="is at work on it"), lock_of(cohort, number=1, of=2):
+        with pytest.raises(InUseError, match="is using it"), lock_of(cohort, number=1, total=2):
             pass
-        with pytest.raises(InUseError, match="works on share 1of2"), lock_of(cohort):
+        with pytest.raises(InUseError, match="is using share 1of2"), lock_of(cohort):
             pass
-        with lock_of(cohort, number=2, of=2):
+        with lock_of(cohort, number=2, total=2):
             pass
     assert store.find("bucket/leased") == []
 

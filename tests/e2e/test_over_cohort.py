@@ -26,7 +26,7 @@ from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.run.named import weights_digest
 from imuspec.run.run import Run
 from labelled_days import labelled_days, small_roformer
-from told_recordings import TESTS, environment, tree, wait_for
+from stub_files import TESTS, environment, tree, wait_for
 from wear_cohort import write_cohort
 
 HOURS = {f"r{number}": 0.4 for number in range(6)}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort
 from imuspec.cluster import Summary
 from imuspec.cluster.limits import Limits
@@ -20,8 +20,8 @@ from imuspec.cluster.pool import Pool
 from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import CohortStore
 from imuspec.recording.inputs import Source
-from run_told import RECIPE
-from told_recordings import environment, tree
+from run_stub_cohort import RECIPE
+from stub_files import environment, tree
 
 
 def _tell(path: Path, **said: object) -> Path:
@@ -31,7 +31,7 @@ def _tell(path: Path, **said: object) -> Path:
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
-    summary: Summary = fake_native.prepare_told_cohort([source], out, workers=1, recipe=RECIPE, **options)
+    summary: Summary = stub_native.prepare_stub_cohort([source], out, workers=1, recipe=RECIPE, **options)
     return summary
 
 
@@ -76,7 +76,7 @@ def test_files_that_come_and_go_change_no_id_and_are_listed(cohort: Path, tmp_pa
     _tell(tmp_path / "in" / "p1.bin", seed=3)
     _tell(tmp_path / "other" / "p2.cwa", seed=4)
     (tmp_path / "in" / "notes.pdf").write_text("x")
-    fake_native.prepare_told_cohort(
+    stub_native.prepare_stub_cohort(
         [tmp_path / "in", tmp_path / "other"], cohort, workers=1, recipe=RECIPE, resume=True
     )
     ids = Cohort(cohort).ids
@@ -145,7 +145,7 @@ def test_merge_does_not_take_up_an_edited_part(cohort: Path) -> None:
     part = cohort / "parts" / "p1.json"
     part.write_bytes(part.read_bytes().replace(b'"wear_h": 0.', b'"wear_h": 7.'))
     with pytest.raises(ValueError, match=r"parts/p1\.json: expected the content that imuspec wrote"):
-        CohortStore(cohort).fold()
+        CohortStore(cohort).write_tables()
 
 
 HOSTILE = ["../../x", "..", "/etc/x", "a/b", "", "x\0", "zarr.json", "a\\..\\b"]
@@ -163,11 +163,11 @@ def test_no_writer_leaves_its_folder(identity: str, cohort: Path, tmp_path: Path
     failed = Prepared("x", identity, RECIPE, "failed", "why")
     attempts = [
         lambda: store.write(Source(identity, "x", "x"), failed),
-        lambda: store.forget(identity),
+        lambda: store.remove(identity),
         lambda: store.outcome(identity),
-        lambda: results.keep(identity, "", Computed(pa.table({"a": [1]}))),
-        lambda: results.keep_failure(identity, "", "why"),
-        lambda: results.forget(identity),
+        lambda: results.write(identity, "", Computed(pa.table({"a": [1]}))),
+        lambda: results.write_failure(identity, "", "why"),
+        lambda: results.remove(identity),
         lambda: results.part(identity),
     ]
     for attempt in attempts:
@@ -210,7 +210,7 @@ def test_a_finished_cohort_is_resumed_without_a_write(cohort: Path, tmp_path: Pa
 def test_status_knows_what_a_full_disk_left_undone(tmp_path: Path, monkeypatch) -> None:
     for n in range(3):
         _tell(tmp_path / "in" / f"p{n}.cwa", seed=n)
-    monkeypatch.setattr(fake_native.ToldEngine, "crew", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
+    monkeypatch.setattr(stub_native.StubEngine, "crew", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
     with pytest.raises(OSError, match="no space"):
         _run(tmp_path / "in", tmp_path / "out")
     assert Cohort(tmp_path / "out").status()["missing"] == 3
@@ -227,12 +227,12 @@ def test_a_worker_that_dies_says_why() -> None:
         while not (ended := list(pool.finished(1.0))):
             pass
     assert ended[0].died
-    assert ended[0].why == "its process ended, twice, with code 3: libfoo: cannot allocate"
+    assert ended[0].reason == "its process ended, twice, with code 3: libfoo: cannot allocate"
 
 
 def test_a_worker_that_cannot_load_its_work_ends_the_run(monkeypatch) -> None:
     monkeypatch.setattr(_dies, "__module__", "no_such_module")
     with Pool(_dies, 1, Limits()) as pool:
         pool.begin(1)
-        with pytest.raises(RuntimeError, match="cannot begin: ModuleNotFoundError: No module named 'no_such_module'"):
+        with pytest.raises(RuntimeError, match="cannot start: ModuleNotFoundError: No module named 'no_such_module'"):
             list(itertools.islice(itertools.chain.from_iterable(pool.finished(1.0) for _ in range(100)), 1))

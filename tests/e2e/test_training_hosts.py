@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import fake_native
+import stub_native
 from hosts import address, hosts, on
-from run_told import RECIPE
-from told_recordings import TESTS, environment, tell
+from run_stub_cohort import RECIPE
+from stub_files import TESTS, environment, write_stub
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("lightning_fabric", reason="lightning-fabric is not installed")
@@ -20,8 +20,8 @@ pytest.importorskip("lightning_fabric", reason="lightning-fabric is not installe
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = tell(tmp_path_factory.mktemp("told") / "in", n=6)
-    fake_native.prepare_told_cohort([source], source.parent / "cohort", recipe=RECIPE, workers=1)
+    source = write_stub(tmp_path_factory.mktemp("told") / "in", n=6)
+    stub_native.prepare_stub_cohort([source], source.parent / "cohort", recipe=RECIPE, workers=1)
     return source.parent / "cohort"
 
 

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort, Recipe
 from imuspec.cohort.parts import sealed
 from imuspec.cohort.store import MISSING, CohortStore, quantise
@@ -28,13 +28,13 @@ def cohort(tmp_path) -> Cohort:
     store = CohortStore(tmp_path / "cohort")
     store.create(RECIPE)
     for source in find_sources([folder]):
-        store.write(source, fake_native.prepare_told(source.path, RECIPE))
+        store.write(source, stub_native.prepare_stub(source.path, RECIPE))
     store.close()
     return Cohort(tmp_path / "cohort")
 
 
 def test_values_come_back_within_half_a_step_and_missing_as_nan(cohort: Cohort, tmp_path) -> None:
-    wanted = fake_native.prepare_told(str(tmp_path / "in" / "a.cwa"), RECIPE).acceleration
+    wanted = stub_native.prepare_stub(str(tmp_path / "in" / "a.cwa"), RECIPE).acceleration
     found = cohort.read("a")
     assert wanted is not None
     assert found.dtype == np.float32
@@ -73,7 +73,7 @@ def test_ids_are_those_with_data_and_every_input_has_a_row(cohort: Cohort) -> No
 
 def test_tables_are_the_same_from_parts_and_from_files(cohort: Cohort) -> None:
     before = {name: getattr(cohort, name) for name in ("recordings", "outcomes", "segments", "nonwear", "quality")}
-    CohortStore(cohort.path).fold()
+    CohortStore(cohort.path).write_tables()
     assert (cohort.path / "recordings.parquet").exists()
     after = Cohort(cohort.path)
     for name, table in before.items():
@@ -169,7 +169,7 @@ def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:
     assert array.fill_value == MISSING
 
 
-def test_tables_do_not_depend_on_how_many_parts_are_folded_at_once(cohort: Cohort, monkeypatch) -> None:
+def test_tables_do_not_depend_on_how_many_parts_are_in_memory(cohort: Cohort, monkeypatch) -> None:
     """A figure that only the last recording has, and one whose kind differs, are columns all the same."""
     part = cohort.path / "parts" / "b.json"
     told = json.loads(part.read_text())
@@ -182,7 +182,7 @@ def test_tables_do_not_depend_on_how_many_parts_are_folded_at_once(cohort: Cohor
     wanted = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
     assert wanted["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
     assert wanted["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]
-    monkeypatch.setattr("imuspec.cohort.parts._FOLDED", 1)
-    CohortStore(cohort.path).fold()
+    monkeypatch.setattr("imuspec.cohort.parts._BATCH", 1)
+    CohortStore(cohort.path).write_tables()
     for name, table in wanted.items():
         assert getattr(Cohort(cohort.path), name).equals(table), name

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader  # noqa: E402
 
-import fake_native  # noqa: E402
 import imuspec  # noqa: E402
+import stub_native  # noqa: E402
 from imuspec.cohort.store import CohortStore  # noqa: E402
 from imuspec.datasets import ImageDataset  # noqa: E402
 from imuspec.recording.inputs import find_sources  # noqa: E402
@@ -37,7 +37,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> imuspec.Cohort:
     store = CohortStore(root / "cohort")
     store.create(RECIPE)
     for source in find_sources([root / "in"]):
-        store.write(source, fake_native.prepare_told(source.path, RECIPE))
+        store.write(source, stub_native.prepare_stub(source.path, RECIPE))
     store.close()
     return imuspec.Cohort(root / "cohort")
 

@@ -12,14 +12,14 @@ import pytest
 
 from imuspec.cohort.lock import CohortLease, InUseError, LostLeaseError
 from imuspec.cohort.parts import PartStore
-from imuspec.storage import place
+from imuspec.storage import as_path
 
 pytest.importorskip("upath", reason="universal-pathlib is not installed")
 
 
 @pytest.fixture
 def cohort() -> Path:
-    return place(f"memory://{uuid.uuid4().hex}/cohort")
+    return as_path(f"memory://{uuid.uuid4().hex}/cohort")
 
 
 def test_of_two_takers_of_a_dead_lease_one_holds_it(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,5 +65,5 @@ def test_a_live_lease_is_not_taken_whatever_the_clock_of_the_taker(
 ) -> None:
     with CohortLease(cohort):
         monkeypatch.setattr(time, "time", lambda: 4e9)
-        with pytest.raises(InUseError, match="is at work on it"), CohortLease(cohort):
+        with pytest.raises(InUseError, match="is using it"), CohortLease(cohort):
             pass

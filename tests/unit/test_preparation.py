@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
 from imuspec.preparation.checks import below
@@ -23,7 +23,7 @@ def _told(tmp_path, **said: object) -> str:
 
 def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     recipe = Recipe.load("ukb").set("segments.min_wear_h=0.05")
-    prepared = fake_native.prepare_with(fake_native.native, _told(tmp_path, hours=0.1), recipe)
+    prepared = stub_native.prepare_with(stub_native.native_pass, _told(tmp_path, hours=0.1), recipe)
     assert (prepared.status, prepared.reason, prepared.id) == ("ok", "", "r_1-f22632045702")
     assert prepared.acceleration is not None
     assert prepared.acceleration.shape == (3, 10800)
@@ -33,11 +33,11 @@ def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     row = prepared.rows(prepared.segments)[1]
     assert row["start_s"] == pytest.approx(5405 / 30)
     assert row["start_time"] == prepared.start_time + round(5405 / 30 * 1e9)
-    assert prepared.kept == "0.1 h of wear in 2 segments, 30 Hz, calibrated from 30.0 to 1.5 mg"
+    assert prepared.wear_summary == "0.1 h of wear in 2 segments, 30 Hz, calibrated from 30.0 to 1.5 mg"
 
 
 def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:
-    prepared = fake_native.prepare_with(fake_native.native, _told(tmp_path, hours=0.1), "ukb")
+    prepared = stub_native.prepare_with(stub_native.native_pass, _told(tmp_path, hours=0.1), "ukb")
     assert prepared.status == "excluded"
     assert (
         prepared.reason
@@ -47,21 +47,21 @@ def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:
 
 def test_hours_are_rounded_down_in_a_reason(tmp_path) -> None:
     def native(path, settings):
-        return {**fake_native.native(path, settings), "figures": {"longest_wear_h": 23.97}}
+        return {**stub_native.native_pass(path, settings), "figures": {"longest_wear_h": 23.97}}
 
-    assert "longest stretch of wear is 23.9 h; " in fake_native.prepare_with(native, _told(tmp_path), "ukb").reason
+    assert "longest stretch of wear is 23.9 h; " in stub_native.prepare_with(native, _told(tmp_path), "ukb").reason
 
 
 def test_failed_calibration_excludes_by_the_paper_and_not_by_actipy(tmp_path) -> None:
     path = _told(tmp_path, uncalibrated=True)
-    prepared = fake_native.prepare_with(fake_native.native, path, "ukb")
+    prepared = stub_native.prepare_with(stub_native.native_pass, path, "ukb")
     assert prepared.status == "excluded"
     assert prepared.reason == (
         "calibration failed: 12 still windows of at least 50 "
         "(the recording lasts 360 s; needed are 50 windows of 10 s: 500 s)"
     )
     assert prepared.calibration["n_windows"] == 12
-    assert "calibration" not in fake_native.prepare_with(fake_native.native, path, "actipy").reason
+    assert "calibration" not in stub_native.prepare_with(stub_native.native_pass, path, "actipy").reason
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_whatever_the_reader_says_is_a_reason_without_the_path(error: Exception,
     def native(_path, _settings):
         raise error
 
-    prepared = fake_native.prepare_with(native, "/p/x.cwa", "ukb")
+    prepared = stub_native.prepare_with(native, "/p/x.cwa", "ukb")
     assert (prepared.status, prepared.reason, prepared.acceleration) == ("failed", reason, None)
 
 
@@ -93,9 +93,9 @@ def test_a_panic_of_the_native_core_is_an_outcome_and_an_interrupt_is_not() -> N
     def interrupted(_path, _settings):
         raise KeyboardInterrupt
 
-    assert "PanicException" in fake_native.prepare_with(panics, "x.cwa").reason
+    assert "PanicException" in stub_native.prepare_with(panics, "x.cwa").reason
     with pytest.raises(KeyboardInterrupt):
-        fake_native.prepare_with(interrupted, "x.cwa")
+        stub_native.prepare_with(interrupted, "x.cwa")
 
 
 def test_a_wrong_recipe_is_the_callers_mistake() -> None:
@@ -105,9 +105,9 @@ def test_a_wrong_recipe_is_the_callers_mistake() -> None:
 
 def test_the_html_escapes_what_the_file_says(tmp_path) -> None:
     def native(path, settings):
-        return {**fake_native.native(path, settings), "header": {"device": "<script>"}}
+        return {**stub_native.native_pass(path, settings), "header": {"device": "<script>"}}
 
-    page = fake_native.prepare_with(native, _told(tmp_path), "ukb")._repr_html_()
+    page = stub_native.prepare_with(native, _told(tmp_path), "ukb")._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
 
@@ -117,9 +117,9 @@ def test_the_native_pass_gets_every_number_of_the_recipe(tmp_path) -> None:
 
     def native(path, settings):
         seen.update(settings)
-        return fake_native.native(path, settings)
+        return stub_native.native_pass(path, settings)
 
-    fake_native.prepare_with(native, _told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"))
+    stub_native.prepare_with(native, _told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"))
     assert seen == Recipe.load("nhanes").set("lowpass.cutoff_hz=12").model_dump()
     assert np.isclose(seen["lowpass"]["cutoff_hz"], 12)
 

@@ -16,19 +16,19 @@ def _kept(folder: Path) -> ResultStore:
     kept = ResultStore(folder)
     kept.create("means", {})
     table = pa.table({"mean": [1.0, 2.0]})
-    kept.keep("a", "aa", Computed(table, ({"day": "1", "minutes": 3},)))
-    kept.keep("b", "bb", Computed(table))
-    kept.keep("c", "cc", Computed(table, ({"day": "1", "minutes": None}, {"day": "2", "minutes": 2.5, "worn": True})))
-    kept.keep_failure("d", "dd", "no wear")
+    kept.write("a", "aa", Computed(table, ({"day": "1", "minutes": 3},)))
+    kept.write("b", "bb", Computed(table))
+    kept.write("c", "cc", Computed(table, ({"day": "1", "minutes": None}, {"day": "2", "minutes": 2.5, "worn": True})))
+    kept.write_failure("d", "dd", "no wear")
     return kept
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 500])
-def test_tables_hold_every_row_however_many_parts_are_folded_at_once(
+def test_tables_hold_every_row_however_many_parts_are_in_memory(
     at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_FOLDED", at_once)
-    _kept(tmp_path / "out").fold()
+    monkeypatch.setattr(parts, "_BATCH", at_once)
+    _kept(tmp_path / "out").write_tables()
     summary = pq.read_table(tmp_path / "out" / "summary.parquet")
     assert summary.to_pylist() == [
         {"id": "a", "day": "1", "minutes": 3.0, "worn": None},
@@ -53,6 +53,6 @@ def test_tables_hold_every_row_however_many_parts_are_folded_at_once(
 def test_without_parts_the_tables_are_empty(tmp_path: Path) -> None:
     kept = ResultStore(tmp_path / "out")
     kept.create("means", {})
-    kept.fold()
+    kept.write_tables()
     assert Results(tmp_path / "out").outcomes.num_rows == 0
     assert pq.read_table(tmp_path / "out" / "summary.parquet").num_rows == 0

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import fake_native
+import stub_native
 from imuspec import Cohort
 from imuspec.cli import app, main
-from run_told import RECIPE
-from told_recordings import tell, tree
+from run_stub_cohort import RECIPE
+from stub_files import tree, write_stub
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -43,12 +43,12 @@ def test_the_page_has_its_scripts() -> None:
 
 
 def test_shares_made_apart_become_the_cohort_of_one_run(tmp_path: Path) -> None:
-    source = tell(tmp_path / "in", n=3)
+    source = write_stub(tmp_path / "in", n=3)
     options = {"recipe": RECIPE, "workers": 1}
-    fake_native.prepare_told_cohort([source], tmp_path / "whole", **options)  # type: ignore[arg-type]
+    stub_native.prepare_stub_cohort([source], tmp_path / "whole", **options)  # type: ignore[arg-type]
     for number in (1, 2):
         out = tmp_path / f"share{number}"
-        fake_native.prepare_told_cohort([source], out, shard=(number, 2), **options)  # type: ignore[arg-type]
+        stub_native.prepare_stub_cohort([source], out, shard=(number, 2), **options)  # type: ignore[arg-type]
         shutil.copytree(out, tmp_path / "cohort", dirs_exist_ok=True)
     with pytest.raises(SystemExit, match="0"):
         main(["cohort", "merge", str(tmp_path / "cohort")])

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fake_native
 import imuspec
+import stub_native
 from imuspec import Cohort, RecordingError
 from imuspec.simulation import simulate
 from imuspec.storage import private_folder
-from run_told import RECIPE
+from run_stub_cohort import RECIPE
 
 PACKAGE = Path(imuspec.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -139,7 +139,7 @@ def test_a_page_shows_hostile_names_and_metadata_as_text(tmp_path: Path) -> None
     source.mkdir()
     (source / f"{name}.cwa").write_text(json.dumps({"hours": 0.2}))
     (source / f"{name}2.cwa").write_text(HOSTILE)  # its reason may cite it
-    fake_native.prepare_told_cohort([source], tmp_path / "out", recipe=RECIPE, workers=1)
+    stub_native.prepare_stub_cohort([source], tmp_path / "out", recipe=RECIPE, workers=1)
     cohort_page(Cohort(tmp_path / "out"), tmp_path / "cohort.html")
     acceleration = np.tile(np.array([[0.0], [0.0], [1.0]]), 30 * 60)
     write_actilife_csv(source / f"{name}.csv", acceleration, np.arange(1800) * 33_333_333)

@@ -113,9 +113,9 @@ def finished(summary: Summary) -> int:
 
 def is_cohort(path: str | Path) -> bool:
     """Whether a path is a cohort's folder or URL."""
-    from imuspec.storage import place
+    from imuspec.storage import as_path
 
-    return (place(path) / "zarr.json").is_file()
+    return (as_path(path) / "zarr.json").is_file()
 
 
 def open_cohort(path: str | Path) -> Cohort:

@@ -74,7 +74,7 @@ def merge(path: str, /) -> int:
     else:
         kept, store = open_cohort(path), CohortStore(path)
     with lock_of(store.folder) as store.fence:
-        store.fold()
+        store.write_tables()
         store.close()
     print(f"{path}: tables of {len(kept.outcomes)} recordings")
     return 0

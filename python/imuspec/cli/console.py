@@ -82,7 +82,7 @@ class RunDisplay:
             if summary.done_before:
                 self._say(f"{summary.done_before} of {summary.total} were done before")
         else:
-            what = f"{outcome.status}: {outcome.reason or outcome.kept}"
+            what = f"{outcome.status}: {outcome.reason or outcome.stored}"
             self._say(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
 
     def _advance(self, summary: Summary) -> None:
@@ -114,7 +114,7 @@ def summary_lines(summary: Summary) -> Iterator[RenderableType]:
 def _files(summary: Summary) -> Table:
     table = Table("file", "outcome", "why, or what is kept", box=None, pad_edge=False)
     for outcome in sorted(summary.outcomes, key=lambda outcome: outcome.name):
-        told = outcome.reason or outcome.kept
+        told = outcome.reason or outcome.stored
         table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(told))
     return table
 

@@ -1,8 +1,7 @@
-"""Work on many files or recordings: processes here, a Dask cluster, or one share of a job array.
+"""Work on many files or recordings: on local processes, a Dask cluster, or one share of a job array.
 
-`Engine` says what all of them do: `map` gives each item to a process and yields its result, or why there is none.
-`prepare_cohort` uses it on device files, `compute` on the recordings of a cohort; anything else that is a function of one
-item can too.
+`Engine.map` gives each item to a process and yields its result, or the reason of its failure. `prepare_cohort` maps over
+device files, `compute` over the recordings of a cohort.
 """
 
 from __future__ import annotations

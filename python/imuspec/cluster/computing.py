@@ -1,7 +1,7 @@
-"""A table computed from each recording of a cohort, on any engine: features, or activities.
+"""A table computed from each recording of a cohort, on any engine: embeddings, or activities.
 
-The work on one recording is a pure function of its stored samples, the weights and the settings, so neither the process
-that does it nor the number of tries changes the results.
+The work on one recording is a pure function of its stored samples, the weights and the settings. So the results depend
+neither on the process nor on the number of tries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.running import Outcome, Progress, Summary, left_to_do, work_on
+from imuspec.cluster.running import Outcome, Progress, Summary, pending_jobs, run_jobs
 from imuspec.cohort.cohort import Cohort
 from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
@@ -32,14 +32,14 @@ __all__ = ["Work", "compute"]
 
 
 class Work(Protocol):
-    """A function of one recording. It is pickled, so it names weights by path and digest."""
+    """A function of one recording. It is pickled, so it refers to weights by path and digest."""
 
     @property
-    def what(self) -> str:
-        """The kind of results, as "embeddings"."""
+    def kind(self) -> str:
+        """The kind of the results, as "embeddings"."""
 
-    def described(self) -> Mapping[str, Any]:
-        """Return everything that the results depend on beside the recording; a resumed run must agree with it."""
+    def description(self) -> Mapping[str, Any]:
+        """Return everything but the recording that the results depend on; a resumed run must have the same."""
 
     def __call__(self, prepared: Prepared) -> Computed:
         """Return the table of one recording."""
@@ -47,7 +47,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs for one recording."""
+    """The arguments of `compute_recording`."""
 
     id: str
     sha256: str
@@ -71,26 +71,28 @@ def compute(
     shard: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
 ) -> Summary:
-    """Compute something of each recording of a cohort, into a folder of `imuspec.cohort.results.Results`.
+    """Compute a table from each recording of a cohort, into a folder of `imuspec.cohort.results.Results`.
 
     Parameters
     ----------
     cohort : path-like or Cohort
-        The recordings: those that came out ok.
+        The cohort; its recordings with status ok are used.
     out : path-like
-        The folder: new, empty, or the same results begun before. A URL (``s3://bucket/results``) is one too.
+        Folder or URL (``s3://bucket/results``): new, empty, or with results of an earlier run of the same work.
     work : Work
-        What is computed: a pure function of a `Prepared`.
+        A pure function of a `Prepared`.
     workers : int, optional
-        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+        Number of processes. The default is the number of cores.
     engine : Engine, optional
-        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
-    resume, retry_failed : bool, default False
-        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+        Where the work is done. The default is a `LocalEngine` of `workers` processes.
+    resume : bool, default False
+        Continue an earlier run. A recording that was prepared again since is computed again.
+    retry_failed : bool, default False
+        With `resume`: compute failed recordings again.
     shard : (int, int), default (1, 1)
-        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
-    progress : Progress, optional
-        As in `prepare_cohort`. A recording that was prepared anew since is computed anew on a resume.
+        (I, N) is the I-th of N shares, from 1; the last share to end writes the tables.
+    progress : callable, optional
+        Called with the summary and an outcome after each recording; with None at the start and at a stop.
 
     Returns
     -------
@@ -100,39 +102,39 @@ def compute(
     Raises
     ------
     ValueError
-        A folder of something else, or recordings done already without `resume`.
+        If the folder holds something else, or recordings are done already and `resume` is false.
     imuspec.cohort.lock.InUseError
-        Another run is at work on the results.
+        If another run works on the results.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     engine = engine or LocalEngine(workers, limits=Limits.default())
     recordings = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
-    known = recordings.recordings.select(["id", "status", "sha256", "stored_bytes"]).to_pylist()
-    everything = [row for row in known if row["status"] == "ok"]
-    number, of = shard
-    if not 1 <= number <= of:
-        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{of}")
-    mine, label = everything[number - 1 :: of], f"{number}of{of}"
+    rows = recordings.recordings.select(["id", "status", "sha256", "stored_bytes"]).to_pylist()
+    rows = [row for row in rows if row["status"] == "ok"]
+    number, total = shard
+    if not 1 <= number <= total:
+        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{total}")
+    label = f"{number}of{total}"
     store = ResultStore(out, share=label)
     store.refuse_other_folders()
-    place = str(absolute(recordings.path))
-    with lock_of(store.folder, number=number, of=of) as store.fence:
-        store.create(work.what, work.described())
+    path = str(absolute(recordings.path))
+    with lock_of(store.folder, number=number, total=total) as store.fence:
+        store.create(work.kind, work.description())
         jobs = [
-            _Job(row["id"], row["sha256"], row["stored_bytes"], place, str(store.folder), label, store.fence, work)
-            for row in mine
+            _Job(row["id"], row["sha256"], row["stored_bytes"], path, str(store.folder), label, store.fence, work)
+            for row in rows[number - 1 :: total]
         ]
-        todo = left_to_do(store, jobs, partial(_again, store, retry_failed), resume=resume)
-        summary = Summary(store.folder, len(mine), len(mine) - len(todo))
+        pending = pending_jobs(store, jobs, partial(_needs_repeat, store, retry_failed), resume=resume)
+        summary = Summary(store.folder, len(jobs), len(jobs) - len(pending))
         failed = partial(_record_failure, store)
-        ids = {row["id"] for row in everything}
-        work_on(store, engine, keep, todo, summary, ids=ids, failed=failed, progress=progress)
-    summary.seconds = time.monotonic() - began
+        ids = {row["id"] for row in rows}
+        run_jobs(store, engine, compute_recording, pending, summary, ids=ids, failed=failed, progress=progress)
+    summary.seconds = time.monotonic() - started
     return summary
 
 
 def load_ahead() -> None:
-    """Load what `keep` needs; a worker computes on one thread, so that sums come in one order."""
+    """Import what `compute_recording` needs, and set torch to one thread, so that sums have a fixed order."""
     for name in ("imuspec.cohort.cohort", "zarr", "pyarrow.parquet"):
         importlib.import_module(name)
     if importlib.util.find_spec("torch") is not None:
@@ -142,22 +144,22 @@ def load_ahead() -> None:
             torch.set_num_interop_threads(1)
 
 
-def keep(job: _Job) -> Outcome:
-    """Compute one recording's results and write what became of it."""
-    began = time.monotonic()
+def compute_recording(job: _Job) -> Outcome:
+    """Compute the results of one recording, and write them and its outcome."""
+    started = time.monotonic()
     store = ResultStore(job.out, share=job.share, fence=job.fence)
     cohort = _cohort(job.cohort)
     try:
         if checksum(cohort.path / "acceleration" / job.id) != job.sha256:
             raise ValueError("its array is not what was prepared: the checksum differs")
         computed = job.work(cohort.prepared(job.id))
-    except Exception as error:  # whatever it is, it is this recording's outcome and not the end of the others
+    except Exception as error:  # an error of one recording must not end the run
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        store.keep_failure(job.id, job.sha256, reason)
-        return Outcome(job.id, job.id, "failed", reason, job.n_bytes, time.monotonic() - began)
-    store.keep(job.id, job.sha256, computed)
-    kept = f"{computed.table.num_rows} rows"
-    return Outcome(job.id, job.id, "ok", "", job.n_bytes, time.monotonic() - began, kept)
+        store.write_failure(job.id, job.sha256, reason)
+        return Outcome(job.id, job.id, "failed", reason, job.n_bytes, time.monotonic() - started)
+    store.write(job.id, job.sha256, computed)
+    stored = f"{computed.table.num_rows} rows"
+    return Outcome(job.id, job.id, "ok", "", job.n_bytes, time.monotonic() - started, stored)
 
 
 @lru_cache(maxsize=1)
@@ -166,12 +168,12 @@ def _cohort(path: str) -> Cohort:
 
 
 def _record_failure(store: ResultStore, job: _Job, reason: str) -> Outcome:
-    store.forget(job.id)
-    store.keep_failure(job.id, job.sha256, reason)
+    store.remove(job.id)
+    store.write_failure(job.id, job.sha256, reason)
     return Outcome(job.id, job.id, "failed", reason, job.n_bytes, 0.0)
 
 
-def _again(store: ResultStore, retry_failed: bool, job: _Job) -> bool:
-    """Whether a recording is computed again: it was prepared anew since, or it failed and may be retried."""
+def _needs_repeat(store: ResultStore, retry_failed: bool, job: _Job) -> bool:
+    """Whether a recording is computed again: it was prepared again since, or it failed and `retry_failed` is set."""
     part = store.part(job.id)
     return part["source_sha256"] != job.sha256 or (retry_failed and part["status"] == "failed")

@@ -1,9 +1,9 @@
-"""The engine of a Dask cluster: hosts that a scheduler knows, jobs of Slurm, or processes of this machine.
+"""The engine of a Dask cluster: workers of a scheduler, jobs of Slurm, or processes of this machine.
 
-A Dask worker does not touch an item itself: a process of its own does, under the same limits and with the same two tries
-as on one machine, so that a recording that kills its process costs no worker and none of the worker's other work. Few
-items are under way at once, so the scheduler's memory does not depend on how many there are. A scheduler that is lost is
-waited for; what was under way then begins anew, which is safe, since work on a recording writes the same bytes again.
+Each Dask worker works on an item in a child process, with the same limits and the same two tries as on one machine. So a
+recording that kills its process ends no worker. Only few items are submitted at a time, so the scheduler's memory does not
+grow with their number. If the scheduler is lost, the engine waits for it and submits its items again. That is safe, since
+work on a recording writes the same bytes again.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from imuspec.interrupts import shielded_from_interrupt
 __all__ = ["DaskEngine"]
 
 _CONNECT_S = 30.0
-_LOOK_S = 1.0  # how often the number of workers is asked for
+_COUNT_S = 1.0  # interval between requests for the number of workers
 _child = threading.local()
 
 
 class DaskEngine(Engine):
-    """Workers of a Dask cluster. They need this version of imuspec and a file system or object store in common.
+    """Workers of a Dask cluster. They need this version of imuspec, and a shared file system or object store.
 
     Parameters
     ----------
     workers : int, optional
-        Processes of a cluster on this machine; None takes one for each core.
+        Number of processes of a cluster on this machine. The default is the number of cores.
     scheduler : str, optional
-        Address of a scheduler that runs, or the path of the file that it writes (``--scheduler-file``).
+        Address of a running scheduler, or path of the file that it writes (``--scheduler-file``).
     cluster : str, optional
-        ``slurm:FILE.toml``: ``jobs``, how many to submit, and a table ``[slurm]`` of what `dask_jobqueue.SLURMCluster`
-        takes (queue, account, cores, processes, memory, walltime, ...).
+        ``slurm:FILE.toml``: ``jobs``, the number of jobs, and a table ``[slurm]`` with parameters of
+        `dask_jobqueue.SLURMCluster` (queue, account, cores, processes, memory, walltime, ...).
     limits : Limits, optional
-        What one item may use.
+        Limits on one item.
     patience_s : float, default 600.0
-        How long a lost scheduler is waited for.
+        How long to wait for a lost scheduler, s.
 
     Raises
     ------
     ValueError
-        Both a scheduler and a cluster, or a cluster that is not described as above.
+        If both a scheduler and a cluster are given, or the cluster is not valid.
     RuntimeError
-        Dask is not installed.
+        If Dask is not installed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class DaskEngine(Engine):
         if workers is not None and workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
         if importlib.util.find_spec("distributed") is None:
-            raise RuntimeError("the engine dask: expected distributed, got none: pip install 'imuspec[cluster]'")
+            raise RuntimeError("engine dask: distributed is not installed: pip install 'imuspec[cluster]'")
         self.workers = workers
         self.limits = limits or Limits()
         self._scheduler = scheduler
@@ -99,28 +99,28 @@ class DaskEngine(Engine):
         self._cluster = None
 
     def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
-        """Return the processes that do `work`."""
+        """Return processes for `work`."""
         if self._client is None:
-            raise RuntimeError("the engine dask: expected to be used inside with, got map outside it")
+            raise RuntimeError("engine dask: expected map inside with, got map outside it")
         return _DaskCrew(self, work)
 
     def client(self) -> Any:
-        """Return a client of the scheduler; a lost scheduler is waited for.
+        """Return a client of the scheduler; wait if the scheduler is lost.
 
         Raises
         ------
         RuntimeError
-            It did not come back in time.
+            If the scheduler does not come back in time.
         """
-        began = time.monotonic()
+        started = time.monotonic()
         while self._client.status == "closed":
             try:
                 self._client = self._connected(5.0)
             except OSError as error:
-                if time.monotonic() - began > self._patience_s or self._scheduler is None:
+                if time.monotonic() - started > self._patience_s or self._scheduler is None:
                     raise RuntimeError(
                         f"dask scheduler {self._scheduler}: lost, and not back within {self._patience_s:g} s; "
-                        "the same command with --resume goes on"
+                        "repeat the command with --resume to continue"
                     ) from error
                 time.sleep(0.5)
         return self._client
@@ -151,10 +151,10 @@ class DaskEngine(Engine):
         return self._processes_here()
 
     def _processes_here(self) -> Any:
-        """Start a cluster of this machine; Dask gives up when one of its processes is killed at its start, we try again."""
+        """Start a cluster on this machine; try three times, since Dask gives up if a process is killed while it starts."""
         for remaining in (2, 1, 0):
             try:
-                with shielded_from_interrupt():  # Dask's own watch over memory is off: an item's limit stands for it
+                with shielded_from_interrupt():  # `limits` bound the memory of an item, not Dask
                     return importlib.import_module("distributed").LocalCluster(
                         n_workers=self.workers or cores(),
                         threads_per_worker=1,
@@ -169,15 +169,15 @@ class DaskEngine(Engine):
         raise AssertionError("the last try returns or raises")
 
 
-def _jobs(described: str) -> tuple[int, dict[str, Any]]:
-    """Read how many jobs, and of what kind."""
-    kind, colon, path = described.partition(":")
+def _jobs(text: str) -> tuple[int, dict[str, Any]]:
+    """Return the number of jobs and the parameters of the Slurm cluster."""
+    kind, colon, path = text.partition(":")
     if kind != "slurm" or not colon or not path:
-        raise ValueError(f"cluster: expected slurm:FILE.toml, got {described!r}")
+        raise ValueError(f"cluster: expected slurm:FILE.toml, got {text!r}")
     try:
         settings = tomllib.loads(Path(path).read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"cluster {path}: expected TOML, got text with an error: {error}") from error
+        raise ValueError(f"cluster {path}: not valid TOML: {error}") from error
     if (
         set(settings) != {"jobs", "slurm"}
         or not isinstance(settings["jobs"], int)
@@ -185,18 +185,18 @@ def _jobs(described: str) -> tuple[int, dict[str, Any]]:
     ):
         raise ValueError(f"cluster {path}: expected jobs = N and a table [slurm], got {sorted(settings)}")
     if importlib.util.find_spec("dask_jobqueue") is None:
-        raise RuntimeError("jobs of Slurm: expected dask_jobqueue, got none: pip install 'imuspec[cluster]'")
+        raise RuntimeError("cluster: dask_jobqueue is not installed: pip install 'imuspec[cluster]'")
     return settings["jobs"], settings["slurm"]
 
 
 class _DaskCrew:
-    """What is under way at a cluster."""
+    """The items that a cluster works on."""
 
     def __init__(self, engine: DaskEngine, work: Callable[[Any], Any]) -> None:
         self._engine = engine
         self._work = work
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._most, self._looked = 2, -_LOOK_S
+        self._capacity, self._counted_s = 2, -_COUNT_S
         self.busy: dict[Any, tuple[Any, bool]] = {}
 
     def __enter__(self) -> _DaskCrew:
@@ -209,14 +209,14 @@ class _DaskCrew:
 
     @property
     def room(self) -> bool:
-        """Whether another item may begin: one for each thread, and one more, so that none waits for us."""
-        if time.monotonic() - self._looked > _LOOK_S:
-            self._looked = time.monotonic()
+        """Whether another item can start: two per thread, so that no thread waits for the next item."""
+        if time.monotonic() - self._counted_s > _COUNT_S:
+            self._counted_s = time.monotonic()
             client = self._engine.client()
             if client.status == "running":
-                with contextlib.suppress(OSError):  # lost in this moment
-                    self._most = max(2, 2 * sum(client.nthreads().values()))
-        return len(self.busy) < self._most
+                with contextlib.suppress(OSError):  # the connection was just lost
+                    self._capacity = max(2, 2 * sum(client.nthreads().values()))
+        return len(self.busy) < self._capacity
 
     def begin(self, item: Any, *, last_try: bool = False) -> None:
         """Submit an item."""
@@ -225,7 +225,7 @@ class _DaskCrew:
         future.add_done_callback(self._ended.put)
 
     def finished(self, timeout: float) -> Iterator[Ended]:
-        """Yield what ended, waiting at most `timeout` s."""
+        """Yield the items that ended, after waiting at most `timeout` s."""
         try:
             future = self._ended.get(timeout=timeout)
         except queue.Empty:
@@ -241,28 +241,28 @@ class _DaskCrew:
         from distributed import CancelledError, KilledWorker
 
         try:
-            result, why, died = future.result()
-        except (CancelledError, Cancelled):  # its scheduler was lost
+            result, reason, died = future.result()
+        except (CancelledError, Cancelled):
             return Ended(item, None, "its scheduler was lost", blameless=True)
         except KilledWorker as error:
-            why = f"the workers that had it died, {error.allowed_failures + 1} times"
-            return Ended(item, None, why, died=True, last_try=last_try)
+            reason = f"the workers that had it died, {error.allowed_failures + 1} times"
+            return Ended(item, None, reason, died=True, last_try=last_try)
         except OSError:
             raise
         except Exception as error:
             raise RuntimeError(f"dask worker: {type(error).__name__}: {error}") from error
-        return Ended(item, result, why, died=died, last_try=last_try)
+        return Ended(item, result, reason, died=died, last_try=last_try)
 
 
 def _in_child(work: Callable[[Any], Any], limits: Limits, item: Any) -> tuple[Any, str, bool]:
-    """Work on an item in a process beside this worker; return its result, why there is none, and whether it died."""
-    kept = getattr(_child, "kept", None)
-    if kept is None or kept[0] != (work, limits):
-        if kept is not None:
-            kept[1].__exit__()
-        kept = _child.kept = ((work, limits), Pool(work, 1, limits))
-    pool: Pool = kept[1]
+    """Work on an item in a child process of this worker; return result, reason of failure, and whether it died."""
+    pool_of_child = getattr(_child, "kept", None)
+    if pool_of_child is None or pool_of_child[0] != (work, limits):
+        if pool_of_child is not None:
+            pool_of_child[1].__exit__()
+        pool_of_child = _child.pool_of_child = ((work, limits), Pool(work, 1, limits))
+    pool: Pool = pool_of_child[1]
     pool.begin(item)
     while True:
         for ended in pool.finished(timeout=1.0):
-            return ended.result, ended.why, ended.died
+            return ended.result, ended.reason, ended.died

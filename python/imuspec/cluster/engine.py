@@ -1,4 +1,4 @@
-"""What every engine does, whatever its processes are: each item once, and once more when its process died."""
+"""The base class of the engines: every item is tried once, and once more if its process died."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class Crew(Protocol):
 
     @property
     def busy(self) -> Sized:
-        """What is under way."""
+        """The items in progress."""
 
     @property
     def room(self) -> bool:
-        """Whether another item may begin."""
+        """Whether another item can start."""
 
     def begin(self, item: Any, *, last_try: bool = False) -> None:
-        """Have an item worked on."""
+        """Start the work on an item."""
 
     def finished(self, timeout: float) -> Iterator[Ended]:
-        """Yield what ended, waiting at most `timeout` s."""
+        """Yield the items that ended, after waiting at most `timeout` s."""
 
 
 class Engine(ABC):
-    """Gives items to processes. Use it inside ``with``, which ends what it started.
+    """Gives items to processes. Use it inside ``with``, which ends its processes.
 
-    A process that dies (killed, or out of memory) takes its item with it; that item is tried once more, alone, when all
-    others are done; a second death is its outcome. So is going beyond a limit, at once.
+    If a process dies (killed, or out of memory), its item is tried once more, alone, after all others. If that process
+    dies too, the item fails. An item that exceeds a limit fails at once.
     """
 
     def __enter__(self) -> Self:
@@ -50,42 +50,42 @@ class Engine(ABC):
 
     @abstractmethod
     def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
-        """Return the processes that do `work`."""
+        """Return processes for `work`."""
 
     def map(
         self, work: Callable[[Any], Any], items: Sequence[Any], stop: threading.Event | None = None
     ) -> Iterator[tuple[Any, Any, str]]:
-        """Yield (item, result, "") as each is done, or (item, None, why) when there is no result.
+        """Yield (item, result, "") for each item that succeeds, (item, None, reason) for each that fails.
 
         Parameters
         ----------
         work : callable
-            A function of a module, of one item; it and the items are pickled.
+            A module-level function of one item. The function and the items are pickled.
         items : sequence of object
-            What to work on; results come in the order in which they are done.
+            The items. Results come in the order in which they finish.
         stop : threading.Event, optional
-            Once set, no item is begun; those under way are finished.
+            Once set, no further item starts; those in progress are finished.
 
         Raises
         ------
         OSError
-            Of the work: it would come with every item, as a full disk does, and ends the map.
+            If `work` raises it, as on a full disk: every other item would raise it too.
         """
         stop = stop or threading.Event()
-        waiting, again = deque(items), deque[Any]()
+        waiting, retries = deque(items), deque[Any]()
         with self.crew(work) as crew:
             while not stop.is_set() or crew.busy:
                 if not stop.is_set():
                     while waiting and crew.room:
                         crew.begin(waiting.popleft())
-                    if again and not waiting and not crew.busy:
-                        crew.begin(again.popleft(), last_try=True)
+                    if retries and not waiting and not crew.busy:
+                        crew.begin(retries.popleft(), last_try=True)
                 if not crew.busy:
                     break
                 for ended in crew.finished(timeout=0.2):
                     if ended.blameless:
                         waiting.append(ended.item)
                     elif ended.died and (not ended.last_try or stop.is_set()):
-                        again.append(ended.item)  # a stop may have killed it: it is not the item's fault
+                        retries.append(ended.item)  # after a stop, the signal may have killed it
                     else:
-                        yield ended.item, ended.result, ended.why
+                        yield ended.item, ended.result, ended.reason

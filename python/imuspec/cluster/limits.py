@@ -1,4 +1,4 @@
-"""How much memory and time one item may take before it is ended and named."""
+"""Limits on the memory and the time of one item."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ DEFAULT_S = 6 * 3600.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What one item may use of its process; None is no limit.
+    """Limits on one item; None is no limit.
 
-    An item beyond a limit is ended with its process and is not tried again: it would come to the same.
+    The process of an item that exceeds a limit is killed. The item is not tried again, since it would fail again.
 
     Attributes
     ----------
     memory_bytes : int or None
-        Resident memory of the process that works on it, looked at ten times a second.
+        Resident memory of the process, measured ten times a second.
     seconds : float or None
-        Time of the clock from its beginning.
+        Wall-clock time since the start of the item, s.
 
     Raises
     ------
     ValueError
-        A limit that is not positive, or of memory where the system does not tell a process's.
+        If a limit is not positive, or the memory of a process cannot be measured on this system.
     """
 
     memory_bytes: int | None = None
@@ -44,12 +44,19 @@ class Limits:
 
     @classmethod
     def default(cls) -> Limits:
-        """Return the limits of a run for which none were given: 6 hours for one item, which only a hung one takes."""
+        """Return the limits of a run without given limits: 6 hours per item, which only a hung item reaches."""
         return cls(seconds=DEFAULT_S)
 
     @classmethod
     def parse(cls, memory: str | None, time: str | None) -> Limits:
-        """Read limits as they are given on the command line: ``4GB``, ``512MiB``; ``90``, ``15m``, ``2h`` (seconds).
+        """Parse limits as on the command line.
+
+        Parameters
+        ----------
+        memory : str or None
+            A size: ``4GB``, ``512MiB``.
+        time : str or None
+            Seconds, minutes or hours: ``90``, ``15m``, ``2h``.
 
         Examples
         --------
@@ -67,11 +74,19 @@ class Limits:
 
     @property
     def poll_s(self) -> float:
-        """How often to look whether an item is within them."""
+        """Interval between checks of the limits, s."""
         return 0.2 if self == Limits() else 0.1
 
     def broken(self, pid: int, seconds: float) -> str:
-        """Say which limit a process is beyond that has worked on its item so long; nothing when it is within."""
+        """Return which limit a process exceeds, or "".
+
+        Parameters
+        ----------
+        pid : int
+            The process.
+        seconds : float
+            Time since the start of its item, s.
+        """
         if self.seconds is not None and seconds > self.seconds:
             return f"took longer than the time limit of {self.seconds:g} s"
         if self.memory_bytes is not None:
@@ -90,7 +105,7 @@ def _seconds(text: str) -> float:
 
 
 def _resident(pid: int) -> int:
-    """Bytes of a process in memory; 0 when it has just ended."""
+    """Return the resident memory of a process in bytes; 0 if it has just ended."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
     except (FileNotFoundError, ProcessLookupError, IndexError):
@@ -109,4 +124,4 @@ def _psutil() -> Any:
     try:
         return importlib.import_module("psutil")
     except ImportError:
-        raise ValueError("memory limit: expected psutil on this system, got none: pip install psutil") from None
+        raise ValueError("memory limit: psutil is not installed, which this system needs: pip install psutil") from None

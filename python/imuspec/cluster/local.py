@@ -15,14 +15,14 @@ __all__ = ["LocalEngine", "cores"]
 
 
 class LocalEngine(Engine):
-    """A pool of processes that outlives the death of any of them, each with one native thread.
+    """A pool of local processes with one native thread each. It replaces processes that die.
 
     Parameters
     ----------
     workers : int, optional
-        How many processes; None takes one for each core that this process may use.
+        Number of processes. The default is the number of cores that this process may use.
     limits : Limits, optional
-        What one item may use.
+        Limits on one item.
     """
 
     def __init__(self, workers: int | None = None, *, limits: Limits | None = None) -> None:
@@ -32,10 +32,10 @@ class LocalEngine(Engine):
         self.limits = limits or Limits()
 
     def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
-        """Return the processes that do `work`."""
+        """Return processes for `work`."""
         return Pool(work, self.workers, self.limits)
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -25,22 +25,23 @@ def open_engine(
     Parameters
     ----------
     name : str, default "local"
-        ``local``: processes of this machine. ``dask``: a Dask cluster.
+        "local": processes of this machine. "dask": a Dask cluster.
     workers : int, optional
-        Processes; None takes one for each core. With a cluster that exists: as many as it has.
+        Number of processes on this machine. The default is the number of cores.
     scheduler : str, optional
-        With dask: the address of a scheduler that runs, as ``tcp://10.0.0.1:8786``, or the path of its file.
+        With dask: address of a running scheduler, as ``tcp://10.0.0.1:8786``, or path of its file.
     cluster : str, optional
-        With dask: ``slurm:FILE.toml``, jobs that dask-jobqueue submits. Neither: processes of this machine.
+        With dask: ``slurm:FILE.toml``, a cluster that dask-jobqueue starts. Without `scheduler` and `cluster` Dask starts
+        processes on this machine.
     limits : Limits, optional
-        What one item may use.
+        Limits on one item.
 
     Raises
     ------
     ValueError
-        Another name, or options that belong to another engine.
+        If there is no engine of this name, or an option belongs to another engine.
     RuntimeError
-        Dask is not installed.
+        If Dask is not installed.
     """
     if name not in ENGINES:
         raise ValueError(unknown_name("engine", name, ENGINES))

@@ -1,4 +1,4 @@
-"""Processes that each work on one item at a time; when one dies, the others and the run go on."""
+"""Processes that each work on one item at a time; if one dies, the others continue."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _LINES = 3  # of standard error in a reason
 
 
 class Ended(NamedTuple):
-    """How the work on an item ended.
+    """The end of the work on an item.
 
     Attributes
     ----------
     item, result : object
-        The item, and what the work returned.
-    why : str
-        Why there is no result.
+        The item, and the result of the work.
+    reason : str
+        Reason of a failure, or "".
     died : bool
-        Whether its process died, perhaps not because of the item.
+        Whether its process died; the item need not be the cause.
     last_try : bool
-        Whether a process had died with it before.
+        Whether a process had died with this item before.
     blameless : bool
-        Whether the item cannot have been the reason, as when a scheduler was lost. It does not count as a try.
+        Whether the item cannot be the cause, as when the scheduler was lost. It does not count as a try.
     """
 
     item: Any
     result: Any
-    why: str = ""
+    reason: str = ""
     died: bool = False
     last_try: bool = False
     blameless: bool = False
@@ -69,26 +69,26 @@ class _Task:
     worker: _Worker
     item: Any
     last_try: bool
-    began: float | None = None
+    started: float | None = None
 
 
 class Pool:
-    """Processes, each with at most one item; idle ones are used again.
+    """Processes with at most one item each; idle processes are used again.
 
     Parameters
     ----------
     work : callable
-        A function of a module, of one item. If the module has a function ``load_ahead``, a process calls it before its
-        first item, so that loading libraries does not count as the item's time.
+        A module-level function of one item. If the module has a function ``load_ahead``, a process calls it before its
+        first item, so that importing libraries does not count as the item's time.
     size : int
         Number of processes.
     limits : Limits
-        What one item may use.
+        Limits on one item.
 
     Raises
     ------
     RuntimeError
-        If a process cannot load the function, as when a package is missing.
+        If a process cannot import the function, as when a package is missing.
     """
 
     def __init__(self, work: Callable[[Any], Any], size: int, limits: Limits) -> None:
@@ -105,7 +105,7 @@ class Pool:
 
     def __exit__(self, *exception: object) -> None:
         for worker in self._idle:
-            worker.end()  # it ends at the end of its pipe
+            worker.end()  # the process ends when its pipe is closed
         self._idle.clear()
         for task in self.busy.values():  # only after an error or a second Ctrl-C
             task.worker.process.kill()
@@ -114,7 +114,7 @@ class Pool:
 
     @property
     def room(self) -> bool:
-        """Whether another item may begin."""
+        """Whether another item can start."""
         return len(self.busy) < self._size
 
     def begin(self, item: Any, *, last_try: bool = False) -> None:
@@ -130,80 +130,80 @@ class Pool:
             return
 
     def finished(self, timeout: float) -> Iterator[Ended]:
-        """Yield what ended, waiting at most `timeout` s; end what is beyond a limit."""
+        """Yield the items that ended, after waiting at most `timeout` s; kill processes that exceed a limit."""
         for pipe in connection.wait(list(self.busy), min(timeout, self._limits.poll_s)):
             assert isinstance(pipe, connection.Connection)
             ended = self._answer(pipe)
             if ended is not None:
                 yield ended
         for pipe, task in list(self.busy.items()):
-            seconds = 0.0 if task.began is None else time.monotonic() - task.began
-            why = self._limits.broken(task.worker.process.pid or 0, seconds)
-            if why and pipe in self.busy:
+            seconds = 0.0 if task.started is None else time.monotonic() - task.started
+            reason = self._limits.broken(task.worker.process.pid or 0, seconds)
+            if reason and pipe in self.busy:
                 del self.busy[pipe]
                 task.worker.process.kill()
                 task.worker.end()
-                yield Ended(task.item, None, why)
+                yield Ended(task.item, None, reason)
 
     def _answer(self, pipe: connection.Connection) -> Ended | None:
-        """Take the message of a process: that it begins, which starts its clock, or how its item ended."""
+        """Receive a message of a process: that its item starts, which starts the item's clock, or how it ended."""
         task = self.busy[pipe]
         worker = task.worker
         try:
             message = pipe.recv()
             if message is None:
-                task.began = time.monotonic()
+                task.started = time.monotonic()
                 return None
             del self.busy[pipe]
             kind, result = message
         except (EOFError, OSError):
             del self.busy[pipe]
             worker.process.join()
-            why = self._death(worker)
+            reason = self._death(worker)
             worker.end()
-            return Ended(task.item, None, why, died=True, last_try=task.last_try)
+            return Ended(task.item, None, reason, died=True, last_try=task.last_try)
         self._idle.append(worker)
         if kind == "result":
             return Ended(task.item, result)
         if kind == "not loaded":
-            raise RuntimeError(f"a worker process cannot begin: {result}")
+            raise RuntimeError(f"a worker process cannot start: {result}")
         if isinstance(result, OSError):
             raise result
-        return Ended(task.item, None, result)  # an error comes again: no second try
+        return Ended(task.item, None, result)  # a second try would end with the same error
 
     def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
+        parent_end, child_end = self._context.Pipe()
         log = tempfile.NamedTemporaryFile(prefix="imuspec-worker-", buffering=0)  # noqa: SIM115  (closed by _Worker.end)
-        arguments = (theirs, self._work.__module__, self._work.__qualname__, log.name)
+        arguments = (child_end, self._work.__module__, self._work.__qualname__, log.name)
         process = self._context.Process(target=_worker, args=arguments, daemon=True)
         with shielded_from_interrupt(), _allowed_children():
             process.start()
-        theirs.close()
-        return _Worker(process, ours, cast("IO[bytes]", log))
+        child_end.close()
+        return _Worker(process, parent_end, cast("IO[bytes]", log))
 
     def _death(self, worker: _Worker) -> str:
-        """Say why a process died: its signal or exit code, and the last lines of its standard error."""
+        """Return why a process died: its signal or exit code, and the last lines of its standard error."""
         code = worker.process.exitcode
         if code == -signal.SIGKILL:
             before, self._killed_for_memory = self._killed_for_memory, _killed_for_memory()
             by_system = self._killed_for_memory > before
-            why = "its process was killed, twice, " + (
-                "by the system for memory" if by_system else "by SIGKILL; most often that is memory running out"
+            reason = "its process was killed, twice, " + (
+                "by the system for memory" if by_system else "by SIGKILL, most often because memory ran out"
             )
         elif code is not None and code < 0:
-            why = f"its process died, twice, by {signal.Signals(-code).name}"
+            reason = f"its process died, twice, by {signal.Signals(-code).name}"
         else:
-            why = f"its process ended, twice, with code {code}"
+            reason = f"its process ended, twice, with code {code}"
         worker.log.seek(0)
         lines = [line.strip() for line in worker.log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        return f"{why}: {' | '.join(lines[-_LINES:])}" if lines else why
+        return f"{reason}: {' | '.join(lines[-_LINES:])}" if lines else reason
 
 
 def _worker(pipe: connection.Connection, module: str, name: str, log: str) -> None:
-    """Work on items until the pipe ends; end at once when the parent does, however it did."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    """Work on items until the pipe is closed; end at once if the parent ends in any way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
-    os.dup2(descriptor, 2)  # so that the parent can say what a process wrote before it died
+    os.dup2(descriptor, 2)  # so that the parent can report what a process wrote before it died
     os.close(descriptor)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -222,7 +222,7 @@ def _worker(pipe: connection.Connection, module: str, name: str, log: str) -> No
             pipe.send(None)
         except (EOFError, OSError):
             return
-        except Exception as error:  # the item names a module that is not here
+        except Exception as error:  # a module of the item cannot be imported
             trouble = trouble or f"{type(error).__name__}: {error}"
         answer: tuple[str, Any]
         try:
@@ -244,7 +244,7 @@ def _end_with(parent: BaseProcess) -> None:
 
 @contextmanager
 def _allowed_children() -> Iterator[None]:
-    """Let a daemonic process, as a Dask worker is, start one: ours end with their parent by themselves."""
+    """Let a daemonic process, such as a Dask worker, start children; ours end by themselves when their parent ends."""
     config = getattr(multiprocessing.current_process(), "_config", {})
     daemonic = config.pop("daemon", None)
     try:
@@ -255,7 +255,7 @@ def _allowed_children() -> Iterator[None]:
 
 
 def _killed_for_memory() -> int:
-    """Return how many processes of this control group the system has killed for memory; 0 where it does not say."""
+    """Return how many processes of this control group the system has killed for memory; 0 if it is not known."""
     try:
         text = Path("/sys/fs/cgroup/memory.events").read_text("ascii")
         return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))

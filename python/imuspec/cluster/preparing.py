@@ -1,7 +1,7 @@
 """Many device files into one cohort: on the processes of an engine, or one share of a job array.
 
-The work on one file is a pure function of its bytes and the recipe, so neither the process that does it nor the order
-nor the number of tries changes the cohort.
+The work on one file is a pure function of its bytes and the recipe. So the cohort depends neither on the processes, nor on
+the order, nor on the number of tries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
-from imuspec.cluster.running import Outcome, Progress, Summary, left_to_do, work_on
+from imuspec.cluster.running import Outcome, Progress, Summary, pending_jobs, run_jobs
 from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
 from imuspec.cohort.store import CohortStore, quantise
@@ -34,7 +34,7 @@ _HEAD = 1 << 16  # bytes compared before whole files are
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs for one file."""
+    """The arguments of `prepare_file`."""
 
     source: Source
     recipe: Recipe
@@ -50,7 +50,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Options:
-    """How a run treats recordings that have a part."""
+    """What a run does with recordings that have a part."""
 
     resume: bool
     retry_failed: bool
@@ -117,7 +117,7 @@ def prepare_cohort(
     imuspec.cohort.lock.InUseError
         If another run works on the cohort.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     engine = engine or LocalEngine(workers, limits=Limits.default())
     loaded = Recipe.load(recipe)
     options = _Options(resume, retry_failed, check_inputs, replaced, duplicates)
@@ -127,60 +127,58 @@ def prepare_cohort(
     store.refuse_other_folders()
     files = _with_known_ids(store, files)
     everything = {source.id for source in files.sources}
-    mine = [_Job(source, loaded, str(store.folder), label, None) for source in share(files.sources, *shard)]
+    jobs = [_Job(source, loaded, str(store.folder), label, None) for source in share(files.sources, *shard)]
     rows = _input_rows(store, files)
-    if resume and store.holds(loaded) and store.is_folded() and everything <= store.done() and store.inputs() == rows:
-        again = partial(_again, store, options)
-        if not left_to_do(
-            store, mine, again, resume=True
-        ):  # nothing to write, perhaps on a medium that takes no writes
-            summary = Summary(store.folder, len(mine), len(mine), notes=_notes(rows))
+    if resume and store.holds(loaded) and store.has_tables() and everything <= store.done() and store.inputs() == rows:
+        repeat = partial(_needs_repeat, store, options)
+        if not pending_jobs(store, jobs, repeat, resume=True):  # nothing is written: the disk may be read-only
+            summary = Summary(store.folder, len(jobs), len(jobs), notes=_notes(rows))
             if progress:
                 progress(summary, None)
             return summary
-    with lock_of(store.folder, number=shard[0], of=shard[1]) as store.fence:
+    with lock_of(store.folder, number=shard[0], total=shard[1]) as store.fence:
         store.create(loaded)
-        todo = left_to_do(store, mine, partial(_again, store, options), resume=resume)
-        summary = Summary(store.folder, len(mine), len(mine) - len(todo), notes=_notes(rows))
-        copies = _duplicates(store, files.sources, todo) if duplicates == "skip" else {}
-        jobs = [replace(job, fence=store.fence, duplicate_of=copies.get(job.id)) for job in todo]
+        pending = pending_jobs(store, jobs, partial(_needs_repeat, store, options), resume=resume)
+        summary = Summary(store.folder, len(jobs), len(jobs) - len(pending), notes=_notes(rows))
+        copies = _duplicates(store, files.sources, pending) if duplicates == "skip" else {}
+        jobs = [replace(job, fence=store.fence, duplicate_of=copies.get(job.id)) for job in pending]
         if store.inputs() != rows:
             store.drop_tables()
             store.write_inputs(rows)
-        work_on(
+        run_jobs(
             store,
             engine,
-            keep,
+            prepare_file,
             jobs,
             summary,
             ids=everything,
             failed=partial(_record_failure, store),
             progress=progress,
         )
-    summary.seconds = time.monotonic() - began
+    summary.seconds = time.monotonic() - started
     return summary
 
 
 def load_ahead() -> None:
-    """Load what `keep` needs."""
+    """Import what `prepare_file` needs."""
     for name in ("imuspec.preparation", "imuspec.recording.columns", "zarr"):
         importlib.import_module(name)
 
 
-def keep(job: _Job) -> Outcome:
+def prepare_file(job: _Job) -> Outcome:
     """Prepare one file and write its outcome."""
-    began = time.monotonic()
+    started = time.monotonic()
     digest, prepared = _prepared(job)
     quantised = None
     if prepared.status == "ok" and prepared.acceleration is not None:
         quantised = quantise(prepared.acceleration, step_g=job.recipe.store.step_g)
         prepared = replace(prepared, acceleration=None)  # twice the memory of what is stored
     _write(CohortStore(job.cohort, share=job.share, fence=job.fence), job, prepared, quantised, source_sha256=digest)
-    return _outcome(job, prepared, time.monotonic() - began)
+    return _outcome(job, prepared, time.monotonic() - started)
 
 
 def _prepared(job: _Job) -> tuple[str, Prepared]:
-    """Return the SHA-256 of a file and what was made of it; one of an object store is fetched first."""
+    """Return the SHA-256 of a file and the prepared recording; a URL is downloaded first."""
     from imuspec.preparation import prepare
 
     digest = ""
@@ -194,10 +192,10 @@ def _prepared(job: _Job) -> tuple[str, Prepared]:
             return "", _without_signal(job, "failed", "no such file")
         except OSError as error:
             if is_remote(job.source.path) or not error.strerror:
-                return "", _without_signal(job, "failed", f"cannot be fetched: {error or type(error).__name__}")
+                return "", _without_signal(job, "failed", f"cannot be downloaded: {error or type(error).__name__}")
             return "", _without_signal(job, "failed", f"cannot be read: {error.strerror.lower()}")
         except Exception as error:
-            return "", _without_signal(job, "failed", f"cannot be fetched: {error or type(error).__name__}")
+            return "", _without_signal(job, "failed", f"cannot be downloaded: {error or type(error).__name__}")
         if job.duplicate_of is not None:
             return digest, _without_signal(job, "excluded", f"the same bytes as {job.duplicate_of}")
         return digest, prepare(path, job.recipe)
@@ -215,29 +213,31 @@ def _write(store: CohortStore, job: _Job, prepared: Prepared, quantised: Any = N
 
 def _outcome(job: _Job, prepared: Prepared, seconds: float) -> Outcome:
     source = job.source
-    return Outcome(source.id, source.name, prepared.status, prepared.reason, source.n_bytes, seconds, prepared.kept)
+    return Outcome(
+        source.id, source.name, prepared.status, prepared.reason, source.n_bytes, seconds, prepared.wear_summary
+    )
 
 
 def _record_failure(store: CohortStore, job: _Job, reason: str) -> Outcome:
-    store.forget(job.id)
+    store.remove(job.id)
     prepared = _without_signal(job, "failed", reason)
     _write(store, job, prepared)
     return _outcome(job, prepared, 0.0)
 
 
-def _again(store: CohortStore, options: _Options, job: _Job) -> bool:
+def _needs_repeat(store: CohortStore, options: _Options, job: _Job) -> bool:
     """Whether a file that has a part is prepared again."""
     source, outcome = job.source, store.outcome(job.id)
     failed = outcome["status"] == "failed"
     if _is_same(store, source, outcome, check=options.check_inputs):
-        copy_wanted = options.duplicates == "prepare" and outcome["duplicate_of"] is not None
-        return bool((failed and options.retry_failed) or copy_wanted)
+        prepare_copy = options.duplicates == "prepare" and outcome["duplicate_of"] is not None
+        return bool((failed and options.retry_failed) or prepare_copy)
     if failed or options.replaced == "prepare":
         return True
     raise ValueError(
         f"{source.name}: expected the file that recording {job.id} was prepared from ({outcome['source']}, "
         f"{outcome['source_bytes']} bytes), got other content ({source.n_bytes} bytes): "
-        "--replaced prepare does it again; to keep both, use another name or another cohort"
+        "use --replaced prepare to prepare it again; to keep both, use another name or another cohort"
     )
 
 
@@ -277,13 +277,13 @@ def _with_known_ids(store: CohortStore, files: Inputs) -> Inputs:
     return Inputs(sorted(sources, key=lambda source: source.id), files.passed_over)
 
 
-def _duplicates(store: CohortStore, sources: Sequence[Source], todo: Sequence[_Job]) -> dict[str, str]:
-    """Return, for each file to prepare whose bytes another input has too, the id of that input.
+def _duplicates(store: CohortStore, sources: Sequence[Source], pending: Sequence[_Job]) -> dict[str, str]:
+    """Return, for each file to prepare that has the same bytes as another input, the id of that input.
 
-    Of several new files with the same bytes the first by id is prepared. Only files of one size whose first 64 KiB agree
-    are compared as a whole.
+    Of several new files with the same bytes the first by id is prepared. Whole files are compared only if their sizes and
+    their first 64 KiB agree.
     """
-    new = {job.id for job in todo}
+    new = {job.id for job in pending}
     by_size: dict[object, list[Source]] = {}
     for source in sources:
         if source.n_bytes:
@@ -301,7 +301,7 @@ def _duplicates(store: CohortStore, sources: Sequence[Source], todo: Sequence[_J
 
 
 def _grouped(sources: Sequence[Source], first_bytes: int | None) -> list[list[Source]]:
-    """Return the groups of two or more files whose content agrees; a file that cannot be read is in none."""
+    """Return the groups of two or more files with the same content; a file that cannot be read is in no group."""
     groups: dict[str, list[Source]] = {}
     for source in sources:
         try:
@@ -331,7 +331,7 @@ def _input_rows(store: CohortStore, files: Inputs) -> list[dict[str, Any]]:
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what the summary says of files that were not read."""
+    """Return notes for the summary on files that were not read."""
     notes = []
     for state, text in (("passed over", "passed over"), ("not given", "in the cohort, but no longer among the inputs")):
         named = [

@@ -1,4 +1,4 @@
-"""One run over many recordings: which are left to do, the work on an engine, the tables at the end."""
+"""One run over many recordings: the jobs that remain, their work on an engine, and the tables at the end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Literal, Protocol, TypeVar
 from imuspec.cluster.engine import Engine
 from imuspec.interrupts import stop_on_signal
 
-__all__ = ["Job", "Outcome", "Progress", "Store", "Summary", "left_to_do", "work_on"]
+__all__ = ["Job", "Outcome", "Progress", "Store", "Summary", "pending_jobs", "run_jobs"]
 
 
 class Job(Protocol):
-    """One recording to work on."""
+    """The work on one recording."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Id of the recording."""
 
 
 class Store(Protocol):
@@ -26,12 +27,23 @@ class Store(Protocol):
 
     folder: Path
 
-    def done(self) -> set[str]: ...
-    def is_folded(self) -> bool: ...
-    def drop_tables(self) -> None: ...
-    def forget(self, identity: str, /) -> None: ...
-    def fold(self, ids: Iterable[str] | None = None) -> None: ...
-    def close(self) -> None: ...
+    def done(self) -> set[str]:
+        """Return the ids that have a part."""
+
+    def has_tables(self) -> bool:
+        """Whether tables and manifest are written."""
+
+    def drop_tables(self) -> None:
+        """Remove tables and manifest."""
+
+    def remove(self, identity: str, /) -> None:
+        """Remove the part and the data of a recording."""
+
+    def write_tables(self, ids: Iterable[str] | None = None) -> None:
+        """Write the parts, or those of `ids`, as tables."""
+
+    def close(self) -> None:
+        """Remove the temporary files of this run."""
 
 
 _Job = TypeVar("_Job", bound=Job)
@@ -39,7 +51,7 @@ _Job = TypeVar("_Job", bound=Job)
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one file or recording; `kept` describes what was stored."""
+    """The outcome of one file or recording; `stored` describes the stored data for people."""
 
     id: str
     name: str
@@ -47,7 +59,7 @@ class Outcome:
     reason: str
     n_bytes: int
     seconds: float
-    kept: str = ""
+    stored: str = ""
 
 
 @dataclass
@@ -64,7 +76,7 @@ class Summary:
 
     @property
     def n_done(self) -> int:
-        """Files of this share that have an outcome."""
+        """Number of recordings of this share that have an outcome."""
         return self.done_before + len(self.outcomes)
 
     def count(self, status: str) -> int:
@@ -75,8 +87,8 @@ class Summary:
 Progress = Callable[[Summary, Outcome | None], None]
 
 
-def left_to_do(store: Store, jobs: Sequence[_Job], again: Callable[[_Job], bool], *, resume: bool) -> list[_Job]:
-    """Return the jobs without a part, and those for which `again` is true, sorted by id.
+def pending_jobs(store: Store, jobs: Sequence[_Job], repeat: Callable[[_Job], bool], *, resume: bool) -> list[_Job]:
+    """Return the jobs without a part, and those for which `repeat` is true, sorted by id.
 
     Raises
     ------
@@ -87,15 +99,15 @@ def left_to_do(store: Store, jobs: Sequence[_Job], again: Callable[[_Job], bool]
     known = sum(job.id in done for job in jobs)
     if known and not resume:
         raise ValueError(
-            f"out: {store.folder} holds {known} of these {len(jobs)} recordings already; --resume does the others"
+            f"out: {store.folder} already holds {known} of these {len(jobs)} recordings; use --resume to do the others"
         )
-    return sorted((job for job in jobs if job.id not in done or again(job)), key=lambda job: job.id)
+    return sorted((job for job in jobs if job.id not in done or repeat(job)), key=lambda job: job.id)
 
 
-def work_on(
+def run_jobs(
     store: Store,
     engine: Engine,
-    keep: Callable[[_Job], Outcome],
+    work: Callable[[_Job], Outcome],
     jobs: Sequence[_Job],
     summary: Summary,
     *,
@@ -103,31 +115,31 @@ def work_on(
     failed: Callable[[_Job, str], Outcome],
     progress: Progress | None,
 ) -> None:
-    """Do the jobs, collect the outcomes in `summary`, and write the tables if every recording has its part.
+    """Run the jobs, collect their outcomes in `summary`, and write the tables if every recording has its part.
 
     Parameters
     ----------
     store : Store
-        Where the results go, who works, the function of one job, the jobs.
+        Where the results go.
     engine : Engine
-        Where the results go, who works, the function of one job, the jobs.
-    keep : callable
-        Where the results go, who works, the function of one job, the jobs.
-    jobs : sequence of _Job
-        Where the results go, who works, the function of one job, the jobs.
+        Where the work is done.
+    work : callable
+        A module-level function of one job.
+    jobs : sequence of Job
+        The jobs to do.
     summary : Summary
-        Of the run; `progress` gets it at the start.
+        The summary of the run.
     ids : set of str
         All recordings of all shares; the tables are written when each has its part.
     failed : callable
-        Records a job that gave no outcome, with the reason.
+        Records a job without an outcome: called with the job and the reason.
     progress : callable
         Called with an outcome after each job; with None before the first, and when a signal asks to stop.
     """
-    began = time.monotonic()
+    started = time.monotonic()
 
     def report(outcome: Outcome | None) -> None:
-        summary.seconds = time.monotonic() - began
+        summary.seconds = time.monotonic() - started
         if progress:
             progress(summary, outcome)
 
@@ -138,17 +150,17 @@ def work_on(
     if jobs:
         store.drop_tables()
     for job in jobs:
-        store.forget(job.id)
+        store.remove(job.id)
     report(None)
     with engine, stop_on_signal(stopping) as stop:
-        for job, result, reason in engine.map(keep, jobs, stop):
+        for job, result, reason in engine.map(work, jobs, stop):
             outcome = result or failed(job, reason)
             summary.outcomes.append(outcome)
             report(outcome)
     summary.interrupted = len(summary.outcomes) < len(jobs)
-    # The folder and this run are asked: a network file system may be slow to list what other hosts wrote.
+    # The outcomes of this run are added, since a network file system may list new files late.
     done = store.done() | {outcome.id for outcome in summary.outcomes}
-    if ids <= done and not (store.is_folded() and not jobs):
-        store.fold(done)
+    if ids <= done and not (store.has_tables() and not jobs):
+        store.write_tables(done)
     store.close()
-    summary.seconds = time.monotonic() - began
+    summary.seconds = time.monotonic() - started

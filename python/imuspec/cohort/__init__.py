@@ -1,4 +1,4 @@
-"""Prepared recordings on disk or in an object store: one Zarr store, Parquet tables, and what was computed of them."""
+"""Prepared recordings on disk or in an object store: a Zarr store, Parquet tables, and results computed from them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,11 @@
 """A cohort: a folder of prepared recordings, read by time and at random.
 
-`imuspec.cohort.store` says how it lies on disk. Every recording is stored over its whole length, non-wear included; the table
-``segments`` names the wear that its recipe keeps.
+`imuspec.cohort.store` describes the files. Every recording is stored over its whole length, non-wear included. The table
+``segments`` lists the wear that the recipe selects.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.cohort.parts import check_manifest, part_ids, read_part
-from imuspec.cohort.store import MISSING, check_version, checksum, folded, orphans, read_table
+from imuspec.cohort.drawing import draw_stretch
+from imuspec.cohort.parts import part_ids, read_part
+from imuspec.cohort.store import MISSING, check_version, orphans, read_table, table_batches
 from imuspec.cohort.tables import TABLES
+from imuspec.cohort.verification import problems_of_cohort
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import check_id
-from imuspec.storage import is_remote, names, place
+from imuspec.storage import as_path, is_remote, list_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,13 +48,13 @@ class Cohort:
     Parameters
     ----------
     path : path-like
-        The folder, or its URL in an object store (``s3://bucket/cohort``). It may be read while it is being written:
-        what is there is whole.
+        The folder, or its URL in an object store (``s3://bucket/cohort``). It may be read while a run writes to it: a
+        recording appears when it is complete.
 
     Raises
     ------
     ValueError
-        If the folder is not a cohort, or has a newer or older version.
+        If the folder is not a cohort, or a cohort of another version.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Cohort:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = place(path)
+        self.path = as_path(path)
         check_version(self.path)
         self._tables: dict[str, pa.Table] = {}
         self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
@@ -82,30 +82,30 @@ class Cohort:
         return {"path": str(self.path)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]  # opened anew; no subclass changes how
+        self.__init__(state["path"])  # type: ignore[misc]  # no subclass has another signature
 
     @property
     def recipe(self) -> Recipe:
-        """Every number of the run that wrote the cohort."""
+        """The recipe that all recordings were prepared with."""
         return Recipe.model_validate_json((self.path / "recipe.json").read_text("utf-8"))
 
     @property
     def ids(self) -> list[str]:
-        """Recordings that can be read, sorted: those that came out ok."""
+        """Ids of the recordings with status ok, sorted; only they can be read."""
         if self._ids is None:
             outcomes = self.outcomes
             pairs = zip(outcomes["id"].to_pylist(), outcomes["status"].to_pylist(), strict=True)
-            self._ids = [identity for identity, status in pairs if status == "ok"]
+            self._ids = [recording_id for recording_id, status in pairs if status == "ok"]
         return self._ids
 
     @property
     def recordings(self) -> pa.Table:
-        """A row for each recording: header, figures, calibration, and a ``quality_`` count of each kind of loss."""
+        """One row per recording: header, figures, calibration, and a column ``quality_...`` for each kind of event."""
         return self._table("recordings")
 
     @property
     def outcomes(self) -> pa.Table:
-        """The outcome of each input: id, source, source_bytes, source_sha256, status, reason, duplicate_of.
+        """One row per recording: id, source, source_bytes, source_sha256, status, reason, duplicate_of.
 
         The status is ok, excluded or failed. `duplicate_of` is the id of a recording with the same bytes.
         """
@@ -113,66 +113,71 @@ class Cohort:
 
     @property
     def inputs(self) -> pa.Table:
-        """Every input file: source, id (null if it is not read), state, reason.
+        """One row per input file: source, id (null if it is not read), state, reason.
 
-        The state is given, passed over, or not given (by the last run; in the cohort since an earlier one).
+        The state is given, passed over, or not given. It refers to the last run; a file that was not given then is in
+        the cohort since an earlier run.
         """
         from imuspec.cohort.tables import inputs_table
 
         path = self.path / "inputs.parquet"
-        return read_table(path) if path.name in names(self.path) else inputs_table([])
+        return read_table(path) if path.name in list_names(self.path) else inputs_table([])
 
     @property
     def segments(self) -> pa.Table:
-        """Kept wear: id, start_s and hours, start_time (local device clock), start_index, stop_index (past the end)."""
+        """One row per stretch of selected wear.
+
+        The columns are id, start_s, hours, start_time (local device clock), start_index and stop_index (one past the last
+        sample).
+        """
         return self._table("segments")
 
     @property
     def nonwear(self) -> pa.Table:
-        """Non-wear, the columns of `segments`."""
+        """One row per stretch of non-wear, with the columns of `segments`."""
         return self._table("nonwear")
 
     @property
     def quality(self) -> pa.Table:
-        """Every loss and repair: id, kind, offset (byte), block, time, count, value."""
+        """One row per quality event: id, kind, offset (byte), block, time, count, value."""
         return self._table("quality")
 
-    def read(self, id: str, start_s: float = 0.0, length_s: float | None = None) -> NDArray[np.float32]:
+    def read(self, recording_id: str, start_s: float = 0.0, length_s: float | None = None) -> NDArray[np.float32]:
         """Read a stretch of one recording.
 
         Parameters
         ----------
-        id : str
-            Which recording, one of `ids`.
+        recording_id : str
+            One of `ids`.
         start_s : float, default 0.0
-            Seconds after its first sample, rounded to a sample.
+            Start after the first sample, s; rounded to a sample.
         length_s : float, optional
-            Seconds, rounded to samples; None reads to the end.
+            Length, s; rounded to samples. The default is the rest of the recording.
 
         Returns
         -------
-        numpy.ndarray
-            float32 [3, time], g; NaN where nothing was measured.
+        float32 array [3, time]
+            Acceleration in g; NaN where nothing was measured.
 
         Raises
         ------
         KeyError
-            No such recording.
+            If the cohort has no such recording.
         ValueError
-            A stretch that is not inside the recording.
+            If the stretch is not inside the recording.
         """
-        array = self._array(id)
-        rate, total = _number(array, "rate_hz"), array.shape[1]
+        array = self._array(recording_id)
+        rate, total = _attribute(array, "rate_hz"), array.shape[1]
         first = round(start_s * rate)
-        past = total if length_s is None else first + round(length_s * rate)
-        if not 0 <= first <= past <= total:
-            asked = f"{start_s:g} s to " + ("the end" if length_s is None else f"{start_s + length_s:g} s")
-            raise ValueError(f"read {id}: expected a stretch inside 0 to {total / rate:g} s, got {asked}")
-        return self._samples(array, first, past)
+        stop = total if length_s is None else first + round(length_s * rate)
+        if not 0 <= first <= stop <= total:
+            requested = f"{start_s:g} s to " + ("the end" if length_s is None else f"{start_s + length_s:g} s")
+            raise ValueError(f"read {recording_id}: expected a stretch inside 0 to {total / rate:g} s, got {requested}")
+        return self._samples(array, first, stop)
 
-    def start_time(self, id: str) -> np.datetime64:
+    def start_time(self, recording_id: str) -> np.datetime64:
         """Return the local device clock of a recording's first sample, datetime64[ns]."""
-        return np.datetime64(str(self._array(id).attrs["start_time"]), "ns")
+        return np.datetime64(str(self._array(recording_id).attrs["start_time"]), "ns")
 
     def random_windows(
         self,
@@ -185,104 +190,128 @@ class Cohort:
     ) -> Iterator[Window]:
         """Yield one random stretch of wear from each recording, for training.
 
-        Where it starts depends on seed, epoch and the recording alone, not on the order, so that any division among
-        workers and ranks, and a resumed run, sees the same. Starts are uniform over all places in the recording's
-        segments at which `hours` of wear begin.
+        The start is uniform over all samples at which `hours` of wear begin. It depends on seed, epoch and recording
+        alone. So it is the same for any number of workers and ranks, and in a resumed run.
 
         Parameters
         ----------
         hours : float, default 24.0
-            Length of a stretch.
+            Length of a stretch, h.
         seed : int
-            What the draw depends on; the order of the recordings too, when `ids` is None.
+            Seed of the starts, and of the order of the recordings if `ids` is None.
         epoch : int, default 0
-            What the draw depends on; the order of the recordings too, when `ids` is None.
+            Every epoch has other starts and another order.
         ids : sequence of str, optional
-            Recordings in the order wanted; None takes all in an order of their own each epoch.
+            The recordings, in order. The default is all recordings in a random order.
         shorter : {"skip", "whole"}, default "skip"
-            What to do with a recording without so long a segment: leave it out, or give its longest segment whole.
+            If all segments of a recording are shorter: skip the recording, or yield its longest segment.
+
+        Yields
+        ------
+        Window
+            Id, start in s, and acceleration in g.
         """
         if ids is None:
             order = np.random.default_rng([seed, epoch]).permutation(len(self))
             ids = [self.ids[position] for position in order]
-        for identity in ids:
-            draw = self.random_place(identity, hours, seed=seed, epoch=epoch, shorter=shorter)
+        for recording_id in ids:
+            draw = self.random_stretch(recording_id, hours, seed=seed, epoch=epoch, shorter=shorter)
             if draw is not None:
-                array = self._array(identity)
-                rate = _number(array, "rate_hz")
-                yield Window(identity, draw[0] / rate, self._samples(array, *draw))
+                array = self._array(recording_id)
+                rate = _attribute(array, "rate_hz")
+                yield Window(recording_id, draw[0] / rate, self._samples(array, *draw))
 
-    def random_place(
+    def random_stretch(
         self,
-        id: str,
+        recording_id: str,
         hours: float = 24.0,
         *,
         seed: int,
         epoch: int = 0,
         shorter: Literal["skip", "whole"] = "skip",
-        wear: Literal["kept", "all"] = "kept",
+        wear: Literal["segments", "all"] = "segments",
     ) -> tuple[int, int] | None:
-        """Return first and past-the-end sample of the stretch that `random_windows` gives of one recording, without it.
+        """Return where `random_windows` cuts one recording, without reading its samples.
 
         Parameters
         ----------
-        id : str
-            Which recording.
+        recording_id : str
+            One of `ids`.
         hours : float, default 24.0
-            As in `random_windows`.
+            Length of the stretch, h.
         seed : int
-            As in `random_windows`.
+            Seed of the start.
         epoch : int, default 0
-            As in `random_windows`.
+            Every epoch has another start.
         shorter : {"skip", "whole"}, default "skip"
-            As in `random_windows`.
-        wear : {"kept", "all"}, default "kept"
-            kept: inside one segment of wear. all: anywhere in the recording, non-wear and gaps too.
+            If all segments are shorter: return None, or the longest segment.
+        wear : {"segments", "all"}, default "segments"
+            "segments": inside one segment of wear. "all": anywhere in the recording, non-wear and gaps included.
 
         Returns
         -------
-        None for a recording without so long a stretch that is to be skipped.
+        (int, int) or None
+            First and one-past-last sample.
         """
-        array = self._array(id)
-        rate = _number(array, "rate_hz")
-        stretches = [(0, int(array.shape[1]))] if wear == "all" else self._stretches().get(id, [])
-        return _draw(stretches, round(hours * 3600 * rate), (seed, epoch, id), shorter)
+        array = self._array(recording_id)
+        rate = _attribute(array, "rate_hz")
+        stretches = [(0, int(array.shape[1]))] if wear == "all" else self._wear_stretches().get(recording_id, [])
+        return draw_stretch(stretches, round(hours * 3600 * rate), (seed, epoch, recording_id), shorter)
 
-    def read_stored(self, id: str, first: int, past: int) -> tuple[NDArray[np.int16], float]:
-        """Return samples `first` to `past` of one recording as they are stored, int16 [3, time], and the g of a unit.
+    def read_stored(self, recording_id: str, first: int, stop: int) -> tuple[NDArray[np.int16], float]:
+        """Return stored samples of one recording, for loaders: they take half the memory of `read`.
 
-        The smallest int16 stands for missing. Half the memory of `read`, for loaders.
+        Parameters
+        ----------
+        recording_id : str
+            One of `ids`.
+        first, stop : int
+            First and one-past-last sample.
+
+        Returns
+        -------
+        int16 array [3, time]
+            Acceleration in steps; the smallest int16 is missing.
+        float
+            The step in g.
+
+        Raises
+        ------
+        ValueError
+            If the samples are not inside the recording.
         """
-        array = self._array(id)
-        if not 0 <= first <= past <= array.shape[1]:
-            raise ValueError(f"read {id}: expected samples inside 0 to {array.shape[1]}, got {first} to {past}")
-        return np.asarray(array[:, first:past]), _number(array, "step_g")
+        array = self._array(recording_id)
+        if not 0 <= first <= stop <= array.shape[1]:
+            raise ValueError(
+                f"read {recording_id}: expected samples inside 0 to {array.shape[1]}, got {first} to {stop}"
+            )
+        return np.asarray(array[:, first:stop]), _attribute(array, "step_g")
 
-    def prepared(self, id: str) -> Prepared:
-        """Return one recording as `imuspec.prepare` gave it: acceleration as stored, wear, calibration, header, figures.
+    def prepared(self, recording_id: str) -> Prepared:
+        """Return one recording as `imuspec.prepare` returned it, with acceleration in the resolution of the store.
 
         Raises
         ------
         KeyError
-            No such recording.
+            If the cohort has no such recording.
         """
         from imuspec.preparation import Prepared
 
-        array = self._array(id)
-        part = read_part(self.path, id)
+        array = self._array(recording_id)
+        part = read_part(self.path, recording_id)
         row, outcome = part["recording"], part["outcome"]
         known = {"format", "device", "device_id", "nominal_rate", "sample_rate"}
         calibration = {key.removeprefix("calibration_"): row[key] for key in row if key.startswith("calibration_")}
         figures = {k: row[k] for k in row if k not in known and not k.startswith(("calibration_", "quality_"))}
         return Prepared(
             outcome["source"],
-            id,
+            recording_id,
             self.recipe,
             outcome["status"],
             outcome["reason"],
             self._samples(array, 0, array.shape[1]),
-            _number(array, "rate_hz"),
-            int(self.start_time(id).astype(np.int64)),
+            _attribute(array, "rate_hz"),
+            int(self.start_time(recording_id).astype(np.int64)),
             np.array(array.attrs["shifts"], np.int64).reshape(-1, 2),
             segments=_pairs(part["segments"]),
             nonwear=_pairs(part["nonwear"]),
@@ -292,14 +321,14 @@ class Cohort:
         )
 
     def status(self) -> dict[str, Any]:
-        """Return the state of the cohort.
+        """Return counts of recordings and inputs by their state.
 
         Returns
         -------
         dict
-            Counts: total, ok, excluded, failed, unfinished (arrays that an interrupted run left), missing (inputs
-            without an outcome), passed_over, not_given. ``reasons``: count of each reason. ``not_given_ids``: ids of
-            recordings whose file the last run was not given.
+            Counts: total, ok, excluded, failed, unfinished (arrays of an interrupted run), missing (inputs without an
+            outcome), passed_over, not_given. ``reasons``: count of each reason. ``not_given_ids``: ids of recordings whose
+            file was not among the inputs of the last run.
         """
         outcomes = self.outcomes.select(["id", "status", "reason"]).to_pylist()
         counts = Counter(row["status"] for row in outcomes)
@@ -320,44 +349,14 @@ class Cohort:
         }
 
     def verify(self) -> list[tuple[str, str]]:
-        """Check every file against its checksum.
+        """Compare every file with its checksum.
 
         Returns
         -------
-        list of tuple
-            Id or file, and problem; empty when every recording is there once and as it was written.
+        list of (str, str)
+            Id or file, and problem; empty if every recording is complete and unchanged.
         """
-        problems = []
-        ids = {name.removesuffix(".json") for name in names(self.path / "parts")}
-        for identity in sorted(ids):
-            try:
-                problem = self._problem(identity)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                problem = str(error)
-            if problem:
-                problems.append((identity, problem))
-        problems += [
-            (name, "unfinished: an interrupted run left it; run again with --resume")
-            for name in orphans(self.path, ids)
-        ]
-        finished = {f"{name}.parquet" for name in TABLES} <= set(names(self.path))
-        named = {f"parts/{identity}.json" for identity, _ in problems}
-        problems += [pair for pair in check_manifest(self.path, needed=finished) if pair[0] not in named]
-        return problems
-
-    def _problem(self, identity: str) -> str:
-        """Return the problem of one recording, or ""."""
-        part = read_part(self.path, identity)
-        folder, status = self.path / "acceleration" / identity, part["outcome"]["status"]
-        if status != "ok":
-            return f"{status}, yet it has an array" if folder.exists() else ""
-        if not folder.exists():
-            return "its array is missing"
-        if checksum(folder) != part["recording"]["sha256"]:
-            return "its array is not what was written: the checksum differs"
-        if hashlib.sha256((folder / "zarr.json").read_bytes()).hexdigest() != part["recording"]["zarr_sha256"]:
-            return "its array's zarr.json is not what was written: the checksum differs"
-        return ""
+        return problems_of_cohort(self.path)
 
     def _table(self, name: str) -> pa.Table:
         if name not in self._tables:
@@ -365,80 +364,62 @@ class Cohort:
         return self._tables[name]
 
     def _load(self) -> None:
-        """Read the tables when they hold every part, else the parts themselves."""
+        """Read the tables if they hold every part, else the parts."""
         done = part_ids(self.path)
         files = {name: self.path / f"{name}.parquet" for name in TABLES}
-        if {path.name for path in files.values()} <= set(names(self.path)):
+        if {path.name for path in files.values()} <= set(list_names(self.path)):
             tables = {name: read_table(path) for name, path in files.items()}
             if tables["outcomes"]["id"].to_pylist() == done:
                 self._tables = tables
                 return
         import pyarrow as pa
 
-        batches = list(folded(self.path, done))
+        batches = list(table_batches(self.path, done))
         self._tables = {name: pa.concat_tables([batch[name] for batch in batches]) for name in TABLES}
 
-    def _array(self, identity: str) -> zarr.Array[Any]:
-        if identity in self._arrays:
-            self._arrays.move_to_end(identity)
-            return self._arrays[identity]
+    def _array(self, recording_id: str) -> zarr.Array[Any]:
+        if recording_id in self._arrays:
+            self._arrays.move_to_end(recording_id)
+            return self._arrays[recording_id]
         import zarr
         from zarr.storage import FsspecStore, LocalStore
 
         try:
-            folder = self.path / "acceleration" / check_id(identity, "id")
+            folder = self.path / "acceleration" / check_id(recording_id, "id")
             known = (folder / "zarr.json").is_file()
         except ValueError:
             known = False
         if not known:
-            raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {identity!r}")
+            raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {recording_id!r}")
         store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
         array = zarr.open_array(store, mode="r")
-        self._arrays[identity] = array
+        self._arrays[recording_id] = array
         if len(self._arrays) > _OPEN:
             self._arrays.popitem(last=False)
         return array
 
     @staticmethod
-    def _samples(array: zarr.Array[Any], first: int, past: int) -> NDArray[np.float32]:
-        stored = np.asarray(array[:, first:past])
+    def _samples(array: zarr.Array[Any], first: int, stop: int) -> NDArray[np.float32]:
+        stored = np.asarray(array[:, first:stop])
         values = stored.astype(np.float32)
-        values *= np.float32(_number(array, "step_g"))
+        values *= np.float32(_attribute(array, "step_g"))
         values[stored == MISSING] = np.nan
         return values
 
-    def _stretches(self) -> dict[str, list[tuple[int, int]]]:
+    def _wear_stretches(self) -> dict[str, list[tuple[int, int]]]:
         if self._wear is None:
             self._wear = {}
             columns = (self.segments[name].to_pylist() for name in ("id", "start_index", "stop_index"))
-            for identity, first, past in zip(*columns, strict=True):
-                self._wear.setdefault(identity, []).append((first, past))
+            for recording_id, first, stop in zip(*columns, strict=True):
+                self._wear.setdefault(recording_id, []).append((first, stop))
         return self._wear
 
 
-def _number(array: zarr.Array[Any], name: str) -> float:
-    """A number among an array's attributes, whose types zarr does not know."""
+def _attribute(array: zarr.Array[Any], name: str) -> float:
+    """Return a number among an array's attributes."""
     value: Any = array.attrs[name]
     return float(value)
 
 
 def _pairs(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
     return np.array([(row["start_index"], row["stop_index"]) for row in rows], np.int64).reshape(-1, 2)
-
-
-def _draw(
-    stretches: Sequence[tuple[int, int]], length: int, key: tuple[int, int, str], shorter: str
-) -> tuple[int, int] | None:
-    """Return first and past-the-end sample of a random stretch of `length` inside one of `stretches`."""
-    places = [max(0, past - first - length + 1) for first, past in stretches]
-    if not sum(places):
-        if shorter == "skip" or not stretches:
-            return None
-        return max(stretches, key=lambda stretch: (stretch[1] - stretch[0], -stretch[0]))
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    place = math.floor(int.from_bytes(digest[:8], "big") / 2**64 * sum(places))
-    for (first, _), count in zip(stretches, places, strict=True):
-        if place < count:
-            return first + place, first + place + length
-        place -= count
-    raise AssertionError("the places of all stretches add up to their sum")

@@ -1,4 +1,4 @@
-"""One run at a time on each share of a cohort, on a disk or in an object store.
+"""The lock of a cohort: each share is written by one run at a time, on a disk or in an object store.
 
 On a disk the lock is a file that the `filelock` package locks with the kernel's flock, which ends with its process. Where
 the file system has no flock, the package creates a marker file exclusively instead.
@@ -27,7 +27,7 @@ from typing import Any, Self
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from imuspec.cohort.parts import Fence
-from imuspec.storage import is_remote, names, place
+from imuspec.storage import as_path, is_remote, list_names
 
 __all__ = ["CohortLease", "CohortLock", "InUseError", "LostLeaseError", "lock_of"]
 
@@ -35,11 +35,11 @@ RENEW_S, DEAD_S = 15.0, 60.0
 _NO_FLOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
-def lock_of(cohort: Path, *, number: int = 1, of: int = 1) -> AbstractContextManager[Fence | None]:
-    """Return the lock of a cohort's share; inside ``with`` it gives what writes must check."""
+def lock_of(cohort: Path, *, number: int = 1, total: int = 1) -> AbstractContextManager[Fence | None]:
+    """Return the lock of share `number` of `total` of a cohort; ``with`` yields the fence that every write checks."""
     if is_remote(cohort):
-        return CohortLease(cohort, number=number, of=of)
-    return CohortLock(cohort, number=number, of=of)
+        return CohortLease(cohort, number=number, total=total)
+    return CohortLock(cohort, number=number, total=total)
 
 
 class InUseError(RuntimeError):
@@ -47,11 +47,18 @@ class InUseError(RuntimeError):
 
 
 class LostLeaseError(RuntimeError):
-    """The lease could not be renewed in time, or another run has taken it over."""
+    """The lease was not renewed in time, or another run has taken it over."""
 
 
 class CohortLock:
-    """Hold share `number` of `of` of a cohort on a disk while inside ``with``.
+    """Hold a share of a cohort on a disk while inside ``with``.
+
+    Parameters
+    ----------
+    cohort : Path
+        Folder of the cohort.
+    number, total : int, default 1
+        The share, from 1, and the number of shares.
 
     Raises
     ------
@@ -59,21 +66,21 @@ class CohortLock:
         On entering, if a live run holds the same share, or the cohort divided into another number of shares.
     """
 
-    def __init__(self, cohort: Path, *, number: int = 1, of: int = 1) -> None:
+    def __init__(self, cohort: Path, *, number: int = 1, total: int = 1) -> None:
         self._folder = cohort / ".lock"
-        self._path = self._folder / f"{number}of{of}"
-        self._of = of
+        self._path = self._folder / f"{number}of{total}"
+        self._total = total
         self._lock: BaseFileLock | None = None
 
     def __enter__(self) -> None:
-        self._lock = self._taken(self._path, f"{_holder(self._path)} is at work on it; wait until it ends, or end it")
+        self._lock = self._acquire(self._path, f"{_holder(self._path)} is using it; wait until it ends, or end it")
         self._path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), "utf-8")
         try:
-            for other in names(self._folder):
+            for other in list_names(self._folder):
                 share = other.removesuffix(".held")
-                if other.endswith(".held") and not share.endswith(f"of{self._of}"):
+                if other.endswith(".held") and not share.endswith(f"of{self._total}"):
                     path = self._folder / share
-                    self._taken(path, f"{_holder(path)} works on share {share}").release()
+                    self._acquire(path, f"{_holder(path)} is using share {share}").release()
                     _remove(path)
         except BaseException:
             self.__exit__(None, None, None)
@@ -83,19 +90,19 @@ class CohortLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._lock is not None:
-            _remove(self._path)  # while it is held, so that nobody locks a file without a name
+            _remove(self._path)  # while it is held, so that no run locks a file without a name
             self._lock.release()
             self._lock = None
         with contextlib.suppress(OSError):  # another share's lock is in it
             self._folder.rmdir()
 
-    def _taken(self, path: Path, refusal: str) -> BaseFileLock:
-        """Return the lock of a share, held."""
+    def _acquire(self, path: Path, refusal: str) -> BaseFileLock:
+        """Acquire and return the lock of a share."""
         file = path.with_name(f"{path.name}.held")
         while True:
             self._folder.mkdir(parents=True, exist_ok=True)
             try:
-                lock = _acquired(file)
+                lock = _lock_file(file)
             except Timeout:
                 raise InUseError(f"cohort {self._folder.parent}: {refusal}") from None
             except FileNotFoundError:  # the folder was removed with another share's lock
@@ -105,7 +112,7 @@ class CohortLock:
             lock.release()  # its holder removed the file between our open and our lock
 
 
-def _acquired(file: Path) -> BaseFileLock:
+def _lock_file(file: Path) -> BaseFileLock:
     try:
         lock: BaseFileLock = FileLock(file)
         lock.acquire(timeout=0)
@@ -121,7 +128,7 @@ def _is_named(lock: BaseFileLock, file: Path) -> bool:
     """Whether the file that a lock holds still has its name."""
     if isinstance(lock, SoftFileLock):
         return True
-    descriptor = lock._context.lock_file_fd  # there is no public way to it
+    descriptor = lock._context.lock_file_fd  # filelock has no public name for it
     try:
         return descriptor is not None and os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
@@ -142,9 +149,16 @@ def _holder(path: Path) -> str:
 
 
 class CohortLease:
-    """Hold share `number` of `of` of a cohort in an object store while inside ``with``.
+    """Hold a share of a cohort in an object store while inside ``with``.
 
-    It can be pickled: the copy of another process checks the same lease.
+    It can be pickled: the copy in another process checks the same lease.
+
+    Parameters
+    ----------
+    cohort : Path
+        URL of the cohort.
+    number, total : int, default 1
+        The share, from 1, and the number of shares.
 
     Raises
     ------
@@ -152,9 +166,9 @@ class CohortLease:
         On entering, if a live run holds the same share, or the cohort divided into another number of shares.
     """
 
-    def __init__(self, cohort: Path, *, number: int = 1, of: int = 1) -> None:
+    def __init__(self, cohort: Path, *, number: int = 1, total: int = 1) -> None:
         self._cohort = cohort
-        self._share = f"{number}of{of}"
+        self._share = f"{number}of{total}"
         self._token = secrets.token_hex(8)
         self._generation = 0
         self._renewed = 0.0
@@ -166,31 +180,32 @@ class CohortLease:
         return {"cohort": str(self._cohort), "share": self._share, "generation": self._generation}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._cohort, self._share, self._generation = place(state["cohort"]), state["share"], state["generation"]
+        self._cohort, self._share, self._generation = as_path(state["cohort"]), state["share"], state["generation"]
         self._lost, self._renewing = "", None
 
     def __enter__(self) -> Self:
         before = self._leases(self._share)
-        self._refuse_live(before.values(), "is at work on it; wait until it ends, or end it")
+        self._refuse_live(before.values(), "is using it; wait until it ends, or end it")
         self._generation = max(before, default=0) + 1
         try:
-            self._create(self._path(self._generation))
+            path = self._path(self._generation)
+            path.fs.pipe_file(path.path, self._content(), mode="create")
         except FileExistsError:
-            raise InUseError(f"cohort {self._cohort}: another run has just begun on it") from None
+            raise InUseError(f"cohort {self._cohort}: another run has just started on it") from None
         self._renewed = time.monotonic()
         try:
             now = self._leases(self._share)
             if max(now, default=0) > self._generation:
-                raise InUseError(f"cohort {self._cohort}: another run has just begun on it")
+                raise InUseError(f"cohort {self._cohort}: another run has just started on it")
             new = [
                 path
                 for generation, path in now.items()
                 if generation not in before and path != self._path(self._generation)
             ]
-            self._refuse_live(new, "has just begun on it")
-            for share in {name.rpartition(".")[0] for name in names(self._cohort / ".lock")}:
+            self._refuse_live(new, "has just started on it")
+            for share in {name.rpartition(".")[0] for name in list_names(self._cohort / ".lock")}:
                 if "of" in share and not share.endswith(f"of{self._share.partition('of')[2]}"):
-                    self._refuse_live(self._leases(share).values(), f"works on share {share}")
+                    self._refuse_live(self._leases(share).values(), f"is using share {share}")
         except BaseException:
             self._path(self._generation).unlink(missing_ok=True)
             raise
@@ -210,7 +225,7 @@ class CohortLease:
             self._path(self._generation).unlink(missing_ok=True)
 
     def check(self) -> None:
-        """See that this run still holds the lease.
+        """Check that this run still holds the lease.
 
         Raises
         ------
@@ -222,13 +237,13 @@ class CohortLease:
         if not self._lost and max(self._leases(self._share), default=0) != self._generation:
             self._lost = "another run has taken its lease over"
         if self._lost:
-            raise LostLeaseError(f"cohort {self._cohort}: {self._lost}; the same command with --resume goes on")
+            raise LostLeaseError(f"cohort {self._cohort}: {self._lost}; repeat the command with --resume to continue")
 
     def _renew(self) -> None:
-        """Write the lease again and again; a failed try is repeated until the lease is dead."""
+        """Write the lease every `RENEW_S`; repeat a failed try sooner, until the lease is dead."""
         wait = RENEW_S
         while not self._over.wait(wait):
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 self.check()
                 self._path(self._generation).write_bytes(self._content())
@@ -237,24 +252,21 @@ class CohortLease:
             except Exception:  # whatever the store answers, the next try may succeed
                 wait = RENEW_S / 5
                 continue
-            self._renewed, wait = began, RENEW_S
+            self._renewed, wait = started, RENEW_S
 
     def _path(self, generation: int) -> Any:
         return self._cohort / ".lock" / f"{self._share}.{generation}"
 
     def _leases(self, share: str) -> dict[int, Path]:
         """Return the lease objects of a share by their number."""
-        pairs = [name.rpartition(".") for name in names(self._cohort / ".lock")]
+        pairs = [name.rpartition(".") for name in list_names(self._cohort / ".lock")]
         return {int(n): self._cohort / ".lock" / f"{s}.{n}" for s, _, n in pairs if s == share and n.isdigit()}
-
-    def _create(self, path: Any) -> None:
-        path.fs.pipe_file(path.path, self._content(), mode="create")
 
     def _content(self) -> bytes:
         return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}).encode()
 
     def _refuse_live(self, paths: Any, does: str) -> None:
-        """Raise InUseError if one of the leases was written in the last minute, by the clock of the store."""
+        """Raise InUseError if one of the leases was written in the last minute by the store's clock."""
         paths = list(paths)
         if not paths:
             return

@@ -1,4 +1,4 @@
-"""A folder with one JSON part for each recording, Parquet tables made of the parts, and a manifest of checksums."""
+"""A folder with one JSON part per recording, Parquet tables built from the parts, and a manifest of checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imuspec.recording.identity import check_id
-from imuspec.storage import absolute, is_remote, names, place, write_atomically
+from imuspec.storage import absolute, as_path, is_remote, list_names, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +22,8 @@ __all__ = [
     "Fence",
     "PartStore",
     "check_manifest",
+    "part_batches",
     "part_ids",
-    "parts_at_a_time",
     "read_part",
     "read_sealed",
     "sealed",
@@ -32,30 +32,31 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 
-_FOLDED = 500  # parts folded into the tables at once
+_BATCH = 500  # parts in memory at a time
 
 
 class Fence(Protocol):
-    """The right to write: `check` raises if another run has taken it."""
+    """The right to write."""
 
-    def check(self) -> None: ...
+    def check(self) -> None:
+        """Raise an error if another run has taken the right over."""
 
 
 class PartStore:
-    """A folder with a part for each recording, for writing.
+    """A writable folder with one part per recording.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : path-like
         Path or URL.
     share : str, default "1of1"
         Name of the run's own folder below ``.work``.
-    fence : Fence, default None
+    fence : Fence, optional
         Checked before every write.
     """
 
     def __init__(self, folder: str | Path, *, share: str = "1of1", fence: Fence | None = None) -> None:
-        self.folder = absolute(place(folder))
+        self.folder = absolute(as_path(folder))
         self.work = self.folder / ".work" / share
         self.fence = fence
 
@@ -67,9 +68,9 @@ class PartStore:
         """Remove the temporary files of this run."""
         if is_remote(self.folder):
             return
-        alone = self.work.name.endswith("of1")  # then the other temporary files belong to dead runs
-        shutil.rmtree(self.work.parent if alone else self.work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another share's is in it
+        single = self.work.name.endswith("of1")  # then the other temporary files belong to dead runs
+        shutil.rmtree(self.work.parent if single else self.work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it holds the folder of another share
             self.work.parent.rmdir()
 
     def path_of(self, kind: str, identity: str, ending: str = "") -> Path:
@@ -97,13 +98,13 @@ class PartStore:
         self._write(self.path_of("parts", identity, ".json"), sealed(part))
 
     def _write_manifest(self, files: Iterable[str]) -> None:
-        """Write the checksums of the parts and of the store's own files, last of all."""
+        """Write the checksums of the parts and of the store's own files; this is the last write of a run."""
         listed = {name: _sha256(self.folder / name) for name in sorted(files)}
         listed |= {f"parts/{i}.json": _sha256(self.folder / "parts" / f"{i}.json") for i in sorted(self.done())}
         self._write(self.folder / MANIFEST, sealed({"files": listed}))
 
-    def _write_tables(self, batches: Iterable[Mapping[str, pa.Table]]) -> None:
-        """Write batches of rows of some tables, each table whole or not at all."""
+    def _write_batches(self, batches: Iterable[Mapping[str, pa.Table]]) -> None:
+        """Write tables from batches of rows; each table is written whole or not at all."""
         import pyarrow.parquet as pq
 
         whole: dict[str, io.BytesIO] = {}
@@ -131,7 +132,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is no JSON, or was changed. The message names it.
+        If the file is not JSON, or was changed. The message names it.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
@@ -139,7 +140,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON that imuspec wrote, got damaged text ({error})") from error
     if seal != _seal(content):
-        raise ValueError(f"{path}: expected the content that imuspec wrote, got another: the checksum differs")
+        raise ValueError(f"{path}: expected the content that imuspec wrote, got other content: the checksum differs")
     return content
 
 
@@ -165,14 +166,14 @@ def part_ids(folder: Path) -> list[str]:
     Raises
     ------
     ValueError
-        If the name of a file is no valid id.
+        If the name of a file is not a valid id.
     """
-    parts = (name.removesuffix(".json") for name in names(folder / "parts") if name.endswith(".json"))
+    parts = (name.removesuffix(".json") for name in list_names(folder / "parts") if name.endswith(".json"))
     return sorted(check_id(name, str(folder / "parts")) for name in parts)
 
 
 def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
-    """Yield name and problem of each file that is not as the manifest says.
+    """Yield name and problem of each file that differs from the manifest.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
     needed : bool
         Whether the folder is finished, so that the manifest must exist.
     """
-    if MANIFEST not in names(folder):
+    if MANIFEST not in list_names(folder):
         if needed:
             yield MANIFEST, "it is missing: run `imuspec cohort merge`"
         return
@@ -199,15 +200,15 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
         if actual != digest:
             yield name, "it is not what was written: the checksum differs"
     known = {name for name in listed if name.startswith("parts/")}
-    for name in names(folder / "parts"):
+    for name in list_names(folder / "parts"):
         if f"parts/{name}" not in known:
             yield f"parts/{name}", "it is not in the manifest: a run was interrupted, or the file was copied here"
 
 
-def parts_at_a_time(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the parts in lists of some hundreds; one empty list if there are none."""
-    for first in range(0, max(1, len(ids)), _FOLDED):
-        yield [read_part(folder, identity) for identity in ids[first : first + _FOLDED]]
+def part_batches(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the parts in lists of `_BATCH`; yield one empty list if there are no parts."""
+    for first in range(0, max(1, len(ids)), _BATCH):
+        yield [read_part(folder, identity) for identity in ids[first : first + _BATCH]]
 
 
 def _seal(content: Mapping[str, Any]) -> str:

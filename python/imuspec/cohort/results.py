@@ -1,9 +1,9 @@
-"""Results of a cohort: a folder with a table for each of its recordings, nothing torn, the same bytes whichever way.
+"""Results of a cohort: a folder with one table per recording. Files are complete, with the same bytes in any order of work.
 
 ::
 
     RESULTS/
-      results.json            what was computed, of which cohort, with which weights
+      results.json            kind of the results, cohort, weights, settings
       recordings/ID.parquet   the table of one recording
       parts/ID.json           outcome of the recording; written last, so a recording with a part is complete
       outcomes.parquet summary.parquet
@@ -23,9 +23,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imuspec.cohort.parts import MANIFEST, PartStore, check_manifest, part_ids, parts_at_a_time, read_part
+from imuspec.cohort.parts import MANIFEST, PartStore, check_manifest, part_batches, part_ids, read_part
 from imuspec.recording.identity import check_id
-from imuspec.storage import is_remote, names, place
+from imuspec.storage import as_path, is_remote, list_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ _OUTCOME = ("id", "status", "reason", "sha256", "source_sha256", "rows")
 
 
 class Computed(NamedTuple):
-    """What was computed of one recording: its table, and rows for the summary of all."""
+    """The result of one recording: its table, and its rows of the summary."""
 
     table: pa.Table
     summary: tuple[Mapping[str, Any], ...] = ()
@@ -47,11 +47,11 @@ class Computed(NamedTuple):
 
 def is_results(path: str | Path) -> bool:
     """Whether a folder holds results."""
-    return (place(path) / _MARKER).is_file()
+    return (as_path(path) / _MARKER).is_file()
 
 
 class Results:
-    """Results in a folder that ``imuspec embed`` or ``imuspec predict`` wrote of a cohort.
+    """Results that ``imuspec embed`` or ``imuspec predict`` computed from a cohort.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Results:
     Raises
     ------
     ValueError
-        The folder holds none, or results of another version.
+        If the folder does not hold results of this version.
 
     Examples
     --------
@@ -71,23 +71,23 @@ class Results:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = place(path)
+        self.path = as_path(path)
         try:
-            self.described: dict[str, Any] = json.loads((self.path / _MARKER).read_text("utf-8"))
-            known = self.described["format"] == FORMAT
+            self.description: dict[str, Any] = json.loads((self.path / _MARKER).read_text("utf-8"))
+            valid = self.description["format"] == FORMAT
         except (OSError, ValueError, KeyError, TypeError):
-            known = False
-        if not known:
+            valid = False
+        if not valid:
             raise ValueError(f"results: expected a folder that imuspec embed or predict wrote, got {path}")
-        if self.described["version"] != VERSION:
-            raise ValueError(f"results {path}: expected version {VERSION}, got {self.described['version']}")
+        if self.description["version"] != VERSION:
+            raise ValueError(f"results {path}: expected version {VERSION}, got {self.description['version']}")
 
     def __repr__(self) -> str:
-        return f"Results({str(self.path)!r}, {self.described['what']}, {len(self.ids)} recordings)"
+        return f"Results({str(self.path)!r}, {self.description['what']}, {len(self.ids)} recordings)"
 
     @property
     def ids(self) -> list[str]:
-        """Recordings that have a table, sorted."""
+        """Ids of the recordings that have a table, sorted."""
         return [row["id"] for row in self._parts() if row["status"] == "ok"]
 
     @property
@@ -97,12 +97,12 @@ class Results:
 
     @property
     def summary(self) -> pa.Table:
-        """The summary rows of all recordings, as minutes of each day and activity."""
+        """The summary rows of all recordings, such as minutes of each day and activity."""
         import pyarrow as pa
 
-        return pa.concat_tables([tables["summary"] for tables in _folded(self.path, self._done())])
+        return pa.concat_tables([tables["summary"] for tables in _table_batches(self.path, part_ids(self.path))])
 
-    def read(self, id: str) -> pa.Table:
+    def read(self, recording_id: str) -> pa.Table:
         """Return the table of one recording.
 
         Raises
@@ -114,16 +114,16 @@ class Results:
         import pyarrow.parquet as pq
 
         try:
-            path = self.path / "recordings" / f"{check_id(id, 'id')}.parquet"
-            known = path.is_file()
+            path = self.path / "recordings" / f"{check_id(recording_id, 'id')}.parquet"
+            valid = path.is_file()
         except ValueError:
-            known = False
-        if not known:
-            raise KeyError(f"results {self.path}: expected a recording that has a table, got {id!r}")
+            valid = False
+        if not valid:
+            raise KeyError(f"results {self.path}: expected a recording that has a table, got {recording_id!r}")
         return pq.read_table(pa.BufferReader(path.read_bytes()))
 
     def status(self) -> dict[str, Any]:
-        """Return how many recordings came out ok or failed, the total, and counts of reasons."""
+        """Return counts of recordings by status, their total, and counts of reasons."""
         parts = self._parts()
         counts = Counter(row["status"] for row in parts)
         reasons = Counter(row["reason"] for row in parts if row["status"] != "ok")
@@ -132,9 +132,15 @@ class Results:
         return {**done, "unfinished": unfinished, "reasons": dict(reasons.most_common())}
 
     def verify(self) -> list[tuple[str, str]]:
-        """Return what is wrong, as pairs of id and problem: nothing when every table is there once and whole."""
+        """Compare every file with its checksum.
+
+        Returns
+        -------
+        list of (str, str)
+            Id or file, and problem; empty if every table is complete and unchanged.
+        """
         parts, problems = self._parts(), []
-        tables = set(names(self.path / "recordings"))
+        tables = set(list_names(self.path / "recordings"))
         for row in parts:
             name = f"{row['id']}.parquet"
             if row["status"] != "ok":
@@ -150,64 +156,70 @@ class Results:
                 (name, "unfinished: an interrupted run left it; run again with --resume")
                 for name in self._orphans(parts)
             ]
-            + list(check_manifest(self.path, needed={f"{name}.parquet" for name in _TABLES} <= set(names(self.path))))
+            + list(
+                check_manifest(self.path, needed={f"{name}.parquet" for name in _TABLES} <= set(list_names(self.path)))
+            )
         )
 
     def _parts(self) -> list[dict[str, Any]]:
-        """All parts but their summaries, which are many rows each."""
-        every = (part for some in parts_at_a_time(self.path, self._done()) for part in some)
-        return [{key: value for key, value in part.items() if key != "summary"} for part in every]
-
-    def _done(self) -> list[str]:
-        return part_ids(self.path)
+        """All parts without their summaries, which have many rows."""
+        parts = (part for batch in part_batches(self.path, part_ids(self.path)) for part in batch)
+        return [{key: value for key, value in part.items() if key != "summary"} for part in parts]
 
     def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
-        known = {f"{row['id']}.parquet" for row in parts}
-        return [name.removesuffix(".parquet") for name in names(self.path / "recordings") if name not in known]
+        valid = {f"{row['id']}.parquet" for row in parts}
+        return [name.removesuffix(".parquet") for name in list_names(self.path / "recordings") if name not in valid]
 
 
 class ResultStore(PartStore):
-    """A folder of results, to write into."""
+    """A writable folder of results."""
 
-    def create(self, what: str, described: Mapping[str, Any]) -> None:
-        """Make the folder one of these results, or see that it is one already.
+    def create(self, kind: str, description: Mapping[str, Any]) -> None:
+        """Make the folder one of these results, or check that it is one.
+
+        Parameters
+        ----------
+        kind : str
+            As "embeddings".
+        description : mapping of str to object
+            Everything that the results depend on: cohort, weights, settings.
 
         Raises
         ------
         ValueError
             If the folder holds something else, or results of other weights, settings or another cohort.
         """
-        given = {"format": FORMAT, "version": VERSION, "what": what, **described}
+        given = {"format": FORMAT, "version": VERSION, "kind": kind, **description}
         self.refuse_other_folders()
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
             for name in ("recordings", "parts"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         if is_results(self.folder):
-            stored = Results(self.folder).described
-            unlike = [
+            stored = Results(self.folder).description
+            differences = [
                 f"{key}: {stored.get(key)!r}, {given.get(key)!r}"
                 for key in sorted(stored.keys() | given.keys())
                 if stored.get(key) != given.get(key)
             ]
-            if unlike:
+            if differences:
                 raise ValueError(
-                    f"out: expected the results begun in {self.folder}, got others (stored, given): {'; '.join(unlike)}"
+                    f"out: {self.folder} holds results of other settings (stored, given): {'; '.join(differences)}"
                 )
         else:
             self._write(self.folder / _MARKER, (json.dumps(given, indent=1, sort_keys=True) + "\n").encode())
 
     def refuse_other_folders(self) -> None:
-        """Raise ValueError if the folder holds something that is no results."""
+        """Raise ValueError if the folder holds anything but results."""
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"out: expected a folder, got the file {self.folder}")
-        others = [name for name in names(self.folder) if name not in (".work", ".lock", "recordings", "parts")]
+        others = [name for name in list_names(self.folder) if name not in (".work", ".lock", "recordings", "parts")]
         if others and not is_results(self.folder):
             raise ValueError(f"out: expected results, a new or an empty folder, got {self.folder} with {others[0]}")
 
-    def part(self, id: str) -> dict[str, Any]:
+    def part(self, recording_id: str) -> dict[str, Any]:
         """Return the part of a recording."""
-        return read_part(self.folder, id)
+        return read_part(self.folder, recording_id)
 
     def drop_tables(self) -> None:
         """Remove the tables before parts change, so that a table that exists is complete."""
@@ -216,43 +228,43 @@ class ResultStore(PartStore):
         for name in _TABLES:
             (self.folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def is_folded(self) -> bool:
+    def has_tables(self) -> bool:
         """Whether tables and manifest are written."""
-        return MANIFEST in names(self.folder)
+        return MANIFEST in list_names(self.folder)
 
-    def forget(self, id: str, /) -> None:
+    def remove(self, recording_id: str, /) -> None:
         """Remove the part and the table of a recording."""
         self._check_fence()
-        self.path_of("parts", id, ".json").unlink(missing_ok=True)
-        self.path_of("recordings", id, ".parquet").unlink(missing_ok=True)
+        self.path_of("parts", recording_id, ".json").unlink(missing_ok=True)
+        self.path_of("recordings", recording_id, ".parquet").unlink(missing_ok=True)
 
-    def keep(self, id: str, source_sha256: str, computed: Computed) -> None:
+    def write(self, recording_id: str, source_sha256: str, computed: Computed) -> None:
         """Write the table of one recording, then its part."""
         content = _parquet(computed.table)
-        self._write(self.path_of("recordings", id, ".parquet"), content)
+        self._write(self.path_of("recordings", recording_id, ".parquet"), content)
         stored = {"rows": computed.table.num_rows, "sha256": hashlib.sha256(content).hexdigest()}
-        self._keep_part(id, source_sha256, "ok", "", stored, computed.summary)
+        self._write_outcome(recording_id, source_sha256, "ok", "", stored, computed.summary)
 
-    def keep_failure(self, id: str, source_sha256: str, reason: str) -> None:
+    def write_failure(self, recording_id: str, source_sha256: str, reason: str) -> None:
         """Write the part of a recording that failed, with its reason."""
-        self._keep_part(id, source_sha256, "failed", reason, {"rows": 0, "sha256": ""}, ())
+        self._write_outcome(recording_id, source_sha256, "failed", reason, {"rows": 0, "sha256": ""}, ())
 
-    def fold(self, ids: Iterable[str] | None = None) -> None:
-        """Write the parts, or those of `ids`, as tables, each whole or not at all."""
-        self._write_tables(_folded(self.folder, sorted(self.done() if ids is None else ids)))
+    def write_tables(self, ids: Iterable[str] | None = None) -> None:
+        """Write the parts, or those of `ids`, as tables, then the manifest."""
+        self._write_batches(_table_batches(self.folder, sorted(self.done() if ids is None else ids)))
         self._write_manifest({_MARKER, *(f"{name}.parquet" for name in _TABLES)})
 
-    def _keep_part(
+    def _write_outcome(
         self,
-        id: str,
+        recording_id: str,
         source_sha256: str,
         status: str,
         reason: str,
         stored: Mapping[str, Any],
         summary: Iterable[Mapping[str, Any]],
     ) -> None:
-        part = {"id": id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
-        self._write_part(id, {**part, "summary": [dict(row) for row in summary]})
+        part = {"id": recording_id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
+        self._write_part(recording_id, {**part, "summary": [dict(row) for row in summary]})
 
 
 def _parquet(table: pa.Table) -> bytes:
@@ -263,15 +275,15 @@ def _parquet(table: pa.Table) -> bytes:
     return whole.getvalue()
 
 
-def _folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
-    """Yield outcomes and summary of some parts after others; a column of the summary has one type for all its values."""
+def _table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
+    """Yield outcomes and summary of the parts in batches; a column of the summary has one type in all batches."""
     import pyarrow as pa
 
     schema = pa.schema([])
-    for parts in parts_at_a_time(folder, ids):
+    for parts in part_batches(folder, ids):
         if rows := _summary_rows(parts):
             schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")
-    for parts in parts_at_a_time(folder, ids):
+    for parts in part_batches(folder, ids):
         yield {"outcomes": _outcomes(parts), "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
 
 

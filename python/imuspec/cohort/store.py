@@ -1,10 +1,10 @@
-"""The files of a cohort and how they are written: each complete or absent, with the same bytes in any order of work.
+"""The files of a cohort. Each is complete or absent, and has the same bytes in any order of work.
 
 ::
 
     COHORT/
       zarr.json             Zarr v3 group; its attributes name the format and its version
-      recipe.json           every number of the run
+      recipe.json           the recipe
       acceleration/ID/      int16 [3, time] in steps of step_g, smallest int16 for missing, one shard
       parts/ID.json         the outcome of one recording; written last, so a recording with a part is complete
       inputs.parquet        every input file: read, passed over with the reason, or no longer given
@@ -29,17 +29,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.parts import MANIFEST, PartStore, parts_at_a_time, read_part, with_path
+from imuspec.cohort.parts import MANIFEST, PartStore, part_batches, read_part, with_path
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import Source
 from imuspec.storage import (
     files_below,
     is_remote,
-    names,
+    list_names,
     private_folder,
     put_tree,
     remove_tree,
-    workname,
+    temporary_name,
 )
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ _BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
 
 
 class CohortStore(PartStore):
-    """A cohort's folder, to write into."""
+    """A writable cohort."""
 
     def create(self, recipe: Recipe) -> None:
-        """Make the folder a cohort of this recipe, or see that it is one already.
+        """Make the folder a cohort of this recipe, or check that it is one.
 
         Raises
         ------
@@ -91,18 +91,18 @@ class CohortStore(PartStore):
             self._write(self.folder / "acceleration" / "zarr.json", _group({}))
 
     def holds(self, recipe: Recipe) -> bool:
-        """Whether the folder is a cohort of this recipe already."""
+        """Whether the folder is a cohort of this recipe."""
         recipe_path = self.folder / "recipe.json"
         return recipe_path.exists() and not Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(
             recipe
         )
 
     def refuse_other_folders(self) -> None:
-        """Raise ValueError if the folder holds something that is no cohort of this version."""
+        """Raise ValueError if the folder holds anything but a cohort of this version."""
         if (self.folder / "zarr.json").exists():
             check_version(self.folder)
         elif self.folder.is_dir():
-            others = [name for name in names(self.folder) if name not in (".work", ".lock")]
+            others = [name for name in list_names(self.folder) if name not in (".work", ".lock")]
             if others:
                 raise ValueError(
                     f"out: expected a cohort, a new or an empty folder, got {self.folder} with {others[0]}"
@@ -111,12 +111,12 @@ class CohortStore(PartStore):
             raise ValueError(f"out: expected a folder, got the file {self.folder}")
 
     def outcome(self, identity: str) -> dict[str, Any]:
-        """Return the row of the table ``outcomes`` of a recording that has a part."""
+        """Return a recording's row of the table ``outcomes``; it must have a part."""
         outcome: dict[str, Any] = read_part(self.folder, identity)["outcome"]
         return outcome
 
     def written_ns(self, identity: str) -> int:
-        """Return when the part of a recording was written, ns since 1970; 0 if the store does not say."""
+        """Return the time at which the part of a recording was written, ns since 1970; 0 if the store has no times."""
         path: Any = self.path_of("parts", identity, ".json")
         if not is_remote(self.folder):
             return int(path.stat().st_mtime_ns)
@@ -134,26 +134,26 @@ class CohortStore(PartStore):
         for name in TABLES:
             (self.folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def forget(self, identity: str, /) -> None:
+    def remove(self, identity: str, /) -> None:
         """Remove the part and the array of a recording."""
         self._check_fence()
         self.path_of("parts", identity, ".json").unlink(missing_ok=True)
         remove_tree(self.path_of("acceleration", identity))
 
-    def is_folded(self) -> bool:
+    def has_tables(self) -> bool:
         """Whether tables and manifest are written."""
-        return MANIFEST in names(self.folder)
+        return MANIFEST in list_names(self.folder)
 
     def inputs(self) -> list[dict[str, Any]]:
-        """Return the rows of the table ``inputs``; none before the first run."""
+        """Return the rows of the table ``inputs``; an empty list before the first run."""
         path = self.folder / "inputs.parquet"
-        return read_table(path).to_pylist() if path.name in names(self.folder) else []
+        return read_table(path).to_pylist() if path.name in list_names(self.folder) else []
 
     def write_inputs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the table ``inputs``."""
         from imuspec.cohort.tables import inputs_table
 
-        self._write_tables([{"inputs": inputs_table(rows)}])
+        self._write_batches([{"inputs": inputs_table(rows)}])
 
     def write(
         self, source: Source, prepared: Prepared, quantised: Quantised | None = None, **outcome: str | int
@@ -178,31 +178,31 @@ class CohortStore(PartStore):
             stored = self._write_array(source, prepared, quantised)
         self._write_part(source.id, _part(source, prepared, stored, outcome))
 
-    def fold(self, ids: Iterable[str] | None = None) -> None:
+    def write_tables(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, then the manifest."""
         from imuspec.cohort.tables import TABLES
 
-        self._write_tables(folded(self.folder, sorted(self.done() if ids is None else ids)))
-        tables = {f"{name}.parquet" for name in TABLES} | ({"inputs.parquet"} & set(names(self.folder)))
+        self._write_batches(table_batches(self.folder, sorted(self.done() if ids is None else ids)))
+        tables = {f"{name}.parquet" for name in TABLES} | ({"inputs.parquet"} & set(list_names(self.folder)))
         self._write_manifest({"zarr.json", "recipe.json", "acceleration/zarr.json", *tables})
 
     def clear_work(self) -> None:
-        """Remove what an interrupted run of this share left unfinished."""
+        """Remove the temporary files of an interrupted run of this share."""
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def _beside(self, name: str) -> Iterator[Path]:
-        """Give a new folder to write into: on the cohort's disk, or a private one of this machine."""
+    def _temporary_folder(self, name: str) -> Iterator[Path]:
+        """Yield a new folder: on the cohort's disk, or a private one of this machine before an upload."""
         if is_remote(self.folder):
             with private_folder() as folder:
                 yield folder / name
             return
-        yield self.work / workname()
+        yield self.work / temporary_name()
 
     def _write_array(self, source: Source, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
-        """Write the acceleration of a recording beside its place, then move it there; return what was stored."""
+        """Write the acceleration of a recording to a temporary folder, and move it; return columns for the part."""
         values, n_clipped = quantised
         attributes = {
             "step_g": prepared.recipe.store.step_g,
@@ -211,7 +211,7 @@ class CohortStore(PartStore):
             "shifts": prepared.shifts.tolist(),
             "source": source.name,
         }
-        with self._beside(source.id) as waiting:
+        with self._temporary_folder(source.id) as waiting:
             _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
             stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
             _add_attributes(waiting, {"sha256": stored["sha256"]})
@@ -231,9 +231,16 @@ def _quantised(source: Source, prepared: Prepared) -> Quantised:
 
 
 def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
-    """Return acceleration as int16 multiples of `step_g`, and how many values were beyond its reach and clipped.
+    """Return acceleration as int16 multiples of `step_g`, and the number of values that were clipped.
 
-    NaN becomes the smallest int16. Block by block, so that nothing of the whole length is made twice.
+    NaN becomes the smallest int16. The work is done in blocks, so that it takes little memory beside the result.
+
+    Parameters
+    ----------
+    acceleration : float32 array [3, time]
+        Acceleration in g.
+    step_g : float
+        Size of a step, g.
     """
     values = np.empty(acceleration.shape, np.int16)
     scale = np.float32(1.0 / step_g)
@@ -245,15 +252,15 @@ def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
         block[missing] = MISSING
         low, high = block.min(), block.max()
         if high > _LARGEST or low < -_LARGEST:
-            beyond = (np.abs(block) > _LARGEST) & ~missing
-            n_clipped += int(np.count_nonzero(beyond))
-            block[beyond] = np.copysign(_LARGEST, block[beyond])
+            outside = (np.abs(block) > _LARGEST) & ~missing
+            n_clipped += int(np.count_nonzero(outside))
+            block[outside] = np.copysign(_LARGEST, block[outside])
         values[:, first : first + _BLOCK] = block
     return values, n_clipped
 
 
 def checksum(array: Path) -> str:
-    """Return the SHA-256 of a stored recording: of its shard as it lies on disk."""
+    """Return the SHA-256 of the stored bytes of a recording's shard."""
     digest = hashlib.sha256()
     for path in files_below(array / "c"):
         with path.open("rb") as file:
@@ -283,9 +290,7 @@ def check_version(folder: Path) -> None:
     """Raise ValueError unless the folder is a cohort that this version of imuspec reads."""
     marker = folder / "zarr.json"
     if not marker.exists() and not folder.is_dir():
-        raise ValueError(
-            f"cohort: expected a folder, got {folder}, which {'is a file' if folder.exists() else 'does not exist'}"
-        )
+        raise ValueError(f"cohort: {folder} {'is a file, not a folder' if folder.exists() else 'does not exist'}")
     try:
         attributes = json.loads(marker.read_text("utf-8"))["attributes"]
         known = attributes["format"] == FORMAT
@@ -299,12 +304,12 @@ def check_version(folder: Path) -> None:
         raise ValueError(f"cohort {folder}: expected version {VERSION}, got {version}, which is {age}")
 
 
-def folded(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
-    """Yield the tables of some parts after others, at least once: all of a hundred thousand would take gigabytes."""
+def table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Table]]:
+    """Yield the tables of the parts in batches, at least one: those of 100,000 recordings would take gigabytes."""
     from imuspec.cohort.tables import schemas_of_parts, tables_from_parts
 
     schemas = schemas_of_parts(read_part(folder, identity) for identity in ids)
-    for parts in parts_at_a_time(folder, ids):
+    for parts in part_batches(folder, ids):
         yield tables_from_parts(parts, schemas)
 
 
@@ -333,9 +338,9 @@ def _write_zarr(
 
 
 def _add_attributes(array: Path, attributes: dict[str, Any]) -> None:
-    described = json.loads((array / "zarr.json").read_text("utf-8"))
-    described["attributes"].update(attributes)
-    (array / "zarr.json").write_text(json.dumps(described, indent=2), "utf-8")
+    metadata = json.loads((array / "zarr.json").read_text("utf-8"))
+    metadata["attributes"].update(attributes)
+    (array / "zarr.json").write_text(json.dumps(metadata, indent=2), "utf-8")
 
 
 def _group(attributes: dict[str, Any]) -> bytes:
@@ -375,7 +380,7 @@ def _part(
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with None for NaN, which JSON has not."""
+    """Return a row with None for NaN, which JSON cannot hold."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
@@ -384,6 +389,6 @@ def _size(folder: Path) -> int:
 
 
 def orphans(folder: Path, ids: Iterable[str]) -> list[str]:
-    """Return arrays that have no part: what an interrupted run left."""
+    """Return the arrays without a part, which an interrupted run left."""
     known = {"zarr.json", *ids}
-    return [name for name in names(folder / "acceleration") if name not in known]
+    return [name for name in list_names(folder / "acceleration") if name not in known]

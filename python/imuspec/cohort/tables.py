@@ -91,9 +91,9 @@ def tables_from_parts(
     Parameters
     ----------
     parts : sequence of mapping of str to object
-        All, or some of those that `schemas` were taken from.
-    schemas : mapping of str to pa.Schema, optional
-        `schemas_of_parts` of all; None: of these.
+        All parts, or a batch of them.
+    schemas : mapping of str to pyarrow.Schema, optional
+        `schemas_of_parts` of all parts; the default is that of `parts`.
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for part in parts:
@@ -112,7 +112,7 @@ def tables_from_parts(
 
 
 def schemas_of_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, pa.Schema]:
-    """Return the tables' schemas: figures and counts of any recording become columns, of a type that holds them all."""
+    """Return the tables' schemas, with a column for each figure and count of any recording, of a type that fits all."""
     kinds: dict[str, set[type]] = {}
     for part in parts:
         for key, value in part["recording"].items():
@@ -125,7 +125,7 @@ def schemas_of_parts(parts: Iterable[Mapping[str, Any]]) -> dict[str, pa.Schema]
 
 def _column(rows: list[dict[str, Any]], key: str, kind: pa.DataType) -> pa.Array:
     values = [row.get(key) for row in rows]
-    if key.startswith("quality_"):  # a recording that was read and lacks the kind has none of it
+    if key.startswith("quality_"):  # a recording that was read has 0 events of a kind that its part does not list
         values = [
             0 if value is None and row["status"] != "failed" else value for value, row in zip(values, rows, strict=True)
         ]

@@ -34,7 +34,7 @@ class _Cut:
     strict: bool
     mask: float
     shorter: Literal["skip", "whole"]
-    wear: Literal["kept", "all"]
+    wear: Literal["segments", "all"]
 
 
 class WearDays:
@@ -130,7 +130,7 @@ class WearDays:
             strict,
             mask,
             shorter,
-            "kept" if missing == "drop" else "all",
+            "segments" if missing == "drop" else "all",
         )
         spread_starts(cut.window, window=cut.window, overlap=cut.overlap)
         if not 0 < mask < 1:
@@ -223,7 +223,7 @@ class _Days(Dataset[Batch]):
     def _windows(self, identity: str, draw: int) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
         """Stored samples [n, 3, time], hidden and missing patches [n, patches] of one recording's stretch."""
         cut = self.cut
-        place = self.cohort.random_place(
+        place = self.cohort.random_stretch(
             identity, cut.hours, seed=self.seed, epoch=draw, shorter=cut.shorter, wear=cut.wear
         )
         first, past = (0, 0) if place is None else place  # none: shorter than its table says, by a sample or so
@@ -282,7 +282,7 @@ def _scale(cohort: Cohort, ids: Sequence[str]) -> tuple[float, float]:
     return rates.pop(), cohort.recipe.store.step_g
 
 
-def _longest(cohort: Cohort, wear: Literal["kept", "all"], rate: float) -> dict[str, int]:
+def _longest(cohort: Cohort, wear: Literal["segments", "all"], rate: float) -> dict[str, int]:
     """Samples of the longest stretch of each recording."""
     if wear == "all":
         rows = cohort.recordings.select(["id", "duration_h"]).to_pydict()

@@ -52,9 +52,9 @@ class CohortEmbedding:
     hop: int = 8
     pictures: str = "{}"
     window_s: float = 10.0
-    what: str = "embeddings"
+    kind: str = "embeddings"
 
-    def described(self) -> Mapping[str, Any]:
+    def description(self) -> Mapping[str, Any]:
         """What the features depend on beside the recording."""
         told = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
         return {**told, "nfft": self.nfft, "hop": self.hop, "pictures": json.loads(self.pictures)}
@@ -109,9 +109,9 @@ class CohortActivities:
     model: str
     digest: str
     smooth: bool = False
-    what: str = "activities"
+    kind: str = "activities"
 
-    def described(self) -> Mapping[str, Any]:
+    def description(self) -> Mapping[str, Any]:
         """What the classes depend on beside the recording."""
         return {"weights": self.digest, "smooth": self.smooth}
 

@@ -91,10 +91,10 @@ class Prepared:
     @property
     def summary(self) -> str:
         """The outcome in a line."""
-        return f"{self.status}: {self.reason or self.kept}"
+        return f"{self.status}: {self.reason or self.wear_summary}"
 
     @property
-    def kept(self) -> str:
+    def wear_summary(self) -> str:
         """What there is of wear, in words; empty when nothing is kept."""
         if self.status != "ok":
             return ""

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
-from imuspec.storage import is_remote, place, remote_files
+from imuspec.storage import as_path, is_remote, remote_files
 
 __all__ = ["Inputs", "PassedOver", "Source", "find_inputs", "find_sources", "irregular", "share"]
 
@@ -76,7 +76,7 @@ class Source:
         for name, _, _ in files:
             if len(files) > 1 or self._is_folder:
                 digest.update(os.fsencode(name.rpartition("/")[2]) + b"\0")
-            with place(name).open("rb") as file:
+            with as_path(name).open("rb") as file:
                 left = first_bytes
                 while block := file.read(_BLOCK if left is None else min(left, _BLOCK)):
                     digest.update(block)
@@ -85,7 +85,7 @@ class Source:
 
     @cached_property
     def _is_folder(self) -> bool:
-        return place(self.path).is_dir()
+        return as_path(self.path).is_dir()
 
     def _files(self) -> list[tuple[str, int, int]]:
         """Return path, bytes and time of change of each file; nothing where it cannot be read."""

@@ -1,4 +1,4 @@
-"""Recordings that are texts saying what `fake_native` shall find in them, and runs over them as processes of their own."""
+"""Recordings that are texts saying what `stub_native` shall find in them, and runs over them as processes of their own."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 
 
-def tell(folder: Path, n: int = 8, **said: object) -> Path:
+def write_stub(folder: Path, n: int = 8, **fields: object) -> Path:
     """Write `n` recordings that come out ok, and three that do not: failed, and excluded twice."""
     folder.mkdir()
     for number in range(n):
-        (folder / f"r{number}.cwa").write_text(json.dumps({"hours": 0.2, "seed": number, **said}))
+        (folder / f"r{number}.cwa").write_text(json.dumps({"hours": 0.2, "seed": number, **fields}))
     (folder / "broken.cwa").write_text("nonsense")
     (folder / "short.cwa").write_text(json.dumps({"hours": 0.01}))
     (folder / "unsteady.cwa").write_text(json.dumps({"uncalibrated": True}))
     return folder
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(**variables: str) -> dict[str, str]:
     """What a process needs to import the package and the tests' own modules."""
     paths = [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **more}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **variables}
 
 
 def start(
     source: Path | str, out: Path | str, *, inside: tuple[str, ...] = (), slow_s: float = 0.0, **options: object
 ) -> subprocess.Popen[str]:
-    """Begin a run; `options` are those of `run_told`, `inside` a command before it, `slow_s` what each file takes."""
+    """Begin a run; `options` are those of `run_stub_cohort`, `inside` a command before it, `slow_s` what each file takes."""
     return subprocess.Popen(
-        [*inside, sys.executable, str(TESTS / "run_told.py"), str(source), str(out), json.dumps(options)],
-        env=environment(TOLD_SLEEP_S=str(slow_s)),
+        [*inside, sys.executable, str(TESTS / "run_stub_cohort.py"), str(source), str(out), json.dumps(options)],
+        env=environment(STUB_SLEEP_S=str(slow_s)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-import fake_native
+import stub_native
 from imuspec import Recipe
 from imuspec.cluster import Limits, open_engine
 
@@ -14,17 +14,17 @@ RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.05")
 
 def main() -> None:
     source, out, options = sys.argv[1:]
-    told = json.loads(options)
-    number, of = told.get("shard", "1/1").split("/")
-    engine = {name: told.get(name) for name in ("workers", "scheduler", "cluster")}
-    limits = Limits.parse(told.get("memory_limit"), told.get("time_limit"))
-    summary = fake_native.prepare_told_cohort(
+    settings = json.loads(options)
+    number, total = settings.get("shard", "1/1").split("/")
+    engine = {name: settings.get(name) for name in ("workers", "scheduler", "cluster")}
+    limits = Limits.parse(settings.get("memory_limit"), settings.get("time_limit"))
+    summary = stub_native.prepare_stub_cohort(
         [source],
         out,
         recipe=RECIPE,
-        engine=open_engine(told.get("engine", "local"), **engine, limits=limits),
-        shard=(int(number), int(of)),
-        resume=told.get("resume", False),
+        engine=open_engine(settings.get("engine", "local"), **engine, limits=limits),
+        shard=(int(number), int(total)),
+        resume=settings.get("resume", False),
         progress=lambda summary, _outcome: print(summary.n_done, flush=True),
     )
     print("interrupted" if summary.interrupted else "done", flush=True)

@@ -26,27 +26,27 @@ _REAL = preparation.prepare
 Native = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
-def native(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
+def native_pass(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
     """Return what the native pass would of a recording described by JSON: hours, seed, and what is wrong with it."""
     try:
-        told = json.loads(Path(path).read_text())
+        description = json.loads(Path(path).read_text())
     except ValueError as error:
         raise RecordingError(path, 0, "expected a recording, got other bytes") from error
-    if told.get("kill") and not Path(f"{path}.survived").exists():
-        if told["kill"] == "once":
+    if description.get("kill") and not Path(f"{path}.survived").exists():
+        if description["kill"] == "once":
             Path(f"{path}.survived").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(told.get("sleep_s", float(os.environ.get("TOLD_SLEEP_S", "0"))))
+    time.sleep(description.get("sleep_s", float(os.environ.get("STUB_SLEEP_S", "0"))))
     hoard = []
-    for _ in range(told.get("memory_mb", 0) // 20):
+    for _ in range(description.get("memory_mb", 0) // 20):
         hoard.append(bytearray(b"x") * (20 << 20))
         time.sleep(0.05)
     rate = float(recipe["resample"]["rate_hz"])
-    n = int(told.get("hours", 0.1) * 3600 * rate)
-    rng = np.random.default_rng(told.get("seed", 0))
+    n = int(description.get("hours", 0.1) * 3600 * rate)
+    rng = np.random.default_rng(description.get("seed", 0))
     acceleration = rng.normal(0, 0.1, (3, n)).astype(np.float32)
     acceleration[:, n // 2 : n // 2 + 5] = np.nan
-    calibrated = not told.get("uncalibrated", False)
+    calibrated = not description.get("uncalibrated", False)
     long_enough = n / rate / 3600 >= float(recipe["segments"]["min_wear_h"])
     return {
         "acceleration": np.pad(acceleration, ((0, 0), (0, 7))),
@@ -88,21 +88,21 @@ def prepare_with(native_pass: Native, path: str, recipe: str | Recipe = "ukb") -
         return one_pass.prepare(path, recipe)
 
 
-def prepare_told(path: str, recipe: Recipe) -> Prepared:
+def prepare_stub(path: str, recipe: Recipe) -> Prepared:
     """Prepare with the pass above: what `prepare_cohort` hands to its workers."""
-    return prepare_with(native, path, recipe)
+    return prepare_with(native_pass, path, recipe)
 
 
-def keep_told(job: Any) -> Any:
+def prepare_stub_file(job: Any) -> Any:
     """Do what `imuspec.cluster.preparing.keep` does, with told recordings."""
-    return keep_with(prepare_told, job)
+    return prepare_file_with(prepare_stub, job)
 
 
-def keep_with(prepare_one: Callable[[str, Recipe], Prepared], job: Any) -> Any:
+def prepare_file_with(prepare_one: Callable[[str, Recipe], Prepared], job: Any) -> Any:
     """Do what `imuspec.cluster.preparing.keep` does, with another way to prepare one file."""
     preparation.prepare = prepare_one  # type: ignore[assignment]
     try:
-        return preparing.keep(job)
+        return preparing.prepare_file(job)
     finally:
         preparation.prepare = _REAL
 
@@ -112,10 +112,10 @@ def load_ahead() -> None:
     preparing.load_ahead()
 
 
-class ToldEngine(Engine):
-    """An engine whose workers prepare told recordings; `work` is what they do in place of `keep`."""
+class StubEngine(Engine):
+    """An engine whose workers prepare told recordings; `work` is what they do in place of `prepare_file`."""
 
-    def __init__(self, engine: Engine, work: Callable[[Any], Any] = keep_told) -> None:
+    def __init__(self, engine: Engine, work: Callable[[Any], Any] = prepare_stub_file) -> None:
         self.engine, self.work = engine, work
 
     def __enter__(self) -> Self:
@@ -130,7 +130,7 @@ class ToldEngine(Engine):
         return self.engine.crew(self.work)
 
 
-def prepare_told_cohort(inputs: Any, out: Any, **options: Any) -> Any:
+def prepare_stub_cohort(inputs: Any, out: Any, **options: Any) -> Any:
     """Run `prepare_cohort` on told recordings."""
     engine = options.pop("engine", None) or LocalEngine(options.pop("workers", None))
-    return preparing.prepare_cohort(inputs, out, engine=ToldEngine(engine), **options)
+    return preparing.prepare_cohort(inputs, out, engine=StubEngine(engine), **options)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from imuspec.pretraining.pretraining import pretrain as pretrain
     from imuspec.recipe import PretrainRecipe as PretrainRecipe
     from imuspec.recipe import Recipe as Recipe
+    from imuspec.recording.reading import read as read
     from imuspec.recording.recording import Recording as Recording
-    from imuspec.recording.recording import read as read
     from imuspec.report.drawing import plot as plot
     from imuspec.run.run import Run as Run
     from imuspec.signal import Calibration as Calibration
@@ -53,7 +53,7 @@ _HOME = {
     "Prepared": "preparation",
     "pretrain": "pretraining.pretraining",
     "PretrainRecipe": "recipe",
-    "read": "recording.recording",
+    "read": "recording.reading",
     "Recipe": "recipe",
     "Recording": "recording.recording",
     "RecordingError": "errors",

@@ -40,7 +40,7 @@ def test_idle_sleep_is_filled_with_the_last_value_or_left_missing(tmp_path: Path
     path = tmp_path / "sleeper.gt3x"
     write_gt3x(path, acceleration, time, idle_s=[(1200, 3000)])
     recording = imuspec.read(path)
-    slept = recording.quality.of("idle_sleep")
+    slept = recording.quality.events("idle_sleep")
     assert [round(event.value) for event in slept] == [1800]
     filled = imuspec.prepare(path, LOOSE)
     missing = imuspec.prepare(path, LOOSE.set("reading.idle_sleep=gap"))

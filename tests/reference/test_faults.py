@@ -97,8 +97,8 @@ def header_is_corrected(recording: Recording) -> None:
 
 
 def sleep_ends_with_its_wake_event(recording: Recording) -> None:
-    (sleep,) = recording.quality.of("idle_sleep")
-    (gap,) = recording.quality.of("gap")
+    (sleep,) = recording.quality.events("idle_sleep")
+    (gap,) = recording.quality.events("gap")
     assert sleep.value == 10
     assert gap.value == pytest.approx(3 * 86_400 + 10, abs=0.1)
 
@@ -106,12 +106,12 @@ def sleep_ends_with_its_wake_event(recording: Recording) -> None:
 def every_sleep_is_an_event(recording: Recording) -> None:
     # 120 minutes, each awake for 10 s: 119 sleeps of 50 s lie between them
     assert recording.quality.counts["idle_sleep"] == 119
-    assert sum(sleep.value for sleep in recording.quality.of("idle_sleep")) == 119 * 50
+    assert sum(sleep.value for sleep in recording.quality.events("idle_sleep")) == 119 * 50
 
 
 def norm_is_far_from_gravity(recording: Recording) -> None:
     assert recording.still_norm > 2
-    assert recording.quality.of("unusual_norm")[0].value == recording.still_norm
+    assert recording.quality.events("unusual_norm")[0].value == recording.still_norm
 
 
 def is_gt3x(recording: Recording) -> None:

@@ -104,7 +104,7 @@ def test_a_clock_set_back_shifts_the_grid_and_loses_nothing() -> None:
     ours = prepared("ax3_offset_clockback_3h.cwa.gz", "capture24")
     assert ours.acceleration is not None
     assert ours.quality.counts["clock_jump"] == 1
-    assert [event.value for event in ours.quality.of("timeline_shift")] == pytest.approx([3600], abs=0.1)
+    assert [event.value for event in ours.quality.events("timeline_shift")] == pytest.approx([3600], abs=0.1)
     assert ours.acceleration.shape[1] / 30 / 3600 == pytest.approx(3, abs=0.01)
     assert not np.isnan(ours.acceleration).any()
 

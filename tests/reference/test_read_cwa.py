@@ -113,7 +113,7 @@ def test_block_times_lie_within_12_ms_of_the_truth(name: str) -> None:
     times = ours.time[ours.blocks.first.astype(np.int64)].copy()
     true_times = true["block_time_ns"][ours.blocks.index.astype(np.int64)]
     if "clockback" in name:
-        jump = ours.quality.of("clock_jump")
+        jump = ours.quality.events("clock_jump")
         assert len(jump) == 1
         assert jump[0].value == pytest.approx(-3600, abs=0.1)
         assert jump[0].time is not None
@@ -143,7 +143,7 @@ def test_lost_blocks_are_counted_and_never_stretched_over() -> None:
 def test_a_restart_ends_a_run() -> None:
     ours = recording("tiny-sample.cwa.gz", "device")
     assert [event.kind for event in ours.quality] == ["restart", "gap"]
-    assert ours.quality.of("gap")[0].value == pytest.approx(242.64, abs=0.01)
+    assert ours.quality.events("gap")[0].value == pytest.approx(242.64, abs=0.01)
     assert ours.runs.shape == (2, 2)
 
 

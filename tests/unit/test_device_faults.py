@@ -115,7 +115,7 @@ def test_idle_sleep_ends_with_its_wake_event(tmp_path: Path) -> None:
     events = [record(START + 60, 8, kind=3), record(START + 70, 9, kind=3)]
     late = [record(START + 3600 + i) for i in range(60)]
     recording = imuspec.read(gt3x(tmp_path / "a.gt3x", *minute(), *events, *late))
-    (sleep,) = recording.quality.of("idle_sleep")
+    (sleep,) = recording.quality.events("idle_sleep")
     assert (sleep.time, sleep.value) == ((START + 60) * SECOND, 10)
     assert recording.runs.tolist() == [[0, 1800], [1800, 3600]]
 
@@ -209,7 +209,7 @@ def test_blocks_of_another_session_are_left_out_and_counted(joined: bool, tmp_pa
     recording = imuspec.read(path)
     assert recording.quality.counts["other_session"] == 60 + joined
     np.testing.assert_array_equal(recording.time, alone.time)
-    (event,) = recording.quality.of("other_session")[-1:]
+    (event,) = recording.quality.events("other_session")[-1:]
     assert event.block + event.count == 120 + 2 * joined
     assert len(imuspec.read(path, timestamps="actipy")) >= len(alone)
 
@@ -301,9 +301,9 @@ def participant(folder: Path, hours: dict[str, float], serial: str = "NEO1D1") -
 
 def test_an_hour_without_a_member_is_missing_and_not_slept_through(tmp_path: Path) -> None:
     recording = imuspec.read(participant(tmp_path / "1", {"10-P0000": 1.0, "12-P0000": 1.0}))
-    (event,) = recording.quality.of("missing_member")
+    (event,) = recording.quality.events("missing_member")
     assert (event.count, str(np.datetime64(event.time, "ns"))[:16]) == (1, "2000-01-03T11:00")
-    assert not recording.quality.of("idle_sleep")
+    assert not recording.quality.events("idle_sleep")
     assert recording.damaged_share == pytest.approx(1 / 3)
     assert recording.device_id == "NEO1D1"
 

@@ -41,7 +41,7 @@ def worst_ms(recording: Recording, truth: Truth) -> float:
 
 
 def places(recording: Recording, kind: str) -> list[int]:
-    return [event.block + k for event in recording.quality.of(kind) for k in range(event.count)]
+    return [event.block + k for event in recording.quality.events(kind) for k in range(event.count)]
 
 
 @pytest.mark.parametrize("kind", LISTED)
@@ -51,7 +51,7 @@ def test_a_block_that_cannot_be_trusted_is_listed_with_its_place_and_ends_the_ru
 ) -> None:
     recording, truth = damaged(tmp_path, kind, unpacked=unpacked)
     assert places(recording, LISTED[kind]) == truth.corrupted.tolist() != []
-    event = recording.quality.of(LISTED[kind])[0]
+    event = recording.quality.events(LISTED[kind])[0]
     assert event.offset == 1024 + 512 * event.block
     assert event.time is not None
     kept = truth.block_samples.sum() - truth.block_samples[truth.corrupted].sum()
@@ -63,10 +63,10 @@ def test_a_block_that_cannot_be_trusted_is_listed_with_its_place_and_ends_the_ru
 
 def test_lost_blocks_leave_a_gap_over_which_nothing_is_stretched(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "lost", unpacked=True)  # 0.8 s a block, which actipy's rule smears over
-    told = [(event.block, event.count) for event in recording.quality.of("lost_blocks")]
+    told = [(event.block, event.count) for event in recording.quality.events("lost_blocks")]
     assert told == [(event["block"], event["blocks"]) for event in truth.events] != []
     assert len(recording.runs) == 1 + len(told)
-    gaps = [event.value for event in recording.quality.of("gap")]
+    gaps = [event.value for event in recording.quality.events("gap")]
     assert gaps == pytest.approx([blocks * 80 / truth.device_rate for _, blocks in told], abs=0.03)
     assert worst_ms(recording, truth) < 12
 
@@ -95,7 +95,7 @@ def test_a_restart_begins_a_run_after_its_gap(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "restart")
     (event,) = truth.events
     assert places(recording, "restart") == [event["block"]]
-    assert recording.quality.of("gap")[0].value == pytest.approx(event["gap_s"], abs=0.03)
+    assert recording.quality.events("gap")[0].value == pytest.approx(event["gap_s"], abs=0.03)
     assert len(recording.runs) == 2
     assert worst_ms(recording, truth) < 12
 
@@ -103,7 +103,7 @@ def test_a_restart_begins_a_run_after_its_gap(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "jump"), [("clock_back", -3600), ("clock_forward", 3600)])
 def test_a_clock_that_was_set_begins_a_run_and_loses_no_sample(kind: str, jump: float, tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, kind)
-    (event,) = recording.quality.of("clock_jump")
+    (event,) = recording.quality.events("clock_jump")
     assert event.block == truth.events[0]["block"]
     assert event.value == pytest.approx(jump, abs=0.1)
     assert len(recording) == truth.block_samples.sum()
@@ -161,7 +161,7 @@ def test_a_file_without_its_header_tells_device_and_rate_by_its_blocks(tmp_path:
 
 def test_a_torn_last_block_is_left_out_and_counted(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "truncated")
-    (event,) = recording.quality.of("partial_block")
+    (event,) = recording.quality.events("partial_block")
     assert event.value == truth.events[-1]["bytes"]
     assert event.offset == 1024 + 512 * len(truth.block_samples)
     assert len(recording) == truth.block_samples.sum()

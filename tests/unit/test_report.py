@@ -15,7 +15,8 @@ import pytest
 
 from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
-from imuspec.recording.recording import Event, Quality, Recording
+from imuspec.recording.quality import Event, Quality
+from imuspec.recording.recording import Recording
 from imuspec.report import minutes as grid
 from imuspec.report import page, spans, words
 from imuspec.report.minutes import DAY_NS, MINUTE_NS, Track, minutes, track

@@ -196,13 +196,13 @@ def test_what_is_nothing_is_named(tmp_path) -> None:
         find_sources([tmp_path / "nowhere.cwa"])
     with pytest.raises(FileNotFoundError, match="match"):
         find_sources([str(tmp_path / "*.cwa")])
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(ValueError, match="no recordings"):
         find_sources([tmp_path])
 
 
 def test_a_list_that_lists_itself_is_refused(tmp_path) -> None:
     (tmp_path / "list.txt").write_text("list.txt\n")
-    with pytest.raises(ValueError, match="lists itself"):
+    with pytest.raises(ValueError, match="contains itself"):
         find_sources([tmp_path / "list.txt"])
 
 
@@ -212,9 +212,9 @@ def test_shares_are_disjoint_and_whole(tmp_path) -> None:
     parts = [share(sources, number, 4) for number in range(1, 5)]
     assert sorted((source for part in parts for source in part), key=lambda source: source.id) == sources
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    for number, of in ((0, 4), (5, 4), (1, 0)):
+    for number, total in ((0, 4), (5, 4), (1, 0)):
         with pytest.raises(ValueError, match="shard"):
-            share(sources, number, of)
+            share(sources, number, total)
 
 
 def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch) -> None:

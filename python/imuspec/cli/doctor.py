@@ -175,7 +175,7 @@ def _lowpass() -> Iterator[tuple[float, float]]:
 def _recording() -> Iterator[tuple[float, float]]:
     import numpy as np
 
-    from imuspec.recording.recording import read
+    from imuspec.recording.reading import read
     from imuspec.simulation import simulate
 
     with tempfile.TemporaryDirectory() as folder:

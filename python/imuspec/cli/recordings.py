@@ -90,7 +90,7 @@ def info(
     """
     from imuspec.cli.console import recording_facts, recording_table, screen
     from imuspec.recording.inputs import find_inputs
-    from imuspec.recording.recording import read
+    from imuspec.recording.reading import read
 
     found = find_inputs([path]) if path.is_dir() else None
     if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
@@ -189,7 +189,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
         Prepare it by this recipe first, which marks non-wear; without it the raw recording is drawn.
     """
     from imuspec.preparation import prepare as prepare_file
-    from imuspec.recording.recording import read
+    from imuspec.recording.reading import read
     from imuspec.report import day_image
 
     require("pictures", "matplotlib")
@@ -222,7 +222,7 @@ def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list
     from imuspec.cohort.cohort import Cohort
     from imuspec.preparation import prepare as prepare_file
     from imuspec.recipe import Recipe
-    from imuspec.recording.recording import read
+    from imuspec.recording.reading import read
     from imuspec.report import cohort_page, preparation_page
 
     require("pictures", "matplotlib")

@@ -18,7 +18,7 @@ import numpy as np
 from imuspec.datasets.files import SetFiles
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of
 from imuspec.errors import RecordingError, unknown_name
-from imuspec.recording.recording import read
+from imuspec.recording.reading import read
 
 __all__ = ["CLASSES", "annotation_classes", "recordings"]
 

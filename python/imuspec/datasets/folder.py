@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from imuspec.datasets.recordings import DROPPED, UNITS, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
 from imuspec.recording.inputs import find_sources
-from imuspec.recording.recording import Recording, read
+from imuspec.recording.reading import read
+from imuspec.recording.recording import Recording
 
 __all__ = ["recordings"]
 

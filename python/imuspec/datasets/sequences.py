@@ -18,7 +18,8 @@ from imuspec.datasets.recordings import LabelledRecording
 from imuspec.errors import unknown_name
 from imuspec.preparation import Prepared, prepare
 from imuspec.recipe import Recipe
-from imuspec.recording.recording import Recording, read
+from imuspec.recording.reading import read
+from imuspec.recording.recording import Recording
 from imuspec.signal import lowpass, resample
 
 __all__ = ["PatchSequence", "PatchSequences", "capture24_sequences", "cut_sequences"]

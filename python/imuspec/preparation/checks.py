@@ -1,4 +1,4 @@
-"""Whether a recording that was read can be believed: the rules of a recipe's section ``checks``."""
+"""Plausibility of a recording: the rules of a recipe's section ``checks``."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imuspec.recipe import Recipe
-    from imuspec.recording.recording import Quality
+    from imuspec.recording.quality import Quality
 
 __all__ = ["below", "damage", "doubt"]
 
 
 def damage(recipe: Recipe, header: Mapping[str, Any]) -> str:
-    """Return why a file is too damaged, or nothing.
+    """Return the reason why a file is too damaged, or "".
 
     Parameters
     ----------
     recipe : Recipe
-        Its ``checks.damaged_max`` is the bound.
+        ``checks.damaged_max`` is the bound.
     header : mapping
         ``damaged_share``, 0 to 1.
-
-    Returns
-    -------
-    str
-        The reason in words, or empty.
     """
     share, allowed = header.get("damaged_share") or 0.0, recipe.checks.damaged_max
     if not share > allowed:
@@ -36,21 +31,16 @@ def damage(recipe: Recipe, header: Mapping[str, Any]) -> str:
 
 
 def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality) -> str:
-    """Return why samples cannot be acceleration at a usable rate, or nothing.
+    """Return the reason why the samples cannot be acceleration at a usable rate, or "".
 
     Parameters
     ----------
     recipe : Recipe
-        Its ``checks`` are the bounds.
+        ``checks`` are the bounds.
     header : mapping
-        ``still_norm`` in g, ``sample_rate`` and ``nominal_rate`` in Hz; NaN where not known.
+        ``still_norm`` in g, ``sample_rate`` and ``nominal_rate`` in Hz; NaN if not known.
     quality : Quality
         Events of the recording.
-
-    Returns
-    -------
-    str
-        The reason in words, or empty.
     """
     checks = recipe.checks
     norm = header.get("still_norm", math.nan)
@@ -75,7 +65,7 @@ def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality) -> str:
 
 
 def below(value: float, bound: float) -> str:
-    """Return a number that is below a bound with three digits, rounded down: 23.97 is not 24."""
+    """Return a number below a bound with three digits, rounded down, so that 23.97 does not read as 24."""
     if not 0 < value < bound:
         return f"{value:g}"
     scale = 10.0 ** (2 - math.floor(math.log10(value)))

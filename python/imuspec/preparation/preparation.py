@@ -1,8 +1,8 @@
-"""One device file in, one `Prepared` out: calibrated acceleration on a uniform grid, and which stretches are wear.
+"""From a device file to a `Prepared`: calibrated acceleration on a uniform grid, and the stretches of wear.
 
-The native pass reads the file once (decode, low-pass, resample, still windows, calibration, non-wear, segments); here
-its figures become tables and an outcome in words. What is wrong with a file is its outcome, never an exception, so that
-a cohort does not stop for it.
+The native pass reads the file once (decode, low-pass, resample, still windows, calibration, non-wear, segments). This module
+turns its figures into tables and an outcome. A file that cannot be prepared has the outcome failed; there is no exception, so
+that a cohort does not stop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from imuspec.preparation.checks import below, damage, doubt
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import recording_id
-from imuspec.recording.recording import Event, Quality
+from imuspec.recording.quality import Event, Quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,40 +32,40 @@ Status = Literal["ok", "excluded", "failed"]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A recording after a recipe: its acceleration, its wear, and everything counted on the way.
+    """A prepared recording: its acceleration, its wear, and the counts of all losses and repairs.
 
     Attributes
     ----------
     path, id : str
-        The source, and its name in a cohort.
+        The file, and the id in a cohort.
     recipe : Recipe
-        The recipe that was followed.
+        The recipe.
     status : {"ok", "excluded", "failed"}
-        ok; excluded by the recipe's rules; or failed because the file could not be read. The reason is empty when ok.
+        "excluded": the rules of the recipe exclude it. "failed": the file could not be read.
     reason : str
-        ok; excluded by the recipe's rules; or failed because the file could not be read. The reason is empty when ok.
-    acceleration : float32 array or None
-        float32 [3, time], g, over the whole recording, non-wear included; NaN where nothing was measured. Calibrated,
-        unless calibration was not wanted or failed. None when failed.
+        Reason of the status; "" if ok.
+    acceleration : float32 array [3, time] or None
+        Acceleration of the whole recording in g, non-wear included; NaN where nothing was measured. It is calibrated, unless
+        the recipe disables calibration or calibration failed. None if the status is failed.
     rate : float
-        Hz of the grid.
+        Rate of the grid, Hz.
     start_time : int or None
-        Local device clock of the first sample, int ns since 1970.
-    shifts : int64 array
-        int64 [k, 2]: from this sample on, the grid is so many ns ahead of the device's clock: the clock was set back, or a
-        gap of more than a day is not on the grid.
-    segments, nonwear : int64 array
-        int64 [k, 2]: first and one-past-last sample of each stretch of kept wear, and of non-wear.
+        Local device clock of the first sample, ns since 1970.
+    shifts : int64 array [k, 2]
+        Sample, and ns by which the grid is ahead of the device's clock from this sample on: the clock was set back, or a gap
+        of more than a day is not on the grid.
+    segments, nonwear : int64 array [k, 2]
+        First and one-past-last sample of each stretch of selected wear, and of non-wear.
     calibration : dict of str to object
         offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations.
-    still : float64 array
-        float64 [k, 3], g: means of the still windows before calibration.
+    still : float64 array [k, 3]
+        Means of the still windows before calibration, g.
     quality : Quality
-        Counts of every kind of loss or repair, and a table of them.
+        Counts and table of all quality events.
     header : dict of str to object
         format, device, device_id, nominal_rate, sample_rate, metadata.
     figures : dict of str to object
-        duration_h, wear_h (kept), longest_wear_h, nonwear_h, n_samples, and the counts of the native pass.
+        duration_h, wear_h (of the segments), longest_wear_h, nonwear_h, n_samples, and counts of the native pass.
     """
 
     path: str
@@ -90,63 +90,72 @@ class Prepared:
 
     @property
     def summary(self) -> str:
-        """The outcome in a line."""
+        """Status, and reason or wear, in one line."""
         return f"{self.status}: {self.reason or self.wear_summary}"
 
     @property
     def wear_summary(self) -> str:
-        """What there is of wear, in words; empty when nothing is kept."""
+        """Amount of wear and calibration errors, in words; "" if the status is not ok."""
         if self.status != "ok":
             return ""
         several = "segment" if len(self.segments) == 1 else "segments"
         wear = f"{self.figures['wear_h']:.1f} h of wear in {len(self.segments)} {several}, {self.rate:g} Hz"
         if not self.calibration.get("ok"):
             return f"{wear}, not calibrated"
-        before, after = (self.calibration[f"error_{when}_mg"] for when in ("before", "after"))
+        before, after = self.calibration["error_before_mg"], self.calibration["error_after_mg"]
         return f"{wear}, calibrated from {before:.1f} to {after:.1f} mg"
 
     def rows(self, stretches: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """Return `segments` or `nonwear` as rows: start_index, stop_index, start_s, hours, start_time (ns)."""
+        """Return stretches as rows: start_index, stop_index, start_s, hours, start_time (ns).
+
+        Parameters
+        ----------
+        stretches : int64 array [k, 2]
+            `segments` or `nonwear`.
+        """
         return [
             {
                 "start_index": first,
-                "stop_index": past,
+                "stop_index": stop,
                 "start_s": first / self.rate,
-                "hours": (past - first) / self.rate / 3600,
+                "hours": (stop - first) / self.rate / 3600,
                 "start_time": self.clock(first),
             }
-            for first, past in stretches.tolist()
+            for first, stop in stretches.tolist()
         ]
 
     def clock(self, index: int) -> int:
-        """Return the device's clock at a sample, ns since 1970."""
+        """Return the device's clock at sample `index`, ns since 1970."""
         return self._clock(index, index)
 
-    def clock_span(self, first: int, past: int) -> tuple[int, int]:
-        """Return the device's clock at the first sample of a stretch and one period after its last one, ns since 1970."""
-        return self.clock(first), self._clock(past, max(first, past - 1))
+    def clock_span(self, first: int, stop: int) -> tuple[int, int]:
+        """Return the device's clock at sample `first` and one period after sample ``stop - 1``, ns since 1970."""
+        return self.clock(first), self._clock(stop, max(first, stop - 1))
 
     def _clock(self, index: int, shifted_as: int) -> int:
-        known = np.searchsorted(self.shifts[:, 0], shifted_as, side="right")
-        ahead = int(self.shifts[known - 1, 1]) if known else 0
+        n_shifts = np.searchsorted(self.shifts[:, 0], shifted_as, side="right")
+        ahead = int(self.shifts[n_shifts - 1, 1]) if n_shifts else 0
         return (self.start_time or 0) + round(index * 1_000_000_000 / self.rate) - ahead
 
     def whole_stretches(self, patch: int) -> list[tuple[int, int]]:
-        """Return first and one-past-last patch of each stretch of kept wear on the grid of `patch` samples without a gap.
+        """Return first and one-past-last patch of each stretch of selected wear without a gap.
 
-        The grid begins with the recording's first sample.
+        Parameters
+        ----------
+        patch : int
+            Samples per patch; the first patch starts with the recording.
         """
-        found: list[tuple[int, int]] = []
+        result: list[tuple[int, int]] = []
         if self.acceleration is None:
-            return found
-        for first, past in self.segments.tolist():
-            begin, end = -(-first // patch), past // patch
+            return result
+        for first, stop in self.segments.tolist():
+            begin, end = -(-first // patch), stop // patch
             if end <= begin:
                 continue
             whole = np.isfinite(self.acceleration[:, begin * patch : end * patch]).reshape(3, -1, patch).all((0, 2))
             edges = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8))) + begin
-            found += [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-        return found
+            result += [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+        return result
 
     def _repr_html_(self) -> str:
         rows = {"outcome": self.summary, "recipe": self.recipe.name, **self.header, **self.figures, **self.calibration}
@@ -159,7 +168,7 @@ class Prepared:
 
 
 def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
-    """Read one device file and follow a recipe to calibrated wear.
+    """Read one device file, and calibrate it and select wear by a recipe.
 
     Parameters
     ----------
@@ -171,8 +180,8 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
     Returns
     -------
     Prepared
-        A pure function of the file's bytes and the recipe. Whatever is wrong with the file stands in its ``status``
-        and ``reason``; NaN in the acceleration means that nothing was measured then.
+        A pure function of the file's bytes and the recipe. If the file cannot be prepared, ``status`` and ``reason`` say
+        why. NaN in the acceleration means that nothing was measured.
 
     Raises
     ------
@@ -189,7 +198,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
     name = str(path)
     try:
         return _judged(name, followed, _native_pass(name, followed.model_dump()))
-    except Exception as error:  # whatever it is, it is this file's outcome and not the end of the others
+    except Exception as error:  # an error of one file must not end a run over many
         return _failed(name, followed, error)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # pyo3 derives it from BaseException
@@ -210,7 +219,7 @@ def _failed(path: str, recipe: Recipe, error: BaseException) -> Prepared:
 
 
 def reason_in_words(error: BaseException) -> str:
-    """Say what is wrong without naming the path, which has a column of its own."""
+    """Return the message of an error without the path, which has its own column."""
     from imuspec.errors import RecordingError
 
     if isinstance(error, RecordingError):
@@ -224,23 +233,23 @@ def reason_in_words(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}: {error}"
 
 
-def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
-    """Turn the native pass's figures into tables, and decide ok or excluded."""
-    rate, n = float(found["rate"]), int(found["n"])
-    acceleration = found["acceleration"][:, :n]  # it was made for the most that the file could hold
-    calibration = _plain(found["calibration"] or {})
-    segments, nonwear = _stretches(found["segments"]), _stretches(found["nonwear"])
+def _judged(path: str, recipe: Recipe, result: Mapping[str, Any]) -> Prepared:
+    """Turn the result of the native pass into tables, and decide on the status."""
+    rate, n = float(result["rate"]), int(result["n"])
+    acceleration = result["acceleration"][:, :n]  # the array has room for the largest possible number of samples
+    calibration = _plain(result["calibration"] or {})
+    segments, nonwear = _stretches(result["segments"]), _stretches(result["nonwear"])
     figures = {
         "n_samples": n,
         "duration_h": n / rate / 3600,
         "nonwear_h": _hours(nonwear, rate),
-        **_plain(found["figures"]),
+        **_plain(result["figures"]),
         "wear_h": _hours(segments, rate),
     }
-    header = _header(found["header"], recipe)
+    header = _header(result["header"], recipe)
     quality = Quality(
-        {str(kind): int(count) for kind, count in found["quality_counts"].items() if count},
-        tuple(Event(*event) for event in found["quality_events"]),
+        {str(kind): int(count) for kind, count in result["quality_counts"].items() if count},
+        tuple(Event(*event) for event in result["quality_events"]),
     )
     damaged = damage(recipe, header)
     reason = damaged or doubt(recipe, header, quality) or _exclusion(recipe, calibration, segments, figures)
@@ -258,19 +267,19 @@ def _judged(path: str, recipe: Recipe, found: Mapping[str, Any]) -> Prepared:
         reason=reason,
         acceleration=acceleration,
         rate=rate,
-        start_time=int(found["start_time"]),
-        shifts=_stretches(found["shifts"]),
+        start_time=int(result["start_time"]),
+        shifts=_stretches(result["shifts"]),
         segments=segments,
         nonwear=nonwear,
         calibration=calibration,
-        still=np.asarray(found["still"], np.float64).reshape(-1, 3),
+        still=np.asarray(result["still"], np.float64).reshape(-1, 3),
         figures=figures,
         **common,
     )
 
 
 def _header(header: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """Return the header's facts; those that identify a person only where the recipe keeps them."""
+    """Return the header; fields that identify a person are left out unless the recipe keeps them."""
     facts = {key: value for key, value in header.items() if key != "identifying"}
     if recipe.metadata.identifying == "keep":
         facts["metadata"] = {**facts.get("metadata", {}), **header.get("identifying", {})}
@@ -280,9 +289,9 @@ def _header(header: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
 def _exclusion(
     recipe: Recipe, calibration: dict[str, Any], segments: NDArray[np.int64], figures: dict[str, Any]
 ) -> str:
-    """Return why the recipe's rules exclude the recording, in the paper's words, or nothing."""
-    wanted, checks = recipe.calibration, recipe.checks
-    if wanted.enabled and wanted.required and not calibration.get("ok", False):
+    """Return the reason why the rules of the recipe exclude the recording, or ""."""
+    settings, checks = recipe.calibration, recipe.checks
+    if settings.enabled and settings.required and not calibration.get("ok", False):
         return f"calibration failed: {calibration.get('reason') or 'no reason given'}{_too_short(recipe, figures)}"
     gains = [calibration.get(f"gain_{axis}", 1.0) for axis in "xyz"] if calibration.get("ok") else []
     farthest = max(gains, key=lambda gain: abs(gain - 1), default=1.0)
@@ -303,22 +312,22 @@ def _no_segment(recipe: Recipe, longest: float) -> str:
     needed = recipe.segments.min_wear_h
     if not longest:
         return "no wear at all"
-    found = below(longest, needed)
-    advice = [f"--set segments.min_wear_h={found}"]
+    hours = below(longest, needed)
+    advice = [f"--set segments.min_wear_h={hours}"]
     if recipe.name == "ukb" and longest >= 1:
         advice.append("--recipe capture24")
-    return f"the longest stretch of wear is {found} h; the recipe needs {needed:g} h ({' or '.join(advice)})"
+    return f"the longest stretch of wear is {hours} h; the recipe needs {needed:g} h ({' or '.join(advice)})"
 
 
 def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
-    """Return that a recording has no room for the windows that a calibration needs, if so."""
-    wanted = recipe.calibration
-    needed_s, lasts_s = wanted.min_windows * wanted.window_s, figures["duration_h"] * 3600
+    """Return the lengths if the recording is shorter than the windows that a calibration needs, else ""."""
+    settings = recipe.calibration
+    needed_s, lasts_s = settings.min_windows * settings.window_s, figures["duration_h"] * 3600
     if lasts_s >= needed_s:
         return ""
-    window = "window" if wanted.min_windows == 1 else "windows"
-    needed = f"{wanted.min_windows} {window} of {wanted.window_s:g} s: {needed_s:g} s"
-    return f" (the recording lasts {lasts_s:.0f} s; needed are {needed})"
+    window = "window" if settings.min_windows == 1 else "windows"
+    needed = f"{settings.min_windows} {window} of {settings.window_s:g} s: {needed_s:g} s"
+    return f" (the recording lasts {lasts_s:.0f} s; calibration needs {needed})"
 
 
 def _stretches(pairs: Any) -> NDArray[np.int64]:
@@ -330,7 +339,7 @@ def _hours(stretches: NDArray[np.int64], rate: float) -> float:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return scalars as Python's own, and vectors of three as a column for each axis."""
+    """Return scalars as Python types, and vectors of three as one column per axis."""
     plain: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Recordings that other tools keep as columns: Parquet and NPZ, plain or inside .gz or .zip."""
+"""Recordings as columns of other tools: Parquet and NPZ, plain or inside .gz or .zip."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from imuspec.errors import RecordingError
 
 __all__ = ["prepare_columns", "read_columns"]
 
-MAX_BYTES = 4 << 30  # of a file held in memory, unpacked
-MAX_RATIO = 1032  # of bytes in memory to bytes in the file, as deflate can reach at most
-SMALL = 64 << 20  # bytes in memory that any file may take
+MAX_BYTES = 4 << 30  # largest unpacked file
+MAX_RATIO = 1032  # largest ratio of bytes in memory to bytes in the file, the limit of deflate
+SMALL = 64 << 20  # bytes in memory that are allowed for any file
 MAX_LABELS, MAX_LABEL_BYTES = 1 << 16, 16 << 20
 _AXES = ("x", "y", "z")
 _FLOATS = (*_AXES, "gyro_x", "gyro_y", "gyro_z", "temperature", "light")
@@ -55,21 +55,21 @@ Columns = dict[str, Any]
 def read_columns(
     path: str | os.PathLike[str], timestamps: str = "device", *, date_order: str = "auto", unit: str = "auto"
 ) -> dict[str, Any] | None:
-    """Read a Parquet or NPZ file to the columns that ``_core.read`` gives; None where it is neither.
+    """Read a Parquet or NPZ file to the columns of ``_core.read``; return None for any other file.
 
-    The columns are found by name in any letter case: time (or timestamp, ...), x, y, z (or acc_x, ...), or one array
-    ``acceleration`` or ``xyz`` of [n, 3] or [3, n], and where there are any gyro_x..., temperature, light, annotation.
-    Times are datetimes (a zone's local clock), or numbers whose unit their size tells. Acceleration is in g unless the
-    median norm is that of m/s2 or mg; the metadata say which. Missing is NaN.
+    Columns are selected by name, in upper or lower case: time (or timestamp, ...), and x, y, z (or acc_x, ...) or one array
+    ``acceleration`` or ``xyz`` of [n, 3] or [3, n]. Optional columns are gyro_x..., temperature, light and annotation.
+    Times are datetimes (local clock of their zone), or numbers whose size shows their unit. Acceleration is in g unless its
+    median norm is that of m/s2 or mg; the metadata name the unit. Missing values are NaN.
 
     Parameters
     ----------
     path : path-like
-        The file. Its first bytes decide, not its name.
+        The file. Its first bytes decide on the format, not its name.
     timestamps : {"device", "actipy"}, default "device"
         The rule that the times follow.
     date_order : {"auto", "day_first", "month_first"}, default "auto"
-        The order of dates that may be read in two.
+        Order of ambiguous dates.
     unit : {"auto", "g", "mg", "m/s2"}, default "auto"
         Unit of the acceleration.
 
@@ -82,33 +82,40 @@ def read_columns(
     if table is None:
         return None
     kind, arrays, labels, metadata = table
-    got = _core.read_arrays(
+    result = _core.read_arrays(
         str(path), arrays, labels, metadata, timestamps=timestamps, date_order=date_order, unit=unit
     )
-    got["header"]["format"] = kind
-    return got
+    result["header"]["format"] = kind
+    return result
 
 
 def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dict[str, Any] | None:
-    """Prepare a Parquet or NPZ file as ``_core.prepare`` does a device file; None where it is neither.
+    """Prepare a Parquet or NPZ file as ``_core.prepare`` prepares a device file; return None for any other file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. Its first bytes decide on the format, not its name.
+    recipe : dict of str to object
+        The recipe as a dictionary.
 
     Raises
     ------
     RecordingError
-        As `read_columns`.
+        As in `read_columns`.
     """
     table = _table(Path(path))
     if table is None:
         return None
     kind, arrays, labels, metadata = table
-    got = _core.prepare_arrays(str(path), arrays, labels, metadata, recipe)
-    got["header"]["format"] = kind
-    return got
+    result = _core.prepare_arrays(str(path), arrays, labels, metadata, recipe)
+    result["header"]["format"] = kind
+    return result
 
 
 def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, str]]] | None:
-    """Return what kind of table a file is, its columns, its labels and what it says of itself."""
-    if path.exists() and not path.is_file():  # a folder; or a pipe or a device, which to open would wait for ever
+    """Return the format of a table, its columns, its labels and its metadata."""
+    if path.exists() and not path.is_file():  # a folder; or a pipe or a device, which would block when opened
         return None
     kind = ""
     try:
@@ -117,19 +124,19 @@ def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, 
             if kind == "":
                 return None
             columns = _parquet(source) if kind == "parquet" else _npz(source)
-        with np.errstate(all="ignore"):  # damaged numbers overflow; what they come to is judged, not warned of
+        with np.errstate(all="ignore"):  # damaged numbers overflow; later checks find the results
             arrays, labels, metadata = _ready(columns)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         if kind == "":
-            return None  # a damaged wrapping: what came before the damage is the device reader's to judge
+            return None  # damaged compression: the device reader reads the part before the damage
         raise RecordingError(str(path), None, f"{kind}: {error}") from error
     return kind, arrays, labels, metadata
 
 
 def _unwrapped(source: BinaryIO) -> tuple[BinaryIO, str]:
-    """Return the bytes inside gzip and one-member zip, and which of the two formats they are, if any."""
+    """Return the bytes inside gzip and one-member zip, and their format: "parquet", "npz" or ""."""
     for _ in range(3):
         magic = source.read(4)
         source.seek(0)
@@ -156,7 +163,7 @@ def _unwrapped(source: BinaryIO) -> tuple[BinaryIO, str]:
 
 
 def _inside(stream: Any) -> BinaryIO | None:
-    """Return all bytes of a stream if they can be one of the formats."""
+    """Return all bytes of a stream if they may be Parquet or zip, else None."""
     head = stream.read(4)
     return io.BytesIO(_limited(stream, head)) if head in (b"PAR1", b"PK\x03\x04") else None
 
@@ -184,7 +191,7 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
         texts = [name for key, name in selected.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
         if texts:
             source.seek(0)
-            file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once a row
+            file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once per row
         columns: dict[str, Any] = {key: np.empty(n_rows, _dtype(kind)) for key, kind in kinds.items() if _dtype(kind)}
         others: dict[str, Any] = {key: _gathered(key) for key in kinds if key not in columns}
         clock = _Clock()
@@ -208,7 +215,7 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
 
 
 def _width(kind: Any) -> int:
-    """Return how many bytes a value of a column takes here: numbers in their form there and here, texts as 64."""
+    """Return the bytes in memory of a column's value: of numbers in Arrow and in NumPy, 64 for a text."""
     import pyarrow as pa
 
     try:
@@ -218,7 +225,7 @@ def _width(kind: Any) -> int:
 
 
 def _dtype(kind: Any) -> str:
-    """Return the type in which a column is held, empty for one that is no number."""
+    """Return the NumPy type of a column, or "" if it does not hold numbers."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(kind):
@@ -227,7 +234,7 @@ def _dtype(kind: Any) -> str:
 
 
 class _Clock:
-    """Times on the clock of the first: where a zone's clocks are changed, time goes on."""
+    """Local times with the UTC offset of the first time, so that daylight saving makes no jump."""
 
     def __init__(self) -> None:
         self.ahead: np.timedelta64 | None = None
@@ -246,11 +253,11 @@ class _Clock:
         return utc if self.ahead is None else np.asarray(utc + self.ahead, "datetime64[ns]")
 
 
-class _Words:
-    """The labels of a column, each once, and every row's place among them."""
+class _Labels:
+    """The distinct labels of a column, and each row's index among them."""
 
     def __init__(self) -> None:
-        self.places: dict[Any, int] = {}
+        self.index: dict[Any, int] = {}
         self.codes: list[NDArray[np.int32]] = []
         self.size = 0
 
@@ -258,20 +265,20 @@ class _Words:
         import pyarrow as pa
 
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        words = coded.dictionary.to_pylist()
-        fresh = [word for word in words if word not in self.places]
-        self.size += sum(len(word) if isinstance(word, str) else 8 for word in fresh)
-        if self.size > MAX_LABEL_BYTES or len(self.places) + len(fresh) > MAX_LABELS:
+        labels = coded.dictionary.to_pylist()
+        fresh = [label for label in labels if label not in self.index]
+        self.size += sum(len(label) if isinstance(label, str) else 8 for label in fresh)
+        if self.size > MAX_LABEL_BYTES or len(self.index) + len(fresh) > MAX_LABELS:
             raise ValueError(f"labels: expected at most {MAX_LABELS} with {MAX_LABEL_BYTES} letters in all, got more")
-        table = np.array([*(self.places.setdefault(word, len(self.places)) for word in words), -1], np.int32)
-        self.codes.append(table[coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)])
+        table = np.array([*(self.index.setdefault(label, len(self.index)) for label in labels), -1], np.int32)
+        self.codes.append(table[coded.indices.fill_null(len(labels)).to_numpy(zero_copy_only=False)])
 
     def all(self) -> tuple[list[Any], NDArray[np.int32]]:
-        return list(self.places), np.concatenate(self.codes) if self.codes else np.empty(0, np.int32)
+        return list(self.index), np.concatenate(self.codes) if self.codes else np.empty(0, np.int32)
 
 
 class _Texts:
-    """Times that are written as text."""
+    """Times as text."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -283,9 +290,9 @@ class _Texts:
         return self.texts
 
 
-def _gathered(key: str) -> _Words | _Texts:
+def _gathered(key: str) -> _Labels | _Texts:
     if key in ("time", "annotation"):
-        return _Words() if key == "annotation" else _Texts()
+        return _Labels() if key == "annotation" else _Texts()
     raise ValueError(f"{key}: expected numbers, got another type")
 
 
@@ -312,7 +319,7 @@ def _planar(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _column_names(names: list[str]) -> dict[str, str]:
-    """Return the name in the file of each column that it has."""
+    """Return the name in the file of each known column."""
     lower = {name.lower(): name for name in reversed(names)}
     selected = {}
     for key, spellings in {**_NAMES, "xyz": ("xyz", "acceleration", "acc")}.items():
@@ -326,7 +333,7 @@ def _column_names(names: list[str]) -> dict[str, str]:
 
 
 def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
-    """Return the columns as the native reader takes them, and the annotations' labels."""
+    """Return the columns in the form of the native reader, and the labels of the annotations."""
     names = columns.pop("names", ["time", "x"])
     ready: dict[str, Any] = {"names": names, **_times(columns["time"])}
     n = len(columns["time"])
@@ -344,22 +351,22 @@ def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str,
     return ready, labels, []
 
 
-def _coded(words: Any) -> tuple[list[str], NDArray[np.int32]]:
-    """Return the words in the order of the alphabet, and each row's place among them; -1 if missing."""
-    if isinstance(words, tuple):
-        known, codes = words
+def _coded(annotations: Any) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the labels in alphabetical order, and each row's index among them; -1 if missing."""
+    if isinstance(annotations, tuple):
+        values, codes = annotations
     else:
-        known, codes = np.unique(np.asarray(words).astype(str), return_inverse=True)
-        known = known.tolist()
-    texts = ["" if word is None or word == "nan" else str(word) for word in known]
+        values, codes = np.unique(np.asarray(annotations).astype(str), return_inverse=True)
+        values = values.tolist()
+    texts = ["" if value is None or value == "nan" else str(value) for value in values]
     labels = sorted({text for text in texts if text})
-    place = {label: index for index, label in enumerate(labels)}
-    table = np.array([*(place.get(text, -1) for text in texts), -1], dtype=np.int32)
+    positions = {label: position for position, label in enumerate(labels)}
+    table = np.array([*(positions.get(text, -1) for text in texts), -1], dtype=np.int32)
     return labels, table[codes]
 
 
 def _times(time: Any) -> dict[str, Any]:
-    """Return the times in the form in which the native reader settles them."""
+    """Return the times in one of the forms of the native reader."""
     if isinstance(time, list):
         return {"time_text": time}
     if time.ndim != 1 or len(time) == 0:

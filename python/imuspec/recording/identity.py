@@ -1,7 +1,6 @@
-"""Ids of recordings: how the path of a file becomes an id, and the grammar that every id must have.
+"""Ids of recordings: made from the paths of files, and checked wherever they are read.
 
-An id names files and folders of a cohort, so it is checked wherever it is read: a part or a table that somebody edited
-must not make imuspec write outside its folder.
+An id names files and folders of a cohort. So an edited part or table must not make imuspec write outside the cohort.
 """
 
 from __future__ import annotations
@@ -16,31 +15,31 @@ __all__ = ["FORMATS", "PACKED", "check_id", "printable", "recording_id", "source
 PACKED = (".gz", ".zip", ".bz2", ".tar", ".tgz", ".tbz2")
 FORMATS = (".cwa", ".omx", ".bin", ".gt3x", ".csv", ".txt", ".parquet", ".npz", ".agd")
 
-_LONGEST = 80  # characters kept of a path; with the digest an id has at most 93
+_LONGEST = 80  # characters of a path in an id; with the digest an id has at most 93
 _GRAMMAR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _DIGESTED = re.compile(r".*-[0-9a-f]{12}")
 _RESERVED = ("zarr.json",)
 
 
-def check_id(identity: object, where: str) -> str:
+def check_id(identity: object, location: str) -> str:
     """Return an id that is safe as the name of a file.
 
     Parameters
     ----------
     identity : object
-        What was read: a string of 1 to 100 ASCII letters, digits, ``.``, ``_`` and ``-`` that begins with a letter or a
-        digit.
-    where : str
-        Where it was read, for the message.
+        A value that was read. An id has 1 to 100 ASCII letters, digits, ``.``, ``_`` and ``-``, and begins with a letter or
+        a digit.
+    location : str
+        Where the value was read, for the message.
 
     Raises
     ------
     ValueError
-        If it is anything else, as ``../x``.
+        If the value is not an id, such as ``../x``.
     """
     if not isinstance(identity, str) or not _GRAMMAR.fullmatch(identity) or identity in _RESERVED:
         raise ValueError(
-            f"{where}: expected an id of letters, digits, '.', '_' and '-' that begins with a letter or digit, "
+            f"{location}: expected an id of letters, digits, '.', '_' and '-' that begins with a letter or digit, "
             f"got {identity!r}"
         )
     return identity
@@ -66,17 +65,16 @@ def recording_id(path: str | Path) -> str:
 def source_id(name: str, *, with_digest: bool = False) -> str:
     """Return the id of a file by its path below the input folder.
 
-    A file directly in the input folder whose name without the endings of format and compression is a valid id is called
-    by that name. Every other id is the path with ``_`` for what an id may not hold, and 12 digits of the path's SHA-256.
-    So an id never depends on the other files of a folder.
+    The id of a file directly in the input folder is its name without the extensions of format and compression, if that is a
+    valid id. Every other id is the path, with ``_`` for characters that an id cannot have, and 12 digits of the path's
+    SHA-256. So an id does not depend on other files.
 
     Parameters
     ----------
     name : str
         Path below the input folder, with ``/``.
     with_digest : bool, default False
-        Add the digest in any case. It is needed for two files of one folder whose names differ only in case, format or
-        compression.
+        Always add the digest. It is needed for files of one folder whose names differ only in case, format or compression.
 
     Examples
     --------
@@ -96,10 +94,7 @@ def source_id(name: str, *, with_digest: bool = False) -> str:
 
 
 def printable(name: str) -> str:
-    r"""Return a name without characters that steer a terminal or are no text.
-
-    Bytes that are not UTF-8 and control characters are written as escapes, as ``\xe9`` and ``\n``.
-    """
+    r"""Return a name in which control characters and bytes that are not UTF-8 are escaped, as ``\n`` and ``\xe9``."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 

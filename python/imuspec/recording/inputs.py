@@ -1,6 +1,6 @@
-"""Input files: which files the arguments name, the id of each, and the share of one job.
+"""Input files: the files that the arguments select, their ids, and the share of one job.
 
-All of it depends on the names alone, so every job of an array, and every later run, comes to the same answer.
+The result depends on the names alone, so it is the same in every job of an array and in every later run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Inputs", "PassedOver", "Source", "find_inputs", "find_sources", "irr
 
 _HOURLY = re.compile(r"gt3xplus-accelerationcalibrated-.*\.sensor\.csv(\.gz)?", re.IGNORECASE)
 _TRUTH = ".truth.npz"
-_SNIFFED = 1 << 13  # bytes of a text file that are looked at
+_SNIFFED = 1 << 13  # bytes of a text file that decide what it is
 _BLOCK = 1 << 20
 
 
@@ -34,7 +34,7 @@ class Source:
     Attributes
     ----------
     id : str
-        Its id in the cohort.
+        Id in the cohort.
     path : str
         Path or URL.
     name : str
@@ -47,14 +47,14 @@ class Source:
 
     @cached_property
     def n_bytes(self) -> int:
-        """Size of the file, or of all files of a folder, in bytes; 0 if it is not known."""
+        """Size of the file, or of all files of a folder, in bytes; 0 if not known."""
         return sum(n_bytes for _, n_bytes, _ in self._files())
 
     @cached_property
     def changed_ns(self) -> int:
-        """Time at which content or inode last changed, ns since 1970; the latest of a folder; 0 if it is not known.
+        """Time of the last change of content or inode, ns since 1970; the latest of a folder; 0 if not known.
 
-        A file that was moved or copied to its place is as new as that, even if it keeps an old time of modification.
+        Moving or copying a file counts as a change, even if the time of modification stays the same.
         """
         return max((changed for _, _, changed in self._files()), default=0)
 
@@ -63,8 +63,8 @@ class Source:
 
         Parameters
         ----------
-        first_bytes : int, default None
-            Read only so many bytes of each file.
+        first_bytes : int, optional
+            Number of bytes to read of each file. The default is all.
 
         Raises
         ------
@@ -77,10 +77,10 @@ class Source:
             if len(files) > 1 or self._is_folder:
                 digest.update(os.fsencode(name.rpartition("/")[2]) + b"\0")
             with as_path(name).open("rb") as file:
-                left = first_bytes
-                while block := file.read(_BLOCK if left is None else min(left, _BLOCK)):
+                remaining = first_bytes
+                while block := file.read(_BLOCK if remaining is None else min(remaining, _BLOCK)):
                     digest.update(block)
-                    left = None if left is None else left - len(block)
+                    remaining = None if remaining is None else remaining - len(block)
         return digest.hexdigest()
 
     @cached_property
@@ -88,7 +88,7 @@ class Source:
         return as_path(self.path).is_dir()
 
     def _files(self) -> list[tuple[str, int, int]]:
-        """Return path, bytes and time of change of each file; nothing where it cannot be read."""
+        """Return path, bytes and time of change of each file; an empty list if they cannot be read."""
         try:
             if is_remote(self.path):
                 return [(url, n_bytes, 0) for url, n_bytes in remote_files(self.path)]
@@ -115,7 +115,7 @@ class PassedOver(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that the arguments name: the recordings, sorted by id, and the files that are not read."""
+    """The recordings that the arguments select, sorted by id, and the files that are not read."""
 
     sources: list[Source]
     passed_over: list[PassedOver]
@@ -124,32 +124,32 @@ class Inputs:
 def find_inputs(inputs: Sequence[str | Path]) -> Inputs:
     """Find the recordings in files, folders, globs and text lists.
 
-    A URL (``s3://bucket/folder``, an object, a prefix or a glob) is searched as a path is. A folder is searched to its end
-    for device files; a folder of hourly NHANES files is one recording. A list is ``@name``, or a ``.txt`` file that is no
-    table: a path in each line, relative to the list's folder, ``#`` for comments. A path of a list that does not exist
-    becomes one failed recording. The same file under two names is one recording, called by the name that is no link.
+    A URL of an object, a prefix or a glob (``s3://bucket/folder``) is searched like a path. A folder is searched
+    recursively for device files; a folder of hourly NHANES files is one recording. A list is ``@name``, or a ``.txt`` file
+    that is not a table: one path per line, relative to the list's folder, ``#`` for comments. A missing path in a list
+    becomes a failed recording. A file with two names is one recording; its id comes from the name that is not a link.
 
     Parameters
     ----------
-    inputs : sequence of str or Path
-        What to search.
+    inputs : sequence of path-like
+        Files, folders, globs and lists.
 
     Raises
     ------
     FileNotFoundError
         If an argument does not exist.
     ValueError
-        If no recording is found, or a list contains itself.
+        If there are no recordings, or a list contains itself.
     """
     search = _Search()
     for item in inputs:
         search.add(os.fspath(item))
-    if not search.found:
+    if not search.paths:
         names = [printable(str(item)) for item in inputs]
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         skipped = f" ({len(search.passed_over)} files passed over)" if search.passed_over else ""
-        raise ValueError(f"inputs: expected recordings ({' '.join(FORMATS)}), got none in {listed}{skipped}")
-    return Inputs(_named(search.found), sorted(set(search.passed_over)))
+        raise ValueError(f"inputs: no recordings ({' '.join(FORMATS)}) in {listed}{skipped}")
+    return Inputs(_named(search.paths), sorted(set(search.passed_over)))
 
 
 def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
@@ -157,21 +157,21 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     return find_inputs(inputs).sources
 
 
-def share(sources: Sequence[Source], number: int, of: int) -> list[Source]:
-    """Return share `number` (from 1) of `of`: every `of`-th of the sorted list.
+def share(sources: Sequence[Source], number: int, total: int) -> list[Source]:
+    """Return share `number` (from 1) of `total`: every `total`-th source of the sorted list.
 
     Raises
     ------
     ValueError
-        If `number` is not between 1 and `of`.
+        If `number` is not between 1 and `total`.
     """
-    if not 1 <= number <= of:
-        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{of}")
-    return list(sources[number - 1 :: of])
+    if not 1 <= number <= total:
+        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{total}")
+    return list(sources[number - 1 :: total])
 
 
 def irregular(path: str) -> str:
-    """Return why a path must not be opened: it is a FIFO, a device or a socket. Return "" for a file or a folder.
+    """Return the reason why a path must not be opened (it is a FIFO, a device or a socket), or "".
 
     Raises
     ------
@@ -186,14 +186,14 @@ def irregular(path: str) -> str:
 
 @dataclass
 class _Search:
-    """The recordings and other files found so far; `found` maps a path to its name below the input."""
+    """The recordings and other files so far; `paths` maps a path to its name below the input."""
 
-    found: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     passed_over: list[PassedOver] = field(default_factory=list)
     _real: dict[str, str] = field(default_factory=dict)  # path without links -> the path in `found`
 
     def add(self, item: str, lists: tuple[str, ...] = ()) -> None:
-        """Add what one argument, or one line of a list, names."""
+        """Add the recordings of one argument, or of one line of a list."""
         if is_remote(item):
             self._add_remote(item)
         elif item.startswith("@") or _is_list(item):
@@ -201,30 +201,28 @@ class _Search:
         elif Path(item).is_dir():
             self._add_folder(Path(item))
         elif os.path.lexists(item):
-            self._keep(item, Path(item).name)
+            self._add_path(item, Path(item).name)
         elif glob.has_magic(item):
             self._add_glob(item, lists)
         elif lists:
-            self._keep(item, Path(item).name)
+            self._add_path(item, Path(item).name)
         else:
-            raise FileNotFoundError(
-                f"inputs: expected a file, folder, glob or list, got {printable(item)}, which does not exist"
-            )
+            raise FileNotFoundError(f"inputs: {printable(item)} does not exist")
 
-    def _keep(self, path: str, name: str) -> None:
+    def _add_path(self, path: str, name: str) -> None:
         path = path if is_remote(path) else str(Path(path).absolute())
         real = path if is_remote(path) else os.path.realpath(path)
         before = self._real.setdefault(real, path)
         if before == path:
-            self.found[path] = name
+            self.paths[path] = name
         elif path == real or (before != real and path < before):  # a link does not name the file
-            del self.found[before]
-            self._real[real], self.found[path] = path, name
+            del self.paths[before]
+            self._real[real], self.paths[path] = path, name
 
     def _add_glob(self, pattern: str, lists: tuple[str, ...]) -> None:
         matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  (the pattern may be absolute)
         if not matches:
-            raise FileNotFoundError(f"inputs: expected files that match, got none for {printable(pattern)}")
+            raise FileNotFoundError(f"inputs: no file matches {printable(pattern)}")
         for match in matches:
             reason = "" if Path(match).is_dir() else _unread(match, Path(match).name)
             if reason:
@@ -235,7 +233,7 @@ class _Search:
     def _add_list(self, path: str, lists: tuple[str, ...]) -> None:
         real = os.path.realpath(path)
         if real in lists:
-            raise ValueError(f"inputs: expected a list of recordings, got {printable(path)}, which lists itself")
+            raise ValueError(f"inputs: the list {printable(path)} contains itself")
         for line in _text(Path(path).read_bytes()).splitlines():
             entry = line.strip()
             if entry and not entry.startswith("#"):
@@ -243,7 +241,7 @@ class _Search:
 
     def _add_folder(self, folder: Path) -> None:
         if _is_participant(folder):
-            self._keep(str(folder), folder.resolve().name)
+            self._add_path(str(folder), folder.resolve().name)
             return
         for root, folders, files in os.walk(folder):
             below = Path(root)
@@ -255,18 +253,18 @@ class _Search:
                 reason = skipped.get(name) or _unread(str(path), name)
                 relative = path.relative_to(folder).as_posix()
                 if reason in ("", _PARTICIPANT):
-                    self._keep(str(path), relative)
+                    self._add_path(str(path), relative)
                 else:
                     self.passed_over.append(PassedOver(printable(relative), reason))
 
     def _add_remote(self, url: str) -> None:
-        """Add the recordings of an object store: those that a folder with the same files would give."""
+        """Add the recordings below a URL: the same as for a local folder with the same files."""
         listed = [file for file, _ in remote_files(url)]
         if listed == [url] and not glob.has_magic(url):
-            self._keep(url, url.rpartition("/")[2])
+            self._add_path(url, url.rpartition("/")[2])
             return
         if not listed:
-            raise FileNotFoundError(f"inputs: expected an object, a prefix or a glob, got {url}, which does not exist")
+            raise FileNotFoundError(f"inputs: {url} does not exist")
         prefix = f"{url.rstrip('/')}/"
         for file in listed:
             folder, _, name = file.rpartition("/")
@@ -277,7 +275,7 @@ class _Search:
             if reason:
                 self.passed_over.append(PassedOver(printable(below), reason))
             else:
-                self._keep(recording, below)
+                self._add_path(recording, below)
 
 
 _PARTICIPANT = "one participant's hourly files"
@@ -290,7 +288,7 @@ def _hidden(name: str) -> str:
 
 
 def _unread_folder(folder: Path) -> str:
-    """Return why a folder is not searched, or "" for one that is."""
+    """Return the reason why a folder is not searched, or ""."""
     if _is_participant(folder):
         return _PARTICIPANT
     marker = folder / "zarr.json"
@@ -298,7 +296,7 @@ def _unread_folder(folder: Path) -> str:
 
 
 def _unread(path: str | None, name: str) -> str:
-    """Return why a file found in a folder is not read, or "" for a recording. `path` is None in an object store."""
+    """Return the reason why a file of a folder is not read, or "". `path` is None in an object store."""
     lower = name.lower()
     if hidden := _hidden(name):
         return hidden
@@ -311,7 +309,7 @@ def _unread(path: str | None, name: str) -> str:
         inner = Path(stem).suffix
         return "" if inner in FORMATS or (ending == ".zip" and not inner) else "not the ending of a device file"
     if ending == ".txt":
-        return "" if path is not None and _is_table(path) else "text that is no table"
+        return "" if path is not None and _is_table(path) else "text that is not a table"
     return "" if ending in FORMATS or ending == ".tar" else "not the ending of a device file"
 
 
@@ -340,7 +338,7 @@ def _is_number(text: str) -> bool:
 
 
 def _text(content: bytes) -> str:
-    """Decode a text file by its byte order mark; bytes that are not UTF-8 stay what they are in a path."""
+    """Decode a text file by its byte order mark; bytes that are not UTF-8 become surrogates, as in paths."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", "replace")
     return content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
@@ -355,14 +353,14 @@ def _is_participant(folder: Path) -> bool:
         return False
 
 
-def _named(found: dict[str, str]) -> list[Source]:
-    """Give each path its id."""
-    names = dict(found)
+def _named(paths: dict[str, str]) -> list[Source]:
+    """Return a source for each path, with its id."""
+    names = dict(paths)
     parents = 0
-    while clashing := _clashes(names, names):  # of two inputs: told apart by the folders above them
+    while clashing := _clashes(names, names):  # paths of two inputs: the folders above them distinguish them
         parents += 1
         names.update({path: "/".join(_parts(path)[-1 - names[path].count("/") - 1 :]) for path in clashing})
-        if parents > max(len(_parts(path)) for path in found):
+        if parents > max(len(_parts(path)) for path in paths):
             break
     ids = {path: source_id(name) for path, name in names.items()}
     twins = set(_clashes({path: identity.casefold() for path, identity in ids.items()}, names))
@@ -373,7 +371,7 @@ def _named(found: dict[str, str]) -> list[Source]:
 
 
 def _clashes(values: dict[str, str], paths: Iterable[str]) -> list[str]:
-    """Return the paths whose value another path has too."""
+    """Return the paths whose values are not unique."""
     counts: dict[str, int] = {}
     for value in values.values():
         counts[value] = counts.get(value, 0) + 1

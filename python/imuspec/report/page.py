@@ -27,7 +27,8 @@ from imuspec.storage import write_atomically
 if TYPE_CHECKING:
     from imuspec.cohort.cohort import Cohort
     from imuspec.preparation import Prepared
-    from imuspec.recording.recording import Event, Recording
+    from imuspec.recording.quality import Event
+    from imuspec.recording.recording import Recording
 
 __all__ = ["cohort_page", "preparation_page"]
 

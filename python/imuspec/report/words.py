@@ -11,7 +11,7 @@ from imuspec.report import spans
 if TYPE_CHECKING:
     from imuspec.preparation import Prepared
     from imuspec.recipe import Recipe
-    from imuspec.recording.recording import Quality
+    from imuspec.recording.quality import Quality
 
 __all__ = [
     "calibration",
@@ -242,7 +242,7 @@ def findings(prepared: Prepared) -> list[str]:
 
 
 def _gap_seconds(quality: Quality) -> float:
-    return sum(event.value for event in quality.of("gap") if math.isfinite(event.value) and event.value > 0)
+    return sum(event.value for event in quality.events("gap") if math.isfinite(event.value) and event.value > 0)
 
 
 def clock(header: Mapping[str, Any]) -> str:

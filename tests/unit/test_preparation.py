@@ -221,7 +221,7 @@ def test_whole_stretches_begin_at_the_next_patch_and_end_at_the_last_whole_one()
 
 def test_times_of_a_report_follow_the_clock_through_a_jump() -> None:
     from imuspec.report.minutes import track
-    from imuspec.report.page import _stretches
+    from imuspec.report.recording import _stretches
 
     x = np.ones((3, 900), np.float32)
     prepared = replace(_jumping(), acceleration=x, segments=np.array([[0, 300], [300, 600]]))

@@ -205,34 +205,37 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
 
 
 @app.command
-def report(path: Path, /, *, out: Path, recipe: str = "ukb", set: Annotated[list[str] | None, SEVERAL] = None) -> int:
-    """Write one HTML page that shows what was read and what was done to it; a cohort's folder gives the cohort's page.
+def report(
+    path: str,
+    /,
+    *,
+    out: Path,
+    recipe: str = "ukb",
+    set: Annotated[list[str] | None, SEVERAL] = None,
+    recordings: Literal["none", "worst", "all"] = "none",
+) -> int:
+    """Write one HTML page on a recording, a cohort, a training, a probe or an experiment.
 
     Parameters
     ----------
     path
-        A device file, or a cohort.
+        A device file, or the folder of a cohort, a training, a probe or an experiment.
     out
         The page.
     recipe
-        ukb, capture24, nhanes, actipy, or a TOML file.
+        Of a recording: ukb, capture24, nhanes, actipy, or a TOML file.
     set
-        Change a number of the recipe, as segments.min_wear_h=1; may be given several times.
+        Of a recording: change a number of the recipe, as segments.min_wear_h=1; may be given several times.
+    recordings
+        Of a cohort: also write the pages of the recordings to look at first (worst), or of all, into a folder beside the
+        page, which links to them.
     """
-    from imuspec.cohort.cohort import Cohort
-    from imuspec.preparation import prepare as prepare_file
     from imuspec.recipe import Recipe
-    from imuspec.recording.reading import read
-    from imuspec.report import cohort_page, preparation_page
+    from imuspec.report import write_page
 
-    require("pictures", "matplotlib")
-    if (path / "zarr.json").is_file():
-        cohort_page(Cohort(path), out)
-    else:
-        followed = Recipe.load(recipe).set(*(set or ()))
-        prepared = prepare_file(path, followed)
-        date_order, unit = followed.reading.date_order, followed.reading.unit
-        recording = None if prepared.status == "failed" else read(path, date_order=date_order, unit=unit)
-        preparation_page(prepared, out, recording=recording)
+    require("pages", "matplotlib", "jinja2")
+    written = write_page(path, out, recipe=Recipe.load(recipe).set(*(set or ())), recordings=recordings)
     print(out)
+    if written.problem:
+        raise RuntimeError(f"{path}: {written.problem}")
     return 0

@@ -22,6 +22,8 @@ __all__ = ["colours", "day_image", "lively_window", "plot_recording"]
 _WINDOW_S = 10.0
 _COLUMNS = 2400
 _RHYTHM_HZ = 5.0
+_MAP = "cividis"
+_HATCHED: Any = {"facecolor": COLOURS["nonwear"], "edgecolor": COLOURS["muted"], "hatch": "////", "lw": 0}
 
 
 @overload
@@ -40,25 +42,24 @@ def day_image(
     top_db: float = -15.0,
     dpi: int = 150,
 ) -> Figure | Path:
-    """Draws each local day as a strip of colour, from midnight to midnight, and one window as the image a network sees.
+    """Draw each local day as a strip of colour, from midnight to midnight, and one window as the image a network sees.
 
     A strip's column is a minute (less where the whole recording is one strip, below six hours); its rows are 0.5 to
-    15 Hz upwards; red, green and blue are the energy on x, y and z: the mean periodogram of 2 s frames, on one fixed
-    scale in dB re 1 g^2/Hz, so that days and people compare. The line under a strip says when the device was worn, as
-    far as the source knows. The window on the right is 10 s, drawn by `imuspec.rgb_image` with its defaults, which
-    stretch each axis to its own range.
+    15 Hz upwards; its colour is the energy of the three axes together: the mean periodogram of 2 s frames, on one fixed
+    scale in dB relative to 1 g^2/Hz, so that days and people compare. The scale is cividis, which people with a colour
+    vision deficiency see as others do. Non-wear is hatched, where it is known. The window on the right is 10 s, drawn by
+    `imuspec.rgb_image` with its defaults, which stretch each axis to its own range.
 
     Parameters
     ----------
-    source
-        A `Recording`, whose non-wear `imuspec.wear_segments` finds with its defaults (unknown where the clock was set
-        back), or a `Prepared`, which knows it.
-    out
+    source : Recording or Prepared
+        A recording as it was read does not say when it was worn; a prepared one does.
+    out : path, optional
         File to write, ending in .png, .svg or .pdf; without it the figure is returned.
-    floor_db, top_db
-        Ends of the colour scale, dB re 1 g^2/Hz; at or below the floor is black.
-    dpi
-        Of a PNG.
+    floor_db, top_db : float, default -60 and -15
+        Ends of the colour scale, dB relative to 1 g^2/Hz.
+    dpi : int, default 150
+        Dots per inch of a PNG.
 
     Returns
     -------
@@ -68,9 +69,9 @@ def day_image(
     Raises
     ------
     TypeError
-        The source is neither.
+        If `source` is neither.
     ValueError
-        It holds no samples, or ``floor_db >= top_db``.
+        If it holds no samples, or ``floor_db >= top_db``.
 
     Examples
     --------
@@ -83,38 +84,39 @@ def day_image(
         raise ValueError("source: expected at least one sample, got none")
     reduced = minutes(signal)
     with style():
-        figure = new_figure(11.5, max(3.4, 1.1 + 0.62 * min(reduced.n_rows, 60)))
+        figure = new_figure(11.5, max(3.7, 1.1 + 0.66 * min(reduced.n_rows, 60)))
         grid = figure.add_gridspec(1, 2, width_ratios=[4.6, 1], wspace=0.145)
         grid.update(left=0.07, right=0.985, top=1 - 0.62 / figure.get_figheight(), bottom=0.45 / figure.get_figheight())
-        worn = figure.add_subplot(grid[0])
+        strips = figure.add_subplot(grid[0])
         window = lively_window(signal, reduced)
-        _strips(worn, reduced, colours(reduced, floor_db=floor_db, top_db=top_db))
-        _bands(worn, signal, reduced)
+        _strips(strips, reduced, colours(reduced, floor_db=floor_db, top_db=top_db))
+        _nonwear(strips, signal, reduced)
         _titles(figure, source, signal)
+        side = grid[1].get_position(figure)
         if window is not None:
-            _mark(worn, reduced, window[1])
-            side = grid[1].get_position(figure)
+            _mark(strips, reduced, window[1])
             _window(figure, (side.x0, side.y1, side.width), signal, window)
-        _key(figure, (floor_db, top_db), grid[1].get_position(figure).x0, worn=signal.nonwear is not None)
+        _key(figure, (floor_db, top_db), (side.x0, side.width), signal)
         if out is None:
             return figure
         return save(figure, out, dpi=dpi)
 
 
 def colours(reduced: Minutes, *, floor_db: float = -60.0, top_db: float = -15.0) -> NDArray[np.uint8]:
-    """[n_rows, n_frequencies, n_steps, 4] RGBA, low frequencies last; transparent where there are no samples."""
+    """Return RGBA [n_rows, n_frequencies, n_steps, 4], low frequencies last; transparent where there are no samples."""
+    from matplotlib import colormaps
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        level = (10 * np.log10(reduced.power) - floor_db) * (255 / (top_db - floor_db))
+        level = (10 * np.log10(reduced.power.sum(axis=2)) - floor_db) / (top_db - floor_db)
     there = np.asarray(np.isfinite(reduced.power).all(axis=(2, 3)))
-    rgb = np.where(there[..., None, None], np.clip(np.nan_to_num(level, nan=0.0, neginf=0.0, posinf=255.0), 0, 255), 0)
-    image = np.empty((reduced.n_rows, reduced.frequency.size, reduced.enmo.shape[1], 4), dtype=np.uint8)
-    image[..., :3] = np.round(rgb).transpose(0, 3, 1, 2)[:, ::-1]
+    shade = np.clip(np.nan_to_num(level, nan=0.0, neginf=0.0, posinf=1.0), 0, 1)
+    image = np.asarray(colormaps[_MAP](shade, bytes=True), dtype=np.uint8).transpose(0, 2, 1, 3)[:, ::-1].copy()
     image[..., 3] = np.where(there, 255, 0)[:, None, :]
     return image
 
 
 def lively_window(signal: Track, reduced: Minutes) -> tuple[int, int] | None:
-    """(first sample, its ns) of ten seconds worth a look: of the liveliest tenth, the step with the clearest rhythm.
+    """Return (first sample, its ns) of ten seconds worth a look: of the liveliest tenth, the step of the clearest rhythm.
 
     None where there are no ten seconds without a gap.
     """
@@ -145,30 +147,22 @@ def _window_at(signal: Track, wanted: int, n: int) -> tuple[int, int] | None:
 
 def _strips(axes: Axes, reduced: Minutes, image: NDArray[np.uint8]) -> None:
     width = reduced.row_ns / DAY_NS * 24
+    side: Any = {"fontsize": 6.5, "color": COLOURS["muted"], "ha": "left", "clip_on": False}
     for row in range(reduced.n_rows):
-        axes.imshow(image[row], extent=(0, width, row + 0.80, row + 0.04), aspect="auto", interpolation="antialiased")
+        axes.imshow(image[row], extent=(0, width, row + 0.90, row + 0.06), aspect="auto", interpolation="antialiased")
+        axes.text(width * 1.004, row + 0.06, f"{reduced.frequency[-1]:.0f} Hz", va="top", **side)
+        axes.text(width * 1.004, row + 0.91, f"{reduced.frequency[0]:.1g} Hz", va="bottom", **side)
     axes.set_ylim(reduced.n_rows, -0.06)
     spans.hour_axis(axes, reduced)
-    axes.set_yticks([row + 0.42 for row in range(reduced.n_rows)])
+    axes.set_yticks([row + 0.48 for row in range(reduced.n_rows)])
     axes.set_yticklabels([spans.day_label(reduced.origin + row * DAY_NS) for row in range(reduced.n_rows)])
     axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
     plain_axes(axes, spines=())
-    side: Any = {"fontsize": 7, "color": COLOURS["muted"], "ha": "left", "clip_on": False}
-    axes.text(width * 1.004, 0.05, f"{reduced.frequency[-1]:.0f} Hz", va="top", **side)
-    axes.text(width * 1.004, 0.80, f"{reduced.frequency[0]:.1g} Hz", va="bottom", **side)
 
 
-def _bands(axes: Axes, signal: Track, reduced: Minutes) -> None:
-    known = signal.nonwear is not None
-    data = np.stack([signal.starts, signal.stops], axis=1)
-    layers = [
-        (data, "good" if known else "muted", 0.86, 0.05),
-        (signal.not_worn, "nonwear", 0.835, 0.10),
-        (spans.gaps(signal, min_s=60), "bad", 0.875, 0.02),
-    ]
-    for found, colour, top, height in layers:
-        for row, start, stop in spans.by_row(found, reduced):
-            axes.broken_barh([(start, stop - start)], (row + top, height), color=COLOURS[colour], lw=0)
+def _nonwear(axes: Axes, signal: Track, reduced: Minutes) -> None:
+    for row, start, stop in spans.by_row(signal.not_worn, reduced):
+        axes.broken_barh([(start, stop - start)], (row + 0.06, 0.84), **_HATCHED)
 
 
 def _mark(axes: Axes, reduced: Minutes, ns: int) -> None:
@@ -187,6 +181,8 @@ def _window(figure: Figure, place: tuple[float, float, float], signal: Track, wi
     axes = figure.add_axes((left, top - height, width, height))
     axes.imshow(np.moveaxis(image, 0, -1), extent=(0, _WINDOW_S, 0, signal.rate / 2), aspect="auto")
     axes.set_title(f"\u25be {spans.stamp(ns)}", fontsize=8.5)
+    note = "red x, green y, blue z"
+    axes.text(0, -0.3, note, transform=axes.transAxes, fontsize=6.2, color=COLOURS["muted"], va="top")
     axes.set(xticks=[0, 5, 10], yticks=[0, signal.rate / 2], xlabel="s")
     axes.set_yticklabels(["0", f"{signal.rate / 2:.0f} Hz"], fontsize=7)
     axes.tick_params(axis="y", length=0)
@@ -199,7 +195,7 @@ def _titles(figure: Figure, source: Any, signal: Track) -> None:
     title = name_of(source)
     length = spans.duration(float((signal.stops - signal.starts).sum()) / 1e9)
     first = spans.stamp(int(signal.starts.min()))
-    device = str(getattr(source, "device", "") or "")
+    device = str(getattr(source, "device", "") or getattr(source, "header", {}).get("device") or "")
     facts = [device, f"from {first}", f"{length} of samples", f"{signal.rate:.4g} Hz"]
     top = figure.get_figheight()
     figure.text(0.07, 1 - 0.22 / top, title, fontsize=11, color=COLOURS["ink"])
@@ -209,37 +205,42 @@ def _titles(figure: Figure, source: Any, signal: Track) -> None:
 
 
 def name_of(source: Any) -> str:
-    """The file's name without its folder, or the id."""
+    """Return the file's name without its folder, or the id."""
     path = getattr(source, "path", None)
     if path:
         return Path(os.fspath(path)).name
     return str(getattr(source, "id", "") or getattr(source, "device_id", "") or "recording")
 
 
-def _key(figure: Figure, scale: tuple[float, float], left: float, *, worn: bool) -> None:
-    """What the colours mean, at the right bottom."""
-    height = figure.get_figheight()
-    rows: list[tuple[str, str]] = [("#ff0000", "x"), ("#00b000", "y"), ("#0050ff", "z")]
-    base = 0.47 / height
-    line = 0.16 / height
-    figure.text(left, base, f"{scale[0]:g} to {scale[1]:g} dB re 1 g\u00b2/Hz", fontsize=7, color=COLOURS["muted"])
-    for i, (colour, name) in enumerate(rows):
-        figure.text(left + 0.018 * i, base + line, "\u25a0", fontsize=8, color=colour)
-        figure.text(left + 0.009 + 0.018 * i, base + line, name, fontsize=7.5, color=COLOURS["ink"])
-    figure.text(left + 0.06, base + line, "energy on each axis", fontsize=7, color=COLOURS["muted"])
-    bands = [("good", "worn"), ("nonwear", "not worn")] if worn else [("muted", "samples")]
-    for at, (colour, name) in zip((0.0, 0.044, 0.1), [*bands, ("bad", "no samples")], strict=False):
-        figure.text(left + at, base + 2 * line, "\u25ac", fontsize=7, color=COLOURS[colour])
-        figure.text(left + 0.012 + at, base + 2 * line, name, fontsize=7, color=COLOURS["muted"])
+def _key(figure: Figure, scale: tuple[float, float], place: tuple[float, float], signal: Track) -> None:
+    """Draw what the colours mean, at the right bottom."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    tall, wide = figure.get_figheight(), figure.get_figwidth()
+    left, width = place
+    small: Any = {"fontsize": 7, "color": COLOURS["muted"]}
+    bar = figure.add_axes((left, 0.62 / tall, width, 0.09 / tall))
+    bar.imshow(colormaps[_MAP](np.linspace(0, 1, 256))[None, :, :], extent=(*scale, 0, 1), aspect="auto")
+    middle = round((scale[0] + scale[1]) / 20) * 10
+    bar.set(yticks=[], xticks=[scale[0], middle, scale[1]])
+    bar.tick_params(labelsize=7, length=2, pad=1.5)
+    plain_axes(bar, spines=())
+    figure.text(left, 0.76 / tall, "energy of the three axes (dB)", **small)
+    figure.text(left, 0.34 / tall, "0 dB is 1 g\u00b2/Hz; blank: no samples", **small)
+    if signal.nonwear is not None:
+        swatch = Rectangle((left, 0.17 / tall), 0.26 / wide, 0.11 / tall, transform=figure.transFigure, **_HATCHED)
+        figure.add_artist(swatch)
+        figure.text(left + 0.33 / wide, 0.17 / tall, "not worn", **small)
 
 
 def plot_recording(recording: Any) -> Figure:
-    """Draws a recording as it was read: the range of each axis over time, gaps shaded, and temperature if known.
+    """Draw a recording as it was read: the range of each axis over time, gaps shaded, and temperature if known.
 
     Parameters
     ----------
-    recording
-        A `Recording`.
+    recording : Recording
+        What to draw.
 
     Returns
     -------
@@ -250,7 +251,7 @@ def plot_recording(recording: Any) -> Figure:
     Raises
     ------
     ValueError
-        It holds no samples.
+        If it holds no samples.
 
     Examples
     --------
@@ -279,7 +280,8 @@ def plot_recording(recording: Any) -> Figure:
             for start, stop in spans.gaps(signal, min_s=1):
                 panel.axvspan(*np.array([start, stop]).astype("datetime64[ns]"), color=COLOURS["gap"], lw=0)
         figure.align_ylabels(panels)
-        _dates(panels[-1], edges)
+        spans.date_axis(panels[-1])
+        panels[-1].set_xlim(*np.array([edges[0], edges[-1]]).astype(np.int64).astype("datetime64[ns]"))
         _titles(figure, recording, signal)
         return figure
 
@@ -290,15 +292,6 @@ def _temperature(axes: Axes, recording: Any, signal: Track, values: NDArray[np.f
         at = np.asarray(recording.time[int(a) : int(b) : step]).astype("datetime64[ns]")
         axes.plot(at, values[int(a) : int(b) : step], color=COLOURS["second"])
     axes.set_ylabel("\u00b0C")
-
-
-def _dates(axes: Axes, edges: NDArray[np.float64]) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator: Any = AutoDateLocator(minticks=4, maxticks=10)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.set_xlim(*np.array([edges[0], edges[-1]]).astype(np.int64).astype("datetime64[ns]"))
 
 
 def _envelope(signal: Track, edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

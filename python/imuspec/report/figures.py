@@ -1,85 +1,135 @@
-"""Figures of a page: what a recording's days look like, how it was calibrated, how its clock ran, a cohort at large."""
+"""Figures of a recording's page: its days, how it was calibrated, how its clock ran, temperature, light and battery.
+
+Each is drawn for a wide page or, with ``narrow``, for a phone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from imuspec.report import spans
 from imuspec.report.minutes import DAY_NS, Minutes, Track
-from imuspec.report.style import COLOURS, new_figure, plain_axes, style
+from imuspec.report.style import BROAD, COLOURS, NARROW, new_figure, plain_axes, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Still",
-    "clock_figure",
-    "distribution_figure",
-    "outcome_figure",
-    "sphere_figure",
-    "still_windows",
-    "timeline",
-]
+__all__ = ["Still", "clock_figure", "slow_figure", "sphere_figure", "still_windows", "timeline"]
 
 _STILL_G = 0.013
 _WINDOW_S = 10.0
+_MOST_STEPS = 45_000  # drawn of a recording
+_MOST_POINTS = 400  # drawn on a sphere
 
 
-def timeline(reduced: Minutes, signal: Track) -> Figure:
-    """Mean acceleration (ENMO) of every minute, a row a day; non-wear and gaps shaded, kept segments underlined."""
-    finite = reduced.enmo[np.isfinite(reduced.enmo)]
-    top = _round_up(float(np.quantile(finite, 0.995))) if finite.size else 100.0
+def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure:
+    """Draw mean acceleration (ENMO) minute by minute, a row a day; non-wear and gaps shaded, kept segments underlined.
+
+    Heights are square roots of mg, so that sleep and quiet sitting differ on the same row as a run.
+
+    Parameters
+    ----------
+    reduced : Minutes
+        The recording minute by minute.
+    signal : Track
+        The recording.
+    narrow : bool, default False
+        Whether to lay it out for a phone.
+    """
+    hours, enmo = _coarser(reduced, 3 if narrow and reduced.daily else 1)
+    finite = enmo[np.isfinite(enmo)]
+    top = _round_up(float(np.quantile(finite, 0.998))) if finite.size else 100.0
+    levels = [level for level in (10, 50, 200, 1000) if level < 0.8 * top][-2:]
     width = reduced.row_ns / 3.6e12
-    hours = (np.arange(reduced.enmo.shape[1]) + 0.5) * (reduced.step_ns / 3.6e12)
     with style():
-        figure = new_figure(10, 0.75 + 0.62 * reduced.n_rows + 0.3 * (reduced.n_rows == 1))
+        figure = new_figure(NARROW if narrow else BROAD, (0.95 if narrow else 0.75) + 0.74 * reduced.n_rows)
         axes = figure.subplots()
-        tall = figure.get_figheight()
-        figure.subplots_adjust(left=0.085, right=0.945, top=1 - 0.34 / tall, bottom=0.36 / tall)
+        tall, wide = figure.get_figheight(), figure.get_figwidth()
+        figure.subplots_adjust(
+            left=0.86 / wide, right=1 - 0.4 / wide,
+            top=1 - (0.55 if narrow else 0.34) / tall, bottom=0.36 / tall,
+        )  # fmt: skip
         _shade(axes, reduced, signal.not_worn, "nonwear", (0.08, 0.82))
-        _shade(axes, reduced, spans.gaps(signal, min_s=60), "gap", (0.08, 0.82))
+        _shade(axes, reduced, spans.gaps(signal, min_s=60), "gap", (0.08, 0.82), hatch="///////")
         _shade(axes, reduced, signal.kept, "good", (0.93, 0.045))
         for row in range(reduced.n_rows):
-            height = np.minimum(reduced.enmo[row] / top, 1) * 0.82
-            axes.fill_between(hours, row + 0.9, row + 0.9 - height, color=COLOURS["data"], lw=0)
-            axes.axhline(row + 0.9, color=COLOURS["faint"], lw=0.6, zorder=0)
+            _area(axes, hours, row + 0.9, np.sqrt(np.clip(enmo[row] / top, 0, 1)) * 0.82)
+            axes.axhline(row + 0.9, color=COLOURS["muted"], lw=0.5, zorder=3)
+            for level in (*levels, top):
+                at = row + 0.9 - 0.82 * float(np.sqrt(level / top))
+                axes.plot([0, width], [at, at], color=COLOURS["faint"], lw=0.5, zorder=0.8)
+                unit = " mg" if level == top else ""
+                axes.text(width * 1.006, at, f"{level:g}{unit}", fontsize=6.5, color=COLOURS["muted"], va="center")
         axes.set_ylim(reduced.n_rows + 0.05, 0)
-        spans.hour_axis(axes, reduced)
+        spans.hour_axis(axes, reduced, narrow=narrow)
         axes.set_yticks([row + 0.6 for row in range(reduced.n_rows)])
         axes.set_yticklabels([spans.day_label(reduced.origin + row * DAY_NS) for row in range(reduced.n_rows)])
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
         plain_axes(axes, spines=())
-        for level, at in ((f"{top:g} mg", 0.08), ("0", 0.9)):
-            axes.text(width * 1.005, at, level, fontsize=7.5, color=COLOURS["muted"], va="center")
-        names = [("data", "mean acceleration"), ("good", "kept"), ("nonwear", "not worn"), ("gap", "no samples")]
-        _legend(axes, names)
+        _legend(axes, signal, narrow=narrow)
         return figure
 
 
-def _shade(axes: Axes, reduced: Minutes, found: spans.Spans, colour: str, place: tuple[float, float]) -> None:
+def _coarser(reduced: Minutes, at_least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Hours of the middle of each step [m], and ENMO [n_rows, m]: steps joined so that a long recording stays small."""
+    n_rows, n = reduced.enmo.shape
+    joined = at_least
+    if reduced.daily:
+        joined = next(k for k in (1, 3, 5, 10, 15, 30, 60, 1440) if k >= at_least and n_rows * n <= _MOST_STEPS * k)
+    whole = n // joined
+    parts = reduced.enmo[:, : whole * joined].reshape(n_rows, whole, joined).astype(np.float64)
+    there = np.isfinite(parts).sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        enmo = np.where(there > 0, np.nan_to_num(parts).sum(axis=2) / there, np.nan)
+    return (np.arange(whole) + 0.5) * joined * (reduced.step_ns / 3.6e12), enmo
+
+
+def _area(axes: Axes, x: NDArray[np.float64], base: float, height: NDArray[np.float64]) -> None:
+    """Fill below a curve, each stretch without NaN by itself."""
+    there = np.isfinite(height)
+    edges = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
+    half = (x[1] - x[0]) / 2 if len(x) > 1 else 0.0
+    for a, b in edges.tolist():
+        across = np.concatenate([[x[a] - half], x[a:b], [x[b - 1] + half]])
+        axes.fill(across, base - np.concatenate([[0.0], height[a:b], [0.0]]), color=COLOURS["data"], lw=0, zorder=2)
+
+
+def _shade(
+    axes: Axes, reduced: Minutes, found: spans.Spans, colour: str, place: tuple[float, float], *, hatch: str = ""
+) -> None:
     for row, start, stop in spans.by_row(found, reduced):
-        axes.broken_barh([(start, stop - start)], (row + place[0], place[1]), color=COLOURS[colour], lw=0, zorder=0.5)
+        axes.broken_barh(
+            [(start, stop - start)], (row + place[0], place[1]), facecolor=COLOURS[colour], zorder=0.5,
+            lw=0, edgecolor=COLOURS["bad"], hatch=hatch or None,
+        )  # fmt: skip
 
 
-def _legend(axes: Axes, names: Sequence[tuple[str, str]]) -> None:
+def _legend(axes: Axes, signal: Track, *, narrow: bool) -> None:
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=COLOURS[colour], lw=0, label=label) for colour, label in names]
+    names = [("data", "mean acceleration", "")]
+    names += [("good", "kept", "")] * bool(len(signal.kept))
+    names += [("nonwear", "not worn", "")] * bool(len(signal.not_worn))
+    names += [("gap", "no samples", "///////")] * bool(len(spans.gaps(signal, min_s=60)))
+    handles = [
+        Patch(facecolor=COLOURS[colour], edgecolor=COLOURS["bad"], hatch=hatch or None, lw=0, label=label)
+        for colour, label, hatch in names
+    ]
     place: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
-    axes.legend(handles=handles, ncols=len(names), handlelength=1, handleheight=0.7, columnspacing=1.4, **place)
+    columns = 2 if narrow else len(names)
+    axes.legend(handles=handles, ncols=columns, handlelength=1.2, handleheight=0.8, columnspacing=1.4, **place)
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten, at least 50."""
+    """Return the next of 1, 1.5, 2, 3, 5 times a power of ten, at least 50."""
     value = max(value, 50.0)
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value))
+    return float(next(step * power for step in (1, 1.5, 2, 3, 5, 10) if step * power >= value))
 
 
 @dataclass(frozen=True)
@@ -88,22 +138,31 @@ class Still:
 
     Attributes
     ----------
-    before, after
-        [n, 3], g, as measured and calibrated. Equal where nothing was applied.
+    before, after : float64 [n, 3]
+        As measured and calibrated, g. Equal where nothing was applied.
     """
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
 
     def residual(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[n], |mean| - 1 g in mg."""
+        """Return |mean| - 1 g of each point [n], mg."""
         return np.asarray((np.linalg.norm(points, axis=1) - 1) * 1000)
 
 
 def still_windows(signal: Track, calibration: dict[str, Any], *, tolerance_g: float = _STILL_G) -> Still:
-    """10 s windows whose standard deviation is below the tolerance on each axis, from calibrated acceleration.
+    """Find the 10 s windows whose standard deviation is below the tolerance on each axis, in calibrated acceleration.
 
     What was measured comes from undoing offset + gain x; a temperature slope is not undone.
+
+    Parameters
+    ----------
+    signal : Track
+        Calibrated acceleration.
+    calibration : dict
+        ``offset_x`` to ``gain_z``; empty where nothing was applied.
+    tolerance_g : float, default 0.013
+        Bound of the standard deviation, g.
     """
     n = max(2, round(_WINDOW_S * signal.rate))
     found = [np.empty((0, 3))]
@@ -122,54 +181,88 @@ def still_windows(signal: Track, calibration: dict[str, Any], *, tolerance_g: fl
     return Still((after - offset) / gain, after)
 
 
-def sphere_figure(still: Still, *, cube_g: float = 0.3, applied: bool = True) -> Figure:
-    """Still windows on the unit sphere seen along each axis, and how far from 1 g they lie before and after."""
+def sphere_figure(still: Still, *, cube_g: float = 0.3, applied: bool = True, narrow: bool = False) -> Figure:
+    """Draw still windows on the unit sphere seen along each axis, and how far from 1 g they lie before and after.
+
+    Parameters
+    ----------
+    still : Still
+        The windows.
+    cube_g : float, default 0.3
+        Where the lines lie beyond which a fit needs windows, g.
+    applied : bool, default True
+        Whether a calibration was applied; without, there is only what was measured.
+    narrow : bool, default False
+        Whether to lay it out for a phone.
+    """
     with style():
-        figure = new_figure(10, 2.75)
-        panels = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.55])
-        figure.subplots_adjust(left=0.055, right=0.985, top=0.87, bottom=0.17, wspace=0.38)
-        angle = np.linspace(0, 2 * np.pi, 181)
-        for panel, (i, j) in zip(panels, ((0, 1), (0, 2), (1, 2)), strict=False):
-            panel.plot(np.cos(angle), np.sin(angle), color=COLOURS["muted"], lw=0.6)
-            for level in (-cube_g, cube_g):
-                panel.axhline(level, color=COLOURS["faint"], lw=0.6, zorder=0)
-                panel.axvline(level, color=COLOURS["faint"], lw=0.6, zorder=0)
-            points = still.after[:: max(1, len(still.after) // 3000)]
-            panel.plot(
-                points[:, i], points[:, j], ".", ms=2.2, mew=0, color=COLOURS["data"], alpha=0.6, rasterized=True
-            )
-            panel.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-            panel.set_xlabel(f"{'xyz'[i]} (g)", labelpad=1)
-            panel.set_ylabel(f"{'xyz'[j]} (g)", labelpad=-2)
+        figure = new_figure(NARROW, 3.7) if narrow else new_figure(BROAD, 2.75)
+        if narrow:
+            grid = figure.add_gridspec(2, 3, height_ratios=[1, 1.15], hspace=0.52, wspace=0.12)
+            grid.update(left=0.115, right=0.985, top=0.92, bottom=0.12)
+            panels = [figure.add_subplot(grid[0, k]) for k in range(3)]
+            last = figure.add_subplot(grid[1, :])
+        else:
+            *panels, last = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.55])
+            figure.subplots_adjust(left=0.055, right=0.985, top=0.87, bottom=0.17, wspace=0.38)
+        for panel, axes in zip(panels, ((0, 1), (0, 2), (1, 2)), strict=True):
+            _disc(panel, still.after, axes, cube_g, narrow=narrow)
         panels[0].set_title("Still windows on the unit sphere")
-        _residuals(panels[3], still, applied=applied)
+        _residuals(last, still, applied=applied)
         return figure
+
+
+def _disc(panel: Axes, points: NDArray[np.float64], axes: tuple[int, int], cube_g: float, *, narrow: bool) -> None:
+    angle = np.linspace(0, 2 * np.pi, 91)
+    panel.plot(np.cos(angle), np.sin(angle), color=COLOURS["muted"], lw=0.6)
+    for level in (-cube_g, cube_g):
+        panel.axhline(level, color=COLOURS["faint"], lw=0.6, zorder=0)
+        panel.axvline(level, color=COLOURS["faint"], lw=0.6, zorder=0)
+    i, j = axes
+    some = points[:: max(1, -(-len(points) // _MOST_POINTS))]
+    panel.plot(some[:, i], some[:, j], "o", ms=2.6, mew=0, color=COLOURS["data"], alpha=0.7)
+    panel.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    if narrow:
+        panel.set(xticks=[], yticks=[])
+        panel.set_xlabel(f"{'xyz'[i]} and {'xyz'[j]} (g)", labelpad=2)
+        return
+    panel.set_xlabel(f"{'xyz'[i]} (g)", labelpad=1)
+    panel.set_ylabel(f"{'xyz'[j]} (g)", labelpad=-2)
 
 
 def _residuals(axes: Axes, still: Still, *, applied: bool) -> None:
     before, after = still.residual(still.before), still.residual(still.after)
-    edges: Any = np.linspace(*_limits(np.concatenate([before, after]), 0.0), 61)
-    if applied:
-        axes.hist(np.clip(before, edges[0], edges[-1]), edges, histtype="step", color=COLOURS["second"], label="before")
+    edges: Any = np.linspace(*_limits(np.concatenate([before, after])), 61)
     name = "after" if applied else "as measured"
-    axes.hist(np.clip(after, edges[0], edges[-1]), edges, color=COLOURS["data"], alpha=0.85, label=name)
+    axes.hist(np.clip(after, edges[0], edges[-1]), edges, color=COLOURS["data"], label=name)
+    if applied:
+        clipped = np.clip(before, edges[0], edges[-1])
+        axes.hist(clipped, edges, histtype="step", lw=1.3, color=COLOURS["second"], label="before")
     axes.axvline(0, color=COLOURS["muted"], lw=0.6)
     axes.set(xlabel="|mean| - 1 g (mg)", ylabel="windows")
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.18)  # room for the legend above the bars
     axes.set_title("Distance from gravity")
-    axes.legend(handlelength=1.2, loc="upper right")
+    axes.legend(handlelength=1.2, loc="upper right", ncols=2, borderaxespad=0)
 
 
-def _limits(values: NDArray[np.float64], centre: float) -> tuple[float, float]:
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     values = values[np.isfinite(values)]
-    reach = max(5.0, float(np.quantile(np.abs(values - centre), 0.995)) * 1.1) if values.size else 5.0
-    return centre - reach, centre + reach
+    reach = max(5.0, float(np.quantile(np.abs(values), 0.995)) * 1.1) if values.size else 5.0
+    return -reach, reach
 
 
-def clock_figure(recording: Any) -> Figure | None:
-    """How far each run's stamps stray from the nominal rate, s; None for less than a minute.
+def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
+    """Draw how far counting samples at the nominal rate strays from the stamps, s; None for less than a minute.
 
-    A straight line is a sensor that runs at another rate than it was told to; a bend is a rate that changes, as with
-    temperature.
+    Below zero, counting falls behind the device's clock. A straight line is a sensor that runs at another rate than it was
+    set to; a bend is a rate that changes, as with temperature.
+
+    Parameters
+    ----------
+    recording : Recording
+        As it was read.
+    narrow : bool, default False
+        Whether to lay it out for a phone.
     """
     runs = np.asarray(recording.runs, dtype=np.int64).reshape(-1, 2)
     nominal = float(recording.nominal_rate)
@@ -177,67 +270,81 @@ def clock_figure(recording: Any) -> Figure | None:
     if not long:
         return None
     with style():
-        figure = new_figure(10, 1.95)
+        figure = new_figure(NARROW if narrow else BROAD, 1.95)
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.075, right=0.985, top=0.86, bottom=0.24)
+        figure.subplots_adjust(left=0.16 if narrow else 0.075, right=0.975, top=0.86, bottom=0.24)
         origin = int(recording.time[long[0][0]])
         for a, b in long:
-            at = np.unique(np.linspace(a, b - 1, 600).astype(np.int64))
+            at = np.unique(np.linspace(a, b - 1, 300).astype(np.int64))
             time = np.asarray(recording.time)[at].astype(np.int64)
-            drift = (time - time[0]) / 1e9 - (at - a) / nominal
-            axes.plot((time - origin) / 3.6e12, drift, color=COLOURS["data"])
+            axes.plot((time - origin) / 3.6e12, (at - a) / nominal - (time - time[0]) / 1e9, color=COLOURS["data"])
         axes.axhline(0, color=COLOURS["faint"], lw=0.6, zorder=0)
-        axes.set(xlabel="hours from the start", ylabel="clock ahead (s)")
-        axes.set_title(f"The clock against {nominal:g} Hz, from the start of each run")
+        axes.set(xlabel="hours from the start", ylabel="counted - clock (s)")
+        axes.set_title(f"Counting samples at {nominal:g} Hz, from the start of each run")
         axes.margins(x=0.01)
         return figure
 
 
-def outcome_figure(counts: Sequence[tuple[str, str, int]]) -> Figure:
-    """Recordings by outcome and reason: (``ok`` | ``excluded`` | ``failed``, words, how many)."""
-    colour = {"ok": "good", "excluded": "second", "failed": "bad"}
+def slow_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
+    """Draw temperature, light and battery over time, those that the file has; None where it has none.
+
+    Parameters
+    ----------
+    recording : Recording
+        As it was read.
+    narrow : bool, default False
+        Whether to lay it out for a phone.
+    """
+    channels = [
+        (label, scale, *channel)
+        for name, label, scale in (
+            ("temperature", "temperature (\u00b0C)", "linear"),
+            ("light", "light (lux)", "symlog"),
+            ("battery", "battery (V)", "linear"),
+        )
+        if (channel := _slow(recording, name)) is not None
+    ]
+    if not channels:
+        return None
     with style():
-        figure = new_figure(10, 0.3 + 0.3 * max(1, len(counts)))
-        axes = figure.subplots()
-        figure.subplots_adjust(left=0.46, right=0.95, top=0.98, bottom=0.02)
-        for row, (status, reason, n) in enumerate(counts):
-            axes.barh(row, n, height=0.62, color=COLOURS[colour[status]])
-            axes.annotate(f"{n:,}", (n, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5)
-            axes.annotate(
-                _short(f"{status}: {reason}" if reason else status),
-                (0, row), xytext=(-6, 0), textcoords="offset points", va="center", ha="right", fontsize=8.5,
-            )  # fmt: skip
-        axes.set(ylim=(max(1, len(counts)) - 0.4, -0.6), xticks=[], yticks=[])
-        axes.set_xlim(left=0)
-        plain_axes(axes, spines=("left",))
+        figure = new_figure(NARROW if narrow else BROAD, 0.45 + 1.15 * len(channels))
+        tall = figure.get_figheight()
+        panels = figure.subplots(len(channels), 1, sharex=True, squeeze=False)[:, 0]
+        figure.subplots_adjust(
+            left=0.17 if narrow else 0.07, right=0.975, top=1 - 0.24 / tall, bottom=0.3 / tall, hspace=0.42
+        )
+        for panel, (label, scale, time, values) in zip(panels, channels, strict=True):
+            panel.plot(time.astype("datetime64[ns]"), values, color=COLOURS["data"], lw=1)
+            if scale == "symlog":
+                panel.set_yscale("symlog", linthresh=10, linscale=0.6)
+                panel.set_yticks([0, 10, 1000, 100_000], ["0", "10", "1,000", "100,000"])
+                panel.set_ylim(0, max(20.0, float(np.nanmax(values)) * 1.3))
+                panel.minorticks_off()
+            panel.set_title(label, fontsize=8.5)
+        spans.date_axis(panels[-1], narrow=narrow)
         return figure
 
 
-def _short(text: str, most: int = 72) -> str:
-    """One line without matplotlib's mathematics, which a dollar sign in a file's words would start."""
-    text = " ".join(text.split())
-    return (text if len(text) <= most else text[: most - 1] + "\u2026").replace("$", r"\$")
-
-
-def distribution_figure(panels: Sequence[tuple[str, str, Sequence[tuple[str, str, ArrayLike]]]]) -> Figure:
-    """Histograms beside each other: (title, x label, [(name, colour, values)]); what is not finite is left out."""
-    with style():
-        figure = new_figure(10, 2.3)
-        figure.subplots_adjust(left=0.055, right=0.985, top=0.86, bottom=0.2, wspace=0.26)
-        for axes, (title, label, series) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-            found = [(name, colour, _finite(values)) for name, colour, values in series]
-            together = np.concatenate([values for _, _, values in found])
-            edges = np.histogram_bin_edges(together, bins=min(40, max(8, int(np.sqrt(together.size) * 2))))
-            for k, (name, colour, values) in enumerate(found):
-                kind: Any = "stepfilled" if k == len(found) - 1 else "step"
-                axes.hist(values, edges, histtype=kind, color=COLOURS[colour], alpha=0.85, label=name)
-            axes.set(xlabel=label, title=f"{title} (n = {found[-1][2].size:,})")
-            axes.yaxis.get_major_locator().set_params(integer=True)
-            if len(found) > 1:
-                axes.legend(handlelength=1.2)
-        return figure
-
-
-def _finite(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    return array[np.isfinite(array)]
+def _slow(recording: Any, name: str, most: int = 600) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Time [m] and mean value [m] of a slow channel over stretches of equal length; NaN where there are no samples."""
+    blocks, each = recording.blocks, getattr(recording, f"sample_{name}", None)
+    if each is not None:
+        step = max(1, len(each) // (20 * most))
+        time, values = np.asarray(recording.time)[::step], np.asarray(each)[::step]
+    elif blocks is not None and len(blocks.first) and len(recording.time):
+        first = np.minimum(blocks.first.astype(np.int64), len(recording.time) - 1)
+        time, values = np.asarray(recording.time)[first], np.asarray(getattr(blocks, name))
+    else:
+        return None
+    there = np.isfinite(values)
+    if there.sum() < 2:
+        return None
+    time, values = time[there].astype(np.int64), values[there].astype(np.float64)
+    start, stop = int(time.min()), int(time.max()) + 1
+    n = min(most, len(values))
+    which = (time - start) * n // max(stop - start, 1)
+    count = np.bincount(which, minlength=n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(which, weights=values, minlength=n) / count
+    middle = start + ((np.arange(n) + 0.5) * ((stop - start) / n)).astype(np.int64)
+    return middle, mean

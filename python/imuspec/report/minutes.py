@@ -30,20 +30,18 @@ class Track:
 
     Attributes
     ----------
-    acceleration
-        [3, n], g.
-    rate
+    acceleration : float32 [3, n]
+        g.
+    rate : float
         Hz.
-    runs
-        [k, 2], samples [start, stop) of each stretch.
-    starts
-        [k], ns of the local clock at each stretch's first sample.
-    stops
-        [k], ns of the local clock where each stretch ends.
-    nonwear
-        [j, 2], ns: when the device was not worn; None where that is not known.
-    kept
-        [m, 2], ns: the segments that a recipe keeps.
+    runs : int64 [k, 2]
+        First and one-past-last sample of each stretch.
+    starts, stops : int64 [k]
+        Where each stretch begins and ends, ns of the local clock.
+    nonwear : int64 [j, 2] or None
+        When the device was not worn, ns; None where that is not known.
+    kept : int64 [m, 2]
+        The segments that a recipe keeps, ns.
     """
 
     acceleration: NDArray[np.float32]
@@ -56,18 +54,17 @@ class Track:
 
     @property
     def not_worn(self) -> NDArray[np.int64]:
-        """[j, 2], ns: when the device is known not to have been worn."""
+        """When the device is known not to have been worn, int64 [j, 2], ns."""
         return np.empty((0, 2), dtype=np.int64) if self.nonwear is None else self.nonwear
 
 
 def track(source: Any) -> Track:
-    """What a `Recording` or a `Prepared` holds, as a `Track`.
+    """Return what a `Recording` or a `Prepared` holds as a `Track`.
 
     Parameters
     ----------
-    source
-        A recording (``acceleration``, ``time``, ``runs``, ``sample_rate``) or a prepared one (``acceleration``,
-        ``rate``, ``start_time``; NaN where there is nothing).
+    source : Recording or Prepared
+        A recording as it was read does not say when it was worn.
 
     Returns
     -------
@@ -77,7 +74,7 @@ def track(source: Any) -> Track:
     Raises
     ------
     TypeError
-        It is neither.
+        If `source` is neither.
     """
     if hasattr(source, "sample_rate") and hasattr(source, "runs"):
         return _from_recording(source)
@@ -97,14 +94,7 @@ def _from_recording(recording: Any) -> Track:
     starts = np.array([time[a] for a, _ in runs], dtype=np.int64)
     lasts = np.array([time[b - 1] for _, b in runs], dtype=np.int64)
     stops = lasts + round(1e9 / rate)
-    return Track(x, rate, runs, starts, stops, _nonwear(recording) if (starts[1:] >= stops[:-1]).all() else None)
-
-
-def _nonwear(recording: Any) -> NDArray[np.int64]:
-    """By the rule of the papers, on acceleration as it was measured: 13 mg for 90 minutes."""
-    from imuspec.signal import wear_segments
-
-    return wear_segments(recording).nonwear_times
+    return Track(x, rate, runs, starts, stops)
 
 
 def _from_uniform(prepared: Any) -> Track:
@@ -143,18 +133,18 @@ class Minutes:
 
     Attributes
     ----------
-    origin
-        ns of the local clock at which the first row begins.
-    row_ns, step_ns
+    origin : int
+        Where the first row begins, ns of the local clock.
+    row_ns, step_ns : int
         Length of a row and of a step, ns.
-    covered
-        [n_rows, n_steps], share of the step that has samples.
-    enmo
-        [n_rows, n_steps], mean of max(|a| - 1 g, 0) in mg; NaN without samples.
-    power
-        [n_rows, n_steps, 3, n_frequencies], g^2/Hz; NaN where no frame lies.
-    frequency
-        [n_frequencies], Hz, without 0.
+    covered : float32 [n_rows, n_steps]
+        Share of the step that has samples.
+    enmo : float32 [n_rows, n_steps]
+        Mean of max(|a| - 1 g, 0) in mg; NaN without samples.
+    power : float32 [n_rows, n_steps, 3, n_frequencies]
+        g^2/Hz; NaN where no frame lies.
+    frequency : float64 [n_frequencies]
+        Hz, without 0.
     """
 
     origin: int
@@ -167,27 +157,25 @@ class Minutes:
 
     @property
     def n_rows(self) -> int:
-        """Rows: local calendar days that the recording touches, or one."""
+        """Number of rows: local calendar days that the recording touches, or one."""
         return len(self.enmo)
 
     @property
     def daily(self) -> bool:
-        """Rows are days."""
+        """Whether rows are days."""
         return self.row_ns == DAY_NS
 
 
-def minutes(source: Track, *, spectra: bool = True) -> Minutes:
-    """Reduces a track to minutes of local days; one of less than six hours to a single row of some 700 steps.
+def minutes(source: Track) -> Minutes:
+    """Reduce a track to minutes of local days; one of less than six hours to a single row of some 700 steps.
 
     ENMO is max(|a| - 1 g, 0) averaged over the step's samples (van Hees et al. 2013). Power is the mean periodogram
     (Hann, no overlap, mean removed) of the 2 s frames whose centre lies in the step.
 
     Parameters
     ----------
-    source
-        The track.
-    spectra
-        Without, ``power`` has no frequencies; it costs most of the time.
+    source : Track
+        What was measured.
 
     Returns
     -------
@@ -198,14 +186,14 @@ def minutes(source: Track, *, spectra: bool = True) -> Minutes:
     n = n_rows * (row_ns // step_ns)
     per_frame = max(8, 8 * round(_FRAME_S * source.rate / 8))  # lengths with small factors
     frequency = np.fft.rfftfreq(per_frame, 1 / source.rate).astype(np.float64)
-    keep = (frequency > 0) & (frequency <= _HIGHEST_HZ) & spectra
+    keep = (frequency > 0) & (frequency <= _HIGHEST_HZ)
     count, enmo = np.zeros(n), np.zeros(n)
     frames, power = np.zeros(n), np.zeros((n, 3, int(keep.sum())), dtype=np.float32)
     for x, start in _hours(source, per_frame):
         begins, which = _split(x.shape[1], start - origin, 1e9 / source.rate, step_ns)
         count[which] += np.diff(begins, append=x.shape[1])
         enmo[which] += np.add.reduceat(_enmo(x), begins)
-        if spectra and x.shape[1] >= per_frame:
+        if x.shape[1] >= per_frame:
             density = _density(x, source.rate, per_frame)[:, keep]
             half = per_frame / 2 / source.rate * 1e9
             begins, which = _split(density.shape[2], start - origin + half, per_frame / source.rate * 1e9, step_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ from imuspec.report.minutes import DAY_NS, Minutes, Track
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["by_row", "day_label", "duration", "gaps", "hour_axis", "stamp"]
+__all__ = ["by_row", "date_axis", "day_label", "duration", "gaps", "hour_axis", "stamp"]
 
 _HOUR_NS = DAY_NS / 24
 Spans = NDArray[np.int64]
 
 
 def gaps(source: Track, *, min_s: float = 0.0) -> Spans:
-    """[k, 2] ns, where no samples are between two stretches for longer than ``min_s``. A clock set back leaves none."""
+    """Return where no samples are for longer than `min_s`, int64 [k, 2], ns. A clock that was set back leaves none."""
     order = np.argsort(source.starts, kind="stable")
     starts, stops = source.starts[order][1:], np.maximum.accumulate(source.stops[order])[:-1]
     wide = starts - stops > min_s * 1e9
@@ -28,7 +28,7 @@ def gaps(source: Track, *, min_s: float = 0.0) -> Spans:
 
 
 def by_row(spans: Spans, rows: Minutes) -> Iterator[tuple[int, float, float]]:
-    """(row, hour, hour) of every piece, cut where a row ends; hours count from the row's beginning."""
+    """Yield (row, hour, hour) of every piece, cut where a row ends; hours count from the row's beginning."""
     for start, stop in spans:
         at = int(start)
         while at < stop:
@@ -39,14 +39,15 @@ def by_row(spans: Spans, rows: Minutes) -> Iterator[tuple[int, float, float]]:
             at = end
 
 
-def hour_axis(axes: Axes, rows: Minutes) -> None:
-    """Labels hours of the day, or times of a short recording."""
+def hour_axis(axes: Axes, rows: Minutes, *, narrow: bool = False) -> None:
+    """Label hours of the day, or times of a short recording; fewer where the figure is narrow."""
     width = rows.row_ns / _HOUR_NS
     if rows.daily:
-        ticks = np.arange(0.0, 25.0, 3.0)
+        ticks = np.arange(0.0, 25.0, 6.0 if narrow else 3.0)
     else:
-        choices = np.array([5 / 60, 10 / 60, 0.5, 1, 2, 5, 10, 15, 30, 60])
-        step = float(choices[min(int(np.searchsorted(choices, width * 60 / 8)), len(choices) - 1)]) / 60
+        choices = np.array([5 / 60, 10 / 60, 0.5, 1, 2, 5, 10, 15, 30, 60, 120])
+        wanted = width * 60 / (4 if narrow else 8)
+        step = float(choices[min(int(np.searchsorted(choices, wanted)), len(choices) - 1)]) / 60
         first = rows.origin % DAY_NS / _HOUR_NS
         ticks = np.arange(np.ceil(first / step) * step, first + width + 1e-9, step) - first
     axes.set(xlim=(0, width), xticks=ticks)
@@ -60,19 +61,28 @@ def hour_axis(axes: Axes, rows: Minutes) -> None:
     )
 
 
+def date_axis(axes: Axes, *, narrow: bool = False) -> None:
+    """Label dates and times of an axis of datetime64."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator: Any = AutoDateLocator(minticks=2 if narrow else 4, maxticks=5 if narrow else 10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+
+
 def day_label(ns: int) -> str:
-    """``Tue 4 Nov``; the year is in the title."""
+    """Return a day as ``Tue 4 Nov``."""
     day = np.datetime64(int(ns), "ns").astype("datetime64[D]").item()
     return f"{day:%a} {day.day} {day:%b}"
 
 
 def stamp(ns: int) -> str:
-    """``2026-11-04 14:32:10`` of the device's local clock."""
+    """Return a time of the device's local clock as ``2026-11-04 14:32:10``."""
     return str(np.datetime64(int(ns), "ns").astype("datetime64[s]")).replace("T", " ")
 
 
 def duration(seconds: float) -> str:
-    """A length as a person says it: ``6 d 23 h``, ``3 h 05 min``, ``42.5 s``."""
+    """Return a length as a person says it: ``6 d 23 h``, ``3 h 05 min``, ``42.5 s``."""
     if not np.isfinite(seconds):
         return "unknown"
     if seconds < 60:

@@ -11,8 +11,10 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from imuspec.storage import write_atomically
 
@@ -20,9 +22,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "new_figure", "plain_axes", "save", "style", "svg"]
+__all__ = ["BROAD", "COLOURS", "NARROW", "follow_page", "new_figure", "plain_axes", "save", "style", "svg"]
 
-#: Name -> colour on white. The data colours are Okabe and Ito's (2008). No two are equal: `svg` tells them by value.
+_SVG = "http://www.w3.org/2000/svg"
+#: What a drawing of matplotlib consists of; ``style``, ``metadata`` and whatever runs or links is none of it.
+_ELEMENTS = frozenset(
+    {"g", "path", "defs", "use", "text", "tspan", "clipPath", "rect", "circle", "line", "image", "pattern"}
+)
+_ATTRIBUTES = frozenset(
+    {
+        "clip-path", "clip-rule", "cx", "cy", "d", "fill", "height", "patternUnits", "preserveAspectRatio", "r", "style",
+        "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
+    }
+)  # fmt: skip
+
+#: Width of a figure for a wide page and for a phone, inches: in both, text comes out about as large as the page's.
+BROAD, NARROW = 10.0, 3.9
+
+#: Name -> colour on white. The data colours are Okabe and Ito's (2008). No two are equal: `svg` finds them by value.
 COLOURS = {
     "ink": "#1b1f24",
     "muted": "#5d6672",
@@ -72,7 +89,7 @@ _RC: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look, for the figures made and drawn inside; the user's own matplotlib settings come back afterwards."""
+    """Set the look for the figures made and drawn inside; the user's own matplotlib settings come back afterwards."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -82,7 +99,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure (inches) with an off-screen canvas: no display and no global state."""
+    """Return an empty figure (inches) with an off-screen canvas: no display and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,18 +109,18 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def plain_axes(axes: Axes, *, spines: tuple[str, ...] = ("left", "bottom")) -> None:
-    """Leaves only these spines."""
+    """Hide all spines but these."""
     for name, spine in axes.spines.items():
         spine.set_visible(name in spines)
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Path:
-    """Writes a figure; the suffix says how (.png, .svg, .pdf).
+    """Write a figure; the suffix says how (.png, .svg, .pdf).
 
     Raises
     ------
     ValueError
-        A suffix that is none of these.
+        If the suffix is none of these.
     """
     kind = Path(path).suffix.lower().lstrip(".")
     if kind not in {"png", "svg", "pdf"}:
@@ -116,26 +133,89 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Pat
     return write_atomically(path, buffer.getvalue())
 
 
-def svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element for a page: transparent, its colours CSS variables, its ids unique to ``name``.
+def svg(figure: Figure, name: str, *, caption: str) -> str:
+    """Return a figure as an SVG element for a page: transparent, its colours CSS variables, its ids its own.
 
     Text stays text, so it can be searched and follows the page's colour.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to draw.
+    name : str
+        Unique in the page.
+    caption : str
+        Id of the element that describes the drawing.
     """
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Creator": None, "Date": None})
-    text = buffer.getvalue().decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"(\.\d\d)\d+", r"\1", text)  # a hundredth of a point
-    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
-    for variable, colour in COLOURS.items():
-        text = text.replace(colour, f"var(--{variable})")
-    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font: \1 var(--font)", text)
-    text = re.sub(
-        r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"|<svg width="[^"]+" height="[^"]+"', r"<svg \1", text
+    return follow_page(buffer.getvalue().decode(), name, caption=caption)
+
+
+def follow_page(text: str, name: str, *, caption: str) -> str:
+    """Return an SVG that `save` or matplotlib wrote as an element that follows the page's colours and is as wide.
+
+    Elements and attributes that no drawing needs are left out: scripts, links, styles of the whole page, references to
+    anything outside.
+
+    Parameters
+    ----------
+    text : str
+        The SVG file.
+    name, caption : str
+        As of `svg`.
+
+    Raises
+    ------
+    ValueError
+        If the text is no SVG.
+    """
+    try:
+        root = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", text, count=1))
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{name}: expected an SVG, got {error}") from error
+    box = root.get("viewBox", "")
+    if root.tag != f"{{{_SVG}}}svg" or not re.fullmatch(r"[\d. -]+", box):
+        raise ValueError(f"{name}: expected an SVG with a viewBox, got {root.tag!r}")
+    used = {value[1:] for node in root.iter() for value in node.attrib.values() if value.startswith("#")}
+    used |= set(re.findall(r"url\(#([^)]+)\)", text))
+    inner = "".join(_element(child, name, used) for child in root)
+    return (
+        f'<svg class="figure" role="img" aria-labelledby="{caption}" viewBox="{box}" stroke-linejoin="round" '
+        f'style="--drawn-width: {float(box.split()[2]):.0f}px">{inner}</svg>'
     )
-    text = re.sub(r'(<svg [^>]*?) (?:width|height)="[\d.]+pt"', r"\1", text, count=2)
-    return text.replace("<svg ", f'<svg class="figure" role="img" aria-labelledby="{name}-caption" ', 1)
+
+
+def _element(node: ElementTree.Element, name: str, used: set[str]) -> str:
+    """Return an element and what it holds as markup; nothing for an element that is not in `_ELEMENTS`."""
+    tag = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+    if node.tag != f"{{{_SVG}}}{tag}" or tag not in _ELEMENTS:
+        return ""
+    attributes = []
+    for key, value in node.attrib.items():
+        bare = key.rpartition("}")[2]
+        if bare == "id":
+            if value in used:
+                attributes.append(f'id="{name}-{escape(value)}"')
+        elif bare == "href":
+            if value.startswith("#"):
+                attributes.append(f'href="#{name}-{escape(value[1:])}"')
+            elif re.fullmatch(r"data:image/png;base64,[\w+/=\s]*", value):
+                attributes.append(f'href="{value}"')
+        elif bare in _ATTRIBUTES and not re.search(r"url\((?!#)|@import|expression", value):
+            changed = value if bare == "transform" else _value(value)  # a scale may be small
+            attributes.append(f'{bare}="{escape(changed).replace("url(#", f"url(#{name}-")}"')
+    inside = escape(node.text or "") if tag in ("text", "tspan") else ""
+    inside += "".join(
+        _element(child, name, used) + (escape(child.tail or "") if tag in ("text", "tspan") else "") for child in node
+    )
+    return f"<{' '.join([tag, *attributes])}>{inside}</{tag}>"
+
+
+def _value(value: str) -> str:
+    """Return the value of an attribute: colours as variables, numbers to a hundredth of a point, the page's font."""
+    for variable, colour in COLOURS.items():
+        value = value.replace(colour, f"var(--{variable})")
+    value = re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))
+    return re.sub(r"font: ([\d.]+px)[^;]*", r"font: \1 var(--font)", value)

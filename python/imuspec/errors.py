@@ -14,6 +14,7 @@ _CLOSEST = 5
 # package -> the extra that installs it
 EXTRAS = {
     "dask": "cluster",
+    "dask_jobqueue": "cluster",
     "distributed": "cluster",
     "s3fs": "cluster",
     "upath": "cluster",
@@ -32,6 +33,22 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+}
+
+# module -> the name by which people know its package, where that is another
+_NAMES = {
+    "dask_jobqueue": "dask-jobqueue",
+    "distributed": "Dask",
+    "jinja2": "Jinja2",
+    "lightning_fabric": "Lightning Fabric",
+    "onnx": "ONNX",
+    "onnxruntime": "ONNX Runtime",
+    "onnxscript": "ONNX Script",
+    "sklearn": "scikit-learn",
+    "scipy": "SciPy",
+    "torch": "PyTorch",
+    "umap": "umap-learn",
+    "upath": "universal-pathlib",
 }
 
 
@@ -53,7 +70,9 @@ def require(purpose: str, *packages: str) -> None:
     for package in packages:
         if importlib.util.find_spec(package) is None:
             extra = EXTRAS[package]
-            raise ImportError(f"{purpose} needs {package}: pip install 'imuspec[{extra}]'", name=package)
+            raise ImportError(
+                f"{purpose} needs {_NAMES.get(package, package)}: pip install 'imuspec[{extra}]'", name=package
+            )
 
 
 def unknown_name(option: str, name: object, known: Iterable[str], *, listing: str = "", other: str = "") -> str:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Interrupted", "StopRequest", "shielded_from_interrupt", "stop_on_signal"]
+__all__ = ["Interrupted", "StopRequest", "interrupted_by_sigterm", "shielded_from_interrupt", "stop_on_signal"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -80,6 +80,31 @@ def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopReque
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise `Interrupted` in this process, so that temporary files are removed before it ends.
+
+    A handler that is there already stays. A forked child ends by the signal as it would without this.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    parent = os.getpid()
+
+    def handle(signum: int, _frame: object) -> None:
+        if os.getpid() != parent:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        raise Interrupted("terminated", signum)
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

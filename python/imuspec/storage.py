@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
-import importlib.util
 import os
 import secrets
 import shutil
@@ -18,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+
+from imuspec.errors import require
 
 __all__ = [
     "absolute",
@@ -56,12 +57,13 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     RuntimeError
-        If the path is a URL and the package that opens it is not installed.
+        If the path is a URL that no installed file system opens.
+    ImportError
+        If the extra cluster is not installed.
     """
     if not is_remote(path):
         return Path(path)
-    if importlib.util.find_spec("upath") is None:
-        raise RuntimeError(f"{path}: universal-pathlib is not installed: pip install 'imuspec[cluster]'")
+    require(str(path), "upath")
     from upath import UPath
 
     try:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imuspec import cli
 from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+from imuspec.recipe.settings import LABELS
 
 
 def run(*arguments: str) -> int:
@@ -21,7 +26,7 @@ def run(*arguments: str) -> int:
 def test_doctor_shows_the_installation_and_tests_every_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["system"]["instruction set"].split()[0] in {"avx512", "avx2", "sse2", "neon", "plain"}
+    assert facts["system"]["instruction_set"] in {"avx512", "avx2", "sse2", "neon", "plain"}
     assert set(facts["extras"]) == {"cluster", "train", "report", "export"}
     assert len(facts["kernels"]) == 5
     assert set(facts["kernels"].values()) == {"ok"}
@@ -84,3 +89,37 @@ def test_the_version_is_printed(flag: str, capsys: pytest.CaptureFixture[str]) -
 
     assert run(flag) == 0
     assert capsys.readouterr().out.strip() == imuspec.__version__
+
+
+def test_recipe_lists_exactly_the_settings_that_set_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    for family in (Recipe, PretrainRecipe, ProbeRecipe):
+        for name in family.names():
+            assert run("recipe", name, "--json") == 0
+            listed = {row["setting"] for row in json.loads(capsys.readouterr().out)}
+            fields = family.load(name).model_dump()
+            keys = {f"{s}.{k}" for s, inner in fields.items() if isinstance(inner, dict) for k in inner}
+            keys |= {s for s, inner in fields.items() if not isinstance(inner, dict)}
+            assert listed == keys - set(LABELS)
+
+
+def test_the_unit_of_a_setting_stands_in_a_column_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipe", "ukb", "--json") == 0
+    units = {row["setting"]: row["unit"] for row in json.loads(capsys.readouterr().out)}
+    assert units["segments.min_wear_h"] == "h"
+    assert units["calibration.max_error_mg"] == "mg"
+    assert units["nonwear.min_minutes"] == "min"
+    assert units["lowpass.order"] == ""
+    assert run("recipe", "mae-lmm", "--json") == 0
+    units = {row["setting"]: row["unit"] for row in json.loads(capsys.readouterr().out)}
+    assert units["source.hours"] == "h"
+
+
+def test_the_page_of_recipes_is_what_its_script_writes() -> None:
+    script = Path(__file__).parents[2] / "docs" / "write_recipe.py"
+    page = subprocess.run([sys.executable, script, "-"], env=environment(), capture_output=True, text=True, check=True)
+    assert page.stdout == (script.parent / "reference" / "recipe.md").read_text("utf-8")
+
+
+def environment() -> dict[str, str]:
+    """The environment of a process that uses this checkout."""
+    return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}

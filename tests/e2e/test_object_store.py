@@ -183,6 +183,9 @@ def test_the_command_line_takes_urls(store: Any) -> None:
     status = run("cohort", "status", "s3://bucket/cli")
     assert status.returncode == 0, status.stderr
     assert "2" in status.stdout
-    assert run("cohort", "verify", "s3://bucket/cli").stdout == "0 recordings, all whole; 2 outcomes\n"
+    assert (
+        run("cohort", "verify", "s3://bucket/cli").stdout
+        == "2 recordings: 0 kept, 2 excluded; every file is as it was written\n"
+    )
     assert run("cohort", "merge", "s3://bucket/cli").returncode == 0
     assert json.loads(store.cat_file("bucket/cli/parts/broken.json"))["outcome"]["status"] == "failed"

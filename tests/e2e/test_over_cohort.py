@@ -73,7 +73,9 @@ def test_a_dask_cluster_gives_the_bytes_of_one_process(command, cohort, run, mod
         said(capsys, *first, "--out", str(tmp_path / "shares"), "--shard", share, "--workers", "1")
     assert tree(tmp_path / "one") == tree(tmp_path / "many") == tree(tmp_path / "shares")
     assert len(tree(tmp_path / "one")) == 2 * len(HOURS) + 4  # tables, recipe and manifest
-    assert f"{len(HOURS)} recordings, all whole" in said(capsys, "cohort", "verify", str(tmp_path / "many"))
+    assert f"{len(HOURS)} recordings: {len(HOURS)} kept; every file" in said(
+        capsys, "cohort", "verify", str(tmp_path / "many")
+    )
     assert "already; --resume" in said(capsys, *first, "--out", str(tmp_path / "one"), code=2)
 
 

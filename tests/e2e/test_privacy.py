@@ -177,4 +177,4 @@ def test_info_shows_them_where_it_is_asked_to(recordings: Path, capsys: pytest.C
     _, said = _run(capsys, "info", recordings / "c.bin", "--identifying")
     assert [word for word in GENEACTIV.values() if word not in said] == []
     facts = json.loads(_run(capsys, "info", recordings / "b.gt3x", "--identifying", "--json")[1])
-    assert facts["identifying"]["Subject Name"] == GT3X["Subject Name"]
+    assert facts["identifying"]["subject_name"] == GT3X["Subject Name"]

@@ -217,7 +217,7 @@ def test_the_truth_returns_from_its_files(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_plan: Plan, file: io.BufferedWriter, _error: Miscalibration) -> None:
+    def fail(_plan: Plan, file: io.BufferedWriter, _error: Miscalibration, _progress: object) -> None:
         file.write(b"half")
         raise OSError("disk full")
 

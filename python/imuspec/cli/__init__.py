@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnknownCommandError
 
 from imuspec.cli import (
     activities,
@@ -17,12 +19,13 @@ from imuspec.cli import (
     experiments,
     learning,
     models,
+    output,
     probing,
     recipe,
     recordings,
 )
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
-from imuspec.interrupts import Interrupted
+from imuspec.interrupts import Interrupted, interrupted_by_sigterm
 
 __all__ = [
     "activities",
@@ -36,6 +39,7 @@ __all__ = [
     "learning",
     "main",
     "models",
+    "output",
     "probing",
     "recipe",
     "recordings",
@@ -43,12 +47,25 @@ __all__ = [
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 nothing worked, 2 not understood, 130 interrupted, 143 terminated."""
+    """Run the command line and exit with a code of docs/reference/commands.md.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default None
+        The words of the command line; None takes those of the process.
+    """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
-    tokens = [token for token in tokens if token != "--debug"]
+    output.begin(quiet="--quiet" in tokens)
+    tokens = [token for token in tokens if token not in ("--debug", "--quiet")]
     try:
-        sys.exit(app(tokens, exit_on_error=False, print_error=False) or 0)
+        with interrupted_by_sigterm():
+            code = app(tokens, exit_on_error=False, print_error=False) or 0
+            sys.stdout.flush()
+        sys.exit(code)
+    except UnknownCommandError as error:
+        _complain(_unknown(error), debug)
+        sys.exit(USAGE)
     except CycloptsError as error:
         _complain(str(error), debug)
         sys.exit(USAGE)
@@ -56,10 +73,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(str(error) or "interrupted", debug)
         sys.exit(error.exit_code if isinstance(error, Interrupted) else INTERRUPTED)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
         sys.exit(FAILED)
     except Exception as error:
         _complain(_line(error), debug)
-        sys.exit(USAGE if type(error) is ValueError else FAILED)
+        sys.exit(USAGE if type(error) in (ValueError, TypeError) or _is_recipe_error(error) else FAILED)
+
+
+def _unknown(error: UnknownCommandError) -> str:
+    """Name all commands, in order, and the nearest to the one given."""
+    given = (error.unused_tokens or [""])[0]
+    group = error.app or app
+    known = sorted(name for name in group if not name.startswith("-"))
+    near = difflib.get_close_matches(given, known, n=1)
+    nearest = f"; the nearest is {near[0]}" if near else ""
+    return f"command: expected one of {', '.join(known)}, got {given!r}{nearest}"
+
+
+def _is_recipe_error(error: Exception) -> bool:
+    return type(error).__name__ == "ValidationError" and type(error).__module__.startswith("pydantic")
 
 
 def _complain(message: str, debug: bool) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from imuspec.cli.app import Many, app, finished, is_cohort
+from imuspec.cli import output
+from imuspec.cli.app import Many, app, existing, finished, is_cohort
 from imuspec.cli.probing import LEAST_STEPS, patch_encoder
 from imuspec.errors import require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
 
 __all__ = ["activities", "predict"]
 
@@ -48,11 +53,13 @@ def activities(
     from imuspec.probing import PatchHeadSettings
 
     sequences = DatasetReference.parse(data).sequences()
-    print(sequences)
+    output.say(sequences)
     settings = PatchHeadSettings(head=head, epochs=epochs, standardise=True, least_steps=LEAST_STEPS)
-    model = fit_activity_model(patch_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=print)
+    model = fit_activity_model(
+        patch_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=output.note
+    )
     model.save(out)
-    print(f"{out}: imuspec predict RECORDING --model {out}")
+    output.say(f"{out}: imuspec predict RECORDING --model {out}")
     return 0
 
 
@@ -66,6 +73,7 @@ def predict(
     plot: Path | None = None,
     smooth: bool = False,
     recipe: str | None = None,
+    json: bool = False,
     many: Many | None = None,
 ) -> int:
     """Say what a wearer did when: a class for each ten seconds, minutes of each class and day, a picture of the week.
@@ -89,34 +97,49 @@ def predict(
         From file to wear, as capture24 or ukb; by default capture24 with wear of any length, calibrated where possible.
     many
         How to go over a cohort.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     require("predict", "torch")
+    existing(recording)
+    existing(model)
     if is_cohort(recording):
-        return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many())
+        return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many(), json=json)
     if many not in (None, Many()):
         raise ValueError(f"recording: expected a cohort with options of workers and engines, got the file {recording}")
-    from imuspec.cli.console import screen
     from imuspec.prediction import predict as predicted
 
     found = predicted(recording, model, recipe=recipe, smooth=smooth)
-    console = screen()
     for note in found.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
-    console.print(_minutes_table(found.minutes(), Path(recording).name))
+        output.say(f"note: {note}")
+    minutes = found.minutes()
+    if json:
+        rows = minutes.assign(day=minutes["day"].dt.strftime("%Y-%m-%d")).to_dict("records")
+        output.emit({"path": recording, "notes": list(found.notes), "minutes": rows})
+    output.show(_minutes_table(minutes, Path(recording).name))
     if out is not None:
         for path in found.save(out):
-            console.print(str(path), markup=False, highlight=False)
+            output.say(path)
     if plot is not None:
         require("pictures", "matplotlib")
         from imuspec.report.drawing import plot as draw
 
         draw(found, plot)
-        console.print(str(plot), markup=False, highlight=False)
+        output.say(plot)
     return 0
 
 
 def _predict_cohort(
-    cohort: str, model: Path, out: str | None, plot: Path | None, recipe: str | None, *, smooth: bool, many: Many
+    cohort: str,
+    model: Path,
+    out: str | None,
+    plot: Path | None,
+    recipe: str | None,
+    *,
+    smooth: bool,
+    many: Many,
+    json: bool,
 ) -> int:
     given = [name for name, value in (("plot", plot), ("recipe", recipe)) if value is not None]
     if given:
@@ -133,15 +156,14 @@ def _predict_cohort(
     work = CohortActivities(str(model.absolute()), weights_digest(str(model)), smooth)
     with RunDisplay(doing="predicting") as display:
         summary = compute(cohort, out, work, progress=display.update, **many.options())
-    return finished(summary)
+    return finished(summary, json=json)
 
 
-def _minutes_table(minutes: object, title: str) -> object:
+def _minutes_table(minutes: pd.DataFrame, title: str) -> Table:
     """A row a day, a column an activity: minutes, with the interval where it is known."""
     import pandas as pd
     from rich.table import Table
 
-    assert isinstance(minutes, pd.DataFrame)
     names = list(dict.fromkeys(minutes["activity"]))
     table = Table(title=f"{title}: minutes a day (95 % interval allowing for the model's errors)", title_justify="left")
     table.add_column("day")

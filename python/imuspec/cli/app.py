@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +24,7 @@ __all__ = [
     "USAGE",
     "Many",
     "app",
+    "existing",
     "finished",
     "is_cohort",
     "open_cohort",
@@ -30,15 +34,22 @@ __all__ = [
 USAGE, FAILED, INTERRUPTED = 2, 1, 130  # exit codes
 SEVERAL = Parameter(consume_multiple=False)  # an option that may be given several times
 
+
+def _default(value: object) -> str | None:
+    """A default as help shows it; None shows none, as of a flag that is off."""
+    return None if value is None or value is False else str(value)
+
+
 app = App(
     name="imuspec",
     help="Wearable motion recordings to calibrated wear, and pictures of them.",
-    help_epilogue="Every command takes --debug, which shows where an error came from.",
+    help_epilogue="Every command takes --quiet, which prints errors alone, and --debug, which shows where one came from.",
     version=__version__,
     version_flags=["--version", "-V"],
     help_format="plaintext",
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), show_default=_default),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command(help="Install completion of commands and options for this shell.")
 
@@ -96,19 +107,34 @@ class Many:
         return {"engine": engine, "resume": self.resume, "retry_failed": self.retry_failed, "shard": shard}
 
 
-def finished(summary: Summary) -> int:
-    """Say what became of a run over many recordings; return the exit code."""
-    from imuspec.cli.console import screen, summary_lines
+def finished(summary: Summary, *, json: bool = False) -> int:
+    """Print the outcome of a run over many recordings; return the exit code."""
+    from imuspec.cli import output
+    from imuspec.cli.console import summary_facts, summary_lines
 
-    console = screen()
-    for line in summary_lines(summary):
-        console.print(line)
+    if json:
+        output.emit(summary_facts(summary))
+    # Where the standard error is no terminal, the display has named each file already.
+    output.show(*summary_lines(summary, named=sys.stderr.isatty()))
     if summary.interrupted:
         left = summary.total - summary.n_done
-        console.print(f"stopped: {left} left; the same command with --resume goes on", markup=False)
-        return INTERRUPTED
+        output.say(f"stopped: {left} left; the same command with --resume goes on")
+        return 128 + summary.signum if summary.signum else INTERRUPTED
     failed_all = summary.outcomes and summary.count("failed") == len(summary.outcomes)
     return FAILED if failed_all and not summary.done_before else 0
+
+
+def existing(path: str | Path) -> str:
+    """Return a path or URL as it was given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is at a local path.
+    """
+    if "://" not in str(path) and not os.path.lexists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return str(path)
 
 
 def is_cohort(path: str | Path) -> bool:

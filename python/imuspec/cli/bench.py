@@ -7,7 +7,8 @@ from typing import Any
 
 from cyclopts import App
 
-from imuspec.cli.app import app
+from imuspec.cli import output
+from imuspec.cli.app import app, existing
 
 __all__ = ["compare", "table3"]
 
@@ -16,7 +17,7 @@ app.command(bench_app)
 
 
 @bench_app.default
-def compare(*, quick: bool = False) -> int:
+def compare(*, quick: bool = False, json: bool = False) -> int:
     """Measure spectrograms, pictures and LMM features beside the libraries that are installed: SciPy, torch, FFTW, MKL.
 
     Each row is a library: a batch on one thread (its processor time) and on all (by the wall), one window by itself, the
@@ -27,23 +28,28 @@ def compare(*, quick: bool = False) -> int:
     ----------
     quick
         One setting and fewer rounds.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     from itertools import groupby
 
     from imuspec.bench import compare as measured
-    from imuspec.cli.console import bench_table, screen
+    from imuspec.cli.console import bench_facts, bench_table
 
-    console = screen()
-    console.print(
-        "1 thread and one window: processor time; all threads: by the wall, so best with nothing else running"
-    )
-    for job, results in groupby(measured(quick=quick), key=lambda result: result.job):
-        console.print(bench_table(job, list(results)))
+    output.say("1 thread and one window: processor time; all threads: by the wall, so best with nothing else running")
+    facts = []
+    for job, group in groupby(measured(quick=quick), key=lambda result: result.job):
+        results = list(group)
+        facts += bench_facts(results)
+        output.show(bench_table(job, results))
+    if json:
+        output.emit(facts)
     return 0
 
 
 @bench_app.command
-def table3(*, model: Path | None = None) -> int:
+def table3(*, model: Path | None = None, json: bool = False) -> int:
     """Measure a picture and a network as the paper did on phones: window to tensor, and one forward pass.
 
     Ten runs after warm-up on 600 samples, on one thread and on all; wall time, share of one core, memory; in PyTorch and,
@@ -53,12 +59,17 @@ def table3(*, model: Path | None = None) -> int:
     ----------
     model
         A run's folder, whose encoder of pictures is measured; by default a ResNet-18 with random weights.
+    json
+        Print JSON, for programs.
     """
     from imuspec.bench import PHONES, costs
-    from imuspec.cli.console import cost_table, screen
+    from imuspec.cli.console import cost_table
 
-    measured = costs() if model is None else costs(_encoder(model), name=model.name)
-    screen().print(cost_table(list(measured), list(PHONES)))
+    measured = list(costs() if model is None else costs(_encoder(Path(existing(model))), name=model.name))
+    if json:
+        output.emit({"measured": [cost._asdict() for cost in measured], "paper": [cost._asdict() for cost in PHONES]})
+    else:
+        output.show(cost_table(measured, list(PHONES)))
     return 0
 
 

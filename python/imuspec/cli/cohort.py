@@ -2,56 +2,120 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from imuspec.cli.app import FAILED, app, open_cohort
+from imuspec.cli import output
+from imuspec.cli.app import FAILED, app, existing, open_cohort
 
 if TYPE_CHECKING:
     from imuspec.cohort.cohort import Cohort
+    from imuspec.cohort.results import Results
 
-__all__ = ["merge", "status", "verify"]
+__all__ = ["export", "merge", "status", "verify"]
 
-cohort_app = App(name="cohort", help="Check a cohort, show its state, write its tables.")
+cohort_app = App(name="cohort", help="Show a cohort's state, check it, write its tables, export it.")
 app.command(cohort_app)
 
 
 @cohort_app.command
-def status(path: str, /) -> int:
+def status(path: str, /, *, json: bool = False) -> int:
     """Show how many recordings are ok, excluded or failed, and the reasons.
 
     Parameters
     ----------
     path
         The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
+    json
+        Print JSON, for programs.
     """
-    from imuspec.cli.console import screen, status_table
-    from imuspec.cohort.results import Results, is_results
+    from imuspec.cli.console import status_facts, status_table
+    from imuspec.preparation.reasons import alike
 
-    kept = Results(path) if is_results(path) else open_cohort(path)
-    screen().print(status_table(kept.status(), path.rstrip("/").rpartition("/")[2]))
+    kept = _opened(path)
+    rows = kept.outcomes.select(["status", "reason", "id"]).to_pylist()
+    groups = alike(tuple(row.values()) for row in rows if row["status"] != "ok")
+    if json:
+        output.emit(status_facts(kept.status(), groups))
+        return 0
+    output.show(status_table(kept.status(), groups, path.rstrip("/").rpartition("/")[2]))
     return 0
 
 
 @cohort_app.command
-def verify(path: str, /) -> int:
+def verify(path: str, /, *, json: bool = False) -> int:
     """Check every file against its checksum; exit code 1 if one is missing or was changed.
 
     Parameters
     ----------
     path
         The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
+    json
+        Print JSON, for programs.
     """
-    from imuspec.cohort.results import Results, is_results
-
-    kept = Results(path) if is_results(path) else open_cohort(path)
+    kept = _opened(path)
     problems = kept.verify()
-    for identity, problem in problems:
-        print(f"{identity}: {problem}")
-    if not problems:
-        print(f"{len(kept.ids)} recordings, all whole; {len(kept.outcomes)} outcomes")
+    if json:
+        described = [{"name": name, "problem": problem} for name, problem in problems]
+        output.emit({"n_recordings": len(kept.outcomes), "n_ok": len(kept.ids), "problems": described})
+    else:
+        for name, problem in problems:
+            output.say(f"{name}: {problem}")
+        if not problems:
+            output.say(f"{_counted(kept)}; every file is as it was written")
     return FAILED if problems else 0
+
+
+@cohort_app.command
+def export(
+    path: str,
+    ids: Annotated[list[str] | None, Parameter(name="ID...")] = None,
+    /,
+    *,
+    out: Path,
+    format: Literal["parquet", "csv"] = "parquet",
+    resume: bool = False,
+    json: bool = False,
+) -> int:
+    """Write the calibrated wear of recordings with its time, a Parquet or CSV file for each, for other tools.
+
+    Columns: time_ns and time (the device's local clock), x_g, y_g and z_g (g; empty where nothing was measured), segment
+    (0 for the first stretch of wear). A table recordings names every recording, the excluded ones with their reason.
+
+    Parameters
+    ----------
+    path
+        The cohort's folder, or its s3:// URL.
+    ids
+        Optional: recordings to write; all if not given.
+    out
+        A folder, new, empty, or with --resume of an earlier export.
+    format
+        parquet keeps all digits of the time; csv has milliseconds in time, and all digits in time_ns.
+    resume
+        Continue an earlier export: files that are there and whose recordings did not change stay as they are.
+    json
+        Print JSON, for programs.
+    """
+    from imuspec.cohort.export import Exported, export_cohort
+
+    output.begin(json=json)
+
+    def show_one(one: Exported) -> None:
+        rows = f"{one.n_rows:,} rows{', done before' if one.done_before else ''}"
+        output.note(f"{one.id}: {f'{one.path}, {rows}' if one.path else f'left out, {one.reason}'}")
+
+    cohort = open_cohort(existing(path))
+    exported = export_cohort(cohort, out, ids or (), format=format, resume=resume, progress=show_one)
+    written = [one for one in exported if one.path]
+    if json:
+        rows = [{**one._asdict(), "path": one.path and str(one.path)} for one in exported]
+        output.emit({"folder": str(out), "recordings": rows})
+    n = len(exported)
+    output.say(f"{out}: wear of {len(written)} of {n} recording{'' if n == 1 else 's'}; recordings.{format} lists all")
+    return 0 if written else FAILED
 
 
 @cohort_app.command
@@ -64,17 +128,26 @@ def merge(path: str, /) -> int:
         The cohort's folder, or its s3:// URL.
     """
     from imuspec.cohort.lock import lock_of
-    from imuspec.cohort.results import Results, ResultStore, is_results
+    from imuspec.cohort.results import ResultStore, is_results
     from imuspec.cohort.store import CohortStore
 
-    kept: Results | Cohort
-    store: ResultStore | CohortStore
-    if is_results(path):
-        kept, store = Results(path), ResultStore(path)
-    else:
-        kept, store = open_cohort(path), CohortStore(path)
+    kept = _opened(path)
+    store: ResultStore | CohortStore = ResultStore(path) if is_results(path) else CohortStore(path)
     with lock_of(store.folder) as store.fence:
         store.write_tables()
         store.close()
-    print(f"{path}: tables of {len(kept.outcomes)} recordings")
+    output.say(f"{path}: tables of {_counted(kept)}")
     return 0
+
+
+def _opened(path: str) -> Cohort | Results:
+    """Open a cohort, or results of one."""
+    from imuspec.cohort.results import Results, is_results
+
+    return Results(existing(path)) if is_results(path) else open_cohort(existing(path))
+
+
+def _counted(kept: Cohort | Results) -> str:
+    from imuspec.preparation.reasons import counted
+
+    return counted(kept.outcomes["status"].to_pylist())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,22 +11,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from imuspec.report.spans import duration, stamp
-from imuspec.report.words import is_doubtful, kind_meaning, kind_name
+from imuspec.cli import output
+from imuspec.preparation.reasons import Reasons, alike
+from imuspec.report.words import size
 
 if TYPE_CHECKING:
     from imuspec.bench import Cost, Result
     from imuspec.cluster import Outcome, Summary
-    from imuspec.recording.recording import Recording
 
 __all__ = [
     "RunDisplay",
+    "ShareDisplay",
+    "bench_facts",
     "bench_table",
     "cost_table",
-    "recording_facts",
-    "recording_table",
-    "screen",
+    "status_facts",
     "status_table",
+    "summary_facts",
     "summary_lines",
 ]
 
@@ -38,17 +36,12 @@ _NAMED = 40  # with more files than this the summary counts reasons instead of n
 _LONGEST = 12  # reasons shown
 
 
-def screen() -> Console:
-    """Return the standard output; wide where it is no terminal, so that nothing is cut in a log."""
-    return Console(width=None if sys.stdout.isatty() else 200)
-
-
 class RunDisplay:
     """A bar with rate, time left and failures on a terminal; elsewhere a line for each file."""
 
     def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
         self._doing = doing
-        self._console = console or Console(stderr=True)
+        self._console = console or output.stderr()
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -80,10 +73,10 @@ class RunDisplay:
             self._advance(summary)
         elif outcome is None:
             if summary.done_before:
-                self._say(f"{summary.done_before} of {summary.total} were done before")
+                output.note(f"{summary.done_before} of {summary.total} were done before")
         else:
             what = f"{outcome.status}: {outcome.reason or outcome.stored}"
-            self._say(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
+            output.note(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
 
     def _advance(self, summary: Summary) -> None:
         assert self._bar is not None
@@ -92,151 +85,127 @@ class RunDisplay:
             self._task = self._bar.add_task("", total=summary.total, rate="", trouble="")
         self._bar.update(self._task, completed=summary.n_done, rate=_rate(summary), trouble=trouble)
 
-    @staticmethod
-    def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+
+class ShareDisplay:
+    """A bar of one long job on a terminal; elsewhere a line for each quarter of it."""
+
+    def __init__(self, doing: str, console: Console | None = None) -> None:
+        self._doing = doing
+        self._console = console or output.stderr()
+        self._bar: Progress | None = None
+        self._quarters = 0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar = Progress(TextColumn(self._doing), BarColumn(), TimeRemainingColumn(), console=self._console)
+            self._task = self._bar.add_task("", total=1.0)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, share: float) -> None:
+        """Show how much of the job is done, 0 to 1."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=share)
+        elif int(share * 4) > self._quarters:
+            self._quarters = int(share * 4)
+            output.note(f"{self._doing}: {25 * self._quarters} %")
 
 
-def summary_lines(summary: Summary) -> Iterator[RenderableType]:
-    """Say of each file what became of it, or of each reason how many when there are many."""
+def summary_lines(summary: Summary, *, named: bool = True) -> Iterator[RenderableType]:
+    """Show the outcomes of a run: of few files each one, of many the number with each reason.
+
+    Parameters
+    ----------
+    summary : Summary
+        Of the run.
+    named : bool, default True
+        Whether few files are named; False where a line for each was printed before.
+    """
     if len(summary.outcomes) > _NAMED:
         yield _reasons(summary)
-    elif summary.outcomes:
+    elif summary.outcomes and named:
         yield _files(summary)
-    told = [f"{summary.count(status)} {status}" for status in ("ok", "excluded", "failed")]
+    counts = [f"{summary.count(status)} {status}" for status in ("ok", "excluded", "failed")]
     if summary.done_before:
-        told.append(f"{summary.done_before} done before")
+        counts.append(f"{summary.done_before} done before")
     for note in summary.notes:
         yield Text(note)
-    yield Text(f"{summary.cohort}: {', '.join(told)}; {_rate(summary)}")
+    rate = _rate(summary)
+    yield Text(f"{summary.cohort}: {', '.join(counts)}{f'; {rate}' if rate else ''}")
+    if summary.outcomes and not summary.count("ok") and summary.count("excluded") and not summary.done_before:
+        yield Text("nothing is kept: no recording of this run meets the recipe")
+
+
+def summary_facts(summary: Summary) -> dict[str, Any]:
+    """Return the outcomes of a run for JSON."""
+    return {
+        "folder": str(summary.cohort),
+        "n_recordings": summary.total,
+        **{f"n_{status}": summary.count(status) for status in ("ok", "excluded", "failed")},
+        "n_done_before": summary.done_before,
+        "interrupted": summary.interrupted,
+        "duration_s": summary.seconds,
+        "notes": summary.notes,
+        "recordings": [
+            {
+                "id": outcome.id,
+                "name": outcome.name,
+                "status": outcome.status,
+                "reason": outcome.reason,
+                "kept": outcome.stored,
+                "size_bytes": outcome.n_bytes,
+                "duration_s": outcome.seconds,
+            }
+            for outcome in summary.outcomes
+        ],
+    }
 
 
 def _files(summary: Summary) -> Table:
     table = Table("file", "outcome", "why, or what is kept", box=None, pad_edge=False)
     for outcome in sorted(summary.outcomes, key=lambda outcome: outcome.name):
-        told = outcome.reason or outcome.stored
-        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(told))
+        what = outcome.reason or outcome.stored
+        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(what))
     return table
 
 
 def _reasons(summary: Summary) -> Table:
     table = Table("files", "outcome", "why", "for example", box=None, pad_edge=False)
-    kinds = Counter((outcome.status, outcome.reason.partition(":")[0]) for outcome in summary.outcomes)
-    for (status, reason), count in kinds.most_common(_LONGEST):
-        example = next(o for o in summary.outcomes if (o.status, o.reason.partition(":")[0]) == (status, reason))
-        table.add_row(str(count), Text(status, _COLOURS[status]), Text(reason), Text(example.name if reason else ""))
-    if len(kinds) > _LONGEST:
-        table.add_row("", "", f"and {len(kinds) - _LONGEST} more reasons: see the table outcomes", "")
+    groups = alike([(outcome.status, outcome.reason, outcome.name) for outcome in summary.outcomes])
+    for group in groups[:_LONGEST]:
+        example = Text(group.example if group.reason else "")
+        table.add_row(str(group.n), Text(group.status, _COLOURS[group.status]), Text(group.reason), example)
+    if len(groups) > _LONGEST:
+        table.add_row("", "", f"and {len(groups) - _LONGEST} more reasons: see the table outcomes", "")
     return table
 
 
 def _rate(summary: Summary) -> str:
     if not summary.outcomes or summary.seconds <= 0:
         return ""
-    mega = sum(outcome.n_bytes for outcome in summary.outcomes) / 1e6
-    return f"{len(summary.outcomes) / summary.seconds:.2f} files/s, {mega / summary.seconds:.0f} MB/s"
+    n_bytes = sum(outcome.n_bytes for outcome in summary.outcomes)
+    return f"{len(summary.outcomes) / summary.seconds:.2f} files/s, {size(n_bytes / summary.seconds)}/s"
 
 
-def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[str, Any]:
-    """Return what `imuspec info` says, ready for JSON: figures, actipy's among them by its names, and every event.
-
-    Parameters
-    ----------
-    recording : Recording
-        What was read.
-    identifying : bool, default False
-        Whether the fields of the header that identify a person are among the facts.
-    """
+def status_facts(status: dict[str, Any], groups: list[Reasons]) -> dict[str, Any]:
+    """Return the state of a cohort for JSON: counts, and reasons that differ in figures alone as one."""
+    counts = {f"n_{key}": value for key, value in status.items() if isinstance(value, int)}
+    counts["n_recordings"] = counts.pop("n_total")
     return {
-        "format": recording.format,
-        "nominal_rate_hz": recording.nominal_rate,
-        "sample_rate_hz": _finite(recording.sample_rate),
-        "runs": len(recording.runs),
-        "worst_stamp_residual_ms": _finite(recording.worst_stamp_residual_ms),
-        "has_gyroscope": recording.gyroscope is not None,
-        "annotation_labels": list(recording.annotation_labels),
-        **{key: _finite(value) for key, value in recording.info().items()},
-        "metadata": dict(recording.metadata),
-        **({"identifying": dict(recording.identifying)} if identifying else {}),
-        "quality": dict(recording.quality.counts),
-        "events": [
-            {key: _finite(value) for key, value in event._asdict().items()} for event in recording.quality.table
-        ],
+        **counts,
+        "reasons": [group._asdict() for group in groups],
+        "not_given_ids": status.get("not_given_ids", []),
     }
 
 
-def recording_table(facts: dict[str, Any], name: str) -> Iterator[Table]:
-    """Show those facts: the recording, what its file says of itself, and what is wrong with it."""
-    first = Table("to be checked first", "meaning")
-    for kind in filter(is_doubtful, facts["quality"]):
-        first.add_row(kind_name(kind), kind_meaning(kind))
-    if first.row_count:
-        yield first
-    table = Table(title=Text(name), show_header=False, title_justify="left")
-    for key, value in [*_described(facts), *_metadata(facts["metadata"] | facts.get("identifying", {}))]:
-        table.add_row(Text(key), Text(value))
-    yield table
-    if not facts["quality"]:
-        yield Table("nothing lost, repaired or assumed", show_header=True)
-        return
-    losses = Table("lost or repaired", "count", "first at", "byte", "meaning")
-    places = {event["kind"]: event for event in reversed(facts["events"])}
-    for kind, count in facts["quality"].items():
-        event = places.get(kind, {})
-        at = "" if event.get("time") is None else stamp(event["time"])
-        losses.add_row(kind_name(kind), str(count), at, f"{event.get('offset', '')}", kind_meaning(kind))
-    yield losses
-
-
-def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a recording is, as a person would ask for it."""
-    measured, nominal = facts["sample_rate_hz"], facts["nominal_rate_hz"]
-    told = f", {nominal:g} Hz as set" if nominal else ""
-    yield "device", f"{facts['Device'] or 'unknown'} {facts['DeviceID']} ({facts['format']})"
-    yield "first sample", f"{facts['StartTime']}, the device's local clock"
-    yield "last sample", facts["EndTime"]
-    yield "samples", f"{facts['NumTicks']:,}"
-    yield "rate", (f"{measured:.3f} Hz measured" if measured else "not known") + told
-    covered = f"{duration(facts['WearTime(days)'] * 86_400)} of {duration(facts['DataSpan(days)'] * 86_400)}"
-    yield "recorded", f"{covered}, in {facts['runs']} stretch{'' if facts['runs'] == 1 else 'es'} without a gap"
-    if facts["worst_stamp_residual_ms"]:
-        yield "worst stamp", f"{facts['worst_stamp_residual_ms']:.1f} ms off the line of its neighbours"
-    if facts["has_gyroscope"]:
-        yield "gyroscope", "yes"
-    if facts["annotation_labels"]:
-        yield "annotations", f"{len(facts['annotation_labels'])} labels"
-    yield "file", f"{facts['Filesize(MB)']:g} MiB"
-
-
-# What Axivity's OmGui writes into a file's header.
-_OMGUI = {
-    "_c": "study centre",
-    "_s": "study code",
-    "_i": "study investigator",
-    "_x": "exercise type",
-    "_so": "study operator",
-    "_n": "study notes",
-    "_p": "place on the body",
-    "_sc": "subject",
-    "_se": "subject's sex",
-    "_h": "subject's height",
-    "_w": "subject's weight",
-    "_ha": "subject's handedness",
-    "_sn": "subject's notes",
-}
-_CLOCK = ("logging_start", "logging_stop", "last_change")
-
-
-def _metadata(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for key, value in metadata.items():
-        if value in (None, ""):
-            continue
-        when = key in _CLOCK and str(value).isdigit()
-        yield _OMGUI.get(key, kind_name(key)), stamp(int(value) * 10**9) if when else str(value)
-
-
-def status_table(status: dict[str, Any], name: str) -> Table:
-    """Show how many recordings of a cohort came out how."""
+def status_table(status: dict[str, Any], groups: list[Reasons], name: str) -> Table:
+    """Show how many recordings of a cohort came out how, and why."""
     table = Table("recordings", "", title=Text(name), title_justify="left")
     for key in ("total", "ok", "excluded", "failed", "unfinished"):
         table.add_row(str(status[key]), Text(key, _COLOURS.get(key, "")))
@@ -249,9 +218,25 @@ def status_table(status: dict[str, Any], name: str) -> Table:
         if status.get(key):
             named = f": {', '.join(status['not_given_ids'][:3])}" if key == "not_given" else ""
             table.add_row(str(status[key]), Text(f"{meaning}{named}"))
-    for reason, count in list(status["reasons"].items())[:_LONGEST]:
-        table.add_row(str(count), Text(f"  {reason}"))
+    for group in groups[:_LONGEST]:
+        table.add_row(str(group.n), Text(f"{group.status}: {group.reason}"))
     return table
+
+
+def bench_facts(results: list[Result]) -> list[dict[str, Any]]:
+    """Return one job of `imuspec bench` for JSON: a row for each library."""
+    return [
+        {
+            "job": result.job,
+            "library": result.contestant,
+            "one_thread_s": result.one_thread_s,
+            "all_threads_s": result.all_threads_s,
+            "ratio": result.ratio,
+            "window_s": result.window_s,
+            "memory_bytes": result.memory,
+        }
+        for result in results
+    ]
 
 
 def bench_table(job: str, results: list[Result]) -> Table:
@@ -281,7 +266,3 @@ def cost_table(ours: list[Cost], phones: list[Cost]) -> Table:
             table.add_row(Text(cost.machine), cost.step, f"{cost.ms:.4g}", f"{cost.cpu_percent:.0f}", memory)
         table.add_section()
     return table
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from imuspec.cli import output
 from imuspec.cli.app import app
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["datasets"]
 
 
 @app.command
-def datasets(name: str | None = None, /) -> int:
+def datasets(name: str | None = None, /, *, json: bool = False) -> int:
     """List the public sets that are read; describe one; check a copy of it.
 
     NAME=PATH[,setting=value,...] is how every command names a labelled set: imuspec datasets daphnet lists the settings of
@@ -30,22 +31,60 @@ def datasets(name: str | None = None, /) -> int:
     Parameters
     ----------
     name
-        A set of the list, to describe it; or NAME=PATH[,setting=value,...], to read a copy and count its windows by class
+        Optional: a set of the list, to describe it; or NAME=PATH[,setting=value,...], to read a copy and count its windows by class
         and subject, and the rows that are in none by reason.
+    json
+        Print JSON, for programs.
     """
-    from imuspec.cli.console import screen
     from imuspec.datasets.catalogue import CATALOGUE, find_set
     from imuspec.datasets.reference import DatasetReference
 
-    console = screen()
+    output.begin(json=json)
     if name is None:
-        console.print(_list(CATALOGUE.values()))
+        sets = list(CATALOGUE.values())
+        output.emit([_facts(info) for info in sets]) if json else output.show(_list(sets))
     elif "=" not in name and ":" not in name:
-        console.print(_page(find_set(name)))
+        info = find_set(name)
+        output.emit(_facts(info)) if json else output.show(_page(info))
     else:
-        for part in _tables(DatasetReference.parse(name, option="name").windows()):
-            console.print(part)
+        windows = DatasetReference.parse(name, option="name").windows()
+        output.emit(_counts(windows)) if json else output.show(*_tables(windows))
     return 0
+
+
+def _facts(info: DatasetInfo) -> dict[str, Any]:
+    """What is known of a set, for JSON."""
+    return {
+        "name": info.name,
+        "title": info.title,
+        "about": info.what,
+        "layout": info.layout,
+        "window_s": info.window_s,
+        "split_by": info.split_by,
+        "settings": dict(_settings(info)),
+        "licence": info.licence,
+        "citation": info.citation,
+        "url": info.url,
+    }
+
+
+def _settings(info: DatasetInfo) -> dict[str, Any]:
+    """The settings of a set's reader that a user may change, with their defaults."""
+    return {key: value for key, value in info.settings.items() if key not in ("subjects", "unit")}
+
+
+def _counts(windows: Windows) -> dict[str, Any]:
+    """Windows by class and subject, and the rows that are in none, for JSON."""
+    counted = zip(windows.subjects.tolist(), windows.table().tolist(), strict=True)
+    return {
+        "name": windows.name,
+        "n_windows": len(windows),
+        "window_s": windows.window_s,
+        "rate_hz": windows.rate,
+        "subjects": {str(s): dict(zip(windows.class_names, line, strict=True)) for s, line in counted},
+        "n_rows": windows.n_rows,
+        "n_rows_left_out": dict(windows.counts),
+    }
 
 
 def _list(sets: Iterable[DatasetInfo]) -> Table:
@@ -63,13 +102,12 @@ def _page(info: DatasetInfo) -> Table:
     from rich.text import Text
 
     table = Table(title=Text(info.title), show_header=False, title_justify="left")
-    defaults = {key: value for key, value in info.settings.items() if key not in ("subjects", "unit")}
     rows = {
         "what": info.what,
         "layout": info.layout,
         "window": f"{info.window_s:g} s",
         "split": f"by {info.split_by}",
-        "settings": ", ".join(f"{key}={_shown(value)}" for key, value in defaults.items()),
+        "settings": ", ".join(f"{key}={_shown(value)}" for key, value in _settings(info).items()),
         "licence": info.licence,
         "cite": info.citation,
         "from": info.url,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json as encoder
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from imuspec.cli import output
 from imuspec.cli.app import FAILED, app
 
 __all__ = ["doctor"]
@@ -39,29 +39,49 @@ def doctor(*, json: bool = False) -> int:
     facts = {"system": _system(), "packages": _packages(), "extras": _extras(), "gpu": _gpu(), "kernels": _kernels()}
     failed = [name for name, result in facts["kernels"].items() if result != "ok"]
     if json:
-        print(encoder.dumps(facts, indent=2))
+        kernels = {name.lower().replace(" ", "_").replace("-", "_"): text for name, text in facts["kernels"].items()}
+        output.emit({**facts, "kernels": kernels})
         return FAILED if failed else 0
-    for section, values in facts.items():
-        print(section)
+    for section, values in {**facts, "system": _described(facts["system"])}.items():
+        output.say(section)
         for name, value in values.items():
-            print(f"  {name:<22} {value}")
-    print("all kernels agree with their definitions" if not failed else f"kernels that fail: {', '.join(failed)}")
+            output.say(f"  {name:<22} {value}")
+    output.say("all kernels agree with their definitions" if not failed else f"kernels that fail: {', '.join(failed)}")
     return FAILED if failed else 0
 
 
-def _system() -> dict[str, str]:
+def _system() -> dict[str, Any]:
     from imuspec import _core
 
-    folder = Path(tempfile.gettempdir())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    folders = {"here": Path.cwd(), "temporary": Path(tempfile.gettempdir())}
     return {
         "imuspec": _core.__version__,
-        "python": f"{platform.python_version()} ({sys.executable})",
+        "python": platform.python_version(),
+        "executable": sys.executable,
         "platform": platform.platform(),
-        "instruction set": f"{_core.cpu_path()} on {platform.machine()} (IMUSPEC_CPU={os.environ.get('IMUSPEC_CPU', '')})",
-        "threads": f"{_core.get_threads()} of {cores} cores (IMUSPEC_THREADS={os.environ.get('IMUSPEC_THREADS', '')})",
-        "free disk, here": f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB",
-        f"free disk, {folder}": f"{shutil.disk_usage(folder).free / 1e9:.1f} GB",
+        "instruction_set": _core.cpu_path(),
+        "machine": platform.machine(),
+        "n_threads": _core.get_threads(),
+        "n_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "environment": {name.lower(): os.environ.get(name) for name in ("IMUSPEC_CPU", "IMUSPEC_THREADS")},
+        "free_disk_bytes": {
+            name: {"folder": str(folder), "n": shutil.disk_usage(folder).free} for name, folder in folders.items()
+        },
+    }
+
+
+def _described(system: dict[str, Any]) -> dict[str, str]:
+    """The system in words."""
+    from imuspec.report.words import size
+
+    chosen = {name: value or "not set" for name, value in system["environment"].items()}
+    return {
+        "imuspec": system["imuspec"],
+        "python": f"{system['python']} ({system['executable']})",
+        "platform": system["platform"],
+        "instruction set": f"{system['instruction_set']} on {system['machine']} (IMUSPEC_CPU {chosen['imuspec_cpu']})",
+        "threads": f"{system['n_threads']} of {system['n_cores']} cores (IMUSPEC_THREADS {chosen['imuspec_threads']})",
+        **{f"free disk, {disk['folder']}": size(disk["n"]) for disk in system["free_disk_bytes"].values()},
     }
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import Many, app, finished, open_cohort
+from imuspec.cli import output
+from imuspec.cli.app import Many, app, existing, finished, open_cohort
 from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
 from imuspec.errors import require
 
@@ -30,6 +31,7 @@ def embed(
     layer: str = "last",
     device: str = "cpu",
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    json: bool = False,
     many: Many | None = None,
 ) -> int:
     """Write the embedding of every window of a data set, with label, subject and origin; or of a cohort's wear.
@@ -47,10 +49,12 @@ def embed(
         cohort=PATH[,window_s=SECONDS], a folder (or s3:// URL) of imuspec prepare.
     out
         File to write: .npz, or .parquet with a column for each feature. For a cohort: a folder.
-    nfft, hop
-        Of the pictures.
+    nfft
+        Samples of a frame of the pictures.
+    hop
+        Samples from a frame of the pictures to the next.
     norm
-        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
+        How the pictures are normalised: axis-window (the paper's), joint-window, fixed or dataset.
     layer
         last, or an inner layer.
     device
@@ -59,7 +63,10 @@ def embed(
         pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
     many
         How to go over a cohort.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     require("embed", "torch")
     from imuspec import probing
     from imuspec.datasets import DatasetReference
@@ -70,7 +77,7 @@ def embed(
             raise ValueError(f"device: expected cpu with a cohort, whose recordings go to processes, got {device}")
         pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
         settings = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
-        return _embed_cohort(run, reference, out, settings, many or Many())
+        return _embed_cohort(run, reference, out, settings, many or Many(), json=json)
     if many not in (None, Many()):
         raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
     if Path(out).suffix not in (".npz", ".parquet"):
@@ -80,15 +87,21 @@ def embed(
     if run == "statistics":
         features = probing.StatisticsSource(windows.rate).features(windows.x, {})["statistics"]
     else:
-        encoder = window_encoder(run, windows, print)
+        encoder = window_encoder(run, windows, output.note)
         source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
         features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
     _write_features(Path(out), features, windows)
-    print(f"{out}: {features.shape[0]} windows of {windows.name}, {features.shape[1]} features")
+    if json:
+        output.emit(
+            {"path": out, "data": windows.name, "n_windows": features.shape[0], "n_features": features.shape[1]}
+        )
+    output.say(f"{out}: {features.shape[0]} windows of {windows.name}, {features.shape[1]} features")
     return 0
 
 
-def _embed_cohort(run: str, cohort: DatasetReference, out: str, settings: dict[str, Any], many: Many) -> int:
+def _embed_cohort(
+    run: str, cohort: DatasetReference, out: str, settings: dict[str, Any], many: Many, *, json: bool
+) -> int:
     from imuspec.cli.console import RunDisplay
     from imuspec.cluster import compute
     from imuspec.prediction.cohort import CohortEmbedding
@@ -97,7 +110,7 @@ def _embed_cohort(run: str, cohort: DatasetReference, out: str, settings: dict[s
     if run != "statistics":
         load_encoder(run)  # an error in it is raised once, not for each recording
     window_s = _window_s(cohort)
-    stored = open_cohort(cohort.path).recipe.resample.rate_hz
+    stored = open_cohort(existing(cohort.path)).recipe.resample.rate_hz
     long, rate = window_form(run) or (10.0, stored)
     if rate != stored:
         raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
@@ -106,7 +119,7 @@ def _embed_cohort(run: str, cohort: DatasetReference, out: str, settings: dict[s
     work = CohortEmbedding(place, weights_digest(run), window_s=window_s or long, **settings)
     with RunDisplay(doing="embedding") as display:
         summary = compute(cohort.path, out, work, progress=display.update, **many.options())
-    return finished(summary)
+    return finished(summary, json=json)
 
 
 def _window_s(cohort: DatasetReference) -> float | None:

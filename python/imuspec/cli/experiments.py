@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, app
 from imuspec.errors import require
 
@@ -29,13 +30,14 @@ def experiment(
     runs: Annotated[list[str] | None, SEVERAL] = None,
     seeds: int = 5,
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    json: bool = False,
 ) -> int:
     """Repeat a table or figure of a paper: ours, the paper's, the difference. Without a name: list them.
 
     Parameters
     ----------
     name
-        Experiment, as the list names it.
+        Optional: an experiment, as the list names it.
     out
         Folder for tables, figures and the recipe; by default experiments/NAME.
     tiny
@@ -49,19 +51,23 @@ def experiment(
         Number of seeds, counted from 0.
     assignments
         NAME=VALUE: one of the experiment's own numbers. May be given several times.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     from rich.table import Table
     from rich.text import Text
 
-    from imuspec.cli.console import screen
     from imuspec.experiments import describe, names, perform
 
-    console = screen()
     if name is None:
+        if json:
+            output.emit([{"name": e.name, "about": e.about, "data": list(e.data)} for e in map(describe, names())])
+            return 0
         table = Table("experiment", "what it shows", "data", box=None, pad_edge=False)
         for each in map(describe, names()):
             table.add_row(each.name, Text(each.about), ", ".join(each.data))
-        console.print(table)
+        output.show(table)
         return 0
     for package in ("pandas", "torch", "matplotlib"):
         require("experiment", package)
@@ -75,13 +81,17 @@ def experiment(
         assignments=assignments or (),
         seeds=tuple(range(min(seeds, 2) if tiny else seeds)),
         tiny=tiny,
-        say=lambda line: console.print(Text(line, "dim")),
+        say=output.say,
     )
     result, comparison = perform(found, setup)
-    console.print(_comparison(comparison, found.about, tiny=tiny))
+    if json:
+        described = {"name": found.name, "about": found.about, "tiny": tiny, "out": str(setup.out)}
+        output.emit({**described, "notes": list(result.notes), "rows": comparison.to_dict("records")})
+        return 0
+    output.show(_comparison(comparison, found.about, tiny=tiny))
     for note in result.notes:
-        console.print(Text(note))
-    console.print(Text(f"tables, figures and recipe: {setup.out}"))
+        output.say(note)
+    output.say(f"tables, figures and recipe: {setup.out}")
     return 0
 
 

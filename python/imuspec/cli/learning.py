@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import INTERRUPTED, SEVERAL, app
+from imuspec.cli import output
+from imuspec.cli.app import INTERRUPTED, SEVERAL, app, existing
 from imuspec.errors import require
 from imuspec.interrupts import Interrupted
 
@@ -52,16 +55,24 @@ def pretrain(
     from imuspec.recipe import PretrainRecipe
 
     followed = PretrainRecipe.load(recipe)
+    for item in data:
+        if "=" not in item:
+            existing(item)
     if tiny:
         followed = followed.tiny()
-        print(f"tiny: {followed.about}")
+        output.say(f"tiny: {followed.about}")
     try:
-        run = train(followed.set(*(assignments or ())), data, out, resume=resume)
+        with contextlib.ExitStack() as stack:
+            if output.is_quiet():  # training shows its progress there
+                stack.enter_context(contextlib.redirect_stderr(stack.enter_context(Path(os.devnull).open("w"))))
+            run = train(followed.set(*(assignments or ())), data, out, resume=resume)
     except KeyboardInterrupt as stop:
-        print(f"{stop or 'stopped'}: the same command with --resume goes on", flush=True)
+        output.say(f"{stop or 'stopped'}: the same command with --resume goes on")
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     last = [line for line in run.metrics() if "loss" in line][-1]
-    print(f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("lr", "per_s")))
+    output.say(
+        f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("lr", "per_s"))
+    )
     return 0
 
 
@@ -82,6 +93,7 @@ def views(image: Path, /, *, out: Path, seed: int = 0) -> int:
     require("views", "torch")
     from imuspec.report import views_figure
 
+    existing(image)
     views_figure(image, out, seed=seed)
-    print(out)
+    output.say(out)
     return 0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import app
+from imuspec.cli import output
+from imuspec.cli.app import app, existing
 from imuspec.errors import require
+
+if TYPE_CHECKING:
+    from imuspec.run.pretrained import PublicModel
 
 __all__ = ["export", "models"]
 
@@ -21,6 +25,7 @@ def models(
     import_: Annotated[Path | None, Parameter(name="--import")] = None,
     as_: Annotated[str | None, Parameter(name="--as")] = None,
     out: Path | None = None,
+    json: bool = False,
 ) -> int:
     """List public encoders with source, licence and what they take; or import a file of one.
 
@@ -30,34 +35,38 @@ def models(
     Parameters
     ----------
     name
-        Say all that is known of this one.
+        Optional: an encoder of the list, to show all that is known of it.
     import_
         A file of weights, as published.
     as_
         Which encoder it is of.
     out
         The run's folder.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     require("models", "torch")
     from rich.table import Table
     from rich.text import Text
 
-    from imuspec.cli.console import screen
     from imuspec.run.pretrained import MODELS, find_model, import_model
 
-    console = screen()
     if import_ is not None or as_ is not None or out is not None:
         if import_ is None or as_ is None or out is None:
             raise ValueError("models: expected --import FILE --as NAME --out RUN together")
-        run = import_model(as_, import_, out)
         model = find_model(as_)
-        console.print(Text(f"{run.path}: {model.about}; takes {model.takes}; licence: {model.licence}"))
+        run = import_model(as_, existing(import_), out)
+        output.say(f"{run.path}: {model.about}; takes {model.takes}; licence: {model.licence}")
         return 0
     if name is not None:
         model = find_model(name)
         encoder = model.build()
-        table = Table(show_header=False, box=None, pad_edge=False)
         n_parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        if json:
+            output.emit({**_facts(model), "n_features": encoder.n_features, "n_parameters": n_parameters})
+            return 0
+        table = Table(show_header=False, box=None, pad_edge=False)
         for key, value in {
             "name": model.name,
             "about": model.about,
@@ -70,13 +79,29 @@ def models(
             "cite": model.reference,
         }.items():
             table.add_row(Text(key, "bold"), Text(value))
-        console.print(table)
+        output.show(table)
+        return 0
+    if json:
+        output.emit([_facts(model) for model in MODELS.values()])
         return 0
     table = Table("model", "what", "licence", "takes", box=None, pad_edge=False)
     for model in MODELS.values():
         table.add_row(model.name, Text(model.about), Text(model.licence), Text(model.takes))
-    console.print(table)
+    output.show(table)
     return 0
+
+
+def _facts(model: PublicModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "about": model.about,
+        "licence": model.licence,
+        "takes": model.takes,
+        "url": model.url,
+        "encoder": model.encoder,
+        "settings": dict(model.settings),
+        "citation": model.reference,
+    }
 
 
 @app.command
@@ -93,8 +118,10 @@ def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
         Length of a window, for an encoder of signals; by default the encoder's own, else 5 s at 50 Hz.
     """
     require("export", "onnx", "onnxscript", "onnxruntime", "torch")
+    existing(run)
+    from imuspec.report.words import size
     from imuspec.run.export import export_onnx
 
     difference = export_onnx(run, out, n_samples=n_samples)
-    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, embeddings within {difference:.1e} of PyTorch's")
+    output.say(f"{out}: {size(out.stat().st_size)}, embeddings within {difference:.1e} of PyTorch's")
     return 0

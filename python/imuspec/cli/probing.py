@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import json as encoder
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, app
 from imuspec.errors import require
 
@@ -45,6 +46,7 @@ def probe(
     unseen_by: str | None = None,
     device: str = "cpu",
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    json: bool = False,
 ) -> int:
     """Judge a frozen encoder with few labels: compute features once, fit heads on them, report scores with intervals.
 
@@ -83,16 +85,17 @@ def probe(
         Where the encoder runs.
     assignments
         SECTION.FIELD=VALUE: any other number of the recipe. May be given several times.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     for package in ("torch", "sklearn", "pandas"):
         require("probe", package)
     require("probe", "matplotlib")
-    from imuspec.cli.console import screen
     from imuspec.datasets import DatasetReference
 
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
-    console = screen()
     reference = DatasetReference.parse(data)
     options = {
         "recipe": recipe,
@@ -111,7 +114,7 @@ def probe(
         _refuse(options, ("head", "device"), f"{run}, an encoder of patches")
         chosen = head or "linear"
         result = _probe_patches(
-            run, reference, chosen, seeds or 5, device, console.print, out or Path("probe") / f"{name}-{chosen}"
+            run, reference, chosen, seeds or 5, device, output.say, out or Path("probe") / f"{name}-{chosen}"
         )
         target = out or Path("probe") / f"{name}-{chosen}"
         _keep(target, result, reference.label, facts)
@@ -121,16 +124,18 @@ def probe(
         windows = windows_for(reference, run, unseen_by)
         windows, note = _unseen(windows, unseen_by or run)
         facts |= {"people": note, "windows": repr(windows), "window_settings": dict(windows.settings)}
-        console.print(repr(windows), style="dim", highlight=False)
+        output.say(repr(windows))
         if note:
-            console.print(note, highlight=False)
+            output.say(note)
         split = _split(windows, test_subjects)
-        result = _probe(run, windows, settings, layer, head, split, device, console.print)
+        result = _probe(run, windows, settings, layer, head, split, device, output.say)
         target = out or Path("probe") / name
         _keep(target, result, reference.label, facts)
         (target / "recipe.json").write_text(settings.to_json(), "utf-8")
-    console.print(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
-    console.print(f"tables, figures and recipe: {target}", highlight=False)
+    if json:
+        output.emit({**facts, "out": str(target), "scores": result.summary().to_dict("records")})
+    output.show(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
+    output.say(f"tables, figures and recipe: {target}")
     return 0
 
 
@@ -283,7 +288,7 @@ def _of_patches(run: str, head: str | None) -> bool:
     if head in ("lstm", "mlp"):
         return True
     described = Path(run.removeprefix("random:")) / "encoder.json"
-    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
+    return described.is_file() and encoder.loads(described.read_text("utf-8"))["name"] == "roformer"
 
 
 def patch_encoder(run: str) -> nn.Module:
@@ -351,7 +356,9 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
         for kind in ("png", "svg"):
             save(figure, target / f"shots.{kind}")
     splits = {str(seed): members for seed, members in result.members.items()}
-    (target / "probe.json").write_text(json.dumps({**facts, "splits": splits}, indent=1, default=str) + "\n", "utf-8")
+    (target / "probe.json").write_text(
+        encoder.dumps({**facts, "splits": splits}, indent=1, default=str) + "\n", "utf-8"
+    )
 
 
 def _table(summary: pd.DataFrame, title: str) -> Table:

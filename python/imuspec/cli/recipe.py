@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, app
 from imuspec.errors import unknown_name
 
 if TYPE_CHECKING:
     from imuspec.recipe import NamedRecipe
 
-__all__ = ["recipe"]
+__all__ = ["recipe", "settings", "unit"]
+
+# ending of a setting's name -> its unit
+_UNITS = {
+    "_db": "dB",
+    "_g": "g",
+    "_gb": "GB",
+    "_h": "h",
+    "_hz": "Hz",
+    "_mg": "mg",
+    "_minutes": "min",
+    "_hours": "h",
+    "_s": "s",
+}
 
 
 @app.command
@@ -29,7 +43,7 @@ def recipe(
     Parameters
     ----------
     name
-        A recipe (as ukb, img2imu or linear) or a TOML file of a preparation.
+        Optional: a recipe (as ukb, img2imu or linear) or a TOML file of a preparation.
     changes
         Change a setting first, as segments.min_wear_h=1; may be given several times.
     json
@@ -37,8 +51,6 @@ def recipe(
     """
     from rich.table import Table
     from rich.text import Text
-
-    from imuspec.cli.console import screen
 
     if name is None:
         if changes:
@@ -51,17 +63,17 @@ def recipe(
     else:
         rows = settings(_load(name).set(*(changes or ())))
     if json:
-        print(encoder.dumps(rows, indent=2))
+        output.emit(rows)
         return 0
     table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(value if isinstance(value, str) else encoder.dumps(value)) for value in row.values()))
-    screen().print(table)
+    output.show(table)
     return 0
 
 
 def settings(chosen: NamedRecipe) -> list[dict[str, Any]]:
-    """Return a row for each setting of a recipe: key as ``--set`` takes it, value, default, meaning."""
+    """Return a row for each setting of a recipe: key as ``--set`` takes it, value, default, unit, meaning."""
     from pydantic import BaseModel
     from pydantic_core import PydanticUndefined
 
@@ -81,10 +93,16 @@ def settings(chosen: NamedRecipe) -> list[dict[str, Any]]:
                     "setting": section if holder is chosen else f"{section}.{field}",
                     "value": plain,
                     "default": plain if default is PydanticUndefined else encoder.loads(encoder.dumps(default)),
-                    "meaning": described.description or "",
+                    "unit": unit(field),
+                    "meaning": described.description or f"which kind of {section}: the settings below are its own",
                 }
             )
     return rows
+
+
+def unit(field: str) -> str:
+    """Return the unit of a setting by its name, empty for one without."""
+    return next((symbol for ending, symbol in _UNITS.items() if field == ending[1:] or field.endswith(ending)), "")
 
 
 def _families() -> dict[str, type[NamedRecipe]]:

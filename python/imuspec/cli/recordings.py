@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from imuspec.cli.app import SEVERAL, Many, app, finished
+from imuspec.cli import output
+from imuspec.cli.app import SEVERAL, Many, app, existing, finished
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def prepare(
     check_inputs: bool = False,
     replaced: Literal["refuse", "prepare"] = "refuse",
     duplicates: Literal["skip", "prepare"] = "skip",
+    json: bool = False,
     many: Many | None = None,
 ) -> int:
     """Prepare recordings into a cohort: low-pass, resample, calibrate, find wear, store.
@@ -47,17 +50,23 @@ def prepare(
         With --resume: refuse files with other content than when they were prepared, or prepare them again.
     duplicates
         skip records a file with the same bytes as another as excluded; prepare prepares it too.
+    json
+        Print JSON, for programs.
     """
+    output.begin(json=json)
     from imuspec.cli.console import RunDisplay
     from imuspec.cluster import prepare_cohort
     from imuspec.recipe import Recipe
 
+    for item in inputs:
+        if not item.startswith("@") and not glob.has_magic(item):
+            existing(item)
     followed = Recipe.load(recipe).set(*(set or ()))
     options = (many or Many()).options()
     choices: dict[str, Any] = {"check_inputs": check_inputs, "replaced": replaced, "duplicates": duplicates}
     with RunDisplay() as display:
         summary = prepare_cohort(inputs, out, recipe=followed, progress=display.update, **choices, **options)
-    return finished(summary)
+    return finished(summary, json=json)
 
 
 @app.command
@@ -78,7 +87,7 @@ def info(
     path
         A device file, or a folder of them.
     json
-        As JSON, for programs.
+        Print JSON, for programs.
     identifying
         Also the fields of the header that identify a person: names, dates of birth, notes.
     timestamps
@@ -88,40 +97,43 @@ def info(
     unit
         Unit of the acceleration in a table.
     """
-    from imuspec.cli.console import recording_facts, recording_table, screen
     from imuspec.recording.inputs import find_inputs
     from imuspec.recording.reading import read
 
+    existing(path)
     found = find_inputs([path]) if path.is_dir() else None
     if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
         return _list_inputs(found, json=json)
-    recording = read(path, timestamps, date_order=date_order, unit=unit)
-    facts = recording_facts(recording, identifying=identifying)
-    if json:
-        import json as encoder
+    from imuspec.cli.facts import recording_facts, recording_tables
 
-        print(encoder.dumps(facts, indent=2, ensure_ascii=False))
-        return 0
-    console = screen()
-    for table in recording_table(facts, path.name):
-        console.print(table)
+    facts = recording_facts(read(path, timestamps, date_order=date_order, unit=unit), identifying=identifying)
+    if json:
+        output.emit(facts)
+    else:
+        output.show(*recording_tables(facts))
     return 0
 
 
 def _list_inputs(found: Inputs, *, json: bool) -> int:
     """Print the recordings of a folder, and the files that are passed over."""
-    if json:
-        import json as encoder
+    from rich.table import Table
+    from rich.text import Text
 
-        recordings = [{"id": s.id, "name": s.name, "n_bytes": s.n_bytes} for s in found.sources]
-        passed_over = [entry._asdict() for entry in found.passed_over]
-        print(encoder.dumps({"recordings": recordings, "passed_over": passed_over}, indent=2))
+    from imuspec.report.words import size
+
+    if json:
+        recordings = [{"id": s.id, "name": s.name, "size_bytes": s.n_bytes} for s in found.sources]
+        output.emit({"recordings": recordings, "passed_over": [entry._asdict() for entry in found.passed_over]})
         return 0
+    table = Table("id", "file", "size", box=None, pad_edge=False)
     for source in found.sources:
-        print(f"{source.id}  {source.name}  {source.n_bytes / 1e6:.1f} MB")
-    for name, reason in found.passed_over:
-        print(f"passed over: {name}: {reason}")
-    print(f"{len(found.sources)} recordings, {len(found.passed_over)} passed over")
+        table.add_row(Text(source.id), Text(source.name), size(source.n_bytes))
+    skipped = Table("passed over", "why", box=None, pad_edge=False)
+    for entry in found.passed_over:
+        skipped.add_row(*map(Text, entry))
+    n = len(found.sources)
+    total = Text(f"{n} recording{'' if n == 1 else 's'}, {len(found.passed_over)} passed over")
+    output.show(table, *([skipped] if found.passed_over else []), total)
     return 0
 
 
@@ -143,7 +155,7 @@ def simulate(
     Parameters
     ----------
     out
-        The device file; its truth is written beside it.
+        The device file of an Axivity, ending in .cwa, .cwa.gz or .cwa.zip; its truth is written beside it.
     days
         Length.
     seed
@@ -159,19 +171,23 @@ def simulate(
     miscalibration
         A sensor with an error of gain and offset.
     """
+    from imuspec.cli.console import ShareDisplay
+    from imuspec.report.words import size
     from imuspec.simulation import simulate as write_week
 
-    write_week(
-        out,
-        days=days,
-        seed=seed,
-        sample_rate=sample_rate,
-        device=device,
-        unpacked=unpacked,
-        damage=tuple(damage or ()),
-        miscalibration=miscalibration,
-    )
-    print(f"{out}: {days:g} days, {out.stat().st_size / 1e6:.1f} MB; its truth is beside it")
+    with ShareDisplay("simulating") as display:
+        write_week(
+            out,
+            days=days,
+            seed=seed,
+            sample_rate=sample_rate,
+            device=device,
+            unpacked=unpacked,
+            damage=tuple(damage or ()),
+            miscalibration=miscalibration,
+            progress=display.update,
+        )
+    output.say(f"{out}: {days:g} days, {size(out.stat().st_size)}; its truth is beside it")
     return 0
 
 
@@ -193,6 +209,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
     from imuspec.report import day_image
 
     require("pictures", "matplotlib")
+    existing(path)
     if recipe is None:
         day_image(read(path), out)
     else:
@@ -200,7 +217,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
         if prepared.status == "failed":
             raise RuntimeError(f"{path}: {prepared.reason}")
         day_image(prepared, out)
-    print(out)
+    output.say(out)
     return 0
 
 
@@ -234,8 +251,9 @@ def report(
     from imuspec.report import write_page
 
     require("pages", "matplotlib", "jinja2")
+    existing(path)
     written = write_page(path, out, recipe=Recipe.load(recipe).set(*(set or ())), recordings=recordings)
-    print(out)
+    output.say(out)
     if written.problem:
         raise RuntimeError(f"{path}: {written.problem}")
     return 0

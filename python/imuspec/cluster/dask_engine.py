@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import queue
 import threading
 import time
@@ -25,6 +24,7 @@ from imuspec.cluster.engine import Crew, Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import cores
 from imuspec.cluster.pool import Ended, Pool
+from imuspec.errors import require
 from imuspec.interrupts import shielded_from_interrupt
 
 __all__ = ["DaskEngine"]
@@ -72,8 +72,7 @@ class DaskEngine(Engine):
             raise ValueError(f"engine: expected a scheduler or a cluster, got both: {scheduler} and {cluster}")
         if workers is not None and workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
-        if importlib.util.find_spec("distributed") is None:
-            raise RuntimeError("engine dask: distributed is not installed: pip install 'imuspec[cluster]'")
+        require("the engine dask", "distributed")
         self.workers = workers
         self.limits = limits or Limits()
         self._scheduler = scheduler
@@ -184,8 +183,7 @@ def _jobs(text: str) -> tuple[int, dict[str, Any]]:
         or not isinstance(settings["slurm"], dict)
     ):
         raise ValueError(f"cluster {path}: expected jobs = N and a table [slurm], got {sorted(settings)}")
-    if importlib.util.find_spec("dask_jobqueue") is None:
-        raise RuntimeError("cluster: dask_jobqueue is not installed: pip install 'imuspec[cluster]'")
+    require("a cluster of Slurm", "dask_jobqueue")
     return settings["jobs"], settings["slurm"]
 
 

@@ -64,13 +64,17 @@ class Outcome:
 
 @dataclass
 class Summary:
-    """The outcomes of one run, the number of recordings done before it, and notes on its inputs."""
+    """The outcomes of one run, the number of recordings done before it, and notes on its inputs.
+
+    `signum` is the number of the signal that interrupted it, or 0.
+    """
 
     cohort: Path
     total: int
     done_before: int
     outcomes: list[Outcome] = field(default_factory=list)
     interrupted: bool = False
+    signum: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
@@ -158,6 +162,7 @@ def run_jobs(
             summary.outcomes.append(outcome)
             report(outcome)
     summary.interrupted = len(summary.outcomes) < len(jobs)
+    summary.signum = int(stop.signum) if stop.is_set() else 0
     # The outcomes of this run are added, since a network file system may list new files late.
     done = store.done() | {outcome.id for outcome in summary.outcomes}
     if ids <= done and not (store.has_tables() and not jobs):

@@ -18,6 +18,8 @@ from imuspec.cohort.parts import part_ids, read_part
 from imuspec.cohort.store import MISSING, check_version, orphans, read_table, table_batches
 from imuspec.cohort.tables import TABLES
 from imuspec.cohort.verification import problems_of_cohort
+from imuspec.preparation.clock import grid_times
+from imuspec.preparation.reasons import counted
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import check_id
 from imuspec.storage import as_path, is_remote, list_names
@@ -73,7 +75,7 @@ class Cohort:
         self._wear: dict[str, list[tuple[int, int]]] | None = None
 
     def __repr__(self) -> str:
-        return f"Cohort({str(self.path)!r}, {len(self)} recordings)"
+        return f"Cohort({str(self.path)!r}, {counted(self.outcomes['status'].to_pylist())})"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -179,6 +181,43 @@ class Cohort:
         """Return the local device clock of a recording's first sample, datetime64[ns]."""
         return np.datetime64(str(self._array(recording_id).attrs["start_time"]), "ns")
 
+    def samples(self, recording_id: str, first: int, stop: int) -> NDArray[np.float32]:
+        """Read samples `first` to `stop` of one recording, float32 [3, time], g; NaN where missing."""
+        array = self._array(recording_id)
+        self._check_stretch(recording_id, array, first, stop)
+        return self._samples(array, first, stop)
+
+    def times(self, recording_id: str, first: int, stop: int) -> NDArray[np.int64]:
+        """Return the device's local clock at samples `first` to `stop`, int64 [time], ns since 1970.
+
+        It follows the clock where that was set back, as `Prepared.clock` does.
+        """
+        array = self._array(recording_id)
+        self._check_stretch(recording_id, array, first, stop)
+        shifts: Any = array.attrs["shifts"]
+        return grid_times(
+            np.arange(first, stop, dtype=np.int64),
+            start_time=int(self.start_time(recording_id).astype(np.int64)),
+            rate=_attribute(array, "rate_hz"),
+            shifts=np.array(shifts, np.int64).reshape(-1, 2),
+        )
+
+    def stretches(self, recording_id: str) -> list[tuple[int, int]]:
+        """Return first and one-past-last sample of each stretch of kept wear of one recording, in order."""
+        self._array(recording_id)
+        return list(self._wear_stretches().get(recording_id, []))
+
+    def checksum(self, recording_id: str) -> str:
+        """Return the SHA-256 of one recording's stored samples, as it was when they were written."""
+        return str(self._array(recording_id).attrs["sha256"])
+
+    @staticmethod
+    def _check_stretch(recording_id: str, array: zarr.Array[Any], first: int, stop: int) -> None:
+        if not 0 <= first <= stop <= array.shape[1]:
+            raise ValueError(
+                f"read {recording_id}: expected samples inside 0 to {array.shape[1]}, got {first} to {stop}"
+            )
+
     def random_windows(
         self,
         hours: float = 24.0,
@@ -281,10 +320,7 @@ class Cohort:
             If the samples are not inside the recording.
         """
         array = self._array(recording_id)
-        if not 0 <= first <= stop <= array.shape[1]:
-            raise ValueError(
-                f"read {recording_id}: expected samples inside 0 to {array.shape[1]}, got {first} to {stop}"
-            )
+        self._check_stretch(recording_id, array, first, stop)
         return np.asarray(array[:, first:stop]), _attribute(array, "step_g")
 
     def prepared(self, recording_id: str) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
@@ -142,17 +142,19 @@ class Plan:
             events.append({"kind": "truncated", "block": len(run), "bytes": _TORN_BYTES})
         return sorted(events, key=lambda event: int(event["block"]))
 
-    def write(self, file: IO[bytes], error: Miscalibration) -> None:
-        """Write the file's bytes, chunk by chunk."""
+    def write(self, file: IO[bytes], error: Miscalibration, progress: Callable[[float], None] | None = None) -> None:
+        """Write the file's bytes, chunk by chunk; `progress` gets the share that is written."""
         if "empty" in self.kinds:
             return
         if "garbage" in self.kinds:
             file.write(np.random.default_rng([self.seed, 6]).bytes(_GARBAGE_BYTES))
             return
-        left = self.n_bytes()
+        total = left = self.n_bytes()
         for piece in self._pieces(error):
             file.write(piece[:left])
             left -= len(piece)
+            if progress is not None:
+                progress(1 - max(left, 0) / total)
             if left <= 0:
                 return
 

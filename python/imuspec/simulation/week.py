@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ from imuspec.simulation.plan import Miscalibration, Plan
 from imuspec.simulation.storing import replacing
 from imuspec.simulation.truth import Truth
 
-__all__ = ["simulate"]
+__all__ = ["ENDINGS", "simulate"]
+
+ENDINGS = (".cwa", ".cwa.gz", ".cwa.zip")  # of the files that `simulate` writes
 
 
 def simulate(
@@ -29,6 +31,7 @@ def simulate(
     damage: Sequence[str] = (),
     miscalibration: bool | Miscalibration = False,
     start: str | datetime.datetime = "2023-05-15T10:00:00",
+    progress: Callable[[float], None] | None = None,
 ) -> Truth:
     """Write a wrist-worn recording as an Axivity .cwa file, and its truth beside it.
 
@@ -54,6 +57,8 @@ def simulate(
         True draws an error of gain and offset from the seed; or give one.
     start : str or datetime.datetime, default "2023-05-15T10:00:00"
         Local time of the first sample, in the years 2000 to 2060.
+    progress
+        Called now and then with the share of the file that is written, 0 to 1.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def simulate(
     Raises
     ------
     ValueError
-        For a length, rate, device, start or kind of damage that there is not.
+        For a length, rate, device, start, kind of damage or ending of `path` that there is not.
 
     Examples
     --------
@@ -87,7 +92,7 @@ def simulate(
     truth = plan.truth(error)
     kept_share = float(np.random.default_rng([seed, 4]).uniform(0.5, 0.9)) if "gzip_truncated" in kinds else 1.0
     with replacing(path, kept_share=kept_share) as file:
-        plan.write(file, error)
+        plan.write(file, error, progress)
     truth.save(Truth.beside(path))
     return truth
 
@@ -106,6 +111,9 @@ def _instant(start: str | datetime.datetime) -> np.datetime64:
 def _check(path: str | Path, *, days: float, sample_rate: float, device: str, damage: Sequence[str]) -> tuple[str, ...]:
     if isinstance(damage, str):
         damage = (damage,)
+    if not Path(path).name.lower().endswith(ENDINGS):
+        *others, last = ENDINGS
+        raise ValueError(f"path: expected a name that ends in {', '.join(others)} or {last}, got {str(path)!r}")
     for kind in damage:
         if kind not in DAMAGE_KINDS:
             raise ValueError(unknown_name("damage", kind, DAMAGE_KINDS))

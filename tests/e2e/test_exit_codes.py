@@ -1,0 +1,150 @@
+"""The exit codes of docs/reference/commands.md, and the words of errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imuspec import cli
+from imuspec.simulation import simulate
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated recording of half an hour."""
+    path = tmp_path_factory.mktemp("recording") / "p1.cwa"
+    simulate(path, days=0.02, seed=1)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("info", "missing"),
+        ("prepare", "missing", "--out", "o"),
+        ("image", "missing", "--out", "o.png"),
+        ("report", "missing", "--out", "o.html"),
+        ("views", "missing", "--out", "o.png"),
+        ("export", "missing", "--out", "o.onnx"),
+        ("predict", "missing", "--model", "m"),
+        ("pretrain", "mae-lmm", "--data", "missing", "--out", "o"),
+        ("models", "--import", "missing", "--as", "harnet10", "--out", "o"),
+        ("embed", "statistics", "--data", "cohort=missing", "--out", "o"),
+        ("cohort", "status", "missing"),
+        ("cohort", "verify", "missing"),
+        ("cohort", "merge", "missing"),
+        ("cohort", "export", "missing", "--out", "o"),
+        ("bench", "table3", "--model", "missing"),
+    ],
+    ids=" ".join,
+)
+def test_a_missing_file_is_named_in_the_same_words_by_every_command(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if arguments[0] not in ("info", "prepare", "cohort", "datasets", "bench"):
+        pytest.importorskip("torch", reason="the extra train")
+        pytest.importorskip("onnxscript", reason="the extra export")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, *arguments) == (1, "", "error: missing: no such file or directory\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [
+        (("image",), "picture.png"),
+        (("report",), "page.html"),
+    ],
+    ids=["image", "report"],
+)
+def test_an_error_names_the_output_that_was_typed(
+    arguments: tuple[str, ...], out: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report")
+    target = tmp_path / "nowhere" / out
+    expected = f"error: {target}: no such file or directory\n"
+    assert run(capsys, *arguments, recording, "--out", target) == (1, "", expected)
+
+
+def test_simulate_names_the_output_that_was_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "nowhere" / "x.cwa"
+    code, out, err = run(capsys, "simulate", target, "--days", 0.002)
+    assert (code, out, err) == (1, "", f"error: {target}: no such file or directory\n")
+
+
+def test_a_recipe_file_with_an_unknown_field_is_not_understood(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.toml").write_text("[segments]\nmin_wear = 1\n")
+    code, _, err = run(capsys, "prepare", recording, "--out", tmp_path / "o", "--recipe", tmp_path / "r.toml")
+    assert code == 2
+    assert "segments.min_wear" in err
+
+
+def test_prepare_exits_with_0_when_nothing_is_kept_and_says_so(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "prepare", recording, "--out", tmp_path / "o", "--workers", 1)
+    assert code == 0
+    assert "0 ok, 1 excluded, 0 failed" in out
+    assert "nothing is kept" in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+def test_a_stopped_simulate_leaves_nothing_behind(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imuspec.cli", "simulate", str(tmp_path / "x.cwa"), "--days", "30"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 120
+    while not list(tmp_path.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < give_up, "nothing was written"
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert list(tmp_path.iterdir()) == []
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_killed_simulate_leaves_nothing_visible_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imuspec.cli", "simulate", str(tmp_path / "x.cwa"), "--days", "30"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    give_up = time.monotonic() + 120
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < give_up, "nothing was written"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_reader_that_goes_away_ends_a_command_with_1() -> None:
+    program = "import sys, imuspec.cli as c; sys.stdin.read(); c.main(['recipe', 'ukb', '--json'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate("")
+    assert (process.returncode, err) == (1, "")

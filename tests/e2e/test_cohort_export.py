@@ -100,7 +100,7 @@ def test_what_was_not_measured_is_null_or_an_empty_field(kind: export.Format, ma
     store = CohortStore(tmp_path / "cohort")
     store.create(RECIPE)
     store.write(Source("back", direct.path, "back.cwa"), direct, source_sha256="", duplicate_of="")
-    store.fold()
+    store.write_tables()
     (one,) = export.export_cohort(Cohort(tmp_path / "cohort"), tmp_path / "out", format=kind)
     assert one.path is not None
     table = pq.read_table(one.path) if kind == "parquet" else csv.read_csv(one.path)

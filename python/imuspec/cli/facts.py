@@ -15,7 +15,8 @@ from imuspec.report.spans import duration
 from imuspec.report.words import is_doubtful, kind_meaning, kind_name, size
 
 if TYPE_CHECKING:
-    from imuspec.recording.recording import Event, Recording
+    from imuspec.recording.quality import Event
+    from imuspec.recording.recording import Recording
 
 __all__ = ["recording_facts", "recording_tables"]
 
@@ -80,7 +81,7 @@ def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[
                 "n": count,
                 "is_doubtful": is_doubtful(kind),
                 "meaning": kind_meaning(kind),
-                "places": [_place(event) for event in recording.quality.of(kind)],
+                "places": [_place(event) for event in recording.quality.events(kind)],
             }
             for kind, count in recording.quality.counts.items()
         },

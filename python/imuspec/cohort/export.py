@@ -33,7 +33,7 @@ _SLAB = 1 << 18  # rows in memory at once
 
 
 class Exported(NamedTuple):
-    """One recording: its file and rows, and whether an earlier run wrote it; or why there is none."""
+    """One recording: its file and rows, and whether an earlier run wrote it; or the reason why it has no file."""
 
     id: str
     path: Path | None

@@ -47,13 +47,13 @@ def alike(outcomes: Iterable[tuple[str, str, str]]) -> list[Reasons]:
         key = (status, _NUMBER.sub("\0", reason))
         groups.setdefault(key, []).append(_NUMBER.findall(reason))
         first.setdefault(key, name)
-    found = []
+    counts = []
     for (status, pattern), values in groups.items():
         shared = [column[0] if len(set(column)) == 1 else "…" for column in zip(*values, strict=True)]
         pieces = pattern.split("\0")
         text = pieces[0] + "".join(figure + piece for figure, piece in zip(shared, pieces[1:], strict=True))
-        found.append(Reasons(status, text, len(values), first[status, pattern]))
-    return sorted(found, key=lambda group: (_ORDER.get(group.status, 3), -group.n, group.reason))
+        counts.append(Reasons(status, text, len(values), first[status, pattern]))
+    return sorted(counts, key=lambda group: (_ORDER.get(group.status, 3), -group.n, group.reason))
 
 
 def counted(statuses: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use imuspec::arrays::Signals;
 use imuspec::signal::butterworth::Butterworth;
 use imuspec::signal::calibrate::{Options, calibrate};
 use imuspec::signal::filter::lowpass;
@@ -22,10 +23,11 @@ fn noise(n: usize) -> Vec<f32> {
 fn filters(c: &mut Criterion) {
     const N: usize = 1_000_000;
     let (axis, filter) = (noise(N), Butterworth::lowpass(8, 15.0, 100.0).unwrap());
+    let axes = Signals::new(&axis, 0, &[3, N], &[0, 1]).unwrap();
     let mut out = vec![0.0; 3 * N];
     let mut group = c.benchmark_group("signal");
     group.throughput(Throughput::Elements(3 * N as u64)).sample_size(20);
-    group.bench_function("lowpass", |b| b.iter(|| lowpass(&[&axis, &axis, &axis], black_box(&mut out), &filter)));
+    group.bench_function("lowpass", |b| b.iter(|| lowpass(&axes, black_box(&mut out), &filter)));
     let time: Vec<i64> = (0..N as i64).map(|i| i * 10_101_010).collect();
     let resampler = Resampler::new(Grid::new(0, 30.0).unwrap(), Method::Linear, 1.0, 100.0).unwrap();
     let mut points: [Vec<f32>; 3] = Default::default();

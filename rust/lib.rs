@@ -1,7 +1,8 @@
 //! Native core of imuspec.
 //!
-//! Arrows go one way: `error <- cpu, threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
+//! Arrows go one way: `error <- arrays, cpu, threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
 //!
+//! - [`arrays`]: many signals in memory of any layout, as kernels take them.
 //! - [`cpu`]: the instruction sets that kernels are compiled for.
 //! - [`device`]: bytes of a file -> samples in runs without gaps, each with its time.
 //! - [`signal`]: samples -> samples: low-pass, resampling, calibration, wear.
@@ -9,6 +10,7 @@
 //! - [`spectral`]: windows -> spectrograms, RGB images, LMM features.
 //! - `python`: the only folder that names pyo3 (feature `python`).
 
+pub mod arrays;
 pub mod cpu;
 pub mod device;
 pub mod error;

@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from imuspec.signal import wear_segments as wear_segments
     from imuspec.signal import windows as windows
     from imuspec.spectral.encodings import choose_nfft as choose_nfft
-    from imuspec.spectral.image import ImageStream as ImageStream
     from imuspec.spectral.image import rgb_image as rgb_image
     from imuspec.spectral.magnitude import log_magnitude_variance as log_magnitude_variance
     from imuspec.spectral.magnitude import log_mean_magnitude as log_mean_magnitude
     from imuspec.spectral.spectrogram import spectrogram as spectrogram
+    from imuspec.spectral.stream import ImageStream as ImageStream
 
 _HOME = {
     "calibrate": "signal",
     "Calibration": "signal",
     "choose_nfft": "spectral.encodings",
     "Cohort": "cohort.cohort",
-    "ImageStream": "spectral.image",
+    "ImageStream": "spectral.stream",
     "log_magnitude_variance": "spectral.magnitude",
     "log_mean_magnitude": "spectral.magnitude",
     "lowpass": "signal",

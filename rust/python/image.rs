@@ -1,12 +1,12 @@
 //! Windows -> pictures.
 
-use numpy::{Element, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray1};
+use numpy::{Element, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use super::arrays::strides;
+use super::arrays::{Array, dispatch_by_item, items, read, signals, write};
 use super::run;
-use super::words::{self, Word};
-use crate::spectral::batch::Windows;
+use super::words::{self, Fields, Missing, Preset, Word};
+use crate::error::{Error, Result};
 use crate::spectral::image::definition::{Norm, Precision, Recipe};
 use crate::spectral::image::levels::Tone;
 use crate::spectral::image::painter::Painter;
@@ -15,50 +15,95 @@ use crate::spectral::image::power::Sample;
 use crate::spectral::image::resize::Resize;
 use crate::spectral::image::stream::Stream;
 
-/// A recipe made ready for windows of one length; `imuspec.spectral.image` keeps one for each setting.
+/// Decibels of black and white with the norm "fixed".
+const FIXED_RANGE_DB: (f64, f64) = (-60.0, 40.0);
+
+/// An `imuspec.spectral.settings.ImageSettings`.
+#[derive(FromPyObject)]
+struct ImageSettings {
+    nfft: usize,
+    #[pyo3(attribute("overlap"))]
+    noverlap: usize,
+    levels: Word<Tone>,
+    norm: Word<words::Norm>,
+    range_db: Option<(f64, f64)>,
+    resize: Word<Resize>,
+    size: Option<[usize; 2]>,
+    floor_db: Option<f64>,
+    precision: Word<Precision>,
+    preset: Option<Word<Preset>>,
+    nan: Word<Missing>,
+}
+
+impl ImageSettings {
+    fn recipe(&self) -> Result<Recipe> {
+        let recipe = Recipe {
+            nfft: self.nfft,
+            noverlap: self.noverlap,
+            tone: self.levels.0,
+            norm: self.span()?,
+            resize: self.resize.0,
+            size: self.size,
+            floor_db: self.floor_db,
+            precision: self.precision.0,
+            one_sided: true,
+            sunk: false,
+            mask: self.nan.0 == Missing::Mask,
+        };
+        let recipe = match self.preset {
+            None => recipe,
+            Some(Word(Preset::Android)) => {
+                if (recipe.tone, recipe.norm, recipe.resize) != (Tone::Greys, Norm::AxisWindow, Resize::Canvas) {
+                    let expected = "levels, norm and resize left alone, as the preset fixes them";
+                    return Err(Error::value("preset", expected, "others"));
+                }
+                Recipe { tone: Tone::Android, resize: Resize::Nearest, one_sided: false, sunk: true, ..recipe }
+            }
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// What black and white span.
+    fn span(&self) -> Result<Norm> {
+        let norm = self.norm.0;
+        let (low, high) = match (norm, self.range_db) {
+            (words::Norm::AxisWindow, None) => return Ok(Norm::AxisWindow),
+            (words::Norm::JointWindow, None) => return Ok(Norm::JointWindow),
+            (words::Norm::AxisWindow | words::Norm::JointWindow, Some(range)) => {
+                let expected = format!("None with norm=\"{}\"", words::name(norm));
+                return Err(Error::value("range_db", expected, format!("{range:?}")));
+            }
+            (words::Norm::Dataset, None) => {
+                let expected = "the data set's (low, high), as training_range gives, with norm=\"dataset\"";
+                return Err(Error::value("range_db", expected, "None"));
+            }
+            (words::Norm::Fixed, None) => FIXED_RANGE_DB,
+            (words::Norm::Fixed | words::Norm::Dataset, Some(range)) => range,
+        };
+        if let Some(floor) = self.floor_db {
+            let expected = format!("None with norm=\"{}\", which has a floor", words::name(norm));
+            return Err(Error::value("floor_db", expected, floor));
+        }
+        Ok(Norm::Range(low, high))
+    }
+}
+
+/// Refuses settings of pictures that no picture has.
+#[pyfunction]
+fn check_image_settings(py: Python<'_>, settings: Fields<ImageSettings>) -> PyResult<()> {
+    run(py, || settings.0.recipe().map(|_| ()))
+}
+
+/// Settings made ready for windows of one length; `imuspec.spectral.settings` keeps one for each.
 #[pyclass(frozen)]
 struct ImagePlan(Painter);
 
 #[pymethods]
 impl ImagePlan {
     #[new]
-    #[pyo3(signature = (length, *, nfft, noverlap, levels, norm, range_db, resize, size, floor_db, precision, android, mask))]
-    #[allow(clippy::too_many_arguments)] // every choice of a recipe, by name
-    fn new(
-        py: Python<'_>,
-        length: usize,
-        nfft: usize,
-        noverlap: usize,
-        levels: Word<Tone>,
-        norm: Word<words::Norm>,
-        range_db: (f64, f64),
-        resize: Word<Resize>,
-        size: Option<[usize; 2]>,
-        floor_db: Option<f64>,
-        precision: Word<Precision>,
-        android: bool,
-        mask: bool,
-    ) -> PyResult<Self> {
-        let norm = match norm.0 {
-            words::Norm::AxisWindow => Norm::AxisWindow,
-            words::Norm::JointWindow => Norm::JointWindow,
-            words::Norm::Range => Norm::Range(range_db.0, range_db.1),
-        };
-        let recipe = Recipe {
-            nfft,
-            noverlap,
-            tone: levels.0,
-            norm,
-            resize: resize.0,
-            size,
-            floor_db,
-            precision: precision.0,
-            one_sided: !android,
-            sunk: android,
-            mask,
-        };
-        let app = Recipe { tone: Tone::Android, resize: Resize::Nearest, ..recipe };
-        run(py, || Painter::new(if android { app } else { recipe }, length)).map(Self)
+    fn new(py: Python<'_>, length: usize, settings: Fields<ImageSettings>) -> PyResult<Self> {
+        run(py, || Painter::new(settings.0.recipe()?, length)).map(Self)
     }
 
     /// Rows and columns of a picture.
@@ -67,50 +112,25 @@ impl ImagePlan {
         self.0.plan().size()
     }
 
-    /// Frames of the native grid.
-    #[getter]
-    fn frames(&self) -> usize {
-        self.0.plan().grid[1]
+    /// Draws windows [..., axes, time], float32 or float64, into `out`, uint8 or normalised float32.
+    fn draw(&self, py: Python<'_>, x: &Bound<'_, PyUntypedArray>, out: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+        dispatch_by_item!("x", x, T in [f32, f64] => dispatch_by_item!("out", out, P in [u8, f32] => {
+            self.draw_as::<T, P>(py, x, out)
+        }))
     }
+}
 
-    /// Draws uint8 pictures of float32 windows [n, channels, time] into flat `out`.
-    fn draw_u8_f32(
+impl ImagePlan {
+    fn draw_as<T: Element + Sample, P: Element + Pixel>(
         &self,
         py: Python<'_>,
-        x: PyReadonlyArray3<'_, f32>,
-        out: PyReadwriteArray1<'_, u8>,
+        x: Array<'_, '_>,
+        out: Array<'_, '_>,
     ) -> PyResult<()> {
-        self.draw(py, &x, out)
-    }
-
-    /// Draws uint8 pictures of float64 windows.
-    fn draw_u8_f64(
-        &self,
-        py: Python<'_>,
-        x: PyReadonlyArray3<'_, f64>,
-        out: PyReadwriteArray1<'_, u8>,
-    ) -> PyResult<()> {
-        self.draw(py, &x, out)
-    }
-
-    /// Draws normalised float32 pictures of float32 windows.
-    fn draw_f32_f32(
-        &self,
-        py: Python<'_>,
-        x: PyReadonlyArray3<'_, f32>,
-        out: PyReadwriteArray1<'_, f32>,
-    ) -> PyResult<()> {
-        self.draw(py, &x, out)
-    }
-
-    /// Draws normalised float32 pictures of float64 windows.
-    fn draw_f32_f64(
-        &self,
-        py: Python<'_>,
-        x: PyReadonlyArray3<'_, f64>,
-        out: PyReadwriteArray1<'_, f32>,
-    ) -> PyResult<()> {
-        self.draw(py, &x, out)
+        let (x, mut out) = (read::<T>("x", x)?, write::<P>("out", out)?);
+        let (signals, out) = (signals("x", &x), items("out", &mut out)?);
+        let axes = x.shape().iter().rev().nth(1).copied().unwrap_or(1);
+        run(py, || self.0.draw(&signals?, axes, out))
     }
 }
 
@@ -120,11 +140,22 @@ struct ImageStreamCore(Stream);
 
 #[pymethods]
 impl ImageStreamCore {
-    /// The stream of a plan's pictures.
+    /// The stream of pictures of windows of `length` samples every `hop`.
     #[new]
-    fn new(py: Python<'_>, plan: &ImagePlan, hop: usize, n_axes: usize) -> PyResult<Self> {
-        let plan = plan.0.plan();
-        run(py, || Stream::new(plan.recipe, plan.length, hop, n_axes)).map(Self)
+    fn new(
+        py: Python<'_>,
+        length: usize,
+        settings: Fields<ImageSettings>,
+        hop: usize,
+        n_axes: usize,
+    ) -> PyResult<Self> {
+        run(py, || Stream::new(settings.0.recipe()?, length, hop, n_axes)).map(Self)
+    }
+
+    /// Rows and columns of a picture.
+    #[getter]
+    fn size(&self) -> [usize; 2] {
+        self.0.plan().size()
     }
 
     /// Whether windows begin on columns.
@@ -138,56 +169,18 @@ impl ImageStreamCore {
         self.0.pictures(more)
     }
 
-    /// Takes [axes, k] samples and draws uint8 pictures into flat `out`.
-    fn push_u8(
-        &mut self,
-        py: Python<'_>,
-        x: PyReadonlyArray2<'_, f64>,
-        mut out: PyReadwriteArray1<'_, u8>,
-    ) -> PyResult<()> {
-        let (k, x, out) =
-            (x.as_array().shape()[1], contiguous(x.as_slice().ok())?, contiguous(out.as_slice_mut().ok())?);
-        run(py, || self.0.push(x, k, out))
-    }
-
-    /// Takes [axes, k] samples and draws normalised float32 pictures into flat `out`.
-    fn push_f32(
-        &mut self,
-        py: Python<'_>,
-        x: PyReadonlyArray2<'_, f64>,
-        mut out: PyReadwriteArray1<'_, f32>,
-    ) -> PyResult<()> {
-        let (k, x, out) =
-            (x.as_array().shape()[1], contiguous(x.as_slice().ok())?, contiguous(out.as_slice_mut().ok())?);
-        run(py, || self.0.push(x, k, out))
-    }
-}
-
-fn contiguous<T>(slice: Option<T>) -> PyResult<T> {
-    slice.ok_or_else(|| pyo3::exceptions::PyValueError::new_err("array: expected C order, got strides"))
-}
-
-impl ImagePlan {
-    fn draw<T, P>(&self, py: Python<'_>, x: &PyReadonlyArray3<'_, T>, mut out: PyReadwriteArray1<'_, P>) -> PyResult<()>
-    where
-        T: Element + Sample,
-        P: Element + Pixel + Send,
-    {
-        let view = x.as_array();
-        let shape = [view.shape()[0], view.shape()[1], view.shape()[2]];
-        let strides = strides("x", x);
-        let strides = run(py, || strides)?;
-        let strides = [strides[0], strides[1], strides[2]];
-        // SAFETY: NumPy keeps every item readable, aligned and at whole strides, as has been checked; the read-only borrow
-        // `x` outlives the call.
-        #[allow(unsafe_code)]
-        let windows = unsafe { Windows::from_raw(view.as_ptr(), shape, strides) };
-        let out = contiguous(out.as_slice_mut().ok())?;
-        run(py, || self.0.draw(windows, out))
+    /// Takes samples [axes, k] of float64 and draws pictures into `out`, uint8 or normalised float32.
+    fn push(&mut self, py: Python<'_>, x: &Bound<'_, PyUntypedArray>, out: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+        dispatch_by_item!("out", out, P in [u8, f32] => {
+            let (x, mut out) = (read::<f64>("x", x)?, write::<P>("out", out)?);
+            let (signals, out) = (signals("x", &x), items("out", &mut out)?);
+            run(py, || self.0.push(&signals?, out))
+        })
     }
 }
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<ImagePlan>()?;
-    m.add_class::<ImageStreamCore>()
+    m.add_class::<ImageStreamCore>()?;
+    m.add_function(wrap_pyfunction!(check_image_settings, m)?)
 }

@@ -1,9 +1,9 @@
 //! LMM and LMV features and losses.
 
-use numpy::{Element, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{Element, PyUntypedArray};
 use pyo3::prelude::*;
 
-use super::arrays::{items, read, signals, write};
+use super::arrays::{dispatch_by_item, items, read, signals, write};
 use super::run;
 use super::words::Word;
 use crate::spectral::lanes::{Path, Real};
@@ -27,11 +27,7 @@ fn log_magnitudes_into<'py>(
     moment: Word<Moment>,
     out: Vec<Bound<'py, PyUntypedArray>>,
 ) -> PyResult<()> {
-    if x.dtype().is_equiv_to(&numpy::dtype::<f32>(py)) {
-        features::<f32>(py, x, &triples, literal_min, moment.0, &out)
-    } else {
-        features::<f64>(py, x, &triples, literal_min, moment.0, &out)
-    }
+    dispatch_by_item!("x", x, T in [f32, f64] => features::<T>(py, x, &triples, literal_min, moment.0, &out))
 }
 
 fn features<'py, T: Real + Element>(
@@ -70,11 +66,9 @@ fn lmm_loss_into<'py>(
     let [lmm, lmv, mse] = weights;
     let weights = Weights { lmm, lmv, mse, unbiased };
     let resolutions = resolutions(&triples, literal_min);
-    if prediction.dtype().is_equiv_to(&numpy::dtype::<f32>(py)) {
-        spectral_loss::<f32>(py, [prediction, target], (&resolutions, weights), (terms, gradient))
-    } else {
-        spectral_loss::<f64>(py, [prediction, target], (&resolutions, weights), (terms, gradient))
-    }
+    dispatch_by_item!("prediction", prediction, T in [f32, f64] => {
+        spectral_loss::<T>(py, [prediction, target], (&resolutions, weights), (terms, gradient))
+    })
 }
 
 fn spectral_loss<'py, T: Real + Element>(

@@ -1,9 +1,8 @@
-use numpy::ndarray::Dimension;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray, PyReadonlyArray1, PyReadonlyArray2};
-use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use super::arrays::{signals, strides};
+use super::arrays::{items, read, signals, slice, strides, write};
 use super::run;
 use super::words::Word;
 use crate::error::{Error, Result};
@@ -23,39 +22,18 @@ type Columns<'py> = (
     Bound<'py, PyArray1<f64>>,
 );
 
-/// The series of an array, one for each place in its leading axes.
-fn rows<'a, D: Dimension>(x: &'a PyReadonlyArray<'_, f32, D>) -> Result<Vec<&'a [f32]>> {
-    let empty = x.shape().last() == Some(&0);
-    if empty {
-        return Ok(vec![&[]; x.shape()[..x.shape().len() - 1].iter().product()]);
-    }
-    let signals = signals("x", x)?;
-    Ok((0..signals.count()).map(|i| signals.get(i)).collect())
-}
-
-fn flat<'a>(out: &'a mut PyReadwriteArrayDyn<'_, f32>) -> Result<&'a mut [f32]> {
-    if out.data().addr() % align_of::<f32>() != 0 {
-        return Err(Error::value("out", "an aligned array", "a misaligned one"));
-    }
-    out.as_slice_mut().map_err(|_| Error::shape("out", "a contiguous array", "a strided one"))
-}
-
-fn slice<'a, T: numpy::Element>(array: &'a PyReadonlyArray1<'_, T>, what: &str) -> Result<&'a [T]> {
-    strides(what, array)?;
-    array.as_slice().map_err(|_| Error::shape(what, "a contiguous array", "a strided one"))
-}
-
 #[pyfunction]
 fn lowpass(
     py: Python<'_>,
-    x: PyReadonlyArrayDyn<'_, f32>,
-    mut out: PyReadwriteArrayDyn<'_, f32>,
+    x: &Bound<'_, PyUntypedArray>,
+    out: &Bound<'_, PyUntypedArray>,
     sample_rate: f64,
     cutoff: f64,
     order: usize,
 ) -> PyResult<()> {
-    let (x, out) = (rows(&x), flat(&mut out));
-    run(py, || filter::lowpass(&x?, out?, &Butterworth::lowpass(order, cutoff, sample_rate)?))
+    let (x, mut out) = (read("x", x)?, write("out", out)?);
+    let (x, out) = (signals("x", &x), items("out", &mut out)?);
+    run(py, || filter::lowpass(&x?, out, &Butterworth::lowpass(order, cutoff, sample_rate)?))
 }
 
 #[pyfunction]
@@ -89,36 +67,38 @@ fn resample_grid(
 #[allow(clippy::too_many_arguments)] // the Python wrapper groups and checks them
 fn resample_rows(
     py: Python<'_>,
-    x: PyReadonlyArrayDyn<'_, f32>,
+    x: &Bound<'_, PyUntypedArray>,
     time: PyReadonlyArray1<'_, i64>,
-    mut out: PyReadwriteArrayDyn<'_, f32>,
+    out: &Bound<'_, PyUntypedArray>,
     count: usize,
     rate: f64,
     method: Word<Method>,
     max_gap_s: f64,
     sample_rate: f64,
 ) -> PyResult<()> {
-    let (x, out, time) = (rows(&x), flat(&mut out), slice(&time, "time"));
+    let (x, mut out) = (read("x", x)?, write("out", out)?);
+    let (x, out, time) = (signals("x", &x), items("out", &mut out)?, slice("time", &time));
     run(py, || {
         let time = time?;
         let method = method.0;
         let grid = Grid::new(time.first().copied().unwrap_or(0), rate)?;
         let grid = if method == Method::Nearest { grid.as_actipy(count as u64) } else { grid };
         let resampler = Resampler::new(grid, method, max_gap_s, sample_rate)?;
-        resample::resample(&x?, time, &resampler, count, out?)
+        resample::resample(&x?, time, &resampler, count, out)
     })
 }
 
 #[pyfunction]
 fn resample_polyphase(
     py: Python<'_>,
-    x: PyReadonlyArrayDyn<'_, f32>,
-    mut out: PyReadwriteArrayDyn<'_, f32>,
+    x: &Bound<'_, PyUntypedArray>,
+    out: &Bound<'_, PyUntypedArray>,
     up: usize,
     down: usize,
 ) -> PyResult<()> {
-    let (x, out) = (rows(&x), flat(&mut out));
-    run(py, || Polyphase::new(up, down)?.resample(&x?, out?))
+    let (x, mut out) = (read("x", x)?, write("out", out)?);
+    let (x, out) = (signals("x", &x), items("out", &mut out)?);
+    run(py, || Polyphase::new(up, down)?.resample(&x?, out))
 }
 
 /// Window table of a recording: starts, counts, means, deviations, temperatures. `slide` > 1 merges that many neighbours
@@ -134,21 +114,21 @@ fn window_statistics<'py>(
     fill: bool,
     slide_by: usize,
 ) -> PyResult<Columns<'py>> {
-    let rows = rows(&x);
-    let time = slice(&time, "time");
-    let temperature = temperature.as_ref().map_or(Ok(&[][..]), |t| slice(t, "temperature"));
+    let x = signals("x", &x);
+    let time = slice("time", &time);
+    let temperature = temperature.as_ref().map_or(Ok(&[][..]), |t| slice("temperature", t));
     let windows = run(py, || {
-        let rows = rows?;
-        let (time, temperature) = (time?, temperature?);
-        let &[x, y, z] = rows.as_slice() else {
-            return Err(Error::shape("x", "three axes", rows.len()));
-        };
-        if x.len() != time.len() || !(temperature.is_empty() || temperature.len() == time.len()) {
-            return Err(Error::shape("time", format!("{} times, one a sample", x.len()), time.len()));
+        let (x, time, temperature) = (x?, time?, temperature?);
+        x.check_dense("x")?;
+        if x.count() != 3 {
+            return Err(Error::shape("x", "three axes", x.count()));
+        }
+        if x.time() != time.len() || !(temperature.is_empty() || temperature.len() == time.len()) {
+            return Err(Error::shape("time", format!("{} times, one a sample", x.time()), time.len()));
         }
         let missing = if fill { Missing::Fill } else { Missing::Skip };
         let mut statistics = WindowStatistics::new(length_ns, None, missing)?;
-        statistics.push(time, [x, y, z], temperature);
+        statistics.push(time, [0, 1, 2].map(|axis| x.get(axis)), temperature);
         let windows = statistics.finish();
         Ok(if slide_by > 1 { slide(&windows, length_ns, slide_by) } else { windows })
     })?;
@@ -175,9 +155,9 @@ fn table(
     sd: &PyReadonlyArray2<'_, f64>,
     temperature: Option<&PyReadonlyArray1<'_, f64>>,
 ) -> Result<Vec<Window>> {
-    let start = slice(start, "start")?;
+    let start = slice("start", start)?;
     let n = start.len();
-    let temperature = temperature.map(|t| slice(t, "temperature")).transpose()?;
+    let temperature = temperature.map(|t| slice("temperature", t)).transpose()?;
     if mean.shape() != [n, 3] || sd.shape() != [n, 3] || temperature.is_some_and(|t| t.len() != n) {
         return Err(Error::shape("windows", format!("columns of {n} rows"), format!("means of {:?}", mean.shape())));
     }
@@ -255,6 +235,33 @@ impl From<Calibration> for CalibrationFit {
     }
 }
 
+/// The numbers of an `imuspec.Calibration` that change samples.
+#[derive(FromPyObject)]
+struct Fitted {
+    offset: [f64; 3],
+    gain: [f64; 3],
+    temperature_slope: [f64; 3],
+    reference_temperature: f64,
+}
+
+/// Calibrates `x` [..., 3, time] into `out`; `temperature` float64 [..., time] where a slope was fitted.
+#[pyfunction]
+fn apply_calibration(
+    py: Python<'_>,
+    fitted: Fitted,
+    x: &Bound<'_, PyUntypedArray>,
+    temperature: Option<&Bound<'_, PyUntypedArray>>,
+    out: &Bound<'_, PyUntypedArray>,
+) -> PyResult<()> {
+    let Fitted { offset, gain, temperature_slope, reference_temperature } = fitted;
+    let found = Calibration { offset, gain, temperature_slope, reference_temperature, ..Calibration::identity() };
+    let (x, mut out) = (read("x", x)?, write("out", out)?);
+    let temperature = temperature.map(|array| read("temperature", array)).transpose()?;
+    let (x, out) = (signals("x", &x), items("out", &mut out)?);
+    let temperature = temperature.as_ref().map(|array| signals("temperature", array));
+    run(py, || found.apply(&x?, temperature.transpose()?.as_ref(), out))
+}
+
 /// Fits gain, offset and temperature slope to a window table.
 #[pyfunction]
 fn fit_calibration(
@@ -324,6 +331,7 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(resample_rows, m)?)?;
     m.add_function(wrap_pyfunction!(resample_polyphase, m)?)?;
     m.add_function(wrap_pyfunction!(window_statistics, m)?)?;
+    m.add_function(wrap_pyfunction!(apply_calibration, m)?)?;
     m.add_function(wrap_pyfunction!(fit_calibration, m)?)?;
     m.add_function(wrap_pyfunction!(wear_episodes, m)?)
 }

@@ -80,10 +80,7 @@ fn fill<T: Real + Element, E: Element>(
     #[allow(unsafe_code)]
     // SAFETY: E is one T, or a complex number of two, repr(C).
     let target = unsafe { std::slice::from_raw_parts_mut(target.as_mut_ptr().cast::<T>(), target.len() * parts) };
-    run(py, move || {
-        let signals = signals?;
-        plan.run(signals.time(), signals.count(), |i| signals.get(i), target)
-    })
+    run(py, move || plan.run(&signals?, target))
 }
 
 /// The window of `n` samples by its name, in float64.

@@ -41,6 +41,23 @@ impl<T: Words> FromPyObject<'_, '_> for Word<T> {
     }
 }
 
+/// The word of a value.
+pub(super) fn name<T: Words + PartialEq>(value: T) -> &'static str {
+    T::WORDS.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// An argument whose fields are read by name; the error of a field is its own, not PyO3's "failed to extract field".
+pub(super) struct Fields<S>(pub(super) S);
+
+impl<'a, 'py, S: FromPyObject<'a, 'py, Error = PyErr>> FromPyObject<'a, 'py> for Fields<S> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        S::extract(object).map(Self).map_err(|error| error.cause(py).unwrap_or(error))
+    }
+}
+
 macro_rules! words {
     ($($type:ty, $name:literal: $($word:literal => $value:expr),+;)+) => {$(
         impl Words for $type {
@@ -71,17 +88,33 @@ words! {
     Detrend, "detrend": "constant" => Detrend::Constant, "linear" => Detrend::Linear;
     Mode, "mode":
         "psd" => Mode::Power, "decibel" => Mode::Decibel, "magnitude" => Mode::Magnitude, "complex" => Mode::Complex;
-    Norm, "norm": "axis-window" => Norm::AxisWindow, "joint-window" => Norm::JointWindow, "fixed" => Norm::Range,
-        "dataset" => Norm::Range;
+    Norm, "norm": "axis-window" => Norm::AxisWindow, "joint-window" => Norm::JointWindow, "fixed" => Norm::Fixed,
+        "dataset" => Norm::Dataset;
+    Preset, "preset": "android" => Preset::Android;
+    Missing, "nan": "raise" => Missing::Raise, "mask" => Missing::Mask;
     IdleSleep, "idle_sleep": "fill" => IdleSleep::Fill, "gap" => IdleSleep::Gap;
 }
 
-/// What black and white of a picture span; a range comes beside the word.
-#[derive(Clone, Copy)]
+/// What black and white of a picture span; a range comes beside the last two words.
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Norm {
     AxisWindow,
     JointWindow,
-    Range,
+    Fixed,
+    Dataset,
+}
+
+/// A picture that another program draws.
+#[derive(Clone, Copy)]
+pub(super) enum Preset {
+    Android,
+}
+
+/// What is done with samples that are missing.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Missing {
+    Raise,
+    Mask,
 }
 
 /// What stands where a device slept.

@@ -11,7 +11,9 @@
 //! and is there in some ten rounds. The number of rounds never makes a fit invalid.
 
 use super::windows::Window;
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
+use crate::threads;
 
 /// A mean error that is as good as none, g.
 const EXACT_G: f64 = 1e-9;
@@ -93,7 +95,7 @@ pub struct Calibration {
 
 impl Calibration {
     /// The calibration that changes nothing.
-    fn identity() -> Self {
+    pub fn identity() -> Self {
         Self {
             offset: [0.0; 3],
             gain: [1.0; 3],
@@ -118,16 +120,49 @@ impl Calibration {
     /// is not read.
     ///
     /// Rounded to float32 before the temperature's share is added, and after.
-    pub fn apply_in_place(&self, axis: usize, x: &mut [f32], temperature: &[f32]) {
+    pub fn apply_in_place<T: Copy + Into<f64>>(&self, axis: usize, x: &mut [f32], temperature: &[T]) {
         let (offset, gain, slope) = (self.offset[axis], self.gain[axis], self.temperature_slope[axis]);
         for v in x.iter_mut() {
             *v = (offset + gain * f64::from(*v)) as f32;
         }
         if slope != 0.0 {
             for (v, &t) in x.iter_mut().zip(temperature) {
-                *v += (slope * (f64::from(t) - self.reference_temperature)) as f32;
+                *v += (slope * (t.into() - self.reference_temperature)) as f32;
             }
         }
+    }
+
+    /// Calibrates signals [..., 3, time] into `out`; `temperature` [..., time] where a slope was fitted.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the three do not fit each other or samples do not lie side by side.
+    pub fn apply(&self, x: &Signals<'_, f32>, temperature: Option<&Signals<'_, f64>>, out: &mut [f32]) -> Result<()> {
+        x.check_dense("x")?;
+        check_length("out", out.len(), &[x.count() / 3, 3, x.time()])?;
+        if let Some(temperature) = temperature {
+            temperature.check_dense("temperature")?;
+            if (temperature.count(), temperature.time()) != (x.count() / 3, x.time()) {
+                let expected = format!("{} signals of {} samples", x.count() / 3, x.time());
+                return Err(Error::shape(
+                    "temperature",
+                    expected,
+                    format!("{} of {}", temperature.count(), temperature.time()),
+                ));
+            }
+        } else if self.temperature_slope != [0.0; 3] {
+            return Err(Error::shape("temperature", "one for each sample, as this calibration has a slope", "None"));
+        }
+        let signals = out.chunks_mut(x.time().max(1)).enumerate();
+        threads::for_each(
+            threads::worth(x.count() as f64 * x.time() as f64),
+            signals,
+            || (),
+            |(), (i, out)| {
+                out.copy_from_slice(x.get(i));
+                self.apply_in_place(i % 3, out, temperature.map_or(&[], |temperature| temperature.get(i / 3)));
+            },
+        );
+        Ok(())
     }
 
     /// The table that calibrated samples would have given, temperature taken as constant inside a window.

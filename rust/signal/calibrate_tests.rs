@@ -46,8 +46,16 @@ fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
     assert!(x[0] == warmed(1.0, 30.0) && x[1].is_nan() && x[2] == warmed(f64::from(-0.3f32), 17.0), "{x:?}");
     assert!((x[0] - 2.2).abs() < 1e-6);
     let mut x = [1.0, 2.0];
-    found.apply_in_place(1, &mut x, &[]);
+    found.apply_in_place::<f32>(1, &mut x, &[]);
     assert_eq!(x, [1.0, 2.0]);
+    let samples = [1.0, -0.3, 0.5, 0.25, 0.1, 0.2];
+    let (x, warmth) = (Signals::contiguous(&samples, 2).unwrap(), Signals::contiguous(&[30.0, 17.0], 2).unwrap());
+    let mut out = [0.0; 6];
+    found.apply(&x, Some(&warmth), &mut out).unwrap();
+    assert_eq!(out, [warmed(1.0, 30.0), warmed(f64::from(-0.3f32), 17.0), 0.5, 0.25, 0.1, 0.2]);
+    assert!(found.apply(&x, None, &mut out).is_err() && found.apply(&x, Some(&warmth), &mut out[..3]).is_err());
+    let three = Signals::contiguous(&[30.0, 17.0, 3.0], 3).unwrap();
+    assert!(found.apply(&x, Some(&three), &mut out).is_err());
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! A missing sample (NaN) counts as 0 in the filter and is missing in the result, as in actipy.
 
 use super::butterworth::Butterworth;
+use crate::arrays::{Signals, check_length};
 use crate::cpu::Path;
 use crate::error::{Error, Result};
 use crate::threads;
@@ -407,37 +408,31 @@ impl Plan {
     }
 }
 
-/// Zero-phase low-pass of `rows`, series of equal length, into `out` `[rows, time]`.
-///
-/// # Shape
-/// Every row has `out.len() / rows.len()` samples.
+/// Zero-phase low-pass of signals into `out` `[..., time]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if rows differ in length or `out` does not fit.
+/// [`Error::Shape`] if the signals are strided in time or `out` does not fit.
 ///
 /// # Source
 /// Gustafsson 1996 for the idea; ends and start as in `scipy.signal.sosfiltfilt` (odd padding).
-pub fn lowpass(rows: &[&[f32]], out: &mut [f32], filter: &Butterworth) -> Result<()> {
-    let n = rows.first().map_or(0, |row| row.len());
-    if let Some(odd) = rows.iter().find(|row| row.len() != n) {
-        return Err(Error::shape("x", format!("rows of {n} samples"), format!("one of {}", odd.len())));
-    }
-    if out.len() != rows.len() * n {
-        return Err(Error::shape("out", format!("{} values", rows.len() * n), out.len()));
-    }
+pub fn lowpass(x: &Signals<'_, f32>, out: &mut [f32], filter: &Butterworth) -> Result<()> {
+    x.check_dense("x")?;
+    let n = x.time();
+    check_length("out", out.len(), &[x.count(), n])?;
     if n == 0 {
         return Ok(());
     }
     let plan = Plan::new(filter.clone());
     let whole = plan.memory.is_none() || n <= 2 * plan.stretch;
+    let rows = out.chunks_mut(n).enumerate().map(|(i, out)| (x.get(i), out));
     let mut groups: Vec<Vec<Stretch<'_>>> = Vec::new();
     if whole {
-        for (rows, out) in rows.chunks(LANES).zip(out.chunks_mut(LANES * n)) {
-            let pairs = rows.iter().zip(out.chunks_mut(n));
-            groups.push(pairs.map(|(&row, out)| plan.stretch(row, 0, 0, out, Some(n))).collect());
+        let mut stretches = rows.map(|(row, out)| plan.stretch(row, 0, 0, out, Some(n)));
+        for _ in (0..x.count()).step_by(LANES) {
+            groups.push(stretches.by_ref().take(LANES).collect());
         }
     } else {
-        for (&row, out) in rows.iter().zip(out.chunks_mut(n)) {
+        for (row, out) in rows {
             for (g, out) in out.chunks_mut(LANES * plan.stretch).enumerate() {
                 let start = g * LANES * plan.stretch;
                 let stretches = out.chunks_mut(plan.stretch).enumerate();
@@ -447,7 +442,7 @@ pub fn lowpass(rows: &[&[f32]], out: &mut [f32], filter: &Butterworth) -> Result
             }
         }
     }
-    let threads = threads::worth((rows.len() * n) as f64 * 0.3 * filter.order() as f64);
+    let threads = threads::worth((x.count() * n) as f64 * 0.3 * filter.order() as f64);
     threads::for_each(threads, groups.into_iter(), Scratch::default, |scratch, mut group| {
         filter_group(&plan.filter, scratch, &mut group);
     });

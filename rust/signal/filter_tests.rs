@@ -50,7 +50,7 @@ fn the_fast_path_equals_the_definition_for_every_length_and_order() {
         for n in [1, 2, 5, 27, 28, 300, 4095, 4097, 20_000] {
             let x = signal(n, 7);
             let mut out = vec![0.0; n];
-            lowpass(&[&x], &mut out, &filter).unwrap();
+            lowpass(&Signals::contiguous(&x, n).unwrap(), &mut out, &filter).unwrap();
             let off = farthest(&out, &definition(&x, &filter));
             assert!(off < 5e-7, "order {order}, {n} samples: {off}");
         }
@@ -80,16 +80,15 @@ fn plain_and_vector_code_agree() {
 fn a_batch_is_its_series_one_by_one_on_any_number_of_threads() {
     let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
     for n in [500, 20_000] {
-        let rows: Vec<Vec<f32>> = (0..7).map(|seed| signal(n, seed)).collect();
-        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let rows: Vec<f32> = (0..7).flat_map(|seed| signal(n, seed)).collect();
         let mut alone = vec![0.0; 7 * n];
-        for (row, out) in rows.iter().zip(alone.chunks_mut(n)) {
-            lowpass(&[row], out, &filter).unwrap();
+        for (row, out) in rows.chunks(n).zip(alone.chunks_mut(n)) {
+            lowpass(&Signals::contiguous(row, n).unwrap(), out, &filter).unwrap();
         }
         for threads in [1, 2, 5] {
             threads::set_count(threads);
             let mut out = vec![0.0; 7 * n];
-            lowpass(&rows, &mut out, &filter).unwrap();
+            lowpass(&Signals::contiguous(&rows, n).unwrap(), &mut out, &filter).unwrap();
             assert_eq!(out, alone);
         }
         threads::set_count(0);
@@ -144,9 +143,10 @@ fn a_stream_equals_the_whole_run_however_its_chunks_fall() {
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
-    assert!(lowpass(&[&[0.0; 3], &[0.0; 4]], &mut [0.0; 7], &filter).is_err());
-    assert!(lowpass(&[&[0.0; 3]], &mut [0.0; 4], &filter).is_err());
-    assert!(lowpass(&[], &mut [], &filter).is_ok());
+    let (three, spaced) = (Signals::contiguous(&[0.0; 3], 3).unwrap(), Signals::new(&[0.0; 6], 0, &[3], &[2]).unwrap());
+    assert!(lowpass(&three, &mut [0.0; 4], &filter).is_err());
+    assert!(lowpass(&spaced, &mut [0.0; 3], &filter).is_err());
+    assert!(lowpass(&Signals::contiguous(&[], 3).unwrap(), &mut [], &filter).is_ok());
     assert!(ZeroPhase::new(Butterworth::lowpass(8, 1e-4, 100.0).unwrap()).is_err());
 }
 

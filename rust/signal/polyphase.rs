@@ -6,6 +6,7 @@
 
 use std::f64::consts::PI;
 
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::threads;
 
@@ -84,25 +85,20 @@ impl Polyphase {
         }
     }
 
-    /// Resamples `rows` into `out` `[rows, count]`. A missing sample makes every output within ten samples of it (of the
+    /// Resamples signals into `out` `[..., count]`. A missing sample makes every output within ten samples of it (of the
     /// slower rate) missing.
     ///
     /// # Errors
-    /// [`Error::Shape`] where rows differ in length or `out` does not fit.
-    pub fn resample(&self, rows: &[&[f32]], out: &mut [f32]) -> Result<()> {
-        let n = rows.first().map_or(0, |row| row.len());
-        let count = self.count(n);
-        if let Some(odd) = rows.iter().find(|row| row.len() != n) {
-            return Err(Error::shape("x", format!("rows of {n} samples"), odd.len()));
-        }
-        if out.len() != rows.len() * count {
-            return Err(Error::shape("out", format!("{} values", rows.len() * count), out.len()));
-        }
+    /// [`Error::Shape`] where the signals are strided in time or `out` does not fit.
+    pub fn resample(&self, x: &Signals<'_, f32>, out: &mut [f32]) -> Result<()> {
+        x.check_dense("x")?;
+        let count = self.count(x.time());
+        check_length("out", out.len(), &[x.count(), count])?;
         if count == 0 {
             return Ok(());
         }
         let threads = threads::worth((out.len() * (2 * HALF * self.up.max(self.down)).div_ceil(self.up)) as f64);
-        threads::for_each(threads, rows.iter().zip(out.chunks_mut(count)), || (), |(), (x, out)| self.row(x, out));
+        threads::for_each(threads, out.chunks_mut(count).enumerate(), || (), |(), (i, out)| self.row(x.get(i), out));
         Ok(())
     }
 }
@@ -116,10 +112,11 @@ mod tests {
         for (up, down) in [(1, 1), (3, 10), (10, 3), (1, 4)] {
             let resampler = Polyphase::new(up, down).unwrap();
             let mut out = vec![0.0; resampler.count(100)];
-            resampler.resample(&[&[0.8; 100]], &mut out).unwrap();
+            resampler.resample(&Signals::contiguous(&[0.8; 100], 100).unwrap(), &mut out).unwrap();
             assert!(out.iter().all(|y| (y - 0.8).abs() < 1e-3), "{up}/{down}");
         }
         assert!(Polyphase::new(0, 1).is_err() && Polyphase::new(1, 10_001).is_err());
-        assert!(Polyphase::new(1, 1).unwrap().resample(&[&[0.0; 3]], &mut [0.0; 2]).is_err());
+        let three = Signals::contiguous(&[0.0; 3], 3).unwrap();
+        assert!(Polyphase::new(1, 1).unwrap().resample(&three, &mut [0.0; 2]).is_err());
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::threads;
 
@@ -481,59 +482,57 @@ fn blend(a: f32, b: f32, weight: f32) -> f32 {
 /// Series that one thread resamples before it asks for more.
 const ROWS: usize = 8;
 
-/// Resamples `rows`, series at the same times, to the first `count` points of a grid, into `out` `[rows, count]`.
-///
-/// # Shape
-/// Every row has a value for each time, `out` `count` values for each row.
+/// Resamples signals at the same times to the first `count` points of a grid, into `out` `[..., count]`.
 ///
 /// # Errors
-/// [`Error::Shape`] where lengths disagree, [`Error::Value`] where times do not rise.
-pub fn resample(rows: &[&[f32]], time: &[i64], resampler: &Resampler, count: usize, out: &mut [f32]) -> Result<()> {
-    if let Some(odd) = rows.iter().find(|row| row.len() != time.len()) {
-        return Err(Error::shape("x", format!("{} samples, one for each time", time.len()), odd.len()));
+/// [`Error::Shape`] where lengths disagree or the signals are strided in time, [`Error::Value`] where times do not rise.
+pub fn resample(
+    x: &Signals<'_, f32>,
+    time: &[i64],
+    resampler: &Resampler,
+    count: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    x.check_dense("x")?;
+    if x.time() != time.len() {
+        return Err(Error::shape("x", format!("{} samples, one for each time", time.len()), x.time()));
     }
-    if out.len() != rows.len() * count {
-        return Err(Error::shape("out", format!("{} values", rows.len() * count), out.len()));
-    }
+    check_length("out", out.len(), &[x.count(), count])?;
     resampler.clone().plan_chunk(time, &mut |_| ())?; // times are checked once, before threads start
     if count == 0 || time.is_empty() {
         out.fill(f32::NAN);
         return Ok(());
     }
-    let threads = threads::worth((rows.len() * (count + time.len())) as f64);
-    let groups = rows.chunks(ROWS).zip(out.chunks_mut(ROWS * count));
-    threads::for_each(threads, groups, Vec::new, |buffer, (rows, out)| {
-        resample_rows(rows, time, resampler.clone(), count, out, buffer);
+    let threads = threads::worth(x.count() as f64 * (count + time.len()) as f64);
+    let groups = out.chunks_mut(ROWS * count).enumerate();
+    threads::for_each(threads, groups, Vec::new, |buffer, (group, out)| {
+        let rows = out.chunks_mut(count).enumerate().map(|(i, out)| (x.get(group * ROWS + i), out));
+        resample_rows(&mut rows.collect::<Vec<_>>(), time, resampler.clone(), buffer);
     });
     Ok(())
 }
 
-fn resample_rows(
-    rows: &[&[f32]],
-    time: &[i64],
-    mut resampler: Resampler,
-    count: usize,
-    out: &mut [f32],
-    buffer: &mut Vec<f32>,
-) {
+/// Resamples some signals, each into the slice beside it.
+fn resample_rows(rows: &mut [(&[f32], &mut [f32])], time: &[i64], mut resampler: Resampler, buffer: &mut Vec<f32>) {
     let mut start = 0;
     // The times rise: they have been checked.
     let _ = resampler.plan_chunk(time, &mut |plan| {
-        for (row, out) in rows.iter().zip(out.chunks_mut(count)) {
+        for (row, out) in rows.iter_mut() {
             buffer.clear();
             append(plan, f32::NAN, row, buffer);
-            let n = buffer.len().min(count.saturating_sub(start));
-            out[start.min(count)..][..n].copy_from_slice(&buffer[..n]);
+            let rest = out.get_mut(start..).unwrap_or_default();
+            let n = buffer.len().min(rest.len());
+            rest[..n].copy_from_slice(&buffer[..n]);
         }
         start += plan.n;
     });
-    let start = start.min(count);
-    for (row, out) in rows.iter().zip(out.chunks_mut(count)) {
+    for (row, out) in rows {
         let mut end = resampler.clone();
         end.held = [row[row.len() - 1]; 3];
         let mut points = [Vec::new(), Vec::new(), Vec::new()];
-        end.finish(count as u64, &mut points);
-        out[start..].copy_from_slice(&points[0][..count - start]);
+        end.finish(out.len() as u64, &mut points);
+        let rest = out.get_mut(start..).unwrap_or_default();
+        rest.copy_from_slice(&points[0][..rest.len()]);
     }
 }
 

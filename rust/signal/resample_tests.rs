@@ -71,7 +71,7 @@ fn whole_and_streamed_equal_the_definition_for_any_chunks() {
             let count = grid.count(time[n - 1], method);
             let resampler = Resampler::new(grid, method, 1.0, 100.0).unwrap();
             let mut whole = vec![0.0; count as usize];
-            resample(&[&x], time, &resampler, count as usize, &mut whole).unwrap();
+            resample(&Signals::contiguous(&x, n).unwrap(), time, &resampler, count as usize, &mut whole).unwrap();
             let truth = definition(&x, time, &grid, count, method, SECOND);
             assert!(same(&whole, &truth), "{method:?} {rate}");
             for size in [1, 13, 1000, n] {
@@ -111,7 +111,8 @@ fn times_that_do_not_rise_and_numbers_out_of_range_are_refused() {
     assert!(Grid::new(0, 0.0).is_err() && Grid::new(0, f64::NAN).is_err());
     assert!(Resampler::new(grid, Method::Linear, 0.0, 10.0).is_err());
     assert!(Resampler::new(grid, Method::Linear, 1.0, f64::INFINITY).is_err());
-    assert!(resample(&[&[0.0]], &[1, 2], &resampler, 1, &mut [0.0]).is_err());
+    let one = Signals::contiguous(&[0.0], 1).unwrap();
+    assert!(resample(&one, &[1, 2], &resampler, 1, &mut [0.0]).is_err());
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Windows -> spectrograms, RGB images, LMM features.
 
-pub mod batch;
 pub mod image;
 pub mod lanes;
 pub mod magnitude;
-pub mod signals;
 pub mod stft;
+mod tile;
 pub mod window;

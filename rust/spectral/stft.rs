@@ -13,6 +13,7 @@ use std::ops::Range;
 use super::lanes::fft::{Plan, Rows, Scale, Scratch};
 use super::lanes::log::{self, DECIBEL, Watch};
 use super::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
+use crate::arrays::{Signals, check_length, product};
 use crate::error::{Error, Result};
 use crate::threads::{self, Spares};
 
@@ -267,33 +268,24 @@ impl<T: Real> Spectrogram<T> {
         if self.two_sided { self.frames.plan.nfft() } else { self.frames.plan.bins() }
     }
 
-    /// Scalars of the spectrogram of a signal of `n` samples.
+    /// Scalars of the spectrogram of a signal of `n` samples; more than memory holds counts as all that can be counted.
     pub fn size(&self, n: usize) -> usize {
         let parts = if self.mode == Mode::Complex { 2 } else { 1 };
-        parts * self.bins() * self.frames.count(n)
+        product(&[parts, self.bins(), self.frames.count(n)]).unwrap_or(usize::MAX)
     }
 
-    /// Writes the spectrogram of each of `signals` signals, of `n` samples, into its share of `out`.
+    /// Writes the spectrogram of each signal into its share of `out`.
     ///
     /// # Shape
-    /// `signal(i)` has `n` samples; `out` is \[signals\]\[bins\]\[frames\], for complex bins with two scalars a value.
+    /// `out` is \[signals\]\[bins\]\[frames\], for complex bins with two scalars a value.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another length.
-    pub fn run<'a>(
-        &self,
-        n: usize,
-        signals: usize,
-        signal: impl Fn(usize) -> &'a [T] + Sync,
-        out: &mut [T],
-    ) -> Result<()>
-    where
-        T: 'a,
-    {
+    /// [`Error::Shape`] where `out` has another length or the signals are strided in time.
+    pub fn run(&self, x: &Signals<'_, T>, out: &mut [T]) -> Result<()> {
+        x.check_dense("x")?;
+        let (n, signals) = (x.time(), x.count());
         let size = self.size(n);
-        if out.len() != signals * size {
-            return Err(Error::shape("out", format!("{} values", signals * size), out.len()));
-        }
+        check_length("out", out.len(), &[signals, size])?;
         let count = self.frames.count(n);
         let chunk = self.frames.chunk();
         let chunks = count.div_ceil(chunk);
@@ -313,7 +305,7 @@ impl<T: Real> Spectrogram<T> {
                 let frames = part * chunk..count.min((part + 1) * chunk);
                 // SAFETY: row < signals, so the row's share lies in `out`; items have rows or columns of their own.
                 let out = unsafe { target.at(row * size) };
-                let job = Job { of: self, x: signal(row), frames, scratch, out, count };
+                let job = Job { of: self, x: x.get(row), frames, scratch, out, count };
                 dispatch(path, job);
             }
         });

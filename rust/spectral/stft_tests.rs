@@ -31,7 +31,7 @@ fn check<T: Real>(n: usize, (length, nfft, hop): (usize, usize, usize), detrend:
     let frames = Frames::<T>::new(&w, nfft, hop, detrend, Scale { power: 1.0, double: false }).unwrap();
     let spectrogram = Spectrogram::new(frames, Mode::Power, false);
     let mut out = vec![T::narrow(-1.0); spectrogram.size(n)];
-    spectrogram.run(n, 1, |_| &narrow, &mut out).unwrap();
+    spectrogram.run(&Signals::contiguous(&narrow, n).unwrap(), &mut out).unwrap();
     let truth = definition(&exact, &w, nfft, hop, detrend.is_some());
     assert_eq!(out.len(), truth.len() * (nfft / 2 + 1));
     for (t, frame) in truth.iter().enumerate() {
@@ -67,8 +67,8 @@ fn a_signal_shorter_than_a_frame_has_no_frames() {
     let frames = Frames::<f32>::new(&[1.0; 32], 32, 4, None, Scale { power: 1.0, double: true }).unwrap();
     assert_eq!((frames.count(31), frames.count(32), frames.count(36)), (0, 1, 2));
     let spectrogram = Spectrogram::new(frames, Mode::Power, false);
-    spectrogram.run(31, 2, |_| &[0.0; 31], &mut []).unwrap();
-    let error = spectrogram.run(32, 2, |_| &[0.0; 32], &mut [0.0; 3]).unwrap_err();
+    spectrogram.run(&Signals::contiguous(&[0.0; 62], 31).unwrap(), &mut []).unwrap();
+    let error = spectrogram.run(&Signals::contiguous(&[0.0; 64], 32).unwrap(), &mut [0.0; 3]).unwrap_err();
     assert_eq!(error.to_string(), "out: expected 34 values, got 3");
 }
 
@@ -81,7 +81,7 @@ fn decibels_are_the_logarithm_of_the_power_also_where_it_vanishes() {
     let run = |mode| {
         let spectrogram = Spectrogram::new(Frames::<f32>::new(&w, 32, 3, None, scale).unwrap(), mode, false);
         let mut out = vec![0.0; spectrogram.size(x.len())];
-        spectrogram.run(x.len(), 1, |_| &x, &mut out).unwrap();
+        spectrogram.run(&Signals::contiguous(&x, x.len()).unwrap(), &mut out).unwrap();
         out
     };
     let (power, decibel, magnitude) = (run(Mode::Power), run(Mode::Decibel), run(Mode::Magnitude));

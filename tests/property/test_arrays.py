@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ Array = NDArray[Any]
 TIMES = np.arange(200, dtype=np.int64) * 10**7
 
 
+WARMTH = np.linspace(20.0, 30.0, 200)
+FOUND = imuspec.Calibration(np.array([0.1, -0.2, 0.0]), np.array([1.1, 0.9, 1.0]), np.array([0.01, 0.0, 0.02]), 25.0)
+
+
 def _statistics(x: Array) -> Array:
     return np.stack([window_statistics(window, TIMES, window_s=0.5).mean for window in x])
 
@@ -36,6 +41,10 @@ KERNELS: dict[str, Callable[[Array], Any]] = {
     "log_mean_magnitude": imuspec.log_mean_magnitude,
     "window_features": lambda x: window_features(x, rate=100)[0],
     "choose_nfft": lambda x: choose_nfft(x, candidates=(32, 64), per="window"),
+    "windows": lambda x: imuspec.windows(x, length=64, overlap=16),
+    "pictures of windows": lambda x: imuspec.rgb_image(imuspec.windows(x, length=64, overlap=16), nfft=32, noverlap=16),
+    "Calibration.apply": lambda x: FOUND.apply(x, WARMTH),
+    "temperature": lambda x: FOUND.apply(np.ones((len(x), 3, 200), np.float32), x[:, 0]),
     "gramian": lambda x: gramian_angular_field(x, size=(8, 8)),
 }
 
@@ -112,3 +121,29 @@ def test_what_is_not_real_numbers_is_refused_by_name(kernel: str, dtype: Any) ->
 def test_windows_with_time_before_the_axes_are_refused(kernel: str) -> None:
     with pytest.raises(ValueError, match="transpose"):
         KERNELS[kernel](np.random.default_rng(0).normal(size=(8, 200, 3)))
+
+
+@pytest.mark.parametrize("layout", ["unaligned", "fortran", "transposed", "spaced", "zero strides", "read-only"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loss_reads_tensors_of_any_layout(layout: str, dtype: Any) -> None:
+    torch = pytest.importorskip("torch")
+    from imuspec.nn import lmm_loss
+
+    def loss_and_gradient(x: Array, y: Array) -> tuple[Array, Array]:
+        prediction, target = torch.from_numpy(x).requires_grad_(), torch.from_numpy(y)
+        lmm_loss(prediction, target, nfft=[16, 32], lmv=0.5, mse=0.1, reduction="none", native=True).sum().backward()
+        return prediction.grad.numpy(), lmm_loss(prediction, target, reduction="none").detach().numpy()
+
+    rng = np.random.default_rng(5)
+    x, y = (rng.normal(size=(17, 3, 200)).astype(dtype) for _ in range(2))
+    laid = [LAYOUTS[layout](array) for array in (x, y)]
+    copies = [np.array(array, order="C") for array in laid]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch has no read-only tensors
+        for ours, plain in zip(loss_and_gradient(*laid), loss_and_gradient(*copies), strict=True):
+            np.testing.assert_array_equal(ours, plain, strict=True)
+
+
+def test_windows_of_what_a_kernel_can_read_are_a_view() -> None:
+    x = np.zeros((3, 900), np.float32)[:, ::2]
+    assert np.shares_memory(imuspec.windows(x, length=30), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 import imuspec
 from imuspec.spectral.image import training_range
+from imuspec.spectral.settings import ImageOptions, ImageSettings
 
 X = np.random.default_rng(1).standard_normal((4, 3, 300)).astype(np.float32)
 
@@ -239,3 +242,55 @@ def test_the_overlap_follows_the_frame_length() -> None:
     x = np.random.default_rng(3).normal(size=(3, 500)).astype(np.float32)
     np.testing.assert_array_equal(imuspec.rgb_image(x), imuspec.rgb_image(x, nfft=128, noverlap=120))
     np.testing.assert_array_equal(imuspec.rgb_image(x, nfft=64), imuspec.rgb_image(x, nfft=64, noverlap=60))
+
+
+def test_settings_are_the_keywords_made_once() -> None:
+    settings = ImageSettings(nfft=64, norm="joint-window", size=(20, 30))
+    ours = imuspec.rgb_image(X, settings, levels="linear")
+    np.testing.assert_array_equal(
+        ours, imuspec.rgb_image(X, nfft=64, norm="joint-window", size=(20, 30), levels="linear")
+    )
+    stream = imuspec.ImageStream(3, settings, window=300, levels="linear")
+    exact = imuspec.rgb_image(X[:1], settings, levels="linear", precision="float64")
+    np.testing.assert_array_equal(stream.push(X[0]), exact)
+
+
+def test_the_fields_of_the_settings_are_the_keywords_of_every_call() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(ImageSettings)}
+    assert list(ImageOptions.__annotations__) == list(fields)
+    for call in (imuspec.rgb_image, imuspec.ImageStream.__init__):
+        shown = inspect.signature(call).parameters
+        assert {name: shown[name].default for name in fields} == fields
+        assert "options" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nfft": 7}, "nfft: expected 8"),
+        ({"noverlap": 128}, "noverlap: expected 0 to 127, got 128"),
+        ({"levels": "grays"}, "levels: expected one of 'greys', 'linear', got 'grays'"),
+        ({"nan": "drop"}, "nan: expected one of"),
+        ({"preset": "ios"}, "preset: expected one of 'android'"),
+        ({"preset": "android", "resize": "bilinear"}, "preset: expected levels, norm and resize left alone"),
+        ({"norm": "dataset"}, "range_db: expected the data set's"),
+        ({"norm": "joint-window", "range_db": (0, 1)}, 'range_db: expected None with norm="joint-window", got'),
+        ({"norm": "fixed", "floor_db": 80.0}, 'floor_db: expected None with norm="fixed"'),
+        ({"norm": "fixed", "range_db": (1, 1)}, "range_db: expected .low, high. with low < high"),
+        ({"floor_db": -1.0}, "floor_db: expected a positive number"),
+        ({"size": (0, 5)}, "size: expected 1 to"),
+        ({"size": (5,)}, "size: expected .rows, columns."),
+    ],
+)
+def test_settings_that_no_picture_has_are_refused_when_they_are_made(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageSettings(**options)
+
+
+def test_the_module_refuses_the_settings_that_it_does_not_have() -> None:
+    nn = pytest.importorskip("imuspec.nn")
+    with pytest.raises(ValueError, match="norm: expected 'axis-window', which alone RGBImage has, got 'fixed'"):
+        nn.RGBImage(norm="fixed")
+    with pytest.raises(ValueError, match="levels: expected one of"):
+        nn.RGBImage(levels="grays")
+    assert nn.RGBImage(ImageSettings(nfft=64, size=None)).transform.hop == 4

@@ -20,13 +20,14 @@ HEAVY = {"torch", "zarr", "matplotlib", "pandas", "scipy", "pyarrow", "jinja2"}
 # rust/<module> -> modules of the crate that it may name.
 RUST = {
     "error": set(),
+    "arrays": {"error"},
     "cpu": {"error"},
     "threads": {"error"},
     "device": {"error", "threads"},
-    "signal": {"error", "cpu", "threads"},
-    "spectral": {"error", "cpu", "threads", "signal"},
+    "signal": {"error", "arrays", "cpu", "threads"},
+    "spectral": {"error", "arrays", "cpu", "threads", "signal"},
     "preparation": {"error", "threads", "device", "signal"},
-    "python": {"error", "cpu", "threads", "device", "signal", "spectral", "preparation"},
+    "python": {"error", "arrays", "cpu", "threads", "device", "signal", "spectral", "preparation"},
 }
 
 

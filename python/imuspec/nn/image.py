@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
+from imuspec.spectral.settings import ImageOptions, ImageSettings, settings_of, shows_settings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -88,16 +89,17 @@ class RGBImage(nn.Module):
 
     Parameters
     ----------
-    nfft, noverlap
-        Samples of a frame and of the overlap of neighbours.
-    levels
-        "greys" (256 levels through matplotlib's reversed Greys) or "linear" (round(255 u)).
-    resize
-        "canvas" (by way of a 480 x 640 nearest-neighbour picture), "antialias" (Pillow's bilinear) or "bilinear" (two-point).
-    size
-        Rows and columns, or None for the native grid.
-    dtype
+    settings : ImageSettings, optional
+        As in :func:`imuspec.rgb_image`; all but `nfft`, `noverlap`, `levels`, `resize` and `size` must be left alone.
+    dtype : {"float32", "uint8"}, default "float32"
         "float32" for ImageNet-normalised input of a network, "uint8" for levels.
+    **options
+        The fields of `ImageSettings` as keywords.
+
+    Raises
+    ------
+    ValueError
+        If a setting is outside its domain, or one that this module does not have.
 
     Notes
     -----
@@ -116,24 +118,29 @@ class RGBImage(nn.Module):
     mean: Tensor
     std: Tensor
 
+    @shows_settings
     def __init__(
         self,
+        settings: ImageSettings | None = None,
         *,
-        nfft: int = 128,
-        noverlap: int = 120,
-        levels: Literal["greys", "linear"] = "greys",
-        resize: Literal["canvas", "antialias", "bilinear"] = "canvas",
-        size: tuple[int, int] | None = (96, 128),
         dtype: Literal["uint8", "float32"] = "float32",
+        **options: Unpack[ImageOptions],
     ) -> None:
         super().__init__()
-        if nfft < 8 or not 0 <= noverlap < nfft:
-            raise ValueError(f"nfft, noverlap: expected 8 or more and less than it, got {nfft}, {noverlap}")
-        if resize not in _RESIZERS:
-            raise ValueError(f"resize: expected one of {', '.join(_RESIZERS)}, got {resize!r}")
-        self.nfft, self.levels, self.resize, self.size, self.dtype = nfft, levels, resize, size, dtype
-        taps = hann(nfft, periodic=False)
-        self.transform = FramedTransform(taps, nfft - noverlap, padded=False)
+        settings = settings_of(settings, options)
+        default = ImageSettings()
+        for name in ("norm", "range_db", "floor_db", "precision", "preset", "nan"):
+            value = getattr(settings, name)
+            if value != getattr(default, name):
+                raise ValueError(
+                    f"{name}: expected {getattr(default, name)!r}, which alone RGBImage has, got {value!r}"
+                )
+        if dtype not in ("uint8", "float32"):
+            raise ValueError(f"dtype: expected uint8 or float32, got {dtype!r}")
+        self.nfft, self.levels, self.resize, self.size = settings.nfft, settings.levels, settings.resize, settings.size
+        self.dtype = dtype
+        taps = hann(self.nfft, periodic=False)
+        self.transform = FramedTransform(taps, self.nfft - settings.overlap, padded=False)
         leak = np.fft.rfft(taps)
         self.register_buffer("leakage", torch.from_numpy(np.stack([leak.real, leak.imag])), persistent=False)
         self.register_buffer("grey", torch.from_numpy(greys_levels()), persistent=False)
@@ -237,9 +244,6 @@ def canvas_matrix(n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
     stretch = np.zeros((n_canvas, n_in))
     stretch[np.arange(n_canvas), shown.astype(int)] = 1
     return np.asarray(triangle_matrix(n_canvas, n_out) @ stretch)
-
-
-_RESIZERS = ("canvas", "antialias", "bilinear")
 
 
 @functools.lru_cache(maxsize=128)

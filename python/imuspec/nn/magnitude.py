@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from imuspec import _core
+from imuspec.arrays import as_signals
 from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
 from imuspec.spectral.magnitude import _resolutions
 
@@ -121,18 +122,18 @@ class _NativeLoss(torch.autograd.Function):
     def forward(ctx: Any, prediction: Tensor, target: Tensor, settings: _Settings) -> tuple[Tensor, Tensor]:
         terms = prediction.new_empty((*prediction.shape[:-1], 3))
         gradient = torch.empty_like(prediction, memory_format=torch.contiguous_format)
-        wanted = ctx.needs_input_grad[0]
+        differentiated = ctx.needs_input_grad[0]
         _core.lmm_loss_into(
-            prediction.detach().numpy(),
-            target.numpy(),
+            as_signals(prediction, "prediction", double="float64"),
+            as_signals(target, "target", double="float64"),
             settings.resolutions,
             settings.literal_min,
             settings.weights,
             settings.unbiased,
             terms.numpy(),
-            gradient.numpy() if wanted else None,
+            gradient.numpy() if differentiated else None,
         )
-        if wanted:
+        if differentiated:
             ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(terms)
         return _weighted(terms.unbind(-1), settings.weights), terms
@@ -253,7 +254,6 @@ class LMMLoss(nn.Module):
         if not prediction.numel():
             nothing = prediction.sum(-1)
             return nothing, [nothing.detach()] * 3
-        prediction, target = (x if x.stride(-1) == 1 else x.contiguous() for x in (prediction, target))
         loss, terms = _NativeLoss.apply(prediction, target, self.settings)
         return loss, list(terms.unbind(-1))
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imuspec.arrays import as_array, as_signals
+from imuspec.arrays import as_array, as_real, as_signals
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -47,7 +47,7 @@ def as_times(time: ArrayLike, n: int) -> Int64:
         raise TypeError(f"time: expected int64 nanoseconds, got dtype {array.dtype}")
     if array.shape != (n,):
         raise ValueError(f"time: expected shape [{n}], one time a sample, got {list(array.shape)}")
-    return np.require(array, np.int64, ["C", "ALIGNED"])
+    return np.ascontiguousarray(as_real(array, "time"), np.int64)
 
 
 def as_nanoseconds(name: str, value: float, unit_s: float = 1.0) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imuspec import _core
-from imuspec.arrays import as_real
+from imuspec.arrays import as_real, as_signals
 from imuspec.signal.arrays import Float32, Float64, Int64, Recorded, as_nanoseconds, as_series, as_three_axes, as_times
 
 
@@ -20,13 +20,13 @@ class WindowStatistics:
 
     Attributes
     ----------
-    start : int64 array
+    start
         When each window begins ``[k]``, int64 ns.
-    mean, sd : float64 array
+    mean, sd
         Mean and sample standard deviation of each axis ``[k, 3]``, float64 g. The deviation of a single sample is NaN.
-    n : uint32 array or None
+    n
         Samples in each window ``[k]``.
-    temperature : float64 array or None
+    temperature
         Mean temperature ``[k]``, degrees Celsius, or None.
     """
 
@@ -51,13 +51,13 @@ def window_statistics(
 
     Parameters
     ----------
-    acceleration : array_like
+    acceleration
         ``[3, time]``, g. Samples with a NaN in any axis are left out.
-    time : array_like
+    time
         ``[time]``, int64 ns, rising.
-    window_s : float, default 10.0
+    window_s
         Length of a window, s.
-    temperature : array_like, optional
+    temperature
         ``[time]``, degrees Celsius, or None.
 
     Returns
@@ -88,7 +88,7 @@ def statistics_of(
     times = as_times(time, x.shape[1])
     warmth = None
     if temperature is not None:
-        warmth = np.require(as_real(temperature, "temperature"), np.float32, ["C", "ALIGNED"])
+        warmth = np.ascontiguousarray(as_real(temperature, "temperature"), np.float32)
         if warmth.shape != times.shape:
             raise ValueError(f"temperature: expected shape [{times.size}], got {list(warmth.shape)}")
     length = as_nanoseconds("window_s", window_s)
@@ -104,17 +104,17 @@ class Calibration:
 
     Attributes
     ----------
-    offset, gain, temperature_slope : float64 array
+    offset, gain, temperature_slope
         One number an axis ``[3]``: g, 1, g per degree Celsius.
-    reference_temperature : float
+    reference_temperature
         Mean temperature of the still windows, degrees Celsius; NaN where temperature took no part.
-    ok : bool
+    ok
         Whether the recording counts as calibrated.
-    reason : str
+    reason
         Why, in words.
-    error_before_mg, error_after_mg : float
+    error_before_mg, error_after_mg
         Mean distance of the still windows' means from 1 g, mg; NaN without still windows.
-    n_windows, n_iterations : int
+    n_windows, n_iterations
         Still windows used, rounds done.
     """
 
@@ -134,14 +134,15 @@ class Calibration:
 
         Parameters
         ----------
-        x : array_like
-            ``[..., 3, time]``, g. NaN stays NaN.
-        temperature : array_like, optional
-            ``[..., time]``, degrees Celsius; needed where a temperature slope was fitted.
+        x : array-like [..., 3, time]
+            Acceleration, g. NaN stays NaN.
+        temperature : array-like [..., time], optional
+            Degrees Celsius; required where a temperature slope was fitted.
 
         Returns
         -------
-        float32 ``[..., 3, time]``, g.
+        float32 array [..., 3, time]
+            Calibrated acceleration, g: the same bits as :func:`imuspec.prepare` gives.
 
         Raises
         ------
@@ -158,14 +159,18 @@ class Calibration:
         array = as_series(x)
         if array.ndim < 2 or array.shape[-2] != 3:
             raise ValueError(f"x: expected shape [..., 3, time], got {list(array.shape)}")
-        out = np.empty(array.shape, np.float32)
-        np.multiply(array, self.gain[:, None], out=out, casting="same_kind")
-        np.add(out, self.offset[:, None], out=out, casting="same_kind")
+        warmth = None
         if np.any(self.temperature_slope):
+            shape = (*array.shape[:-2], array.shape[-1])
             if temperature is None:
                 raise ValueError("temperature: expected [..., time], as this calibration has a temperature slope")
-            off = np.asarray(temperature, np.float64)[..., None, :] - self.reference_temperature
-            np.add(out, self.temperature_slope[:, None] * off, out=out, casting="same_kind")
+            degrees = as_signals(temperature, "temperature").astype(np.float64, copy=False)
+            try:
+                warmth = np.broadcast_to(degrees, shape)
+            except ValueError:
+                raise ValueError(f"temperature: expected shape {list(shape)}, got {list(degrees.shape)}") from None
+        out = np.empty(array.shape, np.float32)
+        _core.apply_calibration(self, array, warmth, out)
         return out
 
 
@@ -194,21 +199,21 @@ def calibrate(
 
     Parameters
     ----------
-    recording_or_windows : Recorded or WindowStatistics
+    recording_or_windows
         A recording with ``acceleration`` ``[3, time]`` g and ``time`` int64 ns, or a table of its windows.
-    temperature : bool, default False
+    temperature
         Fit a slope in temperature too; needs the recording's ``temperature``.
-    method : {"actipy", "vanhees"}, default "actipy"
+    method
         See above.
-    tolerance_g : float, default 0.013
+    tolerance_g
         A window is still while the standard deviation of each axis is below this, g.
-    min_windows : int, default 50
+    min_windows
         Still windows needed.
-    cube_g : float, default 0.3
+    cube_g
         Each axis needs still means at or beyond this on both sides of 0, g; 0 asks for both signs only.
-    max_iterations : int, default 1000
+    max_iterations
         Rounds at most. Reaching it does not make the fit invalid.
-    max_error_mg : float, default 10.0
+    max_error_mg
         Mean distance from 1 g below which the recording counts as calibrated, mg.
 
     Returns
@@ -249,11 +254,14 @@ def calibrate(
         table = statistics_of(recording_or_windows.acceleration, recording_or_windows.time, 10.0, warmth)
     if temperature and table.temperature is None:
         raise ValueError("temperature: expected a recording with temperatures, got one without")
+    degrees = None
+    if temperature and table.temperature is not None:
+        degrees = np.ascontiguousarray(as_real(table.temperature, "temperature"), np.float64)
     fit = _core.fit_calibration(
-        np.require(table.start, np.int64, ["C", "ALIGNED"]),
-        np.require(table.mean, np.float64, ["C", "ALIGNED"]),
-        np.require(table.sd, np.float64, ["C", "ALIGNED"]),
-        np.require(table.temperature, np.float64, ["C", "ALIGNED"]) if temperature else None,
+        np.ascontiguousarray(as_real(table.start, "start"), np.int64),
+        np.ascontiguousarray(as_real(table.mean, "mean"), np.float64),
+        np.ascontiguousarray(as_real(table.sd, "sd"), np.float64),
+        degrees,
         {
             "method": method,
             "temperature": temperature,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from imuspec.spectral.encodings import choose_nfft, gramian_angular_field, recurrence_plot, scalogram
-from imuspec.spectral.image import ImageStream, rgb_image, training_range
+from imuspec.spectral.image import rgb_image, training_range
 from imuspec.spectral.magnitude import log_magnitude_variance, log_mean_magnitude
+from imuspec.spectral.settings import ImageSettings
 from imuspec.spectral.spectrogram import spectrogram
 from imuspec.spectral.statistics import STATISTICS, window_features
+from imuspec.spectral.stream import ImageStream
 
 __all__ = [
     "STATISTICS",
+    "ImageSettings",
     "ImageStream",
     "choose_nfft",
     "gramian_angular_field",

@@ -6,6 +6,7 @@ if it is given. `ENCODINGS` names them all, the spectrogram too.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from imuspec.arrays import as_output, as_signals, check_axes
-from imuspec.spectral.image import _empty, _windows, rgb_image
+from imuspec.spectral.image import new_pictures, rgb_image, windows_of
 from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
@@ -384,17 +385,17 @@ def _drawn(
     """Draw some windows at a time; `draw` gives levels before rounding, NaN where a cell is black."""
     if nan not in ("raise", "mask"):
         raise ValueError(f'nan: expected "raise" or "mask", got {nan!r}')
-    array, leading = _windows(x)
-    n, axes, length = array.shape
+    array, leading = windows_of(x)
+    axes, length = array.shape[-2:]
+    n = math.prod(array.shape[:-2])
+    array = array.reshape(n, axes, length)
     if length == 0:
         raise ValueError("x: expected at least one sample, got an empty time axis")
     rows, columns = shape(length)
     if min(operator.index(rows), operator.index(columns)) < 1:
         raise ValueError(f"size: expected (rows, columns) of at least 1, got ({rows}, {columns})")
     whole = (*leading, 3, rows, columns)
-    pixels = _empty(whole, dtype) if out is None else as_output(out, whole, (np.uint8, np.float32), array)
-    if pixels.dtype.char not in "Bf":
-        raise TypeError(f"dtype: expected uint8 or float32, got {pixels.dtype}")
+    pixels = new_pictures(whole, dtype) if out is None else as_output(out, whole, (np.uint8, np.float32), array)
     flat = pixels.reshape(n, max(1, axes // 3), 3, rows, columns)
     for piece in _pieces(n, _AT_ONCE):
         windows = array[piece].astype(np.float64)

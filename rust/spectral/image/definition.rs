@@ -64,6 +64,36 @@ pub struct Recipe {
     pub mask: bool,
 }
 
+impl Recipe {
+    /// Refuses a recipe of which there are no pictures.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for an nfft below 8, a noverlap not below nfft, an empty size or range, or a floor that is not positive.
+    pub fn check(&self) -> Result<()> {
+        let Self { nfft, noverlap, .. } = *self;
+        if nfft < 8 {
+            return Err(Error::value("nfft", "at least 8 samples", nfft));
+        }
+        if noverlap >= nfft {
+            return Err(Error::value("noverlap", format!("less than nfft = {nfft}"), noverlap));
+        }
+        if let Norm::Range(low, high) = self.norm
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            return Err(Error::value("range_db", "(low, high) with low < high", format!("({low}, {high})")));
+        }
+        if let Some(floor) = self.floor_db
+            && !(floor.is_finite() && floor > 0.0)
+        {
+            return Err(Error::value("floor_db", "a positive number of decibels", floor));
+        }
+        if let Some(size @ ([0, _] | [_, 0])) = self.size {
+            return Err(Error::value("size", "(rows, columns) of at least 1", format!("{size:?}")));
+        }
+        Ok(())
+    }
+}
+
 /// A recipe made ready for windows of one length.
 pub struct Plan {
     /// The recipe.
@@ -96,34 +126,16 @@ impl Plan {
     /// Plans pictures of windows of `length` samples. A window shorter than nfft is padded with zeros to one frame.
     ///
     /// # Errors
-    /// [`Error::Value`] for an nfft below 8, a noverlap not below nfft, an empty window, an empty size or range.
+    /// As [`Recipe::check`]; [`Error::Shape`] for an empty window.
     pub fn new(recipe: Recipe, length: usize) -> Result<Self> {
-        let Recipe { nfft, noverlap, .. } = recipe;
-        if nfft < 8 {
-            return Err(Error::value("nfft", "at least 8 samples", nfft));
-        }
-        if noverlap >= nfft {
-            return Err(Error::value("noverlap", format!("less than nfft = {nfft}"), noverlap));
-        }
+        recipe.check()?;
         if length == 0 {
             return Err(Error::shape("x", "at least one sample", "an empty time axis"));
         }
-        if let Norm::Range(low, high) = recipe.norm
-            && !(low.is_finite() && high.is_finite() && low < high)
-        {
-            return Err(Error::value("range_db", "(low, high) with low < high", format!("({low}, {high})")));
-        }
-        if let Some(floor) = recipe.floor_db
-            && !(floor.is_finite() && floor > 0.0)
-        {
-            return Err(Error::value("floor_db", "a positive number of decibels", floor));
-        }
+        let Recipe { nfft, noverlap, .. } = recipe;
         let frames = (length.max(nfft) - noverlap) / (nfft - noverlap);
         let bins = nfft / 2 + 1;
         let [height, width] = recipe.size.unwrap_or([bins, frames]);
-        if height == 0 || width == 0 {
-            return Err(Error::value("size", "(rows, columns) of at least 1", format!("({height}, {width})")));
-        }
         let (rows, columns) = match recipe.size {
             None => (Lines::identity(bins), Lines::identity(frames)),
             Some(_) => (

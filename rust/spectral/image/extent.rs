@@ -18,4 +18,10 @@ impl Extent {
     pub fn union(self, other: Self) -> Self {
         Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
+
+    /// The extent with `by` added to both ends.
+    #[must_use]
+    pub fn raised(self, by: f64) -> Self {
+        Self { low: self.low + by, high: self.high + by }
+    }
 }

@@ -1,6 +1,7 @@
 //! Batches of pictures: triads, pixel types, parallel over pictures. The spectrogram of a channel never leaves the cache:
 //! power, greys and the two resizing passes of one axis follow each other in the memory of one thread.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::definition::{self, Norm, Plan, Precision, Recipe, not_finite};
@@ -9,8 +10,8 @@ use super::levels::{BLOCK, Greys, TILE};
 use super::pixel::Pixel;
 use super::power::{self, Sample, Transforms};
 use super::resize_lanes::{self, Draw};
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
-use crate::spectral::batch::Windows;
 use crate::spectral::lanes::{Path, dispatch};
 use crate::threads::{self, Lent, Spares};
 
@@ -28,7 +29,7 @@ struct Scratch {
     greys: Vec<u8>,
     resize: resize_lanes::Scratch,
     image: definition::Scratch,
-    axes: Vec<f64>,
+    samples: Vec<f64>,
     bytes: Vec<u8>,
 }
 
@@ -58,7 +59,7 @@ impl Painter {
             greys: vec![0; bins.next_multiple_of(TILE) * frames.next_multiple_of(BLOCK)],
             resize: resize_lanes::Scratch::default(),
             image: definition::Scratch::default(),
-            axes: Vec::new(),
+            samples: Vec::new(),
             bytes: Vec::new(),
         })
     }
@@ -67,22 +68,23 @@ impl Painter {
     /// once and copied to all three.
     ///
     /// # Shape
-    /// `x`: [n, channels, time], channels 1 or a multiple of 3, time as planned.
+    /// `x`: [..., channels, time], channels 1 or a multiple of 3, time as planned.
     ///
     /// # Errors
     /// [`Error::Shape`] for other shapes; [`Error::Value`] naming window and axis of the first NaN or infinity, unless
     /// masked.
-    pub fn draw<T: Sample, P: Pixel>(&self, x: Windows<'_, T>, out: &mut [P]) -> Result<()> {
-        let [n, channels, length] = x.shape();
+    pub fn draw<T: Sample, P: Pixel>(&self, x: &Signals<'_, T>, channels: usize, out: &mut [P]) -> Result<()> {
         let triads = if channels == 1 { 1 } else { channels / 3 };
-        if triads == 0 || (channels != 1 && channels % 3 != 0) {
+        if triads == 0 || (channels != 1 && channels % 3 != 0) || x.count() % channels != 0 {
             return Err(Error::shape("x", "1 axis or triads of axes before time", format!("{channels} axes")));
         }
-        let picture = 3 * self.plan.size().iter().product::<usize>();
-        if length != self.plan.length || out.len() != n * triads * picture {
-            return Err(Error::shape("out", format!("{} values", n * triads * picture), out.len()));
+        if x.time() != self.plan.length {
+            return Err(Error::shape("x", format!("{} samples, as planned", self.plan.length), x.time()));
         }
-        let worst: Mutex<Option<(usize, usize)>> = Mutex::new(None);
+        let (n, [height, width]) = (x.count() / channels, self.plan.size());
+        check_length("out", out.len(), &[n, triads, 3, height, width])?;
+        let picture = 3 * height * width;
+        let worst: Mutex<Option<usize>> = Mutex::new(None);
         let items = out.chunks_exact_mut(picture).enumerate();
         let threads = threads::worth(self.nanoseconds() * (n * triads) as f64);
         threads::for_each(
@@ -90,15 +92,15 @@ impl Painter {
             items,
             || self.lend(),
             |scratch, (i, out)| {
-                let at = (i / triads, 3 * (i % triads));
-                if let Err(axis) = self.picture(&x, at, scratch, out) {
+                let first = i / triads * channels + 3 * (i % triads);
+                if let Err(signal) = self.picture(x, first..first + channels.min(3), scratch, out) {
                     let mut worst = worst.lock().unwrap_or_else(PoisonError::into_inner);
-                    *worst = Some(worst.map_or((at.0, axis), |w| w.min((at.0, axis))));
+                    *worst = Some(worst.map_or(signal, |w| w.min(signal)));
                 }
             },
         );
         match worst.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((window, axis)) => Err(not_finite(window, axis)),
+            Some(signal) => Err(not_finite(signal / channels, signal % channels)),
             None => Ok(()),
         }
     }
@@ -110,101 +112,97 @@ impl Painter {
         3.0 * (2.0 * (bins * frames) as f64 + 0.2 * pixels as f64)
     }
 
-    /// One picture; the error is the axis that is not finite.
+    /// The picture of `axes`, one signal or three; the error is the signal that is not finite.
     fn picture<T: Sample, P: Pixel>(
         &self,
-        x: &Windows<'_, T>,
-        (window, first): (usize, usize),
+        x: &Signals<'_, T>,
+        axes: Range<usize>,
         scratch: &mut Scratch,
         out: &mut [P],
     ) -> std::result::Result<(), usize> {
-        if self.plan.recipe.precision == Precision::Float64 || !self.fused(x, (window, first), scratch, out) {
-            return self.defined(x, (window, first), scratch, out);
+        let fast = self.plan.recipe.precision != Precision::Float64;
+        if fast && self.fused(x, axes.clone(), scratch, out).is_some() {
+            return Ok(());
         }
-        Ok(())
+        self.defined(x, axes, scratch, out)
     }
 
     /// The picture by the definition.
     fn defined<T: Sample, P: Pixel>(
         &self,
-        x: &Windows<'_, T>,
-        (window, first): (usize, usize),
+        x: &Signals<'_, T>,
+        axes: Range<usize>,
         scratch: &mut Scratch,
         out: &mut [P],
     ) -> std::result::Result<(), usize> {
-        let ([_, channels, length], plane) = (x.shape(), out.len() / 3);
-        let Scratch { image, axes, bytes, .. } = scratch;
-        axes.resize(3 * length, 0.0);
+        let (length, plane) = (x.time(), out.len() / 3);
+        let Scratch { image, samples, bytes, .. } = scratch;
+        samples.resize(3 * length, 0.0);
         bytes.resize(3 * plane, 0);
-        for (k, axis) in axes.chunks_exact_mut(length).enumerate() {
-            x.for_each(window, (first + k).min(channels - 1), |i, v| axis[i] = v.into());
+        let signal = |k: usize| (axes.start + k).min(axes.end - 1);
+        for (k, samples) in samples.chunks_exact_mut(length).enumerate() {
+            x.for_each(signal(k), |i, v| samples[i] = v.into());
         }
-        let axes = [0, 1, 2].map(|k| &axes[k * length..][..length]);
-        if self.plan.draw(axes, image, bytes).is_err() {
-            let axis = axes.iter().position(|axis| axis.iter().any(|v| !v.is_finite())).unwrap_or(0);
-            return Err((first + axis).min(channels - 1));
+        let samples = [0, 1, 2].map(|k| &samples[k * length..][..length]);
+        if self.plan.draw(samples, image, bytes).is_err() {
+            let bad = samples.iter().position(|axis| axis.iter().any(|v| !v.is_finite()));
+            return Err(signal(bad.unwrap_or(0)));
         }
         let planes = out.chunks_exact_mut(plane).zip(bytes.chunks_exact(plane));
         planes.enumerate().for_each(|(k, (out, bytes))| P::put(bytes, k, out));
         Ok(())
     }
 
-    /// The picture by the fused path; false where that is not for this window.
+    /// The picture by the fused path; `None` where that is not for this window.
     fn fused<T: Sample, P: Pixel>(
         &self,
-        x: &Windows<'_, T>,
-        (window, first): (usize, usize),
+        x: &Signals<'_, T>,
+        axes: Range<usize>,
         scratch: &mut Scratch,
         out: &mut [P],
-    ) -> bool {
-        let (channels, plane, recipe) = (x.shape()[1], out.len() / 3, &self.plan.recipe);
-        // A floor hides no cell here: a true zero is left out of the range, its noise is not, and would stretch it to the floor.
-        let faint = |extent: Extent, shift: f64| {
-            let black = if let Norm::Range(..) = recipe.norm { self.ends(extent, shift)[0] } else { extent.low };
-            (recipe.precision != Precision::Float32).then(|| black.max(extent.low))
-        };
-        let joint = recipe.norm == Norm::JointWindow;
-        let cells = self.transforms.cells();
+    ) -> Option<()> {
+        let Scratch { power, cells, greys, resize, .. } = scratch;
+        let mut take = |axis, cells: &mut [f32]| self.transforms.power(x, axis, |e, s| self.faint(e, s), power, cells);
+        // Of one range for all axes the powers come first; else each is taken just before it is drawn, while it is cached.
+        let joint = self.plan.recipe.norm == Norm::JointWindow;
+        let size = self.transforms.cells();
         let mut spans = [(Extent::NONE, 0.0); 3];
         if joint {
-            #[allow(clippy::needless_range_loop)] // three arrays go by the channel
-            for k in 0..channels.min(3) {
-                let out = &mut scratch.cells[k * cells..][..cells];
-                let Some(span) = self.transforms.power(x, (window, first + k), faint, &mut scratch.power, out) else {
-                    return false;
-                };
-                spans[k] = span;
+            for ((span, axis), cells) in spans.iter_mut().zip(axes.clone()).zip(cells.chunks_exact_mut(size)) {
+                *span = take(axis, cells)?;
             }
-            let all =
-                spans.iter().fold(Extent::NONE, |all, (e, s)| all.union(Extent { low: e.low - s, high: e.high - s }));
-            spans = spans.map(|(_, s)| (Extent { low: all.low + s, high: all.high + s }, s));
+            let all = spans.iter().fold(Extent::NONE, |all, (e, s)| all.union(e.raised(-s)));
+            spans = spans.map(|(_, shift)| (all.raised(shift), shift));
         }
+        let plane = out.len() / 3;
         for (k, out) in out.chunks_exact_mut(plane).enumerate() {
-            let slot = if joint && k < channels { k * cells } else { 0 };
-            let greys = &mut scratch.greys;
-            if k < channels {
-                let cells = &mut scratch.cells[slot..][..cells];
-                if !joint {
-                    let Some(span) = self.transforms.power(x, (window, first + k), faint, &mut scratch.power, cells)
-                    else {
-                        return false;
-                    };
-                    spans[k] = span;
-                }
-                let ends = self.ends(spans[k].0, spans[k].1);
-                if ends[0] < ends[1] {
-                    let bins = self.plan.grid[0];
-                    let paint =
-                        Greys { tone: recipe.tone, cells, ends, bins, pitch: bins.next_multiple_of(TILE), out: greys };
-                    dispatch(Path::best(), paint);
-                } else {
-                    greys.fill(0);
-                }
+            if k < axes.len() {
+                let cells = &mut cells[if joint { k * size } else { 0 }..][..size];
+                let (extent, shift) = if joint { spans[k] } else { take(axes.start + k, cells)? };
+                self.paint(cells, self.ends(extent, shift), greys);
             }
-            let draw = Draw { plan: &self.plan, greys, scratch: &mut scratch.resize, channel: k, out };
-            dispatch(Path::best(), draw);
+            dispatch(Path::best(), Draw { plan: &self.plan, greys, scratch: resize, channel: k, out });
         }
-        true
+        Some(())
+    }
+
+    /// The log2 of the weakest power that shows, as [`Transforms::power`] asks for it.
+    ///
+    /// A floor hides no cell here: a true zero is left out of the range, its noise is not, and would stretch it to the floor.
+    fn faint(&self, extent: Extent, shift: f64) -> Option<f64> {
+        let recipe = &self.plan.recipe;
+        let black = if let Norm::Range(..) = recipe.norm { self.ends(extent, shift)[0] } else { extent.low };
+        (recipe.precision != Precision::Float32).then(|| black.max(extent.low))
+    }
+
+    /// The greys of the cells of one axis.
+    fn paint(&self, cells: &[f32], ends: [f64; 2], greys: &mut [u8]) {
+        if ends[0] < ends[1] {
+            let (tone, bins) = (self.plan.recipe.tone, self.plan.grid[0]);
+            dispatch(Path::best(), Greys { tone, cells, ends, bins, pitch: bins.next_multiple_of(TILE), out: greys });
+        } else {
+            greys.fill(0);
+        }
     }
 
     /// log2 of the powers, 2^`shift` too large, that are black and white; as [`Plan::ends`].

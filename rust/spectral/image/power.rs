@@ -9,8 +9,8 @@
 use super::definition::Plan;
 use super::extent::Extent;
 use super::levels::BLOCK;
+use crate::arrays::Signals;
 use crate::error::Result;
-use crate::spectral::batch::Windows;
 use crate::spectral::lanes::fft::{self, Scale};
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
 use crate::spectral::stft::by_phases;
@@ -123,13 +123,13 @@ impl Transforms {
     /// to be drawn from float32 in any case.
     pub fn power<T: Sample>(
         &self,
-        x: &Windows<'_, T>,
-        (window, channel): (usize, usize),
+        x: &Signals<'_, T>,
+        channel: usize,
         faint: impl Fn(Extent, f64) -> Option<f64>,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Option<(Extent, f64)> {
-        let axis = dispatch(Path::best(), Stage { of: self, x, at: (window, channel), scratch })?;
+        let axis = dispatch(Path::best(), Stage { of: self, x, channel, scratch })?;
         let shift = 2.0 * f64::from(axis.scale.log2());
         let Scratch { single, rows, .. } = scratch;
         let ends =
@@ -139,7 +139,7 @@ impl Transforms {
         if ends[0] > f32::MIN_POSITIVE && faint(extent, shift).is_none_or(|weakest| weakest > f64::from(noise).log2()) {
             return Some((extent, shift));
         }
-        let (least, extent, shift) = self.power_double(x, (window, channel), scratch, out);
+        let (least, extent, shift) = self.power_double(x, channel, scratch, out);
         // What is rounding noise even in float64 is left to the definition, whose noise it then is.
         let visible = least.max(faint(extent, shift).unwrap_or(f64::NEG_INFINITY));
         let silent = extent == Extent::NONE;
@@ -150,19 +150,19 @@ impl Transforms {
     /// Before the extent, which leaves zeros out, the log2 of the least power, zeros included.
     fn power_double<T: Sample>(
         &self,
-        x: &Windows<'_, T>,
-        (window, channel): (usize, usize),
+        x: &Signals<'_, T>,
+        channel: usize,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> (f64, Extent, f64) {
         let mut largest = 0.0f64;
-        x.for_each(window, channel, |_, v| largest = largest.max(v.into().abs()));
+        x.for_each(channel, |_, v| largest = largest.max(v.into().abs()));
         let scale = 2f64.powi(-(largest.max(f64::from(SIZES.start)).log2().floor() as i32));
         let rows = &mut scratch.rows_double;
         rows.resize(self.hop * self.pitch, 0.0);
         let mut put = |i: usize, v: f64| rows[(i % self.hop) * self.pitch + i / self.hop] = v;
-        x.for_each(window, channel, |i, v| put(i, v.into() * scale));
-        (x.shape()[2]..self.nfft).for_each(|i| put(i, 0.0));
+        x.for_each(channel, |i, v| put(i, v.into() * scale));
+        (x.time()..self.nfft).for_each(|i| put(i, 0.0));
         let [least, low, high] = dispatch(Path::best(), Double { of: self, rows, scratch: &mut scratch.double, out });
         (least.log2(), Extent { low: low.log2(), high: high.log2() }, 2.0 * scale.log2())
     }
@@ -178,9 +178,8 @@ impl Transforms {
 /// Lays one axis less its mean out in `scratch.rows`; `None` where it is not finite or of extreme size.
 struct Stage<'a, 'w, T> {
     of: &'a Transforms,
-    x: &'a Windows<'w, T>,
-    /// Window and channel.
-    at: (usize, usize),
+    x: &'a Signals<'w, T>,
+    channel: usize,
     scratch: &'a mut Scratch,
 }
 
@@ -190,10 +189,10 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
     /// Plain loops, for the compiler to make the path's vectors of.
     #[inline(always)]
     fn run<V: Lanes<T = f32>>(self, _: Cpu<V>) -> Option<Axis> {
-        let Self { of, x, at: (window, channel), scratch: Scratch { flat, rows, .. } } = self;
-        let length = x.shape()[2];
+        let Self { of, x, channel, scratch: Scratch { flat, rows, .. } } = self;
+        let length = x.time();
         flat.resize(length, 0.0);
-        less(x, (window, channel), 0.0, flat);
+        less(x, channel, 0.0, flat);
         // A window shorter than a frame is padded with true zeros: its mean stays.
         let mut mean = 0.0f32;
         if length >= of.nfft {
@@ -209,7 +208,7 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
             }
             // A short mean: subtracting it from samples of the same size is exact.
             mean = f32::from_bits((sum.iter().sum::<f32>() / length as f32).to_bits() & !0xfff);
-            less(x, (window, channel), mean, flat);
+            less(x, channel, mean, flat);
         }
         let mut peak = 0u32;
         for v in &flat[..] {
@@ -233,15 +232,15 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
 /// out = one axis less `mean`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // a closure would not be compiled for the path
-fn less<T: Sample>(x: &Windows<'_, T>, (window, channel): (usize, usize), mean: f32, out: &mut [f32]) {
-    match x.slice(window, channel) {
+fn less<T: Sample>(x: &Signals<'_, T>, channel: usize, mean: f32, out: &mut [f32]) {
+    match x.slice(channel) {
         Some(slice) => {
             let slice = &slice[..out.len()];
             for i in 0..out.len() {
                 out[i] = slice[i].less(mean);
             }
         }
-        None => x.for_each(window, channel, |i, v| out[i] = v.less(mean)),
+        None => x.for_each(channel, |i, v| out[i] = v.less(mean)),
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use super::definition::{Norm, Plan, Recipe, Scratch};
 use super::extent::Extent;
 use super::pixel::Pixel;
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 
 /// The extent of a sliding window of columns.
@@ -108,26 +109,30 @@ impl Stream {
         self.hop.is_multiple_of(self.plan.hop())
     }
 
-    /// Takes `k` samples of every axis, [axis][k], and draws the pictures that they complete into `out`.
+    /// Takes samples [axis][time], and draws the pictures that they complete into `out`, of so many pictures.
     ///
     /// # Errors
-    /// [`Error::Value`] for NaN or infinity that the recipe does not mask: nothing is taken then.
-    pub fn push<P: Pixel>(&mut self, x: &[f64], k: usize, out: &mut [P]) -> Result<()> {
-        let bad = |axis: &[f64]| !self.plan.recipe.mask && axis.iter().any(|v| !v.is_finite());
-        if x.len() != k * self.axes.len() {
-            return Err(Error::shape("x", format!("[{}, samples]", self.axes.len()), x.len()));
+    /// [`Error::Shape`] for another number of axes or pictures, [`Error::Value`] for NaN or infinity that the recipe does not
+    /// mask: nothing is taken then.
+    pub fn push<P: Pixel>(&mut self, x: &Signals<'_, f64>, out: &mut [P]) -> Result<()> {
+        x.check_dense("x")?;
+        if x.count() != self.axes.len() {
+            return Err(Error::shape("x", format!("[{}, samples]", self.axes.len()), x.count()));
         }
-        if let Some(axis) = x.chunks_exact(k.max(1)).position(bad) {
+        let [height, width] = self.plan.size();
+        check_length("out", out.len(), &[self.pictures(x.time()), 3, height, width])?;
+        let bad = |axis: &usize| !self.plan.recipe.mask && x.get(*axis).iter().any(|v| !v.is_finite());
+        if let Some(axis) = (0..x.count()).find(bad) {
             return Err(Error::value(
                 "x",
                 "finite samples (or nan=\"mask\")",
                 format!("NaN or infinity in axis {axis}"),
             ));
         }
-        let mut pictures = out.chunks_exact_mut(3 * self.plan.size().iter().product::<usize>());
-        for i in 0..k {
+        let mut pictures = out.chunks_exact_mut(3 * height * width);
+        for i in 0..x.time() {
             for (a, axis) in self.axes.iter_mut().enumerate() {
-                axis.samples.push_back(x[a * k + i]);
+                axis.samples.push_back(x.get(a)[i]);
             }
             self.n += 1;
             self.complete_column();

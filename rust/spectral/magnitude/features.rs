@@ -8,11 +8,11 @@
 
 use std::f64::consts::LN_2;
 
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Rows, Scale, Scratch};
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch, log};
-use crate::spectral::signals::Signals;
-use crate::spectral::window;
+use crate::spectral::{tile, window};
 use crate::threads;
 
 /// One time-frequency resolution of a feature.
@@ -49,9 +49,12 @@ impl Resolution {
         self.nfft / 2 + 1
     }
 
-    /// Frames of a signal with `nfft / 2` zeros on both sides.
+    /// Frames of a signal with `nfft / 2` zeros on both sides; none of an empty one.
     pub fn frames(&self, time: usize) -> usize {
-        (time + 2 * (self.nfft / 2)).checked_sub(self.nfft).map_or(0, |rest| rest / self.hop + 1)
+        if time == 0 {
+            return 0;
+        }
+        time.saturating_add(self.nfft / 2 * 2).checked_sub(self.nfft).map_or(0, |rest| rest / self.hop + 1)
     }
 
     /// The transform of a frame in a tile, with the periodic Hann window or without a window.
@@ -87,12 +90,16 @@ pub fn log_magnitudes<T: Real>(
     out: Vec<&mut [T]>,
     path: Path,
 ) -> Result<()> {
+    signals.check_dense("x")?;
     let mut parts = Vec::with_capacity(resolutions.len());
     for resolution in resolutions {
         parts.push(Part::new(resolution, moment, signals.time())?);
     }
-    if out.len() != parts.len() || out.iter().zip(&parts).any(|(o, p)| o.len() != signals.count() * p.bins()) {
-        return Err(Error::shape("out", "an array [..., nfft // 2 + 1] for every nfft", "another shape"));
+    if out.len() != parts.len() {
+        return Err(Error::shape("out", format!("{} arrays, one for every nfft", parts.len()), out.len()));
+    }
+    for (out, part) in out.iter().zip(&parts) {
+        check_length("out", out.len(), &[signals.count(), part.bins()])?;
     }
     let n = signals.count();
     let frames: usize = parts.iter().map(|p| p.frames * p.plan.nfft()).sum();
@@ -175,24 +182,24 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<T = T>>(mut self, cpu: Cpu<V>) {
-        let FeatureScratch { tile, margin, fft, sums } = self.scratch;
+        let FeatureScratch { tile: rows, margin, fft, sums } = self.scratch;
         let centres = self.signals.time() + 1;
         for start in (0..self.count).step_by(T::LANES) {
             let lanes = T::LANES.min(self.count - start);
             sums.iter_mut().for_each(|rows| rows.fill(T::default()));
             for segment in (0..centres).step_by(SEGMENT) {
                 let from = segment as isize - *margin as isize;
-                self.signals.transpose(cpu, self.first + start, lanes, from, tile);
+                tile::transpose(cpu, self.signals, (self.first + start, lanes), from, rows);
                 for ((part, fft), sums) in self.parts.iter().zip(&mut *fft).zip(&mut *sums) {
                     let hop = part.resolution.hop;
                     let end = (segment + SEGMENT).min(centres).div_ceil(hop).min(part.frames);
                     for m in segment.div_ceil(hop)..end {
                         if m < T::LANES && start + T::LANES + m < self.count {
                             // A signal of the next tile with each frame of this one: it comes while this is computed.
-                            self.signals.fetch(self.first + start + T::LANES + m);
+                            tile::fetch(self.signals, self.first + start + T::LANES + m);
                         }
                         let row = m * hop - segment + *margin - part.resolution.nfft / 2;
-                        part.plan.power(cpu, &tile[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);
+                        part.plan.power(cpu, &rows[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);
                         add_frame(cpu, part, m, &fft.out, sums);
                     }
                 }

@@ -8,11 +8,11 @@
 //! of the real sequence A + B, where A is the even extension of the real and B the odd extension of the imaginary parts.
 
 use super::features::{Resolution, log_limited};
+use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Rows, Scratch};
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
-use crate::spectral::signals::Signals;
-use crate::spectral::window;
+use crate::spectral::{tile, window};
 use crate::threads;
 
 /// Which terms the loss has. `None`: not computed; zero: computed, without a share in loss and gradient.
@@ -62,8 +62,11 @@ pub fn loss<T: Real>(
         let got = format!("{} of {} samples", prediction.count(), prediction.time());
         return Err(Error::shape("prediction", format!("{n} signals of {time} samples"), got));
     }
-    if out.terms.len() != n * N_TERMS || out.gradient.as_ref().is_some_and(|g| g.len() != n * time) {
-        return Err(Error::shape("out", format!("{n} x {N_TERMS} terms, {n} x {time} gradients"), "another shape"));
+    prediction.check_dense("prediction")?;
+    target.check_dense("target")?;
+    check_length("terms", out.terms.len(), &[n, N_TERMS])?;
+    if let Some(gradient) = &out.gradient {
+        check_length("gradient", gradient.len(), &[n, time])?;
     }
     let parts = resolutions.iter().map(|r| Part::new(r, &weights, time)).collect::<Result<Vec<_>>>()?;
     let frames: usize = parts.iter().map(|p| p.frames * p.resolution.nfft).sum();
@@ -245,8 +248,8 @@ impl<T: Real> Kernel<T> for Load<'_, '_, T> {
     fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let Self { job, first, lanes, scratch } = self;
         let from = -(scratch.margin as isize);
-        job.target.transpose(cpu, first, lanes, from, &mut scratch.target);
-        job.prediction.transpose(cpu, first, lanes, from, &mut scratch.prediction);
+        tile::transpose(cpu, job.target, (first, lanes), from, &mut scratch.target);
+        tile::transpose(cpu, job.prediction, (first, lanes), from, &mut scratch.prediction);
         scratch.terms.fill(T::default());
         scratch.gradient.fill(T::default());
     }

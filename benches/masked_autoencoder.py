@@ -30,7 +30,7 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
 def main() -> None:
     torch.set_num_threads(1)
     cohort, n = Cohort(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 8
-    source = WearDays(cohort, recordings=1, shorter="whole")
+    source = WearDays(cohort, recordings=1)
     batches = source.epoch(0)
     windows: list[int] = []
     reading = median_s(lambda: windows.append(len(next(batches)[0])), min(8, source.steps_per_epoch - 1))

@@ -101,7 +101,7 @@ def test_the_same_set_gives_five_splits_without_leak_and_with_every_class(loaded
     tested = set()
     for seed in range(5):
         split = datasets.subject_split(windows, seed)
-        datasets.check_leaks(windows, split, allow=() if split.by == "subject" else ("subject",))
+        datasets.check_leaks(windows, split, allow=() if split.split_by == "subject" else ("subject",))
         tested.add(split.members["test"])
         for index in split.parts().values():
             assert np.unique(windows.label[index]).size == windows.n_classes
@@ -110,8 +110,8 @@ def test_the_same_set_gives_five_splits_without_leak_and_with_every_class(loaded
 
 def test_collectors_who_rode_in_one_car_cannot_be_on_two_sides(loaded) -> None:
     with pytest.raises(ValueError, match=r"windows of .* overlap one of .* in time"):
-        datasets.subject_split(loaded["road_surface"], 0, by="subject")
-    assert datasets.subject_split(loaded["road_surface"], 0).by == "recording"
+        datasets.subject_split(loaded["road_surface"], 0, split_by="subject")
+    assert datasets.subject_split(loaded["road_surface"], 0).split_by == "recording"
 
 
 def test_linear_and_polyphase_agree_where_motion_is_slow() -> None:

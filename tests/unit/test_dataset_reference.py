@@ -78,7 +78,7 @@ def test_settings_reach_the_reader_the_windows_and_the_splits(monkeypatch: pytes
         x = np.zeros((2, 3, 8), np.float32)
         return Windows(x, [0, 1], [1, 2], ["a", "b"], [0, 0], 4.0, ("u", "v"), "daphnet")
 
-    reference = DatasetReference.parse("d@daphnet=x,sensors=ankle,trunk,subjects=1,3,by=recording,missing=keep")
+    reference = DatasetReference.parse("d@daphnet=x,sensors=ankle,trunk,subjects=1,3,split_by=recording,missing=keep")
     monkeypatch.setattr("imuspec.datasets.reference.load", load)
     made = reference.windows(window_s=2.0)
     assert asked == {"name": "daphnet", "path": "x", "sensors": ("ankle", "trunk"), "subjects": (1, 3), "window_s": 2.0}
@@ -110,7 +110,7 @@ def test_a_setting_of_the_reference_goes_before_a_default() -> None:
         ("hapt=x,transitions=perhaps", "transitions: expected a valid boolean"),
         ("hapt=x,missing=never", "missing: expected redraw, keep, got 'never'"),
         ("goat=x,sensor_range=middle", "sensor_range: expected low, high, got 'middle'"),
-        ("goat=x,merge=eating", "merge: expected a mapping, which Python alone can give"),
+        ("goat=x,merge=eating", "merge: expected a mapping, which only the Python API takes"),
         ("cohort=x", "cohort: expected a labelled set, got the cohort x"),
     ],
 )

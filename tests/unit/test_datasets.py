@@ -97,7 +97,7 @@ def test_a_window_takes_the_majority_and_agreement_can_be_asked_for() -> None:
     assert made.label.tolist() == [0, 1, 1]  # 80:20, 30:70, 0:100
     strict = datasets.cut([recording(200, label=label)], window_s=2, min_agreement=1)
     assert strict.label.tolist() == [1]
-    assert strict.counts == {"window below the agreement asked for": 100}
+    assert strict.counts == {"window below min_agreement": 100}
 
 
 def test_a_stretch_shorter_than_a_window_is_counted() -> None:
@@ -141,7 +141,7 @@ def test_a_low_pass_before_a_lower_rate_takes_out_what_would_fold() -> None:
         ({"window_s": 2, "min_agreement": 2}, "min_agreement: expected 0 to 1, got 2"),
         ({"window_s": 2, "resampling": "fft"}, "resampling: expected linear, polyphase or none, got 'fft'"),
         ({"window_s": 2, "resampling": "none", "rate": 30}, "expected 30 Hz for none, got 50 Hz"),
-        ({"window_s": 60}, r"expected windows of 60 s, got none \(1000 rows stretch shorter"),
+        ({"window_s": 60}, r"no window of 60 s \(1000 rows stretch shorter"),
     ],
 )
 def test_settings_that_make_no_windows_are_refused(settings, message) -> None:
@@ -152,9 +152,9 @@ def test_settings_that_make_no_windows_are_refused(settings, message) -> None:
 def test_units_are_checked_by_the_median_norm() -> None:
     x = np.tile([[0.0], [0.0], [9.81]], 100)
     assert in_g(x, unit="m/s2", declared=None, source="f")[2, 0] == pytest.approx(1.0003, abs=1e-4)
-    with pytest.raises(ValueError, match=r"f: expected g, a median norm near 1, got 9.81, which is like m/s2: say"):
+    with pytest.raises(ValueError, match=r"f: expected g, a median norm near 1, got 9.81, which fits m/s2: state"):
         in_g(x, unit="g", declared=None, source="f")
-    with pytest.raises(ValueError, match="like none of g, m/s2 and mg"):
+    with pytest.raises(ValueError, match="fits none of g, m/s2 and mg"):
         in_g(x * 5, unit="m/s2", declared=None, source="f")
     assert in_g(x, unit="g", declared="m/s2", source="f")[2, 0] == pytest.approx(1.0003, abs=1e-4)
     with pytest.raises(ValueError, match="unit: expected g, m/s2 or mg, got 'feet'"):
@@ -311,13 +311,13 @@ def test_a_class_that_two_subjects_have_cannot_be_in_three_parts() -> None:
 
 
 def test_one_subject_cannot_be_split_and_recordings_are_offered() -> None:
-    with pytest.raises(ValueError, match=r"at least three subjects .* got 1 .*by='recording' may do"):
+    with pytest.raises(ValueError, match=r"at least three subjects .* got 1 .*split_by='recording' if"):
         datasets.subject_split(some_windows(1), 0)
 
 
 def test_a_split_by_recordings_lets_a_subject_be_on_two_sides_and_no_recording() -> None:
     windows = some_windows(9, subject=np.repeat(np.arange(9) // 3, 12))
-    split = datasets.subject_split(windows, 0, by="recording")
+    split = datasets.subject_split(windows, 0, split_by="recording")
     assert [len(split.members[part]) for part in ("train", "validation", "test")] == [5, 2, 2]
     with pytest.raises(ValueError, match=r"subjects .* are in both train and"):
         datasets.check_leaks(windows, split)

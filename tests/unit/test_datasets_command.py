@@ -66,7 +66,7 @@ def test_settings_of_the_reader_are_taken(capsys, tmp_path) -> None:
     ("arguments", "code", "message"),
     [
         (["daphnte"], 2, "name: expected one of 'daphnet', "),
-        (["daphnet=/absent"], 1, "/absent: expected a data set's folder or archive, got nothing there"),
+        (["daphnet=/absent"], 1, "/absent does not exist"),
         (["daphnet:/absent"], 2, "name: expected daphnet=/absent, got 'daphnet:/absent'"),
         (["daphnet=.,sensor=trunk"], 2, "settings of daphnet: expected one of 'sensors', "),
     ],

@@ -115,7 +115,7 @@ def test_a_cohorts_wear_is_cut_into_windows_that_stay_in_their_segment(cohort: i
     order = np.random.default_rng(0).permutation(len(dataset))[:40]
     taken = dataset.windows(order)
     for index, window in zip(order, taken, strict=True):
-        name, start_s = dataset.where(index)
+        name, start_s = dataset.location(index)
         np.testing.assert_array_equal(window, cohort.read(name, start_s, 10))
         first = round(start_s * 30)
         assert any(r["id"] == name and r["start_index"] <= first <= r["stop_index"] - 300 for r in rows)
@@ -143,7 +143,7 @@ def test_forked_workers_read_a_cohort_that_the_parent_has_read(cohort: imuspec.C
     [
         ({"source": X[0]}, "source: expected windows"),
         ({"source": X, "labels": LABELS[:3]}, "labels: expected 20"),
-        ({"source": X, "window_s": 10.0}, "window_s, overlap_s, ids: expected none"),
+        ({"source": X, "window_s": 10.0}, "window_s, overlap_s, ids: not allowed"),
     ],
 )
 def test_what_cannot_be_a_data_set_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -158,7 +158,7 @@ def test_a_cohort_needs_a_window_and_known_recordings(cohort: imuspec.Cohort) ->
         ImageDataset(cohort, window_s=5, overlap_s=5)
     with pytest.raises(KeyError, match="expected some of the cohort's 2"):
         ImageDataset(cohort, window_s=5, ids=["nobody"])
-    with pytest.raises(ValueError, match="where: expected a data set over a cohort"):
-        ImageDataset(X).where(0)
+    with pytest.raises(ValueError, match="location: expected a data set over a cohort"):
+        ImageDataset(X).location(0)
     with pytest.raises(IndexError, match="expected -20 to 19"):
         ImageDataset(X).__getitems__([20])

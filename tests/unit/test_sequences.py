@@ -110,7 +110,7 @@ def test_a_participant_with_less_wear_than_an_hour_is_left_out_and_counted(captu
 
 
 def test_unknown_annotations_columns_and_participants_are_told(capture24: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="label:Willetts2018"):
+    with pytest.raises(ValueError, match="Willetts2018"):
         capture24_sequences(capture24, scheme="Nobody1999", recipe=LOOSE)
     with pytest.raises(FileNotFoundError, match="P009"):
         capture24_sequences(capture24, subjects=["P009"], recipe=LOOSE)

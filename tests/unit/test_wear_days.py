@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from imuspec import Cohort
-from imuspec.datasets import WearDays
+from imuspec.datasets import DaySettings, WearDays
 from imuspec.datasets.patches import hide_patches, patch_labels, scored_windows, spread_starts, stride_starts
 from reference_data import DATA, needs_data
 from wear_cohort import RATE, write_cohort
 
-SHORT = {"hours": 0.25, "window_s": 100.0, "overlap_s": 10.0, "recordings": 2}
+SHORT = DaySettings(hours=0.25, window_s=100.0, overlap_s=10.0)
+
+
+def days(cohort: Cohort, settings: DaySettings = SHORT, **options: Any) -> WearDays:
+    """Two short recordings per batch."""
+    return WearDays(cohort, settings, **{"recordings": 2, **options})
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,7 @@ def test_exactly_sixty_percent_of_the_measured_patches_are_hidden() -> None:
 
 
 def test_a_batch_holds_the_stretch_that_the_cohort_draws(cohort: Cohort) -> None:
-    source = WearDays(cohort, seed=3, ids=["a", "b", "c", "d"], **SHORT)
+    source = days(cohort, seed=3, ids=["a", "b", "c", "d"])
     assert source.steps_per_epoch == 2
     x, hidden = source.in_g(next(source.epoch(1)))
     order = [source.ids[i] for i in np.random.default_rng([3, 1]).permutation(4)][:2]
@@ -79,9 +86,9 @@ def test_a_batch_holds_the_stretch_that_the_cohort_draws(cohort: Cohort) -> None
 
 
 def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
-    source = WearDays(cohort, seed=1, visits=2, **SHORT)
+    source = days(cohort, seed=1, settings=replace(SHORT, visits=2))
     first = [list(source.epoch(epoch)) for epoch in (0, 1)]
-    again = WearDays(cohort, seed=1, visits=2, **SHORT)
+    again = days(cohort, seed=1, settings=replace(SHORT, visits=2))
     for epoch, start in ((1, 0), (1, 2), (0, 1)):
         for mine, other in zip(first[epoch][start:], again.epoch(epoch, start), strict=True):
             assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
@@ -90,16 +97,16 @@ def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
 
 def test_two_processes_share_the_batches_of_one(cohort: Cohort) -> None:
     ids = ["a", "b", "c", "d"]
-    whole = list(WearDays(cohort, ids=ids, **SHORT).epoch(0))
-    halves = [list(WearDays(cohort, ids=ids, rank=rank, world=2, **SHORT).epoch(0)) for rank in (0, 1)]
+    whole = list(days(cohort, ids=ids).epoch(0))
+    halves = [list(days(cohort, ids=ids, process=(rank, 2)).epoch(0)) for rank in (0, 1)]
     for batch, one, two in zip(whole, *halves, strict=True):
         for parts in zip(batch, one, two, strict=True):
             assert torch.equal(parts[0], torch.cat(parts[1:]))
 
 
 def test_workers_give_the_same_batches_over_several_epochs(cohort: Cohort) -> None:
-    plain = WearDays(cohort, visits=2, **SHORT)
-    ahead = WearDays(cohort, visits=2, workers=2, **SHORT)
+    plain = days(cohort, settings=replace(SHORT, visits=2))
+    ahead = days(cohort, settings=replace(SHORT, visits=2), workers=2)
     for epoch, first in ((0, 0), (1, 2)):
         for one, other in zip(plain.epoch(epoch, first), ahead.epoch(epoch, first), strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -107,21 +114,21 @@ def test_workers_give_the_same_batches_over_several_epochs(cohort: Cohort) -> No
 
 def test_short_recordings_take_part_with_padding_or_are_skipped(cohort: Cohort) -> None:
     ids = ["a", "e"]
-    x, hidden, missing = next(WearDays(cohort, ids=ids, **SHORT).epoch(0))
+    x, hidden, missing = next(days(cohort, ids=ids).epoch(0))
     short = missing.any(1)
     assert int(short.sum()) == 1
     assert missing[short].tolist() == [[False] * 7 + [True] * 3]
     assert hidden[short].sum() == 4
     assert x.shape[1:] == (3, 3000)
-    assert WearDays(cohort, ids=["a", "b", "e"], shorter="skip", **SHORT).ids == ["a", "b"]
+    assert days(cohort, ids=["a", "b", "e"], settings=replace(SHORT, shorter="skip")).ids == ["a", "b"]
 
 
 def test_nonwear_can_be_left_in_as_missing_patches(tmp_path: Path) -> None:
     first, past = 300 * 60, 300 * 75 + 10
     cohort = write_cohort(tmp_path / "cohort", {"a": 0.5, "b": 0.5}, nonwear=(first, past))
-    kept = WearDays(cohort, **{**SHORT, "hours": 0.4})
+    kept = days(cohort, replace(SHORT, hours=0.4))
     assert all(len(batch) == 2 for batch in itertools.chain(*(kept.epoch(e) for e in range(3))))
-    left_in = WearDays(cohort, missing="mask", **{**SHORT, "hours": 0.5})
+    left_in = days(cohort, replace(SHORT, missing="mask", hours=0.5))
     _, hidden, missing = next(left_in.epoch(0))
     starts = spread_starts(180, window=10, overlap=1)
     lost = (starts[:, None] + np.arange(10) >= 60) & (starts[:, None] + np.arange(10) < 76)
@@ -135,15 +142,16 @@ def test_nonwear_can_be_left_in_as_missing_patches(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"recordings": 9}, "recordings: expected at most"),
-        ({"world": 2, "recordings": 3}, "multiple of the 2 processes"),
+        ({"process": (0, 2), "recordings": 3}, "multiple of the 2 processes"),
         ({"mask": 1.0}, "mask"),
         ({"window_s": 105.0}, "window_s"),
         ({"overlap_s": 100.0}, "overlap"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(cohort: Cohort, settings: dict[str, float], message: str) -> None:
+def test_settings_that_do_not_fit_are_refused(cohort: Cohort, settings: dict[str, Any], message: str) -> None:
+    of_days = {name: settings.pop(name) for name in ("mask", "window_s", "overlap_s") if name in settings}
     with pytest.raises(ValueError, match=message):
-        WearDays(cohort, **{**SHORT, **settings})
+        days(cohort, replace(SHORT, **of_days), **settings)
     with pytest.raises(KeyError, match="ids"):
-        WearDays(cohort, ids=["nobody"], **SHORT)
+        days(cohort, ids=["nobody"])
     assert RATE == 30

@@ -15,7 +15,7 @@ import pytest
 from wings import FILES, MODULES, wing_of
 
 PENDING = {
-    *("signal", "spectral", "simulation", "datasets", "views"),
+    *("signal", "spectral", "simulation", "views"),
     *("objectives", "pretraining", "nn", "encoders", "recipe", "run"),
     *("probing", "experiments", "bench", "prediction", "evaluation", "cli", "report"),
 }

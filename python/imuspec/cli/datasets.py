@@ -24,7 +24,7 @@ def datasets(name: str | None = None, /, *, json: bool = False) -> int:
     """List the public sets that are read; describe one; check a copy of it.
 
     NAME=PATH[,setting=value,...] is how every command names a labelled set: imuspec datasets daphnet lists the settings of
-    its reader. window_s, rate, overlap, resampling, lowpass_hz and min_agreement set the windows, by and missing the splits.
+    its reader. window_s, rate, overlap, resampling, lowpass_hz and min_agreement set the windows, split_by and missing the splits.
     A part without = is one more value of the setting before it, as in daphnet=dataset/,sensors=ankle,trunk. LABEL@NAME=PATH
     gives the set another name in tables.
 
@@ -93,7 +93,7 @@ def _list(sets: Iterable[DatasetInfo]) -> Table:
 
     table = Table("set", "what", "window", box=None, pad_edge=False)
     for info in sets:
-        table.add_row(Text(info.name, "bold"), Text(info.what), Text(f"{info.window_s:g} s"))
+        table.add_row(Text(info.name, "bold"), Text(info.description), Text(f"{info.window_s:g} s"))
     return table
 
 
@@ -103,7 +103,7 @@ def _page(info: DatasetInfo) -> Table:
 
     table = Table(title=Text(info.title), show_header=False, title_justify="left")
     rows = {
-        "what": info.what,
+        "description": info.description,
         "layout": info.layout,
         "window": f"{info.window_s:g} s",
         "split": f"by {info.split_by}",

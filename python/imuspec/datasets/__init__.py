@@ -1,7 +1,7 @@
-"""Labelled windows with subjects: public sets in their official layouts, splits, what is done to a test set, and pictures
-of windows for PyTorch.
+"""Labelled windows with subjects: public sets in their official layouts, splits, altered test sets, and images of windows
+for PyTorch.
 
-Names load on first use: importing this package imports no torch.
+Names load on first use: importing this package does not import torch.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imuspec.datasets.splits import explicit_split as explicit_split
     from imuspec.datasets.splits import n_shot as n_shot
     from imuspec.datasets.splits import subject_split as subject_split
+    from imuspec.datasets.wear_days import DaySettings as DaySettings
     from imuspec.datasets.wear_days import WearDays as WearDays
     from imuspec.datasets.windows import Windows as Windows
     from imuspec.datasets.windows import concatenate as concatenate
@@ -51,6 +52,7 @@ _HOME = {
     "explicit_split": "splits",
     "n_shot": "splits",
     "subject_split": "splits",
+    "DaySettings": "wear_days",
     "WearDays": "wear_days",
     "Windows": "windows",
     "concatenate": "windows",

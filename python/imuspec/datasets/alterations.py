@@ -1,8 +1,8 @@
-"""Altered test sets: what a sensor worn late, loosely, turned or noisily would have given.
+"""Altered test sets: windows as if the sensor had been worn late, loosely, turned or with noise.
 
-The four of IMG2IMU's Table I (time-shifted, masked, rotated, noised) act on the raw window in g before any picture is
-made. The paper gives no magnitudes; the defaults are ours, after Um et al. 2017, and each has alternatives. A draw is
-made once for each window, from a seed alone: the same windows and seed give the same bits.
+The four alterations of IMG2IMU's Table I (time-shifted, masked, rotated, noised) act on the raw window in g, before an image
+is drawn. The paper does not state magnitudes; the defaults follow Um et al. 2017, and each alteration has an alternative.
+The same windows and seed give the same bits.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ Float32 = NDArray[np.float32]
 
 
 def time_shifted(x: ArrayLike, seed: int, *, fraction: float = 0.45, fill: Literal["zero", "edge"] = "zero") -> Float32:
-    """Each window moved along time by ``s ~ U(-fraction n, fraction n)`` samples.
+    """Shift each window in time by ``s ~ U(-fraction n, fraction n)`` samples.
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     fraction : float, default 0.45
-        Largest shift, as a part of the window; below 1.
+        Largest shift as a share of the window; below 1.
     fill : {"zero", "edge"}, default "zero"
-        What stands in the samples left empty: zero, or the nearest sample that is there (edge).
+        Value of the empty samples: zero, or the nearest sample.
 
     Returns
     -------
@@ -74,18 +74,18 @@ def time_shifted(x: ArrayLike, seed: int, *, fraction: float = 0.45, fill: Liter
 
 
 def masked(x: ArrayLike, seed: int, *, n_stretches: int = 4, fraction: float = 0.125) -> Float32:
-    """Stretches that do not overlap set to 0 on all axes, every placement of them as likely as any other.
+    """Set stretches that do not overlap to 0 on all axes; every placement of them has the same probability.
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     n_stretches : int, default 4
-        How many.
+        Number of stretches.
     fraction : float, default 0.125
-        Length of each, as a part of the window; together they must fit.
+        Length of each stretch as a share of the window.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
     n = array.shape[2]
@@ -100,24 +100,24 @@ def masked(x: ArrayLike, seed: int, *, n_stretches: int = 4, fraction: float = 0
     start = np.sort(drawn, axis=1) + np.arange(n_stretches) * (length - 1)
     out = array.copy()
     for index in range(n_stretches):
-        place = start[:, index, None] + np.arange(length)
-        np.put_along_axis(out, np.broadcast_to(place[:, None], (len(array), 3, length)), 0, axis=2)
+        positions = start[:, index, None] + np.arange(length)
+        np.put_along_axis(out, np.broadcast_to(positions[:, None], (len(array), 3, length)), 0, axis=2)
     return out
 
 
 def permuted(x: ArrayLike, seed: int, *, n_segments: int = 4, min_samples: int = 10) -> Float32:
-    """Windows cut into segments that are put together in another order (Um et al. 2017): the alternative to `masked`.
+    """Cut windows into segments and join these in another order (Um et al. 2017): the alternative to `masked`.
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     n_segments : int, default 4
-        How many.
+        Number of segments.
     min_samples : int, default 10
-        The shortest that a segment may be.
+        Shortest segment, samples.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
     n = array.shape[2]
@@ -135,14 +135,14 @@ def permuted(x: ArrayLike, seed: int, *, n_segments: int = 4, min_samples: int =
 
 
 def rotated(x: ArrayLike, seed: int) -> Float32:
-    """One rotation for each window: axis ``U(-1, 1)^3``, angle ``U(-pi, pi)`` (Um et al. 2017).
+    """Rotate each window about an axis ``U(-1, 1)^3`` by an angle ``U(-pi, pi)`` (Um et al. 2017).
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
     axis = rng.uniform(-1, 1, (len(array), 3))
@@ -150,23 +150,23 @@ def rotated(x: ArrayLike, seed: int) -> Float32:
     angle = rng.uniform(-np.pi, np.pi, len(array))[:, None, None]
     # Rodrigues: R = I + sin(a) K + (1 - cos(a)) K^2, K the cross product with the axis.
     cross = np.zeros((len(array), 3, 3))
-    for row, column, of, sign in ((0, 1, 2, -1), (0, 2, 1, 1), (1, 2, 0, -1)):
-        cross[:, row, column] = sign * axis[:, of]
-        cross[:, column, row] = -sign * axis[:, of]
+    for row, column, third, sign in ((0, 1, 2, -1), (0, 2, 1, 1), (1, 2, 0, -1)):
+        cross[:, row, column] = sign * axis[:, third]
+        cross[:, column, row] = -sign * axis[:, third]
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
     turned: Float32 = np.matmul(turn.astype(np.float32), array)
     return turned
 
 
 def axes_permuted(x: ArrayLike, seed: int) -> Float32:
-    """Axes in another order and with other signs, one of the 48 ways for each window: the alternative to `rotated`.
+    """Permute and negate the axes of each window, in one of the 48 ways: the alternative to `rotated`.
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
     order = np.argsort(rng.random((len(array), 3)), axis=1)
@@ -176,16 +176,16 @@ def axes_permuted(x: ArrayLike, seed: int) -> Float32:
 
 
 def noised(x: ArrayLike, seed: int, *, amplitude_g: float = 0.0866) -> Float32:
-    """Samples plus ``U(-a, a)``, each its own; the default has a standard deviation of 0.05 g.
+    """Add independent noise ``U(-a, a)`` to each sample; the default has a standard deviation of 0.05 g.
 
     Parameters
     ----------
     x : array_like
         ``[N, 3, time]``, g.
     seed : int
-        Of the draws.
+        Seed of the draws.
     amplitude_g : float, default 0.0866
-        ``a``, g; a sweep of 0.02, 0.05, 0.1, 0.2 shows where a method gives way.
+        ``a``, g; a sweep of 0.02, 0.05, 0.1, 0.2 shows where a method fails.
     """
     array, rng = _checked(x), np.random.default_rng(seed)
     if not amplitude_g >= 0:
@@ -194,7 +194,7 @@ def noised(x: ArrayLike, seed: int, *, amplitude_g: float = 0.0866) -> Float32:
     return array + (2 * noise - 1) * np.float32(amplitude_g)
 
 
-#: The names of Table I and what makes each; the alternatives beside them.
+#: The alterations of Table I by name, and their alternatives.
 ALTERATIONS: Mapping[str, Callable[..., Float32]] = {
     "time-shifted": time_shifted,
     "masked": masked,
@@ -209,26 +209,27 @@ TABLE_1 = ("time-shifted", "masked", "rotated", "noised")
 def altered_sets(
     windows: Windows, seed: int = 0, *, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Windows]:
-    """The four altered test sets of Table I.
+    """Return the four altered test sets of Table I.
 
     Parameters
     ----------
     windows : Windows
-        The test windows, or all of them, so that a window is altered alike whatever is tested.
+        All windows, or those of the test part. With all windows the alteration of a window does not depend on the split.
     seed : int, default 0
-        Of all draws.
+        Seed of all draws.
     settings : mapping of str to mapping of str to object, optional
-        Settings of an alteration by its name, as ``{"noised": {"amplitude_g": 0.2}}``; a name of `ALTERATIONS` beyond
-        the four adds its set.
+        Settings of an alteration by its name, as ``{"noised": {"amplitude_g": 0.2}}``. Another name of `ALTERATIONS` adds its
+        set.
 
     Returns
     -------
-    Windows by name, with everything but `x` as it was.
+    dict of str to Windows
+        Name -> windows with altered `x`.
 
     Raises
     ------
     ValueError
-        A name that is none of them, or a setting out of range.
+        If a name is unknown, or a setting is out of range.
 
     Examples
     --------
@@ -244,67 +245,67 @@ def altered_sets(
     return {
         name: replace(
             windows,
-            x=ALTERATIONS[name](windows.x, seed, **how),
-            settings={**windows.settings, "alteration": name, "alteration_seed": seed, **how},
+            x=ALTERATIONS[name](windows.x, seed, **options),
+            settings={**windows.settings, "alteration": name, "alteration_seed": seed, **options},
         )
-        for name, how in chosen.items()
+        for name, options in chosen.items()
     }
 
 
 def rewindowed(
     windows: Windows, recordings: Iterable[LabelledRecording], seed: int, *, fraction: float = 0.45
 ) -> Windows:
-    """Windows shifted in the recording itself: the true form of `time_shifted`, with nothing left empty.
+    """Shift windows inside their recording: `time_shifted` with real samples in place of empty ones.
 
-    Each window begins ``s ~ U(-fraction n, fraction n)`` samples elsewhere in its stretch, as far as the stretch goes;
-    its label stays what it was.
+    The start of each window moves by ``s ~ U(-fraction n, fraction n)`` samples, within its stretch. Labels stay the same.
 
     Parameters
     ----------
     windows : Windows
-        Of a set whose times are known.
+        Windows with known times.
     recordings : iterable of LabelledRecording
-        The recordings that they were cut from, as ``labelled_recordings`` gives them with the same settings.
+        Recordings of the windows, from ``labelled_recordings`` with the same settings.
     seed : int
-        Of the draws.
+        Seed of the draws.
     fraction : float, default 0.45
-        Largest shift, as a part of the window; below 1.
+        Largest shift as a share of the window; below 1.
 
     Returns
     -------
-    Windows with other `x` and `start_s`.
+    Windows
+        Windows with other `x` and `start_s`.
 
     Raises
     ------
     ValueError
-        Times that are not known, or a window that none of the recordings holds.
+        If the times are not known, or no recording contains a window.
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"fraction: expected 0 to below 1, got {fraction}")
     if np.isnan(windows.start_s).any():
-        raise ValueError(f"windows: expected a set whose times are known, got {windows.name or 'one without'}")
-    how: Resampling = windows.settings.get("resampling", "linear")
+        raise ValueError(f"windows: expected a set with times, got {windows.name or 'one without times'}")
+    method: Resampling = windows.settings.get("resampling", "linear")
     n, sensor = windows.n_samples, windows.sensor
     assert sensor is not None
     shift = np.rint(np.random.default_rng(seed).uniform(-fraction * n, fraction * n, len(windows))).astype(np.int64)
     x, start_s = windows.x.copy(), windows.start_s.copy()
-    found = np.zeros(len(windows), np.bool_)
+    is_done = np.zeros(len(windows), np.bool_)
     for recording in recordings:
-        of_it = (windows.recording == recording.recording) & (sensor == recording.sensor)
-        if not of_it.any():
+        candidates = (windows.recording == recording.recording) & (sensor == recording.sensor)
+        if not candidates.any():
             continue
         for stretch in stretches(
-            recording, rate=windows.rate, resampling=how, lowpass_hz=windows.settings.get("lowpass_hz")
+            recording, rate=windows.rate, resampling=method, lowpass_hz=windows.settings.get("lowpass_hz")
         ):
             length = stretch.x.shape[1]
             first = np.rint((windows.start_s - stretch.start_s) * windows.rate).astype(np.int64)
-            for index in np.flatnonzero(of_it & ~found & (first >= 0) & (first + n <= length)).tolist():
-                moved = int(np.clip(first[index] + shift[index], 0, length - n))
-                x[index] = stretch.x[:, moved : moved + n]
-                start_s[index] = stretch.start_s + moved / windows.rate
-                found[index] = True
-    if not found.all():
-        raise ValueError(f"recordings: expected those that hold every window, got none for {int((~found).sum())}")
+            for index in np.flatnonzero(candidates & ~is_done & (first >= 0) & (first + n <= length)).tolist():
+                first_shifted = int(np.clip(first[index] + shift[index], 0, length - n))
+                x[index] = stretch.x[:, first_shifted : first_shifted + n]
+                start_s[index] = stretch.start_s + first_shifted / windows.rate
+                is_done[index] = True
+    if not is_done.all():
+        raise ValueError(f"recordings: {int((~is_done).sum())} windows are in none of them")
     return replace(windows, x=x, start_s=start_s)
 
 

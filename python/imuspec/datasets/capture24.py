@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import read_files
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of
 from imuspec.errors import RecordingError, unknown_name
 from imuspec.recording.reading import read
@@ -35,24 +36,24 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read Capture-24, a participant at a time.
+    """Read Capture-24, one participant at a time.
 
-    An annotation is looked up in the dictionary letter by letter. One that is not there is an error that lists it, since
-    a label left out in silence changes what is measured; an empty one is a sample without a label.
+    Annotations are looked up in the dictionary verbatim. An unknown annotation is an error, since a silently dropped label
+    would change the results. An empty annotation is a sample without a label.
 
     Parameters
     ----------
     path : path-like
         The folder, or a zip of it. The participants' files are read by `imuspec.read`.
     scheme : str, default "Willetts2018"
-        The dictionary's column, without ``label:``. Willetts2018 has the six classes that papers report; numbers
-        under another scheme do not compare.
+        Column of the dictionary, without ``label:``. Willetts2018 has the six classes that papers report; results with
+        another scheme cannot be compared with them.
     dictionary : path-like, optional
-        The dictionary, where it does not lie beside the files.
+        The dictionary. The default is the one in the folder.
     subjects : collection of int or str, optional
-        Participants wanted, as ``["P001"]``; all by default.
+        Participants to read, as ``["P001"]``. The default is all.
     unit : str, optional
-        The files' unit where it is not g.
+        Unit of the files if it is not g.
 
     Yields
     ------
@@ -61,51 +62,54 @@ def recordings(
     Raises
     ------
     FileNotFoundError
-        No participant's file, or no dictionary.
+        If there are no participants' files, or no dictionary.
     RecordingError
-        An annotation that the dictionary lacks, or a file that is no recording.
+        If the dictionary lacks an annotation, or a file is not a recording.
     ValueError
-        A scheme that the dictionary lacks.
+        If the dictionary lacks the scheme.
     """
-    with SetFiles(path) as files:
+    meaning: dict[str, str] = {}
+
+    def find(files: SetFiles) -> list[tuple[tuple[str], str]]:
         if dictionary is None:
-            beside = files.one(_DICTIONARY, "annotation-label-dictionary.csv")
-            table, origin = files.read(beside), files.label(beside)
+            name = files.one(_DICTIONARY, "annotation-label-dictionary.csv")
+            table, source = files.read(name), files.label(name)
         else:
             with SetFiles(dictionary) as other:
-                table, origin = other.read(other.names[0]), str(dictionary)
-        meaning = annotation_classes(table, scheme, origin)
+                table, source = other.read(other.names[0]), str(dictionary)
+        meaning.update(annotation_classes(table, scheme, source))
+        return [((match[1].upper(),), name) for name, match in files.find(r"(P\d{3})\.csv")]
+
+    def read_file(files: SetFiles, name: str, key: tuple[str]) -> list[LabelledRecording]:
         classes = CLASSES if scheme == "Willetts2018" else tuple(sorted(set(meaning.values()) - {""}))
-        found = [(m[1].upper(), name) for name, m in files.find(r"(P\d{3})\.csv")]
-        if not found:
-            raise FileNotFoundError(f"{files.path}: expected P001.csv.gz to P151.csv.gz, got none")
-        for person, name in sorted(found):
-            if subjects is None or person in subjects:
-                yield _recording(files, name, person, meaning, classes, unit)
+        return [_recording(files, name, key[0], meaning, classes, unit)]
+
+    return read_files(path, find, read_file, expected="P001.csv.gz to P151.csv.gz", subjects=subjects)
 
 
 def annotation_classes(table: bytes, scheme: str, source: str = "annotation-label-dictionary.csv") -> dict[str, str]:
-    """The class of each annotation under a scheme, "" where it has none.
+    """Return the class of each annotation under a scheme.
 
     Parameters
     ----------
     table : bytes
-        The dictionary's bytes.
+        Content of the dictionary.
     scheme : str
-        Its column, without ``label:``.
+        Column of the dictionary, without ``label:``.
     source : str, default "annotation-label-dictionary.csv"
-        What it is called in messages.
+        Name of the dictionary in messages.
 
     Returns
     -------
-    Class by annotation.
+    dict of str to str
+        Annotation -> class, or "" if it has no class.
 
     Raises
     ------
     ValueError
-        No such column: the message lists those that are.
+        If there is no such column. The message lists the columns.
     RecordingError
-        No column annotation; a class of Willetts2018 that is none of the six.
+        If the column annotation is missing, or a class is not one of the six of Willetts2018.
     """
     rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
     columns = list(rows.fieldnames or ())
@@ -124,32 +128,32 @@ def annotation_classes(table: bytes, scheme: str, source: str = "annotation-labe
 
 
 def _recording(
-    files: SetFiles, name: str, person: str, meaning: Mapping[str, str], classes: tuple[str, ...], unit: str | None
+    files: SetFiles, name: str, participant: str, meaning: Mapping[str, str], classes: tuple[str, ...], unit: str | None
 ) -> LabelledRecording:
     source = files.label(name)
     with files.on_disk(name) as file:
-        held = read(file)
-    if held.annotation is None:
-        raise RecordingError(source, None, "expected a column annotation, got none")
-    words = held.annotation_labels
-    unknown = [word for word in words if word and word not in meaning]
+        recorded = read(file)
+    if recorded.annotation is None:
+        raise RecordingError(source, None, "the column annotation is missing")
+    annotations = recorded.annotation_labels
+    unknown = [word for word in annotations if word and word not in meaning]
     if unknown:
         listed = "; ".join(repr(word) for word in unknown[:10])
         raise RecordingError(
             source, None, f"expected annotations of the dictionary, got {len(unknown)} others: {listed}"
         )
-    place = {kind: index for index, kind in enumerate(classes)}
-    index = np.array([*(place.get(meaning.get(word, ""), DROPPED) for word in words), DROPPED], np.int64)
-    label = index[held.annotation]  # -1, no annotation, is the last
-    x = held.acceleration
+    codes = {kind: index for index, kind in enumerate(classes)}
+    index = np.array([*(codes.get(meaning.get(word, ""), DROPPED) for word in annotations), DROPPED], np.int64)
+    label = index[recorded.annotation]  # -1, no annotation, is the last
+    x = recorded.acceleration
     whole = np.isfinite(x).all(axis=0)
-    time, label = held.time[whole], label[whole]
+    time, label = recorded.time[whole], label[whole]
     begin = int(time[0]) if time.size else 0
-    missing = int((held.annotation[whole] == -1).sum())
-    number = re.sub(r"\D", "", person)
+    missing = int((recorded.annotation[whole] == -1).sum())
+    number = re.sub(r"\D", "", participant)
     return LabelledRecording(
         subject=f"P{int(number):03d}",
-        recording=person,
+        recording=participant,
         sensor="wrist",
         rate=RATE,
         acceleration=in_g(x[:, whole], unit="g", declared=unit, source=source),

@@ -1,4 +1,4 @@
-"""The public sets that are read: what each holds, how it is laid out, under which terms, and where it is to be had."""
+"""The catalogue of public sets: content, layout, licence, citation and source of each."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ __all__ = ["CATALOGUE", "DatasetInfo", "find_set", "labelled_recordings", "load"
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a set.
+    """An entry of the catalogue.
 
     Attributes
     ----------
     name : str
-        What `load` calls it.
-    title, what : str
-        Its name in full, and its content in a sentence.
+        Name for `load`.
+    title, description : str
+        Full name, and content in one sentence.
     layout : str
-        The files that are looked for.
+        Expected files.
     window_s : float
-        Length of a window by default, s.
+        Default length of a window, s.
     licence, citation, url : str
-        Its terms, whom to cite, where to get it.
+        Terms, citation and source.
     module : str
-        The reader, below ``imuspec.datasets``.
+        Module of the reader, below ``imuspec.datasets``.
     split_by : {"subject", "recording"}
         Unit that a split assigns to its parts.
     people : str, default the set's own name
@@ -45,7 +45,7 @@ class DatasetInfo:
 
     name: str
     title: str
-    what: str
+    description: str
     layout: str
     window_s: float
     licence: str
@@ -57,7 +57,7 @@ class DatasetInfo:
 
     @property
     def read(self) -> Callable[..., Iterator[LabelledRecording]]:
-        """The reader: ``read(path, **settings)`` gives labelled recordings."""
+        """The reader: ``read(path, **settings)`` yields labelled recordings."""
         reader: Callable[..., Iterator[LabelledRecording]] = importlib.import_module(
             f"imuspec.datasets.{self.module}"
         ).recordings
@@ -74,7 +74,7 @@ _ALL = (
     DatasetInfo(
         name="wisdm",
         title="WISDM v1.1",
-        what="36 people, a phone in the trouser pocket, six activities; 20 Hz, m/s2; 1,098,207 rows",
+        description="36 people, a phone in the trouser pocket, six activities; 20 Hz, m/s2; 1,098,207 rows",
         layout="WISDM_ar_v1.1_raw.txt, alone or in a folder or archive",
         window_s=10.0,
         licence="cite the authors",
@@ -85,7 +85,7 @@ _ALL = (
     DatasetInfo(
         name="hapt",
         title="HAPT, UCI HAR raw",
-        what="30 people, a phone at the waist, six activities and six changes of posture; 50 Hz, g",
+        description="30 people, a phone at the waist, six activities and six changes of posture; 50 Hz, g",
         layout="RawData/acc_expEE_userUU.txt (61 files) and RawData/labels.txt, in a folder, zip or tar",
         window_s=2.56,
         licence="CC BY 4.0",
@@ -96,7 +96,7 @@ _ALL = (
     DatasetInfo(
         name="daphnet",
         title="Daphnet Freezing of Gait",
-        what="10 people with Parkinson's disease, ankle, thigh and trunk, freeze or no freeze; 64 Hz, mg",
+        description="10 people with Parkinson's disease, ankle, thigh and trunk, freeze or no freeze; 64 Hz, mg",
         layout="dataset/S<ss>R<rr>.txt (17 files, also .txt.xz), in a folder, zip or tar",
         window_s=5.0,
         licence="CC BY 4.0",
@@ -107,7 +107,7 @@ _ALL = (
     DatasetInfo(
         name="wisdm_windows",
         title="WISDM v1.1, recovered windows",
-        what="36 people, a phone in the trouser pocket, six activities; 7,292 windows of 6.4 s at 20 Hz, order lost",
+        description="36 people, a phone in the trouser pocket, six activities; 7,292 windows of 6.4 s at 20 Hz, order lost",
         layout="wisdm_v1.1_windows128_20hz.npz or .npz.xz",
         window_s=6.4,
         licence="cite the authors of WISDM",
@@ -119,7 +119,7 @@ _ALL = (
     DatasetInfo(
         name="road_surface",
         title="Road surfaces by phone",
-        what="3 collectors' phones in cars, smooth, bumpy or rough road; about 10 Hz, m/s2 without gravity",
+        description="3 collectors' phones in cars, smooth, bumpy or rough road; about 10 Hz, m/s2 without gravity",
         layout="RoadSurfaceDataCollector<n>/<date>_<time>.csv (98 files), in a folder or zip",
         window_s=5.0,
         licence="GPL-3.0",
@@ -131,7 +131,7 @@ _ALL = (
     DatasetInfo(
         name="goat",
         title="Multi sensor-orientation movement data of goats",
-        what="5 goats, six sensors on the collar, stationary, walking, running, trotting; 100 Hz, m/s2",
+        description="5 goats, six sensors on the collar, stationary, walking, running, trotting; 100 Hz, m/s2",
         layout="<animal>/pos_<letter>.csv, as G1/pos_A.csv, in a folder, zip or tar",
         window_s=2.0,
         licence="DANS terms; cite the authors",
@@ -142,7 +142,7 @@ _ALL = (
     DatasetInfo(
         name="pvs",
         title="PVS, Passive Vehicular Sensors",
-        what="3 drivers with a car each, 9 drives, asphalt, cobblestone or dirt; six sensors, 100 Hz, m/s2",
+        description="3 drivers with a car each, 9 drives, asphalt, cobblestone or dirt; six sensors, 100 Hz, m/s2",
         layout="PVS 1 to PVS 9, each with dataset_gps_mpu_left.csv, dataset_gps_mpu_right.csv, dataset_labels.csv",
         window_s=5.0,
         licence="CC BY-NC-ND 4.0",
@@ -153,7 +153,7 @@ _ALL = (
     DatasetInfo(
         name="motionsense",
         title="MotionSense",
-        what="24 people, a phone in the trouser pocket, six activities in 15 trials; 50 Hz, g",
+        description="24 people, a phone in the trouser pocket, six activities in 15 trials; 50 Hz, g",
         layout="A_DeviceMotion_data/<activity>_<trial>/sub_<n>.csv, in a folder or zip",
         window_s=2.56,
         licence="ODbL 1.0 (Kaggle), MIT (repository)",
@@ -164,7 +164,7 @@ _ALL = (
     DatasetInfo(
         name="capture24",
         title="Capture-24",
-        what="151 people, the wrist for a day, six classes of Willetts 2018 from camera and diary; 100 Hz, g",
+        description="151 people, the wrist for a day, six classes of Willetts 2018 from camera and diary; 100 Hz, g",
         layout="P001.csv.gz to P151.csv.gz and annotation-label-dictionary.csv, in a folder or zip",
         window_s=10.0,
         licence="CC BY 4.0",
@@ -175,7 +175,7 @@ _ALL = (
     DatasetInfo(
         name="folder",
         title="Recordings of one's own",
-        what="device files of any format that imuspec reads, with a table of labels or annotations of their own",
+        description="device files of any format that imuspec reads, with a table of labels or annotations of their own",
         layout="device files at any depth, labels.csv: file, start, end, label[, subject, sensor]",
         window_s=10.0,
         licence="yours",
@@ -208,15 +208,15 @@ def find_set(name: str, *, option: str = "name") -> DatasetInfo:
 
 
 def people_of(name: str, path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Return the identities of the people in a copy of a set: two sets that share one have the same people.
+    """Return identities of the people in a copy of a set; two sets with a common identity have the same people.
 
     Parameters
     ----------
     name : str
         Name in `CATALOGUE`.
-    path : path
-        Copy of the set. A folder of one's own is identified by its path and by a digest of its files' names and sizes, so
-        that it stays itself when it is read again or moved.
+    path : path-like
+        Copy of the set. A folder of recordings is identified by its path, and by a digest of the names and sizes of its
+        files, so that a moved folder is recognised.
     """
     if name != "folder":
         return (find_set(name).people or name,)
@@ -236,27 +236,27 @@ def _checked(info: DatasetInfo, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def labelled_recordings(name: str, path: str | os.PathLike[str], **settings: Any) -> Iterator[LabelledRecording]:
-    """Continuous signals of a public set, each sample with its label.
+    """Yield the continuous recordings of a public set, each sample with its label.
 
     Parameters
     ----------
     name : str
-        The set: a name of `CATALOGUE`.
+        Name in `CATALOGUE`.
     path : path-like
-        Where it lies, in its official layout.
+        The set in its official layout.
     **settings : object
-        Those of the set's reader, as ``sensors=("trunk",)`` for Daphnet; see ``imuspec.datasets.<name>.recordings``.
+        Settings of the reader, as ``sensors=("trunk",)`` for Daphnet; see ``imuspec.datasets.<name>.recordings``.
 
     Yields
     ------
-    LabelledRecording, one at a time.
+    LabelledRecording
 
     Raises
     ------
     ValueError
-        A name or setting that is none, a unit that cannot be right.
+        If the name or a setting is unknown, or the unit contradicts the data.
     FileNotFoundError, RecordingError
-        A file that is missing or not what the layout says.
+        If a file is missing or differs from the layout.
 
     Examples
     --------
@@ -280,32 +280,32 @@ def load(
     min_agreement: float = 0.0,
     **settings: Any,
 ) -> Windows:
-    """Labelled windows of a public set, in g.
+    """Return labelled windows of a public set, in g.
 
-    The files' unit is checked by the median norm; gaps above two sample periods and samples without a class end a
-    stretch; windows lie within one, at one rate, and take the label of most of their samples. Rows of the files that
-    are in no window are counted by reason.
+    The median norm checks the unit of the files. A gap above two sample periods, or a sample without a class, ends a stretch.
+    Windows lie inside a stretch, have one rate, and take the most frequent label of their samples. Rows that are in no
+    window are counted by reason.
 
     Parameters
     ----------
     name : str
-        The set: a name of `CATALOGUE`.
+        Name in `CATALOGUE`.
     path : path-like
-        Where it lies, in its official layout: folder, archive or file.
+        The set in its official layout: folder, archive or file.
     window_s : float, optional
-        Length of a window, s; default: the set's.
+        Length of a window, s. The default is that of the set.
     rate : float, default 50.0
-        Samples a second, Hz.
+        Sample rate, Hz.
     overlap : float, default 0.5
-        Part of a window that the next one shares, from 0 to below 1.
+        Overlap of neighbouring windows as a share of a window, from 0 to below 1.
     resampling : {"linear", "polyphase", "none"}, default "linear"
-        linear: on the files' time stamps; polyphase: with the low-pass that a change of rate needs; none.
+        "linear": between the time stamps of the file. "polyphase": with the low-pass that a change of rate needs.
     lowpass_hz : float, optional
-        Cut-off of a zero-phase low-pass applied before, Hz.
+        Cut-off of a zero-phase low-pass before resampling, Hz.
     min_agreement : float, default 0.0
-        Part of a window's samples that must bear its label.
+        Share of a window's samples that must have its label.
     **settings : object
-        Those of the set's reader; ``imuspec datasets NAME`` lists them.
+        Settings of the reader; ``imuspec datasets NAME`` lists them.
 
     Returns
     -------
@@ -314,9 +314,9 @@ def load(
     Raises
     ------
     ValueError
-        A name or setting that is none, a unit that cannot be right, not one window.
+        If the name or a setting is unknown, the unit contradicts the data, or there is no window.
     FileNotFoundError, RecordingError
-        A file that is missing or not what the layout says.
+        If a file is missing or differs from the layout.
 
     Examples
     --------
@@ -325,7 +325,7 @@ def load(
     >>> split = datasets.subject_split(windows, seed=0)  # doctest: +SKIP
     """
     info = find_set(name)
-    made = cut(
+    windows = cut(
         info.read(path, **_checked(info, settings)),
         window_s=info.window_s if window_s is None else window_s,
         rate=rate,
@@ -335,4 +335,6 @@ def load(
         min_agreement=min_agreement,
         name=name,
     )
-    return replace(made, split_by=info.split_by, people=people_of(name, path), settings={**made.settings, **settings})
+    return replace(
+        windows, split_by=info.split_by, people=people_of(name, path), settings={**windows.settings, **settings}
+    )

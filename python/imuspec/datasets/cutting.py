@@ -1,4 +1,4 @@
-"""From labelled recordings to windows: stretches without a gap, one rate, windows that overlap, majority labels."""
+"""From labelled recordings to windows: stretches without gaps, one rate, overlapping windows, majority labels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ Resampling = Literal["linear", "polyphase", "none"]
 _COLUMNS = ("label", "start_s", "subject", "recording", "sensor")
 _SHORT = "stretch shorter than a window"
 _LEFT_OVER = "after the last window of a stretch"
-_MIXED = "window below the agreement asked for"
+_MIXED = "window below min_agreement"
 
 
 class Stretch(NamedTuple):
-    """A stretch of a recording without gap or unlabelled sample, at the rate asked for.
+    """A resampled stretch of a recording, without gaps and unlabelled samples.
 
-    ``x`` is float32 ``[3, n]`` in g, ``label`` int64 ``[n]``, ``start_s`` seconds from the recording's begin, ``rows``
-    the times of the samples it came from, seconds from the stretch's first.
+    Attributes
+    ----------
+    x : float32 array [3, n]
+        Acceleration, g.
+    label : int64 array [n]
+        Index of the class.
+    start_s : float
+        Start after the first sample of the recording, s.
+    rows : float64 array
+        Times of the original samples, s from the first.
     """
 
     x: NDArray[np.float32]
@@ -39,25 +47,28 @@ class Stretch(NamedTuple):
 def stretches(
     recording: LabelledRecording, *, rate: float, resampling: Resampling = "linear", lowpass_hz: float | None = None
 ) -> Iterator[Stretch]:
-    """Give each stretch of a recording that has no gap and no sample without a class, at one rate.
+    """Yield each stretch of a recording without gaps and without unlabelled samples, at one rate.
 
     Parameters
     ----------
     recording : LabelledRecording
-        As a reader gives it.
+        The recording.
     rate : float
-        Samples a second wanted, Hz.
+        Rate of the result, Hz.
     resampling : {"linear", "polyphase", "none"}, default "linear"
-        linear: the straight line between neighbouring samples at the times the file gives; the last sample is held
-        for the period that it stands for. polyphase: with the low-pass that a change of rate needs, for samples that
-        come evenly. none: as they are, where they have the rate already.
+        "linear": linear interpolation at the times of the file; the last sample is held for one period. "polyphase": for
+        evenly spaced samples, with the low-pass that a change of rate needs. "none": for samples that have the rate.
     lowpass_hz : float, optional
-        Cut-off of a zero-phase low-pass applied before, Hz; linear interpolation to a lower rate has none of its own.
+        Cut-off of a zero-phase low-pass before resampling, Hz. Linear interpolation has no low-pass of its own.
+
+    Yields
+    ------
+    Stretch
 
     Raises
     ------
     ValueError
-        Uneven samples for polyphase, another rate for none, or a cut-off not below half the rate of the samples.
+        If samples are uneven for polyphase, the rate differs for none, or the cut-off is at least half the sample rate.
     """
     if resampling not in ("linear", "polyphase", "none"):
         raise ValueError(f"resampling: expected linear, polyphase or none, got {resampling!r}")
@@ -74,17 +85,17 @@ def stretches(
 
 
 def _at_rate(
-    x: NDArray[np.float32], times: NDArray[np.int64], recording: LabelledRecording, rate: float, how: Resampling
+    x: NDArray[np.float32], times: NDArray[np.int64], recording: LabelledRecording, rate: float, method: Resampling
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Values ``[3, grid]``, the times of the grid, and those that the samples were taken to have."""
-    if how == "linear":
-        gap = (MAX_GAP_PERIODS + 1) / recording.rate  # gaps have ended the stretch already
+    """Return values ``[3, grid]``, the times of the grid, and the times of the samples."""
+    if method == "linear":
+        gap = (MAX_GAP_PERIODS + 1) / recording.rate  # a stretch has no longer gap
         values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=gap)
         lasts_s = int(times[-1] - times[0]) / 1e9 + 1 / recording.rate
         n = max(math.ceil(lasts_s * rate - 1e-6), grid.size)
         values = np.concatenate((values, np.repeat(x[:, -1:], n - grid.size, axis=1)), axis=1)
         return values, times[0] + (np.arange(n) * (1e9 / rate)).astype(np.int64), times
-    if how == "none":
+    if method == "none":
         if abs(recording.rate / rate - 1) > 1e-6:
             raise ValueError(
                 f"resampling: expected {rate:g} Hz for none, got {recording.rate:g} Hz in {recording.source}"
@@ -92,7 +103,7 @@ def _at_rate(
         return x, times, times
     even = times[0] + np.round(np.arange(times.size) * (1e9 / recording.rate)).astype(np.int64)
     stray = np.abs(times - even).max() * recording.rate / 1e9
-    if stray > max(1.0, 0.005 * times.size):  # half a percent of clock error is a device's, more is another rate
+    if stray > max(1.0, 0.005 * times.size):  # up to half a percent is clock error, more is another rate
         raise ValueError(
             f"{recording.source}: expected samples at an even {recording.rate:g} Hz for polyphase, got one {stray:.1f} "
             "samples off: use resampling='linear'"
@@ -112,30 +123,30 @@ def cut(
     min_agreement: float = 0.0,
     name: str = "",
 ) -> Windows:
-    """Windows of labelled recordings.
+    """Cut labelled recordings into windows.
 
-    A gap above two sample periods, a time that does not rise and a sample without a class end a stretch; windows lie
-    within one, from its first sample on. A window takes the label of most of its samples, of two equally frequent ones
-    the class that comes first.
+    A gap above two sample periods, a time that does not rise, or a sample without a class ends a stretch. Windows start at
+    the first sample of a stretch and lie inside it. A window takes the most frequent label of its samples; of equally
+    frequent labels, the lower index.
 
     Parameters
     ----------
     recordings : iterable of LabelledRecording
-        As a reader gives them; one at a time is held.
+        The recordings; one is in memory at a time.
     window_s : float
-        Length, s.
+        Length of a window, s.
     rate : float, default 50.0
-        Samples a second, Hz.
+        Sample rate, Hz.
     overlap : float, default 0.5
-        Part of a window that the next one shares, from 0 to below 1.
+        Overlap of neighbouring windows as a share of a window, from 0 to below 1.
     resampling : {"linear", "polyphase", "none"}, default "linear"
-        As for `stretches`.
+        As in `stretches`.
     lowpass_hz : float, optional
-        As for `stretches`.
+        As in `stretches`.
     min_agreement : float, default 0.0
-        Part of a window's samples that must bear its label; 0: whatever the majority is.
+        Share of a window's samples that must have its label.
     name : str, default ""
-        What the set is called.
+        Name of the set.
 
     Returns
     -------
@@ -144,7 +155,7 @@ def cut(
     Raises
     ------
     ValueError
-        Settings out of range, recordings of unlike classes, or not one window.
+        If a setting is out of range, the classes of recordings differ, or there is no window.
     """
     length, shared = _length(window_s, rate, overlap)
     if not 0 <= min_agreement <= 1:
@@ -165,19 +176,19 @@ def cut(
         counts.update(recording.unlabelled)
         before = len(x)
         for stretch in stretches(recording, rate=rate, resampling=resampling, lowpass_hz=lowpass_hz):
-            label, kept = _labels(stretch.label, length, shared, len(classes), min_agreement)
-            counts.update(_lost(stretch, kept, length=length, hop=length - shared, rate=rate))
-            x.append(windows(stretch.x, length=length, overlap=shared)[kept])
-            columns["label"].append(label[kept])
-            columns["start_s"].append(stretch.start_s + np.flatnonzero(kept) * ((length - shared) / rate))
+            label, used = _labels(stretch.label, length, shared, len(classes), min_agreement)
+            counts.update(_lost(stretch, used, length=length, hop=length - shared, rate=rate))
+            x.append(windows(stretch.x, length=length, overlap=shared)[used])
+            columns["label"].append(label[used])
+            columns["start_s"].append(stretch.start_s + np.flatnonzero(used) * ((length - shared) / rate))
         n = sum(len(part) for part in x[before:])
         for key in ("subject", "recording", "sensor"):
             columns[key].append(np.repeat(np.array([getattr(recording, key)]), n))
     if classes is None:
         raise ValueError(f"{name or 'recordings'}: expected at least one recording, got none")
     if not sum(len(part) for part in x):
-        lost_rows = ", ".join(f"{n} rows {why}" for why, n in counts.items() if n)
-        raise ValueError(f"{name or 'recordings'}: expected windows of {window_s:g} s, got none ({lost_rows})")
+        reasons = ", ".join(f"{n} rows {reason}" for reason, n in counts.items() if n)
+        raise ValueError(f"{name or 'recordings'}: no window of {window_s:g} s ({reasons})")
     joined = {key: np.concatenate(parts) for key, parts in columns.items()}
     return Windows(
         x=np.concatenate(x),
@@ -189,7 +200,7 @@ def cut(
         rate=float(rate),
         class_names=classes,
         name=name,
-        counts={why: n for why, n in counts.items() if n},
+        counts={reason: n for reason, n in counts.items() if n},
         n_rows=n_rows,
         settings={
             "window_s": float(window_s),
@@ -203,10 +214,10 @@ def cut(
 
 
 def _length(window_s: float, rate: float, overlap: float) -> tuple[int, int]:
-    """Samples of a window, and those that it shares with the next."""
-    for what, value in (("window_s", window_s), ("rate", rate)):
+    """Return the samples of a window, and the samples that it shares with the next."""
+    for name, value in (("window_s", window_s), ("rate", rate)):
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{what}: expected a positive number, got {value}")
+            raise ValueError(f"{name}: expected a positive number, got {value}")
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap: expected a part of a window from 0 to below 1, got {overlap}")
     length = round(window_s * rate)
@@ -218,7 +229,7 @@ def _length(window_s: float, rate: float, overlap: float) -> tuple[int, int]:
 def _labels(
     label: NDArray[np.int64], length: int, shared: int, n_classes: int, min_agreement: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Most frequent label of each window of a stretch, and whether enough of its samples bear it."""
+    """Return the most frequent label of each window of a stretch, and whether enough samples have it."""
     if label.size < length:
         return np.empty(0, np.int64), np.empty(0, np.bool_)
     if (label == label[0]).all():
@@ -229,22 +240,22 @@ def _labels(
     return number.argmax(axis=1), number.max(axis=1) >= min_agreement * length
 
 
-def _lost(stretch: Stretch, kept: NDArray[np.bool_], *, length: int, hop: int, rate: float) -> dict[str, int]:
-    """Rows of a stretch that are in no window, by reason."""
-    if kept.size == 0:
+def _lost(stretch: Stretch, used: NDArray[np.bool_], *, length: int, hop: int, rate: float) -> dict[str, int]:
+    """Return counts of the rows of a stretch that are in no window, by reason."""
+    if used.size == 0:
         return {_SHORT: stretch.rows.size}
-    end_s = ((kept.size - 1) * hop + length - 0.5) / rate
-    if stretch.rows[-1] < end_s and kept.all():
+    end_s = ((used.size - 1) * hop + length - 0.5) / rate
+    if stretch.rows[-1] < end_s and used.all():
         return {}
-    inside = _covered(stretch.rows, np.arange(kept.size), length, hop, rate)
-    taken = _covered(stretch.rows, np.flatnonzero(kept), length, hop, rate)
+    inside = _covered(stretch.rows, np.arange(used.size), length, hop, rate)
+    taken = _covered(stretch.rows, np.flatnonzero(used), length, hop, rate)
     return {_LEFT_OVER: int((~inside).sum()), _MIXED: int((inside & ~taken).sum())}
 
 
 def _covered(
     rows: NDArray[np.float64], index: NDArray[np.int64], length: int, hop: int, rate: float
 ) -> NDArray[np.bool_]:
-    """Whether each row lies in one of the windows: up to half a sample before its first, half before the next's."""
+    """Return whether each row lies in a window: from half a sample before its first to half a sample before its end."""
     edge = np.zeros(rows.size + 1, np.int64)
     np.add.at(edge, np.searchsorted(rows, (index * hop - 0.5) / rate), 1)
     np.add.at(edge, np.searchsorted(rows, (index * hop + length - 0.5) / rate), -1)

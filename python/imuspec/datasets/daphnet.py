@@ -31,30 +31,30 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read Daphnet, a sensor of a file at a time.
+    """Read Daphnet, one sensor of a file at a time.
 
     Parameters
     ----------
     path : path-like
         The folder or archive, at any depth; files may end in .txt or .txt.xz.
     sensors : sequence of str, default ('ankle',)
-        Which of ankle, thigh and trunk; each is a recording of its own.
+        Sensors to read, of ankle, thigh and trunk; each gives its own recording.
     subjects : collection of int or str, optional
-        Subjects wanted, 1 to 10; all by default.
+        Subjects to read, 1 to 10. The default is all.
     unit : str, optional
-        The files' unit where it is not mg.
+        Unit of the files if it is not mg.
 
     Yields
     ------
-    LabelledRecording; samples that are not part of the experiment have no label, and those of a sensor that is off
-    (three zeros) are left out.
+    LabelledRecording
+        Samples outside the experiment have no label. Samples of a sensor that is off (three zeros) are left out.
 
     Raises
     ------
     FileNotFoundError
-        Not one file of the layout.
+        If there is no file of the layout.
     RecordingError
-        A file that is not what the layout says.
+        If a file differs from the layout.
     """
     known_names("sensors", sensors, SENSORS)
     return read_files(
@@ -91,7 +91,7 @@ def _sensors(
             dropped={"three zeros, the sensor is off": (raw == 0).all(axis=0)},
             broken="not eleven numbers",
             n_bad=bad,
-            unlabelled=lambda kept: {"not part of the experiment": int((label[kept] < 0).sum())},
+            unlabelled=lambda used: {"not part of the experiment": int((label[used] < 0).sum())},
             subject=key[0],
             recording=f"S{key[0]:02d}R{key[1]:02d}",
             sensor=sensor,

@@ -1,4 +1,4 @@
-"""Which members train, validate and test: every split of a few members in a fixed order, and draws of many."""
+"""Draws of members for training, validation and test: all splits of few members in a fixed order, random ones of many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["FEW", "Draw", "all_draws", "distinct_draw", "expect_distinct", "ordered_choices"]
 
 FEW = 10
-"""With fewer members than this the splits are enumerated: leave one out, or leave two out."""
+"""With fewer members the splits are enumerated: leave one out, or leave two out."""
 
 _MAX_DRAWS = 1000
 _MOST_SEEDS = 100  # up to this seed a draw is compared with those of all smaller seeds
@@ -22,7 +22,14 @@ Draw = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 def ordered_choices(n: int, size: int) -> list[tuple[int, ...]]:
-    """Return every choice of `size` of `n` members, in an order in which all members come early and equally often.
+    """Return every choice of `size` of `n` members, ordered so that all members appear early and equally often.
+
+    Parameters
+    ----------
+    n : int
+        Number of members.
+    size : int
+        Number of members in a choice.
 
     Examples
     --------
@@ -43,7 +50,7 @@ def ordered_choices(n: int, size: int) -> list[tuple[int, ...]]:
 
 @lru_cache(maxsize=16)
 def all_draws(n: int, n_test: int) -> tuple[Draw, ...]:
-    """Return every split of `n` members; neighbours test other members as long as there are any.
+    """Return every split of `n` members; consecutive splits have other test members, as long as there are any.
 
     Parameters
     ----------
@@ -59,7 +66,7 @@ def all_draws(n: int, n_test: int) -> tuple[Draw, ...]:
     by_test = []
     for test in ordered_choices(n, n_test):
         rest = [i for i in range(n) if i not in test]
-        # The rest is turned by its first test member, so that all members validate about equally often.
+        # The rest is rotated by the first test member, so that all members validate about equally often.
         turned = [*rest[test[0] % len(rest) :], *rest[: test[0] % len(rest)]]
         by_test.append([_draw(n, test, [turned[i] for i in choice]) for choice in ordered_choices(len(rest), n_test)])
     return tuple(draw for draws in zip(*by_test, strict=True) for draw in draws)
@@ -103,12 +110,12 @@ def distinct_draw(
 
 
 def expect_distinct(members: Mapping[int, Mapping[str, Sequence[Hashable]]]) -> None:
-    """Raise an error where two seeds gave the same split, whose scores would be copies of each other.
+    """Raise an error if two seeds gave the same split, since their scores would be copies.
 
     Parameters
     ----------
-    members : mapping
-        Seed -> members of each part, as `Split.members`.
+    members : mapping of int to mapping
+        Seed -> members of each part, as in `Split.members`.
 
     Raises
     ------

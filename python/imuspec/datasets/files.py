@@ -1,7 +1,7 @@
-"""The files of a public set where they lie: a folder, a zip, a tar of any compression, or one file.
+"""The files of a public set: in a folder, a zip, a tar of any compression, or a single file.
 
-A set is offered for download in several wrappings, and people keep it as it came or unpack it one level deeper or
-shallower. Readers therefore look for files by the end of their path, and never ask how they are wrapped.
+Sets are offered as archives of several kinds, and people unpack them one level deeper or not at all. So readers look for
+files by the end of their path, whatever contains them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from imuspec.errors import RecordingError
 
 __all__ = ["SetFiles", "read_table"]
 
-MAX_BYTES = 8 << 30  # of one file held in memory, unpacked
+MAX_BYTES = 8 << 30  # largest unpacked file
 _PACKED: Mapping[str, Callable[[io.BytesIO], Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile)
 
 
 class SetFiles:
-    """The files of a set by name, whatever holds them.
+    """The files of a set by name, in a folder or an archive.
 
     Parameters
     ----------
@@ -43,26 +43,26 @@ class SetFiles:
 
     Attributes
     ----------
-    names
-        Paths below the folder or inside the archive, with ``/``, sorted; a single file is its own name.
+    names : tuple of str
+        Paths below the folder or inside the archive, with ``/``, sorted; for a single file, its name.
 
     Raises
     ------
     FileNotFoundError
-        Nothing lies at the path.
+        If the path does not exist.
     RecordingError
-        An archive that cannot be read.
+        If the archive cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._zip: zipfile.ZipFile | None = None
-        self._held: dict[str, bytes] = {}
+        self._members: dict[str, bytes] = {}
         if not self.path.exists():
-            raise FileNotFoundError(f"{self.path}: expected a data set's folder or archive, got nothing there")
+            raise FileNotFoundError(f"{self.path} does not exist")
         if self.path.is_dir():
-            found = (file for file in self.path.rglob("*") if file.is_file())
-            names = [file.relative_to(self.path).as_posix() for file in found]
+            matches = (file for file in self.path.rglob("*") if file.is_file())
+            names = [file.relative_to(self.path).as_posix() for file in matches]
         elif re.search(r"\.(zip|tar|tgz|tbz2|txz|tar\.\w+)$", self.path.name, re.IGNORECASE):
             names = self._open_archive()
         else:
@@ -79,16 +79,16 @@ class SetFiles:
                 for entry in archive:
                     handle = archive.extractfile(entry) if entry.isfile() else None
                     if handle is not None:
-                        self._held[entry.name] = _limited(handle, entry.name)
+                        self._members[entry.name] = _limited(handle, entry.name)
         except _DAMAGE as error:
             raise RecordingError(str(self.path), None, f"expected a zip or tar archive, got: {error}") from error
-        return list(self._held)
+        return list(self._members)
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Close the archive."""
         if self._zip is not None:
             self._zip.close()
-        self._held.clear()
+        self._members.clear()
 
     def __enter__(self) -> SetFiles:
         return self
@@ -97,41 +97,52 @@ class SetFiles:
         self.close()
 
     def find(self, pattern: str) -> list[tuple[str, re.Match[str]]]:
-        """Return every file whose path ends in what the pattern says, in any letter case, sorted by name.
+        """Return name and match of every file whose path ends with a pattern, sorted by name.
 
-        The pattern begins at a path's component; a further ``.xz``, ``.gz`` or ``.bz2`` at the end is allowed.
+        Parameters
+        ----------
+        pattern : str
+            Regular expression for the last components of the path, in upper or lower case. A further ``.xz``, ``.gz`` or
+            ``.bz2`` is allowed.
         """
-        wanted = re.compile(rf"(?:^|.*/){pattern}(?:\.xz|\.gz|\.bz2)?", re.IGNORECASE)
-        return [(name, match) for name in self.names if (match := wanted.fullmatch(name))]
+        regex = re.compile(rf"(?:^|.*/){pattern}(?:\.xz|\.gz|\.bz2)?", re.IGNORECASE)
+        return [(name, match) for name in self.names if (match := regex.fullmatch(name))]
 
-    def one(self, pattern: str, meant: str) -> str:
-        """Return the only file that the pattern finds.
+    def one(self, pattern: str, description: str) -> str:
+        """Return the only file that matches a pattern.
+
+        Parameters
+        ----------
+        pattern : str
+            As in `find`.
+        description : str
+            Name of the file in messages.
 
         Raises
         ------
         FileNotFoundError
-            None is there: the message says which was looked for.
+            If no file matches.
         ValueError
-            There are several.
+            If several files match.
         """
-        found = [name for name, _ in self.find(pattern)]
-        if not found:
-            raise FileNotFoundError(f"{self.path}: expected {meant}, got {_listed(self.names)}")
-        if len(found) > 1:
-            raise ValueError(f"{self.path}: expected one {meant}, got {_listed(found)}")
-        return found[0]
+        matches = [name for name, _ in self.find(pattern)]
+        if not matches:
+            raise FileNotFoundError(f"{self.path}: expected {description}, got {_listed(self.names)}")
+        if len(matches) > 1:
+            raise ValueError(f"{self.path}: expected one {description}, got {_listed(matches)}")
+        return matches[0]
 
     def label(self, name: str) -> str:
-        """Return how a file is called in messages and as a recording's source."""
+        """Return the name of a file in messages, which is also the source of its recording."""
         return str(self.path / name) if self.path.is_dir() else str(self.path) + (f"::{name}" if len(name) else "")
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes, unpacked where its own name ends in .xz, .gz or .bz2.
+        """Return the bytes of a file, unpacked if its name ends with .xz, .gz or .bz2.
 
         Raises
         ------
         RecordingError
-            Bytes that do not unpack, or more than 8 GiB of them.
+            If the file cannot be unpacked, or has more than 8 GiB.
         """
         try:
             raw = self._raw(name)
@@ -144,8 +155,8 @@ class SetFiles:
             raise RecordingError(self.label(name), None, f"expected a whole file, got: {error}") from error
 
     def _raw(self, name: str) -> bytes:
-        if name in self._held:
-            return self._held[name]
+        if name in self._members:
+            return self._members[name]
         if self._zip is not None:
             with self._zip.open(name) as handle:
                 return _limited(handle, name)
@@ -153,7 +164,7 @@ class SetFiles:
 
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """Give the file a path of its own for as long as the block lasts: for readers that take paths alone."""
+        """Yield a path of the file, for readers that need a path."""
         if self.path.is_dir():
             yield self.path / name
             return
@@ -170,10 +181,10 @@ def _limited(handle: Any, name: str) -> bytes:
     return data
 
 
-def _listed(names: Sequence[str], most: int = 4) -> str:
+def _listed(names: Sequence[str], limit: int = 4) -> str:
     if not names:
         return "no file"
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def read_table(
@@ -185,31 +196,34 @@ def read_table(
     text: Sequence[str] = (),
     delimiter: str = ",",
 ) -> tuple[Mapping[str, NDArray[Any]], int]:
-    """Columns of a delimited text, and how many of its rows had the wrong number of fields.
+    """Read columns of delimited text.
 
     Parameters
     ----------
     data : bytes
         The text. A byte order mark and a ``#`` before the header are ignored.
     source : str
-        What the text is called in messages.
+        Name of the text in messages.
     columns : sequence of str
-        The columns wanted; others are skipped unread.
+        Columns to read.
     header : sequence of str, optional
-        The names of all columns where the text has no line of them.
+        Names of all columns, for text without a header line.
     text : sequence of str, default ()
-        Those of `columns` that are words; the others are numbers, an empty field NaN.
+        Columns that hold text. The others hold numbers; an empty field is NaN.
     delimiter : str, default ","
-        What stands between fields. Quotes are letters like others, or a stray one would swallow the rest of a file.
+        Separator of fields. Quotes have no special meaning, since a stray quote would swallow the rest of a file.
 
     Returns
     -------
-    float64 or object array ``[rows]`` for each column, and the number of rows left out.
+    mapping of str to array [rows]
+        Column -> float64 values, or texts.
+    int
+        Number of rows that were left out because of a wrong number of fields.
 
     Raises
     ------
     RecordingError
-        A column that is not there, or a field of a number that is none: the message names it.
+        If a column is missing, or a field is not a number. The message names it.
     """
     import pyarrow as pa
     from pyarrow import csv

@@ -1,8 +1,7 @@
-"""Goats with six sensors on the collar, each turned another way: what five animals did on a meadow.
+"""Goats: behaviour of five animals on a meadow, with six sensors in different orientations on the collar.
 
-Layout: a folder for each animal (a letter and a digit), in it ``pos_<letter>.csv`` for each position, with a header: ax,
-ay, az (low range), axhg, ayhg, azhg (high range), gx..., label; 100 Hz, m/s2. Kamminga et al. 2018, DANS doi
-10.17026/dans-xhn-bsfb.
+Layout: one folder per animal (a letter and a digit) with ``pos_<letter>.csv`` for each position. Columns: ax, ay, az (low
+range), axhg, ayhg, azhg (high range), gx..., label; 100 Hz, m/s2. Kamminga et al. 2018, DANS doi 10.17026/dans-xhn-bsfb.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["CLASSES", "MERGED", "recordings"]
 RATE = 100.0
 CLASSES = ("stationary", "walking", "running", "trotting")
 
-#: The set's labels and the class that each is part of. Eating is too rare a class to keep; others are none.
+#: Label of the set -> class. Eating is too rare to be a class.
 MERGED: Mapping[str, str] = {
     "stationary": "stationary",
     "standing": "stationary",
@@ -46,23 +45,22 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read the goats, a position of an animal at a time.
+    """Read the goats, one position of an animal at a time.
 
     Parameters
     ----------
     path : path-like
         The folder of the animals' folders, or an archive of it.
     positions : sequence of str, optional
-        Letters of the positions wanted, as ``["A"]``; default: all six, each a sensor of the animal's recording.
+        Letters of the positions to read, as ``["A"]``. The default is all six; each is a sensor of the animal's recording.
     sensor_range : {"low", "high"}, default "low"
-        Which of the two accelerometers of a sensor.
+        Accelerometer of a sensor, by its range.
     merge : mapping of str to str, default MERGED
-        The class of each label, in any letter case; what is not here is dropped. Several labels of one animal may be
-        one class; the classes keep the order in which they come here first.
+        Label -> class, in upper or lower case. Other labels are dropped. The order of the classes is that of the mapping.
     subjects : collection of int or str, optional
-        Animals wanted, as ``["G1"]``; all by default.
+        Animals to read, as ``["G1"]``. The default is all.
     unit : str, optional
-        The files' unit where it is not m/s2.
+        Unit of the files if it is not m/s2.
 
     Yields
     ------
@@ -71,9 +69,9 @@ def recordings(
     Raises
     ------
     FileNotFoundError
-        Not one file of the layout, or a position that is not there.
+        If there is no file of the layout, or none of a position.
     RecordingError
-        A file without the columns, or with words where numbers belong.
+        If a column is missing, or a field is not a number.
     """
     if sensor_range not in _AXES:
         raise ValueError(f"sensor_range: expected low or high, got {sensor_range!r}")
@@ -81,13 +79,13 @@ def recordings(
     chosen = {letter.upper() for letter in positions} if positions is not None else None
 
     def find(files: SetFiles) -> list[tuple[tuple[str, str], str]]:
-        found = [((m[1], m[2].upper()), name) for name, m in files.find(r"([A-Z]\d)/pos_([A-Z])\.csv")]
-        if files.path.is_dir() and not found:  # the folder of one animal
-            found = [((files.path.name, m[1].upper()), name) for name, m in files.find(r"pos_([A-Z])\.csv")]
-        absent = (chosen or set()) - {position for (_, position), _ in found}
-        if found and absent:
-            raise FileNotFoundError(f"{files.path}: expected position {', '.join(sorted(absent))}, got none of it")
-        return [(key, name) for key, name in found if chosen is None or key[1] in chosen]
+        entries = [((m[1], m[2].upper()), name) for name, m in files.find(r"([A-Z]\d)/pos_([A-Z])\.csv")]
+        if files.path.is_dir() and not entries:  # the folder of one animal
+            entries = [((files.path.name, m[1].upper()), name) for name, m in files.find(r"pos_([A-Z])\.csv")]
+        missing = (chosen or set()) - {position for (_, position), _ in entries}
+        if entries and missing:
+            raise FileNotFoundError(f"{files.path}: no file of position {', '.join(sorted(missing))}")
+        return [(key, name) for key, name in entries if chosen is None or key[1] in chosen]
 
     return read_files(
         path,
@@ -113,8 +111,8 @@ def _recording(
     columns = (*axes, "label", *((stamped,) if stamped else ()))
     table, bad = read_table(data, source, columns=columns, text=("label",))
     raw = np.stack([table[axis] for axis in axes])
-    named = np.array([str(value or "").strip().strip('"').lower() for value in table["label"]], np.str_)
-    label, _ = _classes(named, merge, classes)
+    names = np.array([str(value or "").strip().strip('"').lower() for value in table["label"]], np.str_)
+    label, _ = _classes(names, merge, classes)
     return recording_of(
         raw,
         label,
@@ -125,7 +123,7 @@ def _recording(
         stamps=table[stamped] * _TIMES[stamped.strip()] if stamped else None,
         from_first=True,
         n_bad=bad,
-        unlabelled=lambda kept: _classes(named[kept], merge, classes)[1],
+        unlabelled=lambda used: _classes(names[used], merge, classes)[1],
         subject=key[0],
         recording=key[0],
         sensor=f"position {key[1]}",
@@ -134,15 +132,15 @@ def _recording(
 
 
 def _classes(
-    named: NDArray[np.str_], merge: Mapping[str, str], classes: tuple[str, ...]
+    names: NDArray[np.str_], merge: Mapping[str, str], classes: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Label of each sample, and how many samples bear each word that is none of the classes."""
+    """Return the label of each sample, and the number of samples with each name that is not a class."""
     lower = {word.lower(): classes.index(kind) for word, kind in merge.items()}
-    words, place, number = np.unique(named, return_inverse=True, return_counts=True)
+    words, inverse, number = np.unique(names, return_inverse=True, return_counts=True)
     index = np.array([lower.get(word, DROPPED) for word in words.tolist()], np.int64)
     dropped = {
         f"label {word}" if word else "without a label": int(k)
         for word, k, label in zip(words.tolist(), number.tolist(), index.tolist(), strict=True)
         if label == DROPPED
     }
-    return index[place], dropped
+    return index[inverse], dropped

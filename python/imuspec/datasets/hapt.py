@@ -46,20 +46,20 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read HAPT, an experiment at a time.
+    """Read HAPT, one experiment at a time.
 
     Parameters
     ----------
     path : path-like
         The folder, the zip, or a tar, at any depth.
     classes : sequence of str, optional
-        Some of `ACTIVITIES`, in the order of their labels; the six basic ones by default. Others are unlabelled.
+        Some of `ACTIVITIES`, in the order of their labels. The default is the six basic activities. Others are unlabelled.
     transitions : bool, default False
-        Whether the default classes are all twelve, the changes of posture included.
+        Whether the default is all twelve activities, with the changes of posture.
     subjects : collection of int or str, optional
-        Users wanted, 1 to 30; all by default.
+        Users to read, 1 to 30. The default is all.
     unit : str, optional
-        The files' unit where it is not g.
+        Unit of the files if it is not g.
 
     Yields
     ------
@@ -68,14 +68,14 @@ def recordings(
     Raises
     ------
     FileNotFoundError
-        labels.txt, or a recording that it speaks of, is not there.
+        If labels.txt, or a recording in it, is missing.
     RecordingError
-        A file that is not what the layout says.
+        If a file differs from the layout.
     """
     if classes is None:
         classes = ACTIVITIES if transitions else BASIC
     elif transitions:
-        raise ValueError("transitions: expected none beside classes, which name them, got true")
+        raise ValueError("transitions: not allowed with classes, which name the transitions")
     known_names("classes", classes, ACTIVITIES)
     index = np.full(len(ACTIVITIES), DROPPED, np.int64)
     index[[ACTIVITIES.index(name) for name in classes]] = np.arange(len(classes))
@@ -83,11 +83,11 @@ def recordings(
 
     def find(files: SetFiles) -> list[tuple[tuple[int, int], str]]:
         intervals.update(_labels(files))
-        found = {(int(m[2]), int(m[1])): name for name, m in files.find(r"acc_exp(\d+)_user(\d+)\.txt")}
-        if absent := sorted((e, u) for u, e in set(intervals) - set(found)):
-            names = ", ".join(f"acc_exp{e:02d}_user{u:02d}.txt" for e, u in absent[:4])
-            raise FileNotFoundError(f"{files.path}: expected a recording for every label, got none of {names}")
-        return list(found.items())
+        entries = {(int(m[2]), int(m[1])): name for name, m in files.find(r"acc_exp(\d+)_user(\d+)\.txt")}
+        if missing := sorted((e, u) for u, e in set(intervals) - set(entries)):
+            names = ", ".join(f"acc_exp{e:02d}_user{u:02d}.txt" for e, u in missing[:4])
+            raise FileNotFoundError(f"{files.path}: labels.txt has labels of missing files: {names}")
+        return list(entries.items())
 
     return read_files(
         path,
@@ -99,7 +99,7 @@ def recordings(
 
 
 def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
-    """Intervals (first, end, activity from 0) of each (user, experiment)."""
+    """Return the intervals (first, end, activity from 0) of each (user, experiment)."""
     name = files.one(r"labels\.txt", "RawData/labels.txt")
     source = files.label(name)
     columns = ("experiment", "user", "activity", "first", "last")
@@ -107,12 +107,12 @@ def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]
     rows = np.stack([table[key] for key in columns], axis=1)
     if bad or not sound_stamps(rows, 1.0).all():
         raise RecordingError(source, None, f"expected five numbers a line, got {bad or 'a'} line(s) of another form")
-    found: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    entries: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for experiment, user, activity, first, last in rows.astype(np.int64).tolist():
         if not 1 <= activity <= len(ACTIVITIES):
             raise RecordingError(source, None, f"expected activities 1 to {len(ACTIVITIES)}, got {activity}")
-        found.setdefault((user, experiment), []).append((first - 1, last, activity - 1))
-    return found
+        entries.setdefault((user, experiment), []).append((first - 1, last, activity - 1))
+    return entries
 
 
 def _recording(
@@ -127,7 +127,7 @@ def _recording(
     source = files.label(name)
     table, bad = read_table(files.read(name), source, columns="xyz", header="xyz", delimiter=" ")
     raw = np.stack([table[axis] for axis in "xyz"])
-    if bad or not sound(raw).all():  # the labels count rows, so none may be left out
+    if bad or not sound(raw).all():  # the labels refer to row numbers, so no row can be dropped
         raise RecordingError(source, None, "expected three numbers a line, got lines of another form")
     n = raw.shape[1]
     activity = label_intervals(n, intervals, source, names=ACTIVITIES)

@@ -24,22 +24,22 @@ class Split:
 
     Attributes
     ----------
-    train, validation, test : array of int64 [k]
-        Indices of windows, rising.
-    by : {"subject", "recording"}
-        What was dealt. With recordings a subject may be in two parts.
+    train, validation, test : int64 array [k]
+        Indices of windows, in increasing order.
+    split_by : {"subject", "recording"}
+        Unit that was assigned to the parts. With recordings a subject may be in two parts.
     seed : int or None
-        Seed of the draw; None where all parts were given.
+        Seed of the draw; None if all parts were given.
     n_redraws : int
         Number of draws, or of enumerated splits, that were discarded because a part lacked a class.
-    members : dict
+    members : dict of str to tuple
         Subjects or recordings of each part.
     """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
-    by: Unit = "subject"
+    split_by: Unit = "subject"
     seed: int | None = None
     n_redraws: int = 0
     members: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class Split:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(self.members.get(name, ()))} {name} ({len(i):,})" for name, i in self.parts().items())
         again = f", drawn {self.n_redraws + 1} times" if self.n_redraws else ""
-        return f"Split(by {self.by}: {sizes} windows; seed {self.seed}{again})"
+        return f"Split(by {self.split_by}: {sizes} windows; seed {self.seed}{again})"
 
 
 def check_leaks(windows: Windows, split: Split, *, allow: Collection[str] = ()) -> None:
-    """Raise an error where a subject, a recording or a stretch of time is in two parts of a split.
+    """Raise an error if a subject, a recording or a stretch of time is in two parts of a split.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def check_leaks(windows: Windows, split: Split, *, allow: Collection[str] = ()) 
         Windows that were split.
     split : Split
         The parts.
-    allow : collection of {"subject", "recording"}
+    allow : collection of {"subject", "recording"}, default ()
         Kinds of overlap that are intended: subject (a split by recordings), recording (a split in time). A window in two
         parts, and windows of one recording that overlap in time, are never allowed.
 
@@ -76,30 +76,30 @@ def check_leaks(windows: Windows, split: Split, *, allow: Collection[str] = ()) 
     if unknown:
         raise ValueError(f"allow: expected subject and recording, got {', '.join(sorted(unknown))}")
     problems = []
-    for (first, mine), (second, theirs) in combinations(split.parts().items(), 2):
-        twice = np.intersect1d(mine, theirs)
+    for (first, index_a), (second, index_b) in combinations(split.parts().items(), 2):
+        twice = np.intersect1d(index_a, index_b)
         if twice.size:
             problems.append(f"{twice.size} windows are in both {first} and {second}")
         for kind in ("subject", "recording"):
             if kind in allow:
                 continue
-            shared = np.intersect1d(groups_of(windows, kind)[mine], groups_of(windows, kind)[theirs])
+            shared = np.intersect1d(groups_of(windows, kind)[index_a], groups_of(windows, kind)[index_b])
             if shared.size:
                 problems.append(f"{kind}s {some_of(shared)} are in both {first} and {second}")
-        overlapping = _overlaps(windows, mine, theirs)
+        overlapping = _overlaps(windows, index_a, index_b)
         if overlapping:
             problems.append(f"{overlapping} windows of {first} overlap one of {second} in time")
     if problems:
         raise ValueError(f"split: expected no leak, got {'; '.join(problems)}")
 
 
-def _overlaps(windows: Windows, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> int:
-    """Number of windows of `mine` that share time with one of `theirs` in the same recording."""
+def _overlaps(windows: Windows, index_a: NDArray[np.int64], index_b: NDArray[np.int64]) -> int:
+    """Return the number of windows of `index_a` that overlap in time with one of `index_b` in the same recording."""
     number = 0
     recording = groups_of(windows, "recording")
-    for name in np.intersect1d(recording[mine], recording[theirs]):
-        a = windows.start_s[mine[recording[mine] == name]]
-        b = np.sort(windows.start_s[theirs[recording[theirs] == name]])
+    for name in np.intersect1d(recording[index_a], recording[index_b]):
+        a = windows.start_s[index_a[recording[index_a] == name]]
+        b = np.sort(windows.start_s[index_b[recording[index_b] == name]])
         if np.isnan(a).any() or np.isnan(b).any():
             number += a.size  # times unknown: nothing shows that they are apart
             continue
@@ -108,15 +108,17 @@ def _overlaps(windows: Windows, mine: NDArray[np.int64], theirs: NDArray[np.int6
     return number
 
 
-def groups_of(windows: Windows, by: str) -> NDArray[Any]:
+def groups_of(windows: Windows, split_by: str) -> NDArray[Any]:
     """Return the subject or the recording of each window."""
-    if by == "subject":
+    if split_by == "subject":
         return windows.subject
-    if by == "recording":
+    if split_by == "recording":
         return windows.recording
-    raise ValueError(f"by: expected subject or recording, got {by!r}")
+    raise ValueError(f"split_by: expected subject or recording, got {split_by!r}")
 
 
-def some_of(names: NDArray[Any], most: int = 5) -> str:
+def some_of(names: NDArray[Any], limit: int = 5) -> str:
     """Return the first names in words, and the number of the others."""
-    return ", ".join(map(str, names[:most].tolist())) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(map(str, names[:limit].tolist())) + (
+        f" and {len(names) - limit} more" if len(names) > limit else ""
+    )

@@ -31,29 +31,30 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read MotionSense, a trial of a person at a time.
+    """Read MotionSense, one trial of a person at a time.
 
     Parameters
     ----------
     path : path-like
         ``A_DeviceMotion_data``, the folder above it, or its zip.
     acceleration : {"total", "user"}, default "total"
-        total: what an accelerometer shows, ``gravity + userAcceleration``; user: the latter alone.
+        "total": ``gravity + userAcceleration``, as an accelerometer measures. "user": ``userAcceleration`` alone.
     subjects : collection of int or str, optional
-        People wanted, 1 to 24; all by default.
+        People to read, 1 to 24. The default is all.
     unit : str, optional
-        The files' unit where it is not g. Without gravity the norm cannot tell.
+        Unit of the files if it is not g. Without gravity the norm cannot tell.
 
     Yields
     ------
-    LabelledRecording. Files have no times: samples are counted; a row that is no number leaves a gap.
+    LabelledRecording
+        Files have no times, so samples are counted. A row that is not numbers leaves a gap.
 
     Raises
     ------
     FileNotFoundError
-        Not one file of the layout.
+        If there is no file of the layout.
     RecordingError
-        A file without the columns, or a folder of an activity that is none.
+        If a column is missing, or the folder of an activity is unknown.
     """
     if acceleration not in ("total", "user"):
         raise ValueError(f"acceleration: expected total or user, got {acceleration!r}")

@@ -1,6 +1,6 @@
-"""Ten-second patches and the windows of fifty minutes that a network sees them in: where windows start, what is scored.
+"""Ten-second patches and windows of fifty minutes: where windows start, which patches are scored, and their labels.
 
-All numbers are patches: a window is 300 of them, a day 8,640.
+All numbers are patches: a window has 300, a day 8,640.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ WINDOW, OVERLAP, STRIDE = 300, 30, 30
 def spread_starts(
     n_patches: int, *, window: int = WINDOW, overlap: int = OVERLAP, strict: bool = False
 ) -> NDArray[np.int64]:
-    """Starts of windows that cover a stretch, spread evenly on the grid of patches.
+    """Return starts of windows that cover a stretch, spread evenly on the grid of patches.
 
-    ``n = 1 + ceil((n_patches - window) / (window - overlap))`` windows, start i at ``round(i (n_patches - window) / (n - 1))``:
-    32 windows of 50 min for a day, overlapping by 300 to 310 s, the last ending with the day. The paper's 32 windows of
-    exactly 5 min overlap would need 1,445 minutes.
+    There are ``n = 1 + ceil((n_patches - window) / (window - overlap))`` windows; window i starts at
+    ``round(i (n_patches - window) / (n - 1))``. A day has 32 windows of 50 min that overlap by 300 to 310 s; the last one ends
+    with the day. The 32 windows of the paper, with an overlap of exactly 5 min, would need 1,445 minutes.
 
     Parameters
     ----------
     n_patches : int
-        Patches of the stretch; with fewer than a window there is one start, 0.
+        Length of the stretch, patches. If it is shorter than a window, the only start is 0.
     window : int, default WINDOW
-        Length of a window, and what two share at least.
+        Length of a window, patches.
     overlap : int, default OVERLAP
-        Length of a window, and what two share at least.
+        Smallest overlap of neighbouring windows, patches.
     strict : bool, default False
-        Overlap by exactly `overlap` and leave out what remains: 31 windows for a day.
+        Whether all windows overlap by exactly `overlap`, and the rest is left out: 31 windows for a day.
 
     Examples
     --------
@@ -51,7 +51,16 @@ def spread_starts(
 
 
 def stride_starts(n_patches: int, *, window: int = WINDOW, stride: int = STRIDE) -> NDArray[np.int64]:
-    """Starts of the windows of fine-tuning, every 5 min: 279 a day.
+    """Return starts of the windows of fine-tuning, every 5 min: 279 for a day.
+
+    Parameters
+    ----------
+    n_patches : int
+        Length of the stretch, patches.
+    window : int, default WINDOW
+        Length of a window, patches.
+    stride : int, default STRIDE
+        Distance of neighbouring starts, patches.
 
     Examples
     --------
@@ -62,36 +71,44 @@ def stride_starts(n_patches: int, *, window: int = WINDOW, stride: int = STRIDE)
 
 
 def scored_windows(n_patches: int, *, window: int = WINDOW) -> list[tuple[int, int, int]]:
-    """Windows of an evaluation as (start, first scored, end): each patch is scored once.
+    """Return windows of an evaluation as (start, first scored, end); each patch is scored once.
 
-    Windows follow one another without overlap; the last one ends with the stretch, and of it only those patches count
-    that no window before has scored.
+    Windows do not overlap, except the last one, which ends with the stretch. Patches that an earlier window has scored are
+    not scored again.
+
+    Parameters
+    ----------
+    n_patches : int
+        Length of the stretch, patches.
+    window : int, default WINDOW
+        Length of a window, patches.
 
     Examples
     --------
     >>> scored_windows(750)
     [(0, 0, 300), (300, 300, 600), (450, 600, 750)]
     """
-    found = [(start, start, start + window) for start in range(0, n_patches - window + 1, window)]
-    done = found[-1][2] if found else 0
-    if done < n_patches:
-        found.append((max(n_patches - window, 0), done, n_patches))
-    return found
+    result = [(start, start, start + window) for start in range(0, n_patches - window + 1, window)]
+    scored = result[-1][2] if result else 0
+    if scored < n_patches:
+        result.append((max(n_patches - window, 0), scored, n_patches))
+    return result
 
 
 def patch_labels(label: ArrayLike, patch: int) -> NDArray[np.int64]:
-    """Label of each whole patch: the most frequent of its samples' labels, of equals the one that comes first in time.
+    """Return the label of each whole patch: the most frequent label of its samples; of equals, the first in time.
 
     Parameters
     ----------
-    label : array_like
-        Whole numbers [time]; negative where there is no label. These do not count while there is any label in the patch.
+    label : array_like [time]
+        Whole numbers; negative without a label. Unlabelled samples count only in patches without any label.
     patch : int
-        Samples of a patch.
+        Samples per patch.
 
     Returns
     -------
-    int64 [patches], -1 for a patch without a label.
+    int64 array [patches]
+        -1 for a patch without a label.
 
     Examples
     --------
@@ -104,16 +121,16 @@ def patch_labels(label: ArrayLike, patch: int) -> NDArray[np.int64]:
 
 
 def group_labels(label: ArrayLike, group: ArrayLike, n_groups: int) -> NDArray[np.int64]:
-    """Label of each group of samples, as `patch_labels` of each patch; samples of a group below 0 or beyond do not count.
+    """Return the label of each group of samples, by the rule of `patch_labels`.
 
     Parameters
     ----------
-    label : array_like
-        Whole numbers [time], in the order of time; negative where there is no label.
-    group : array_like
-        Whole numbers [time].
+    label : array_like [time]
+        Whole numbers in the order of time; negative without a label.
+    group : array_like [time]
+        Index of each sample's group; samples with other values are ignored.
     n_groups : int
-        How many groups there are.
+        Number of groups.
 
     Examples
     --------
@@ -127,24 +144,28 @@ def group_labels(label: ArrayLike, group: ArrayLike, n_groups: int) -> NDArray[n
         return np.full(n_groups, -1, np.int64)
     n_classes = int(labels.max()) + 1
     pair, first, number = np.unique(groups * n_classes + labels, return_index=True, return_counts=True)
-    # Within a group the largest number last, of equals the earliest in time.
+    # The last of a group has the largest number; of equals, the earliest time.
     order = np.lexsort((-first, number, pair // n_classes))
-    found = np.full(n_groups, -1, np.int64)
-    found[pair[order] // n_classes] = pair[order] % n_classes
-    return found
+    result = np.full(n_groups, -1, np.int64)
+    result[pair[order] // n_classes] = pair[order] % n_classes
+    return result
 
 
 def hide_patches(missing: NDArray[np.bool_], ratio: float, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw the patches to hide: of each window's measured ones exactly ``round(ratio n)``, without replacement.
+    """Draw the patches to hide: ``round(ratio n)`` of the n measured patches of each window, without replacement.
 
     Parameters
     ----------
-    missing : bool array
-        Bool [windows, patches].
+    missing : bool array [windows, patches]
+        Patches that were not measured.
     ratio : float
-        Part to hide, from 0 to 1.
+        Share of the patches to hide, from 0 to 1.
     random : numpy.random.Generator
-        The draw.
+        Random generator.
+
+    Returns
+    -------
+    bool array [windows, patches]
     """
     score = random.random(missing.shape)
     score[missing] = np.inf

@@ -23,7 +23,9 @@ __all__ = ["CLASSES", "SENSORS", "recordings"]
 RATE = 100.0
 CLASSES = ("asphalt", "cobblestone", "dirt")
 SENSORS = tuple(
-    f"{side} {place}" for side in ("left", "right") for place in ("dashboard", "above_suspension", "below_suspension")
+    f"{side} {position}"
+    for side in ("left", "right")
+    for position in ("dashboard", "above_suspension", "below_suspension")
 )
 _LABELS = tuple(f"{name}_road" for name in CLASSES)
 
@@ -35,37 +37,37 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read PVS, a sensor of a drive at a time.
+    """Read PVS, one sensor of a drive at a time.
 
     Parameters
     ----------
     path : path-like
         The folder of the drives, or an archive of it.
     sensors : sequence of str, default ('left dashboard',)
-        Which of `SENSORS`; sensors of a drive share its recording.
+        Some of `SENSORS`. Sensors of a drive share its recording.
     subjects : collection of int or str, optional
-        Drivers wanted, 1 to 3; all by default.
+        Drivers to read, 1 to 3. The default is all.
     unit : str, optional
-        The files' unit where it is not m/s2.
+        Unit of the files if it is not m/s2.
 
     Yields
     ------
-    LabelledRecording; a subject is a driver with a car, a recording a drive. Rows with none of the three roads have no
-    label.
+    LabelledRecording
+        A subject is a driver with a car, a recording is a drive. Rows without one of the three roads have no label.
 
     Raises
     ------
     FileNotFoundError
-        No drive, or one that lacks a file.
+        If there is no drive, or a drive lacks a file.
     RecordingError
-        Labels that do not pair with the samples row by row, or two roads at one time.
+        If labels and samples do not have the same rows, or a row has two roads.
     """
     known_names("sensors", sensors, SENSORS)
     names: dict[tuple[int, str], str] = {}
 
     def find(files: SetFiles) -> set[tuple[tuple[int, int], str]]:
-        found = files.find(r"PVS[ _]?(\d)/dataset_(gps_mpu_left|gps_mpu_right|labels)\.csv")
-        names.update({(int(m[1]), m[2].lower()): name for name, m in found})
+        matches = files.find(r"PVS[ _]?(\d)/dataset_(gps_mpu_left|gps_mpu_right|labels)\.csv")
+        names.update({(int(m[1]), m[2].lower()): name for name, m in matches})
         return {(((drive - 1) // 3 + 1, drive), "") for drive, _ in names}  # three drives by one driver each
 
     return read_files(
@@ -85,23 +87,25 @@ def _drive(
     sensors: Sequence[str],
     unit: str | None,
 ) -> Iterator[LabelledRecording]:
-    def named(kind: str) -> str:
+    def file_of(kind: str) -> str:
         if (drive, kind) not in names:
-            raise FileNotFoundError(f"{files.path}: expected PVS {drive}/dataset_{kind}.csv, got none")
+            raise FileNotFoundError(f"{files.path}: PVS {drive}/dataset_{kind}.csv is missing")
         return names[drive, kind]
 
-    labels, bad = read_table(files.read(named("labels")), files.label(named("labels")), columns=_LABELS)
+    labels, bad = read_table(files.read(file_of("labels")), files.label(file_of("labels")), columns=_LABELS)
     hot = np.stack([labels[name] for name in _LABELS])
     if bad or not np.isin(hot, (0, 1)).all() or (hot.sum(axis=0) > 1).any():
         raise RecordingError(
-            files.label(named("labels")), None, f"expected one of {', '.join(_LABELS)} a row as 0 or 1, got other rows"
+            files.label(file_of("labels")),
+            None,
+            f"expected one of {', '.join(_LABELS)} a row as 0 or 1, got other rows",
         )
     label = np.where(hot.any(axis=0), hot.argmax(axis=0), DROPPED).astype(np.int64)
-    begin: float | None = None  # the first stamp of the first side: what the drive's sensors share
+    start: float | None = None  # first stamp of the first side, the origin for all sensors of the drive
     for sensor in sensors:
-        side, place = sensor.split(" ")
-        name = named(f"gps_mpu_{side}")
-        source, axes = files.label(name), [f"acc_{axis}_{place}" for axis in "xyz"]
+        side, position = sensor.split(" ")
+        name = file_of(f"gps_mpu_{side}")
+        source, axes = files.label(name), [f"acc_{axis}_{position}" for axis in "xyz"]
         table, bad = read_table(files.read(name), source, columns=("timestamp", *axes))
         raw, stamp = np.stack([table[axis] for axis in axes]), table["timestamp"]
         if bad or stamp.size != label.size:
@@ -109,7 +113,7 @@ def _drive(
                 source, None, f"expected {label.size} rows, one a label, got {stamp.size} and {bad} broken"
             )
         whole = sound(raw).all(axis=0) & sound_stamps(stamp, 1e9)
-        begin = float(stamp[whole][0]) if begin is None and whole.any() else begin
+        start = float(stamp[whole][0]) if start is None and whole.any() else start
         yield recording_of(
             raw,
             label,
@@ -117,8 +121,8 @@ def _drive(
             declared=unit,
             rate=RATE,
             source=source,
-            stamps=(stamp - (begin or 0.0)) * 1e9,
-            unlabelled=lambda kept: {"none of the three roads": int((label[kept] < 0).sum())},
+            stamps=(stamp - (start or 0.0)) * 1e9,
+            unlabelled=lambda used: {"none of the three roads": int((label[used] < 0).sum())},
             subject=driver,
             recording=f"PVS {drive}",
             sensor=sensor,

@@ -1,4 +1,4 @@
-"""What readers of public sets share: the loop over a set's files, and a labelled recording from a file's rows."""
+"""Shared code of the readers of public sets: the loop over files, and a labelled recording from rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BROKEN = "not numbers on three axes"
 
 
 def known_names(setting: str, names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise ValueError unless `names` are some of `known`, one at least."""
+    """Raise ValueError unless `names` has at least one name, all of them in `known`."""
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ValueError(f"{setting}: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
@@ -33,31 +33,35 @@ def read_files(
     expected: str,
     subjects: Collection[int | str] | None,
 ) -> Iterator[LabelledRecording]:
-    """Read the files of a set one after the other, in the order of their keys.
+    """Read the files of a set, in the order of their keys.
 
     Parameters
     ----------
-    path : path
-        Folder or archive of the set.
+    path : path-like
+        Folder, archive or file of the set.
     find : callable
-        ``find(files)`` gives the key and the name of each file; a key begins with the subject.
+        ``find(files)`` returns key and name of each file; the first item of a key is the subject.
     read : callable
-        ``read(files, name, key)`` gives the recordings of a file.
+        ``read(files, name, key)`` returns the recordings of a file.
     expected : str
         Files of the layout, for the message.
-    subjects : collection of int or str, optional
-        Subjects to read; all by default.
+    subjects : collection of int or str or None
+        Subjects to read; None reads all.
+
+    Yields
+    ------
+    LabelledRecording
 
     Raises
     ------
     FileNotFoundError
-        If no file of the layout is there.
+        If there is no file of the layout.
     """
     with SetFiles(path) as files:
-        found = sorted(find(files))
-        if not found:
-            raise FileNotFoundError(f"{files.path}: expected {expected}, got none")
-        for key, name in found:
+        entries = sorted(find(files))
+        if not entries:
+            raise FileNotFoundError(f"{files.path}: no file of the form {expected}")
+        for key, name in entries:
             if subjects is None or key[0] in subjects:
                 yield from read(files, name, key)
 
@@ -78,59 +82,59 @@ def recording_of(
     unlabelled: Callable[[NDArray[np.bool_]], Mapping[str, int]] | None = None,
     **identity: Any,
 ) -> LabelledRecording:
-    """Return the recording of one sensor from the rows of its file; rows that are no numbers are left out and counted.
+    """Return the recording of one sensor from the rows of its file; rows that are not numbers are dropped and counted.
 
     Parameters
     ----------
     raw : array [3, n]
         Acceleration in the file's unit.
-    label : array of int64 [n]
-        Index of each row's class; -1 for none.
+    label : int64 array [n]
+        Index of each row's class; -1 without a class.
     unit : str
-        As for `imuspec.datasets.recordings.in_g`.
+        As in `imuspec.datasets.recordings.in_g`.
     declared : str or None
-        As for `imuspec.datasets.recordings.in_g`.
+        As in `imuspec.datasets.recordings.in_g`.
     rate : float
         Nominal rate, Hz.
     source : str
         Name of the file in messages.
     stamps : array [n], optional
-        Time of each row, ns; by default rows are counted at the nominal rate.
+        Time of each row, ns. The default is a count at the nominal rate.
     from_first : bool, default False
-        Whether times count from the first row that is kept.
-    dropped : mapping of str to array of bool [n], optional
-        Further rows to leave out, by reason.
-    broken : str
-        Reason for a row that is no numbers.
+        Whether times are relative to the first row that is used.
+    dropped : mapping of str to bool array [n], optional
+        Further rows to drop, by reason.
+    broken : str, default BROKEN
+        Reason for rows that are not numbers.
     n_bad : int, default 0
-        Rows of the file that are not in `raw`.
+        Number of rows of the file that are not in `raw`.
     unlabelled : callable, optional
-        ``unlabelled(kept)`` gives the number of kept rows without a class, by reason.
+        ``unlabelled(used)`` returns counts of the used rows without a class, by reason.
     **identity : object
         subject, recording, sensor and class_names of the recording.
     """
     whole: NDArray[np.bool_] = np.asarray(sound(raw).all(axis=0))
     if stamps is not None:
         whole &= sound_stamps(stamps, 1.0)
-    kept = whole.copy()
+    used = whole.copy()
     counts = {broken: int((~whole).sum()) + n_bad}
     for reason, rows in (dropped or {}).items():
-        counts[reason] = int((kept & rows).sum())
-        kept &= ~rows
+        counts[reason] = int((used & rows).sum())
+        used &= ~rows
     if stamps is None:
-        time = count_times(kept.size, rate)[kept]
+        time = count_times(used.size, rate)[used]
     else:
-        chosen = stamps[kept]
+        chosen = stamps[used]
         time = np.round(chosen - (chosen[0] if from_first and chosen.size else 0)).astype(np.int64)
     return LabelledRecording(
         rate=rate,
-        acceleration=in_g(raw[:, kept], unit=unit, declared=declared, source=source),
+        acceleration=in_g(raw[:, used], unit=unit, declared=declared, source=source),
         time=time,
         runs=runs_of(time, rate),
-        label=label[kept],
+        label=label[used],
         source=source,
-        n_rows=kept.size + n_bad,
+        n_rows=used.size + n_bad,
         counts=counts,
-        unlabelled={} if unlabelled is None else unlabelled(kept),
+        unlabelled={} if unlabelled is None else unlabelled(used),
         **identity,
     )

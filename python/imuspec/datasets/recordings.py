@@ -1,6 +1,6 @@
-"""A labelled recording: what one sensor measured on one subject, in g, with a class for each sample.
+"""A labelled recording: the samples of one sensor on one subject in g, with a class for each sample.
 
-The form between a public set's files and windows of it; for whoever wants the continuous signal.
+Readers of public sets return labelled recordings, which are then cut into windows.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ _SLACK = 0.05  # of a period: stamps are rounded to milliseconds
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelledRecording:
-    """What one sensor measured on one subject, with its labels.
+    """The samples of one sensor on one subject, with their labels.
 
     Attributes
     ----------
     subject : int or str
-        Who wore it: a whole number where the set numbers its subjects, else a name.
+        The wearer: the number in the set, or a name.
     recording : str
-        What was recorded at one time: sensors worn together share it.
+        Name of the recording. Sensors that were worn together share it.
     sensor : str
-        Which of them.
+        Name of the sensor.
     rate : float
-        Nominal samples a second, Hz.
-    acceleration : float32 array
-        float32 ``[3, n]``, g.
-    time : int64 array
-        int64 ``[n]``, ns from the recording's begin, the same for its sensors. Rises inside a run.
-    runs : int64 array
-        int64 ``[k, 2]``: first and one-past-last sample of each stretch without a gap.
-    label : int64 array
-        int64 ``[n]``, index into `class_names`; -1 where there is none of them.
+        Nominal sample rate, Hz.
+    acceleration : float32 array [3, n]
+        Acceleration, g.
+    time : int64 array [n]
+        ns from the start of the recording, which all its sensors share. It increases inside a run.
+    runs : int64 array [k, 2]
+        First and one-past-last sample of each stretch without a gap.
+    label : int64 array [n]
+        Index into `class_names`; -1 without a class.
     class_names : tuple of str
         The classes, in the order of their labels.
     source : str
         The file.
     counts : mapping of str to int
-        Rows of the file that are not here, by reason.
+        Number of rows of the file that were dropped, by reason.
     n_rows : int
-        Rows of the file.
+        Number of rows of the file.
     unlabelled : mapping of str to int
-        Why samples have no class: how many of them for which reason.
+        Number of samples without a class, by reason.
     timed : bool
-        Whether the times of two runs can be compared; False where the set has lost their order.
+        Whether the times of two runs can be compared; false if the set has lost their order.
     """
 
     subject: int | str
@@ -101,13 +101,13 @@ class LabelledRecording:
         return int(self.time.shape[0])
 
     def segments(self) -> NDArray[np.int64]:
-        """First and one-past-last sample ``[k, 2]`` of each stretch that has no gap and no sample without a class."""
-        found = []
+        """Return first and one-past-last sample ``[k, 2]`` of each stretch without gaps and unlabelled samples."""
+        result = []
         for first, end in self.runs.tolist():
             valid = np.concatenate(([False], self.label[first:end] >= 0, [False]))
             edges = np.flatnonzero(valid[1:] != valid[:-1]) + first
-            found.append(edges.reshape(-1, 2))
-        return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+            result.append(edges.reshape(-1, 2))
+        return np.concatenate(result) if result else np.empty((0, 2), np.int64)
 
     def __repr__(self) -> str:
         present = [name for index, name in enumerate(self.class_names) if np.any(self.label == index)]
@@ -118,28 +118,29 @@ class LabelledRecording:
 
 
 def in_g(values: ArrayLike, *, unit: str, declared: str | None, source: str) -> NDArray[np.float32]:
-    """Samples in g, their unit checked by the median norm: about 1 in g, 9.8 in m/s2, 1000 in mg.
+    """Return samples in g. The median norm checks their unit: it is about 1 in g, 9.8 in m/s2, and 1000 in mg.
 
     Parameters
     ----------
-    values : array_like
-        ``[3, n]`` in the file's unit.
+    values : array_like [3, n]
+        Samples in the unit of the file.
     unit : str
-        What the set's files are in.
+        Unit of the set.
     declared : str or None
-        What the caller says they are in, which is believed; None: the set's unit, if the norm agrees.
+        Unit that the caller states; it is not checked. None: the unit of the set, which is checked.
     source : str
-        What the file is called in messages.
+        Name of the file in messages.
 
     Returns
     -------
-    float32 ``[3, n]``, g.
+    float32 array [3, n]
+        Acceleration, g.
 
     Raises
     ------
     ValueError
-        A unit that is not g, m/s2 or mg; or a median norm (zeros left out: a sensor that is off) farther than a factor
-        of two from what the unit lets expect.
+        If the unit is not g, m/s2 or mg; or the median norm (without zeros, as of a sensor that is off) differs from the
+        expected one by more than a factor of two.
     """
     if declared is not None and declared not in UNITS:
         raise ValueError(f"unit: expected g, m/s2 or mg, got {declared!r}")
@@ -149,38 +150,38 @@ def in_g(values: ArrayLike, *, unit: str, declared: str | None, source: str) -> 
         norm = norm[norm > 0]
         median = float(np.median(norm)) if norm.size else UNITS[unit]
         if not 0.5 <= median / UNITS[unit] <= 2:
-            like = [name for name, one in UNITS.items() if 0.5 <= median / one <= 2]
-            looks = f"which is like {like[0]}" if like else "which is like none of g, m/s2 and mg"
+            candidates = [name for name, one in UNITS.items() if 0.5 <= median / one <= 2]
+            hint = f"which fits {candidates[0]}" if candidates else "which fits none of g, m/s2 and mg"
             raise ValueError(
-                f"{source}: expected {unit}, a median norm near {UNITS[unit]:g}, got {median:.4g}, {looks}: say which "
-                "unit it is by unit="
+                f"{source}: expected {unit}, a median norm near {UNITS[unit]:g}, got {median:.4g}, {hint}: state the unit "
+                "with unit="
             )
     return (array / UNITS[declared or unit]).astype(np.float32)
 
 
 def sound(values: ArrayLike) -> NDArray[np.bool_]:
-    """Whether each number can be a sensor's in any unit: finite and below a million."""
-    found: NDArray[np.bool_] = np.abs(np.asarray(values, np.float64)) < 1e6
-    return found
+    """Return whether each value is a plausible sample in any unit: finite and below a million."""
+    result: NDArray[np.bool_] = np.abs(np.asarray(values, np.float64)) < 1e6
+    return result
 
 
 def sound_stamps(stamps: ArrayLike, unit_ns: float) -> NDArray[np.bool_]:
-    """Whether each time stamp is finite and, in nanoseconds, a 64-bit number."""
-    found: NDArray[np.bool_] = np.abs(np.asarray(stamps, np.float64)) < 4e18 / unit_ns
-    return found
+    """Return whether each time stamp is finite and fits 64 bits in nanoseconds."""
+    result: NDArray[np.bool_] = np.abs(np.asarray(stamps, np.float64)) < 4e18 / unit_ns
+    return result
 
 
 def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> NDArray[np.int64]:
-    """Stretches ``[k, 2]`` without a gap: a step that is not forward, or above two sample periods, ends one.
+    """Return stretches ``[k, 2]`` without a gap. A step that is not positive, or above two sample periods, ends a stretch.
 
     Parameters
     ----------
-    time : int64 array
-        int64 ``[n]``, ns.
+    time : int64 array [n]
+        Times, ns.
     rate : float
-        Hz.
+        Nominal rate, Hz.
     breaks : array_like, default ()
-        Samples that begin a stretch in any case.
+        Further samples that start a stretch.
     """
     n = time.shape[0]
     if n == 0:
@@ -192,36 +193,47 @@ def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> 
 
 
 def count_times(n: int, rate: float) -> NDArray[np.int64]:
-    """Times ``[n]`` of samples that come at a steady rate, ns from the first."""
+    """Return the times ``[n]`` of samples at a constant rate, ns from the first."""
     return np.round(np.arange(n) * (1e9 / rate)).astype(np.int64)
 
 
 def label_intervals(
     n: int, intervals: Iterable[tuple[int, int, int]], source: str, *, names: Sequence[str] = ()
 ) -> NDArray[np.int64]:
-    """Label ``[n]`` of each sample from intervals ``(first, end, label)``, end left out; -1 where none reaches.
+    """Return the label ``[n]`` of each sample; -1 outside all intervals.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    intervals : iterable of (int, int, int)
+        First sample, one-past-last sample, and label of each interval.
+    source : str
+        Name of the file in messages.
+    names : sequence of str, default ()
+        Names of the labels in messages.
 
     Raises
     ------
     RecordingError
-        An interval beyond the recording's end or of no length, or two that overlap with unlike labels.
+        If an interval is empty or outside the recording, or overlapping intervals have different labels.
     """
     label = np.full(n, DROPPED, np.int64)
-    seen = np.zeros(n, np.bool_)
+    labelled = np.zeros(n, np.bool_)
 
-    def called(index: int) -> Any:
+    def name_of(index: int) -> Any:
         return names[index] if 0 <= index < len(names) else index
 
-    for first, end, what in intervals:
+    for first, end, code in intervals:
         if not 0 <= first < end <= n:
             raise RecordingError(source, None, f"expected labels within its {n} samples, got {first} to {end}")
-        before = label[first:end][seen[first:end]]
-        if np.any(before != what):
+        before = label[first:end][labelled[first:end]]
+        if np.any(before != code):
             raise RecordingError(
                 source,
                 None,
-                f"expected one label a sample, got {called(what)} at {first} over {called(int(before[0]))}",
+                f"expected one label a sample, got {name_of(code)} at {first} over {name_of(int(before[0]))}",
             )
-        label[first:end] = what
-        seen[first:end] = True
+        label[first:end] = code
+        labelled[first:end] = True
     return label

@@ -1,13 +1,13 @@
-"""The form in which a command names a data set: ``NAME=PATH[,setting=value,...]``.
+"""References to data sets on the command line: ``NAME=PATH[,setting=value,...]``.
 
-``NAME`` is a name of the catalogue, as ``hapt``. ``LABEL@NAME`` gives the set another label, which tables and messages
-show: ``study-a@folder=recordings/`` and ``study-b@folder=others/`` are two sets. Settings follow the path, each after a comma:
+``NAME`` is a name of the catalogue, as ``hapt``. ``LABEL@NAME`` gives the set another label in tables and messages:
+``study-a@folder=recordings/`` and ``study-b@folder=others/`` are two sets. Settings follow the path, each after a comma:
 
-- those of the set's reader (``sensors``, ``classes``, ``subjects``, ``unit``; ``imuspec datasets NAME`` lists them);
-- those of the windows: ``window_s``, ``rate``, ``overlap``, ``resampling``, ``lowpass_hz``, ``min_agreement``;
-- those of the splits: ``by`` and ``missing``.
+- of the reader: ``sensors``, ``classes``, ``subjects``, ``unit``, ... (``imuspec datasets NAME`` lists them);
+- of the windows: ``window_s``, ``rate``, ``overlap``, ``resampling``, ``lowpass_hz``, ``min_agreement``;
+- of the splits: ``split_by`` and ``missing``.
 
-A part without ``=`` is one more value of the setting before it: ``daphnet=dataset/,sensors=ankle,trunk,window_s=4``.
+A part without ``=`` is another value of the setting before it: ``daphnet=dataset/,sensors=ankle,trunk,window_s=4``.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ __all__ = ["FORM", "DatasetReference"]
 FORM = "NAME=PATH[,setting=value,...]"
 _SETTING = re.compile(r"[a-z]\w*=")
 _WINDOWS = ("window_s", "rate", "overlap", "resampling", "lowpass_hz", "min_agreement")
-_SPLITS: dict[str, Any] = {"by": Unit, "missing": Literal["redraw", "keep"]}
+_SPLITS: dict[str, Any] = {"split_by": Unit, "missing": Literal["redraw", "keep"]}
 
 
 @dataclass(frozen=True)
 class DatasetReference:
-    """A data set as a command names it.
+    """A reference to a data set.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class DatasetReference:
     path : str
         File, folder or archive.
     settings : mapping of str to str
-        Settings as they were written.
+        Settings as text.
     """
 
     label: str
@@ -61,7 +61,7 @@ class DatasetReference:
 
     @classmethod
     def parse(cls, text: str, *, option: str = "data") -> DatasetReference:
-        """Read ``NAME=PATH[,setting=value,...]``.
+        """Parse ``NAME=PATH[,setting=value,...]``.
 
         Parameters
         ----------
@@ -89,11 +89,11 @@ class DatasetReference:
             old, colon, path = text.partition(":")
             right = f"{old}={path}" if colon and old in CATALOGUE and path else FORM
             raise ValueError(f"{option}: expected {right}, got {text!r}")
-        label, at, loader = (part.strip() for part in name.rpartition("@"))
+        label, separator, loader = (part.strip() for part in name.rpartition("@"))
         old, colon, path = rest.partition(":")
         if colon and old in CATALOGUE:
             raise ValueError(f"{option}: expected {label or name}@{old}={path}, got {text!r}")
-        if at and not label:
+        if separator and not label:
             raise ValueError(f"{option}: expected LABEL@NAME=PATH, got {text!r}")
         if loader != "cohort":
             find_set(loader, option=option)
@@ -110,38 +110,38 @@ class DatasetReference:
         Parameters
         ----------
         **defaults : object
-            Settings of `imuspec.datasets.load` where the reference has none.
+            Defaults for settings of `imuspec.datasets.load` that the reference does not set.
 
         Raises
         ------
         ValueError
-            If a setting is unknown or its value has the wrong type, and as `imuspec.datasets.load`.
+            If a setting is unknown or its value has the wrong type; and as in `imuspec.datasets.load`.
         """
-        given = self._typed({**_types_of(load, _WINDOWS), **_SPLITS})
-        split = {key: given.pop(key) for key in _SPLITS if key in given}
-        windows = load(self.loader, self.path, **{**defaults, **given})
+        settings = self._typed({**_types_of(load, _WINDOWS), **_SPLITS})
+        split = {key: settings.pop(key) for key in _SPLITS if key in settings}
+        windows = load(self.loader, self.path, **{**defaults, **settings})
         return replace(
             windows,
             name=self.label,
-            split_by=split.get("by", windows.split_by),
+            split_by=split.get("split_by", windows.split_by),
             split_missing=split.get("missing", windows.split_missing),
             settings={**windows.settings, **split},
         )
 
     def sequences(self) -> PatchSequences:
-        """Load the labelled stretches of ten-second patches; Capture-24 from its official files."""
+        """Load the labelled stretches of ten-second patches; of Capture-24, its prepared wear."""
         from imuspec.datasets.sequences import capture24_sequences, cut_sequences
 
         if self.loader == "capture24":
             own = _types_of(capture24_sequences)
             return replace(capture24_sequences(self.path, **self._typed(own, reader=False)), name=self.label)
         cutting = ("rate", "patch_s")
-        given = self._typed(_types_of(cut_sequences, cutting))
-        cut = {key: given.pop(key) for key in cutting if key in given}
-        return cut_sequences(labelled_recordings(self.loader, self.path, **given), name=self.label, **cut)
+        settings = self._typed(_types_of(cut_sequences, cutting))
+        cut = {key: settings.pop(key) for key in cutting if key in settings}
+        return cut_sequences(labelled_recordings(self.loader, self.path, **settings), name=self.label, **cut)
 
     def _typed(self, known: Mapping[str, Any], *, reader: bool = True) -> dict[str, Any]:
-        """Settings in the types of the functions that take them."""
+        """Return the settings in the types of the functions that take them."""
         if self.loader == "cohort":
             raise ValueError(f"{self.label}: expected a labelled set, got the cohort {self.path}")
         types_of = {**(_types_of(find_set(self.loader).read) if reader else {}), **known}
@@ -153,7 +153,7 @@ class DatasetReference:
 
 
 def _divided(text: str, option: str) -> tuple[str, dict[str, str]]:
-    """The path, and each setting's text; a comma within the path belongs to it."""
+    """Return the path, which may have commas, and the text of each setting."""
     parts = text.split(",")
     first = next((number for number, part in enumerate(parts) if number and _SETTING.match(part.strip())), len(parts))
     settings: dict[str, str] = {}
@@ -170,7 +170,7 @@ def _divided(text: str, option: str) -> tuple[str, dict[str, str]]:
 
 
 def _types_of(function: Callable[..., Any], names: Collection[str] | None = None) -> dict[str, Any]:
-    """Types of a function's keyword-only parameters."""
+    """Return the types of a function's keyword-only parameters."""
     parameters = inspect.signature(function).parameters.values()
     chosen = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and (names is None or p.name in names)]
     hints = typing.get_type_hints(function)
@@ -178,11 +178,11 @@ def _types_of(function: Callable[..., Any], names: Collection[str] | None = None
 
 
 def _value(key: str, text: str, kind: Any) -> Any:
-    """A setting's text as a value of its type: several words where the type is a sequence."""
+    """Return the value of a setting from its text; a sequence is split at commas."""
     members = typing.get_args(kind) if typing.get_origin(kind) in (Union, types.UnionType) else (kind,)
     origins = [typing.get_origin(member) or member for member in members]
     if Mapping in origins:
-        raise ValueError(f"{key}: expected a mapping, which Python alone can give, got {text!r}")
+        raise ValueError(f"{key}: expected a mapping, which only the Python API takes, got {text!r}")
     several = next((m for m, o in zip(members, origins, strict=True) if isinstance(o, type) and _is_sequence(o)), None)
     if several is not None:
         numbered = int in typing.get_args(typing.get_args(several)[0])
@@ -191,10 +191,10 @@ def _value(key: str, text: str, kind: Any) -> Any:
         return TypeAdapter(kind).validate_python(text)
     except ValidationError as error:
         expected = typing.get_args(kind) if typing.get_origin(kind) is Literal else None
-        wanted = (
+        description = (
             ", ".join(map(str, expected)) if expected else error.errors()[0]["msg"].removeprefix("Input should be ")
         )
-        raise ValueError(f"{key}: expected {wanted}, got {text!r}") from error
+        raise ValueError(f"{key}: expected {description}, got {text!r}") from error
 
 
 def _is_sequence(kind: type) -> bool:

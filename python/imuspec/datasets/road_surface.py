@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles, read_table
+from imuspec.datasets.reading import read_files
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, in_g, runs_of, sound, sound_stamps
 
 __all__ = ["CLASSES", "recordings"]
@@ -40,23 +41,23 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read the files, one at a time, ordered by collector.
+    """Read one file at a time, ordered by collector.
 
-    Collectors 1 and 2 rode in one car: their norms over a second are alike (correlation up to 0.87) at one and the same
-    lag of 1.5 s between their clocks. Files that overlap in time are therefore one recording, each collector's phone a
-    sensor of it, and splits deal recordings: by collectors the same second of road would be on two sides.
-    ``samsungs2/all.csv`` repeats a file and is left out.
+    Collectors 1 and 2 rode in one car: the norms of their seconds correlate (up to 0.87) at a constant lag of 1.5 s between
+    their clocks. So files that overlap in time are one recording, and each collector's phone is a sensor of it. Splits assign
+    recordings; with a split by collector the same second of road would be in two parts. ``samsungs2/all.csv`` repeats a file
+    and is left out.
 
     Parameters
     ----------
     path : path-like
         The zip or the folder.
     axes : {"device", "rotated"}, default "device"
-        device: along the phone's own axes; rotated: as the phone's software turned them.
+        "device": the axes of the phone. "rotated": the axes of the phone's software.
     subjects : collection of int or str, optional
-        Collectors wanted: 1, 2 and 5; all by default.
+        Collectors to read: 1, 2 and 5. The default is all.
     unit : str, optional
-        The files' unit where it is not m/s2. Gravity is not in them, so the norm cannot tell.
+        Unit of the files if it is not m/s2. The norm does not show it, since gravity is removed.
 
     Yields
     ------
@@ -65,22 +66,29 @@ def recordings(
     Raises
     ------
     FileNotFoundError
-        Not one file of the layout.
+        If there is no file of the layout.
     RecordingError
-        A file that is not what the layout says.
+        If a file differs from the layout.
     """
     if axes not in _AXES:
         raise ValueError(f"axes: expected device or rotated, got {axes!r}")
-    with SetFiles(path) as files:
-        named = files.find(r"RoadSurfaceDataCollector(\d+)/([^/]+)\.csv")
-        if not named:
-            raise FileNotFoundError(f"{files.path}: expected RoadSurfaceDataCollector1/2017-....csv, got none")
-        held = [_read(files, name, int(match[1]), match[2], axes) for name, match in named]
-        held = [file for file in held if file.time.size]
-        called, begin = _same_time(held)
-        for file, recording, origin in sorted(zip(held, called, begin, strict=True), key=lambda row: row[0][1:3]):
-            if subjects is None or file.collector in subjects:
-                yield _recording(file, recording, origin, files.label(file.name), unit or "m/s2")
+    recordings_of: dict[str, tuple[_File, str, int]] = {}
+
+    def find(files: SetFiles) -> list[tuple[tuple[int, str], str]]:
+        matches = files.find(r"RoadSurfaceDataCollector(\d+)/([^/]+)\.csv")
+        loaded = [_read(files, name, int(match[1]), match[2], axes) for name, match in matches]
+        loaded = [file for file in loaded if file.time.size]
+        for file, recording, origin in zip(loaded, *_same_time(loaded), strict=True):
+            recordings_of[file.name] = file, recording, origin
+        return [((file.collector, file.stem), file.name) for file in loaded]
+
+    return read_files(
+        path,
+        find,
+        lambda files, name, _: [_recording(*recordings_of[name], files.label(name), unit or "m/s2")],
+        expected="RoadSurfaceDataCollector1/2017-....csv",
+        subjects=subjects,
+    )
 
 
 def _read(files: SetFiles, name: str, collector: int, stem: str, axes: str) -> _File:
@@ -93,18 +101,18 @@ def _read(files: SetFiles, name: str, collector: int, stem: str, axes: str) -> _
     return _File(name, collector, stem, time, raw[:, whole], kind, bad + int((~whole).sum()))
 
 
-def _same_time(held: list[_File]) -> tuple[list[str], list[int]]:
-    """Name and begin of the recording of each file: files that overlap in time, however many in a chain, are one."""
-    order = sorted(range(len(held)), key=lambda index: int(held[index].time[0]))
-    called, begin = [""] * len(held), [0] * len(held)
+def _same_time(loaded: list[_File]) -> tuple[list[str], list[int]]:
+    """Return name and start of the recording of each file; files that overlap in time, in a chain, are one recording."""
+    order = sorted(range(len(loaded)), key=lambda index: int(loaded[index].time[0]))
+    names, origins = [""] * len(loaded), [0] * len(loaded)
     name, origin, end = "", 0, -1
     for index in order:
-        first, last = int(held[index].time[0]), int(held[index].time[-1])
+        first, last = int(loaded[index].time[0]), int(loaded[index].time[-1])
         if first > end:
-            name, origin = held[index].stem, first
+            name, origin = loaded[index].stem, first
         end = max(end, last)
-        called[index], begin[index] = name, origin
-    return called, begin
+        names[index], origins[index] = name, origin
+    return names, origins
 
 
 def _recording(file: _File, recording: str, origin: int, source: str, unit: str) -> LabelledRecording:

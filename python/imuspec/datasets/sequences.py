@@ -1,4 +1,4 @@
-"""Labelled stretches of ten-second patches: what a network that sees fifty minutes at a time is probed on."""
+"""Labelled stretches of ten-second patches, for networks with windows of fifty minutes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ _WILLETTS = ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
 
 @dataclass(frozen=True, eq=False)
 class PatchSequence:
-    """A stretch without gaps, whole patches, and a label for each.
+    """A stretch of whole patches without gaps, and their labels.
 
-    ``x`` is float32 [3, patches * patch] in g, ``label`` int64 [patches] with -1 for none, ``start_s`` seconds from the
-    recording's first sample.
+    Attributes
+    ----------
+    x : float32 array [3, patches * patch]
+        Acceleration, g.
+    label : int64 array [patches]
+        Index of the class; -1 without a label.
+    subject, recording : str
+        The wearer, and the name of the recording.
+    start_s : float
+        Start after the first sample of the recording, s.
     """
 
     x: NDArray[np.float32]
@@ -55,7 +63,7 @@ class PatchSequence:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PatchSequences:
-    """Labelled stretches of one set.
+    """Labelled stretches of a set.
 
     Attributes
     ----------
@@ -64,11 +72,11 @@ class PatchSequences:
     class_names : tuple of str
         The classes, in the order of their labels.
     rate : float
-        Hz.
+        Sample rate, Hz.
     name : str
-        The set.
+        Name of the set.
     counts : mapping of str to int
-        What was left out, by reason: recordings, or patches.
+        Number of recordings or patches that were left out, by reason.
     """
 
     items: tuple[PatchSequence, ...]
@@ -85,27 +93,27 @@ class PatchSequences:
 
     @property
     def subjects(self) -> list[str]:
-        """The subjects, sorted, each once."""
+        """The distinct subjects, sorted."""
         return sorted({item.subject for item in self.items})
 
-    def of(self, subjects: Iterable[str]) -> PatchSequences:
+    def select(self, subjects: Iterable[str]) -> PatchSequences:
         """Return the stretches of some subjects."""
-        wanted = set(subjects)
-        kept = tuple(item for item in self.items if item.subject in wanted)
-        return PatchSequences(kept, self.class_names, self.rate, self.name, self.counts)
+        selected = set(subjects)
+        items = tuple(item for item in self.items if item.subject in selected)
+        return PatchSequences(items, self.class_names, self.rate, self.name, self.counts)
 
     def per_class(self) -> dict[str, int]:
-        """Number of labelled patches of each class."""
+        """Return the number of labelled patches of each class."""
         number = np.zeros(len(self.class_names), np.int64)
         for item in self.items:
             number += np.bincount(item.label[item.label >= 0], minlength=len(number))
         return dict(zip(self.class_names, number.tolist(), strict=True))
 
     def split(self, seed: int, fraction: float = 0.8) -> tuple[PatchSequences, PatchSequences]:
-        """Deal subjects to training and validation: ``round(fraction S)`` of ``S`` subjects train.
+        """Split into training and validation by subject: ``round(fraction S)`` of ``S`` subjects train.
 
-        Fewer than ten subjects are enumerated, as `imuspec.datasets.subject_split` does: each seed validates on other subjects
-        as long as there are any.
+        With fewer than ten subjects the splits are enumerated, as in `imuspec.datasets.subject_split`: each seed has other
+        validation subjects, as long as there are any.
 
         Parameters
         ----------
@@ -131,9 +139,9 @@ class PatchSequences:
         if len(subjects) < FEW:
             choices = ordered_choices(len(subjects), len(subjects) - n)
             left_out = {subjects[i] for i in choices[seed % len(choices)]}
-            return self.of([name for name in subjects if name not in left_out]), self.of(left_out)
+            return self.select([name for name in subjects if name not in left_out]), self.select(left_out)
         shuffled = np.random.default_rng(seed).permutation(subjects).tolist()
-        return self.of(shuffled[:n]), self.of(shuffled[n:])
+        return self.select(shuffled[:n]), self.select(shuffled[n:])
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{n:,} {name}" for name, n in self.per_class().items())
@@ -143,23 +151,25 @@ class PatchSequences:
 def cut_sequences(
     recordings: Iterable[LabelledRecording], *, rate: float = 30.0, patch_s: float = 10.0, name: str = ""
 ) -> PatchSequences:
-    """Whole patches of every stretch without a gap, low-pass filtered and resampled, unlabelled patches kept.
+    """Return the whole patches of every stretch without a gap, low-pass filtered and resampled.
+
+    Unlabelled patches are included.
 
     Parameters
     ----------
     recordings : iterable of LabelledRecording
-        As `imuspec.datasets.labelled_recordings` gives them.
+        Recordings, as from `imuspec.datasets.labelled_recordings`.
     rate : float, default 30.0
-        Hz wanted; a faster signal is first freed of what is above half of it.
+        Rate of the result, Hz. Faster recordings are low-pass filtered at half of it.
     patch_s : float, default 10.0
-        Length of a patch, s. A patch takes the label of most of its labelled samples.
+        Length of a patch, s. A patch takes the most frequent label of its labelled samples.
     name : str, default ""
-        What the set is called.
+        Name of the set.
 
     Raises
     ------
     ValueError
-        No stretch as long as a patch, or recordings of unlike classes.
+        If no stretch is as long as a patch, or the classes of recordings differ.
     """
     items: list[PatchSequence] = []
     counts: Counter[str] = Counter()
@@ -169,9 +179,9 @@ def cut_sequences(
         if classes and recording.class_names != classes:
             raise ValueError(f"{recording.source}: expected the classes {classes}, got {recording.class_names}")
         classes = recording.class_names
-        for first, past in recording.runs.tolist():
-            x, times = recording.acceleration[:, first:past], recording.time[first:past]
-            if past - first < 2 or (times[-1] - times[0]) / 1e9 < patch_s - 2 / recording.rate:
+        for first, stop in recording.runs.tolist():
+            x, times = recording.acceleration[:, first:stop], recording.time[first:stop]
+            if stop - first < 2 or (times[-1] - times[0]) / 1e9 < patch_s - 2 / recording.rate:
                 counts["stretch shorter than a patch"] += 1
                 continue
             if recording.rate > rate:
@@ -182,12 +192,12 @@ def cut_sequences(
                 counts["stretch shorter than a patch"] += 1
                 continue
             middle = times[:-1] + (times[1:] - times[:-1]) / 2
-            label = patch_labels(recording.label[first:past][np.searchsorted(middle, grid[: n * patch])], patch)
-            subject, called = str(recording.subject), f"{recording.recording} {recording.sensor}".strip()
-            items.append(PatchSequence(values[:, : n * patch], label, subject, called, int(times[0]) / 1e9))
+            label = patch_labels(recording.label[first:stop][np.searchsorted(middle, grid[: n * patch])], patch)
+            subject, recording_name = str(recording.subject), f"{recording.recording} {recording.sensor}".strip()
+            items.append(PatchSequence(values[:, : n * patch], label, subject, recording_name, int(times[0]) / 1e9))
             counts["patches without a label"] += int((label < 0).sum())
     if not items:
-        raise ValueError(f"{name or 'recordings'}: expected a stretch of {patch_s:g} s, got none ({dict(counts)})")
+        raise ValueError(f"{name or 'recordings'}: no stretch of {patch_s:g} s ({dict(counts)})")
     return PatchSequences(tuple(items), classes, rate, name, dict(counts))
 
 
@@ -199,98 +209,98 @@ def capture24_sequences(
     patch_s: float = 10.0,
     subjects: Sequence[str] | None = None,
 ) -> PatchSequences:
-    """Capture-24 from its official files: prepared wear of an hour or more, a class for each ten seconds.
+    """Read Capture-24 from its official files: prepared wear of an hour or more, with a class for every ten seconds.
 
-    Each ``P001.csv.gz`` is prepared by the recipe; an annotation is looked up verbatim in the dictionary's column
-    ``label:<scheme>``. A patch takes the class of most of its samples, of equals the one that comes first.
+    Each ``P001.csv.gz`` is prepared with the recipe. Annotations are looked up verbatim in the column ``label:<scheme>`` of the
+    dictionary. A patch takes the most frequent class of its samples; of equals, the first in time.
 
     Parameters
     ----------
     folder : path-like
-        Holds ``P*.csv.gz`` (or .csv) and ``annotation-label-dictionary.csv``.
+        Folder with ``P*.csv.gz`` (or .csv) and ``annotation-label-dictionary.csv``.
     scheme : str, default "Willetts2018"
         Willetts2018 (the six classes of the LMM paper), Walmsley2020, Doherty2018, ...
     recipe : path-like or Recipe, default "capture24"
-        From file to wear.
+        Recipe of the preparation.
     patch_s : float, default 10.0
         Length of a patch, s.
     subjects : sequence of str, optional
-        Some of the participants, as P001; None: all.
+        Participants to read, as P001. The default is all.
 
     Returns
     -------
     PatchSequences
-        ``counts`` says which participants the recipe excluded, and why.
+        ``counts`` has the excluded participants, by reason.
 
     Raises
     ------
     FileNotFoundError
-        No participant's file, or no dictionary.
+        If a participant's file or the dictionary is missing.
     ValueError
-        If the dictionary lacks the scheme, or an annotation that the dictionary lacks; the message lists them.
+        If the dictionary lacks the scheme or an annotation. The message lists them.
     """
     root = Path(folder)
-    known = _dictionary(root / "annotation-label-dictionary.csv", scheme)
-    names = sorted({name for name in known.values() if name})
+    classes_of = _dictionary(root / "annotation-label-dictionary.csv", scheme)
+    names = sorted({name for name in classes_of.values() if name})
     classes = _WILLETTS if set(names) == set(_WILLETTS) else tuple(names)
     files = {p.name.split(".")[0]: p for ending in ("csv", "csv.gz") for p in root.glob(f"P*.{ending}")}
-    wanted = sorted(files) if subjects is None else list(subjects)
-    absent = [name for name in wanted if name not in files]
-    if absent or not wanted:
-        raise FileNotFoundError(f"{root}: expected {absent[0] if absent else 'P001'}.csv.gz, got none")
+    selected = sorted(files) if subjects is None else list(subjects)
+    missing = [name for name in selected if name not in files]
+    if missing or not selected:
+        raise FileNotFoundError(f"{root}: {missing[0] if missing else 'P001'}.csv.gz is missing")
     followed = Recipe.load(recipe)
     items: list[PatchSequence] = []
     counts: Counter[str] = Counter()
-    for subject in wanted:
+    for subject in selected:
         prepared = prepare(files[subject], followed)
         if prepared.status != "ok":
             counts[f"participant {prepared.status}: {prepared.reason}"] += 1
             continue
-        items += _labelled(prepared, read(files[subject]), known, classes, subject, patch_s)
+        items += _labelled(prepared, read(files[subject]), classes_of, classes, subject, patch_s)
     if not items:
-        raise ValueError(f"{root}: expected wear of a participant, got none ({dict(counts)})")
+        raise ValueError(f"{root}: no participant has wear ({dict(counts)})")
     counts["patches without a label"] = sum(int((item.label < 0).sum()) for item in items)
     return PatchSequences(tuple(items), classes, followed.resample.rate_hz, "capture24", dict(counts))
 
 
 def _dictionary(path: Path, scheme: str) -> dict[str, str]:
-    """Annotation -> class; an empty class for an annotation that has none."""
+    """Return annotation -> class; "" for an annotation without a class."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected the official dictionary of annotations, got none")
+        raise FileNotFoundError(f"{path}, the official dictionary of annotations, does not exist")
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
-        found = [name for name in rows.fieldnames or () if name.removeprefix("label:") == scheme]
-        if not found:
+        columns = [name for name in rows.fieldnames or () if name.removeprefix("label:") == scheme]
+        if not columns:
             schemes = [name.removeprefix("label:") for name in rows.fieldnames or () if name.startswith("label:")]
             raise ValueError(unknown_name("scheme", scheme, schemes))
-        return {row["annotation"]: row[found[0]] for row in rows}
+        return {row["annotation"]: row[columns[0]] for row in rows}
 
 
 def _labelled(
     prepared: Prepared,
     recording: Recording,
-    known: Mapping[str, str],
+    classes_of: Mapping[str, str],
     classes: Sequence[str],
     subject: str,
     patch_s: float,
 ) -> list[PatchSequence]:
-    """The kept wear of one participant as labelled stretches."""
-    unknown = sorted(set(recording.annotation_labels) - set(known))
+    """Return the wear of one participant as labelled stretches."""
+    unknown = sorted(set(recording.annotation_labels) - set(classes_of))
     if unknown:
         raise ValueError(f"{recording.path}: expected annotations of the dictionary, got {'; '.join(unknown)}")
     code = np.array(
-        [classes.index(known[a]) if known[a] else -1 for a in recording.annotation_labels] or [-1], np.int64
+        [classes.index(classes_of[a]) if classes_of[a] else -1 for a in recording.annotation_labels] or [-1], np.int64
     )
     annotation: NDArray[Any] = np.asarray(recording.annotation)
     label = np.where(annotation >= 0, code[annotation], -1)
     times: NDArray[Any] = np.asarray(recording.time)
     patch = round(patch_s * prepared.rate)
-    found = []
-    for first, past in prepared.segments.tolist():
-        n = (past - first) // patch
+    items = []
+    for first, stop in prepared.segments.tolist():
+        n = (stop - first) // patch
         if not n or prepared.acceleration is None:
             continue
         group = np.floor_divide(times - prepared.clock(first), round(patch_s * 1e9))
         x = prepared.acceleration[:, first : first + n * patch]
-        found.append(PatchSequence(x, group_labels(label, group, n), subject, prepared.id, first / prepared.rate))
-    return found
+        items.append(PatchSequence(x, group_labels(label, group, n), subject, prepared.id, first / prepared.rate))
+    return items

@@ -1,4 +1,4 @@
-"""Splits by subject into train, validation and test, draws of few labels a class, and a check for leaks."""
+"""Splits by subject into training, validation and test, and draws of few labels per class."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def subject_split(
     windows: Windows,
     seed: int,
     *,
-    by: Unit | None = None,
+    split_by: Unit | None = None,
     fraction: float = 0.2,
     missing: Literal["redraw", "keep"] | None = None,
 ) -> Split:
-    """Deal subjects 6:2:2 to train, validation and test.
+    """Split subjects 6:2:2 into training, validation and test.
 
-    ``n_test = n_validation = max(1, round(fraction S))`` of ``S`` subjects; the rest trains. From ten subjects on they are
-    shuffled. With fewer, every split is enumerated (leave one out, or leave two out), and the seed is its index: the first
-    seeds test every subject, and each seed gives another split as long as there are any. Where a part lacks one of the classes
-    that have windows, the next split is taken; those discarded are logged and counted.
+    Of ``S`` subjects ``max(1, round(fraction S))`` test, as many validate, and the rest trains. Ten or more subjects are
+    shuffled. With fewer, all splits are enumerated (leave one out, or leave two out), and the seed is the index: the first
+    seeds test every subject, and each seed gives another split, as long as there are any. A split in which a part lacks a
+    class is discarded, logged and counted, and the next one is taken.
 
     Parameters
     ----------
@@ -41,15 +41,14 @@ def subject_split(
         Windows of one set.
     seed : int
         Seed of the draw, 0 or more. Two seeds up to 100 give the same split only where there are no further ones.
-    by : {"subject", "recording"}, optional
-        subject: no subject is in two parts. recording: recordings are dealt, which a set of three drivers needs for 6:2:2
-        (PVS: 5/2/2 of its drives, 1/1/1 of its drivers). The same subject then trains and tests: state it beside every
-        number. By default as the set asks (``windows.split_by``).
+    split_by : {"subject", "recording"}, optional
+        "subject": no subject is in two parts. "recording": recordings are assigned, as a set of three drivers needs for
+        6:2:2 (PVS: 5/2/2 of its drives, 1/1/1 of its drivers). Then a subject both trains and tests; report it with every
+        score. The default is ``windows.split_by``.
     fraction : float, default 0.2
         Share of the subjects that test, and that validate.
     missing : {"redraw", "keep"}, optional
-        redraw: discard a split in which a part lacks a class. keep: use it. By default as the windows ask
-        (``windows.split_missing``).
+        "redraw": discard a split in which a part lacks a class. "keep": use it. The default is ``windows.split_missing``.
 
     Returns
     -------
@@ -71,38 +70,38 @@ def subject_split(
     >>> subject_split(windows, seed=0)
     Split(by subject: 6 train (24), 2 validation (8), 2 test (8) windows; seed 0)
     """
-    by = windows.split_by if by is None else by
+    split_by = windows.split_by if split_by is None else split_by
     missing = windows.split_missing if missing is None else missing
-    groups = groups_of(windows, by)
-    members, place = np.unique(groups, return_inverse=True)
-    _at_least_three(members, windows, by)
+    groups = groups_of(windows, split_by)
+    members, member_index = np.unique(groups, return_inverse=True)
+    _at_least_three(members, windows, split_by)
     if int(seed) != seed or seed < 0:
         raise ValueError(f"seed: expected a whole number of at least 0, got {seed}")
     if not 0 < fraction < 0.5:
         raise ValueError(f"fraction: expected more than 0 and less than half, got {fraction}")
     if missing not in ("redraw", "keep"):
         raise ValueError(f"missing: expected redraw or keep, got {missing!r}")
-    has = _has(windows, place, len(members))
+    has = _has(windows, member_index, len(members))
     if missing == "redraw":
-        _three_have_each(has, windows, by)
+        _three_have_each(has, windows, split_by)
     draw, n_redraws = _drawn(has, windows, seed, max(1, round(fraction * len(members))), keep=missing == "keep")
     parts = dict(zip(PARTS, draw, strict=True))
-    split = _split(place, members, parts, by=by, seed=seed, n_redraws=n_redraws)
-    check_leaks(windows, split, allow=() if by == "subject" else ("subject",))
+    split = _split(member_index, members, parts, split_by=split_by, seed=seed, n_redraws=n_redraws)
+    check_leaks(windows, split, allow=() if split_by == "subject" else ("subject",))
     return split
 
 
 def _drawn(has: NDArray[np.bool_], windows: Windows, seed: int, n_test: int, *, keep: bool) -> tuple[Draw, int]:
-    """The split of a seed, and how many splits were discarded for a class that a part lacks."""
+    """Return the split of a seed, and the number of splits that were discarded because a part lacks a class."""
     name = windows.name or "split"
     reasons: list[str] = []
 
     def lacking(draw: Draw) -> str:
         return _lacking(has, dict(zip(PARTS, draw, strict=True)), windows)
 
-    def reject(draw: Draw, what: str) -> None:
+    def reject(draw: Draw, description: str) -> None:
         reasons.append(lacking(draw))
-        _log.info("%s: %s discarded: %s", name, what, reasons[-1])
+        _log.info("%s: %s discarded: %s", name, description, reasons[-1])
 
     def accepts(draw: Draw) -> bool:
         return keep or not lacking(draw)
@@ -125,7 +124,7 @@ def _drawn(has: NDArray[np.bool_], windows: Windows, seed: int, n_test: int, *, 
         if result is not None:
             return result
     raise ValueError(
-        f"seed: expected a split with every class in every part, got none in {len(reasons)} ({reasons[-1]}): "
+        f"seed: none of {len(reasons)} splits has every class in every part ({reasons[-1]}): "
         "use missing='keep', fewer classes, or a split of your own by explicit_split"
     )
 
@@ -136,10 +135,10 @@ def explicit_split(
     test: Collection[Any],
     validation: Collection[Any] | None = None,
     seed: int | None = None,
-    by: Unit | None = None,
+    split_by: Unit | None = None,
     n_validation: int | None = None,
 ) -> Split:
-    """Return a split whose test subjects are given, as UCI HAR's nine.
+    """Return a split with given test subjects, such as the nine of UCI HAR.
 
     Parameters
     ----------
@@ -148,13 +147,13 @@ def explicit_split(
     test : collection
         Subjects (or recordings) that test.
     validation : collection, optional
-        Those that validate; by default drawn from the others by `seed`.
+        Subjects (or recordings) that validate. By default they are drawn from the others.
     seed : int, optional
-        Seed of the validation part, required where it is not given.
-    by : {"subject", "recording"}, optional
-        As for `subject_split`.
+        Seed of the draw; required without `validation`.
+    split_by : {"subject", "recording"}, optional
+        As in `subject_split`.
     n_validation : int, optional
-        Number of members to draw; by default a fifth of all, at least 1.
+        Number of members to draw. The default is a fifth of all, at least 1.
 
     Returns
     -------
@@ -165,15 +164,15 @@ def explicit_split(
     ValueError
         If a subject has no windows or is in two lists, or if no subject remains to train.
     """
-    by = windows.split_by if by is None else by
-    groups = groups_of(windows, by)
-    members, place = np.unique(groups, return_inverse=True)
+    split_by = windows.split_by if split_by is None else split_by
+    groups = groups_of(windows, split_by)
+    members, member_index = np.unique(groups, return_inverse=True)
     known = {value: index for index, value in enumerate(members.tolist())}
 
     def indices(argument: str, names: Iterable[Any]) -> NDArray[np.int64]:
         absent = [name for name in names if name not in known]
         if absent:
-            raise ValueError(f"{argument}: expected {by}s that have windows, got {', '.join(map(str, absent))}")
+            raise ValueError(f"{argument}: expected {split_by}s that have windows, got {', '.join(map(str, absent))}")
         return np.array(sorted({known[name] for name in names}), np.int64)
 
     tested = indices("test", list(test))
@@ -182,23 +181,25 @@ def explicit_split(
         validated = indices("validation", list(validation))
         both = np.intersect1d(tested, validated)
         if both.size:
-            raise ValueError(f"validation: expected none of the test {by}s, got {', '.join(map(str, members[both]))}")
+            raise ValueError(
+                f"validation: expected none of the test {split_by}s, got {', '.join(map(str, members[both]))}"
+            )
     else:
         number = max(1, round(0.2 * len(members))) if n_validation is None else n_validation
         if seed is None and number:
-            raise ValueError("seed: expected a number where validation is not given, got None")
+            raise ValueError("seed: expected a number if validation is not given, got None")
         validated = _validating(rest, number, seed or 0)
     train = np.setdiff1d(rest, validated)
     if not (train.size and tested.size):
-        raise ValueError(f"test: expected {by}s to train on and to test on, got {train.size} and {tested.size}")
+        raise ValueError(f"test: expected {split_by}s to train on and to test on, got {train.size} and {tested.size}")
     parts = {"train": train, "validation": validated, "test": tested}
-    split = _split(place, members, parts, by=by, seed=seed, n_redraws=0)
-    check_leaks(windows, split, allow=() if by == "subject" else ("subject",))
+    split = _split(member_index, members, parts, split_by=split_by, seed=seed, n_redraws=0)
+    check_leaks(windows, split, allow=() if split_by == "subject" else ("subject",))
     return split
 
 
 def _validating(rest: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
-    """The members that validate: the seed's choice of a few, or a draw of many."""
+    """Return the members that validate: an enumerated choice of few, or a draw of many."""
     if number < len(rest) < FEW:
         choices = ordered_choices(len(rest), number)
         return rest[list(choices[seed % len(choices)])]
@@ -208,14 +209,14 @@ def _validating(rest: NDArray[np.int64], number: int, seed: int) -> NDArray[np.i
 def n_shot(windows: Windows, train_index: ArrayLike, n: int, seed: int) -> NDArray[np.int64]:
     """Draw at most `n` windows of each class from the training part, without replacement.
 
-    Draws are nested: with the same seed, those of a smaller `n` are among those of a larger one. Points of a curve over `n`
-    therefore pair.
+    Draws are nested: with the same seed, the windows of a smaller `n` are among those of a larger `n`. So the points of a
+    curve over `n` are paired.
 
     Parameters
     ----------
     windows : Windows
         Windows of one set.
-    train_index : array of int [k]
+    train_index : int array [k]
         Indices of the training part.
     n : int
         Windows of each class.
@@ -224,8 +225,8 @@ def n_shot(windows: Windows, train_index: ArrayLike, n: int, seed: int) -> NDArr
 
     Returns
     -------
-    array of int64 [<= n classes]
-        Indices of windows, rising.
+    int64 array [<= n classes]
+        Indices of windows, in increasing order.
 
     Raises
     ------
@@ -241,7 +242,7 @@ def n_shot(windows: Windows, train_index: ArrayLike, n: int, seed: int) -> NDArr
     if int(n) != n or n < 1:
         raise ValueError(f"n: expected a whole number of at least 1, got {n}")
     if not index.size:
-        raise ValueError("train_index: expected training windows, got none")
+        raise ValueError("train_index: expected at least one window, got an empty array")
     drawn, short = [], []
     for label in np.unique(windows.label).tolist():
         of_class = index[windows.label[index] == label]
@@ -253,27 +254,28 @@ def n_shot(windows: Windows, train_index: ArrayLike, n: int, seed: int) -> NDArr
     return np.sort(np.concatenate(drawn))
 
 
-def _at_least_three(members: NDArray[Any], windows: Windows, by: str) -> None:
+def _at_least_three(members: NDArray[Any], windows: Windows, split_by: str) -> None:
     if len(members) < 3:
         raise ValueError(
-            f"{windows.name or 'windows'}: expected at least three {by}s for train, validation and test, got "
-            f"{len(members)} ({some_of(members)})" + (": by='recording' may do" if by == "subject" else "")
+            f"{windows.name or 'windows'}: expected at least three {split_by}s for train, validation and test, got "
+            f"{len(members)} ({some_of(members)})"
+            + (": use split_by='recording' if that will do" if split_by == "subject" else "")
         )
 
 
-def _has(windows: Windows, place: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+def _has(windows: Windows, member_index: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
     """Whether each member has each class ``[member, class]``."""
     has = np.zeros((n, windows.n_classes), np.bool_)
-    has[place, windows.label] = True
+    has[member_index, windows.label] = True
     return has
 
 
-def _three_have_each(has: NDArray[np.bool_], windows: Windows, by: str) -> None:
+def _three_have_each(has: NDArray[np.bool_], windows: Windows, split_by: str) -> None:
     number = has.sum(axis=0)
     few = [f"{name} ({k})" for name, k in zip(windows.class_names, number.tolist(), strict=True) if 0 < k < 3]
     if few:
         raise ValueError(
-            f"{windows.name or 'windows'}: expected at least three {by}s with each class, got fewer for "
+            f"{windows.name or 'windows'}: expected at least three {split_by}s with each class, got fewer for "
             f"{', '.join(few)}: use missing='keep' or leave the class out by of_classes"
         )
 
@@ -289,14 +291,14 @@ def _lacking(has: NDArray[np.bool_], parts: dict[str, NDArray[np.int64]], window
 
 
 def _split(
-    place: NDArray[np.int64],
+    member_index: NDArray[np.int64],
     members: NDArray[Any],
     parts: dict[str, NDArray[np.int64]],
     *,
-    by: Unit,
+    split_by: Unit,
     seed: int | None,
     n_redraws: int,
 ) -> Split:
-    index = {name: np.flatnonzero(np.isin(place, part)) for name, part in parts.items()}
+    index = {name: np.flatnonzero(np.isin(member_index, part)) for name, part in parts.items()}
     named = {name: tuple(members[np.sort(part)].tolist()) for name, part in parts.items()}
-    return Split(**index, by=by, seed=seed, n_redraws=n_redraws, members=named)
+    return Split(**index, split_by=split_by, seed=seed, n_redraws=n_redraws, members=named)

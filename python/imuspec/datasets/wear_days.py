@@ -1,11 +1,11 @@
-"""A day of wear from each recording of a cohort, cut into windows: the batches of the masked auto-encoder."""
+"""Days of wear from the recordings of a cohort, cut into windows: the batches of the masked auto-encoder."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,78 +17,106 @@ from imuspec.cohort.cohort import Cohort
 from imuspec.cohort.store import MISSING
 from imuspec.datasets.patches import hide_patches, spread_starts
 
-__all__ = ["Batch", "WearDays"]
+__all__ = ["Batch", "DaySettings", "WearDays"]
 
 Batch = tuple[Tensor, ...]
 """(stored samples int16 [B, 3, time], hidden bool [B, patches]), and (missing bool [B, patches]) where any is."""
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """How a stretch becomes windows, in samples and patches."""
+class DaySettings:
+    """How days are drawn from recordings and cut into windows.
 
-    hours: float
-    patch: int
-    window: int
-    overlap: int
-    strict: bool
-    mask: float
-    shorter: Literal["skip", "whole"]
-    wear: Literal["segments", "all"]
-
-
-class WearDays:
-    """Batches of windows, a function of (seed, epoch, step) alone: a source for `imuspec.training.train`.
-
-    An epoch takes one random stretch of ``hours`` from each recording (`Cohort.random_windows` gives the same), some
-    ``recordings`` a batch, each cut into windows that `imuspec.datasets.patches.spread_starts` spreads over it. Samples
-    come as they are stored, int16, half the memory of float32; `in_g` turns a batch into g on its device.
-
-    Recordings with less wear than a window give one short window, padded with missing patches to the longest of its batch.
-
-    Parameters
+    Attributes
     ----------
-    cohort : Cohort
-        The recordings.
-    ids : sequence of str, optional
-        Which of them; None: all.
     hours : float, default 24.0
-        Length of a stretch.
-    recordings : int, default 8
-        Recordings of a batch, all processes together.
+        Length of a stretch, h.
     window_s : float, default 3000.0
-        Length of a window, what two share, length of a patch, s; multiples of a patch.
+        Length of a window, s; a multiple of `patch_s`.
     overlap_s : float, default 300.0
-        Length of a window, what two share, length of a patch, s; multiples of a patch.
+        Overlap of neighbouring windows, s; a multiple of `patch_s`.
     patch_s : float, default 10.0
-        Length of a window, what two share, length of a patch, s; multiples of a patch.
+        Length of a patch, s.
     strict : bool, default False
-        31 windows a day overlapping exactly; else 32 spread over it.
+        Whether windows overlap exactly: 31 windows per day. Else 32 windows are spread over the day.
     mask : float, default 0.6
-        Part of a window's measured patches that is hidden.
+        Share of a window's measured patches that are hidden.
     shorter : {"skip", "whole"}, default "whole"
-        A recording without so long a stretch: skip it, or take its longest whole.
+        If a recording has no stretch as long: skip it, or take its longest stretch.
     missing : {"drop", "mask"}, default "drop"
-        drop: stretches lie inside kept wear. mask: anywhere in a recording; patches with a gap or non-wear are marked as
-        missing, and windows without any other are left out.
+        "drop": stretches lie inside the segments of wear. "mask": they lie anywhere in a recording; patches with a gap or
+        non-wear are missing, and windows of missing patches alone are left out.
     visits : int, default 1
-        Stretches of each recording in an epoch.
-    seed : int, default 0
-        Of every draw.
-    rank : int, default 0
-        This process and how many there are; each takes its part of every batch.
-    world : int, default 1
-        This process and how many there are; each takes its part of every batch.
-    workers : int, default 0
-        Processes that read ahead; 0 reads when asked.
-    prefetch : int, default 2
-        Batches that each of them holds ready.
+        Stretches of each recording per epoch.
 
     Raises
     ------
     ValueError
-        Lengths that do not fit, recordings of unlike rates, too few recordings for a batch, or a batch that the processes
-        do not divide.
+        If `mask` is not between 0 and 1.
+    """
+
+    hours: float = 24.0
+    window_s: float = 3000.0
+    overlap_s: float = 300.0
+    patch_s: float = 10.0
+    strict: bool = False
+    mask: float = 0.6
+    shorter: Literal["skip", "whole"] = "whole"
+    missing: Literal["drop", "mask"] = "drop"
+    visits: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask < 1:
+            raise ValueError(f"mask: expected a share between 0 and 1, got {self.mask}")
+
+    @property
+    def wear(self) -> Literal["segments", "all"]:
+        """Where stretches lie, as in `Cohort.random_stretch`."""
+        return "segments" if self.missing == "drop" else "all"
+
+
+class _Cut(NamedTuple):
+    """Lengths in samples (patch) and in patches (window, overlap)."""
+
+    patch: int
+    window: int
+    overlap: int
+
+
+class WearDays:
+    """Batches of windows from a cohort: a source for `imuspec.pretraining.train`.
+
+    An epoch takes one random stretch from each recording (the stretch of `Cohort.random_windows`). A batch has the windows
+    of some recordings, spread over their stretches by `imuspec.datasets.patches.spread_starts`. Batches depend on seed,
+    epoch and step alone. Samples are int16 as stored, half the memory of float32; `in_g` converts a batch on its device.
+
+    A recording with less wear than a window gives one short window, padded with missing patches to the longest window of its
+    batch.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    settings : DaySettings, optional
+        How stretches are drawn and cut.
+    ids : sequence of str, optional
+        Recordings to use. The default is all.
+    recordings : int, default 8
+        Recordings per batch of all processes together.
+    seed : int, default 0
+        Seed of all draws.
+    process : (int, int), default (0, 1)
+        Rank of this process, and the number of processes. Each process gets its part of every batch.
+    workers : int, default 0
+        Processes that read ahead; with 0 batches are read when they are requested.
+    prefetch : int, default 2
+        Batches that each worker holds ready.
+
+    Raises
+    ------
+    ValueError
+        If lengths do not fit, the rates of recordings differ, there are too few recordings for a batch, or the processes
+        cannot divide a batch.
 
     Examples
     --------
@@ -102,75 +130,64 @@ class WearDays:
     def __init__(
         self,
         cohort: Cohort,
+        settings: DaySettings | None = None,
         *,
         ids: Sequence[str] | None = None,
-        hours: float = 24.0,
         recordings: int = 8,
-        window_s: float = 3000.0,
-        overlap_s: float = 300.0,
-        patch_s: float = 10.0,
-        strict: bool = False,
-        mask: float = 0.6,
-        shorter: Literal["skip", "whole"] = "whole",
-        missing: Literal["drop", "mask"] = "drop",
-        visits: int = 1,
         seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        process: tuple[int, int] = (0, 1),
         workers: int = 0,
         prefetch: int = 2,
     ) -> None:
-        wanted = cohort.ids if ids is None else list(ids)
-        rate, step_g = _scale(cohort, wanted)
+        settings = settings or DaySettings()
+        selected = cohort.ids if ids is None else list(ids)
+        rate, step_g = _scale(cohort, selected)
         cut = _Cut(
-            hours,
-            _whole("patch_s", patch_s * rate),
-            _whole("window_s", window_s / patch_s),
-            _whole("overlap_s", overlap_s / patch_s, least=0),
-            strict,
-            mask,
-            shorter,
-            "segments" if missing == "drop" else "all",
+            _whole("patch_s", settings.patch_s * rate),
+            _whole("window_s", settings.window_s / settings.patch_s),
+            _whole("overlap_s", settings.overlap_s / settings.patch_s, least=0),
         )
-        spread_starts(cut.window, window=cut.window, overlap=cut.overlap)
-        if not 0 < mask < 1:
-            raise ValueError(f"mask: expected a part between 0 and 1, got {mask}")
-        if recordings % world:
-            raise ValueError(f"recordings: expected a multiple of the {world} processes, got {recordings}")
+        spread_starts(cut.window, window=cut.window, overlap=cut.overlap)  # checks the lengths
+        if recordings % process[1]:
+            raise ValueError(f"recordings: expected a multiple of the {process[1]} processes, got {recordings}")
         self.rate, self.step_g, self.patch = rate, step_g, cut.patch
-        least = cut.patch if shorter == "whole" else round(hours * 3600 * rate)
-        longest = _longest(cohort, cut.wear, rate)
-        self.ids = [name for name in wanted if longest.get(name, 0) >= least]
-        self.steps_per_epoch = visits * len(self.ids) // recordings
+        least = cut.patch if settings.shorter == "whole" else round(settings.hours * 3600 * rate)
+        longest = _longest(cohort, settings.wear, rate)
+        self.ids = [name for name in selected if longest.get(name, 0) >= least]
+        available = settings.visits * len(self.ids)
+        self.steps_per_epoch = available // recordings
         if not self.steps_per_epoch:
             raise ValueError(
-                f"recordings: expected at most {visits * len(self.ids)}, what an epoch of this cohort offers with "
-                f"{visits} visits, got {recordings} a batch: fewer a batch, or more visits"
+                f"recordings: expected at most {available}, the stretches of an epoch of this cohort with "
+                f"{settings.visits} visits, got {recordings} per batch: use fewer per batch, or more visits"
             )
-        self.counts = {"recordings": len(self.ids), "recordings_too_short": len(wanted) - len(self.ids)}
+        self.counts = {"recordings": len(self.ids), "recordings_too_short": len(selected) - len(self.ids)}
         self.skipped: list[tuple[str, str]] = []
         self.seed_of_draws = seed
-        self._days = _Days(cohort, self.ids, cut, recordings, visits, seed, rank, world, self.steps_per_epoch)
         self._order = _Order()
         parallel: dict[str, Any] = {"prefetch_factor": prefetch, "persistent_workers": True} if workers else {}
         self._loader: DataLoader[Batch] = DataLoader(
-            self._days, batch_size=None, sampler=self._order, num_workers=workers, **parallel
+            _Days(cohort, self.ids, settings, cut, recordings, seed, process),
+            batch_size=None,
+            sampler=self._order,
+            num_workers=workers,
+            **parallel,
         )
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Yield this process's part of each batch of an epoch, from `first_step` on."""
+        """Yield this process's part of each batch of an epoch, starting with batch `first_step`."""
         begin = epoch * self.steps_per_epoch
         self._order.numbers = range(begin + first_step, begin + self.steps_per_epoch)
         yield from self._loader
 
     def in_g(self, batch: Batch, generator: torch.Generator | None = None) -> Batch:
-        """Turn the samples of a batch into g, float32, where it lies: the `views` of `imuspec.training.train`."""
+        """Convert the samples of a batch to float32 in g, on its device: the `views` of `imuspec.pretraining.train`."""
         del generator
         return (batch[0].float() * self.step_g, *batch[1:])
 
 
 class _Order(Sampler[int]):
-    """The numbers of the batches to come."""
+    """The numbers of the batches to draw."""
 
     numbers: range = range(0)
 
@@ -182,86 +199,94 @@ class _Order(Sampler[int]):
 
 
 class _Days(Dataset[Batch]):
-    """Batch number `epoch * steps + step`, in whichever process."""
+    """The batches by number, `epoch * steps + step`."""
 
     def __init__(
         self,
         cohort: Cohort,
         ids: list[str],
+        settings: DaySettings,
         cut: _Cut,
         recordings: int,
-        visits: int,
         seed: int,
-        rank: int,
-        world: int,
-        steps: int,
+        process: tuple[int, int],
     ) -> None:
-        self.cohort, self.ids, self.cut = cohort, ids, cut
-        self.recordings, self.visits, self.seed = recordings, visits, seed
-        self.rank, self.world, self.steps = rank, world, steps
+        self.cohort, self.ids, self.settings, self.cut = cohort, ids, settings, cut
+        self.recordings, self.seed, self.process = recordings, seed, process
+        self.steps = settings.visits * len(ids) // recordings
         self.ordered: tuple[int, list[tuple[int, str]]] = (-1, [])
-        self.gaps = _stretches(cohort.nonwear) if cut.wear == "all" else {}
+        self.gaps = _stretches(cohort.nonwear) if settings.wear == "all" else {}
 
     def __getitem__(self, number: int) -> Batch:
         epoch, step = divmod(number, self.steps)
-        mine = self.recordings // self.world
-        begin = step * self.recordings + self.rank * mine
+        rank, n_processes = self.process
+        n_recordings = self.recordings // n_processes
+        first = step * self.recordings + rank * n_recordings
         parts = [
-            self._windows(identity, epoch * self.visits + visit)
-            for visit, identity in self._sequence(epoch)[begin : begin + mine]
+            self._windows(identity, epoch * self.settings.visits + visit)
+            for visit, identity in self._sequence(epoch)[first : first + n_recordings]
         ]
         return self._joined([part for part in parts if len(part[0])])
 
     def _sequence(self, epoch: int) -> list[tuple[int, str]]:
-        """(visit, recording) in the epoch's order."""
+        """Return (visit, recording) in the order of the epoch."""
         if self.ordered[0] != epoch:
             order = np.random.default_rng([self.seed, epoch])
-            sequence = [(v, self.ids[i]) for v in range(self.visits) for i in order.permutation(len(self.ids))]
+            sequence = [(v, self.ids[i]) for v in range(self.settings.visits) for i in order.permutation(len(self.ids))]
             self.ordered = (epoch, sequence)
         return self.ordered[1]
 
     def _windows(self, identity: str, draw: int) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Stored samples [n, 3, time], hidden and missing patches [n, patches] of one recording's stretch."""
+        """Return stored samples [n, 3, time], hidden and missing patches [n, patches] of a recording's stretch."""
         cut = self.cut
-        place = self.cohort.random_stretch(
-            identity, cut.hours, seed=self.seed, epoch=draw, shorter=cut.shorter, wear=cut.wear
+        stretch = self.cohort.random_stretch(
+            identity,
+            self.settings.hours,
+            seed=self.seed,
+            epoch=draw,
+            shorter=self.settings.shorter,
+            wear=self.settings.wear,
         )
-        first, past = (0, 0) if place is None else place  # none: shorter than its table says, by a sample or so
-        n = (past - first) // cut.patch
+        first, stop = (0, 0) if stretch is None else stretch  # None: a sample or so shorter than in its table
+        n = (stop - first) // cut.patch
         stored, _ = self.cohort.read_stored(identity, first, first + n * cut.patch)
-        lost = (stored == MISSING).reshape(3, n, cut.patch).any((0, 2)) if cut.wear == "all" else np.zeros(n, np.bool_)
+        lost = (
+            (stored == MISSING).reshape(3, n, cut.patch).any((0, 2))
+            if self.settings.wear == "all"
+            else np.zeros(n, np.bool_)
+        )
         for begin, end in self.gaps.get(identity, ()):
             lost[max(begin - first, 0) // cut.patch : max(-(-(end - first) // cut.patch), 0)] = True
         length = min(cut.window, n)
         if not n:
             return np.empty((0, 3, 0), np.int16), np.empty((0, 0), np.bool_), np.empty((0, 0), np.bool_)
-        starts = spread_starts(n, window=cut.window, overlap=cut.overlap, strict=cut.strict)
+        starts = spread_starts(n, window=cut.window, overlap=cut.overlap, strict=self.settings.strict)
         missing = np.lib.stride_tricks.sliding_window_view(lost, length)[starts]
         some = ~missing.all(1)
         windows = np.lib.stride_tricks.sliding_window_view(stored, length * cut.patch, axis=1)
         windows = windows[:, starts[some] * cut.patch].transpose(1, 0, 2)
         digest = hashlib.sha256(repr((self.seed, draw, identity, "hidden")).encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:16], "big"))
-        return windows, hide_patches(missing[some], cut.mask, random), missing[some]
+        return windows, hide_patches(missing[some], self.settings.mask, random), missing[some]
 
     def _joined(self, parts: list[tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]]) -> Batch:
-        """One batch, short windows padded with missing patches."""
+        """Return one batch; short windows are padded with missing patches."""
         n = sum(len(part[0]) for part in parts)
         length = max((part[1].shape[1] for part in parts), default=1)
         x = _samples(n, length * self.cut.patch)
         hidden, missing = torch.zeros((n, length), dtype=torch.bool), torch.ones((n, length), dtype=torch.bool)
         begin = 0
         for windows, concealed, lost in parts:
-            here, long = slice(begin, begin + len(windows)), concealed.shape[1]
-            x[here, :, : windows.shape[2]] = torch.from_numpy(windows)
-            x[here, :, windows.shape[2] :] = 0
-            hidden[here, :long], missing[here, :long] = torch.from_numpy(concealed), torch.from_numpy(lost)
+            rows, long = slice(begin, begin + len(windows)), concealed.shape[1]
+            x[rows, :, : windows.shape[2]] = torch.from_numpy(windows)
+            x[rows, :, windows.shape[2] :] = 0
+            hidden[rows, :long], missing[rows, :long] = torch.from_numpy(concealed), torch.from_numpy(lost)
             begin += len(windows)
         return (x, hidden, missing) if bool(missing.any()) else (x, hidden)
 
 
 def _samples(n: int, length: int) -> Tensor:
-    """Memory for a batch; in a worker such as the training process sees too, so that nothing is copied between them."""
+    """Return memory for a batch; in a worker it is shared with the training process, to avoid a copy."""
     if get_worker_info() is None:
         return torch.empty((n, 3, length), dtype=torch.int16)
     like = torch.empty(0, dtype=torch.int16)
@@ -270,7 +295,7 @@ def _samples(n: int, length: int) -> Tensor:
 
 
 def _scale(cohort: Cohort, ids: Sequence[str]) -> tuple[float, float]:
-    """The one rate, Hz, and the g of a stored unit."""
+    """Return the common rate in Hz, and the step of stored samples in g."""
     rows = cohort.recordings.select(["id", "rate_hz"]).to_pydict()
     known = dict(zip(rows["id"], rows["rate_hz"], strict=True))
     unknown = [name for name in ids if name not in known]
@@ -283,22 +308,22 @@ def _scale(cohort: Cohort, ids: Sequence[str]) -> tuple[float, float]:
 
 
 def _longest(cohort: Cohort, wear: Literal["segments", "all"], rate: float) -> dict[str, int]:
-    """Samples of the longest stretch of each recording."""
+    """Return the samples of the longest stretch of each recording."""
     if wear == "all":
         rows = cohort.recordings.select(["id", "duration_h"]).to_pydict()
         return {i: round((h or 0.0) * 3600 * rate) for i, h in zip(rows["id"], rows["duration_h"], strict=True)}
-    found: dict[str, int] = {}
+    result: dict[str, int] = {}
     for identity, stretches in _stretches(cohort.segments).items():
-        found[identity] = max(past - first for first, past in stretches)
-    return found
+        result[identity] = max(stop - first for first, stop in stretches)
+    return result
 
 
 def _stretches(table: Any) -> dict[str, list[tuple[int, int]]]:
-    found: dict[str, list[tuple[int, int]]] = {}
+    result: dict[str, list[tuple[int, int]]] = {}
     columns = (table[name].to_pylist() for name in ("id", "start_index", "stop_index"))
-    for identity, first, past in zip(*columns, strict=True):
-        found.setdefault(identity, []).append((first, past))
-    return found
+    for identity, first, stop in zip(*columns, strict=True):
+        result.setdefault(identity, []).append((first, stop))
+    return result
 
 
 def _whole(name: str, value: float, *, least: int = 1) -> int:

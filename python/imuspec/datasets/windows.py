@@ -1,4 +1,4 @@
-"""Labelled windows of one set: the form in which every method takes data."""
+"""Labelled windows of one set, the input of every method."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ class Windows:
 
     Attributes
     ----------
-    x : float32 array
-        float32 ``[N, 3, time]``, g.
-    label : int64 array
-        int64 ``[N]``, index into `class_names`.
-    subject : array
-        ``[N]``, int64 where the set numbers its subjects, else str.
-    recording : str array
-        str ``[N]``: what was recorded at one time, a name that is one alone in the set. Windows of one recording that
-        overlap in time show the same motion, whichever sensor each is of.
-    start_s : float64 array
-        float64 ``[N]``: seconds from the recording's begin to the window's first sample; NaN where the set does not
-        tell, which counts as overlapping every other window of the recording.
+    x : float32 array [N, 3, time]
+        Acceleration, g.
+    label : int64 array [N]
+        Index into `class_names`.
+    subject : int64 or str array [N]
+        Number in the set, or name.
+    recording : str array [N]
+        Name of the recording, unique in the set. Windows of one recording that overlap in time show the same motion, even if
+        their sensors differ.
+    start_s : float64 array [N]
+        Start after the first sample of the recording, s. NaN if not known; then the window counts as overlapping all others
+        of its recording.
     rate : float
-        Samples a second, Hz.
+        Sample rate, Hz.
     class_names : tuple of str
         The classes, in the order of their labels.
     name : str
-        The set.
+        Name of the set.
     counts : mapping of str to int
-        Rows of the set's files that are in no window, by reason.
+        Number of rows of the files that are in no window, by reason.
     n_rows : int
-        Rows of the set's files.
-    sensor : str array or None
-        str ``[N]``: which of the sensors worn together.
+        Number of rows of the files.
+    sensor : str array [N] or None
+        Name of the sensor.
     settings : mapping of str to object
-        How the windows were made.
+        Settings that the windows were cut with.
     split_by : {"subject", "recording"}
-        Unit that a split assigns to its parts by default: recording where subjects are not independent.
+        Unit that a split assigns by default: recordings if subjects are not independent.
     split_missing : {"redraw", "keep"}
-        Default of a split where a part lacks a class: draw again, or keep the draw.
+        Default for a split in which a part lacks a class: discard it, or use it.
     people : tuple of str, default the name
-        Identities of the people recorded: two sets that share one have the same people (`imuspec.datasets.people_of`).
+        Identities of the people. Two sets with a common identity have the same people (`imuspec.datasets.people_of`).
 
     Raises
     ------
     ValueError
-        Arrays whose lengths differ, a label without a class, samples that are not finite.
+        If array lengths differ, a label has no class, or samples are not finite.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class Windows:
 
     @property
     def n_samples(self) -> int:
-        """Samples in a window."""
+        """Samples per window."""
         return int(self.x.shape[2])
 
     @property
@@ -131,25 +131,26 @@ class Windows:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes, those without a window too."""
+        """Number of classes, including those without a window."""
         return len(self.class_names)
 
     @property
     def subjects(self) -> NDArray[Any]:
-        """The subjects, sorted, each once."""
+        """The distinct subjects, sorted."""
         return np.unique(self.subject)
 
     def select(self, index: ArrayLike) -> Windows:
-        """Some of the windows, in the order of the index.
+        """Select windows, in the order of the index.
 
         Parameters
         ----------
-        index : array_like
-            Whole numbers, a mask ``[N]`` of bool, or a slice as ``np.s_[...]``.
+        index : array_like or slice
+            Whole numbers, a bool mask ``[N]``, or a slice.
 
         Returns
         -------
-        Windows; `counts` and `n_rows` still speak of the files.
+        Windows
+            `counts` and `n_rows` are not changed.
         """
         chosen: Any = index if isinstance(index, slice) else np.asarray(index)
         if isinstance(chosen, np.ndarray):
@@ -168,28 +169,33 @@ class Windows:
         )
 
     def of_classes(self, names: Sequence[str]) -> Windows:
-        """The windows of some classes alone, whose labels are counted anew in the order given.
+        """Select the windows of some classes, and renumber their labels.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the classes, in the order of the new labels.
 
         Raises
         ------
         ValueError
-            A name that is none of the classes.
+            If a name is not a class.
         """
         unknown = [name for name in names if name not in self.class_names]
         if unknown:
             raise ValueError(f"names: expected some of {', '.join(self.class_names)}, got {', '.join(unknown)}")
         new = np.full(self.n_classes, -1, np.int64)
         new[[self.class_names.index(name) for name in names]] = np.arange(len(names))
-        kept = self.select(new[self.label] >= 0)
-        return replace(kept, label=new[kept.label], class_names=tuple(names))
+        selected = self.select(new[self.label] >= 0)
+        return replace(selected, label=new[selected.label], class_names=tuple(names))
 
     def per_class(self) -> dict[str, int]:
-        """Number of windows of each class."""
+        """Return the number of windows of each class."""
         number = np.bincount(self.label, minlength=self.n_classes)
         return {name: int(n) for name, n in zip(self.class_names, number, strict=True)}
 
     def table(self) -> NDArray[np.int64]:
-        """Number of windows ``[subject, class]``, in the order of `subjects` and `class_names`."""
+        """Return the number of windows ``[subject, class]``, in the order of `subjects` and `class_names`."""
         row = np.searchsorted(self.subjects, self.subject)
         number = np.zeros((len(self.subjects), self.n_classes), np.int64)
         np.add.at(number, (row, self.label), 1)
@@ -208,49 +214,50 @@ class Windows:
             f"<tr><td>{html.escape(str(subject))}</td>" + "".join(f"<td>{n}</td>" for n in line) + "</tr>"
             for subject, line in zip(self.subjects, self.table().tolist(), strict=True)
         )
-        lost = "".join(f"<li>{n:,} rows: {html.escape(why)}</li>" for why, n in self.counts.items())
+        lost = "".join(f"<li>{n:,} rows: {html.escape(reason)}</li>" for reason, n in self.counts.items())
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table><ul>{lost}</ul>"
 
 
 def concatenate(parts: Iterable[Windows], *, name: str | None = None) -> Windows:
-    """Windows of several sets as one.
+    """Concatenate the windows of several sets.
 
-    Subjects and recordings get their set's name before them where the sets' names differ, so that subject 1 of one is
-    not subject 1 of another.
+    If the names of the sets differ, they are put before the names of subjects and recordings, so that subjects 1 of two sets
+    stay distinct.
 
     Parameters
     ----------
     parts : iterable of Windows
-        Windows of one length, rate and list of classes.
+        Windows of the same length, rate and classes.
     name : str, optional
-        What the whole is called; default: the names of the parts, joined by ``+``.
+        Name of the result. The default is the names of the parts, joined with ``+``.
 
     Returns
     -------
-    Windows, in the order given; `counts` and `n_rows` are summed.
+    Windows
+        `counts` and `n_rows` are summed.
 
     Raises
     ------
     ValueError
-        No part at all, or parts that differ in length, rate or classes.
+        If there is no part, or parts differ in length, rate or classes.
     """
     all_parts = list(parts)
     if not all_parts:
-        raise ValueError("parts: expected at least one, got none")
+        raise ValueError("parts: expected at least one part, got an empty sequence")
     first = all_parts[0]
     for part in all_parts[1:]:
-        for what in ("n_samples", "rate", "class_names"):
-            if getattr(part, what) != getattr(first, what):
+        for shared in ("n_samples", "rate", "class_names"):
+            if getattr(part, shared) != getattr(first, shared):
                 raise ValueError(
-                    f"parts: expected one {what} for all, got {getattr(first, what)} of {first.name} and "
-                    f"{getattr(part, what)} of {part.name}"
+                    f"parts: expected one {shared} for all, got {getattr(first, shared)} of {first.name} and "
+                    f"{getattr(part, shared)} of {part.name}"
                 )
     names = list(dict.fromkeys(part.name for part in all_parts))
     unlike = len(names) > 1
 
-    def column(of: str) -> NDArray[Any]:
-        columns = [getattr(part, of) for part in all_parts]
-        if unlike and of in ("subject", "recording"):
+    def column(key: str) -> NDArray[Any]:
+        columns = [getattr(part, key) for part in all_parts]
+        if unlike and key in ("subject", "recording"):
             columns = [np.array([f"{p.name} {v}" for v in c], np.str_) for p, c in zip(all_parts, columns, strict=True)]
         return np.concatenate(columns)
 

@@ -1,8 +1,8 @@
 """WISDM v1.1: 36 people with a phone in the front trouser pocket, six activities.
 
 Layout: ``WISDM_ar_v1.1_raw.txt``, records ``user,activity,timestamp,x,y,z;`` at 20 Hz in m/s2. The file is damaged in
-several ways: records that share a line, a semicolon or line break that is missing, an empty z, a comma too many, times
-of zero, times in ms among ns, times that repeat or fall. Kwapisz, Weiss, Moore 2011.
+several ways: several records on a line, missing semicolons and line breaks, empty z, extra commas, times of zero, times in
+ms among ns, times that repeat or fall. Kwapisz, Weiss, Moore 2011.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import read_files
 from imuspec.datasets.recordings import LabelledRecording, in_g
 from imuspec.errors import RecordingError
 
@@ -36,54 +35,66 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     unit: str | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read WISDM v1.1, a user at a time.
+    """Read WISDM v1.1, one user at a time.
 
-    Records are what stands between semicolons and line breaks; those of six fields with finite numbers are kept, those
-    whose time is zero dropped. Inside a run of one activity of one user samples are 20 a second by count; the stamps
-    tell gaps alone, their unit by their median step.
+    Records end at semicolons and line breaks. Those with six fields, finite numbers and a time that is not zero are used.
+    Inside a run of one activity of one user the samples are counted at 20 Hz. The time stamps only show gaps; their unit
+    follows from their median step.
 
     Parameters
     ----------
     path : path-like
         The file, or a folder or archive that holds it.
     max_gap_s : float, default 1.0
-        A step of the stamps above this, forward or back, parts two runs, s. Two sample periods, the measure for other
-        sets, would cut this one to pieces: the official file's first steps are 100, 50, 110 and 110 ms.
+        A step of the stamps above this, forward or back, ends a run, s. The limit of other sets, two sample periods, is too
+        short here: the first steps of the official file are 100, 50, 110 and 110 ms.
     subjects : collection of int or str, optional
-        Users wanted, 1 to 36; all by default.
+        Users to read, 1 to 36. The default is all.
     unit : str, optional
-        The file's unit where it is not m/s2.
+        Unit of the file if it is not m/s2.
 
     Yields
     ------
-    LabelledRecording, all of a user; its times are counts, with the gaps that the stamps show, and activities apart.
+    LabelledRecording
+        All samples of a user. Times are counted, with the gaps that the stamps show, and gaps between activities.
 
     Raises
     ------
     FileNotFoundError
-        No WISDM_ar_v1.1_raw.txt.
+        If WISDM_ar_v1.1_raw.txt is missing.
     RecordingError
-        A file without one good record.
+        If the file has no valid record.
     """
-    with SetFiles(path) as files:
+    by_user: dict[int, list[Record]] = {}
+    bad: dict[int, Counter[str]] = {}
+
+    def find(files: SetFiles) -> list[tuple[tuple[int], str]]:
         name = (
             files.names[0]
             if files.path.is_file() and len(files.names) == 1
             else files.one(r"WISDM_ar_v1\.1_raw[^/]*\.txt", "WISDM_ar_v1.1_raw.txt")
         )
-        source = files.label(name) if files.path.is_dir() else str(files.path)
-        text = files.read(name).decode("latin-1")
-    records, bad = _parse(text)
-    if not records:
-        raise RecordingError(source, None, "expected records user,activity,timestamp,x,y,z; got none")
-    records.sort(key=itemgetter(0))  # stable: a user's records may stand in several places
-    for user, mine in groupby(records, key=itemgetter(0)):
-        if subjects is None or user in subjects:
-            yield _of_user(user, list(mine), bad.get(user, Counter()), source, unit, max_gap_s)
+        records, counts = _parse(files.read(name).decode("latin-1"))
+        if not records:
+            raise RecordingError(_source(files, name), None, "no records of the form user,activity,timestamp,x,y,z")
+        for record in records:  # the records of a user may be in several places
+            by_user.setdefault(record[0], []).append(record)
+        bad.update(counts)
+        return [((user,), name) for user in by_user]
+
+    def read(files: SetFiles, name: str, key: tuple[int]) -> list[LabelledRecording]:
+        user = key[0]
+        return [_recording(user, by_user[user], bad.get(user, Counter()), _source(files, name), unit, max_gap_s)]
+
+    return read_files(path, find, read, expected="WISDM_ar_v1.1_raw.txt", subjects=subjects)
+
+
+def _source(files: SetFiles, name: str) -> str:
+    return files.label(name) if files.path.is_dir() else str(files.path)
 
 
 def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
-    """Sound records in file order, and the number of dropped ones of each user by reason; 0 is no user."""
+    """Return valid records in file order, and counts of dropped records by user and reason; user 0 is unknown."""
     records: list[Record] = []
     bad: dict[int, Counter[str]] = {}
     last = 0
@@ -103,7 +114,7 @@ def _parse(text: str) -> tuple[list[Record], dict[int, Counter[str]]]:
 
 
 def _record(fields: list[str]) -> Record | str:
-    """One record, or the reason why it is dropped."""
+    """Return a record, or the reason why it is dropped."""
     if len(fields) == 7 and not fields[6].strip():  # a comma before the semicolon
         fields = fields[:6]
     if len(fields) != 6:
@@ -123,18 +134,18 @@ def _record(fields: list[str]) -> Record | str:
     return user, CLASSES.index(activity), stamp, x, y, z
 
 
-def _of_user(
+def _recording(
     user: int, records: list[Record], bad: Counter[str], source: str, unit: str | None, max_gap_s: float
 ) -> LabelledRecording:
     label = np.array([record[1] for record in records], np.int64)
     raw = np.array([record[3:] for record in records], np.float64).T
     stamp = np.array([record[2] for record in records], np.int64)
-    again = np.zeros(label.size, np.bool_)  # a row that repeats the one before it in every field
-    again[1:] = (np.diff(stamp) == 0) & (np.diff(label) == 0) & (np.diff(raw, axis=1) == 0).all(axis=0)
-    label, raw, stamp = label[~again], raw[:, ~again], stamp[~again]
+    is_repeat = np.zeros(label.size, np.bool_)  # every field equals that of the row before
+    is_repeat[1:] = (np.diff(stamp) == 0) & (np.diff(label) == 0) & (np.diff(raw, axis=1) == 0).all(axis=0)
+    label, raw, stamp = label[~is_repeat], raw[:, ~is_repeat], stamp[~is_repeat]
     time, runs = _times(label, stamp, max_gap_s * 1e9)
     counts = Counter(bad)
-    counts["row that repeats the one before"] = int(again.sum())
+    counts["row that repeats the one before"] = int(is_repeat.sum())
     return LabelledRecording(
         subject=user,
         recording=f"user {user}",
@@ -154,26 +165,26 @@ def _of_user(
 def _times(
     label: NDArray[np.int64], stamp: NDArray[np.int64], max_gap: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times by count with the stamps' gaps, ns from the first sample, and the runs between gaps."""
+    """Return counted times with the gaps of the stamps, ns from the first sample, and the runs between gaps."""
     period = 1e9 / RATE
     edges = np.flatnonzero(np.diff(label)) + 1
     starts: list[int] = []
     time = np.empty(label.size, np.int64)
-    now = 0.0
+    clock = 0.0
     for part in np.split(np.arange(label.size), edges):
         step = np.diff(stamp[part]).astype(np.float64) * _scale(stamp[part])
         # Small steps back are records out of order in a burst; a larger one is another session.
         gap = np.flatnonzero(np.abs(step) > max_gap) + 1
         for run in np.split(part, gap):
             starts.append(int(run[0]))
-            time[run] = np.round(now + np.arange(run.size) * period)
-            now += run.size * period + max_gap
+            time[run] = np.round(clock + np.arange(run.size) * period)
+            clock += run.size * period + max_gap
     ends = np.append(starts[1:], label.size)
     return time, np.stack((np.array(starts, np.int64), ends), axis=1).astype(np.int64)
 
 
 def _scale(stamp: NDArray[np.int64]) -> int:
-    """How many ns a unit of the stamps is: the one by which their median step is nearest to a period."""
+    """Return the unit of the stamps in ns: the one in which their median step is nearest to a sample period."""
     step = np.diff(stamp)
     step = step[step > 0]
     if not step.size:

@@ -32,50 +32,51 @@ def recordings(
     subjects: Collection[int | str] | None = None,
     max_pattern_ms2: float | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Read the recovered windows, a user at a time; each window is a run of the user's recording.
+    """Read the recovered windows, one user at a time; each window is a run of the user's recording.
 
     Parameters
     ----------
     path : path-like
-        The npz, its .npz.xz, or the folder that holds one of them.
+        The npz, the npz.xz, or a folder with one of them.
     subjects : collection of int or str, optional
-        Users wanted, 1 to 36; all by default.
+        Users to read, 1 to 36. The default is all.
     max_pattern_ms2 : float, optional
-        Leave out users whose windows all carry a fixed pattern above this, m/s2, left by the recovery; None keeps all.
+        Leave out users whose windows have a fixed pattern above this, m/s2, which the recovery left. The default is no limit.
 
     Yields
     ------
-    LabelledRecording, not `timed`.
+    LabelledRecording
+        With `timed` false.
 
     Raises
     ------
     FileNotFoundError
-        No npz there.
+        If there is no npz.
     RecordingError
-        An npz of another kind.
+        If the npz has other content.
     """
     with SetFiles(path) as files:
         name = files.one(r"wisdm[^/]*\.npz", "wisdm_v1.1_windows128_20hz.npz or .npz.xz")
         source = files.label(name) if Path(path).is_dir() else str(path)
-        held = _load(files.read(name), source)
-    raw = held["acc_cms2"].astype(np.float64) / 100
-    for user in np.unique(held["user"]).tolist():
+        arrays = _load(files.read(name), source)
+    raw = arrays["acc_cms2"].astype(np.float64) / 100
+    for user in np.unique(arrays["user"]).tolist():
         if subjects is not None and user not in subjects:
             continue
-        mine = np.flatnonzero(held["user"] == user)
-        n_rows = mine.size * raw.shape[2]
-        pattern = float(held["offset_err_ms2"][user - 1].max())
+        index = np.flatnonzero(arrays["user"] == user)
+        n_rows = index.size * raw.shape[2]
+        pattern = float(arrays["offset_err_ms2"][user - 1].max())
         if max_pattern_ms2 is not None and pattern > max_pattern_ms2:
-            yield _of_user(user, raw[:0], held["label"][:0], held, source, n_rows)
+            yield _recording(user, raw[:0], arrays["label"][:0], arrays, source, n_rows)
         else:
-            yield _of_user(user, raw[mine], held["label"][mine], held, source, n_rows)
+            yield _recording(user, raw[index], arrays["label"][index], arrays, source, n_rows)
 
 
-def _of_user(
+def _recording(
     user: int,
     x: NDArray[np.float64],
     label: NDArray[Any],
-    held: dict[str, NDArray[Any]],
+    arrays: dict[str, NDArray[Any]],
     source: str,
     n_rows: int,
 ) -> LabelledRecording:
@@ -92,7 +93,7 @@ def _of_user(
         time=time.astype(np.int64),
         runs=np.stack((starts, starts + length), axis=1).astype(np.int64).reshape(-1, 2),
         label=np.repeat(label.astype(np.int64), length),
-        class_names=tuple(str(name) for name in held["label_names"]),
+        class_names=tuple(str(name) for name in arrays["label_names"]),
         source=source,
         n_rows=n_rows,
         timed=False,
@@ -103,10 +104,10 @@ def _of_user(
 def _load(data: bytes, source: str) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as opened:
-            held = {key: opened[key] for key in _KEYS}
+            arrays = {key: opened[key] for key in _KEYS}
     except (ValueError, KeyError, OSError, EOFError) as error:
         raise RecordingError(source, None, f"expected an npz with {', '.join(_KEYS)}, got: {error}") from error
-    x, n = held["acc_cms2"], len(held["label"])
-    if x.ndim != 3 or x.shape[1] != 3 or len(x) != n or held["user"].shape != (n,):
+    x, n = arrays["acc_cms2"], len(arrays["label"])
+    if x.ndim != 3 or x.shape[1] != 3 or len(x) != n or arrays["user"].shape != (n,):
         raise RecordingError(source, None, f"expected acc_cms2 [N, 3, time], got {list(x.shape)} for {n} labels")
-    return held
+    return arrays

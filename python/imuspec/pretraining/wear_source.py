@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from torch import distributed as dist
 from torch import nn
 
 from imuspec.cohort.cohort import Cohort
-from imuspec.datasets.wear_days import WearDays
+from imuspec.datasets.wear_days import DaySettings, WearDays
 from imuspec.objectives.masked import MaskedAutoencoder
 from imuspec.pretraining.processes import place
 from imuspec.recipe import PretrainRecipe
@@ -48,12 +49,12 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearDays:
     workers = wanted.workers if wanted.workers >= 0 else max((os.cpu_count() or 1) // world - 1, 0)
     source = WearDays(
         cohort,
+        _day_settings(wanted),
         ids=train,
+        recordings=wanted.recordings,
         seed=recipe.training.seed,
-        rank=rank,
-        world=world,
+        process=(rank, world),
         workers=workers,
-        **wanted.model_dump(exclude={"name", "share", "validation", "workers"}),
     )
     network = cast("RoFormerSettings", recipe.encoder)
     if source.patch != network.patch:
@@ -79,9 +80,13 @@ def wear_validation(recipe: PretrainRecipe, data: Any) -> Validate | None:
         return None
     if len(held) < world:
         rank, world = 0, 1
-    settings = wanted.model_dump(exclude={"name", "share", "validation", "workers", "recordings", "visits"})
     source = WearDays(
-        cohort, ids=held, recordings=world, seed=recipe.training.seed + _FAR, rank=rank, world=world, **settings
+        cohort,
+        replace(_day_settings(wanted), visits=1),
+        ids=held,
+        recordings=world,
+        seed=recipe.training.seed + _FAR,
+        process=(rank, world),
     )
 
     def validate(objective: nn.Module, epoch: int) -> dict[str, float]:
@@ -102,6 +107,10 @@ def wear_validation(recipe: PretrainRecipe, data: Any) -> Validate | None:
         return {f"validation_{name}": value for name, value in zip(sums, means, strict=True)}
 
     return validate
+
+
+def _day_settings(source: WearSourceSettings) -> DaySettings:
+    return DaySettings(**{field.name: getattr(source, field.name) for field in fields(DaySettings)})
 
 
 def _cohort(data: Any) -> Cohort:

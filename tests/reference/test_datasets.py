@@ -114,6 +114,7 @@ def test_collectors_who_rode_in_one_car_cannot_be_on_two_sides(loaded) -> None:
     assert datasets.subject_split(loaded["road_surface"], 0).split_by == "recording"
 
 
+@pytest.mark.filterwarnings("ignore:daphnet. resampling='linear' from 64:UserWarning")
 def test_linear_and_polyphase_agree_where_motion_is_slow() -> None:
     made = {
         how: datasets.load("daphnet", PLACES["daphnet"], resampling=how, subjects=[1], window_s=4)

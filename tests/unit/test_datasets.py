@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -124,12 +125,42 @@ def test_polyphase_refuses_uneven_stamps() -> None:
         datasets.cut([recording(400, time=time)], window_s=2, resampling="polyphase", rate=25)
 
 
-def test_a_low_pass_before_a_lower_rate_takes_out_what_would_fold() -> None:
+def tone_of_40_hz(**changes) -> LabelledRecording:
     t = np.arange(2000) / 100
     x = np.tile(np.sin(2 * np.pi * 40 * t), (3, 1)).astype(np.float32)
-    source = replace(recording(2000, 100.0), acceleration=x)
-    assert datasets.cut([source], window_s=5).x.std() > 0.5
-    assert datasets.cut([source], window_s=5, lowpass_hz=20).x[1:-1].std() < 0.01
+    return replace(recording(2000, 100.0), acceleration=x, **changes)
+
+
+def test_a_lower_rate_does_not_alias_unless_the_papers_way_is_asked_for_which_warns() -> None:
+    """At 50 Hz a tone of 40 Hz would be one of 10 Hz, at full strength."""
+    assert datasets.cut([tone_of_40_hz()], window_s=5).x[1:-1].std() < 0.001
+    with pytest.warns(
+        UserWarning, match="resampling='linear' from 100 to 50 Hz without lowpass_hz aliases: motion above 25"
+    ):
+        aliased = datasets.cut([tone_of_40_hz()], window_s=5, resampling="linear")
+    power = np.abs(np.fft.rfft(aliased.x[0, 0]))
+    assert np.fft.rfftfreq(aliased.n_samples, 1 / 50)[power.argmax()] == pytest.approx(10, abs=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert datasets.cut([tone_of_40_hz()], window_s=5, lowpass_hz=20).x[1:-1].std() < 0.01
+        datasets.cut([tone_of_40_hz()], window_s=5, resampling="linear", lowpass_hz=20)
+        datasets.cut([recording(1000, 50.0)], window_s=2, resampling="linear")  # the same rate
+
+
+def test_uneven_samples_are_filtered_before_a_lower_rate_and_slow_motion_stays() -> None:
+    rng = np.random.default_rng(3)
+    time = np.cumsum(rng.uniform(0.93, 1.13, 2000) * 1e7).astype(np.int64)  # 97 Hz, 3 % slower than it should be
+    seconds = (time - time[0]) / 1e9
+    for hz, least, most in ((40, 0.0, 0.08), (2, 0.68, 0.72)):
+        x = np.tile(np.sin(2 * np.pi * hz * seconds), (3, 1)).astype(np.float32)
+        made = datasets.cut([replace(recording(2000, 100.0, time=time), acceleration=x)], window_s=5)
+        assert least <= made.x[1:-1].std() < most
+    assert made.settings["resampling"] == "auto"
+
+
+def test_a_rate_without_a_simple_ratio_is_filtered_too() -> None:
+    source = replace(tone_of_40_hz(), rate=100.0 * 1.0123456, time=count_times(2000, 101.23456))
+    assert datasets.cut([source], window_s=5).x[1:-1].std() < 0.02
 
 
 @pytest.mark.parametrize(
@@ -139,7 +170,7 @@ def test_a_low_pass_before_a_lower_rate_takes_out_what_would_fold() -> None:
         ({"window_s": 2, "rate": -1}, "rate: expected a positive number, got -1"),
         ({"window_s": 2, "overlap": 1}, "overlap: expected a part of a window from 0 to below 1, got 1"),
         ({"window_s": 2, "min_agreement": 2}, "min_agreement: expected 0 to 1, got 2"),
-        ({"window_s": 2, "resampling": "fft"}, "resampling: expected linear, polyphase or none, got 'fft'"),
+        ({"window_s": 2, "resampling": "fft"}, "resampling: expected auto, linear, polyphase or none, got 'fft'"),
         ({"window_s": 2, "resampling": "none", "rate": 30}, "expected 30 Hz for none, got 50 Hz"),
         ({"window_s": 60}, r"no window of 60 s \(1000 rows stretch shorter"),
     ],

@@ -284,7 +284,7 @@ def rewindowed(
         raise ValueError(f"fraction: expected 0 to below 1, got {fraction}")
     if np.isnan(windows.start_s).any():
         raise ValueError(f"windows: expected a set with times, got {windows.name or 'one without times'}")
-    method: Resampling = windows.settings.get("resampling", "linear")
+    method: Resampling = windows.settings.get("resampling", "auto")
     n, sensor = windows.n_samples, windows.sensor
     assert sensor is not None
     shift = np.rint(np.random.default_rng(seed).uniform(-fraction * n, fraction * n, len(windows))).astype(np.int64)

@@ -275,7 +275,7 @@ def load(
     window_s: float | None = None,
     rate: float = 50.0,
     overlap: float = 0.5,
-    resampling: Resampling = "linear",
+    resampling: Resampling = "auto",
     lowpass_hz: float | None = None,
     min_agreement: float = 0.0,
     **settings: Any,
@@ -297,9 +297,10 @@ def load(
     rate : float, default 50.0
         Sample rate, Hz.
     overlap : float, default 0.5
-        Overlap of neighbouring windows as a share of a window, from 0 to below 1.
-    resampling : {"linear", "polyphase", "none"}, default "linear"
-        "linear": between the time stamps of the file. "polyphase": with the low-pass that a change of rate needs.
+        Part of a window that the next one shares, from 0 to below 1.
+    resampling : {"auto", "linear", "polyphase", "none"}, default "auto"
+        auto: without aliasing; linear: the straight line between the files' samples, as in the papers, which aliases to a lower
+        rate; polyphase and none as for `imuspec.datasets.cutting.stretches`.
     lowpass_hz : float, optional
         Cut-off of a zero-phase low-pass before resampling, Hz.
     min_agreement : float, default 0.0

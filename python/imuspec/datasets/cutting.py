@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +18,8 @@ from imuspec.signal import lowpass, resample, windows
 
 __all__ = ["Resampling", "Stretch", "cut", "stretches"]
 
-Resampling = Literal["linear", "polyphase", "none"]
+Resampling = Literal["auto", "linear", "polyphase", "none"]
+_CUTOFF = 0.4  # of a lower rate: passes most of what it can hold, 48 dB down at twice the rate's half
 _COLUMNS = ("label", "start_s", "subject", "recording", "sensor")
 _SHORT = "stretch shorter than a window"
 _LEFT_OVER = "after the last window of a stretch"
@@ -45,21 +48,24 @@ class Stretch(NamedTuple):
 
 
 def stretches(
-    recording: LabelledRecording, *, rate: float, resampling: Resampling = "linear", lowpass_hz: float | None = None
+    recording: LabelledRecording, *, rate: float, resampling: Resampling = "auto", lowpass_hz: float | None = None
 ) -> Iterator[Stretch]:
     """Yield each stretch of a recording without gaps and without unlabelled samples, at one rate.
 
     Parameters
     ----------
     recording : LabelledRecording
-        The recording.
+        Recording, as a reader gives it.
     rate : float
-        Rate of the result, Hz.
-    resampling : {"linear", "polyphase", "none"}, default "linear"
-        "linear": linear interpolation at the times of the file; the last sample is held for one period. "polyphase": for
-        evenly spaced samples, with the low-pass that a change of rate needs. "none": for samples that have the rate.
+        Sample rate of the result, Hz.
+    resampling : {"auto", "linear", "polyphase", "none"}, default "auto"
+        auto: linear to the same or a higher rate; to a lower one polyphase, or, where samples come unevenly, linear after a
+        low-pass at 0.4 of the rate. linear: the straight line between neighbouring samples at the times of the file, as the
+        papers have it; the last sample is held for its period. To a lower rate it aliases: a tone above half of the new rate
+        appears at a lower frequency. polyphase: with the low-pass that a change of rate needs, for samples that come evenly.
+        none: unchanged, for samples that have the rate already.
     lowpass_hz : float, optional
-        Cut-off of a zero-phase low-pass before resampling, Hz. Linear interpolation has no low-pass of its own.
+        Cut-off of a zero-phase low-pass applied before, Hz; auto is then linear.
 
     Yields
     ------
@@ -70,18 +76,53 @@ def stretches(
     ValueError
         If samples are uneven for polyphase, the rate differs for none, or the cut-off is at least half the sample rate.
     """
-    if resampling not in ("linear", "polyphase", "none"):
-        raise ValueError(f"resampling: expected linear, polyphase or none, got {resampling!r}")
+    if resampling not in ("auto", "linear", "polyphase", "none"):
+        raise ValueError(f"resampling: expected auto, linear, polyphase or none, got {resampling!r}")
     for first, end in recording.segments().tolist():
         times = recording.time[first:end]
         x = recording.acceleration[:, first:end]
-        if lowpass_hz is not None:
-            x = lowpass(x, sample_rate=recording.rate, cutoff=lowpass_hz)
-        values, grid, times = _at_rate(x, times, recording, rate, resampling)
+        method, cutoff = _method(recording, times, rate, resampling, lowpass_hz)
+        if cutoff is not None:
+            x = lowpass(x, sample_rate=recording.rate, cutoff=cutoff)
+        values, grid, times = _at_rate(x, times, recording, rate, method)
         # The label of the nearer sample, the earlier of two equally near.
         middle = times[:-1] + (times[1:] - times[:-1]) / 2
         label = recording.label[first:end][np.searchsorted(middle, grid)]
         yield Stretch(values, label, int(times[0]) / 1e9 if recording.timed else math.nan, (times - times[0]) / 1e9)
+
+
+def falls(recording: LabelledRecording, rate: float) -> bool:
+    """Whether a recording has a higher rate than this one, Hz."""
+    return recording.rate > rate * 1.001
+
+
+def _method(
+    recording: LabelledRecording,
+    times: NDArray[np.int64],
+    rate: float,
+    resampling: Resampling,
+    lowpass_hz: float | None,
+) -> tuple[Resampling, float | None]:
+    """The method that `resampling` comes to for a stretch, and the cut-off of the low-pass before it, Hz."""
+    if resampling != "auto":
+        return resampling, lowpass_hz
+    if lowpass_hz is not None or not falls(recording, rate):
+        return "linear", lowpass_hz
+    ratio = Fraction(rate / recording.rate).limit_denominator(1000)
+    if abs(float(ratio) * recording.rate / rate - 1) < 1e-9 and _stray(times, recording.rate)[1] <= _most_stray(times):
+        return "polyphase", None
+    return "linear", _CUTOFF * rate
+
+
+def _stray(times: NDArray[np.int64], rate: float) -> tuple[NDArray[np.int64], float]:
+    """Even times from the first on, and by how many samples the times are off at most."""
+    even = times[0] + np.round(np.arange(times.size) * (1e9 / rate)).astype(np.int64)
+    return even, float(np.abs(times - even).max() * rate / 1e9)
+
+
+def _most_stray(times: NDArray[np.int64]) -> float:
+    """Samples that times may be off: half a percent of clock error is a device's, more is another rate."""
+    return max(1.0, 0.005 * times.size)
 
 
 def _at_rate(
@@ -101,9 +142,8 @@ def _at_rate(
                 f"resampling: expected {rate:g} Hz for none, got {recording.rate:g} Hz in {recording.source}"
             )
         return x, times, times
-    even = times[0] + np.round(np.arange(times.size) * (1e9 / recording.rate)).astype(np.int64)
-    stray = np.abs(times - even).max() * recording.rate / 1e9
-    if stray > max(1.0, 0.005 * times.size):  # up to half a percent is clock error, more is another rate
+    even, stray = _stray(times, recording.rate)
+    if stray > _most_stray(times):
         raise ValueError(
             f"{recording.source}: expected samples at an even {recording.rate:g} Hz for polyphase, got one {stray:.1f} "
             "samples off: use resampling='linear'"
@@ -118,7 +158,7 @@ def cut(
     window_s: float,
     rate: float = 50.0,
     overlap: float = 0.5,
-    resampling: Resampling = "linear",
+    resampling: Resampling = "auto",
     lowpass_hz: float | None = None,
     min_agreement: float = 0.0,
     name: str = "",
@@ -155,7 +195,12 @@ def cut(
     Raises
     ------
     ValueError
-        If a setting is out of range, the classes of recordings differ, or there is no window.
+        If a setting is out of range, recordings have unlike classes, or there is no window.
+
+    Warns
+    -----
+    UserWarning
+        If linear resampling to a lower rate without a low-pass aliases.
     """
     length, shared = _length(window_s, rate, overlap)
     if not 0 <= min_agreement <= 1:
@@ -165,6 +210,7 @@ def cut(
     counts: Counter[str] = Counter()
     classes: tuple[str, ...] | None = None
     n_rows = 0
+    aliased: set[float] = set()
     for recording in recordings:
         if classes not in (None, recording.class_names):
             raise ValueError(
@@ -172,6 +218,8 @@ def cut(
             )
         classes = recording.class_names
         n_rows += recording.n_rows or len(recording)
+        if resampling == "linear" and lowpass_hz is None and falls(recording, rate):
+            aliased.add(recording.rate)
         counts.update(recording.counts)
         counts.update(recording.unlabelled)
         before = len(x)
@@ -184,6 +232,12 @@ def cut(
         n = sum(len(part) for part in x[before:])
         for key in ("subject", "recording", "sensor"):
             columns[key].append(np.repeat(np.array([getattr(recording, key)]), n))
+    if aliased:
+        warnings.warn(
+            f"{name or 'recordings'}: resampling='linear' from {max(aliased):g} to {rate:g} Hz without lowpass_hz aliases: "
+            f"motion above {rate / 2:g} Hz appears at lower frequencies; resampling='auto' removes it first",
+            stacklevel=2,
+        )
     if classes is None:
         raise ValueError(f"{name or 'recordings'}: expected at least one recording, got none")
     if not sum(len(part) for part in x):

@@ -12,11 +12,14 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 pd = pytest.importorskip("pandas")
 from imuspec.cli import main  # noqa: E402
+from imuspec.experiments.judging import PARAMETER_FREE  # noqa: E402
 
 
 def run(name: str, out: Path, *arguments: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["experiment", name, "--tiny", "--seeds", "1", "--out", str(out), *arguments])
+        main(
+            ["experiment", name, "--tiny", "--seeds", "1", "--out", str(out), "--cache", str(out / "runs"), *arguments]
+        )
     assert ended.value.code == 0
 
 
@@ -28,26 +31,32 @@ def test_table_1_judges_each_row_on_clean_and_altered_windows(
 ) -> None:
     run("img2imu-table1", tmp_path, *SMALL, "--runs", "all four=random", "--runs", "no Hue=random", "--set", "limit=16",
         "--runs", "no Jitter=random", "--runs", "no PermuteX=random", "--runs", "no TranslateX=random")  # fmt: skip
-    said = capsys.readouterr().out
-    assert "TINY" in said
-    assert "0.754" in said  # the paper's beside ours
+    shown = capsys.readouterr().out
+    assert "TINY" in shown
+    assert "0.754" in shown  # the paper's beside ours
     table = pd.read_csv(tmp_path / "table.csv").pivot(index="row", columns="column", values="value")
-    assert list(table.index) == ["all four", "no Hue", "no Jitter", "no PermuteX", "no TranslateX"]
+    assert list(table.index) == sorted(
+        ["all four", "no Hue", "no Jitter", "no PermuteX", "no TranslateX", *PARAMETER_FREE]
+    )
     assert (table.loc["no Hue"] == table.loc["all four"]).all()  # the same encoder, the same draws
     assert set(table.columns) == {"original", "time-shifted", "masked", "rotated", "noised"}
     drops = pd.read_csv(tmp_path / "drops.csv").set_index("row")
-    want = (table.loc["no Hue", "masked"] / table.loc["no Hue", "original"] - 1) * 100
-    assert drops.loc["no Hue", "masked"] == pytest.approx(want)
+    expected = (table.loc["no Hue", "masked"] / table.loc["no Hue", "original"] - 1) * 100
+    assert drops.loc["no Hue", "masked"] == pytest.approx(expected)
+    paired = pd.read_csv(tmp_path / "paired.csv", comment="#")
+    assert set(paired["column"]) == set(table.columns)
     assert {"table1.png", "fig6.png", "fig6.svg", "experiment.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_nfft_study_sets_each_length_beside_the_choices(tmp_path: Path) -> None:
     run("img2imu-nfft", tmp_path, *SMALL, "--set", "hop=16")
     table = pd.read_csv(tmp_path / "table.csv").set_index("row")
-    assert list(table.index) == ["nfft 32", "nfft 64", "all settings", "least entropy"]
+    assert list(table.index) == ["nfft 32", "nfft 64", "all settings", "least entropy", *PARAMETER_FREE]
     assert table.loc["all settings", "value"] in table.loc[["nfft 32", "nfft 64"], "value"].to_numpy()
     recipe = json.loads((tmp_path / "experiment.json").read_text("utf-8"))
-    assert any(note.startswith("IMG2IMU: its place is taken by a random ResNet-18") for note in recipe["notes"])
+    assert any(
+        note.startswith("IMG2IMU: its place is taken by a ResNet-18 with random weights") for note in recipe["notes"]
+    )
     assert recipe["options"]["hop"] == [16]
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from imuspec.cli import main
 from imuspec.experiments import describe, perform
+from imuspec.experiments.judging import PARAMETER_FREE
 from imuspec.experiments.made_up import made_up_windows
-from imuspec.experiments.methods import ROWS, STATISTICS, MethodOptions
+from imuspec.experiments.methods import ROWS, MethodOptions
 from imuspec.recipe import PretrainRecipe
 
 
@@ -33,13 +34,21 @@ def test_table_two_makes_every_row_from_one_command(
     changes = ["max_train=2", "max_judged=2", "image_limit=32", "image_batch=16"]
     setup = experiment.setup(tmp_path, assignments=changes, seeds=(0,), tiny=True, say=lambda _: None)
     result, comparison = perform(experiment, setup)
-    assert set(result.table["row"]) == {*ROWS, STATISTICS}
+    assert set(result.table["row"]) == {*ROWS, *PARAMETER_FREE}
+    drawn = result.tables["seeds"].groupby("row")["weights_seed"].nunique()
+    assert (drawn["Randomly-init. (1D)"], drawn["Randomly-init. (2D)"], drawn["MoCo"]) == (2, 2, 0)
+    assert result.table["balanced_accuracy"].between(0, 1).all()
+    assert result.tables["seeds"]["n_test"].nunique() == 1
+    assert any(
+        "1 distinct splits, 2 test subjects, 2 test windows of the rarest class" in note for note in result.notes
+    )
     assert result.table["value"].between(0, 1).all()
     assert any("torchvision's weights are not there" in note for note in result.notes)
-    one = comparison[(comparison["row"] == "IMG2IMU") & (comparison["column"] == "wisdm")].iloc[0]
-    assert one["paper"] == 0.739
-    assert (tmp_path / "runs" / "cpc-har-300-wisdm" / "encoder.safetensors").is_file()
-    assert json.loads((tmp_path / "experiment.json").read_text("utf-8"))["options"]["max_train"] == 2
+    cell = comparison[(comparison["row"] == "IMG2IMU") & (comparison["column"] == "wisdm")].iloc[0]
+    assert cell["paper"] == 0.739
+    stored = json.loads((tmp_path / "experiment.json").read_text("utf-8"))
+    assert (Path(stored["pretrained"]["CPC (HAR)@wisdm"]) / "encoder.safetensors").is_file()
+    assert stored["options"]["max_train"] == 2
     assert MethodOptions.TINY["signal_epochs"] == 1
     capsys.readouterr()
 
@@ -56,13 +65,13 @@ def test_figure_seven_draws_a_curve_for_each_row(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as end:
         main(
             [
-                *("experiment", "img2imu-fig7", "--tiny", "--seeds", "1", "--out", str(tmp_path)),
-                *("--set", f"rows=Randomly-init. (1D); Fully-supervised (1D); {STATISTICS}"),
+                *("experiment", "img2imu-fig7", "--tiny", "--seeds", "1", "--out", str(tmp_path / "out")),
+                *("--set", "rows=Randomly-init. (1D); Fully-supervised (1D)"),
             ]
         )
     assert end.value.code == 0
-    assert (tmp_path / "fig7.svg").is_file()
-    assert "wisdm, 5 shots" in (tmp_path / "table.csv").read_text("utf-8")
+    assert (tmp_path / "out" / "fig7.svg").is_file()
+    assert "wisdm, 5 shots" in (tmp_path / "out" / "table.csv").read_text("utf-8")
 
 
 def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
@@ -70,7 +79,7 @@ def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
     changes = ["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"]
     setup = experiment.setup(tmp_path, seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
     result, _ = perform(experiment, setup)
-    assert list(result.table["row"]) == ["ViT-S, MAE"]
+    assert list(result.table["row"]) == ["ViT-S, MAE", *PARAMETER_FREE]
     (bar,) = result.figures["fig9"].axes[0].patches
     assert bar.get_height() == result.table["value"].iloc[0]
     assert (tmp_path / "fig9.svg").is_file()
@@ -82,12 +91,12 @@ def test_objectives_on_signals_stand_beside_their_random_encoders(tmp_path: Path
     setup = experiment.setup(tmp_path, seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
     result, comparison = perform(experiment, setup)
     rows = ["SimCLR (HAR)", "HARNet"]
-    assert set(result.table["row"]) == {*rows, *(f"{row}, random" for row in rows), STATISTICS}
+    assert set(result.table["row"]) == {*rows, *(f"{row}, random" for row in rows), *PARAMETER_FREE}
     assert set(comparison["column"]) == {"hapt, linear", "hapt, logistic"}
     assert not any(f"{row}: left out" in note for row in rows for note in result.notes)
     assert any("192 windows of 4 subjects that no pre-training saw" in note for note in result.notes)
-    kept = PretrainRecipe.load(tmp_path / "runs" / "harnet-hapt" / "recipe.json")
-    assert kept.source.subjects == 0.5
+    recipe = PretrainRecipe.load(Path(setup.pretrained["HARNet@hapt"]) / "recipe.json")
+    assert recipe.source.subjects == 0.5
     titles = [panel.get_title() for panel in result.figures["losses"].axes if panel.get_visible()]
     assert titles == ["SimCLR (HAR), hapt", "HARNet, hapt"]
     changes = ["rows=HARNet; SimCLR (HAR)", "window_s=6"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,34 +93,91 @@ def test_subjects_that_differ_widen_the_interval_and_one_subject_gives_none() ->
     assert np.isnan(evaluation.subject_bootstrap(truth, good, np.zeros(200), 2)["kappa"]).all()
 
 
-def test_tests_over_seeds_are_scipys() -> None:
+def scores_of(*, weights: tuple[int, ...] = (0,), ratio: float = 0.0, **rows: Any) -> Any:
+    """A row of a table for each method, split and draw of the weights, from arrays [split] or [split, draw]."""
+    lines = []
+    for row, values in rows.items():
+        grid = np.asarray(values, float).reshape(len(values), -1)
+        lines += [
+            {"row": row, "column": "c", "seed": i, "weights_seed": w, "macro_f1": grid[i, k], "test_over_train": ratio}
+            for i in range(len(grid))
+            for k, w in enumerate(weights[: grid.shape[1]])
+        ]
+    return pd.DataFrame(lines)
+
+
+def test_without_correction_and_draws_the_paired_test_is_scipys() -> None:
     stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(14)
     first, second = rng.normal(0.7, 0.05, 6), rng.normal(0.62, 0.05, 6)
-    row = evaluation.paired_tests({"a": list(first), "b": list(second)}).iloc[0]
-    want = stats.ttest_rel(first, second)
-    assert (row.t, row.p) == (pytest.approx(want.statistic), pytest.approx(want.pvalue))
-    exact = stats.permutation_test(
-        (first, second), lambda a, b, axis: (a - b).mean(axis), permutation_type="samples", vectorized=True
-    )
-    assert row.p_sign_flip == pytest.approx(exact.pvalue)
-    assert row.p_holm == row.p
+    row = evaluation.paired_differences(scores_of(a=first, b=second)).iloc[0]
+    expected = stats.ttest_rel(first, second)
+    interval = expected.confidence_interval(0.95)
+    assert (row.t, row.p, row.df) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue), 5)
+    assert (row.low, row.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert (row["first"], row["second"], row.n_splits, row.p_holm) == ("a", "b", 6, row.p)
+
+
+def test_overlapping_training_sets_widen_the_interval_by_nadeau_and_bengios_factor() -> None:
+    rng = np.random.default_rng(15)
+    first, second = rng.normal(0.7, 0.05, 5), rng.normal(0.6, 0.05, 5)
+    plain = evaluation.paired_differences(scores_of(a=first, b=second)).iloc[0]
+    corrected = evaluation.paired_differences(scores_of(a=first, b=second, ratio=1 / 3)).iloc[0]
+    assert corrected.difference == plain.difference
+    factor = np.sqrt((1 / 5 + 1 / 3) / (1 / 5))
+    assert corrected.high - corrected.low == pytest.approx(factor * (plain.high - plain.low))
+    assert corrected.t == pytest.approx(plain.t / factor)
+
+
+def test_the_corrected_test_keeps_its_level_where_the_plain_one_does_not() -> None:
+    """Differences of splits that share data correlate by n_test / (n_test + n_train); the truth is no difference."""
+    rng, ratio, n, tables = np.random.default_rng(16), 1 / 3, 5, 150
+    shared = ratio / (1 + ratio)
+    common, own = rng.normal(0, np.sqrt(shared), tables), rng.normal(0, np.sqrt(1 - shared), (n, tables))
+    scores = pd.concat([scores_of(a=common[i] + own[:, i], b=np.zeros(n)).assign(column=i) for i in range(tables)])
+    plain = evaluation.paired_differences(scores)
+    corrected = evaluation.paired_differences(scores.assign(test_over_train=ratio))
+    assert (corrected["p"] < 0.05).mean() < 0.08
+    assert (plain["p"] < 0.05).mean() > 0.12
+
+
+def test_the_spread_of_weights_counts_as_well_as_that_of_splits() -> None:
+    split, weights = np.arange(5) * 0.01, np.array([-0.1, 0.0, 0.1])
+    first = 0.5 + split[:, None] + weights
+    one = evaluation.paired_differences(scores_of(a=first[:, 1], b=0.4 + split * 1.1, weights=(0, 1, 2))).iloc[0]
+    many = evaluation.paired_differences(scores_of(a=first, b=0.4 + split * 1.1, weights=(0, 1, 2))).iloc[0]
+    assert many.difference == pytest.approx(one.difference)
+    assert (one.p < 0.001, many.p > 0.1) == (True, True)  # 3 networks that differ by .1 hold no difference of .1
+    by_hand = np.sqrt((split * 0.1).var(ddof=1) / 5 + weights.var(ddof=1) / 3)
+    assert many.t == pytest.approx(many.difference / by_hand)
+
+
+def test_pairs_are_taken_within_a_column_over_the_shared_splits() -> None:
+    scores = scores_of(a=[0.5, 0.6, 0.9], b=[0.4, 0.4], c=[0.1, 0.4])
+    other = scores_of(a=[0.5, 0.6], b=[0.4, 0.4]).assign(column="other")
+    table = evaluation.paired_differences(pd.concat([scores, other]))
+    assert table[["column", "first", "second"]].to_numpy().tolist() == [
+        ["c", "a", "b"], ["c", "a", "c"], ["c", "b", "c"], ["other", "a", "b"]
+    ]  # fmt: skip
+    assert table.loc[0, "difference"] == pytest.approx(0.15)
+    assert table.loc[0, "n_splits"] == 2
+    assert table.loc[3, "p_holm"] == table.loc[3, "p"]
+    assert table.loc[:2, "p_holm"].to_numpy() == pytest.approx(evaluation.holm(table.loc[:2, "p"]))
+    alone = evaluation.paired_differences(scores_of(a=[0.5], b=[0.4])).iloc[0]
+    assert (alone.difference, alone.n_splits, np.isnan(alone.p)) == (pytest.approx(0.1), 1, True)
+    assert np.isnan(evaluation.paired_differences(scores_of(a=[0.5, 0.6], b=[0.4, 0.5]))["p"].item())  # no spread
+
+
+def test_a_table_without_what_pairing_needs_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected the columns .* got none of test_over_train"):
+        evaluation.paired_differences(scores_of(a=[1, 2]).drop(columns="test_over_train"))
+    with pytest.raises(ValueError, match="level: expected more than 0 and less than 1, got 95"):
+        evaluation.paired_differences(scores_of(a=[1, 2]), level=95)
 
 
 def test_holm_is_its_definition_and_leaves_what_is_undefined() -> None:
     np.testing.assert_allclose(evaluation.holm([0.01, 0.04, 0.03, np.nan]), [0.03, 0.06, 0.06, np.nan])
     np.testing.assert_allclose(evaluation.holm([0.9, 0.8]), [1.0, 1.0])
-
-
-def test_tests_need_the_same_seeds() -> None:
-    with pytest.raises(ValueError, match="same number of seeds"):
-        evaluation.paired_tests({"a": [1, 2, 3], "b": [1, 2]})
-    with pytest.raises(ValueError, match="against: expected one of 'a', 'b', got 'c'"):
-        evaluation.paired_tests({"a": [1, 2], "b": [1, 2]}, against="c")
-    table = evaluation.paired_tests({"a": [1, 2], "b": [2, 3], "c": [0.0, 4]}, against="a")
-    assert table["first"].tolist() == ["b", "c"]
-    assert table.loc[0, "difference"] == 1.0
-    assert np.isnan(table.loc[0, "t"])  # both differences are 1
 
 
 def test_a_summary_has_the_deviation_of_n_less_one_and_keeps_the_order() -> None:

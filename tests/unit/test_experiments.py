@@ -238,3 +238,118 @@ def test_data_that_are_not_given_are_asked_for(tmp_path: Path) -> None:
     setup = experiments.describe("img2imu-table2").setup(tmp_path, data=["goat=somewhere"])
     with pytest.raises(ValueError, match=r"data: expected --data wisdm=PATH \(wisdm@LOADER=PATH .*\), got goat"):
         setup.windows("wisdm")
+
+
+def test_a_run_is_given_for_a_row_or_for_a_row_on_one_set(tmp_path: Path) -> None:
+    setup = experiments.describe("img2imu-table2").setup(tmp_path, runs=["MoCo=a", "MoCo@goat=b"])
+    assert [setup.run_of("MoCo", name) for name in ("goat", "wisdm", "")] == ["b", "a", "a"]
+    assert setup.run_of("SimSiam", "goat") == ""
+    with pytest.raises(ValueError, match="runs: expected ROW=FOLDER"):
+        experiments.describe("lmm-table1").setup(tmp_path, runs=["MSE@cohort=x"])  # no row is judged on a cohort
+
+
+def test_a_cohort_with_settings_that_nobody_uses_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments.masked_study import Study
+
+    setup = experiments.describe("lmm-table1").setup(tmp_path, data=["cohort=here,window_s=5"])
+    with pytest.raises(ValueError, match="data: expected a cohort without settings, got cohort=here,window_s=5"):
+        Study(setup).cohort()
+
+
+def judged_rows(**scores: list[list[float]]) -> Any:
+    """Scores [draw of the weights][split] of each row, as the experiments store them."""
+    return pd.DataFrame(
+        {
+            **{"row": row, "column": "wisdm", "seed": seed, "weights_seed": draw, "macro_f1": value, "n_test": 80},
+            **{"balanced_accuracy": value + 0.1, "test_over_train": 1 / 3, "n_rarest": 10 - seed},
+            **{"test_subjects": f"{seed} {seed + 1}"},
+        }
+        for row, draws in scores.items()
+        for draw, splits in enumerate(draws)
+        for seed, value in enumerate(splits)
+    )
+
+
+def test_a_table_names_splits_subjects_and_the_rarest_class_and_its_deviation_is_over_splits() -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments.judging import score_table
+
+    judged = judged_rows(random=[[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]], MoCo=[[0.5, 0.5, 0.8]])
+    random, moco = score_table(judged).to_dict("records")
+    assert (random["value"], random["sd"], random["n"], random["n_weights"]) == (
+        pytest.approx(0.3),
+        pytest.approx(0.1),
+        3,
+        2,
+    )
+    assert (moco["n_weights"], moco["n_test_subjects"], moco["n_rarest"]) == (1, 4, 8)
+    assert moco["balanced_accuracy"] == pytest.approx(0.7)
+
+
+def test_an_experiments_notes_say_what_its_table_rests_on(tmp_path: Path) -> None:
+    judged = judged_rows(better=[[0.9, 0.91, 0.92]], random=[[0.1, 0.12, 0.12]], other=[[0.1, 0.2, 0.9]])
+    judged.loc[judged["row"] == "other", "n_test"] = 70
+    found = made_up_experiment(
+        ("wisdm",),
+        run=lambda _: experiments.Result(judged.assign(value=judged["macro_f1"]), tables={"seeds": judged}),
+        OPTIONS=Shown,
+    )
+    result, _ = experiments.perform(found, found.setup(tmp_path))
+    assert "wisdm: 3 distinct splits, 4 test subjects, 8 test windows of the rarest class at least" in result.notes
+    assert any("rows have unlike test windows" in note and "other 70" in note for note in result.notes)
+    (significant,) = (note for note in result.notes if note.startswith("paired.csv"))
+    assert "wisdm: better - random +0.797 [" in significant
+    assert "other" not in significant
+    paired = pd.read_csv(tmp_path / "paired.csv")
+    assert set(paired["score"]) == {"macro_f1", "balanced_accuracy"}
+    assert len(paired) == 6
+
+
+def test_a_pre_training_is_made_once_for_each_recipe_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments import pretraining
+    from imuspec.experiments.made_up import made_up_windows
+    from imuspec.recipe import PretrainRecipe
+
+    made: list[tuple[Path, bool]] = []
+
+    def pretrain(recipe: PretrainRecipe, data: Any, folder: Path, *, resume: bool) -> None:
+        made.append((folder, resume))
+        folder.mkdir(exist_ok=True)
+        (folder / "recipe.json").write_text(recipe.to_json(), "utf-8")
+        if data == "stop":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretraining, "pretrain", pretrain)
+    setups = [
+        experiments.describe(name).setup(tmp_path / name, cache=tmp_path / "cache", say=lambda _: None)
+        for name in ("img2imu-table2", "img2imu-fig7")
+    ]
+    recipe, windows = PretrainRecipe.load("simclr-har"), made_up_windows(n_subjects=3, n_windows=2)
+    for setup in setups:
+        pretraining.pretrain_once(setup, "SimCLR (HAR)", recipe, windows)
+    assert len(made) == 1
+    assert setups[0].pretrained == setups[1].pretrained == {"SimCLR (HAR)": str(made[0][0])}
+    assert made[0][0].parent == tmp_path / "cache"
+    pretraining.pretrain_once(setups[0], "a", recipe.set("training.seed=1"), windows)
+    pretraining.pretrain_once(setups[0], "b", recipe, made_up_windows("other", n_subjects=3, n_windows=2))
+    assert len({folder for folder, _ in made}) == 3
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            pretraining.pretrain_once(setups[0], "c", recipe, "stop")
+    assert [resume for _, resume in made[-2:]] == [False, True]  # interrupted: it continues
+
+
+def test_a_pre_training_is_made_again_when_a_file_of_its_data_changes(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments.pretraining import pretraining_digest
+    from imuspec.recipe import PretrainRecipe
+
+    recipe, folder = PretrainRecipe.load("mae-lmm"), tmp_path / "cohort"
+    folder.mkdir()
+    (folder / "a").write_text("1", "utf-8")
+    before = pretraining_digest(recipe, folder)
+    assert before == pretraining_digest(recipe.model_copy(update={"name": "renamed"}), folder)
+    (folder / "a").write_text("12", "utf-8")
+    assert pretraining_digest(recipe, folder) != before

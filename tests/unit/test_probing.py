@@ -430,3 +430,26 @@ def test_seeds_that_give_one_split_twice_are_refused() -> None:
         probing.probe(probing.StatisticsSource(few.rate), few, seeds=range(7), shots=(2,), head="logistic")
     with pytest.raises(ValueError, match="expected seeds that give distinct splits, got 1 distinct of 2"):
         probing.supervised(lambda seed: load_encoder("random", seed=seed), few, seeds=(0, 6))
+
+
+def test_features_without_parameters_are_what_their_names_say() -> None:
+    x = WINDOWS.x[:3]
+    six = probing.MomentsSource().features(x, {})["statistics"]
+    assert six.shape == (3, 6)
+    np.testing.assert_allclose(six[:, :3], x.mean(2), atol=1e-6)
+    np.testing.assert_allclose(six[:, 3:], np.log(np.sqrt(x.std(2, dtype=np.float64) ** 2 + 1e-6)), atol=1e-5)
+    assert probing.moments(np.zeros((3, 8)))[3:] == pytest.approx(np.log(1e-3))
+    source = probing.EncoderSource(probing.RowMeans(), pictures=SMALL)
+    picture = imuspec.rgb_image(x, nfft=32, noverlap=16, size=(24, 32), dtype="float32")
+    rows = source.features(x, {"nfft": 32, "hop": 16})["last"]
+    np.testing.assert_allclose(rows, picture.mean(3).reshape(3, -1), atol=1e-5)
+    assert not probing.RowMeans().state_dict()
+
+
+def test_a_row_names_who_was_tested_and_the_windows_of_the_rarest_class() -> None:
+    result = probing.probe(probing.StatisticsSource(50.0), WINDOWS, seeds=(0, 1), head="logistic", max_test=3)
+    for row in result.table.to_dict("records"):
+        tested = result.members[row["seed"]]["test"]
+        assert row["test_subjects"] == " ".join(map(str, tested))
+        assert (row["n_test_subjects"], row["n_rarest"], row["n_test"]) == (2, 3, 12)
+        assert row["test_over_train"] == 2 / 6

@@ -25,6 +25,7 @@ def experiment(
     /,
     *,
     out: Path | None = None,
+    cache: Path | None = None,
     tiny: bool = False,
     data: Annotated[list[str] | None, SEVERAL] = None,
     runs: Annotated[list[str] | None, SEVERAL] = None,
@@ -40,6 +41,9 @@ def experiment(
         Optional: an experiment, as the list names it.
     out
         Folder for tables, figures and the recipe; by default experiments/NAME.
+    cache
+        Folder of pre-trainings, which experiments share where recipe and data are the same; by default pretrained, beside the
+        folder of the results.
     tiny
         A trial of the same code in minutes on a CPU; its numbers mean nothing, and every table and figure says so.
     data
@@ -74,13 +78,15 @@ def experiment(
     if seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
     found = describe(name)
+    target = out or Path("experiments") / found.name
     setup = found.setup(
-        out or Path("experiments") / found.name,
+        target,
         data=data or (),
         runs=runs or (),
         assignments=assignments or (),
         seeds=tuple(range(min(seeds, 2) if tiny else seeds)),
         tiny=tiny,
+        cache=cache or target.parent / "pretrained",
         say=output.say,
     )
     result, comparison = perform(found, setup)

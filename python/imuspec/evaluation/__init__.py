@@ -1,11 +1,14 @@
-"""How well predictions agree with the truth, how sure that is, and tables that say so. Arrays in, tables out; no torch.
+"""Scores of predictions, their intervals, and tables. Takes arrays, gives tables; needs no torch.
 
-Everything follows from the confusion matrix, so that scores of many heads, epochs or bootstrap draws are one
-computation on ``[..., truth, predicted]``. Macro-F1 is the mean over the classes that occur in the truth; a class that
-is never predicted scores 0. Over seeds: mean and sd with n - 1, and tests that pair what shares a split and a draw.
+All scores follow from the confusion matrix, so those of many heads, epochs or bootstrap draws are one computation on
+``[..., truth, predicted]``. Macro-F1 is the mean F1 of the classes that occur in the truth: a class that occurs and is never
+predicted scores 0, a class that does not occur counts neither as 0 nor as 1. Balanced accuracy, the mean recall of the same
+classes, does not depend on their prevalence and stands beside it in every table. Over seeds: mean and sd with n - 1, and paired
+differences with an interval and a test that allow for overlapping training sets.
 """
 
-from imuspec.evaluation.comparison import holm, mean_sd, paired_tests, summary, text_table, write_table
+from imuspec.evaluation.comparison import mean_sd, summary, text_table, write_table
+from imuspec.evaluation.pairing import holm, paired_differences
 from imuspec.evaluation.scores import (
     METRICS,
     Scores,
@@ -23,7 +26,7 @@ __all__ = [
     "holm",
     "mean_sd",
     "metrics",
-    "paired_tests",
+    "paired_differences",
     "per_class_f1",
     "score",
     "subject_bootstrap",

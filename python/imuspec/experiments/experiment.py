@@ -1,4 +1,4 @@
-"""Experiments by name: finding one, running it, comparing its result with the paper's, storing it."""
+"""Experiments by name: find one, run it, compare its result with the paper's, store it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import numpy as np
 from imuspec.datasets.reference import DatasetReference
 from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
+from imuspec.experiments.evidence import evidence_notes, paired_table
 from imuspec.experiments.setup import Options, Setup
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class Result:
     Attributes
     ----------
     table : DataFrame
-        Long: ``row``, ``column``, ``value``; ``sd`` and ``n`` where there are several seeds. Further columns are stored too.
+        Long: ``row``, ``column``, ``value``; ``sd`` and ``n`` where there are several splits. Further columns are stored too.
     figures : dict of str to Figure
         Name of a file without suffix -> figure.
     notes : list of str
         Notes for the reader: rows left out, and why.
     tables : dict of str to DataFrame
-        Further tables to store, by name of a file, as the scores of each seed.
+        Further tables to store, by name of a file. ``seeds`` has the scores of each row, column, split and draw of the weights;
+        `perform` adds ``paired``, their paired differences.
     """
 
     table: pd.DataFrame
@@ -142,7 +144,8 @@ class Experiment:
         for text in runs:
             row, equals, folder = (part.strip() for part in text.partition("="))
             name, _, label = row.rpartition("@")
-            known = row in self.runs or (name in self.runs and label in (*self.data, *sets))
+            labels = {*self.data, *sets} - {"cohort"}  # a cohort is pre-trained on, no row is judged on it
+            known = row in self.runs or (name in self.runs and label in labels)
             if not equals or not folder or not known:
                 rows = "; ".join(self.runs) or "nothing, as no row takes a run"
                 raise ValueError(f"runs: expected ROW=FOLDER with ROW one of {rows}, got {text!r}")
@@ -152,7 +155,7 @@ class Experiment:
 
 
 def _sketch(name: str) -> Experiment | None:
-    """Read a file's docstring and data sets without importing it; None for one without ``run(setup)``."""
+    """Read a file's docstring and data sets without importing it; None for a file without ``run(setup)``."""
     file = resources.files("imuspec") / "experiments" / f"{name.replace('-', '_')}.py"
     tree = ast.parse(file.read_text("utf-8"))
     if not any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
@@ -173,7 +176,7 @@ def names() -> list[str]:
 
 
 def describe(name: str) -> Experiment:
-    """Find an experiment by its name, without importing it.
+    """Return an experiment by its name, without importing it.
 
     Raises
     ------
@@ -188,16 +191,16 @@ def describe(name: str) -> Experiment:
 
 
 def targets(name: str) -> pd.DataFrame:
-    """Return the paper's numbers for an experiment, long: ``row``, ``column``, ``paper``, ``paper_sd``; empty if it prints none."""
+    """Return the paper's numbers for an experiment: ``row``, ``column``, ``paper``, ``paper_sd``; empty where it prints none."""
     import pandas as pd
 
     sections = tomllib.loads((resources.files("imuspec") / "experiments" / "targets.toml").read_text("utf-8"))
     section = sections.get(name, {})
     spread = section.get("sd", {})
     rows = [
-        {"row": row, "column": column, "paper": value, "paper_sd": spread.get(row, {}) and spread[row][at]}
+        {"row": row, "column": column, "paper": value, "paper_sd": spread.get(row, {}) and spread[row][index]}
         for row, values in section.get("mean", {}).items()
-        for at, (column, value) in enumerate(zip(section["columns"], values, strict=True))
+        for index, (column, value) in enumerate(zip(section["columns"], values, strict=True))
     ]
     frame = pd.DataFrame(rows, columns=["row", "column", "paper", "paper_sd"])
     frame[["paper", "paper_sd"]] = frame[["paper", "paper_sd"]].apply(pd.to_numeric, errors="coerce")
@@ -223,8 +226,8 @@ def compare(table: pd.DataFrame, name: str) -> pd.DataFrame:
     merged = table.merge(targets(name), on=["row", "column"], how="outer", sort=False, indicator=True)
     order = {key: index for index, key in enumerate(zip(table["row"], table["column"], strict=True))}
     last = len(order)
-    merged["_at"] = [order.get(key, last) for key in zip(merged["row"], merged["column"], strict=True)]
-    merged = merged.sort_values("_at", kind="stable").drop(columns=["_at", "_merge"]).reset_index(drop=True)
+    merged["_order"] = [order.get(key, last) for key in zip(merged["row"], merged["column"], strict=True)]
+    merged = merged.sort_values("_order", kind="stable").drop(columns=["_order", "_merge"]).reset_index(drop=True)
     merged["difference"] = merged["value"] - merged["paper"]
     return merged
 
@@ -253,6 +256,10 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     missing = {"row", "column", "value"} - set(result.table.columns)
     if missing:
         raise RuntimeError(f"{experiment.name}: expected a table with row, column and value, got none of {missing}")
+    if "seeds" in result.tables:
+        paired = paired_table(result.tables["seeds"])
+        result.notes += evidence_notes(result.tables["seeds"], paired)
+        result.tables |= {} if paired is None else {"paired": paired}
     if setup.tiny:
         result.notes.insert(0, TINY_NOTE)
     comparison = compare(result.table, experiment.name)
@@ -269,16 +276,16 @@ def _sized(setup: Setup[Any]) -> Setup[Any]:
 
     sizes = {row: size for row, run in setup.runs.items() if (size := picture_size(run)) is not None}
     if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
+        shown = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
         raise ValueError(
-            f"runs: expected encoders pre-trained on one size of pictures, or height and width, got {found}"
+            f"runs: expected encoders pre-trained on one size of pictures, or height and width, got {shown}"
         )
     height, width = next(iter(sizes.values()), (96, 128))
     return setup.model_copy(update={"options": options.model_copy(update={"height": height, "width": width})})
 
 
 def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison: pd.DataFrame, seconds: float) -> None:
-    """Write tables, figures and the recipe; those of a tiny trial say that they are."""
+    """Write tables, figures and the recipe; each of a tiny trial is marked as such."""
     from imuspec.report.style import save
 
     for stem, frame in {"table": result.table, "comparison": comparison, **result.tables}.items():
@@ -298,6 +305,7 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
         "tiny": setup.tiny,
         "data": {label: str(setup.data[label]) if label in setup.data else made_up for label in labels},
         "runs": dict(setup.runs),
+        "pretrained": dict(setup.pretrained),
         "seeds": list(setup.seeds),
         "options": setup.options.model_dump(mode="json"),
         "notes": result.notes,
@@ -308,10 +316,10 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "machine": platform.machine(), "numpy": np.__version__}
+    versions = {"python": platform.python_version(), "machine": platform.machine(), "numpy": np.__version__}
     for package in ("imuspec", "torch", "torchvision", "timm", "scikit-learn"):
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -22,12 +22,11 @@ from torch import nn
 from imuspec import encoders, objectives
 from imuspec.datasets import Windows
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, macro_f1_table
+from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.experiments.setup import HeadOptions, Setup, Words
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.window_source import WindowSource, pretraining_subjects
-from imuspec.probing.sources import Source
 from imuspec.recipe import TrainingSettings
 from imuspec.run.run import Run
 from imuspec.views.pretext import SignalPair
@@ -47,7 +46,7 @@ class Options(HeadOptions):
     batch: PositiveInt = 128
     base_lr: PositiveFloat = 1e-3
 
-    TINY: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4}
+    TINY: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4, "random_draws": 2}
 
 
 OPTIONS = Options
@@ -61,13 +60,13 @@ class _Packed:
     def __init__(self, encoder: nn.Module, n_triads: int) -> None:
         self._encoder, self._n_triads = encoder.eval(), n_triads
 
-    def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002  (nothing to choose)
+    def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002  (no setting, whatever the length)
         return [{}]
 
-    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (nor here)
+    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
         triads = unpacked(x, self._n_triads)
         with torch.inference_mode():
-            parts = [self._encoder(torch.from_numpy(triads[at : at + 64])).numpy() for at in range(0, len(x), 64)]
+            parts = [self._encoder(torch.from_numpy(triads[i : i + 64])).numpy() for i in range(0, len(x), 64)]
         return {"last": np.concatenate(parts)}
 
 
@@ -84,19 +83,19 @@ def unpacked(x: NDArray[np.float32], n_triads: int) -> NDArray[np.float32]:
 
 
 def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
-    """Windows of several sensors that were worn together, those of one time packed into one.
+    """Return windows of several sensors that were worn together; those of the same time are packed into one.
 
     Raises
     ------
     ValueError
-        A sensor that has no window at a time when all others have.
+        If the sensors have no window at the same time.
     """
     assert windows.sensor is not None
     places = []
     for sensor in sensors:
         mine = np.flatnonzero(windows.sensor == sensor)
         keys = zip(windows.recording[mine], windows.start_s[mine].round(3), strict=True)
-        places.append({key: int(at) for key, at in zip(keys, mine, strict=True)})
+        places.append({key: int(index) for key, index in zip(keys, mine, strict=True)})
     shared = [key for key in places[0] if all(key in place for place in places)]
     if not shared:
         raise ValueError(f"sensors: expected windows of {', '.join(sensors)} at the same times, got none")
@@ -105,53 +104,61 @@ def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Judge each sensor alone and all joined."""
+    """Judge each sensor alone and all joined: random weights, SimCLR, and features without parameters."""
     sensors = setup.options.sensors
-    windows = _windows(setup, sensors)
-    chosen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
-    seen = np.isin(windows.subject, chosen)
-    learnt, judged_on = windows.select(np.flatnonzero(seen)), windows.select(np.flatnonzero(~seen))
-    note = (
-        f"pre-trained on {len(learnt)} windows of {len(chosen)} subjects, judged on {len(judged_on)} of "
-        f"{len(judged_on.subjects)} others: "
-        + ", ".join(f"{n} {name}" for name, n in zip(judged_on.class_names, np.bincount(judged_on.label), strict=True))
-    )
-    triads = unpacked(learnt.x, len(sensors))
-    rows: dict[str, tuple[Source, Windows]] = {}
-    for at, sensor in enumerate(sensors):
-        alone = replace(judged_on, x=unpacked(judged_on.x, len(sensors))[:, at])
-        rows[f"{sensor} alone, random"] = (_Packed(_fusion(triads[:, at : at + 1]), 1), alone)
-        rows[f"{sensor} alone, SimCLR"] = (_Packed(_learnt(setup, triads[:, at : at + 1], sensor), 1), alone)
-    rows["joined, random"] = (_Packed(_fusion(triads), len(sensors)), judged_on)
-    rows["joined, SimCLR"] = (_Packed(_learnt(setup, triads, "joined"), len(sensors)), judged_on)
-    tables = []
-    for row, (source, shown) in rows.items():
-        table = judge(setup, source, shown).table
-        tables.append(table.assign(row=row, column="macro_f1"))
-        setup.say(f"{row}: macro-F1 {table['macro_f1'].mean():.3f}")
+    tables, notes = [], []
+    for name in setup.columns(DATA):
+        windows = _windows(setup, name, sensors)
+        chosen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
+        seen = np.isin(windows.subject, chosen)
+        learnt, judged_on = windows.select(np.flatnonzero(seen)), windows.select(np.flatnonzero(~seen))
+        counts = zip(judged_on.class_names, np.bincount(judged_on.label), strict=True)
+        notes.append(
+            f"{name}: pre-trained on {len(learnt)} windows of {len(chosen)} subjects, judged on {len(judged_on)} of "
+            f"{len(judged_on.subjects)} others: {', '.join(f'{n} {label}' for label, n in counts)}"
+        )
+        triads = unpacked(learnt.x, len(sensors))
+        for number, sensor in enumerate(sensors):
+            alone = replace(judged_on, x=unpacked(judged_on.x, len(sensors))[:, number])
+            rows = _judged(setup, f"{sensor} alone", name, triads[:, number : number + 1], alone)
+            tables += [table.assign(row=row, column=name) for row, table in rows.items()]
+        rows = _judged(setup, "joined", name, triads, judged_on)
+        tables += [table.assign(row=row, column=name) for row, table in rows.items()]
     judged = pd.concat(tables, ignore_index=True)
-    return Result(macro_f1_table(judged), notes=[note], tables={"seeds": judged})
+    return Result(score_table(judged), notes=notes, tables={"seeds": judged})
 
 
-def _windows(setup: Setup[Options], sensors: tuple[str, ...]) -> Windows:
-    name = setup.columns(DATA)[0]
+def _judged(
+    setup: Setup[Options], title: str, name: str, triads: NDArray[np.float32], windows: Windows
+) -> dict[str, pd.DataFrame]:
+    """Scores of each row on some triads."""
+    n = triads.shape[1]
+    drawn = judge_draws(setup, lambda seed: _Packed(_fusion(triads, seed), n), windows)
+    trained = judge(setup, _Packed(_learnt(setup, triads, f"{name}-{title.replace(' ', '-')}"), n), windows).table
+    rows = {f"{title}, random": drawn, f"{title}, SimCLR": trained}
+    rows |= {f"{title}, {row}": table for row, table in judge_parameter_free(setup, windows, n_triads=n)}
+    for row, table in rows.items():
+        setup.say(f"{name}: {row}: macro-F1 {table['macro_f1'].mean():.3f}")
+    return rows
+
+
+def _windows(setup: Setup[Options], name: str, sensors: tuple[str, ...]) -> Windows:
     if name in setup.data:
         return paired(setup.windows(name, window_s=setup.options.window_s, sensors=sensors), sensors)
     parts = [made_up_windows(f"{name} {sensor}") for sensor in sensors]
     return replace(parts[0], x=packed(np.stack([part.x for part in parts], 1)))
 
 
-def _fusion(triads: NDArray[np.float32]) -> nn.Module:
-    """Random weights; each triad is standardised by the mean and deviation of all, which leaves its rotation a rotation."""
-    mean, sd = [0.0] * 3, [float(triads.std())] * 3
-    settings = {"encoder": "tpn", "mean": mean, "sd": sd}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return encoders.build("fusion", encoder="standardised", n_triads=triads.shape[1], settings=settings)
+def _fusion(triads: NDArray[np.float32], seed: int) -> nn.Module:
+    """Random weights; each triad is standardised by the mean and deviation of all, so that a rotation stays a rotation."""
+    settings = {"encoder": "tpn", "mean": [0.0] * 3, "sd": [float(triads.std())] * 3}
+    return seeded_network(
+        lambda: encoders.build("fusion", encoder="standardised", n_triads=triads.shape[1], settings=settings), seed
+    )
 
 
 def _learnt(setup: Setup[Options], triads: NDArray[np.float32], name: str) -> nn.Module:
-    objective = objectives.build("simclr", _fusion(triads), widths=(256, 64))
+    objective = objectives.build("simclr", _fusion(triads, 0), widths=(256, 64))
     batch = min(setup.options.batch, len(triads))
     settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr)
     train(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from imuspec.evaluation import summary
 from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import score_table
 from imuspec.experiments.methods import ROWS, MethodOptions, judge_methods
 from imuspec.experiments.setup import Numbers, Setup
 
@@ -38,10 +38,10 @@ OPTIONS = Options
 def run(setup: Setup[Options]) -> Result:
     """Judge every row on every set with each number of shots, and draw the curves."""
     judged, notes = judge_methods(setup, DATA, setup.options.shots)
-    points = summary(judged, ["row", "set", "shots"], ["macro_f1"])
-    table = points.assign(column=[_column(name, n) for name, n in zip(points["set"], points["shots"], strict=True)])
-    table = table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
-    return Result(table, figures={"fig7": _drawn(points)}, notes=notes, tables={"seeds": judged})
+    columns = [_column(name, n) for name, n in zip(judged["set"], judged["shots"], strict=True)]
+    judged = judged.assign(column=columns)
+    table = score_table(judged, ["row", "set", "shots", "column"])
+    return Result(table, figures={"fig7": _drawn(table)}, notes=notes, tables={"seeds": judged})
 
 
 def _column(name: str, shots: int) -> str:
@@ -49,8 +49,8 @@ def _column(name: str, shots: int) -> str:
 
 
 def _drawn(points: pd.DataFrame) -> Figure:
-    """A panel for each set: a curve for each row, the fully supervised ones level."""
+    """Draw a panel for each set: a curve for each row, a level line for the fully supervised ones."""
     from imuspec.report.scores import curve_figure
 
-    table = points.rename(columns={"set": "column", "macro_f1": "value", "macro_f1_sd": "sd"})
+    table = points.assign(column=points["set"])
     return curve_figure(table, x="shots", xlabel="labelled windows a class")

@@ -1,7 +1,7 @@
 """IMG2IMU, Fig 8: Grad-CAM of a random, a fully supervised and the IMG2IMU encoder on a test window of each class.
 
-And what the paper only looks at, in numbers over many test windows: the share of heat in four bands of frequency, and the
-rank correlation of each encoder's heat with the supervised one's. Heat is that of the true class on the last residual
+The table has numbers over many test windows: the share of heat in four bands of frequency, and the rank correlation of each
+encoder's heat with the supervised one's. Heat is that of the true class on the last residual
 stage. The supervised encoder is trained here; IMG2IMU's comes from ``--runs IMG2IMU=FOLDER``.
 """
 
@@ -62,7 +62,7 @@ OPTIONS = Options
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Draw the heat maps of the first seed, and count them."""
+    """Draw the heat maps of the first seed, and summarise those of many windows."""
     import torch
 
     from imuspec.probing.protocol import capped
@@ -80,7 +80,8 @@ def run(setup: Setup[Options]) -> Result:
     first = np.array([np.flatnonzero(label == each)[0] for each in np.unique(label)])
     drawn = rgb_image(windows.x[shown[first]], **_picture(setup.options))
     figure = _drawn({row: maps[first] for row, maps in heat.items()}, drawn, windows, label[first])
-    notes = [] if "IMG2IMU" in setup.runs else ["IMG2IMU: left out, as no --runs IMG2IMU=FOLDER was given"]
+    left_out = "IMG2IMU: left out, as no --runs IMG2IMU=FOLDER was given"
+    notes = [] if setup.run_of("IMG2IMU", "wisdm") else [left_out]
     notes += [f"numbers over {len(shown)} test windows, seed {seed}; sd over windows"]
     return Result(table, figures={"fig8": figure}, notes=notes)
 
@@ -108,10 +109,10 @@ def _models(setup: Setup[Options], windows: Windows, split: Any, seed: int) -> d
         "norm": picture["norm"],
         "size": picture["size"],
     }
-    frozen = {RANDOM: "random"} | {row: setup.runs[row] for row in RUNS if row in setup.runs}
-    found: dict[str, tuple[Any, NDArray[Any]]] = {}
-    for row, what in frozen.items():
-        encoder, shots = load_encoder(what), setup.options.shots
+    frozen = {RANDOM: "random"} | {row: run for row in RUNS if (run := setup.run_of(row, "wisdm"))}
+    models: dict[str, tuple[Any, NDArray[Any]]] = {}
+    for row, run in frozen.items():
+        encoder, shots = load_encoder(run), setup.options.shots
         result = judge(
             setup,
             EncoderSource(encoder, pictures=PictureSettings.model_validate(settings)),
@@ -120,7 +121,7 @@ def _models(setup: Setup[Options], windows: Windows, split: Any, seed: int) -> d
         )
         weight = result.heads["last", shots, seed].weight
         assert weight is not None
-        found[row] = (encoder, weight)
+        models[row] = (encoder, weight)
         setup.say(f"{row}: macro-F1 {result.table['macro_f1'].iloc[0]:.3f}")
     train = capped(windows, split.train, setup.options.max_train or None, seed)
     validation = capped(windows, split.validation, most, seed)
@@ -136,8 +137,8 @@ def _models(setup: Setup[Options], windows: Windows, split: Any, seed: int) -> d
         seed=seed,
     )
     setup.say(f"{SUPERVISED}: validation macro-F1 {best['validation_f1']:.3f} at epoch {best['epoch']}")
-    found[SUPERVISED] = (model.encoder, model.head.weight.detach().numpy())
-    return found
+    models[SUPERVISED] = (model.encoder, model.head.weight.detach().numpy())
+    return models
 
 
 def _numbers(heat: dict[str, NDArray[Any]], n_bands: int, top_hz: float) -> pd.DataFrame:
@@ -157,7 +158,7 @@ def _numbers(heat: dict[str, NDArray[Any]], n_bands: int, top_hz: float) -> pd.D
 
 
 def _drawn(heat: dict[str, NDArray[Any]], pictures: NDArray[Any], windows: Windows, label: NDArray[Any]) -> Figure:
-    """A line for each class: the picture, and each encoder's heat over it in grey."""
+    """Draw a line for each class: the picture, and each encoder's heat over the picture in grey."""
     from imuspec.report.style import COLOURS, new_figure, plain_axes, style
 
     n = len(label)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, macro_f1_table
-from imuspec.experiments.methods import ImageOptions, made_up_pictures, pretrain_once, slug_of, source
+from imuspec.experiments.judging import PARAMETER_FREE, judge, judge_parameter_free, score_table
+from imuspec.experiments.methods import ImageOptions, made_up_pictures, source
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
@@ -56,28 +57,34 @@ OPTIONS = Options
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Judge each transformer, and draw a bar for each."""
+    """Judge each transformer, and draw a bar for each; the rows without parameters are in the table."""
     import pandas as pd
 
-    name = setup.columns(DATA)[0]
-    windows = setup.windows(name, **setup.options.window_settings)
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
-    for row in setup.options.chosen:
-        if row in setup.runs:
-            encoder = load_encoder(setup.runs[row])
-        elif setup.options.images or setup.tiny:
-            encoder = _pretrained(setup, row)
-        else:
-            notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
-            continue
-        table = judge(setup, source(setup.options, encoder), windows).table
-        tables.append(table.assign(row=row, column=name))
+    encoders: dict[str, nn.Module] = {}
+    sets = {name: setup.windows(name, **setup.options.window_settings) for name in setup.columns(DATA)}
+    for name, windows in sets.items():
+        for row in setup.options.chosen:
+            if run := setup.run_of(row, name):
+                encoder = load_encoder(run)
+            elif setup.options.images or setup.tiny:
+                encoder = encoders.get(row) or encoders.setdefault(row, _pretrained(setup, row))
+            else:
+                notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
+                continue
+            table = judge(setup, source(setup.options, encoder), windows).table
+            tables.append(table.assign(row=row, column=name))
     if not tables:
         raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")
+    for name, windows in sets.items():
+        for row, table in judge_parameter_free(setup, windows, pictures=setup.options.pictures()):
+            tables.append(table.assign(row=row, column=name))
     judged = pd.concat(tables, ignore_index=True)
-    table = macro_f1_table(judged)
-    return Result(table, figures={"fig9": _drawn(table, name)}, notes=notes, tables={"seeds": judged})
+    table = score_table(judged)
+    bars = table[~table["row"].isin(PARAMETER_FREE)]
+    figures = {f"fig9-{name}" if len(sets) > 1 else "fig9": _drawn(bars[bars["column"] == name], name) for name in sets}
+    return Result(table, figures=figures, notes=list(dict.fromkeys(notes)), tables={"seeds": judged})
 
 
 def _drawn(table: pd.DataFrame, name: str) -> Figure:
@@ -90,9 +97,9 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     axes = figure.subplots()
     for number, kind in enumerate(kinds):
         mine = [index for index, method in enumerate(methods) if method == kind]
-        where = [groups.index(sizes[index]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for index in mine]
+        places = [groups.index(sizes[index]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for index in mine]
         bars = table.iloc[mine]
-        axes.bar(where, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
+        axes.bar(places, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
     axes.set_xticks(range(len(groups)), groups)
     axes.set(ylabel="macro-F1", title=name, ylim=(0, 1))
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
@@ -106,5 +113,5 @@ def _pretrained(setup: Setup[Options], row: str) -> nn.Module:
     if size == "tiny":
         recipe = recipe.set("objective.hidden=64" if recipe.objective.name == "moco_v3" else "objective.n_blocks=1")
         recipe = recipe.set("encoder.n_heads=3")
-    data = setup.options.images or made_up_pictures(setup.out)
-    return pretrain_once(setup, row, recipe, data, slug_of(row)).load_encoder()
+    data = setup.options.images or made_up_pictures(setup.runs_folder)
+    return pretrain_once(setup, row, recipe, data).load_encoder()

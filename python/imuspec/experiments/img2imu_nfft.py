@@ -1,4 +1,4 @@
-"""IMG2IMU, Section VI-D: macro-F1 of each frame length with its best overlap; beside it the choice without labels.
+"""IMG2IMU, Section VI-D: macro-F1 of each frame length with its best overlap, and of a choice without labels.
 
 The encoder is that of ``--runs IMG2IMU=FOLDER``; a tiny trial without it takes a random one. Rows: each nfft, its hop
 chosen on the validation part; "all settings", nfft chosen there too, as the probe does by default; "least entropy", nfft
@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from imuspec.evaluation import mean_sd
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
 from imuspec.spectral.encodings import choose_nfft
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DATA = ("wisdm",)
 RUNS = {"IMG2IMU": "recipe img2imu"}
@@ -43,16 +39,17 @@ def run(setup: Setup[Options]) -> Result:
     """Probe each nfft by itself, then let validation or entropy choose among them."""
     import pandas as pd
 
-    from imuspec.experiments.judging import judge
+    from imuspec.experiments.judging import judge, judge_parameter_free, score_table
     from imuspec.probing.sources import EncoderSource
     from imuspec.report.scores import row_figure
     from imuspec.run.named import load_encoder
 
     windows = setup.windows("wisdm")
-    if "IMG2IMU" not in setup.runs and not setup.tiny:
+    run = setup.run_of("IMG2IMU", "wisdm")
+    if not run and not setup.tiny:
         raise ValueError("runs: expected --runs IMG2IMU=FOLDER, got none")
-    encoder = load_encoder(setup.runs.get("IMG2IMU", "random"))
-    notes = [] if "IMG2IMU" in setup.runs else ["IMG2IMU: its place is taken by a random ResNet-18"]
+    encoder = load_encoder(run or "random")
+    notes = [] if run else ["IMG2IMU: its place is taken by a ResNet-18 with random weights"]
     parts, seconds = [], {}
     for nfft in setup.options.nfft:
         if nfft > windows.n_samples:
@@ -72,16 +69,14 @@ def run(setup: Setup[Options]) -> Result:
     rows |= {"all settings": best, "least entropy": judged[judged["nfft"] == chosen]}
     spent = {f"nfft {nfft}": s for nfft, s in seconds.items()}
     spent |= {"all settings": sum(seconds.values()), "least entropy": looked + seconds[chosen]}
-    table = pd.DataFrame([_line(row, part, spent[row]) for row, part in rows.items()])
-    notes.append(f"least entropy: nfft {chosen}, found in {looked:.1f} s")
+    rows |= dict(judge_parameter_free(setup, windows, pictures=setup.options.pictures()))
+    judged = pd.concat([part.assign(row=row, column="macro_f1") for row, part in rows.items()], ignore_index=True)
+    table = score_table(judged)
+    table["seconds"] = table["row"].map(spent)
+    notes.append(f"least entropy: nfft {chosen}, chosen in {looked:.1f} s")
     return Result(
         table,
         figures={"nfft": row_figure(table, title=f"{windows.name}, frame length")},
         notes=notes,
         tables={"seeds": judged},
     )
-
-
-def _line(row: str, part: pd.DataFrame, seconds: float) -> dict[str, Any]:
-    mean, sd = mean_sd(part["macro_f1"])
-    return {"row": row, "column": "macro_f1", "value": mean, "sd": sd, "n": len(part), "seconds": seconds}

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from imuspec.datasets import altered_sets
-from imuspec.evaluation import summary
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.methods import made_up_pictures, norm_group, pretrain_once
+from imuspec.experiments.methods import made_up_pictures, norm_group
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def run(setup: Setup[Options]) -> Result:
     """Judge each row on the five test sets."""
     import pandas as pd
 
-    from imuspec.experiments.judging import judge
+    from imuspec.experiments.judging import judge, judge_parameter_free, score_table
     from imuspec.probing.sources import EncoderSource
 
     windows = setup.windows("wisdm")
     altered = {name: other.x for name, other in altered_sets(windows, setup.options.seed).items()}
-    found = []
+    tables = []
     notes: list[str] = []
     for row in ROWS:
         encoder = _encoder(setup, row, notes)
@@ -81,12 +81,15 @@ def run(setup: Setup[Options]) -> Result:
             continue
         source = EncoderSource(encoder, pictures=setup.options.pictures())
         table = judge(setup, source, windows, altered=altered).table.assign(row=row)
-        found.append(table)
+        tables.append(table)
         setup.say(f"{row}: macro-F1 {table[table['test'] == 'clean']['macro_f1'].mean():.3f} on clean windows")
-    if not found:
+    if not tables:
         raise ValueError(f"runs: expected --runs ROW=FOLDER of {', '.join(ROWS)}, or --set images=PATH, got neither")
-    judged = pd.concat(found, ignore_index=True)
-    table = _long(judged)
+    for row, table in judge_parameter_free(setup, windows, pictures=setup.options.pictures(), altered=altered):
+        tables.append(table.assign(row=row))
+    judged = pd.concat(tables, ignore_index=True)
+    judged["column"] = judged["test"].replace({"clean": "original"})
+    table = score_table(judged)
     return Result(
         table,
         figures={"table1": _drawn(table), "fig6": _pictures(setup, windows, altered)},
@@ -99,9 +102,9 @@ def _encoder(setup: Setup[Options], row: str, notes: list[str]) -> nn.Module | N
     from imuspec.recipe import PretrainRecipe
     from imuspec.run.named import load_encoder
 
-    if row in setup.runs:
-        return load_encoder(setup.runs[row])
-    images = setup.options.images or (str(made_up_pictures(setup.out)) if setup.tiny else "")
+    if run := setup.run_of(row, "wisdm"):
+        return load_encoder(run)
+    images = setup.options.images or (str(made_up_pictures(setup.runs_folder)) if setup.tiny else "")
     if not images:
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
         return None
@@ -117,13 +120,7 @@ def _encoder(setup: Setup[Options], row: str, notes: list[str]) -> nn.Module | N
         numbers["objective.norm_group"] = norm_group(options.batch)
     changes += [f"{key}={value}" for key, value in numbers.items() if value]
     recipe = PretrainRecipe.load("img2imu-small" if setup.options.small else "img2imu").set(*changes)
-    return pretrain_once(setup, row, recipe, images, row.replace(" ", "-").lower()).load_encoder()
-
-
-def _long(judged: pd.DataFrame) -> pd.DataFrame:
-    table = summary(judged, ["row", "test"], ["macro_f1"])
-    table["column"] = table["test"].replace({"clean": "original"})
-    return table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})[["row", "column", "value", "sd", "n"]]
+    return pretrain_once(setup, row, recipe, images).load_encoder()
 
 
 def _drops(table: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +145,7 @@ def _pictures(setup: Setup[Options], windows: Windows, altered: dict[str, Any]) 
     from imuspec.spectral.image import rgb_image
 
     spread = windows.x.std(axis=2).max(axis=1)
-    at = int(np.argsort(spread)[int(0.8 * len(spread))])
+    index = int(np.argsort(spread)[int(0.8 * len(spread))])
     nfft = min(128, windows.n_samples // 2)
     drawing: Any = {"norm": setup.options.norm}
     time = np.arange(windows.n_samples) / windows.rate
@@ -156,7 +153,7 @@ def _pictures(setup: Setup[Options], windows: Windows, altered: dict[str, Any]) 
         figure = new_figure(10, 3.2)
         panels = figure.subplots(2, len(COLUMNS), height_ratios=[1, 1.2])
         for column, name in enumerate(COLUMNS):
-            x = windows.x[at] if name == "original" else altered[name][at]
+            x = windows.x[index] if name == "original" else altered[name][index]
             for axis, (colour, _) in zip(x, SERIES, strict=False):
                 panels[0, column].plot(time, axis, color=colour, lw=0.7)
             picture = rgb_image(x, nfft=nfft, noverlap=nfft - 8, **drawing)

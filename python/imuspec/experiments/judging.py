@@ -1,22 +1,45 @@
-"""The probe that experiments share: few labels, an experiment's head, seeds and limits."""
+"""The probe that experiments share: few labels, an experiment's head, seeds and limits, and the rows without parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from imuspec.datasets import Windows
-from imuspec.evaluation import summary
+from imuspec.evaluation import mean_sd
 from imuspec.experiments.setup import HeadOptions, Setup
+from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource
 from imuspec.probing.protocol import probe
 from imuspec.probing.results import ProbeResult
-from imuspec.probing.sources import Source
-from imuspec.recipe.probing import HeadSettings
+from imuspec.probing.sources import Choice, EncoderSource, Source
+from imuspec.recipe.probing import HeadSettings, PictureSettings
 
-__all__ = ["judge", "macro_f1_table"]
+__all__ = [
+    "MOMENTS",
+    "PARAMETER_FREE",
+    "ROW_MEANS",
+    "STATISTICS",
+    "OverTriads",
+    "judge",
+    "judge_draws",
+    "judge_parameter_free",
+    "score_table",
+    "seeded_network",
+]
+
+STATISTICS = "statistics of the window"
+MOMENTS = "signed means and log deviations"
+ROW_MEANS = "means of the picture's rows"
+PARAMETER_FREE = (STATISTICS, MOMENTS, ROW_MEANS)
+"""Rows without parameters, which every table of windows has."""
+
+_TINY_PICTURES = {"nfft": (64,), "hop": (16,), "size": (24, 32)}
 
 
 def judge(
@@ -29,7 +52,7 @@ def judge(
     head: str = "linear",
     altered: Mapping[str, NDArray[Any]] | None = None,
 ) -> ProbeResult:
-    """Probe features by the options of an experiment.
+    """Probe features by the options of an experiment; the limits on test windows are the table's, for every row.
 
     Parameters
     ----------
@@ -54,7 +77,143 @@ def judge(
     )
 
 
-def macro_f1_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and sd of macro-F1 over seeds for each row and column, as `Result.table` holds them."""
-    table = summary(judged, ["row", "column"], ["macro_f1"])
-    return table.rename(columns={"macro_f1": "value", "macro_f1_sd": "sd"})
+def judge_draws(
+    setup: Setup[HeadOptions], source_of: Callable[[int], Source], windows: Windows, **settings: Any
+) -> pd.DataFrame:
+    """Probe several draws of random weights.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment; its option ``random_draws`` is the number of draws.
+    source_of : callable
+        Seed of the weights -> features.
+    windows : Windows
+        Labelled windows.
+    **settings
+        As for `judge`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of each draw, with ``weights_seed``.
+    """
+    parts = [
+        judge(setup, source_of(seed), windows, **settings).table.assign(weights_seed=seed)
+        for seed in range(setup.options.random_draws)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def judge_parameter_free(
+    setup: Setup[HeadOptions],
+    windows: Windows,
+    *,
+    pictures: PictureSettings | None = None,
+    n_triads: int = 1,
+    **settings: Any,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Probe each kind of features without parameters with logistic regression.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    windows : Windows
+        Labelled windows; their triads of axes lie one after the other in time.
+    pictures : PictureSettings, optional
+        Pictures whose rows are averaged; by default those of the recipe, and a single small one in a tiny trial.
+    n_triads : int, default 1
+        Number of triads of a window; each has features of its own.
+    **settings
+        As for `judge`.
+
+    Yields
+    ------
+    (str, DataFrame)
+        Name of the row, and its scores.
+    """
+    shown = pictures or PictureSettings.model_validate(_TINY_PICTURES if setup.tiny else {})
+    sources: dict[str, Source] = {
+        STATISTICS: StatisticsSource(windows.rate),
+        MOMENTS: MomentsSource(),
+        ROW_MEANS: EncoderSource(RowMeans(), pictures=shown),
+    }
+    for row, source in sources.items():
+        each = source if n_triads == 1 else OverTriads(source, n_triads)
+        yield row, judge(setup, each, windows, head="logistic", **settings).table
+
+
+class OverTriads:
+    """Features of each triad of windows whose triads lie one after the other in time ``[n, 3, triads time]``.
+
+    Parameters
+    ----------
+    source : Source
+        Features of one triad.
+    n_triads : int
+        Number of triads.
+    """
+
+    def __init__(self, source: Source, n_triads: int) -> None:
+        self._source, self._n_triads = source, n_triads
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers of the source."""
+        return self._source.layers
+
+    def choices(self, n_samples: int) -> list[Choice]:
+        """Return the choices for a triad."""
+        return self._source.choices(n_samples // self._n_triads)
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
+        """Return the features of the triads side by side."""
+        parts = [self._source.features(part, choice) for part in np.split(x, self._n_triads, axis=2)]
+        return {layer: np.concatenate([part[layer] for part in parts], axis=1) for layer in self.layers}
+
+
+def seeded_network(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Build a network whose random weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def score_table(judged: pd.DataFrame, by: Sequence[str] = ("row", "column")) -> pd.DataFrame:
+    """Return the scores of each row and column over the splits, as `Result.table` holds them.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        A row for each method, split and draw of the weights.
+    by : sequence of str, default ("row", "column")
+        Columns that identify a cell.
+
+    Returns
+    -------
+    DataFrame
+        `by`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
+        weights; the same for ``balanced_accuracy``; ``n`` splits, ``n_weights`` draws, ``n_test_subjects`` in all splits
+        together, and ``n_rarest``, the number of test windows of the rarest class in the split that has fewest.
+    """
+    rows = []
+    for key, part in judged.groupby(list(by), sort=False, dropna=False):
+        splits = part.groupby("seed")[["macro_f1", "balanced_accuracy"]].mean()
+        (value, sd), (balanced, balanced_sd) = (mean_sd(splits[name].to_numpy()) for name in splits)
+        rows.append(
+            {
+                **dict(zip(by, key, strict=True)),
+                "value": value,
+                "sd": sd,
+                "balanced_accuracy": balanced,
+                "balanced_accuracy_sd": balanced_sd,
+                "n": len(splits),
+                "n_weights": part["weights_seed"].nunique()
+                if "weights_seed" in part and part["weights_seed"].any()
+                else 1,
+                "n_test_subjects": len({name for text in part["test_subjects"] for name in str(text).split()}),
+                "n_rarest": int(part["n_rarest"].min()),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -40,7 +40,7 @@ def run(setup: Setup[StudyOptions]) -> Result:
     rows = []
     for weight in (0.0, 0.1) if setup.tiny else (0.0, 0.001, 0.01, 0.1):
         for seed in range(setup.options.pretrain_seeds):
-            made = study.run(weights(1.0, weight), seed)
+            made = study.run(f"w_MSE {weight:g}", weights(1.0, weight), seed)
             last = [line for line in made.metrics() if "validation_lmm" in line][-1]
             scores = study.probe(made.load_encoder())[["balanced_accuracy", "kappa"]].mean()
             rows.append({"w_MSE": weight, "seed": seed, **{key: last[key] for _, key in _PARTS}, **scores})
@@ -60,7 +60,7 @@ def run(setup: Setup[StudyOptions]) -> Result:
 
 
 def intervals(runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each figure for each weight, with the 95 % interval of t over seeds."""
+    """Return the mean of each figure for each weight, with the 95 % interval of t over seeds."""
     rows = []
     for weight, part in runs.groupby("w_MSE"):
         for figure in ("validation_lmm", "validation_mse", "balanced_accuracy", "kappa"):
@@ -72,15 +72,21 @@ def intervals(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def welch(runs: pd.DataFrame) -> pd.DataFrame:
-    """Welch's test of each score between each two weights, p corrected by Holm within a score."""
+    """Return Welch's test of each score between each two weights, p corrected by Holm within a score."""
     parts = []
     for figure in ("balanced_accuracy", "kappa"):
         rows: list[dict[str, Any]] = []
-        for one, other in itertools.combinations(sorted(runs["w_MSE"].unique()), 2):
-            a, b = (runs.loc[runs["w_MSE"] == w, figure].to_numpy() for w in (one, other))
+        for first, second in itertools.combinations(sorted(runs["w_MSE"].unique()), 2):
+            a, b = (runs.loc[runs["w_MSE"] == w, figure].to_numpy() for w in (first, second))
             result = stats.ttest_ind(a, b, equal_var=False)
             rows.append(
-                {"figure": figure, "w_MSE": one, "other": other, "difference": b.mean() - a.mean(), "p": result.pvalue}
+                {
+                    "figure": figure,
+                    "w_MSE": first,
+                    "other": second,
+                    "difference": b.mean() - a.mean(),
+                    "p": result.pvalue,
+                }
             )
         part = pd.DataFrame(rows)
         parts.append(part.assign(p_holm=holm(part["p"].to_numpy())))
@@ -115,7 +121,7 @@ def _figure(runs: pd.DataFrame) -> Figure:
 
 
 def _weights_figure(runs: pd.DataFrame) -> Figure:
-    """Both loss parts by the weight of MSE: each run, the mean, and the 95 % interval of t over seeds."""
+    """Draw both loss parts by the weight of MSE: each run, the mean, and the 95 % interval of t over seeds."""
     with style():
         figure = new_figure(7.2, 2.9)
         axes = figure.subplots(1, 2)

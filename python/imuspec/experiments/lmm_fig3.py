@@ -1,4 +1,4 @@
-"""LMM masked auto-encoder, Fig 3: patches as the network sees them (UMAP, PCA), and who is taken for whom."""
+"""LMM masked auto-encoder, Fig 3: features of patches in two dimensions (UMAP, PCA), and confusion matrices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import COLUMNS, Study, StudyOptions, weights
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
 from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
@@ -22,7 +22,7 @@ from imuspec.report.scores import confusion_figure
 from imuspec.report.style import new_figure, style
 
 DATA = ("cohort", "capture24")
-RUNS = {"LMM": "a run of imuspec pretrain in place of one made here"}
+RUNS = {"LMM": "a run of imuspec pretrain in place of a pre-training here"}
 
 
 class Options(StudyOptions):
@@ -37,7 +37,7 @@ OPTIONS = Options
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Embed the labelled days without overlap; draw a random part of the patches, and each seed's confusion.
+    """Embed the labelled days without overlap; draw a random part of the patches, and the confusion matrix of all seeds.
 
     ``--runs LMM=FOLDER`` takes a run of one's own.
     """
@@ -52,13 +52,14 @@ def run(setup: Setup[Options]) -> Result:
         lambda part, stride: study.features(encoder, part, stride), study.labelled(), settings, seeds=setup.seeds
     )
     scores, confusion = result.table, result.confusion("last", 0, "validation")
-    rows = [{"row": "LMM, linear", "column": name, "value": scores[name].mean(), "n": len(scores)} for name in COLUMNS]
     figures = {
         "embedding": _embedding(x[chosen].astype(np.float32), truth[chosen], features.class_names),
         "confusion": confusion_figure(confusion, features.class_names),
     }
     shown = pd.DataFrame(confusion, features.class_names, features.class_names).reset_index(names="truth")
-    return Result(pd.DataFrame(rows), figures=figures, tables={"confusion": shown, "seeds": scores})
+    scores = pd.concat([scores.assign(row="LMM, linear", weights_seed=0), study.baselines()], ignore_index=True)
+    table = tabulated(scores)
+    return Result(table.table, figures=figures, tables={"confusion": shown, **table.tables})
 
 
 def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[str, ...]) -> Figure:
@@ -75,10 +76,10 @@ def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[st
     panels = (("UMAP, 15 neighbours, least distance 0.1", flat), ("PCA", pca.transform(x)))
     with style():
         figure = new_figure(8.6, 4.4)
-        for axes, (title, places) in zip(figure.subplots(1, 2), panels, strict=True):
-            order = np.random.default_rng(0).permutation(len(places))
+        for axes, (title, points) in zip(figure.subplots(1, 2), panels, strict=True):
+            order = np.random.default_rng(0).permutation(len(points))
             colours = np.array(class_colours(names))[truth]
-            axes.scatter(*places[order].T, s=3, c=colours[order], lw=0, alpha=0.7, rasterized=True)
+            axes.scatter(*points[order].T, s=3, c=colours[order], lw=0, alpha=0.7, rasterized=True)
             axes.set(title=title, xticks=[], yticks=[])
             if title == "PCA":
                 axes.set(xlabel=f"{explained[0]:.0%} of the variance", ylabel=f"{explained[1]:.0%}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights
+from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights
 from imuspec.experiments.setup import Setup
 
 DATA = ("cohort", "capture24")
@@ -14,10 +14,10 @@ _CELLS: list[Cell] = [
     *((f"LMM + .1 MSE N {n}", (*weights(1.0, 0.1), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
     ("LMM N 16+32+64+128", (*weights(), "objective.nfft=[16, 32, 64, 128]")),
 ]
-RUNS = {row: "a run of imuspec pretrain in place of one made here" for row, _ in _CELLS}
+RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
 def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each loss, probe it with a linear head; the last row, all N at once, is not of the paper."""
     cells = [_CELLS[0], _CELLS[2], _CELLS[-1]] if setup.tiny else _CELLS
-    return tabulated(Study(setup).grid(cells))
+    return study_table(setup, cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights
+from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights
 from imuspec.experiments.setup import Setup
 
 DATA = ("cohort", "capture24")
@@ -11,9 +11,9 @@ OPTIONS = StudyOptions
 _CELLS: list[Cell] = [
     (f"w_LMV {name}", weights(lmv=value)) for name, value in (("0", 0.0), (".01", 0.01), (".1", 0.1), ("1", 1.0))
 ]
-RUNS = {row: "a run of imuspec pretrain in place of one made here" for row, _ in _CELLS}
+RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
 def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each weight, probe it with a linear head."""
-    return tabulated(Study(setup).grid(_CELLS[::3] if setup.tiny else _CELLS))
+    return study_table(setup, _CELLS[::3] if setup.tiny else _CELLS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights
+from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights
 from imuspec.experiments.setup import Setup
 
 DATA = ("cohort", "capture24")
@@ -13,9 +13,9 @@ _CELLS: list[Cell] = [
     for loss, mse in (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
     for mask in (0.3, 0.6, 0.75, 0.9)
 ]
-RUNS = {row: "a run of imuspec pretrain in place of one made here" for row, _ in _CELLS}
+RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
 def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each share, probe it with a linear head."""
-    return tabulated(Study(setup).grid(_CELLS[:2] if setup.tiny else _CELLS))
+    return study_table(setup, _CELLS[:2] if setup.tiny else _CELLS)

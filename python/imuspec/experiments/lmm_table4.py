@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Cell, Study, StudyOptions, tabulated, weights, with_share
+from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights, with_share
 from imuspec.experiments.setup import Setup
 
 DATA = ("cohort", "capture24")
@@ -13,7 +13,7 @@ _ROWS = {
     for loss, mse in (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
     for share in (20, 40, 60, 80, 100)
 }
-RUNS = dict.fromkeys(_ROWS, "a run of imuspec pretrain in place of one made here")
+RUNS = dict.fromkeys(_ROWS, "a run of imuspec pretrain in place of a pre-training here")
 
 
 def run(setup: Setup[StudyOptions]) -> Result:
@@ -21,4 +21,4 @@ def run(setup: Setup[StudyOptions]) -> Result:
     cells: list[Cell] = [
         (row, (*weights(1.0, mse), *with_share(setup, share / 100))) for row, (mse, share) in _ROWS.items()
     ]
-    return tabulated(Study(setup).grid([cells[1], cells[4]] if setup.tiny else cells))
+    return study_table(setup, [cells[1], cells[4]] if setup.tiny else cells)

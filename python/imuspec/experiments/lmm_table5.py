@@ -11,16 +11,18 @@ from imuspec.experiments.setup import Setup
 DATA = ("cohort", "capture24")
 OPTIONS = StudyOptions
 _LOSSES = (("LMM", 0.0), ("LMM + .001 MSE", 0.001))
-RUNS = {loss: "a run of imuspec pretrain in place of one made here" for loss, _ in _LOSSES}
+RUNS = {loss: "a run of imuspec pretrain in place of a pre-training here" for loss, _ in _LOSSES}
 
 
 def run(setup: Setup[StudyOptions]) -> Result:
-    """Probe two pre-trained networks with fewer and fewer people's labels; no pre-training but theirs."""
+    """Probe two pre-trained networks, and the baselines, with the labels of fewer and fewer people."""
     study, parts = Study(setup), []
+    shares = (40, 100) if setup.tiny else (5, 10, 20, 40, 60, 80, 100)
     for loss, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
-        for seed in range(setup.options.pretrain_seeds):
+        for seed in range(1 if setup.run_of(loss, "capture24") else setup.options.pretrain_seeds):
             encoder = study.encoder(loss, weights(1.0, mse), seed)
-            for share in (40, 100) if setup.tiny else (5, 10, 20, 40, 60, 80, 100):
+            for share in shares:
                 scores = study.probe(encoder, train_fraction=share / 100)
-                parts.append(scores.assign(row=f"{loss}, labelled {share} %", pretrain_seed=seed))
+                parts.append(scores.assign(row=f"{loss}, labelled {share} %", weights_seed=seed))
+    parts += [study.baselines(share / 100, f", labelled {share} %") for share in shares]
     return tabulated(pd.concat(parts, ignore_index=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -10,14 +11,14 @@ import torch
 from pydantic import Field, PositiveInt
 
 from imuspec import encoders
-from imuspec.evaluation import METRICS
+from imuspec.evaluation import score
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
 from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_features import raw_windows
-from imuspec.probing.patch_heads import HeadName, PatchHeadSettings, fit_patch_head, score_patches
-from imuspec.recipe import PretrainRecipe
-from imuspec.run.run import Run
+from imuspec.probing.patch_heads import HeadName, PatchHeadSettings, fit_patch_head, predict_patches
+from imuspec.probing.results import row_of
+from imuspec.run.named import load_encoder
 
 DATA = ("cohort", "capture24")
 
@@ -33,7 +34,7 @@ class Options(StudyOptions):
 OPTIONS = Options
 _LOSSES = (("LMM", 1.0, 0.0), ("MSE", 0.0, 1.0), ("LMM + MSE", 1.0, 0.001))
 RUNS = {
-    **{loss: "a run of imuspec pretrain in place of one made here" for loss, *_ in _LOSSES},
+    **{loss: "a run of imuspec pretrain in place of a pre-training here" for loss, *_ in _LOSSES},
     "HARNet10": "the public weights, mtl_best.mdl (academic use only), or a run",
 }
 _HEADS: tuple[tuple[str, HeadName], ...] = (("linear", "linear"), ("LSTM", "lstm"))
@@ -50,15 +51,13 @@ def run(setup: Setup[Options]) -> Result:
         encoder = study.encoder(loss, weights(lmm, mse), 0)
         for name, head in _HEADS:
             parts.append(study.probe(encoder, head).assign(row=f"{loss}, {name}"))
-    parts.append(_from_scratch(study, setup))
+    parts += [_from_scratch(study, setup), study.baselines()]
     notes = ["LSTM: the best epoch by the part that is scored"]
-    if "HARNet10" in setup.runs or setup.tiny:
+    if setup.run_of("HARNet10", "capture24") or setup.tiny:
         harnet = encoders.build("harnet")
-        if "HARNet10" in setup.runs:
-            given = setup.runs["HARNet10"]
-            harnet = (
-                Run(given).load_encoder() if (Run(given).path / "encoder.json").is_file() else _public(harnet, given)
-            )
+        if given := setup.run_of("HARNet10", "capture24"):
+            folder = given.removeprefix("random:")
+            harnet = load_encoder(given) if Path(folder).is_dir() else _public(harnet, given)
         else:
             notes.append("HARNet10: random weights, as none were given")
         for name, head in _WIDE:
@@ -71,7 +70,7 @@ def run(setup: Setup[Options]) -> Result:
 
 
 def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:
-    """HARNet with the authors' file: a state dict whose keys begin with ``module.``, task heads among them."""
+    """Load the authors' file into HARNet: a state dict whose keys begin with ``module.``, task heads among them."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     trunk = {key.removeprefix("module."): value for key, value in state.items()}
     harnet.load_state_dict({key: value for key, value in trunk.items() if key.startswith("feature_extractor.")})
@@ -79,16 +78,17 @@ def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:
 
 
 def _from_scratch(study: Study, setup: Setup[Options]) -> pd.DataFrame:
-    recipe = PretrainRecipe.load(setup.options.recipe)
-    network = (recipe.tiny() if setup.tiny else recipe).encoder
     sequences, rows = study.labelled(), []
     for seed in setup.seeds:
-        torch.manual_seed(seed)
-        encoder = encoders.build(network.name, **network.model_dump(exclude={"name"}))
+        encoder = study.random_encoder(seed)
         train, validation = sequences.split(seed)
         window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
         settings = PatchHeadSettings(epochs=setup.options.scratch_epochs, batch=4, choose="last", seed=seed)
         head, best = fit_patch_head(raw_windows(train, window=window), settings, encoder=encoder)
-        scores = score_patches(torch.nn.Sequential(encoder, head), raw_windows(validation, window=window))
-        rows.append({"seed": seed, **{name: scores[name] for name in METRICS}, "epoch": best["epoch"]})
+        whole = raw_windows(validation, window=window)
+        predicted = predict_patches(torch.nn.Sequential(encoder, head), whole)
+        scores = score(whole.truth(), predicted, whole.class_names, subject=whole.who(), seed=seed)
+        members = {"train": tuple(train.subjects), "validation": tuple(validation.subjects)}
+        key = ("all", 0, seed, "validation")
+        rows.append(row_of(key, scores, members, whole.who(), epoch=best["epoch"]))
     return pd.DataFrame(rows).assign(row="from scratch")

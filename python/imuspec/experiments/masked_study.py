@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 
+from imuspec import encoders
 from imuspec.datasets.patches import patch_labels
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.evaluation import mean_sd
 from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import MOMENTS, STATISTICS, seeded_network
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import Options, Setup
-from imuspec.pretraining.pretraining import pretrain
-from imuspec.probing.patch_features import PatchFeatures, embed_patches
+from imuspec.probing.parameter_free import moments
+from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
 from imuspec.recipe import PretrainRecipe, Recipe
+from imuspec.run.named import load_encoder
 from imuspec.run.run import Run
+from imuspec.spectral.statistics import window_features
 
-__all__ = ["COLUMNS", "Cell", "Study", "StudyOptions", "made_up_days", "tabulated", "weights", "with_share"]
+__all__ = [
+    "COLUMNS",
+    "Cell",
+    "Study",
+    "StudyOptions",
+    "made_up_days",
+    "study_table",
+    "tabulated",
+    "weights",
+    "with_share",
+]
 
 COLUMNS = ("balanced_accuracy", "kappa")
 _CLASSES = ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
@@ -40,8 +57,9 @@ class StudyOptions(Options):
     recipe: str = Field("mae-lmm", description="recipe of the pre-training")
     head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
     stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
+    random_draws: PositiveInt = Field(5, description="draws of the weights for the row with random weights")
 
-    TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0}
+    TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0, "random_draws": 2}
 
 
 class Study:
@@ -54,10 +72,13 @@ class Study:
     def cohort(self) -> Path:
         """Return the folder of the recordings to pre-train on; a tiny trial simulates some."""
         if "cohort" in self.setup.data:
-            return Path(self.setup.data["cohort"].path)
+            reference = self.setup.data["cohort"]
+            if reference.settings:
+                raise ValueError(f"data: expected a cohort without settings, got {reference}")
+            return Path(reference.path)
         if not self.setup.tiny:
             raise ValueError("data: expected --data cohort=FOLDER, a prepared cohort to pre-train on, got none")
-        return _made_up_cohort(self.setup.out)
+        return _made_up_cohort(self.setup.runs_folder)
 
     def labelled(self) -> PatchSequences:
         """Return labelled days: Capture-24, or made-up ones in a tiny trial."""
@@ -70,26 +91,25 @@ class Study:
                 raise ValueError("data: expected --data capture24=FOLDER, the official files, got none")
         return self._labelled
 
-    def run(self, sets: Iterable[str], seed: int) -> Run:
-        """Pre-train by the option's recipe with these changes, unless that was done before."""
+    def recipe(self, sets: Iterable[str] = (), seed: int = 0) -> PretrainRecipe:
+        """Return the option's recipe with these changes; a tiny trial takes its tiny form."""
         recipe = PretrainRecipe.load(self.setup.options.recipe)
-        if self.setup.tiny:
-            recipe = recipe.tiny()
-        recipe = recipe.set(*sets, f"training.seed={seed}")
-        folder = self.setup.out / "runs" / (_slug(sets) + f"-seed{seed}")
-        run = Run(folder)
-        done = folder / "done"
-        if not done.exists():
-            self.setup.say(f"pre-training {folder.name}")
-            pretrain(recipe, self.cohort(), folder, resume=folder.exists())
-            done.touch()
-        return run
+        return (recipe.tiny() if self.setup.tiny else recipe).set(*sets, f"training.seed={seed}")
+
+    def run(self, row: str, sets: Iterable[str], seed: int) -> Run:
+        """Pre-train by the option's recipe with these changes, unless that was done before."""
+        return pretrain_once(self.setup, f"{row}, seed {seed}", self.recipe(sets, seed), self.cohort())
 
     def encoder(self, row: str, sets: Iterable[str], seed: int) -> nn.Module:
         """Return the encoder of a row: from --runs where one is given, else from a pre-training."""
-        if row in self.setup.runs:
-            return Run(self.setup.runs[row]).load_encoder()
-        return self.run(sets, seed).load_encoder()
+        if run := self.setup.run_of(row, "capture24"):
+            return load_encoder(run)
+        return self.run(row, sets, seed).load_encoder()
+
+    def random_encoder(self, seed: int) -> nn.Module:
+        """Return the recipe's encoder with random weights."""
+        network = self.recipe().encoder
+        return seeded_network(lambda: encoders.build(network.name, **network.model_dump(exclude={"name"})), seed)
 
     def features(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
         """Return the features of an encoder, stored on disk."""
@@ -97,12 +117,23 @@ class Study:
         return embed_patches(encoder, sequences, stride=stride, cache=cache)
 
     def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
-        """Scores of a head on an encoder, a row for each seed of the split."""
-        settings = PatchHeadSettings(head=head, epochs=self.setup.options.head_epochs)
+        """Return the scores of a head on an encoder, a row for each seed of the split."""
+        return self.probe_features(
+            lambda part, stride: self.features(encoder, part, stride), head, train_fraction=train_fraction
+        )
+
+    def probe_features(
+        self,
+        embed: Callable[[PatchSequences, int | None], PatchFeatures],
+        head: HeadName,
+        *,
+        train_fraction: float = 1.0,
+    ) -> pd.DataFrame:
+        """Return the scores of a head on features, a row for each seed of the split."""
         return probe_patches(
-            lambda part, stride: self.features(encoder, part, stride),
+            embed,
             self.labelled(),
-            settings,
+            PatchHeadSettings(head=head, epochs=self.setup.options.head_epochs),
             seeds=self.setup.seeds,
             train_fraction=train_fraction,
             stride=self.setup.options.stride or None,
@@ -113,25 +144,76 @@ class Study:
         """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""
         parts = []
         for row, sets in cells:
-            for seed in range(self.setup.options.pretrain_seeds):
+            n_seeds = 1 if self.setup.run_of(row, "capture24") else self.setup.options.pretrain_seeds
+            for seed in range(n_seeds):
                 scores = self.probe(self.encoder(row, sets, seed))
-                parts.append(scores.assign(row=row, pretrain_seed=seed))
+                parts.append(scores.assign(row=row, weights_seed=seed))
+        return pd.concat(parts, ignore_index=True)
+
+    def baselines(self, train_fraction: float = 1.0, suffix: str = "") -> pd.DataFrame:
+        """Return the scores that every table shows: random weights with a linear head, and statistics without parameters."""
+        parts = []
+        for seed in range(self.setup.options.random_draws):
+            scores = self.probe(self.random_encoder(seed), train_fraction=train_fraction)
+            parts.append(scores.assign(row=f"random weights{suffix}", weights_seed=seed))
+        for row, statistics in (
+            (STATISTICS, lambda x: window_features(x, self.labelled().rate)[0]),
+            (MOMENTS, moments),
+        ):
+            embed = partial(_statistics_of_patches, statistics)
+            scores = self.probe_features(embed, "logistic", train_fraction=train_fraction)
+            parts.append(scores.assign(row=f"{row}{suffix}", weights_seed=0))
         return pd.concat(parts, ignore_index=True)
 
 
+def _statistics_of_patches(
+    statistics: Callable[[NDArray[np.float32]], NDArray[np.float32]], sequences: PatchSequences, stride: int | None
+) -> PatchFeatures:
+    """Statistics of each patch, in the windows that an encoder of patches would see."""
+    windows = raw_windows(sequences, stride=stride)
+    patch = sequences.items[0].patch
+    x = [statistics(part.reshape(3, -1, patch).transpose(1, 0, 2)) for part in windows.x]
+    return replace(windows, x=x)
+
+
 def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
-    """Return mean and sd of balanced accuracy and kappa of each row as the result of an experiment."""
+    """Return mean and sd over splits of balanced accuracy and kappa of each row as the result of an experiment.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row for each row of the table, split and draw of the weights, from `Study.grid` or `Study.baselines`.
+    notes : iterable of str
+        Notes of the result.
+    """
     rows: list[dict[str, Any]] = []
     for row in dict.fromkeys(scores["row"]):
         part = scores[scores["row"] == row]
         for column in COLUMNS:
-            mean, sd = mean_sd(part[column].to_numpy())
-            rows.append({"row": row, "column": column, "value": mean, "sd": sd, "n": len(part)})
-    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores})
+            mean, sd = mean_sd(part.groupby("seed")[column].mean().to_numpy())
+            counts = {"n": part["seed"].nunique(), "n_weights": part.get("weights_seed", part["seed"] * 0).nunique()}
+            subjects = {name for text in part["test_subjects"] for name in str(text).split()}
+            counts |= {"n_test_subjects": len(subjects), "n_rarest": int(part["n_rarest"].min())}
+            rows.append({"row": row, "column": column, "value": mean, "sd": sd, **counts})
+    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="all classes")})
+
+
+def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:
+    """Pre-train and probe each cell with a linear head; the baselines follow.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    cells : iterable of Cell
+        Rows of the table, and the changes of the recipe.
+    """
+    study = Study(setup)
+    return tabulated(pd.concat([study.grid(cells), study.baselines()], ignore_index=True))
 
 
 def made_up_days(n: int = 5, hours: float = 2.5) -> PatchSequences:
-    """Mornings of simulated wearers, from sleep to the journey, at 30 Hz."""
+    """Simulate mornings of wearers, from sleep to the journey, at 30 Hz."""
     from imuspec.simulation import STATE_NAMES, wrist_motion
 
     code = np.array([_CLASSES.index(name) if name in _CLASSES else -1 for name in STATE_NAMES])
@@ -171,8 +253,3 @@ def with_share(setup: Setup[StudyOptions], share: float) -> tuple[str, ...]:
     recipe = PretrainRecipe.load(setup.options.recipe)
     epochs = 2 if setup.tiny else recipe.training.epochs
     return (f"source.share={share}", f"training.epochs={max(1, round(epochs / share))}")
-
-
-def _slug(sets: Iterable[str]) -> str:
-    text = "-".join(sets) or "plain"
-    return re.sub(r"[^A-Za-z0-9.=_-]+", "_", text)

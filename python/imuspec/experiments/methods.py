@@ -1,8 +1,7 @@
-"""The methods of IMG2IMU's comparison: an encoder each, from a run, from a pre-training here, or with random weights."""
+"""The methods of IMG2IMU's comparison: each has an encoder from a run, from a pre-training here, or with random weights."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from imuspec import encoders
 from imuspec.datasets import DatasetReference, Windows, people_of
-from imuspec.evaluation import summary
-from imuspec.experiments.judging import judge
+from imuspec.experiments.judging import (
+    PARAMETER_FREE,
+    judge,
+    judge_draws,
+    judge_parameter_free,
+    score_table,
+    seeded_network,
+)
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
-from imuspec.pretraining.pretraining import pretrain
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.results import ProbeResult
-from imuspec.probing.sources import EncoderSource, Source, StatisticsSource
+from imuspec.probing.sources import EncoderSource, Source
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
@@ -32,19 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
-    "STATISTICS",
     "ImageOptions",
     "MethodOptions",
     "Row",
     "judge_methods",
     "long_table",
     "made_up_pictures",
-    "pretrain_once",
-    "slug_of",
     "source",
 ]
-
-STATISTICS = "statistics of the window"
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,7 @@ class ImageOptions(HeadOptions, PictureOptions):
         "hop": (16,),
         "head_epochs": 3,
         "max_judged": 4,
+        "random_draws": 2,
     }
 
     @property
@@ -115,7 +114,7 @@ class ImageOptions(HeadOptions, PictureOptions):
         return {"window_s": self.window_s} if self.window_s else {}
 
     def changes(self, *, queue: bool = False) -> list[str]:
-        """Return the changes of a pre-training's recipe; with `queue`, one that the pictures of an epoch fill."""
+        """Return the changes of a pre-training's recipe; with `queue`, those of a queue that the pictures of an epoch fill."""
         numbers = {
             "training.epochs": self.image_epochs,
             "training.batch": self.image_batch,
@@ -131,7 +130,7 @@ class ImageOptions(HeadOptions, PictureOptions):
 class MethodOptions(ImageOptions, RowOptions):
     """Numbers that Table II and Fig 7 share."""
 
-    ROWS: ClassVar[tuple[str, ...]] = (*ROWS, STATISTICS)
+    ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
 
     signals: str = Field(
         "", description="NAME=PATH of a set, or a cohort: pre-trains the rows on signals without a run"
@@ -160,7 +159,7 @@ class MethodOptions(ImageOptions, RowOptions):
 def judge_methods(
     setup: Setup[MethodOptions], data: Sequence[str], shots: Sequence[int]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Judge every chosen row on every set.
+    """Judge every chosen row, and the rows without parameters, on every set.
 
     Parameters
     ----------
@@ -174,46 +173,52 @@ def judge_methods(
     Returns
     -------
     DataFrame
-        A row for each row, set, number of shots and seed: ``row, set, shots, seed, macro_f1`` and the other scores.
+        A row for each row, set, number of shots, draw of the weights and seed: ``row``, ``set``, ``column`` (the set), ``shots``,
+        ``seed``, ``macro_f1`` and the other scores.
     list of str
         Notes: rows that were left out or replaced, and why.
     """
     tables, notes = [], []
-    for name in setup.columns(data):
-        windows, used = _windows(setup, name)
+    sets = {name: _windows(setup, name) for name in setup.columns(data)}
+    for name, (windows, used) in sets.items():
         if used:
             notes.append(f"{name}: judged on {len(windows.subjects)} subjects that no pre-training saw")
         for row in setup.options.chosen:
-            result = _judged(setup, row, name, windows, shots, notes)
-            if result is not None:
-                rows = [row if layer in _WHOLE else f"{row}, {layer}" for layer in result.table["layer"]]
-                table = result.table.assign(row=rows, set=name)
-                tables.append(table)
-                setup.say(f"{name}: {row}: macro-F1 {table['macro_f1'].mean():.3f}")
+            judged = _judged(setup, row, name, windows, shots, notes)
+            if judged is not None:
+                rows = [row if layer in _WHOLE else f"{row}, {layer}" for layer in judged["layer"]]
+                tables.append(judged.assign(row=rows, set=name, column=name))
+                setup.say(f"{name}: {row}: macro-F1 {judged['macro_f1'].mean():.3f}")
     if not tables:
-        raise ValueError(f"rows: expected one that can be made, got none: {'; '.join(notes)}")
+        raise ValueError(f"rows: expected a row that can be made, got none: {'; '.join(notes)}")
+    for name, (windows, _) in sets.items():
+        for row, judged in judge_parameter_free(setup, windows, pictures=setup.options.pictures(), shots=shots):
+            tables.append(judged.assign(row=row, set=name, column=name))
     return pd.concat(tables, ignore_index=True), notes
 
 
 def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
-    """Mean and sd over seeds, long: ``row, column, value, sd, n``; with several sets their mean too.
+    """Return the scores over splits, as `score_table`; with several sets their mean too.
 
-    Over the paper's sets it is the column ``average``, which stands beside the paper's; over others it says of what.
+    Over the paper's sets the mean is the column ``average``, which stands beside the paper's; over others its name lists them.
     """
-    each = summary(judged, ["row", "set"], ["macro_f1"])
-    each = each.rename(columns={"set": "column", "macro_f1": "value", "macro_f1_sd": "sd"})
-    sets = list(dict.fromkeys(judged["set"]))
+    each = score_table(judged)
+    sets = list(dict.fromkeys(judged["column"]))
     if len(sets) > 1:
         column = "average" if set(sets) == set(papers) else f"mean of {', '.join(sets)}"
+        scores = ["value", "balanced_accuracy"]
+        means = each.groupby("row", sort=False)[scores].mean()
         whole = judged.groupby("row", sort=False)["macro_f1"]
-        means = each.groupby("row", sort=False)["value"].mean()
-        over = pd.DataFrame({"row": means.index, "column": column, "value": means.to_numpy()})
-        over["sd"] = whole.std(ddof=1).reindex(means.index).to_numpy()
-        over["n"] = whole.size().reindex(means.index).to_numpy()
+        over = means.assign(column=column, sd=whole.std(ddof=1), n=whole.size()).reset_index()
         each = pd.concat([each, over], ignore_index=True)
-    order = {name: index for index, name in enumerate((*ROWS, STATISTICS))}
-    by_row = each.sort_values("row", key=lambda names: names.map(lambda n: order[n.split(", ")[0]]), kind="stable")
+    order = {name: index for index, name in enumerate((*ROWS, *PARAMETER_FREE))}
+    by_row = each.sort_values("row", key=lambda names: names.map(lambda n: order[_base(n)]), kind="stable")
     return by_row.reset_index(drop=True)
+
+
+def _base(row: str) -> str:
+    """A row's name without its layer."""
+    return row if row in PARAMETER_FREE else row.split(", ", maxsplit=1)[0]
 
 
 def _windows(setup: Setup[MethodOptions], name: str) -> tuple[Windows, bool]:
@@ -238,13 +243,12 @@ def _pretrained_on(setup: Setup[MethodOptions], name: str) -> bool:
 
 def _judged(
     setup: Setup[MethodOptions], row: str, name: str, windows: Windows, shots: Sequence[int], notes: list[str]
-) -> ProbeResult | None:
-    options = setup.options
-    if row == STATISTICS:
-        return judge(setup, StatisticsSource(windows.rate), windows, shots=shots, head="logistic")
-    if ROWS[row].how == "supervised":
+) -> pd.DataFrame | None:
+    """The scores of a row, or None with a note where it has no encoder."""
+    options, method = setup.options, ROWS[row]
+    if method.how == "supervised":
         return supervised(
-            lambda seed: _random(ROWS[row].kind, windows, seed),
+            lambda seed: _random(method.kind, windows, seed),
             windows,
             seeds=setup.seeds,
             max_train=options.max_train or None,
@@ -252,9 +256,13 @@ def _judged(
             max_test=options.max_judged or None,
             epochs=options.supervised_epochs,
             picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
+        ).table
+    if method.how == "random" and not setup.run_of(row, name):
+        return judge_draws(
+            setup, lambda seed: source(options, _random(method.kind, windows, seed)), windows, shots=shots
         )
     encoder = _encoder(setup, row, name, windows, notes)
-    return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots)
+    return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots).table
 
 
 def source(options: ImageOptions, encoder: nn.Module) -> Source:
@@ -265,14 +273,12 @@ def source(options: ImageOptions, encoder: nn.Module) -> Source:
 
 def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows, notes: list[str]) -> nn.Module | None:
     """The row's encoder: ``--runs ROW@SET=FOLDER``, ``--runs ROW=FOLDER``, pre-trained here, or None with a note."""
-    if run := setup.runs.get(f"{row}@{name}", setup.runs.get(row, "")):
+    if run := setup.run_of(row, name):
         return load_encoder(run)
-    made = ROWS[row]
-    if made.how == "random":
-        return _random(made.kind, windows, 0)
-    data = setup.options.signals if made.kind == "signal" else setup.options.images
+    method = ROWS[row]
+    data = setup.options.signals if method.kind == "signal" else setup.options.images
     if not data and not setup.tiny:
-        option = "signals=NAME=PATH" if made.kind == "signal" else "images=PATH"
+        option = "signals=NAME=PATH" if method.kind == "signal" else "images=PATH"
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set {option} was given")
         return None
     if row == "ImageNet-supervised":
@@ -283,40 +289,23 @@ def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows,
 
 def _random(kind: str, windows: Windows, seed: int) -> nn.Module:
     """A network with random weights; that of signals standardises by the windows' own mean and deviation."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if kind == "image":
-            return encoders.build("resnet18")
-        mean, sd = windows.x.mean((0, 2), dtype=np.float64), windows.x.std((0, 2), dtype=np.float64)
-        return encoders.build("standardised", encoder="cnn1d", mean=mean.tolist(), sd=sd.tolist())
+    if kind == "image":
+        return seeded_network(lambda: encoders.build("resnet18"), seed)
+    mean, sd = windows.x.mean((0, 2), dtype=np.float64), windows.x.std((0, 2), dtype=np.float64)
+    return seeded_network(
+        lambda: encoders.build("standardised", encoder="cnn1d", mean=mean.tolist(), sd=sd.tolist()), seed
+    )
 
 
 def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: str) -> Run:
-    """Pre-train a row within the experiment's folder; a run that is there already goes on."""
-    made = ROWS[row]
-    recipe = PretrainRecipe.load(made.small if setup.options.small and made.small else made.recipe)
-    slug = slug_of(row)
-    if made.kind == "signal":
+    """Pre-train a row on the data given; a tiny trial without any takes the windows, or simulated pictures."""
+    method = ROWS[row]
+    recipe = PretrainRecipe.load(method.small if setup.options.small and method.small else method.recipe)
+    if method.kind == "signal":
         recipe = recipe.set(*_signal_changes(setup, windows))
-        slug += f"-{windows.n_samples}" if data else f"-{windows.n_samples}-{windows.name}"
-    else:
-        recipe = recipe.set(*setup.options.changes(queue=made.recipe in ("moco", "moco-all", "img2imu")))
-    given: Any = data
-    if not data:  # a tiny trial
-        given = windows if made.kind == "signal" else made_up_pictures(setup.out)
-    return pretrain_once(setup, row, recipe, given, slug)
-
-
-def slug_of(row: str) -> str:
-    """Return a row's name as that of a folder."""
-    return re.sub(r"\W+", "-", row.lower()).strip("-")
-
-
-def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any, folder: str) -> Run:
-    """Pre-train in a folder of the experiment, from the last checkpoint where one is there."""
-    out = setup.out / "runs" / folder
-    setup.say(f"{row}: pre-training by {recipe.name} in {out}")
-    return pretrain(recipe, data, out, resume=(out / "recipe.json").exists())
+        return pretrain_once(setup, f"{row}@{windows.name}", recipe, data or windows)
+    recipe = recipe.set(*setup.options.changes(queue=method.recipe in ("moco", "moco-all", "img2imu")))
+    return pretrain_once(setup, row, recipe, data or made_up_pictures(setup.runs_folder))
 
 
 def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:
@@ -333,25 +322,25 @@ def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:
 
 
 def norm_group(batch: int) -> int:
-    """Return MoCo's norm group for a batch: 32 if that is a part of it, else a half, a quarter or an eighth."""
+    """Return MoCo's norm group for a batch: 32 where that divides it, else a half, a quarter or an eighth."""
     groups = (32, batch // 2, batch // 4, batch // 8)
     return next((group for group in groups if 1 < group < batch and batch % group == 0), 0)
 
 
 def made_up_pictures(folder: Path) -> Path:
-    """Pictures of random waves in two classes, for a tiny trial without any."""
+    """Draw pictures of random waves in two classes, for a tiny trial without any; return their folder."""
     from PIL import Image
 
-    at, n_each = folder / "pictures", 40
-    if len(list(at.glob("*/*.png"))) == 2 * n_each:
-        return at
+    pictures, n_each = folder / "pictures", 40
+    if len(list(pictures.glob("*/*.png"))) == 2 * n_each:
+        return pictures
     rng = np.random.default_rng(0)
     rows, columns_ = np.mgrid[0:96, 0:128] / 16
     for name, speed in (("slow", 1.0), ("fast", 3.0)):
-        (at / name).mkdir(parents=True, exist_ok=True)
+        (pictures / name).mkdir(parents=True, exist_ok=True)
         for number in range(n_each):
             turn, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 3)
             wave = np.sin(speed * (np.cos(turn) * rows + np.sin(turn) * columns_)[..., None] + phase)
             noisy = 127 + 90 * wave + rng.normal(0, 10, wave.shape)
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(at / name / f"{number}.png")
-    return at
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(pictures / name / f"{number}.png")
+    return pictures

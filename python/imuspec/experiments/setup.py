@@ -96,6 +96,7 @@ class HeadOptions(Options):
     shots: PositiveInt = Field(10, description="labelled windows of each class")
     head_epochs: PositiveInt = Field(50, description="passes over the labelled windows")
     max_judged: NonNegativeInt = Field(0, description="windows of each class in validation and test parts; 0: all")
+    random_draws: PositiveInt = Field(5, description="draws of the weights for rows with random weights")
 
 
 class PictureOptions(Options):
@@ -158,6 +159,10 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         Whether this is a trial of the code.
     say : callable
         Called with each line of progress.
+    cache : Path, optional
+        Folder of pre-trainings, shared by all experiments that need the same one; ``out/runs`` by default.
+    pretrained : dict of str to str
+        Row -> folder of each pre-training that the experiment made or took from the cache.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -169,9 +174,20 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
     tiny: bool = False
     say: Callable[[str], None] = print
+    cache: Path | None = None
+    pretrained: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def runs_folder(self) -> Path:
+        """Folder of the pre-trainings."""
+        return self.cache or self.out / "runs"
+
+    def run_of(self, row: str, label: str = "") -> str:
+        """Return the run given for a row: the one for this data set, the one for all, or an empty text."""
+        return self.runs.get(f"{row}@{label}", self.runs.get(row, ""))
 
     def windows(self, name: str, **settings: Any) -> Windows:
-        """Load the labelled windows of a data set; a tiny trial draws made-up motion where the set is not given.
+        """Load the labelled windows of a data set; a tiny trial simulates motion where the set is not given.
 
         Parameters
         ----------

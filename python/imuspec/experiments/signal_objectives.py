@@ -1,8 +1,9 @@
-"""Objectives on signals, each beside its own network as it is born: does the pre-training help where labels are few?
+"""Objectives on signals, each beside the same network with random weights: does pre-training help where labels are few?
 
 Every objective is pre-trained on the windows of some subjects of a set, labels unused, and probed on the others; its random
-encoder has the same form, and statistics of the window stand beside all. The linear head is the papers', the logistic one sees
-standardised features. The figure shows each loss over the steps. The paper gives no numbers on such a set.
+encoders have the same architecture, and the rows without parameters stand beside all. The linear head is the papers', the
+logistic one is fitted to convergence on standardised features. The figure shows each loss over the steps. The paper gives no
+numbers on such a set.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import pandas as pd
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, macro_f1_table
-from imuspec.experiments.methods import STATISTICS, pretrain_once, slug_of
+from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import HeadOptions, RowOptions, Setup
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.sources import EncoderSource, StatisticsSource
+from imuspec.probing.sources import EncoderSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.run import Run
 
@@ -59,6 +60,7 @@ class Options(HeadOptions, RowOptions):
         "limit": 32,
         "head_epochs": 3,
         "max_judged": 4,
+        "random_draws": 2,
         "window_s": 10.0,
     }
 
@@ -68,7 +70,7 @@ _HARNET = (5, 10, 30)
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Pre-train and judge each objective, and its random encoder."""
+    """Pre-train and judge each objective, and its encoder with random weights."""
     tables, notes, losses = [], [], {}
     for name in setup.columns(DATA):
         for row in setup.options.chosen:
@@ -79,20 +81,26 @@ def run(setup: Setup[Options]) -> Result:
             windows = setup.windows(name, window_s=seconds, rate=30.0 if row == "HARNet" else 50.0)
             made, others = _pretrained(setup, row, name, windows)
             losses[f"{row}, {name}"] = [(line["step"], line["loss"]) for line in made.metrics() if "loss" in line]
-            for title, encoder in ((row, made.load_encoder()), (f"{row}, random", made.random_encoder())):
-                for head in ("linear", "logistic"):
-                    table = judge(setup, EncoderSource(encoder), others, head=head).table
+            for head in ("linear", "logistic"):
+                drawn = judge_draws(
+                    setup,
+                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed)),  # type: ignore[misc]
+                    others,
+                    head=head,
+                )
+                trained = judge(setup, EncoderSource(made.load_encoder()), others, head=head).table
+                for title, table in ((row, trained), (f"{row}, random", drawn)):
                     tables.append(table.assign(row=title, column=f"{name}, {head}"))
                     setup.say(f"{name}: {title}, {head}: macro-F1 {table['macro_f1'].mean():.3f}")
         plain = setup.windows(name, window_s=setup.options.window_s, rate=50.0)
         others = _unseen(setup, plain)
-        table = judge(setup, StatisticsSource(others.rate), others, head="logistic").table
-        tables.append(table.assign(row=STATISTICS, column=f"{name}, logistic"))
+        for row, table in judge_parameter_free(setup, others):
+            tables.append(table.assign(row=row, column=f"{name}, logistic"))
         notes.append(
             f"{name}: judged on {len(others)} windows of {len(others.subjects)} subjects that no pre-training saw"
         )
     judged = pd.concat(tables, ignore_index=True)
-    return Result(macro_f1_table(judged), figures={"losses": _drawn(losses)}, notes=notes, tables={"seeds": judged})
+    return Result(score_table(judged), figures={"losses": _drawn(losses)}, notes=notes, tables={"seeds": judged})
 
 
 def _unseen(setup: Setup[Options], windows: Windows) -> Windows:
@@ -103,8 +111,8 @@ def _unseen(setup: Setup[Options], windows: Windows) -> Windows:
 def _pretrained(setup: Setup[Options], row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
     """The row's run, given or pre-trained in the experiment's folder, and the windows of subjects that it did not see."""
     others = _unseen(setup, windows)
-    if row in setup.runs:
-        return Run(setup.runs[row]), others
+    if run := setup.run_of(row, name):
+        return Run(run), others
     numbers = {
         "training.epochs": setup.options.epochs,
         "training.batch": setup.options.batch,
@@ -118,11 +126,11 @@ def _pretrained(setup: Setup[Options], row: str, name: str, windows: Windows) ->
         f"source.subjects={setup.options.subjects}",
         *(f"{key}={value}" for key, value in numbers.items() if value),
     )
-    return pretrain_once(setup, row, recipe, windows, f"{slug_of(row)}-{name}"), others
+    return pretrain_once(setup, f"{row}@{name}", recipe, windows), others
 
 
 def _drawn(losses: dict[str, list[tuple[int, float]]]) -> Figure:
-    """A panel for each pre-training: its loss over the steps."""
+    """Draw a panel for each pre-training: its loss over the steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.0 * max(1, min(3, len(losses))), 2.3 * -(-len(losses) // 3)), layout="constrained")

@@ -1,7 +1,7 @@
 """One axis alone, copied to three channels, beside all three axes; pre-training without Hue, which would mix the copies.
 
 The encoder comes from ``--runs encoder=FOLDER``, or is pre-trained here by IMG2IMU's recipe for small sets on the pictures of
-``--set images=PATH``; a row of random weights stands beside it. The paper gives no numbers.
+``--set images=PATH``; rows of random weights stand beside it. The paper gives no numbers.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 
 from imuspec import encoders
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, macro_f1_table
-from imuspec.experiments.methods import ImageOptions, made_up_pictures, pretrain_once, source
+from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
+from imuspec.experiments.methods import ImageOptions, made_up_pictures, source
+from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
@@ -40,35 +40,35 @@ OPTIONS = Options
 
 
 def run(setup: Setup[Options]) -> Result:
-    """Judge each axis by itself and all together, with the encoder and with a random one."""
-    encoders_of = {"random": _random(), **_trained(setup)}
-    missing = "pre-trained: left out, as neither --runs encoder=FOLDER nor images=PATH was given"
-    notes = [] if len(encoders_of) > 1 else [missing]
-    tables = []
+    """Judge each axis by itself and all together: the encoder, random weights, and features without parameters."""
+    tables, notes = [], []
     for name in setup.columns(DATA):
         windows = setup.windows(name, **setup.options.window_settings)
+        encoder = _trained(setup, name)
+        if encoder is None:
+            notes = ["pre-trained: left out, as neither --runs encoder=FOLDER nor --set images=PATH was given"]
         for row in setup.options.chosen:
             axis = _AXES[row]
             shown = windows if axis is None else replace(windows, x=np.repeat(windows.x[:, axis : axis + 1], 3, axis=1))
-            for kind, encoder in encoders_of.items():
-                result = judge(setup, source(setup.options, encoder), shown)
-                tables.append(result.table.assign(row=f"{row}, {kind}", column=name))
-    judged = pd.concat(tables, ignore_index=True)
-    return Result(macro_f1_table(judged), notes=notes, tables={"seeds": judged})
+            judged = {"random": judge_draws(setup, lambda seed: source(setup.options, _random(seed)), shown)}
+            if encoder is not None:
+                judged["pre-trained"] = judge(setup, source(setup.options, encoder), shown).table
+            judged |= dict(judge_parameter_free(setup, shown, pictures=setup.options.pictures()))
+            tables += [table.assign(row=f"{row}, {kind}", column=name) for kind, table in judged.items()]
+    judged_rows = pd.concat(tables, ignore_index=True)
+    return Result(score_table(judged_rows), notes=notes, tables={"seeds": judged_rows})
 
 
-def _random() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return encoders.build("resnet18")
+def _random(seed: int) -> nn.Module:
+    return seeded_network(lambda: encoders.build("resnet18"), seed)
 
 
-def _trained(setup: Setup[Options]) -> dict[str, nn.Module]:
-    if "encoder" in setup.runs:
-        return {"pre-trained": load_encoder(setup.runs["encoder"])}
+def _trained(setup: Setup[Options], name: str) -> nn.Module | None:
+    if run := setup.run_of("encoder", name):
+        return load_encoder(run)
     if not setup.options.images and not setup.tiny:
-        return {}
+        return None
     recipe = PretrainRecipe.load("img2imu-small").set('views.operations=["translate_x", "permute_x", "jitter"]')
     recipe = recipe.set(*setup.options.changes(queue=True))
-    data = setup.options.images or made_up_pictures(setup.out)
-    return {"pre-trained": pretrain_once(setup, "without Hue", recipe, data, "without-hue").load_encoder()}
+    data = setup.options.images or made_up_pictures(setup.runs_folder)
+    return pretrain_once(setup, "without Hue", recipe, data).load_encoder()

@@ -69,7 +69,7 @@ class CohortEmbedding:
         return Computed(_features_table(prepared, first, features))
 
     def _window_features(self, encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        from imuspec.probing.sources import StatisticsSource
+        from imuspec.probing.parameter_free import StatisticsSource
 
         assert prepared.acceleration is not None
         length = round(self.window_s * prepared.rate)

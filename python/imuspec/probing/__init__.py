@@ -11,6 +11,7 @@ from unlabelled training windows, as those of natural pictures do not fit spectr
 """
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules
+from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource, moments
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
     HeadName,
@@ -26,7 +27,6 @@ from imuspec.probing.results import ProbeResult
 from imuspec.probing.sources import (
     EncoderSource,
     Source,
-    StatisticsSource,
     embed,
     with_batch_norms_of,
 )
@@ -38,10 +38,12 @@ __all__ = [
     "EncoderSource",
     "Fitted",
     "HeadName",
+    "MomentsSource",
     "PatchFeatures",
     "PatchHead",
     "PatchHeadSettings",
     "ProbeResult",
+    "RowMeans",
     "Source",
     "StatisticsSource",
     "Task",
@@ -55,6 +57,7 @@ __all__ = [
     "fit_modules",
     "fit_patch_head",
     "fit_supervised",
+    "moments",
     "out_of_fold",
     "probe",
     "probe_patches",

@@ -131,7 +131,8 @@ def probe_patches(
         result = score(scored.truth(), predicted, sequences.class_names, subject=scored.who(), seed=seed)
         key = ("last", 0, seed, "validation")
         scores[key], members[seed] = result, {"train": tuple(sorted(chosen)), "validation": tuple(validation)}
-        rows.append(row_of(key, result, **best, n_train=len(chosen), n_validation=len(validation)))
+        counts = {"n_train": len(chosen), "n_validation": len(validation)}
+        rows.append(row_of(key, result, members[seed], scored.who(), **best, **counts))
         if say is not None:
             values = result.values
             say(f"{sequences.name}: seed {seed}: BA {values['balanced_accuracy']:.3f}, kappa {values['kappa']:.3f}")

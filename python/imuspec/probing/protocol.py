@@ -252,28 +252,30 @@ def _judge(
     rows: dict[tuple[str, int, int, str], dict[str, Any]] = {}
     scores: dict[tuple[str, int, int, str], Scores] = {}
     for choice in {tuple(b.choice.items()): b.choice for b in best.values()}.values():
-        mine = [key for key, found in best.items() if found.choice == choice]
-        needed = np.unique(np.concatenate([by_seed[seed].test for _, _, seed in mine]))
+        keys = [key for key, head in best.items() if head.choice == choice]
+        needed = np.unique(np.concatenate([by_seed[seed].test for _, _, seed in keys]))
         for test, x in tests.items():
             features = source.features(x[needed], choice)
-            for layer, n, seed in mine:
-                draw, found = by_seed[seed], best[layer, n, seed]
-                predicted = found.fitted.predict(features[layer][np.searchsorted(needed, draw.test)])
-                got = score(
+            for layer, n, seed in keys:
+                draw, head = by_seed[seed], best[layer, n, seed]
+                predicted = head.fitted.predict(features[layer][np.searchsorted(needed, draw.test)])
+                scores_here = score(
                     windows.label[draw.test],
                     predicted,
                     windows.class_names,
                     subject=windows.subject[draw.test],
                     seed=seed,
                 )
-                scores[layer, n, seed, test] = got
+                scores[layer, n, seed, test] = scores_here
                 key = (layer, n, seed, test)
                 rows[key] = row_of(
                     key,
-                    got,
-                    validation_f1=found.fitted.validation_f1,
-                    **found.choice,
-                    **found.fitted.chosen,
+                    scores_here,
+                    draw.split.members,
+                    windows.subject[draw.test],
+                    validation_f1=head.fitted.validation_f1,
+                    **head.choice,
+                    **head.fitted.chosen,
                     n_train=len(draw.train[n]),
                     n_validation=len(draw.validation),
                     n_test=len(draw.test),
@@ -281,7 +283,7 @@ def _judge(
     order = [
         (layer, n, draw.seed, t) for layer in source.layers for n in draws[0].train for draw in draws for t in tests
     ]
-    heads = {key: found.fitted for key, found in best.items()}
+    heads = {key: head.fitted for key, head in best.items()}
     members = {draw.seed: draw.split.members for draw in draws}
     table = pd.DataFrame([rows[key] for key in order])
     return ProbeResult(table, {key: scores[key] for key in order}, heads, windows.class_names, members)

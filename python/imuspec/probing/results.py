@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ class ProbeResult:
     Attributes
     ----------
     table : DataFrame
-        A row for each layer, number of shots, seed and test set: scores, their interval, and the choices of the validation part.
+        A row for each layer, number of shots, seed and test set: scores, their interval, the test subjects, the number of test
+        windows of the rarest class (``n_rarest``), and the choices of the validation part.
     scores : mapping
         (layer, shots, seed, test set) -> `Scores` with confusion matrix and per-class F1.
     heads : mapping
@@ -51,10 +52,11 @@ class ProbeResult:
 
     def confusion(self, layer: str, shots: int, test: str = "clean") -> NDArray[np.int64]:
         """Return the confusion matrix [C, C] summed over seeds."""
-        found = [s.confusion for (at, n, _, on), s in self.scores.items() if (at, n, on) == (layer, shots, test)]
-        if not found:
+        key = (layer, shots, test)
+        matches = [s.confusion for (name, n, _, part), s in self.scores.items() if (name, n, part) == key]
+        if not matches:
             raise ValueError(f"layer, shots, test: expected a row of the table, got {layer!r}, {shots}, {test!r}")
-        return np.asarray(np.sum(found, axis=0), np.int64)
+        return np.asarray(np.sum(matches, axis=0), np.int64)
 
     def per_class(self) -> pd.DataFrame:
         """Return F1 of each class: a row for each layer, shots, seed and test set, a column for each class."""
@@ -63,8 +65,42 @@ class ProbeResult:
         return pd.DataFrame([{**dict(zip(KEY, key, strict=True)), **scores.f1} for key, scores in self.scores.items()])
 
 
-def row_of(key: tuple[str, int, int, str], scores: Scores, **columns: Any) -> dict[str, Any]:
-    """Return a row of `ProbeResult.table`: its key, the scores, the interval of macro-F1, and further columns."""
+def row_of(
+    key: tuple[str, int, int, str],
+    scores: Scores,
+    members: Mapping[str, Sequence[Any]],
+    subjects: NDArray[Any],
+    **columns: Any,
+) -> dict[str, Any]:
+    """Return a row of `ProbeResult.table`.
+
+    Parameters
+    ----------
+    key : tuple
+        Layer, number of shots, seed and test set.
+    scores : Scores
+        Scores on the test set.
+    members : mapping
+        Members of each part of the split.
+    subjects : sequence
+        Subject of each test window.
+    **columns
+        Further columns.
+
+    Returns
+    -------
+    dict
+        The key, the scores, the interval of macro-F1, the test subjects, their number, the number of test windows of the rarest
+        class, the test members of the split per training member, and `columns`.
+    """
     low, high = scores.interval["macro_f1"]
     values = {name: scores.values[name] for name in METRICS}
-    return {**dict(zip(KEY, key, strict=True)), **values, "macro_f1_low": low, "macro_f1_high": high, **columns}
+    tested, of_class = np.unique(subjects).tolist(), scores.confusion.sum(1)
+    facts = {
+        "test_subjects": " ".join(map(str, tested)),
+        "n_test_subjects": len(tested),
+        "n_rarest": int(of_class[of_class > 0].min(initial=of_class.max(initial=0))),
+        "test_over_train": len(members.get("test", members["validation"])) / len(members["train"]),
+    }
+    interval = {"macro_f1_low": low, "macro_f1_high": high}
+    return {**dict(zip(KEY, key, strict=True)), **values, **interval, **facts, **columns}

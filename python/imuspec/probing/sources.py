@@ -1,4 +1,4 @@
-"""Where a probe's features come from: a frozen encoder on pictures or windows, or plain statistics."""
+"""Features of a frozen encoder, on pictures or on windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from imuspec.recipe.probing import PictureSettings
 from imuspec.spectral.image import rgb_image, training_range
-from imuspec.spectral.statistics import window_features
 
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
@@ -23,7 +22,6 @@ __all__ = [
     "EncoderSource",
     "Source",
     "SplitSource",
-    "StatisticsSource",
     "embed",
     "with_batch_norms_of",
 ]
@@ -162,32 +160,6 @@ class EncoderSource:
             adapted = with_batch_norms_of(self._encoder, self._train, picture=picture, device=self._device)
             self._adapted = (choice, adapted)
         return self._adapted[1]
-
-
-class StatisticsSource:
-    """Plain statistics of the raw window: the baseline that every table shows.
-
-    Parameters
-    ----------
-    rate : float
-        Samples a second, Hz.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """One row."""
-        return ("statistics",)
-
-    def choices(self, n_samples: int) -> list[Choice]:  # noqa: ARG002  (nothing to choose, whatever the length)
-        """Nothing to choose."""
-        return [{}]
-
-    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (nor here)
-        """`imuspec.spectral.statistics.window_features` of each window."""
-        return {"statistics": window_features(x, self._rate)[0]}
 
 
 def embed(

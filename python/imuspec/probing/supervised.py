@@ -187,7 +187,8 @@ def supervised(
         got = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
         key = ("all", 0, seed, "clean")
         scores[key], members[seed] = got, parts.members
-        rows.append(row_of(key, got, **best, n_train=len(train), n_validation=len(validation), n_test=len(test)))
+        counts = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
+        rows.append(row_of(key, got, parts.members, windows.subject[test], **best, **counts))
         if say is not None:
             say(f"{windows.name}: supervised, seed {seed}: macro-F1 {got.macro_f1:.3f} on {len(test)} test windows")
     return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names, members)

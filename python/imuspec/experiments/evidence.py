@@ -1,0 +1,80 @@
+"""What a table rests on: splits, test subjects, windows of the rarest class, and differences that pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imuspec.evaluation import paired_differences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["evidence_notes", "paired_table"]
+
+_REQUIRED = {"row", "column", "seed", "macro_f1", "balanced_accuracy", "test_over_train", "n_rarest", "test_subjects"}
+_SCORES = ("macro_f1", "balanced_accuracy", "kappa")
+
+
+def paired_table(judged: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the paired differences of all rows of an experiment, or None where it has no scores of several rows.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Scores of each row, column, split and draw of the weights.
+
+    Returns
+    -------
+    DataFrame or None
+        As `imuspec.evaluation.paired_differences`, with the score in ``score``.
+    """
+    if not set(judged.columns) >= _REQUIRED or judged["row"].nunique() < 2:
+        return None
+    import pandas as pd
+
+    parts = [paired_differences(judged, value=name).assign(score=name) for name in _SCORES if name in judged]
+    return pd.concat(parts, ignore_index=True)
+
+
+def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[str]:
+    """Return what a reader must know beside the numbers, in sentences.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Scores of each row, column, split and draw of the weights.
+    paired : DataFrame or None
+        From `paired_table`.
+
+    Returns
+    -------
+    list of str
+    """
+    if not set(judged.columns) >= _REQUIRED:
+        return []
+    notes = [
+        "± is the standard deviation over splits (n - 1); macro-F1 is over the classes that occur in the test part"
+    ]
+    for column, part in judged.groupby("column", sort=False):
+        subjects = {name for text in part["test_subjects"] for name in str(text).split()}
+        notes.append(
+            f"{column}: {part['seed'].nunique()} distinct splits, {len(subjects)} test subjects, "
+            f"{int(part['n_rarest'].min())} test windows of the rarest class at least"
+        )
+        if "n_test" in part and (unlike := part.groupby("seed")["n_test"].nunique().gt(1)).any():
+            counts = part[part["seed"] == unlike.idxmax()].groupby("row", sort=False)["n_test"].first()
+            shown = ", ".join(f"{row} {int(n)}" for row, n in counts.items())
+            notes.append(
+                f"{column}: rows have unlike test windows, so that their differences pair by subjects alone: {shown}"
+            )
+    if paired is not None:
+        clear = paired[(paired["score"] == "macro_f1") & (paired["p_holm"] < 0.05)]
+        pairs = "; ".join(
+            f"{line.column}: {line.first} - {line.second} {line.difference:+.3f} [{line.low:+.3f}, {line.high:+.3f}]"
+            for line in clear.itertuples()
+        )
+        notes.append(
+            "paired.csv: differences over splits with 95 % intervals (corrected resampled t test). Below .05 after Holm's "
+            f"correction within a column: {pairs or 'none'}"
+        )
+    return notes

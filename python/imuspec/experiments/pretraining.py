@@ -1,0 +1,80 @@
+"""Pre-trainings of experiments: each is made once, in a folder named by its recipe and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from imuspec.datasets import Windows
+from imuspec.experiments.setup import Setup
+from imuspec.pretraining.pretraining import pretrain
+from imuspec.recipe import PretrainRecipe
+from imuspec.recipe.settings import LABELS
+from imuspec.run.run import Run
+
+__all__ = ["pretrain_once", "pretraining_digest"]
+
+
+def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any) -> Run:
+    """Return the pre-training of a recipe on some data, made here unless the cache has it.
+
+    One that was interrupted continues from its last checkpoint. A lock keeps two experiments from making the same one.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment; `Setup.pretrained` gets the folder.
+    row : str
+        Row of the table, for the progress lines.
+    recipe : PretrainRecipe
+        Recipe of the pre-training.
+    data : path, str or Windows
+        As for `imuspec.pretrain`.
+
+    Returns
+    -------
+    Run
+    """
+    folder = setup.runs_folder / f"{recipe.name}-{pretraining_digest(recipe, data)[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        run, done = Run(folder), folder / "done"
+        if done.exists():
+            setup.say(f"{row}: pre-trained by {recipe.name} in {folder}")
+        else:
+            setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
+            pretrain(recipe, data, folder, resume=(folder / "recipe.json").exists())
+            done.touch()
+    setup.pretrained[row] = str(folder)
+    return run
+
+
+def pretraining_digest(recipe: PretrainRecipe, data: Any) -> str:
+    """Return a digest of every number of a recipe and of the data: of windows themselves, or of a path and what lies there.
+
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        Recipe; its name does not count.
+    data : path, str or Windows
+        As for `imuspec.pretrain`.
+    """
+    numbers = {key: value for key, value in json.loads(recipe.to_json()).items() if key not in LABELS}
+    digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+    if isinstance(data, Windows):
+        digest.update(repr((data.x.shape, data.rate, data.label.tolist(), data.subject.tolist())).encode())
+        digest.update(data.x.tobytes())
+        return digest.hexdigest()
+    digest.update(str(data).encode())
+    text = str(data).partition("=")[2].partition(",")[0] if "=" in str(data) else str(data)
+    path = Path(text)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    for file in files:
+        if file.is_file():
+            status = file.stat()
+            digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -20,13 +20,13 @@ class WindowStatistics:
 
     Attributes
     ----------
-    start
+    start : int64 array
         When each window begins ``[k]``, int64 ns.
-    mean, sd
+    mean, sd : float64 array
         Mean and sample standard deviation of each axis ``[k, 3]``, float64 g. The deviation of a single sample is NaN.
-    n
+    n : uint32 array or None
         Samples in each window ``[k]``.
-    temperature
+    temperature : float64 array or None
         Mean temperature ``[k]``, degrees Celsius, or None.
     """
 
@@ -51,13 +51,13 @@ def window_statistics(
 
     Parameters
     ----------
-    acceleration
+    acceleration : array_like
         ``[3, time]``, g. Samples with a NaN in any axis are left out.
-    time
+    time : array_like
         ``[time]``, int64 ns, rising.
-    window_s
+    window_s : float, default 10.0
         Length of a window, s.
-    temperature
+    temperature : array_like, optional
         ``[time]``, degrees Celsius, or None.
 
     Returns
@@ -104,17 +104,17 @@ class Calibration:
 
     Attributes
     ----------
-    offset, gain, temperature_slope
+    offset, gain, temperature_slope : float64 array
         One number an axis ``[3]``: g, 1, g per degree Celsius.
-    reference_temperature
+    reference_temperature : float
         Mean temperature of the still windows, degrees Celsius; NaN where temperature took no part.
-    ok
+    ok : bool
         Whether the recording counts as calibrated.
-    reason
+    reason : str
         Why, in words.
-    error_before_mg, error_after_mg
+    error_before_mg, error_after_mg : float
         Mean distance of the still windows' means from 1 g, mg; NaN without still windows.
-    n_windows, n_iterations
+    n_windows, n_iterations : int
         Still windows used, rounds done.
     """
 
@@ -134,7 +134,7 @@ class Calibration:
 
         Parameters
         ----------
-        x : array-like [..., 3, time]
+        x : array_like [..., 3, time]
             Acceleration, g. NaN stays NaN.
         temperature : array-like [..., time], optional
             Degrees Celsius; required where a temperature slope was fitted.
@@ -199,21 +199,21 @@ def calibrate(
 
     Parameters
     ----------
-    recording_or_windows
+    recording_or_windows : Recorded or WindowStatistics
         A recording with ``acceleration`` ``[3, time]`` g and ``time`` int64 ns, or a table of its windows.
-    temperature
+    temperature : bool, default False
         Fit a slope in temperature too; needs the recording's ``temperature``.
-    method
+    method : {"actipy", "vanhees"}, default "actipy"
         See above.
-    tolerance_g
+    tolerance_g : float, default 0.013
         A window is still while the standard deviation of each axis is below this, g.
-    min_windows
+    min_windows : int, default 50
         Still windows needed.
-    cube_g
+    cube_g : float, default 0.3
         Each axis needs still means at or beyond this on both sides of 0, g; 0 asks for both signs only.
-    max_iterations
+    max_iterations : int, default 1000
         Rounds at most. Reaching it does not make the fit invalid.
-    max_error_mg
+    max_error_mg : float, default 10.0
         Mean distance from 1 g below which the recording counts as calibrated, mg.
 
     Returns

@@ -15,10 +15,11 @@
 
 use std::collections::VecDeque;
 
+use super::copies::{Copies, sum_of};
 use super::source::Source;
-use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
+use super::{Batch, Block, Event, Header, OLDEST, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use block::{Bytes, Head, Key, Layout, decode, head};
+use block::{Bytes, Head, Layout, decode, head};
 use start::Start;
 
 mod block;
@@ -29,14 +30,12 @@ mod start;
 const BLOCK: usize = 512;
 /// Blocks decoded in one call: 7,680 packed samples, which stay in the second-level cache.
 const BATCH: usize = 64;
-/// Blocks looked ahead for one that was written out of order, and blocks remembered.
+/// Blocks looked ahead for one that was written out of order.
 const AHEAD: usize = 8;
 const MAGIC: [u8; 4] = [b'A', b'X', 0xfc, 0x01];
 const HEADER_MAGIC: [u8; 4] = [b'M', b'D', 0xfc, 0x03];
 /// A stamp farther from what the samples before it tell is no drift, ns: a day.
 const WILD: u64 = 86_400_000_000_000;
-/// Seconds since 1970 of 1 January 2007, before which no such device was made.
-const OLDEST: i64 = 1_167_609_600;
 
 /// True where the first bytes are a CWA header or hold a data block at a multiple of 512.
 pub fn sniff(first: &[u8]) -> bool {
@@ -67,8 +66,7 @@ pub struct Cwa {
     used: VecDeque<bool>,
     index: u64,
     last: Option<Head>,
-    /// What tells the last blocks from others.
-    recent: [Key; AHEAD],
+    copies: Copies,
     skipped: u32,
     sound: u64,
     span_end: Option<f64>,
@@ -113,7 +111,7 @@ impl Cwa {
             used: VecDeque::new(),
             index: 0,
             last: None,
-            recent: [Key::default(); AHEAD],
+            copies: Copies::default(),
             skipped: 0,
             sound: 0,
             span_end: None,
@@ -260,6 +258,9 @@ impl Cwa {
         let Some(bytes) = self.block(at + ahead * BLOCK).copied() else { return };
         let event = |kind| Event { time: Some(head.time()), ..Event::at(kind, place.0, place.1) };
         let device = self.timestamps == Timestamps::Device;
+        if std::mem::take(&mut self.start.session_differs) {
+            quality.note(event("session_differs"));
+        }
         let session = *self.start.session.get_or_insert(head.session);
         if self.foreign || head.session != session {
             quality.note(event("other_session"));
@@ -267,7 +268,8 @@ impl Cwa {
                 return;
             }
         }
-        if self.last.is_some_and(|last| head.sequence <= last.sequence) && self.recent.contains(&head.key()) {
+        let back = self.last.is_some_and(|last| head.sequence <= last.sequence);
+        if self.copies.repeats(sum_of(head.key(u16_at(&bytes, BLOCK - 2))), back) {
             quality.note(event("repeated_block"));
             if device {
                 return;
@@ -290,7 +292,7 @@ impl Cwa {
         if exchanged > 0 {
             quality.note(Event { count: exchanged as u64, ..event("exchanged_sensors") });
         }
-        self.learn(&head, lost, quality);
+        self.learn(&head, lost);
         if head.count == 0 {
             quality.note(event("empty_block"));
             return;
@@ -310,19 +312,12 @@ impl Cwa {
     }
 
     /// Remembers a block, and what a file without header tells by its blocks.
-    fn learn(&mut self, head: &Head, lost: bool, quality: &mut Quality) {
+    fn learn(&mut self, head: &Head, lost: bool) {
         if lost && !self.lost {
             self.trusted = self.last;
         }
         self.lost = lost;
-        if self.sound == 0 && !lost && head.seconds < OLDEST {
-            let event = Event::at("unlikely_date", self.offset, self.index);
-            quality.note(Event { time: Some(head.time()), ..event });
-        }
         self.last = Some(*head);
-        if let Some(place) = self.recent.get_mut(self.sound as usize % AHEAD) {
-            *place = head.key();
-        }
         self.skipped = 0;
         self.sound += 1;
         if self.header.nominal_rate == 0.0 {

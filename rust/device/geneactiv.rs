@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use super::copies::{Copies, sum_of, sum_of_ends};
 use super::lines::{Line, Lines};
 use super::source::Source;
 use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
@@ -26,8 +27,11 @@ const DIGITS: usize = 12;
 const BATCH: usize = 32;
 /// Bytes that a header may have.
 const MAX_HEADER: u64 = 1 << 20;
-/// Pages held back for one that was written out of order, and pages remembered.
+/// Pages held back for one that was written out of order.
 const AHEAD: usize = 8;
+/// Steps from page to page that must agree on a rate, and the share by which it must differ from the stated one.
+const AGREEING: usize = 3;
+const RATE_DIFFERS: f64 = 0.05;
 /// A page time farther from its neighbours' is wild, ns: a day.
 const WILD: u64 = 86_400_000_000_000;
 const MARK: &[u8] = b"Recorded Data";
@@ -73,8 +77,8 @@ impl Held {
         (self.digits.len() / DIGITS).min(PAGE)
     }
 
-    fn is_copy(&self, other: &Self) -> bool {
-        self.page.sequence == other.page.sequence && self.time == other.time && self.digits == other.digits
+    fn sum(&self) -> u64 {
+        sum_of([self.page.sequence.unwrap_or(u64::MAX), self.time as u64, sum_of_ends(&self.digits)])
     }
 }
 
@@ -95,7 +99,11 @@ pub struct GeneActiv {
     index: u64,
     sound: u64,
     waiting: VecDeque<Held>,
-    recent: VecDeque<Held>,
+    copies: Copies,
+    /// Time of the last page that has come.
+    latest: Option<i64>,
+    /// Rate by the times of the pages, where it is not the one that they state.
+    rate_by_times: Option<f64>,
     /// Sequence number of the last page, and the time at which the next one begins.
     last: Option<u64>,
     due: Option<i64>,
@@ -147,7 +155,9 @@ impl GeneActiv {
             index: 0,
             sound: 0,
             waiting: VecDeque::new(),
-            recent: VecDeque::new(),
+            copies: Copies::default(),
+            latest: None,
+            rate_by_times: None,
             last: None,
             due: None,
             broken: false,
@@ -200,7 +210,9 @@ impl GeneActiv {
         }
         let held = Held { page, digits, index: self.index, rate, time, broken: std::mem::take(&mut self.broken) };
         self.index += 1;
-        if self.waiting.iter().chain(&self.recent).any(|other| other.is_copy(&held)) {
+        let back = self.latest.is_some_and(|latest| time <= latest);
+        self.latest = self.latest.max(Some(time));
+        if self.copies.repeats(held.sum(), back) {
             quality.note(Event { time: Some(time), ..Event::at("repeated_page", held.page.offset, held.index) });
             if self.timestamps == Timestamps::Device {
                 return;
@@ -220,11 +232,33 @@ impl GeneActiv {
                 let event = Event::at("out_of_order", held.page.offset, held.index);
                 quality.note(Event { time: Some(held.time), ..event });
             }
-            self.take(&held, batch, quality);
-            self.recent.push_back(held);
-            if self.recent.len() > AHEAD {
-                self.recent.pop_front();
+            if self.sound == 0 {
+                self.check_rate(&held, quality);
             }
+            self.take(&Held { rate: self.rate_by_times.unwrap_or(held.rate), ..held }, batch, quality);
+        }
+    }
+
+    /// Holds the rate that the first pages state against their times, which win where they agree on another.
+    fn check_rate(&mut self, first: &Held, quality: &mut Quality) {
+        if self.timestamps == Timestamps::Actipy {
+            return;
+        }
+        let pages: Vec<&Held> = std::iter::once(first).chain(&self.waiting).collect();
+        let rate = |pair: &[&Held]| {
+            let [a, b] = pair else { return None };
+            let follows = b.page.sequence.zip(a.page.sequence).is_some_and(|(b, a)| b.checked_sub(a) == Some(1));
+            let step = b.time.checked_sub(a.time).filter(|step| follows && *step > 0)?;
+            Some(a.n() as f64 * 1e9 / step as f64)
+        };
+        let mut rates: Vec<f64> = pages.windows(2).filter_map(rate).collect();
+        rates.sort_unstable_by(f64::total_cmp);
+        let (Some(&middle), true) = (rates.get(rates.len() / 2), rates.len() >= AGREEING) else { return };
+        let agree = rates.iter().filter(|rate| (*rate / middle - 1.0).abs() < RATE_DIFFERS).count();
+        if agree * 2 > rates.len() && agree >= AGREEING && (middle / first.rate - 1.0).abs() > RATE_DIFFERS {
+            let event = Event::at("rate_differs", first.page.offset, first.index);
+            quality.note(Event { time: Some(first.time), value: middle, ..event });
+            (self.rate_by_times, self.header.nominal_rate) = (Some(middle), middle);
         }
     }
 

@@ -29,6 +29,8 @@ const HEAD: usize = 8;
 const PIECE: usize = 64 << 10;
 /// Samples of one block of version 1.
 const PART: usize = 1800;
+/// Records that must agree on another rate within a recording.
+const CHANGED: usize = 4;
 /// Seconds of light that `lux.bin` may have: four years.
 const MAX_LUX: usize = 1 << 27;
 const SECOND: i64 = 1_000_000_000;
@@ -84,7 +86,8 @@ pub struct Gt3x {
     last_second: i64,
     sleep: Sleep,
     broken: bool,
-    rate_differs: bool,
+    /// Samples a second as the records show.
+    records_rate: f64,
     light: f32,
     battery: f32,
     temperature: f32,
@@ -117,6 +120,7 @@ impl Gt3x {
         if packed && info.start.is_none() {
             return Err(Error::malformed("gt3x", 0, "Start Date in info.txt: expected .NET ticks, got none"));
         }
+        let records_rate = info.rate;
         let scale = info.per_g().map(|per_g| Scale::new(per_g, !packed));
         if packed && scale.is_none() {
             return Err(no_scale(0, &info.serial));
@@ -140,7 +144,7 @@ impl Gt3x {
             last_second: 0,
             sleep: Sleep::Awake,
             broken: false,
-            rate_differs: false,
+            records_rate,
             light: f32::NAN,
             battery: f32::NAN,
             temperature: f32::NAN,
@@ -308,8 +312,8 @@ impl Gt3x {
         if batch.len() == from {
             return Ok(());
         }
-        self.settle_rate(second.samples(), &event, quality);
-        let new_run = expected.is_some_and(|expected| expected != second.second) || second.broken;
+        let changed = self.settle_rate(second.samples(), &event, quality);
+        let new_run = expected.is_some_and(|expected| expected != second.second) || second.broken || changed;
         if let Some(idle) = expected.and_then(|expected| second.slept(expected)) {
             let value = (idle.until - idle.from) as f64 / SECOND as f64;
             quality.note(Event { time: Some(idle.from), value, ..event("idle_sleep") });
@@ -322,20 +326,24 @@ impl Gt3x {
         Ok(())
     }
 
-    /// The records decide how many samples a second has, where `info.txt` states another number than all that are at hand.
-    fn settle_rate(&mut self, n: usize, event: &dyn Fn(&'static str) -> Event, quality: &mut Quality) {
-        let (rate, stated) = (n as f64, self.info.rate);
-        if (rate / stated - 1.0).abs() <= 0.1 || !self.seconds.all_hold(n) || (self.count > 0 && !self.rate_differs) {
-            return;
+    /// The records decide how many samples a second has, where `info.txt` or those before state another number than all that
+    /// are at hand. Returns whether it changes within the recording.
+    fn settle_rate(&mut self, n: usize, event: &dyn Fn(&'static str) -> Event, quality: &mut Quality) -> bool {
+        let (rate, begins) = (n as f64, self.count == 0);
+        let least = if begins { 0 } else { CHANGED };
+        if (rate / self.records_rate - 1.0).abs() <= 0.1 || !self.seconds.all_hold(n, least) {
+            return false;
         }
-        if !self.rate_differs {
-            quality.note(Event { value: rate, ..event("rate_differs") });
-            self.rate_differs = true;
+        self.records_rate = rate;
+        quality.note(Event { value: rate, ..event(if begins { "rate_differs" } else { "rate_change" }) });
+        if self.timestamps == Timestamps::Actipy {
+            return false;
         }
-        if self.timestamps == Timestamps::Device {
-            self.info.rate = rate;
+        self.info.rate = rate;
+        if begins {
             self.header.nominal_rate = rate;
         }
+        !begins
     }
 
     fn end(&mut self, quality: &mut Quality) -> Result<()> {

@@ -13,6 +13,7 @@ pub mod arrays;
 pub mod calendar;
 pub mod clock;
 pub mod columns;
+mod copies;
 pub mod cwa;
 mod fields;
 pub mod geneactiv;
@@ -42,6 +43,9 @@ pub use quality::{Event, Quality};
 pub use stream::Stream;
 pub use survey::DateOrder;
 pub use units::Unit;
+
+/// Seconds since 1970 of 1 January 2007, before which the clock of no such device was right.
+pub(crate) const OLDEST: i64 = 1_167_609_600;
 
 /// How sample times are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,9 @@ const QUARTZ: f64 = 0.02;
 pub struct Norms {
     still: Vec<f32>,
     moving: Vec<f32>,
+    /// Seconds of nothing but zeros, and all that were looked at.
+    zeros: u64,
+    seconds: u64,
     /// Seconds from one that is looked at to the next.
     stride: usize,
     /// Samples to pass over before the next second is looked at.
@@ -59,6 +62,10 @@ impl Norms {
         let [(x, sd_x), (y, sd_y), (z, sd_z)] = axes.map(mean_and_deviation);
         let norm = (x * x + y * y + z * z).sqrt();
         let sd = sd_x.max(sd_y).max(sd_z);
+        self.seconds += 1;
+        if norm == 0.0 && sd == 0.0 {
+            self.zeros += 1;
+        }
         if !norm.is_finite() || !sd.is_finite() || (norm == 0.0 && sd == 0.0) {
             return;
         }
@@ -87,7 +94,7 @@ impl Norms {
         };
         let middle = norms.len() / 2;
         if norms.is_empty() {
-            return (f64::NAN, true);
+            return if self.zeros > 0 { (0.0, false) } else { (f64::NAN, true) };
         }
         let median = f64::from(*norms.select_nth_unstable_by(middle, f32::total_cmp).1);
         (median, (low..=high).contains(&median))
@@ -122,6 +129,10 @@ fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
 
 /// Notes a norm that cannot be gravity, unless the reader has. Returns the norm.
 pub fn check_norm(norms: Norms, quality: &mut Quality) -> f64 {
+    if norms.zeros > 0 {
+        let share = norms.zeros as f64 / norms.seconds as f64;
+        quality.note(Event { value: share, ..Event::at("zero_values", 0, 0) });
+    }
     let (norm, likely) = norms.judge();
     if !likely && quality.count("unusual_norm") == 0 {
         quality.note(Event { value: norm, ..Event::at("unusual_norm", 0, 0) });
@@ -179,7 +190,7 @@ mod tests {
 
     #[test]
     fn zeros_and_missing_values_do_not_count() {
-        assert!(judged(&[batch(60, 0.0, 0.0)]).0.is_nan());
+        assert_eq!(judged(&[batch(60, 0.0, 0.0)]), (0.0, false));
         let (norm, likely) = judged(&[batch(600, 0.0, 0.0), batch(30, 9.8, 0.01)]);
         assert!(!likely && (norm - 9.8).abs() < 0.01);
         assert!(judged(&[batch(60, f32::NAN, 0.0)]).0.is_nan());

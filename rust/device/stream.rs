@@ -4,9 +4,15 @@ use std::collections::VecDeque;
 
 use super::clock::{Break, Clock, Line};
 use super::plausible::{self, Norms};
-use super::{Batch, Block, Chunk, Event, Header, Idle, Quality, Reader, Stamp, Summary, Timestamps, privacy};
-use crate::error::Result;
+use super::{Batch, Block, Chunk, Event, Header, Idle, OLDEST, Quality, Reader, Stamp, Summary, Timestamps, privacy};
+use crate::error::{Error, Result};
 use crate::threads;
+
+/// Jumps of the clock that any file may have, and seconds of samples that there must be for each of more.
+const JUMPS: u64 = 10;
+const SECONDS_A_JUMP: f64 = 60.0;
+/// Times so near to 1970 count from some start, s: 400 days.
+const SINCE_START: u64 = 400 * 86_400;
 
 /// A recording as a stream of chunks.
 pub struct Stream {
@@ -88,13 +94,19 @@ impl Stream {
                 let emitted = self.emitted;
                 self.idle.extend(self.pending.idle.drain(..).map(|idle| (emitted + idle.at as i64, idle)));
                 self.stamp_blocks();
+                self.refuse_disorder()?;
             }
             let ready = self.ready();
             std::mem::swap(&mut chunk.data, &mut self.pending);
             self.pending.blocks.clear();
             chunk.data.split_off(ready, &mut self.spare);
             std::mem::swap(&mut self.pending, &mut self.spare);
-            self.fill_times(chunk, ready);
+            if self.last_time.is_none() {
+                self.fill_times(chunk, ready);
+                self.doubt_date(chunk);
+            } else {
+                self.fill_times(chunk, ready);
+            }
             self.emitted += ready as i64;
             if !chunk.data.is_empty() {
                 self.norms.push(&chunk.data, 1e9 / self.period);
@@ -104,6 +116,31 @@ impl Stream {
                 return Ok(false);
             }
         }
+    }
+
+    /// Blocks or rows whose times jump all the time stand in no order, or have another rate than the file states.
+    fn refuse_disorder(&self) -> Result<()> {
+        let (jumps, seconds) = (self.quality.count("clock_jump"), self.read as f64 * self.period / 1e9);
+        if self.timestamps == Timestamps::Actipy || jumps <= JUMPS || jumps as f64 * SECONDS_A_JUMP < seconds {
+            return Ok(());
+        }
+        let reason = format!(
+            "time: expected a clock that goes on, got {jumps} jumps in {seconds:.0} s of samples: they stand in no order, or \
+             their rate is not the one stated"
+        );
+        Err(Error::malformed(self.reader.header().format, self.quality.bytes, reason))
+    }
+
+    /// Notes dates that are none, and those before there were such devices. NHANES dates all its recordings to 2000.
+    fn doubt_date(&mut self, chunk: &Chunk) {
+        let Some(&time) = chunk.data.time.first() else { return };
+        let seconds = time.div_euclid(1_000_000_000);
+        let kind = match seconds {
+            _ if self.reader.header().format == "nhanes" || seconds >= OLDEST => return,
+            _ if seconds.unsigned_abs() <= SINCE_START => "no_date",
+            _ => "unlikely_date",
+        };
+        self.quality.note(Event { time: Some(time), ..Event::at(kind, 0, 0) });
     }
 
     /// Header, quality and measured rate; call it after the last chunk.

@@ -14,7 +14,8 @@ const POSSIBLE: (f64, f64) = (0.2, 10_000.0);
 /// 1980 and 2100, s since 1970.
 const DATES: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
 /// A time since a start, s: 400 days.
-const LONGEST: f64 = 400.0 * 86_400.0;
+const LONGEST: f64 = 400.0 * DAY;
+const DAY: f64 = 86_400.0;
 /// Stamps that stay the same for longer tell no row's time, s.
 const COARSEST: f64 = 2.0;
 /// Rows further apart are summaries of epochs, s.
@@ -204,7 +205,8 @@ impl TimeUnit {
         if let Some(unit) = epoch {
             return Err(epochs(pace.period * unit.seconds()));
         }
-        for (bounds, units) in [(USUAL, &dated), (USUAL, &relative), (POSSIBLE, &dated), (POSSIBLE, &relative)] {
+        let soon: Vec<Self> = relative.iter().copied().filter(|u| (first * u.seconds()).abs() < DAY).collect();
+        for (bounds, units) in [(USUAL, &dated), (USUAL, &relative), (POSSIBLE, &dated), (POSSIBLE, &soon)] {
             let fitting: Vec<&Self> = units.iter().filter(|u| inside(bounds, rate(u))).collect();
             if let [unit] = fitting.as_slice() {
                 return Ok(**unit);

@@ -301,6 +301,7 @@ impl<'a> Pass<'a> {
         };
         out.nonwear = episodes.iter().map(|e| (point(e.start).min(out.n), point(e.end).min(out.n))).collect();
         segment(&mut out, settings, max_gap_s, filter.rate);
+        out.begin_when_set(settings.rate);
         Ok(out)
     }
 }

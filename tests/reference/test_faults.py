@@ -153,7 +153,7 @@ CSV = {
         "1970-01-01T00:00:00",
         5999,
         1,
-        {"unusual_rate"},
+        {"unusual_rate", "no_date"},
         values=PLAIN,
         excluded="too slow: .* got 1 Hz",
         passing={"slow_source"},
@@ -186,7 +186,13 @@ CSV = {
         1800, "2024-12-11T17:41:40", 59.966, 30, {"repeated_row"}, values=columns(1, rows=slice(1800))
     ),
     "zeros_first_ms2.csv.gz": Fault(
-        3600, "2024-12-11T17:41:40", 119.966, 30, {"unit_derived"}, values=columns(1, scale=MS2), norm=(0, 1.05)
+        3600,
+        "2024-12-11T17:41:40",
+        119.966,
+        30,
+        {"unit_derived", "zero_values"},
+        values=columns(1, scale=MS2),
+        norm=(0, 1.05),
     ),
 }
 COLUMNS = {

@@ -129,7 +129,7 @@ def test_a_norm_that_fits_no_unit_is_kept_and_noted(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("time,x,y,z\n" + "".join(f"{i / 50},40,0,0\n" for i in range(100)))
     got, xyz, _ = read(tmp_path / "a.csv")
     assert xyz[0, 0] == 40
-    assert got["counts"] == {"assumed_unit": 1, "unusual_norm": 1}
+    assert got["counts"] == {"assumed_unit": 1, "no_date": 1, "unusual_norm": 1}
 
 
 def test_bad_rows_are_left_out_and_counted_with_their_place(tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ _MEANINGS = {
     "repeated_record": "repeated seconds: kept once (kept twice by actipy's rule)",
     "unlikely_date": "a start before such devices were made: the clock was never set",
     "unusual_rate": "a sampling rate that no accelerometer has: below 5 Hz or above 10 kHz",
+    "clock_set": "a clock set after the start: what lies before it is dated as if it came right before",
+    "no_date": "times that count from some start and name no date: day and hour are not known",
+    "session_differs": "a session in the header that no block has: the header may be another recording's",
+    "zero_values": "seconds of nothing but zeros: nothing was measured then",
     "wild_stamp": "records dated a day and more from their neighbours: timed by the neighbours",
 }
 #: Kinds that lose no sample that was measured: not worth a sentence at the top of a page.
@@ -129,17 +133,22 @@ _HARMLESS = frozenset(
 _DOUBTFUL = frozenset(
     {
         "clock_lost",
+        "clock_set",
         "damaged_compression",
         "date_order_disagrees",
         "exchanged_sensors",
         "impossible_time",
+        "no_date",
         "other_session",
         "rate_differs",
+        "session_differs",
         "slow_source",
         "unit_disagrees",
+        "unlikely_date",
         "unusual_norm",
         "unusual_rate",
         "wild_stamp",
+        "zero_values",
     }
 )
 

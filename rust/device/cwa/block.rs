@@ -54,16 +54,6 @@ pub(super) struct Head {
     battery: u8,
 }
 
-/// What a block and its copy have in common, and no other block.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Key {
-    session: u32,
-    sequence: u32,
-    seconds: i64,
-    fraction: Option<u32>,
-    n: usize,
-}
-
 /// Reads the head of a block, or says why the block cannot be used.
 pub(super) fn head(bytes: &Bytes) -> std::result::Result<Head, &'static str> {
     if !bytes.starts_with(&MAGIC) {
@@ -150,14 +140,10 @@ impl Head {
     }
 
     /// What tells the block from others.
-    pub fn key(&self) -> Key {
-        Key {
-            session: self.session,
-            sequence: self.sequence,
-            seconds: self.seconds,
-            fraction: self.fraction,
-            n: self.count,
-        }
+    pub fn key(&self, check: u16) -> [u64; 3] {
+        let sequence = u64::from(self.session) << 32 | u64::from(self.sequence);
+        let fraction = self.fraction.map_or(u64::MAX >> 16, u64::from);
+        [sequence, self.seconds as u64, fraction << 16 | u64::from(check)]
     }
 
     /// ns since 1970 of the whole second.

@@ -7,7 +7,7 @@ impl Cwa {
     /// Whether a block's stamp is of a clock that lost the time: a day and more from where the sequence puts it, and either
     /// from before there were such devices, or of a few blocks only.
     pub(super) fn lost_clock(&self, at: usize, next: &Head) -> bool {
-        if next.sequence < self.start.set_at && next.seconds < OLDEST {
+        if next.sequence < self.start.set_at && (next.seconds < OLDEST || next.seconds == self.start.wild) {
             return true;
         }
         let Some(last) = self.last else { return false };
@@ -27,7 +27,9 @@ impl Cwa {
         }
         let returns = || {
             let ahead = (1..=AHEAD).filter_map(|k| self.block(at + k * BLOCK).and_then(|bytes| head(bytes).ok()));
-            ahead.into_iter().any(|other| goes_on(&other) && !is_wild(&other))
+            let ahead: Vec<Head> = ahead.collect();
+            // nothing goes on from the file's last block, whatever its clock shows
+            ahead.iter().any(|other| goes_on(other) && !is_wild(other)) || (ahead.is_empty() && self.drained)
         };
         next.seconds < OLDEST || returns()
     }

@@ -1,15 +1,19 @@
 //! What the first 64 KiB tell before the first block is used.
 
 use super::block::{Head, head};
-use super::{BLOCK, HEADER_MAGIC, OLDEST, u8_at, u32_at};
+use super::{BLOCK, HEADER_MAGIC, OLDEST, WILD, u8_at, u32_at};
 
 /// What the first bytes tell of the recording behind them.
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// The recording's session, where the header states one that its blocks have.
     pub session: Option<u32>,
+    /// The header states a session that no block has.
+    pub session_differs: bool,
     /// Blocks of a lower sequence number were written before the clock was set.
     pub set_at: u32,
+    /// Second of a first block that is a day and more from those behind it.
+    pub wild: i64,
     /// Samples at the start in which the firmware exchanges acceleration and gyroscope.
     pub exchanged: u32,
 }
@@ -22,11 +26,21 @@ impl Start {
         if first.starts_with(&HEADER_MAGIC) {
             let session = u32_at(first, 7);
             start.session = heads.iter().any(|head| head.session == session).then_some(session);
+            start.session_differs = start.session.is_none() && !heads.is_empty();
             start.exchanged = match u8_at(first, 41) {
                 54 | 55 => 1024,
                 0..54 => 128,
                 _ => 0,
             };
+        }
+        let day = WILD / 1_000_000_000;
+        if let [first, second, third, ..] = heads.as_slice()
+            && [first, second, third].map(|head| head.sequence.wrapping_sub(first.sequence)) == [0, 1, 2]
+            && first.seconds.abs_diff(second.seconds) > day
+            && second.seconds.abs_diff(third.seconds) < day
+            && second.events & 1 == 0
+        {
+            (start.wild, start.set_at) = (first.seconds, second.sequence);
         }
         if let Some(begin) = heads.first().filter(|head| head.seconds < OLDEST) {
             let goes_on = |(i, head): &(usize, &Head)| {
@@ -34,7 +48,7 @@ impl Start {
             };
             let one = heads.iter().enumerate().take_while(goes_on);
             let set = one.map(|(_, head)| head).find(|head| head.seconds >= OLDEST);
-            start.set_at = set.map_or(0, |head| head.sequence);
+            start.set_at = set.map_or(start.set_at, |head| head.sequence);
         }
         start
     }

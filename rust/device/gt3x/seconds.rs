@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 
+use super::super::copies::{Copies, sum_of, sum_of_ends};
 use super::super::{Event, Idle, Quality};
 use super::{SECOND, Sleep};
 
-/// Records held back, and records remembered.
+/// Records held back.
 const AHEAD: usize = 8;
 /// A time farther from its neighbours' is wild, s: a day.
 const WILD: u64 = 86_400;
@@ -79,14 +80,17 @@ pub struct Found {
 pub struct Seconds {
     reorders: bool,
     waiting: VecDeque<Second>,
-    recent: VecDeque<(i64, Vec<u8>)>,
+    copies: Copies,
+    /// Latest second that has come.
+    latest: Option<i64>,
     next: Option<i64>,
 }
 
 impl Seconds {
     /// `reorders`: whether records are put in order, rather than taken as they come.
     pub fn new(reorders: bool) -> Self {
-        Self { reorders, waiting: VecDeque::new(), recent: VecDeque::new(), next: None }
+        let (waiting, copies) = Default::default();
+        Self { reorders, waiting, copies, latest: None, next: None }
     }
 
     /// The second after the last record taken.
@@ -94,17 +98,17 @@ impl Seconds {
         self.next
     }
 
-    /// Whether all records at hand, some at least, hold `n` samples.
-    pub fn all_hold(&self, n: usize) -> bool {
-        self.waiting.iter().all(|second| second.samples() == n)
+    /// Whether all records at hand hold `n` samples, `least` of them at least.
+    pub fn all_hold(&self, n: usize, least: usize) -> bool {
+        self.waiting.len() >= least && self.waiting.iter().all(|second| second.samples() == n)
     }
 
     /// Adds a record, unless it is there already.
     pub fn push(&mut self, second: Second, quality: &mut Quality) {
-        let same = |at: i64, payload: &[u8]| at == second.second && payload == second.payload;
-        let repeated = self.waiting.iter().any(|other| same(other.second, &other.payload))
-            || self.recent.iter().any(|(at, payload)| same(*at, payload));
-        if repeated {
+        let sum = sum_of([second.second as u64, sum_of_ends(&second.payload)]);
+        let back = self.latest.is_some_and(|latest| second.second <= latest);
+        self.latest = self.latest.max(Some(second.second));
+        if self.copies.repeats(sum, back) {
             let time = Some(second.second.saturating_mul(SECOND));
             quality.note(Event { time, ..Event::at("repeated_record", second.offset, second.index) });
             if self.reorders {
@@ -122,10 +126,6 @@ impl Seconds {
         let expected = self.next;
         let (place, moved) = if self.reorders { self.turn() } else { (0, None) };
         let mut second = self.waiting.remove(place)?;
-        self.recent.push_back((second.second, second.payload.clone()));
-        if self.recent.len() > AHEAD {
-            self.recent.pop_front();
-        }
         let moved = match moved {
             Some(at) => {
                 second.second = at;
@@ -152,7 +152,9 @@ impl Seconds {
             && first.abs_diff(reference) > WILD
         {
             let follower = (1..self.waiting.len()).find(|i| at(*i).is_some_and(|s| s.abs_diff(reference) <= WILD));
-            let place = follower.and_then(|i| at(i)?.checked_sub(i as i64));
+            // nothing goes on from the file's last record, whatever its clock shows
+            let due = self.next.filter(|_| self.waiting.len() == 1);
+            let place = follower.and_then(|i| at(i)?.checked_sub(i as i64)).or(due);
             if let Some(place) = place.filter(|place| self.next.is_none_or(|due| *place >= due)) {
                 return (0, Some(place));
             }

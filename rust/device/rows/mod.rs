@@ -113,9 +113,7 @@ impl RowClock {
             (self.clean, self.assigned) = (n, n);
             self.hand_out_run(n, out);
         } else {
-            let n = self.held.len();
-            let decided = if last { n } else { n.saturating_sub(WINDOW) };
-            self.order(decided, last, quality)?;
+            self.order(last, quality)?;
             self.split(last, out, quality);
         }
         if last {

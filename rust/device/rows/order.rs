@@ -1,5 +1,6 @@
 //! Rows that come twice, rows in the wrong place, and stamps that are far from all others.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::pace::Pace;
@@ -73,6 +74,16 @@ impl Repeats {
         }
     }
 
+    /// The row of the file that a held row repeats, as the rows behind it tell.
+    fn find(&self, held: &Batch, row: usize) -> Option<u64> {
+        let n = held.len();
+        let sum = |i: usize| hash(held.time.get(i).copied().unwrap_or(0), bits(&held.xyz, i));
+        let ahead: HashMap<u64, usize> =
+            (row..n.min(row + COMPARED as usize)).rev().map(|i| (sum(i), i - row)).collect();
+        let number = |(place, same): (usize, &u64)| (place as u64 * COMPARED).checked_sub(*ahead.get(same)? as u64);
+        self.sums.iter().enumerate().find_map(number)
+    }
+
     /// Whether a held row repeats a row of the file, as far as that one is known.
     fn repeats(&self, held: &Batch, row: usize, number: u64) -> Option<bool> {
         if !number.is_multiple_of(COMPARED) {
@@ -88,17 +99,31 @@ impl RowClock {
     ///
     /// # Errors
     /// [`Error::Malformed`] where rows stand in no order.
-    pub(super) fn order(&mut self, decided: usize, last: bool, quality: &mut Quality) -> Result<()> {
-        if self.clean >= decided {
-            return Ok(());
+    pub(super) fn order(&mut self, last: bool, quality: &mut Quality) -> Result<()> {
+        loop {
+            let n = self.held.len();
+            let decided = if last { n } else { n.saturating_sub(WINDOW) };
+            // where a copy begins, what is before it is noted first
+            if self.clean >= decided || !self.order_to(decided, last, quality)? {
+                return Ok(());
+            }
         }
+    }
+
+    /// The same for the rows held now; true where it ended early, as a copy begins there.
+    fn order_to(&mut self, decided: usize, last: bool, quality: &mut Quality) -> Result<bool> {
         self.judge_doubles();
         let mut keep = vec![true; self.held.len()];
         let mut before = self.time_before(self.clean);
         let limits = self.limits(self.clean);
         let mut previous = self.clean.checked_sub(1);
         let mut row = self.clean;
+        let mut copy_begins = false;
         while row < decided {
+            copy_begins = row > self.clean && before.is_some_and(|before| self.begins_copy(row, before, limits.1));
+            if copy_begins {
+                break;
+            }
             let skip = self.not_a_row(row, (before, previous), limits, last, quality);
             if skip > 0 {
                 keep.iter_mut().skip(row).take(skip).for_each(|k| *k = false);
@@ -142,7 +167,17 @@ impl RowClock {
             self.move_places(|row| now.get(row).or(now.last()).copied().unwrap_or(0));
         }
         self.repeats.note_rows(&self.held, from, self.clean);
-        Ok(())
+        Ok(copy_begins)
+    }
+
+    /// Whether earlier rows of the file come once more from this one on: then the next row repeats the one found.
+    fn begins_copy(&mut self, row: usize, before: i64, slack: f64) -> bool {
+        let back = before.saturating_sub(self.time(row)) as f64;
+        if self.repeats.in_copy() || back <= slack.min(f64::MAX) || back <= 0.0 {
+            return false;
+        }
+        self.repeats.copy = self.repeats.find(&self.held, row);
+        self.repeats.in_copy()
     }
 
     /// Longest step without a gap, how far stamps may go back, and the period, near a row.
@@ -192,10 +227,7 @@ impl RowClock {
         if let Some(number) = self.repeats.copy {
             return self.copied(row, number, last, quality);
         }
-        if step == 0
-            && self.repeats.doubled
-            && previous.is_some_and(|p| bits(&self.held.xyz, p) == bits(&self.held.xyz, row))
-        {
+        if step == 0 && self.repeats.doubled && self.bits_before(previous) == Some(bits(&self.held.xyz, row)) {
             self.leave_out("repeated_row", row, 1, quality);
             return 1;
         }
@@ -203,9 +235,10 @@ impl RowClock {
             return 0;
         }
         if step < 0 {
-            if self.repeats.repeats(&self.held, row, 0) == Some(true) && self.repeats.rows >= COMPARED {
-                self.repeats.copy = Some(0);
-                return self.copied(row, 0, last, quality);
+            if self.begins_copy(row, before, slack)
+                && let Some(number) = self.repeats.copy
+            {
+                return self.copied(row, number, last, quality);
             }
             let again = self.rows_again(row);
             if again > 0 {
@@ -219,6 +252,14 @@ impl RowClock {
         let wild = self.wild(row, before, gap);
         self.leave_out("wild_row", row, wild, quality);
         wild
+    }
+
+    /// Values of the row before, which may have been handed out.
+    fn bits_before(&self, previous: Option<usize>) -> Option<Bits> {
+        match previous {
+            Some(row) => Some(bits(&self.held.xyz, row)),
+            None => self.repeats.time.len().checked_sub(1).map(|row| bits(&self.repeats.xyz, row)),
+        }
     }
 
     fn leave_out(&self, kind: &'static str, row: usize, count: usize, quality: &mut Quality) {
@@ -316,6 +357,10 @@ impl RowClock {
             };
             all.windows(2).filter(|w| inside(w)).count()
         };
+        let apart = |w: &[i64]| w.last().zip(w.first()).map_or(0, |(b, a)| b.saturating_sub(*a)) as f64;
+        if all.windows(2).any(|w| apart(w) > WINDOW as f64 * period.max(1.0)) {
+            return None; // so far away are rows of a clock that was lost
+        }
         // in order they follow each other as rows do: those of a clock that was set would fall between others
         let even = steps(&all, 0.6, 1.6);
         (even * 20 >= (all.len() - 1) * 19).then_some(from..to)

@@ -9,6 +9,9 @@ const USUAL: [f64; 23] = [
     6.25, 10.0, 12.5, 20.0, 25.0, 30.0, 31.25, 32.0, 40.0, 50.0, 60.0, 62.5, 64.0, 80.0, 90.0, 100.0, 128.0, 200.0,
     256.0, 400.0, 800.0, 1600.0, 3200.0,
 ];
+/// Bundles that tell a rate, and the rate that no device outside of laboratories has, Hz.
+const BUNDLES: usize = 5;
+const FASTEST: f64 = 500.0;
 /// Share by which a rate may differ from a usual one and still be it.
 const NEAR: f64 = 0.002;
 
@@ -51,6 +54,9 @@ impl Pace {
         if repeats * 2 > steps.len() {
             return Some(Self::of_groups(&steps, step));
         }
+        if let Some(pace) = Self::of_bundles(&steps, step) {
+            return Some(pace);
+        }
         // the longest hundredth may be gaps, the shortest steps back
         let mut inner = steps.clone();
         inner.sort_unstable_by(f64::total_cmp);
@@ -71,6 +77,27 @@ impl Pace {
         let (sum, n) = inside.fold((0.0, 0.0), |(sum, n), s| (sum + s, n + 1.0));
         let period = if sum > 0.0 { sum / n } else { rough };
         Some(Self { period, step, gap, coarse: false })
+    }
+
+    /// Rows that a phone hands over in bundles, each stamped as it comes: as many rows in each, and as long from each to the
+    /// next. That the rows of a bundle seem to be faster than devices are tells it from a device that rests in between.
+    fn of_bundles(steps: &[f64], step: f64) -> Option<Self> {
+        let begins: Vec<usize> = steps.iter().enumerate().filter(|(_, s)| **s > 8.0 * step).map(|(i, _)| i).collect();
+        let (first, last) = (*begins.first()?, *begins.last()?);
+        let n = (begins.len() - 1) as f64;
+        if begins.len() < BUNDLES || 1e9 / step < FASTEST {
+            return None;
+        }
+        let long = steps.get(first + 1..=last)?.iter().sum::<f64>() / n;
+        let rows = (last - first) as f64 / n;
+        let near = |value: f64, mean: f64| (0.75 * mean..=1.25 * mean).contains(&value);
+        let even = begins.windows(2).filter_map(|w| w.last().zip(w.first())).filter(|(b, a)| {
+            let span = steps.get(*a + 1..=**b).map_or(0.0, |inside| inside.iter().sum::<f64>());
+            near((*b - *a) as f64, rows) && near(span, long)
+        });
+        let (period, even) = (long / rows, even.count());
+        let slow = 1e9 / period < FASTEST;
+        (slow && even * 4 >= 3 * (begins.len() - 1)).then_some(Self { period, step, gap: 2.5 * long, coarse: false })
     }
 
     /// Stamps that tell the second and not the row: rows between the first and the last change over as many steps.
@@ -130,6 +157,10 @@ mod tests {
         let bundled = rate(i().map(|i| (i / 5.0).floor() * 0.05 + (i % 5.0) * 0.001));
         assert!((bundled - 100.0).abs() < 1.0, "{bundled}");
         assert_eq!(rate(i().map(|i| i / 12.5)), 12.5);
+        let bursts = rate(i().map(|i| (i / 64.0).floor() * 0.64 + (i % 64.0) * 0.001));
+        assert!((bursts - 100.0).abs() < 0.1, "{bursts}");
+        // a device that measures at 100 Hz for a second of ten is no phone
+        assert_eq!(rate(i().map(|i| (i / 100.0).floor() * 10.0 + (i % 100.0) * 0.01)), 100.0);
     }
 
     #[test]

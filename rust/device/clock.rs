@@ -62,15 +62,11 @@ impl Times {
         }
     }
 
-    /// Appends the next `n` times, by way of the cache.
+    /// Appends the next `n` times.
     pub fn append(&mut self, n: usize, out: &mut Vec<i64>) {
-        let mut some = [0; 512];
-        let mut left = n;
-        while let Some(part) = some.get_mut(..left.min(512)).filter(|part| !part.is_empty()) {
-            self.fill(part);
-            out.extend_from_slice(part);
-            left -= part.len();
-        }
+        let from = out.len();
+        out.resize(from + n, 0);
+        self.fill(out.get_mut(from..).unwrap_or_default());
     }
 }
 

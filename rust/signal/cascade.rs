@@ -229,15 +229,17 @@ fn transposed(square: &Square) -> Square {
 fn transposed_avx(square: &Square) -> Square {
     use std::arch::x86_64::*;
     #[allow(unsafe_code)]
-    // SAFETY: a row is eight f32, and so is a vector; neither load nor store asks for alignment.
-    let (load, store) = (
-        |row: &[f32; LANES]| unsafe { _mm256_loadu_ps(row.as_ptr()) },
-        |v: __m256| {
-            let mut row = [0.0; LANES];
-            unsafe { _mm256_storeu_ps(row.as_mut_ptr(), v) };
-            row
-        },
-    );
+    let load = |row: &[f32; LANES]| {
+        // SAFETY: a row is the eight f32 that are read; the load asks for no alignment. This function enables AVX.
+        unsafe { _mm256_loadu_ps(row.as_ptr()) }
+    };
+    #[allow(unsafe_code)]
+    let store = |v: __m256| {
+        let mut row = [0.0; LANES];
+        // SAFETY: a row has room for the eight f32 that are written; the store asks for no alignment. AVX as above.
+        unsafe { _mm256_storeu_ps(row.as_mut_ptr(), v) };
+        row
+    };
     let rows = square.each_ref().map(load);
     let pairs = |a, b| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     let fours = |a, b| (_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
@@ -272,8 +274,9 @@ pub(super) fn filter_on(path: Path, filter: &Butterworth, planar: &mut [f32], sa
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     match path {
-        // SAFETY (both): just asked; what the function enables is part of what the path has.
+        // SAFETY: just asked; what the function enables is part of what the path has (AVX-512F, VL, DQ and FMA).
         Path::Avx512 if path.is_available() => return unsafe { filter_lanes_avx512(filter, planar, samples, used) },
+        // SAFETY: just asked; the path has AVX2 and FMA.
         Path::Avx2 if path.is_available() => return unsafe { filter_lanes_avx2(filter, planar, samples, used) },
         _ => {}
     }

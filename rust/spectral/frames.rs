@@ -208,10 +208,10 @@ pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [
 /// All rows of both may be read and written for four scalars.
 #[inline(always)]
 unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to_pitch: usize) {
-    // SAFETY (both blocks): the caller's promise; of the sealed `Real` four bytes are an f32, and SSE2 is part of x86-64.
     #[cfg(target_arch = "x86_64")]
     if size_of::<T>() == 4 {
         use std::arch::x86_64::*;
+        // SAFETY: the caller's promise; of the sealed `Real` four bytes are an f32, and SSE2 is part of x86-64.
         unsafe {
             let load = |i: usize| _mm_loadu_ps(from.add(i * from_pitch).cast());
             let (a, b, c, d) = (load(0), load(1), load(2), load(3));
@@ -227,6 +227,7 @@ unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to
     }
     for i in 0..4 {
         for j in 0..4 {
+            // SAFETY: the caller's promise, for i and j below four.
             unsafe { *to.add(j * to_pitch + i) = *from.add(i * from_pitch + j) };
         }
     }

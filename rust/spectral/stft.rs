@@ -191,11 +191,11 @@ impl<T: Real> Place<T> {
         for bin in 0..self.bins {
             prefetch_to_write(ahead.wrapping_add(bin * T::LANES));
         }
-        // SAFETY (all loops): `rows` has all bins, `out` has `count` columns in each of its rows.
         if lanes == T::LANES {
             for bin in 0..self.bins {
                 for column in 0..T::LANES / V::N {
                     let lane = column * V::N;
+                    // SAFETY: `rows` has LANES scalars for every bin, `out` a row of `count` columns; the lanes end by then.
                     unsafe {
                         value.of(cpu.load(from.add(bin * T::LANES + lane))).store(to.add(bin * self.count + lane))
                     }
@@ -204,6 +204,7 @@ impl<T: Real> Place<T> {
         } else {
             for bin in 0..self.bins {
                 for lane in (0..lanes).step_by(V::N) {
+                    // SAFETY: as above; a last vector that would reach beyond the lanes is written in part.
                     unsafe {
                         let y = value.of(cpu.load(from.add(bin * T::LANES + lane)));
                         let to = to.add(bin * self.count + lane);

@@ -352,11 +352,12 @@ impl<V: Lanes> Sink<V> for PowerRows<V> {
     }
     #[inline(always)]
     fn nyquist(&mut self, k: usize, re: V) {
-        // SAFETY: `check` held `out` to all bins; so in all sinks.
+        // SAFETY: `check` held `out` to a row of LANES for every bin; the vector starts at a lane of which N are left.
         unsafe { re.mul(re).mul(self.edge).store(self.out.add(k * V::T::LANES)) }
     }
     #[inline(always)]
     fn bin(&mut self, k: usize, re: V, im: V) {
+        // SAFETY: as in `nyquist`.
         unsafe { im.mul_add(im, re.mul(re)).store(self.out.add(k * V::T::LANES)) }
     }
 }
@@ -377,7 +378,7 @@ impl<V: Lanes> Sink<V> for ComplexRows<V> {
     }
     #[inline(always)]
     fn bin(&mut self, k: usize, re: V, im: V) {
-        // SAFETY: as above.
+        // SAFETY: `check` held `out` to two rows of LANES for every bin; the vector starts at a lane of which N are left.
         unsafe {
             re.store(self.out.add(2 * k * V::T::LANES));
             im.store(self.out.add((2 * k + 1) * V::T::LANES));

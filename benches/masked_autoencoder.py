@@ -14,7 +14,7 @@ import torch
 
 from imuspec import Cohort, encoders
 from imuspec.datasets import WearDays
-from imuspec.objectives.masked import MaskedAutoencoder
+from imuspec.objectives.masked import MaskedSignalAutoencoder
 
 
 def median_s(work: Callable[[], object], rounds: int) -> float:
@@ -40,7 +40,7 @@ def main() -> None:
         f"reading: {rate:.0f} windows of 50 min a second of one core ({reading * 1e3:.0f} ms for {per_recording:.0f})"
     )
 
-    model = MaskedAutoencoder(encoders.build("roformer"))
+    model = MaskedSignalAutoencoder(encoders.build("roformer"))
     x, hidden = source.in_g(next(iter(source.epoch(1))))[:2]
     x, hidden = x[:n], hidden[:n]
 

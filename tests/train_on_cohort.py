@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from imuspec import Cohort
+from imuspec.encoders import Encoder
 from imuspec.objectives.supervised import Supervised
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.processes import place
@@ -28,7 +29,7 @@ SETTINGS = TrainingSettings(
 WINDOW_S = 10.0
 
 
-class SignalEncoder(nn.Module):
+class SignalEncoder(Encoder):
     """Two convolutions over time, 8 features."""
 
     kind = "signal"

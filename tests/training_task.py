@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imuspec.encoders import Encoder
+
 SIZE = (16, 24)
 
 
@@ -23,7 +25,7 @@ def stripes(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pictures.astype(np.float32)), torch.from_numpy(label)
 
 
-class SmallEncoder(nn.Module):
+class SmallEncoder(Encoder):
     """Two convolutions with batch norm, 16 features."""
 
     kind = "image"

@@ -270,11 +270,10 @@ impl Stream {
             }
             let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
             let Some(line) = self.line else { break };
-            let n = (until - at) as usize;
-            let mut times = line.times(at, n);
+            let times = line.times(at, (until - at) as usize);
             match time.get_mut((at - from) as usize..(until - from) as usize) {
-                Some(part) => times.fill(part),
-                None => times.append(n, time),
+                Some(part) => part.iter_mut().zip(times).for_each(|(time, t)| *time = t),
+                None => time.extend(times),
             }
             at = until;
         }

@@ -8,8 +8,7 @@ use super::run;
 use super::words::Word;
 use crate::spectral::lanes::{Path, Real};
 use crate::spectral::magnitude::features::{Moment, Resolution, log_magnitudes};
-use crate::spectral::magnitude::loss::{LossOut, loss};
-use crate::spectral::magnitude::steps::Weights;
+use crate::spectral::magnitude::loss::{LossOut, Weights, loss};
 
 /// (nfft, hop, floor) from Python.
 type Triple = (usize, usize, f64);

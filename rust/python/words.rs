@@ -7,14 +7,13 @@ use crate::device::calendar;
 use crate::device::{DateOrder, Timestamps, Unit};
 use crate::preparation::Order;
 use crate::signal::calibrate;
-use crate::signal::grid::Method;
+use crate::signal::resample::Method;
 use crate::signal::wear::LengthRule;
-use crate::spectral::frames::Detrend;
 use crate::spectral::image::definition::Precision;
 use crate::spectral::image::levels::Tone;
 use crate::spectral::image::resize::Resize;
 use crate::spectral::magnitude::features::Moment;
-use crate::spectral::stft::Mode;
+use crate::spectral::stft::{Detrend, Mode};
 
 /// A choice that Python spells as a word.
 pub(super) trait Words: Copy + 'static {

@@ -1,6 +1,5 @@
 //! Windows -> spectrograms, RGB images, LMM features.
 
-pub mod frames;
 pub mod image;
 pub mod lanes;
 pub mod magnitude;

@@ -123,7 +123,7 @@ def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
             2,
             "bench, cohort, datasets, doctor, embed, experiment, export, image, info, models, predict, prepare",
         ),
-        (["cohort", "staus", "x"], 2, "export, merge, status, verify, got 'staus'; the nearest is status"),
+        (["cohort", "staus", "x"], 2, "command: expected one of 'status', "),
         (["prepare", "nowhere.cwa", "--out", "y"], 1, "nowhere.cwa"),
         (["prepare", __file__, "--out", "y", "--recipe", "ubk"], 2, "'ukb'"),
         (["prepare", __file__, "--out", "y", "--set", "calibration.min_window=1"], 2, "calibration.min_windows"),

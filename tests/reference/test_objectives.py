@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from imuspec import encoders, objectives
 from imuspec.objectives.moco import contrast
 from imuspec.objectives.norms import GroupedBatchNorm, group_norms, spread
-from imuspec.objectives.simsiam import likeness
+from imuspec.objectives.simsiam import negative_cosine
 from training_task import SmallEncoder, stripes
 
 
@@ -55,10 +55,10 @@ def test_the_contrast_is_lightlys() -> None:
     assert ours.item() == pytest.approx(theirs(query.requires_grad_(), key).item(), rel=1e-5)
 
 
-def test_likeness_is_the_papers_formula_and_lightlys() -> None:
+def test_negative_cosine_is_the_papers_formula_and_lightlys() -> None:
     predicted, projected, _ = vectors(2)
     expected = -float((unit(predicted * 3) * unit(projected * 0.2)).sum(1).mean())
-    ours = likeness(torch.from_numpy(predicted * 3).requires_grad_(), torch.from_numpy(projected * 0.2))
+    ours = negative_cosine(torch.from_numpy(predicted * 3).requires_grad_(), torch.from_numpy(projected * 0.2))
     assert ours.item() == pytest.approx(expected, rel=1e-6)
     lightly = pytest.importorskip("lightly.loss")
     theirs = lightly.NegativeCosineSimilarity()(torch.from_numpy(predicted), torch.from_numpy(projected))

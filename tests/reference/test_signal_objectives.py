@@ -13,7 +13,7 @@ from imuspec.encoders.cpc import Cpc, CpcOriginal
 from imuspec.encoders.limu_bert import LimuBert
 from imuspec.encoders.tpn import Tpn
 from imuspec.encoders.vit import Vit
-from imuspec.objectives.mae import MaskedAutoencoder, patch_error, patches
+from imuspec.objectives.mae import MaskedImageAutoencoder, patch_error, patches
 from imuspec.objectives.moco_v3 import MocoV3, batch_contrast
 from imuspec.objectives.multitask import HarnetTasks, MultiTask, binary_losses, two_way_losses
 from imuspec.objectives.predictive import PredictFrames, PredictFramesOriginal, frame_loss, step_losses
@@ -181,7 +181,7 @@ OBJECTIVES = {
         (torch.randn(4, 3, 96, 128), torch.randn(4, 3, 96, 128)),
     ),
     "mae": lambda: (
-        MaskedAutoencoder(Vit(size="tiny", positions="sincos"), width=32, n_blocks=1, n_heads=4),
+        MaskedImageAutoencoder(Vit(size="tiny", positions="sincos"), width=32, n_blocks=1, n_heads=4),
         (torch.randn(4, 3, 96, 128),),
     ),
 }

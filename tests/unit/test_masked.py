@@ -9,13 +9,13 @@ import torch
 import imuspec
 from imuspec import objectives
 from imuspec.encoders.roformer import RoFormer
-from imuspec.objectives.masked import MaskedAutoencoder
+from imuspec.objectives.masked import MaskedSignalAutoencoder
 
 
-def model(**settings: object) -> MaskedAutoencoder:
+def model(**settings: object) -> MaskedSignalAutoencoder:
     torch.manual_seed(0)
     encoder = RoFormer(width=32, depth=1, n_heads=4)
-    return MaskedAutoencoder(encoder, **settings)  # type: ignore[arg-type]
+    return MaskedSignalAutoencoder(encoder, **settings)  # type: ignore[arg-type]
 
 
 def windows(n: int = 3, patches: int = 5) -> torch.Tensor:
@@ -25,7 +25,9 @@ def windows(n: int = 3, patches: int = 5) -> torch.Tensor:
 HIDDEN = torch.tensor([[1, 0, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 1]], dtype=torch.bool)
 
 
-def by_hand(objective: MaskedAutoencoder, x: torch.Tensor, hidden: torch.Tensor, nfft: int) -> tuple[float, float]:
+def by_hand(
+    objective: MaskedSignalAutoencoder, x: torch.Tensor, hidden: torch.Tensor, nfft: int
+) -> tuple[float, float]:
     """LMM and MSE by loops: of each hidden patch the sum over axes, then the mean over patches."""
     rebuilt = objective.reconstruct(x, hidden).detach().numpy().astype(np.float64)
     lmm, mse = [], []

@@ -8,7 +8,7 @@ import torch
 
 from imuspec import encoders
 from imuspec.encoders.roformer import RoFormer, missing_patches, rotate, rotation_angles
-from imuspec.objectives.masked import MaskedAutoencoder
+from imuspec.objectives.masked import MaskedSignalAutoencoder
 
 
 def small(**settings: int) -> RoFormer:
@@ -20,7 +20,7 @@ def test_the_parameters_are_those_of_the_published_network() -> None:
     encoder = encoders.build("roformer")
     count = sum(p.numel() for p in encoder.parameters())
     assert count == 9_677_568
-    assert sum(p.numel() for p in MaskedAutoencoder(encoder).parameters()) == 9_908_868
+    assert sum(p.numel() for p in MaskedSignalAutoencoder(encoder).parameters()) == 9_908_868
     assert sum(p.numel() for p in encoder.blocks[0].parameters()) == 787_200
 
 

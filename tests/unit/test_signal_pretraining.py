@@ -150,7 +150,7 @@ def test_heads_are_as_many_as_the_operations_of_the_views() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (("views.name=plain",), "views: expected signal_pair for objective simclr, got plain"),
+        (("views.name=unchanged",), "views: expected signal_pair for objective simclr, got unchanged"),
         (("encoder.name=resnet18",), "encoder: expected cnn1d or tpn"),
         (("source.name=images",), "source: expected windows for objective simclr, got images"),
     ],

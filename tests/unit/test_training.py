@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from imuspec import interrupts, objectives
+from imuspec.objectives import Objective
 from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
 from imuspec.pretraining.schedule import learning_rate
 from imuspec.recipe import PretrainRecipe, TrainingSettings
@@ -106,12 +107,11 @@ def test_a_resumed_training_gives_the_same_bits_as_one_that_never_stopped(tmp_pa
     assert len(kept) >= len(losses[0]) - 1  # a line that straddles the stop averages other steps
 
 
-class Exploding(nn.Module):
+class Exploding(Objective):
     """A loss that is NaN from the sixth step on."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.encoder = SmallEncoder()
+        super().__init__(SmallEncoder())
         self.steps = 0
 
     def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -131,12 +131,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_nothing_of_it(tmp_path) -> No
     assert all(torch.isfinite(value).all() for value in state["objective"].values())
 
 
-class Collapsing(nn.Module):
+class Collapsing(Objective):
     """Features that are all the same from the ninth step on."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.encoder = SmallEncoder()
+        super().__init__(SmallEncoder())
         self.steps = 0
 
     def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -237,12 +236,11 @@ def test_a_training_that_died_before_its_first_checkpoint_leaves_no_line_after_a
     assert steps == sorted(set(steps))
 
 
-class BadGradient(nn.Module):
+class BadGradient(Objective):
     """A finite loss whose gradient is NaN at its third step."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.encoder = SmallEncoder()
+        super().__init__(SmallEncoder())
         self.n_calls = 0
 
     def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Timing beside the peers: calls in turn in one process, after their results were compared."""
+"""Timing next to the peers: rounds of one call each, in one process, results compared first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Timing", "close_to_peak", "interleaved", "peak_memory", "table"]
 
 
 class Timing(NamedTuple):
-    """Seconds of a call of one contestant; `ratio` is the median over rounds of its time to the first contestant's."""
+    """Seconds a call of one contestant; `ratio` is the median over rounds of its time to the first contestant's."""
 
     name: str
     median: float
@@ -31,29 +31,12 @@ def interleaved(
     agree: Callable[[object, object], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Timing]:
-    """Time calls in turn.
+    """
+    Time `calls` in turn, the first being ours; `agree(ours, theirs)` raises where results differ.
 
-    Each turn repeats a call until `least_s` seconds have passed, so that the clock resolves short calls. With
-    `time.process_time` as the clock, one thread is measured by its processor time, which other programs on the machine hardly
-    change.
-
-    Parameters
-    ----------
-    calls : mapping of str to callable
-        Contestants; the first is ours.
-    rounds : int, default 9
-        Number of turns of each.
-    least_s : float, default 0.01
-        Least length of a turn, s.
-    agree : callable, optional
-        ``agree(result, reference)`` raises AssertionError where the first contestant's result differs from another's.
-    clock : callable, default time.perf_counter
-        Returns seconds.
-
-    Returns
-    -------
-    list of Timing
-        In the order of `calls`.
+    Each turn repeats a call until `least_s` seconds have passed, so that short calls are not lost in the clock. With
+    `time.process_time` as the clock, work of one thread is measured by the processor time it takes, in which other
+    programs on the machine do not show.
     """
     names = list(calls)
     first: dict[str, float] = {}
@@ -71,14 +54,14 @@ def interleaved(
     for _ in range(rounds):
         for name in names:
             seconds[name].append(_turn(calls[name], repeats[name], clock))
-    first_seconds = seconds[names[0]]
+    ours = seconds[names[0]]
     return [
         Timing(
             name,
             statistics.median(took),
             min(took),
-            statistics.median(t / o for t, o in zip(took, first_seconds, strict=True)),
-            min(took) / min(first_seconds),
+            statistics.median(t / o for t, o in zip(took, ours, strict=True)),
+            min(took) / min(ours),
         )
         for name, took in seconds.items()
     ]
@@ -96,10 +79,10 @@ def _repeats(call: Callable[[], object], least_s: float, clock: Callable[[], flo
 
 
 def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
-    """Return a check that two arrays agree within `tolerance` of the largest value."""
+    """Arrays agree within `tolerance` of the largest value, dB where both are finite."""
 
-    def agree(result: object, reference: object) -> None:
-        a, b = np.asarray(result), np.asarray(reference)
+    def agree(ours: object, theirs: object) -> None:
+        a, b = np.asarray(ours), np.asarray(theirs)
         if a.shape != b.shape:
             raise AssertionError(f"result: expected shape {b.shape}, got {a.shape}")
         worst = float(np.max(np.abs(a - b)))
@@ -110,7 +93,7 @@ def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
 
 
 def table(title: str, timings: list[Timing]) -> str:
-    """Return timings as lines of text, in microseconds."""
+    """The timings as lines of text, times in microseconds."""
     rows = [f"{title}", f"  {'':24}{'median us':>12}{'least us':>12}{'x ours':>8}{'least':>8}"]
     rows += [
         f"  {t.name:24}{t.median * 1e6:12.1f}{t.least * 1e6:12.1f}{t.ratio:8.2f}{t.least_ratio:8.2f}" for t in timings
@@ -119,16 +102,16 @@ def table(title: str, timings: list[Timing]) -> str:
 
 
 def peak_memory(call: Callable[[], object]) -> int | None:
-    """Return the most bytes by which resident memory grew during a call; None where the system does not say (not Linux)."""
+    """Bytes by which resident memory grew at most during the call; None where the system does not tell (not Linux)."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
         reset.write_text("5", "ascii")  # the high-water mark starts anew
         before = _kilobytes(status, "VmRSS")
-        result = call()
+        kept = call()
         peak = _kilobytes(status, "VmHWM")
     except OSError:
         return None
-    del result
+    del kept
     return max(0, peak - before) * 1024
 
 

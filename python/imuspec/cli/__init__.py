@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from imuspec.cli import (
     recordings,
 )
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
+from imuspec.errors import unknown_name
 from imuspec.interrupts import Interrupted, interrupted_by_sigterm
 
 __all__ = [
@@ -81,13 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _unknown(error: UnknownCommandError) -> str:
-    """Name all commands, in order, and the nearest to the one given."""
+    """The message for an unknown command: the commands there are, the closest first."""
     given = (error.unused_tokens or [""])[0]
-    group = error.app or app
-    known = sorted(name for name in group if not name.startswith("-"))
-    near = difflib.get_close_matches(given, known, n=1)
-    nearest = f"; the nearest is {near[0]}" if near else ""
-    return f"command: expected one of {', '.join(known)}, got {given!r}{nearest}"
+    known = [name for name in error.app or app if not name.startswith("-")]
+    return unknown_name("command", given, known, listing="`imuspec --help`")
 
 
 def _is_recipe_error(error: Exception) -> bool:

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from imuspec.cli import output
 from imuspec.preparation.reasons import Reasons, alike
+from imuspec.progress import Progress
 from imuspec.report.words import size
 
 if TYPE_CHECKING:
@@ -37,84 +37,56 @@ _LONGEST = 12  # reasons shown
 
 
 class RunDisplay:
-    """A bar with rate, time left and failures on a terminal; elsewhere a line for each file."""
+    """The progress of a run over files: a bar with rate and failures on a terminal; elsewhere a line for each file."""
 
     def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
-        self._doing = doing
-        self._console = console or output.stderr()
-        self._bar: Progress | None = None
-        self._task: Any = None
+        self._progress = Progress(doing, console=console or output.stderr(), silent=output.is_quiet())
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn(self._doing),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[trouble]}"),
-                console=self._console,
-            )
-            self._bar.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._progress.__exit__(kind, error, trace)
 
     def update(self, summary: Summary, outcome: Outcome | None) -> None:
         """Show one more file; None at the start and when the run is to stop."""
         if outcome is None and summary.interrupted:
-            self._console.print("stopping: what is under way is finished first; Ctrl-C again ends at once")
-        elif self._bar is not None:
-            self._advance(summary)
-        elif outcome is None:
-            if summary.done_before:
-                output.note(f"{summary.done_before} of {summary.total} were done before")
-        else:
+            self._progress.say("stopping: what is under way is finished first; Ctrl-C again ends at once")
+            return
+        if outcome is not None:
             what = f"{outcome.status}: {outcome.reason or outcome.stored}"
-            output.note(f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)")
-
-    def _advance(self, summary: Summary) -> None:
-        assert self._bar is not None
-        trouble = " ".join(f"{summary.count(status)} {status}" for status in ("excluded", "failed"))
-        if self._task is None:
-            self._task = self._bar.add_task("", total=summary.total, rate="", trouble="")
-        self._bar.update(self._task, completed=summary.n_done, rate=_rate(summary), trouble=trouble)
+            line = f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)"
+        else:
+            line = f"{summary.done_before} of {summary.total} were done before" if summary.done_before else ""
+        counts = ", ".join(f"{summary.count(status)} {status}" for status in ("excluded", "failed"))
+        text = f"{_rate(summary)}; {counts}".removeprefix("; ")
+        self._progress.update(summary.n_done, total=summary.total, text=text, line=line)
 
 
 class ShareDisplay:
-    """A bar of one long job on a terminal; elsewhere a line for each quarter of it."""
+    """The progress of one long job: a bar of percent on a terminal; elsewhere a line for each quarter."""
 
     def __init__(self, doing: str, console: Console | None = None) -> None:
-        self._doing = doing
-        self._console = console or output.stderr()
-        self._bar: Progress | None = None
-        self._quarters = 0
+        self._doing, self._quarters = doing, 0
+        self._progress = Progress(doing, total=100, console=console or output.stderr(), silent=output.is_quiet())
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar = Progress(TextColumn(self._doing), BarColumn(), TimeRemainingColumn(), console=self._console)
-            self._task = self._bar.add_task("", total=1.0)
-            self._bar.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._progress.__exit__(kind, error, trace)
 
     def update(self, share: float) -> None:
         """Show how much of the job is done, 0 to 1."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=share)
-        elif int(share * 4) > self._quarters:
-            self._quarters = int(share * 4)
-            output.note(f"{self._doing}: {25 * self._quarters} %")
+        line = f"{self._doing}: {25 * int(share * 4)} %" if int(share * 4) > self._quarters else ""
+        self._quarters = max(self._quarters, int(share * 4))
+        self._progress.update(round(100 * share), line=line)
 
 
 def summary_lines(summary: Summary, *, named: bool = True) -> Iterator[RenderableType]:

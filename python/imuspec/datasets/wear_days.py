@@ -178,7 +178,7 @@ class WearDays:
         """Yield this process's part of each batch of an epoch, starting with batch `first_step`."""
         begin = epoch * self.steps_per_epoch
         self._order.numbers = range(begin + first_step, begin + self.steps_per_epoch)
-        yield from self._loader
+        yield from map(tuple, self._loader)  # the loader makes lists of them
 
     def in_g(self, batch: Batch, generator: torch.Generator | None = None) -> Batch:
         """Convert the samples of a batch to float32 in g, on its device: the `views` of `imuspec.pretraining.train`."""

@@ -1,22 +1,21 @@
 """Encoders: batches of pictures or windows to embeddings, by name.
 
-An encoder is a `torch.nn.Module` with ``kind`` ("image" or "signal"), ``n_features``, ``forward(x) -> [B, n_features]``
-and ``layers(x)``, its named intermediate embeddings. To add one, give its maker a name in `REGISTRY`.
+An encoder is an `imuspec.encoders.Encoder`: ``forward(x) -> [B, n_features]`` and ``layers(x)``, its intermediate
+embeddings by name. To add one, subclass it and add its maker to `REGISTRY`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any
 
-from torch import Tensor, nn
-
+from imuspec.encoders.encoder import Encoder, EncoderSpec
 from imuspec.encoders.weights import load_weights
 from imuspec.recipe.registry import Registry
 
-__all__ = ["REGISTRY", "Encoder", "build", "built_as", "load_weights", "names"]
+__all__ = ["REGISTRY", "Encoder", "EncoderSpec", "build", "load_weights", "names"]
 
-REGISTRY: Registry[nn.Module] = Registry(
+REGISTRY: Registry[Encoder] = Registry(
     "encoder",
     {
         "acceleration_alone": "imuspec.encoders.fusion:acceleration_alone",
@@ -38,42 +37,26 @@ REGISTRY: Registry[nn.Module] = Registry(
 )
 
 
-class Encoder(Protocol):
-    """What is asked of an encoder besides being a module."""
-
-    kind: Literal["image", "signal"]
-    n_features: int
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return embeddings ``[B, n_features]``."""
-        ...
-
-    def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the named embeddings on the way, each ``[B, features]``."""
-        ...
-
-
 def names() -> list[str]:
-    """Names that `build` knows."""
+    """Return the names that `build` knows."""
     return REGISTRY.names()
 
 
-def build(name: str, **settings: Any) -> nn.Module:
-    """Return an encoder by name; it remembers how it was built, so that a Run can keep it.
+def build(name: str, **settings: Any) -> Encoder:
+    """Return a new encoder, which remembers in ``spec`` how it was built.
+
+    Parameters
+    ----------
+    name : str
+        A name of `names`.
+    **settings
+        Settings of the encoder's class or function.
 
     Raises
     ------
     ValueError
-        A name that is none, or a setting that this encoder does not have; the message says which there are.
+        If no encoder has that name, or it has no such setting.
     """
     encoder = REGISTRY.build(name, **settings)
-    encoder._built_as = (name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})  # type: ignore[assignment]  # no Tensor
+    encoder.spec = EncoderSpec(name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})
     return encoder
-
-
-def built_as(encoder: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Return the name and settings with which `build` made an encoder."""
-    built = getattr(encoder, "_built_as", None)
-    if built is None:
-        raise ValueError(f"encoder: expected one that encoders.build made, got a {type(encoder).__name__} of its own")
-    return cast("tuple[str, dict[str, Any]]", built)

@@ -7,10 +7,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["Cnn1d"]
 
 
-class Cnn1d(nn.Module):
+class Cnn1d(Encoder):
     """Three convolutions over time, 3 -> 32 -> 64 -> 128, then one number for each channel.
 
     Each block is a convolution without bias, stride 1, the ends reflected so that no frame is lost, then ReLU and

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders.cnn1d import Cnn1d
+from imuspec.encoders.encoder import Encoder
 
 __all__ = ["Cpc", "CpcOriginal"]
 
@@ -17,7 +18,7 @@ __all__ = ["Cpc", "CpcOriginal"]
 _FRAMES = ((32, 4, 2), (64, 4, 2), (128, 1, 1), (256, 1, 1))
 
 
-class CpcOriginal(nn.Module):
+class CpcOriginal(Encoder):
     """A frame of 128 numbers for each sample (:class:`Cnn1d`), read by a GRU of two layers of 256.
 
     The embedding is the context after the last frame.
@@ -70,7 +71,7 @@ class CpcOriginal(nn.Module):
         return {"frames": frames.amax(-1), "embedding": self.context(frames)[..., -1]}
 
 
-class Cpc(nn.Module):
+class Cpc(Encoder):
     """Frames of 256 numbers from strided convolutions, a context from causal ones, its maximum over time.
 
     Frames: 32 channels (kernel 4, stride 2), 64 (4, 2), 128 (1), 256 (1), without bias and padding. Context layer ``l``

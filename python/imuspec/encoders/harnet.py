@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["Harnet", "HarnetClassifier"]
 
 
@@ -69,7 +71,7 @@ class _Downsample(nn.Module):
         return functional.conv1d(x, self.kernel, stride=self.factor, padding=self.padding, groups=x.shape[1])
 
 
-class Harnet(nn.Module):
+class Harnet(Encoder):
     """Five stages, each convolution, residual blocks, batch norm, ReLU and a smoothed downsampling, to one frame.
 
     For 10 s: widths 64, 128, 256, 512, 1024; lengths 300 -> 150, 75, 15, 3, 1; 10,457,408 parameters. Convolutions wrap
@@ -110,6 +112,10 @@ class Harnet(nn.Module):
             self.feature_extractor.add_module(f"layer{i}", _stage(n_in, stage))
             n_in = stage.width
         self.n_features = n_in
+
+    def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
+        """Return (axes, samples); the number of samples is the encoder's own."""
+        return (self.n_axes, n_samples or self.n_samples)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, time] in g at 30 Hz -> [B, features]."""

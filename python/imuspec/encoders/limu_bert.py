@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["LimuBert", "Norm"]
 
 
@@ -62,7 +64,7 @@ class _FeedForward(nn.Module):
         return out
 
 
-class LimuBert(nn.Module):
+class LimuBert(Encoder):
     """A state of 72 numbers for each sample of a window, then their mean.
 
     With ``a = attention(h)`` a layer is ``b = norm1(a + proj(a))``, ``h <- norm2(b + feed_forward(b))``: the residual
@@ -110,6 +112,10 @@ class LimuBert(nn.Module):
         self.norm1 = Norm(width)
         self.pwff = _FeedForward(width, hidden)
         self.norm2 = Norm(width)
+
+    def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
+        """Return (axes, samples); by default the longest window."""
+        return (self.n_axes, n_samples or self.n_steps)
 
     def states(self, x: Tensor) -> Tensor:
         """[B, axes, step] -> [B, step, width]: the state of each sample after the last layer."""

@@ -6,8 +6,9 @@ from typing import Literal
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import Tensor
 
+from imuspec.encoders.encoder import Encoder
 from imuspec.encoders.weights import load_weights
 
 __all__ = ["ResNet", "resnet18", "resnet50"]
@@ -15,14 +16,14 @@ __all__ = ["ResNet", "resnet18", "resnet50"]
 IMAGENET = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
 
 
-class ResNet(nn.Module):
+class ResNet(Encoder):
     """The trunk of torchvision's ResNet-18 (or 50, of 2,048 features) under its own parameter names.
 
     A picture ``[B, 3, 96, 128]`` goes through maps of 24 x 32, 12 x 16, 6 x 8 and 3 x 4 to a mean of 512 features.
     Source: He et al., Deep residual learning, 2016, table 1, as torchvision builds it.
     """
 
-    kind: Literal["image", "signal"] = "image"
+    kind = "image"
 
     def __init__(self, *, depth: Literal[18, 50] = 18, zero_init_residual: bool = False) -> None:
         super().__init__()

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["RoFormer", "missing_patches", "rotate", "rotation_angles"]
 
 _INIT_STD = 0.02
@@ -78,12 +80,12 @@ class _Block(nn.Module):
         return out
 
 
-class RoFormer(nn.Module):
+class RoFormer(Encoder):
     """The encoder of the LMM masked auto-encoder: 12 blocks of width 256 over up to 300 patches of 10 s at 30 Hz.
 
     A patch of 3 axes x 300 samples is flattened axis by axis and mapped to ``width``; hidden patches become one learned
     vector; blocks normalise first and have no biases. 9,677,568 parameters; with the reconstruction head of
-    :class:`~imuspec.objectives.masked.MaskedAutoencoder` the 9,908,868 of the published network.
+    :class:`~imuspec.objectives.masked.MaskedSignalAutoencoder` the 9,908,868 of the published network.
 
     Parameters
     ----------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from imuspec.encoders import Encoder
+from imuspec.encoders.encoder import Encoder
 
 __all__ = ["Standardised", "axis_statistics", "bare", "standardised"]
 
@@ -22,7 +21,7 @@ def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(sd.tolist())
 
 
-class Standardised(nn.Module):
+class Standardised(Encoder):
     """``encoder((x - mean) / sd)`` for each axis, the numbers kept with the weights.
 
     Parameters
@@ -45,14 +44,19 @@ class Standardised(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, encoder: nn.Module, *, mean: Sequence[float], sd: Sequence[float]) -> None:
+    def __init__(self, encoder: Encoder, *, mean: Sequence[float], sd: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != len(sd) or min(sd) <= 0:
             raise ValueError(f"sd: expected a positive number for each of {len(mean)} axes, got {list(sd)}")
         self.inner = encoder
-        self.n_features = cast("Encoder", encoder).n_features
+        self.n_axes = encoder.n_axes
+        self.n_features = encoder.n_features
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32)[:, None])
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None])
+
+    def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
+        """Return the shape that the inner encoder takes."""
+        return self.inner.input_shape(n_samples)
 
     def standardise(self, x: Tensor) -> Tensor:
         """[B, axes, time] in g -> the same in standard deviations."""
@@ -65,7 +69,7 @@ class Standardised(nn.Module):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the encoder's layers."""
-        return cast("Encoder", self.inner).layers(self.standardise(x))
+        return self.inner.layers(self.standardise(x))
 
 
 def standardised(
@@ -77,7 +81,7 @@ def standardised(
     return Standardised(encoders.build(encoder, **(settings or {})), mean=mean, sd=sd)
 
 
-def bare(encoder: nn.Module) -> nn.Module:
+def bare(encoder: Encoder) -> Encoder:
     """Return the encoder that takes windows as they are: the inner one of a :class:`Standardised`, else itself.
 
     Objectives see windows that the view generator has standardised already.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["Tpn"]
 
 _KERNELS = (24, 16, 8)
 _WIDTHS = (32, 64, 96)
 
 
-class Tpn(nn.Module):
+class Tpn(Encoder):
     """Three convolutions over time without padding, 32 (24 samples), 64 (16), 96 (8), then the maximum over time.
 
     84,416 parameters for three axes. A window needs 46 samples or more.

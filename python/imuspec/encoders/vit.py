@@ -9,12 +9,14 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from imuspec.encoders.encoder import Encoder
+
 __all__ = ["Vit", "sincos_positions"]
 
 _SIZES = {"tiny": "vit_tiny_patch16_224", "small": "vit_small_patch16_224", "base": "vit_base_patch16_224"}
 
 
-class Vit(nn.Module):
+class Vit(Encoder):
     """A class token and 6 x 8 patches of 16 x 16 pixels through timm's transformer; the embedding is the token's state.
 
     21.6 million parameters for ``small``, 85.7 million for ``base``.
@@ -79,6 +81,11 @@ class Vit(nn.Module):
             nn.init.zeros_(projection.bias)
         for parameter in projection.parameters():
             parameter.requires_grad_(False)
+
+    def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
+        """Return (channels, rows, columns)."""
+        del n_samples
+        return (3, *self.image)
 
     def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """[B, 3, H, W] -> [B, 1 + patches, width]: states after the last norm, the class token first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ __all__ = [
     "seeded_network",
 ]
 
+Network = TypeVar("Network", bound=nn.Module)
 STATISTICS = "statistics of the window"
 MOMENTS = "signed means and log deviations"
 ROW_MEANS = "means of the picture's rows"
@@ -58,16 +59,10 @@ def judge(
     ----------
     setup : Setup
         Input of the experiment.
-    source : Source
-        Features.
-    windows : Windows
-        Labelled windows.
+    source, windows, head, altered
+        As for `imuspec.probing.probe`.
     shots, seeds : sequence of int, optional
         Those of the setup by default.
-    head : str, default "linear"
-        As for `imuspec.probing.probe`.
-    altered : mapping, optional
-        As for `imuspec.probing.probe`.
     """
     options = setup.options
     return probe(
@@ -96,7 +91,7 @@ def judge_draws(
         Seed of the weights -> features.
     windows : Windows
         Labelled windows.
-    **settings : object
+    **settings
         As for `judge`.
 
     Returns
@@ -131,7 +126,7 @@ def judge_parameter_free(
         Pictures whose rows are averaged; by default those of the recipe, and a single small one in a tiny trial.
     n_triads : int, default 1
         Number of triads of a window; each has features of its own.
-    **settings : object
+    **settings
         As for `judge`.
 
     Yields
@@ -179,37 +174,37 @@ class OverTriads:
         return {layer: np.concatenate([part[layer] for part in parts], axis=1) for layer in self.layers}
 
 
-def seeded_network(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def seeded_network(build: Callable[[], Network], seed: int) -> Network:
     """Build a network whose random weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
 
 
-def score_table(judged: pd.DataFrame, keys: Sequence[str] = ("row", "column")) -> pd.DataFrame:
+def score_table(judged: pd.DataFrame, by: Sequence[str] = ("row", "column")) -> pd.DataFrame:
     """Return the scores of each row and column over the splits, as `Result.table` holds them.
 
     Parameters
     ----------
     judged : DataFrame
         A row for each method, split and draw of the weights.
-    keys : sequence of str, default ("row", "column")
+    by : sequence of str, default ("row", "column")
         Columns that identify a cell.
 
     Returns
     -------
     DataFrame
-        `keys`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
+        `by`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
         weights; the same for ``balanced_accuracy``; ``n`` splits, ``n_weights`` draws, ``n_test_subjects`` in all splits
         together, and ``n_rarest``, the number of test windows of the rarest class in the split that has fewest.
     """
     rows = []
-    for key, part in judged.groupby(list(keys), sort=False, dropna=False):
+    for key, part in judged.groupby(list(by), sort=False, dropna=False):
         splits = part.groupby("seed")[["macro_f1", "balanced_accuracy"]].mean()
         (value, sd), (balanced, balanced_sd) = (mean_sd(splits[name].to_numpy()) for name in splits)
         rows.append(
             {
-                **dict(zip(keys, key, strict=True)),
+                **dict(zip(by, key, strict=True)),
                 "value": value,
                 "sd": sd,
                 "balanced_accuracy": balanced,

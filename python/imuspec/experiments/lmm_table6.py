@@ -54,7 +54,7 @@ def run(setup: Setup[Options]) -> Result:
     parts += [_from_scratch(study, setup), study.baselines()]
     notes = ["LSTM: the best epoch by the part that is scored"]
     if setup.run_of("HARNet10", "capture24") or setup.tiny:
-        harnet = encoders.build("harnet")
+        harnet: torch.nn.Module = encoders.build("harnet")
         if given := setup.run_of("HARNet10", "capture24"):
             folder = given.removeprefix("random:")
             harnet = load_encoder(given) if Path(folder).is_dir() else _public(harnet, given)

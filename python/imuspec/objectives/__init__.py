@@ -1,30 +1,28 @@
-"""Objectives: an encoder and views to a loss, by name.
+"""Objectives: an encoder and its views to a loss, by name.
 
-An objective is a `torch.nn.Module` with ``encoder`` and ``forward(*views) -> (loss, figures)``, the figures being scalar
-tensors for the log. Optional: ``after_step()``, called after each optimiser step; ``parameter_groups()`` for the
-optimiser; ``sync_norm``, whether several GPUs share the statistics of batch norm. All that a resume needs is in its state
-dict. To add one, give its maker ``(encoder, **settings)`` a name in `REGISTRY`.
+An objective is an `imuspec.objectives.Objective`. To add one, subclass it and add it to `REGISTRY`, and its settings to
+`imuspec.recipe`: a section that names the views, the encoders and the source that it takes, and what it needs of them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
+from imuspec.encoders import Encoder
+from imuspec.objectives.objective import Objective
 from imuspec.recipe.registry import Registry
 
-__all__ = ["REGISTRY", "build", "names"]
+__all__ = ["REGISTRY", "Objective", "build", "names"]
 
-REGISTRY: Registry[nn.Module] = Registry(
+REGISTRY: Registry[Objective] = Registry(
     "objective",
     {
         "cpc": "imuspec.objectives.predictive:PredictFrames",
         "cpc_original": "imuspec.objectives.predictive:PredictFramesOriginal",
         "harnet_tasks": "imuspec.objectives.multitask:HarnetTasks",
         "limu_bert": "imuspec.objectives.reconstruction:MaskedReconstruction",
-        "mae": "imuspec.objectives.mae:MaskedAutoencoder",
-        "masked": "imuspec.objectives.masked:MaskedAutoencoder",
+        "mae": "imuspec.objectives.mae:MaskedImageAutoencoder",
+        "masked": "imuspec.objectives.masked:MaskedSignalAutoencoder",
         "moco": "imuspec.objectives.moco:MoCo",
         "moco_v3": "imuspec.objectives.moco_v3:MocoV3",
         "multitask": "imuspec.objectives.multitask:MultiTask",
@@ -41,14 +39,14 @@ def names() -> list[str]:
     return REGISTRY.names()
 
 
-def build(name: str, encoder: nn.Module, **settings: Any) -> nn.Module:
+def build(name: str, encoder: Encoder, **settings: Any) -> Objective:
     """Return an objective on an encoder.
 
     Parameters
     ----------
     name : str
         A name of `names`.
-    encoder : nn.Module
+    encoder : Encoder
         The encoder to train.
     **settings
         Settings of the objective's class.

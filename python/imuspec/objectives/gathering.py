@@ -17,7 +17,7 @@ def world() -> int:
 
 
 def rank() -> int:
-    """Return the number of this process."""
+    """Return the number of this process, from 0."""
     return dist.get_rank() if world() > 1 else 0
 
 
@@ -34,7 +34,7 @@ def gather(rows: Tensor) -> Tensor:
 def gather_with_gradient(rows: Tensor) -> Tensor:
     """Return the rows ``[B, ...]`` of all processes as ``[world B, ...]``.
 
-    The gradient of a row is the sum of what every process's loss says of it, so that DDP's mean over the processes is
+    The gradient of a row is the sum of the gradients of all processes' losses, so that DDP's mean over the processes is
     the gradient of the mean loss on the joint batch.
     """
     if world() == 1:

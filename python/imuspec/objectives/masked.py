@@ -1,4 +1,4 @@
-"""The masked auto-encoder: reconstruct hidden ten-second patches, judged by their log mean magnitudes."""
+"""The masked auto-encoder of signals: reconstruct hidden ten-second patches, judged by their log mean magnitudes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,40 @@ from torch import distributed as dist
 
 from imuspec.encoders.roformer import RoFormer
 from imuspec.nn import LMMLoss
+from imuspec.objectives.gathering import world
+from imuspec.objectives.objective import Figures, Objective
 
-__all__ = ["MaskedAutoencoder"]
+__all__ = ["MaskedSignalAutoencoder"]
 
 
-class MaskedAutoencoder(nn.Module):
-    """A linear head on RoFormer's embeddings rebuilds each patch; the loss is taken on the hidden patches alone.
+class MaskedSignalAutoencoder(Objective):
+    """A linear head on RoFormer's embeddings rebuilds each patch; only hidden patches count in the loss.
 
-    ``loss = lmm LMM + lmv LMV + mse MSE``, summed over the axes and averaged over the hidden patches of the whole batch,
-    those of other processes counted (so that any division of a batch among processes has the same gradient).
+    ``loss = lmm LMM + lmv LMV + mse MSE``: each term is summed over the axes and averaged over the hidden patches of the
+    whole batch, those of other processes included, so that any division of a batch among processes has the same gradient.
     :class:`imuspec.nn.LMMLoss` defines the terms.
 
     Parameters
     ----------
-    encoder
+    encoder : RoFormer
         The encoder to train.
-    nfft, hop, floor, eps_per_root_n, literal_min, unbiased
-        Of the loss; several `nfft` are summed.
-    lmm, lmv, mse
+    nfft : int or sequence of int, default 32
+        Samples of a frame of the loss; the losses of several are summed.
+    hop : int or sequence of int, optional
+        Samples between frames; by default half of `nfft`.
+    floor, eps_per_root_n, literal_min, unbiased
+        As of :class:`imuspec.nn.LMMLoss`.
+    lmm, lmv, mse : float, default 1, 0, 0
         Weights. A term of weight 0 is left out of training and still measured in validation.
 
     Raises
     ------
     ValueError
-        No weight above 0.
+        If a weight is negative, or none is above 0.
+
+    Notes
+    -----
+    Figures: the terms with a weight, before their weights.
 
     References
     ----------
@@ -44,12 +54,14 @@ class MaskedAutoencoder(nn.Module):
     --------
     >>> import torch
     >>> from imuspec.encoders.roformer import RoFormer
-    >>> objective = MaskedAutoencoder(RoFormer(depth=1))
+    >>> objective = MaskedSignalAutoencoder(RoFormer(depth=1))
     >>> hidden = torch.tensor([[True, False, True]])
     >>> loss, figures = objective(torch.randn(1, 3, 900), hidden)
     >>> sorted(figures)
     ['lmm']
     """
+
+    encoder: RoFormer
 
     def __init__(
         self,
@@ -65,10 +77,9 @@ class MaskedAutoencoder(nn.Module):
         lmv: float = 0.0,
         mse: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder)
         if min(lmm, lmv, mse) < 0 or max(lmm, lmv, mse) <= 0:
             raise ValueError(f"lmm, lmv, mse: expected weights from 0 with one above it, got {lmm}, {lmv}, {mse}")
-        self.encoder = encoder
         self.head = nn.Linear(encoder.n_features, encoder.n_axes * encoder.patch)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -86,49 +97,44 @@ class MaskedAutoencoder(nn.Module):
         self.measured = LMMLoss(**settings, lmm=lmm, lmv=lmv, mse=mse)
 
     def reconstruct(self, x: Tensor, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
-        """What the network makes of each patch: [B, patches, 3, patch], g."""
-        out: Tensor = self.head(self.encoder(x, hidden=hidden, missing=missing))
-        return out.view(*out.shape[:-1], self.encoder.n_axes, self.encoder.patch)
+        """Return the reconstruction of each patch ``[B, patches, 3, patch]``, g, from windows ``[B, 3, time]``."""
+        flat: Tensor = self.head(self.encoder(x, hidden=hidden, missing=missing))  # [B, patches, 3 patch]
+        return flat.view(*flat.shape[:-1], self.encoder.n_axes, self.encoder.patch)
 
-    def forward(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss, and its terms without their weights.
+    def forward(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Tensor, Figures]:
+        """Return the loss, and its terms without their weights.
 
         Parameters
         ----------
-        x
-            [B, 3, patches * patch], g.
-        hidden
-            Bool [B, patches]: patches to reconstruct.
-        missing
-            Bool [B, patches]: patches that were not measured, left out of attention and loss.
+        x : Tensor
+            Windows ``[B, 3, patches * patch]``, g.
+        hidden : Tensor
+            Bool ``[B, patches]``: patches to reconstruct.
+        missing : Tensor, optional
+            Bool ``[B, patches]``: patches that were not measured; attention and loss leave them out.
         """
-        marked = hidden if missing is None else hidden & ~missing
-        loss, terms = self.loss.measure(self.reconstruct(x, hidden, missing), self._patches(x), marked)
-        share = _share(marked)
+        counted = hidden if missing is None else hidden & ~missing  # [B, patches]
+        loss, terms = self.loss.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
+        share: Tensor | float = 1.0
+        if world() > 1:  # this process's hidden patches over the mean of all processes
+            mine = counted.sum().float()
+            total = mine.clone()
+            dist.all_reduce(total)
+            share = mine * world() / total.clamp_min(1)
         return loss * share, {name: getattr(terms, name) * share for name in self.terms}
 
     @torch.no_grad()
-    def measure(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """Loss and all three terms without their weights, and the number of patches they are means over."""
-        marked = hidden if missing is None else hidden & ~missing
-        loss, terms = self.measured.measure(self.reconstruct(x, hidden, missing), self._patches(x), marked)
-        return {"loss": loss, **terms._asdict()}, marked.sum()
+    def measure(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Figures, Tensor]:
+        """Return the loss with all three terms, unweighted, and the number of patches that they are means over."""
+        counted = hidden if missing is None else hidden & ~missing  # [B, patches]
+        loss, terms = self.measured.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
+        return {"loss": loss, **terms._asdict()}, counted.sum()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Matrices with weight decay; norms, biases and the mask token without."""
+        """Return matrices with weight decay; norms, biases and the mask token without."""
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
 
     def _patches(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), self.encoder.n_axes, -1, self.encoder.patch).transpose(1, 2)
-
-
-def _share(marked: Tensor) -> Tensor | float:
-    """Hidden patches here over the mean of all processes: 1 where each has as many."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return 1.0
-    mine = marked.sum().float()
-    total = mine.clone()
-    dist.all_reduce(total)
-    return mine * dist.get_world_size() / total.clamp_min(1)
+        return x.reshape(len(x), self.encoder.n_axes, -1, self.encoder.patch).transpose(1, 2)  # [B, patches, 3, patch]

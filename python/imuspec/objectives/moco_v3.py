@@ -6,57 +6,66 @@ import copy
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.encoders import Encoder
 from imuspec.objectives.gathering import gather, rank
-
-if TYPE_CHECKING:
-    from imuspec.encoders import Encoder
+from imuspec.objectives.objective import Figures, Objective
 
 __all__ = ["MocoV3", "batch_contrast"]
 
 
 def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -> Tensor:
-    """``2 t`` times the cross-entropy of picking a query's own key among those of the batch of all processes.
+    """Return ``2 t`` times the cross-entropy of a query's own key among the keys of the batch of all processes.
 
-    ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with q and k of unit length.
+    ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with ``q`` and ``k`` of unit length.
 
     Parameters
     ----------
-    queries, keys
-        ``[B, width]``; no gradient flows to the keys.
-    temperature
+    queries, keys : Tensor
+        ``q`` and ``k``, ``[B, width]``; no gradient flows to the keys.
+    temperature : float, default 0.2
         ``t``.
+
+    References
+    ----------
+    Chen, Xie, He 2021, An empirical study of training self-supervised vision transformers, equation 1, algorithm 1.
     """
     q = functional.normalize(queries, dim=1)  # [B, width]
     k = gather(functional.normalize(keys.detach(), dim=1))  # [world B, width]
     logits = q @ k.T / temperature  # [B, world B]
-    own = rank() * len(q) + torch.arange(len(q), device=q.device)
+    own = rank() * len(q) + torch.arange(len(q), device=q.device)  # [B]
     return 2 * temperature * functional.cross_entropy(logits, own)
 
 
-class MocoV3(nn.Module):
+class MocoV3(Objective):
     """Encoder, projector and predictor make queries; a slow copy of encoder and projector makes keys.
 
-    ``loss = contrast(q1, k2) + contrast(q2, k1)``; after step ``s`` of ``total_steps`` the copy moves,
-    ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / total_steps)) / 2``.
+    ``loss = contrast(q1, k2) + contrast(q2, k1)`` with `batch_contrast`. After step ``s`` of ``total_steps`` the copy
+    moves, ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / total_steps)) / 2``.
 
     Parameters
     ----------
-    encoder
+    encoder : Encoder
         The encoder to train.
-    total_steps
-        Optimiser steps of the whole run; the copy stands still at its end.
-    momentum
+    total_steps : int
+        Optimiser steps of the whole training; the copy stands still at its end.
+    momentum : float, default 0.99
         ``m`` at the start.
-    temperature
-        Of :func:`batch_contrast`.
-    hidden, width
-        Of projector (three layers) and predictor (two): batch norm after each layer, the last without affine.
+    temperature : float, default 0.2
+        Temperature of :func:`batch_contrast`.
+    hidden : int, default 4096
+        Width inside projector (three layers) and predictor (two). Batch norm follows each layer, the last without affine.
+    width : int, default 256
+        Width of the contrasted vectors.
+
+    Notes
+    -----
+    Figures: ``top1``, the share of queries whose own key is the closest; ``positive_cosine`` of query and key;
+    ``feature_sd``, the mean standard deviation of the normalised embeddings (0 is collapse).
 
     References
     ----------
@@ -67,7 +76,7 @@ class MocoV3(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Encoder,
         *,
         total_steps: int,
         momentum: float = 0.99,
@@ -75,26 +84,24 @@ class MocoV3(nn.Module):
         hidden: int = 4096,
         width: int = 256,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder)
         if total_steps < 1:
             raise ValueError(f"total_steps: expected at least 1, got {total_steps}")
         self.total_steps, self.momentum, self.temperature = total_steps, momentum, temperature
-        self.encoder = encoder
-        self.projector = _perceptron([cast("Encoder", encoder).n_features, hidden, hidden, width])
+        self.projector = _perceptron([encoder.n_features, hidden, hidden, width])
         self.predictor = _perceptron([width, hidden, width])
         self.slow_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.slow_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and figures of two views ``[B, 3, H, W]`` of each picture."""
-        features = [self.encoder(view) for view in (first, second)]
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Figures]:
+        """Return the loss and figures of two views ``[B, 3, H, W]`` of each picture."""
+        features = [self.encoder(view) for view in (first, second)]  # [B, features] each
         q1, q2 = (self.predictor(self.projector(h)) for h in features)  # [B, width]
         with torch.no_grad():
-            k1, k2 = (self.slow_projector(self.slow_encoder(view)) for view in (first, second))
-        loss = batch_contrast(q1, k2, temperature=self.temperature) + batch_contrast(
-            q2, k1, temperature=self.temperature
-        )
+            k1, k2 = (self.slow_projector(self.slow_encoder(view)) for view in (first, second))  # [B, width]
+        t = self.temperature
+        loss = batch_contrast(q1, k2, temperature=t) + batch_contrast(q2, k1, temperature=t)
         with torch.no_grad():
             q, k = functional.normalize(q1, dim=1), functional.normalize(k2, dim=1)
             own = rank() * len(q) + torch.arange(len(q), device=q.device)

@@ -9,33 +9,44 @@ from torch.nn import functional
 
 from imuspec.encoders.limu_bert import LimuBert, Norm
 from imuspec.encoders.standardised import Standardised, bare
+from imuspec.objectives.objective import Figures, Objective
 
 __all__ = ["MaskedReconstruction", "masked_error"]
 
 
 def masked_error(output: Tensor, target: Tensor, chosen: Tensor) -> Tensor:
-    """Mean of ``(output - target)^2`` over the chosen steps of all windows and axes.
+    """Return the mean squared error of the chosen steps.
+
+    ``loss = mean over chosen steps t and axes a of (output_at - target_at)^2``, over all windows of the batch.
 
     Parameters
     ----------
-    output, target
+    output, target : Tensor
         ``[B, axes, step]``.
-    chosen
+    chosen : Tensor
         Bool ``[B, step]``.
+
+    References
+    ----------
+    Xu, Zhou, Tan, Shen 2021, LIMU-BERT: unleashing the potential of unlabeled data for IMU sensing applications.
     """
-    weight = chosen[:, None].to(output.dtype)
+    weight = chosen[:, None].to(output.dtype)  # [B, 1, step]
     return ((output - target).square() * weight).sum() / (weight.sum() * output.shape[1])
 
 
-class MaskedReconstruction(nn.Module):
-    """A decoder on the states of :class:`~imuspec.encoders.limu_bert.LimuBert`: ``norm(gelu(linear h)) -> axes``.
+class MaskedReconstruction(Objective):
+    """A decoder on the states of :class:`~imuspec.encoders.limu_bert.LimuBert`: ``decoder(norm(gelu(linear(h))))``.
 
-    ``loss = mean over chosen steps of (decoder(encoder(shown)) - target)^2``.
+    The loss is `masked_error` of the chosen steps.
 
     Parameters
     ----------
-    encoder
+    encoder : LimuBert or Standardised
         The encoder to train. ``fc`` is a layer that the public weights carry and nothing uses.
+
+    Notes
+    -----
+    Figure: ``relative_error``, the loss over that of each window's mean.
 
     Examples
     --------
@@ -47,26 +58,30 @@ class MaskedReconstruction(nn.Module):
     """
 
     def __init__(self, encoder: LimuBert | Standardised) -> None:
-        super().__init__()
-        inner = cast("LimuBert", bare(encoder))
+        super().__init__(encoder)
+        inner = bare(encoder)
         width = inner.n_features
-        self.encoder = encoder
         self.fc = nn.Linear(width, width).requires_grad_(False)
         self.linear = nn.Linear(width, width)
         self.norm = Norm(width)
         self.decoder = nn.Linear(width, inner.n_axes)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """[B, axes, step] -> the same: what the decoder makes of the states."""
+        """Return the decoder's reconstruction ``[B, axes, step]`` of windows of that shape."""
         h = cast("LimuBert", bare(self.encoder)).states(x)  # [B, step, width]
-        out: Tensor = self.decoder(self.norm(functional.gelu(self.linear(h))))
-        return out.transpose(1, 2)
+        steps: Tensor = self.decoder(self.norm(functional.gelu(self.linear(h))))  # [B, step, axes]
+        return steps.transpose(1, 2)
 
-    def forward(self, shown: Tensor, target: Tensor, chosen: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and figures of what :class:`~imuspec.views.pretext.SpanMask` yields."""
+    def forward(self, shown: Tensor, target: Tensor, chosen: Tensor) -> tuple[Tensor, Figures]:
+        """Return the loss and figures of the views of :class:`~imuspec.views.pretext.SpanMask`.
+
+        Parameters
+        ----------
+        shown, target : Tensor
+            Windows ``[B, axes, step]`` with and without hidden steps.
+        chosen : Tensor
+            Bool ``[B, step]``: steps to reconstruct.
+        """
         loss = masked_error(self.reconstruct(shown), target, chosen)
-        spread = masked_error(target.mean(-1, keepdim=True).expand_as(target), target, chosen)
-        return loss, {"relative_error": (loss / spread.clamp_min(1e-12)).detach()}
-
-    def after_step(self) -> None:
-        """Nothing is kept between steps."""
+        mean = target.mean(-1, keepdim=True).expand_as(target)  # [B, axes, step]
+        return loss, {"relative_error": (loss / masked_error(mean, target, chosen).clamp_min(1e-12)).detach()}

@@ -1,53 +1,67 @@
-"""SimSiam: two views alike through a predictor, no negatives, no momentum. Source: Chen and He 2021, algorithm 1."""
+"""SimSiam: two views alike through a predictor, no negatives, no momentum."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imuspec.encoders import Encoder
 from imuspec.objectives.norms import spread
+from imuspec.objectives.objective import Figures, Objective
 
-__all__ = ["SimSiam", "likeness"]
-
-
-def likeness(predicted: Tensor, projected: Tensor) -> Tensor:
-    """Return the mean negative cosine of predictions ``[B, d]`` and projections, which get no gradient."""
-    return -functional.cosine_similarity(predicted.float(), projected.detach().float(), dim=1).mean()
+__all__ = ["SimSiam", "negative_cosine"]
 
 
-class SimSiam(nn.Module):
-    """Loss ``[D(p1, z2) + D(p2, z1)] / 2`` with ``D`` the negative cosine; gradients go through the predictions alone.
+def negative_cosine(predicted: Tensor, projected: Tensor) -> Tensor:
+    """Return ``D(p, z) = -1/B sum_i (p_i / |p_i|) . (z_i / |z_i|)``; no gradient flows to ``z``.
 
     Parameters
     ----------
-    encoder
-        Module with ``n_features``.
-    features
-        Width of the three layers of the projector and of what is compared.
-    hidden
+    predicted, projected : Tensor
+        ``p`` and ``z``, ``[B, width]``.
+
+    References
+    ----------
+    Chen and He 2021, Exploring simple Siamese representation learning, equations 1 and 3.
+    """
+    return -functional.cosine_similarity(predicted.float(), projected.detach().float(), dim=1).mean()
+
+
+class SimSiam(Objective):
+    """Encoder, projector and predictor: ``loss = D(p1, z2) / 2 + D(p2, z1) / 2`` with ``D`` the `negative_cosine`.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The encoder to train.
+    features : int, default 2048
+        Width of the projector's three layers and of what is compared.
+    hidden : int, default 512
         Width inside the predictor.
-    fixed_predictor_lr
-        Keep the predictor's learning rate where the schedule starts its fall.
+    fixed_predictor_lr : bool, default True
+        Whether the predictor keeps the learning rate of the end of the warm-up.
 
     Notes
     -----
     Figures: ``positive_cosine`` of the two views, ``negative_cosine`` of different pictures, ``spread`` of the
-    projections: near 0 is collapse.
+    projections (`imuspec.objectives.norms.spread`; near 0 is collapse).
+
+    References
+    ----------
+    Chen and He 2021, Exploring simple Siamese representation learning, algorithm 1.
     """
 
     sync_norm = True
 
     def __init__(
-        self, encoder: nn.Module, *, features: int = 2048, hidden: int = 512, fixed_predictor_lr: bool = True
+        self, encoder: Encoder, *, features: int = 2048, hidden: int = 512, fixed_predictor_lr: bool = True
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        width = cast("int", encoder.n_features)
+        super().__init__(encoder)
         self.projector = nn.Sequential(
-            nn.Linear(width, features, bias=False),
+            nn.Linear(encoder.n_features, features, bias=False),
             nn.BatchNorm1d(features),
             nn.ReLU(),
             nn.Linear(features, features, bias=False),
@@ -62,22 +76,22 @@ class SimSiam(nn.Module):
         self.fixed_predictor_lr = fixed_predictor_lr
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the optimiser's groups: the predictor's may keep its rate."""
+        """Return the predictor's parameters apart from the others: it may keep its learning rate."""
         rest = [*self.encoder.parameters(), *self.projector.parameters()]
         return [
             {"params": [parameter for parameter in rest if parameter.requires_grad], "fixed_lr": False},
             {"params": list(self.predictor.parameters()), "fixed_lr": self.fixed_predictor_lr},
         ]
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of two views ``[B, ...]`` of the same pictures, and figures."""
-        z1, z2 = self.projector(self.encoder(first)), self.projector(self.encoder(second))
-        loss = (likeness(self.predictor(z1), z2) + likeness(self.predictor(z2), z1)) / 2
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Figures]:
+        """Return the loss and figures of two views ``[B, 3, rows, columns]`` of each picture."""
+        z1, z2 = self.projector(self.encoder(first)), self.projector(self.encoder(second))  # [B, width]
+        loss = (negative_cosine(self.predictor(z1), z2) + negative_cosine(self.predictor(z2), z1)) / 2
         with torch.no_grad():
             u1, u2 = functional.normalize(z1.float(), dim=1), functional.normalize(z2.float(), dim=1)
             positive = (u1 * u2).sum(1).mean()
             n = len(u1)
-            everyone = (u1.sum(0) * u2.sum(0)).sum() / n
+            everyone = (u1.sum(0) * u2.sum(0)).sum() / n  # sum over all pairs / n
             figures = {
                 "positive_cosine": positive,
                 "negative_cosine": (everyone - positive) / max(n - 1, 1),

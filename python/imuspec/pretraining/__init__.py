@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from imuspec.pretraining.loop import BatchSource, CollapseError, NonFiniteLossError, train
+from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
 from imuspec.pretraining.pretraining import pretrain
 from imuspec.pretraining.processes import place
 from imuspec.pretraining.schedule import learning_rate
+from imuspec.pretraining.source import BatchSource, Source
 
 __all__ = [
     "BatchSource",
     "CollapseError",
     "NonFiniteLossError",
+    "Source",
     "learning_rate",
     "place",
     "pretrain",

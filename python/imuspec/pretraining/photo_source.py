@@ -6,6 +6,7 @@ decode them anew for each step. The whole picture is stretched to the size asked
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from imuspec.pretraining.source import Validate
+from imuspec.run.named import PeopleSeen
+
 __all__ = ["EncodedPictures", "PictureSource", "decode", "find_pictures"]
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"}
@@ -29,18 +33,18 @@ _WORTH_WORKERS = 512  # fewer pictures decode in the time that workers take to s
 
 @dataclass(frozen=True)
 class EncodedPictures:
-    """Pictures as files hold them.
+    """Encoded pictures, N of them.
 
     Attributes
     ----------
-    items
+    items : list
         Paths, or the bytes of one encoded picture each.
-    label
-        int64 ``[N]``: which of `class_names`; -1 where none is known.
-    class_names
+    label : ndarray
+        int64 ``[N]``: index in `class_names`; -1 where no label is known.
+    class_names : list of str
         Names of the labels.
-    names
-        What a picture is called in messages.
+    names : list of str
+        Name of each picture in messages.
     """
 
     items: list[Path | bytes]
@@ -52,11 +56,23 @@ class EncodedPictures:
         return len(self.items)
 
     def __getitem__(self, index: NDArray[np.int64]) -> EncodedPictures:
-        """Return those pictures."""
+        """Return the pictures of these indices."""
         chosen = [int(i) for i in index]
         return EncodedPictures(
             [self.items[i] for i in chosen], self.label[chosen], self.class_names, [self.names[i] for i in chosen]
         )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every picture has a label."""
+        return bool((self.label >= 0).all())
+
+    def digest(self) -> str:
+        """Return a SHA-256 of names, labels, and sizes of files or bytes of encoded pictures."""
+        digest = hashlib.sha256(repr((self.names, self.class_names)).encode() + self.label.tobytes())
+        for item in self.items:
+            digest.update(item if isinstance(item, bytes) else str(item.stat().st_size).encode())
+        return digest.hexdigest()
 
 
 def find_pictures(data: str | Path | Sequence[str | Path]) -> EncodedPictures:
@@ -178,36 +194,44 @@ class PictureSource:
 
     Parameters
     ----------
-    pictures
-        What to decode.
-    size
-        (rows, columns).
-    batch
+    pictures : EncodedPictures
+        The pictures.
+    size : tuple of int, default (96, 128)
+        Rows and columns.
+    batch : int, default 256
         Pictures of a step, all processes together.
-    seed
-        The orders follow from it.
-    rank, world
-        Which process this is, of how many.
-    workers
-        Processes that decode; none decodes in this one.
-    memory_gb
-        Keep decoded pictures in memory when they need no more than this.
-    labels
-        Yield ``(pictures, labels)``.
+    seed : int, default 0
+        Seed of the orders.
+    rank, world : int, default 0, 1
+        Index of this process, and number of processes.
+    workers : int, default 0
+        Processes that decode; 0 decodes in this one.
+    memory_gb : float, default 4
+        Decoded pictures stay in memory when they need no more than this, GB.
+    labels : bool, default False
+        Whether to yield ``(pictures, labels)``.
 
     Attributes
     ----------
-    skipped
-        (name, reason) of every picture that did not decode. In memory they are left out; where pictures are decoded for
-        each step, each is known when it is first met, and the next one of the step stands in for it.
-    counts
-        ``pictures`` in use, ``undecodable``, ``epochs_images`` of one epoch.
+    skipped : list of tuple of str
+        (name, reason) of every picture that did not decode. In memory they are left out. Where pictures are decoded for
+        each step, a picture is found when it is first due, and the next one of the step takes its place.
+    n_classes : int, optional
+        Number of labels; None without `labels`.
 
     Raises
     ------
     ValueError
-        Fewer pictures than a batch, a batch that the processes cannot share, labels wanted where some are unknown.
+        If there are fewer pictures than a batch, the processes do not divide a batch, or labels are asked for and some
+        are unknown.
     """
+
+    name = "images"
+    n_steps: int | None = None
+    mean: Sequence[float] | None = None
+    sd: Sequence[float] | None = None
+    people = PeopleSeen()
+    validate: Validate | None = None
 
     def __init__(
         self,
@@ -226,29 +250,30 @@ class PictureSource:
             raise ValueError(f"training.batch: expected a multiple of the {world} processes, got {batch}")
         self.pictures, self.size, self.batch, self.seed = pictures, size, batch, seed
         self.rank, self.world, self.workers, self.labels = rank, world, workers, labels
+        self.digest = pictures.digest()
         self.skipped: list[tuple[str, str]] = []
         self._decoded: Tensor | None = None
         if len(pictures) * 3 * size[0] * size[1] <= memory_gb * 1e9:
             self._decode_all()
-        if labels and (self.pictures.label < 0).any():
+        if labels and not self.pictures.labelled:
             raise ValueError("labels: expected a class for each picture (a folder for each), got pictures without")
         self.steps_per_epoch = len(self.pictures) // batch
         if not self.steps_per_epoch:
             raise ValueError(f"pictures: expected at least a batch, {batch}, got {len(self.pictures)} that decode")
-
-    @property
-    def n_classes(self) -> int:
-        """Number of labels."""
-        return len(self.pictures.class_names)
+        self.n_classes = len(self.pictures.class_names) if labels else None
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many pictures are in use, how many did not decode, how many an epoch shows."""
+        """Numbers of pictures in use, of those that did not decode, and of those of an epoch."""
         return {
             "pictures": len(self.pictures),
             "undecodable": len(self.skipped),
             "pictures_per_epoch": self.steps_per_epoch * self.batch,
         }
+
+    def scaled(self, batch: Any) -> Any:
+        """Return the batch: views take pictures as uint8."""
+        return batch
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Any]:
         """Yield this process's batches of an epoch from `first_step` on."""

@@ -1,129 +1,135 @@
 """Pre-train an encoder by a recipe.
 
-A recipe's four first sections each name a choice. Encoders, views and objectives are built by that name from their own
-registries (`imuspec.encoders`, `imuspec.views`, `imuspec.objectives`) with the section's other fields as arguments; the
-source is built here, by `SOURCES`. A new kind of pre-training adds its section's class to `imuspec.recipe.pretraining`, its
-maker to a registry, and, for data of a new kind, a function to `SOURCES`.
+A recipe's first four sections each name a choice. A registry builds each by that name, with the section's other fields as
+arguments: `SOURCES` here, `imuspec.views`, `imuspec.encoders`, `imuspec.objectives`. What a section needs beside its fields
+(``n_classes``, ``n_steps``, ``n_tasks``, ``total_steps``) comes from the data and the training. To add a kind, add its
+section to `imuspec.recipe.pretraining` and its maker to the registry.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from imuspec import encoders, objectives, views
-from imuspec.datasets.wear_days import WearDays
-from imuspec.pretraining.loop import BatchSource, train
+from imuspec.pretraining.loop import train
 from imuspec.pretraining.photo_source import PictureSource, find_pictures
 from imuspec.pretraining.processes import place
-from imuspec.pretraining.wear_source import wear_source, wear_validation
-from imuspec.pretraining.window_source import WindowSource, window_source
+from imuspec.pretraining.source import Source
 from imuspec.recipe import PretrainRecipe
-from imuspec.recipe.pretraining import ImageSourceSettings
+from imuspec.recipe.pretraining import ImageSourceSettings, MoCoSettings
+from imuspec.recipe.registry import Registry
+from imuspec.recipe.sections import Need
 from imuspec.run.run import Run
-from imuspec.views.pretext import Standardising
 
-__all__ = ["SOURCES", "Source", "build_objective", "build_source", "build_views", "pretrain"]
+__all__ = ["SOURCES", "build_objective", "build_source", "build_views", "pretrain"]
 
-Data = Any
+SOURCES: Registry[Source] = Registry(
+    "source",
+    {
+        "images": "imuspec.pretraining.pretraining:image_source",
+        "wear": "imuspec.pretraining.wear_source:wear_source",
+        "windows": "imuspec.pretraining.window_source:window_source",
+    },
+)
+
+_MEANINGS: dict[Need, str] = {
+    "n_classes": "the number of labels",
+    "n_steps": "the number of samples of a window",
+    "n_tasks": "the number of operations that the views label",
+    "total_steps": "the number of optimiser steps",
+}
 _NAMED = 5  # pictures that did not decode and are named in a message
 
 
-class Source(BatchSource, Protocol):
-    """Batches, and what became of the data on the way to them."""
+def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
+    """Return the pictures that a recipe asks for.
 
-    skipped: list[tuple[str, str]]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many items are in use, and how many of what kind are not."""
-        ...
-
-
-def _images(recipe: PretrainRecipe, data: Data) -> Source:
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        A recipe with the source ``images``.
+    data : str, Path or sequence of them
+        As `imuspec.pretraining.photo_source.find_pictures` takes it.
+    """
+    settings = recipe.source
+    assert isinstance(settings, ImageSourceSettings)
     rank, world = place()
-    wanted = recipe.source
-    assert isinstance(wanted, ImageSourceSettings)
     pictures = find_pictures(data)
-    if wanted.limit and wanted.limit < len(pictures):
+    if settings.limit and settings.limit < len(pictures):
         drawn = np.random.default_rng([recipe.training.seed, len(pictures)]).permutation(len(pictures))
-        pictures = pictures[np.sort(drawn[: wanted.limit])]
+        pictures = pictures[np.sort(drawn[: settings.limit])]
     return PictureSource(
         pictures,
-        size=(wanted.height, wanted.width),
+        size=(settings.height, settings.width),
         batch=recipe.training.batch,
         seed=recipe.training.seed,
         rank=rank,
         world=world,
-        workers=wanted.workers if wanted.workers >= 0 else max((os.cpu_count() or 1) // world - 1, 0),
-        memory_gb=wanted.memory_gb,
-        labels=recipe.objective.name == "supervised",
+        workers=settings.workers if settings.workers >= 0 else max((os.cpu_count() or 1) // world - 1, 0),
+        memory_gb=settings.memory_gb,
+        labels="n_classes" in recipe.objective.needs and pictures.labelled,
     )
 
 
-def _windows(recipe: PretrainRecipe, data: Data) -> Source:
-    rank, world = place()
-    return window_source(recipe, data, rank=rank, world=world)
-
-
-# name of a recipe's source -> (recipe, data) -> batches
-SOURCES: dict[str, Callable[[PretrainRecipe, Data], Source]] = {
-    "images": _images,
-    "windows": _windows,
-    "wear": wear_source,
-}
-
-
-def build_source(recipe: PretrainRecipe, data: Data) -> Source:
+def build_source(recipe: PretrainRecipe, data: Any) -> Source:
     """Return the batches that a recipe asks for, from data of the kind that its source takes."""
-    return SOURCES[recipe.source.name](recipe, data)
+    return SOURCES.build(recipe.source.name, recipe, data)
 
 
-def build_objective(recipe: PretrainRecipe, source: Source) -> nn.Module:
-    """Return the encoder and objective of a recipe, with the random weights that follow from its seed."""
+def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[Tensor, ...]]:
+    """Return what turns a batch of the source into the views of the recipe: (batch, generator) -> tensors."""
+    generate = views.build(recipe.views.name, **recipe.views.model_dump(exclude={"name"}))
+    return lambda batch, generator: generate(source.scaled(batch), generator)
+
+
+def build_objective(recipe: PretrainRecipe, source: Source) -> objectives.Objective:
+    """Return the objective of a recipe on its encoder, with the random weights that follow from the recipe's seed.
+
+    Raises
+    ------
+    ValueError
+        If the encoder or the objective needs a fact that the source or the views do not have.
+    """
+    facts: dict[Need, int | None] = {
+        "n_classes": source.n_classes,
+        "n_steps": source.n_steps,
+        "n_tasks": recipe.views.n_tasks,
+        "total_steps": recipe.training.epochs * source.steps_per_epoch,
+    }
+
+    def needed(kind: str, name: str, needs: tuple[Need, ...]) -> dict[str, int]:
+        values: dict[str, int] = {}
+        for need in needs:
+            value = facts[need]
+            if value is None:
+                raise ValueError(
+                    f"{kind} {name}: expected {need}, {_MEANINGS[need]}, got none from source {source.name} with views "
+                    f"{recipe.views.name}"
+                )
+            values[need] = value
+        return values
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        encoder = _encoder(recipe, source)
-        settings = recipe.objective.model_dump(exclude={"name"})
-        taken = inspect.signature(objectives.REGISTRY.maker(recipe.objective.name)).parameters
-        if "n_classes" in taken:
-            settings["n_classes"] = source.n_classes  # type: ignore[attr-defined]  # of labelled sources
-        if "n_tasks" in taken:
-            settings["n_tasks"] = len(recipe.views.operations)  # type: ignore[union-attr]  # of such objectives
-        if "total_steps" in taken:
-            settings["total_steps"] = recipe.training.epochs * source.steps_per_epoch
-        return objectives.build(recipe.objective.name, encoder, **settings)
-
-
-def _encoder(recipe: PretrainRecipe, source: Source) -> nn.Module:
-    """Build the encoder; one of standardised windows keeps their mean and standard deviation."""
-    name, settings = recipe.encoder.name, recipe.encoder.model_dump(exclude={"name"})
-    if not isinstance(source, WindowSource):
-        return encoders.build(name, **settings)
-    if name == "limu_bert":
-        settings["n_steps"] = source.n_samples
-    if source.mean is None or source.sd is None:
-        return encoders.build(name, **settings)
-    return encoders.build("standardised", encoder=name, settings=settings, mean=source.mean, sd=source.sd)
-
-
-def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[torch.Tensor, ...]]:
-    """Return the view generator of a recipe; windows are standardised before it sees them, days of wear are put into g."""
-    if isinstance(source, WearDays):
-        return source.in_g
-    shown = views.build(recipe.views.name, **recipe.views.model_dump(exclude={"name"}))
-    if isinstance(source, WindowSource) and source.mean is not None and source.sd is not None:
-        return Standardising(shown, mean=source.mean, sd=source.sd)
-    return shown
+        chosen = recipe.encoder
+        settings = chosen.model_dump(exclude={"name"}) | needed("encoder", chosen.name, chosen.needs)
+        if source.mean is None or source.sd is None:
+            encoder = encoders.build(chosen.name, **settings)
+        else:  # it takes g and keeps the numbers by which its windows were standardised
+            statistics = {"mean": list(source.mean), "sd": list(source.sd)}
+            encoder = encoders.build("standardised", encoder=chosen.name, settings=settings, **statistics)
+        objective = recipe.objective
+        settings = objective.model_dump(exclude={"name"}) | needed("objective", objective.name, objective.needs)
+        return objectives.build(objective.name, encoder, **settings)
 
 
 def pretrain(
@@ -137,30 +143,30 @@ def pretrain(
 
     Parameters
     ----------
-    recipe
-        A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a `PretrainRecipe`.
-    data
+    recipe : str, Path or PretrainRecipe
+        A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a recipe.
+    data : str, Path or sequence of them
         For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these. For
         windows of signal: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort, or
-        `imuspec.datasets.Windows`.
-        For days of wear: the folder of a cohort.
-    out
-        The run's folder, new, or begun before if `resume`.
-    resume
-        Go on from the last checkpoint; the result has the same bits as without the stop.
+        `imuspec.datasets.Windows`. For days of wear: the folder of a cohort.
+    out : str or Path
+        Folder of the run: new, or of an earlier training if `resume`.
+    resume : bool, default False
+        Whether to go on from the last checkpoint; the result has the same bits as without the stop.
 
     Returns
     -------
-    The `Run`: ``run.metrics()`` are its figures, ``run.load_encoder()`` is the encoder.
+    Run
+        ``run.metrics()`` are its figures, ``run.load_encoder()`` is the encoder.
 
     Raises
     ------
     ValueError
-        A recipe with a misspelt field or one that does not fit the data.
+        If a field of the recipe is misspelt or does not fit the data, or if `resume` reads other data.
     FileExistsError
-        The folder holds a training already and `resume` is false.
-    imuspec.training.NonFiniteLossError
-        The loss became NaN or infinite.
+        If the folder holds a training and `resume` is false.
+    imuspec.pretraining.NonFiniteLossError
+        If the loss becomes NaN or infinite.
 
     Examples
     --------
@@ -169,50 +175,68 @@ def pretrain(
     >>> run.load_encoder()(pictures).shape  # doctest: +SKIP
     torch.Size([64, 512])
     """
-    followed = PretrainRecipe.load(recipe)
+    recipe = PretrainRecipe.load(recipe)
     run = Run(out)
     first = place()[0] == 0
     if first:
-        run.begin(followed, resume=resume)
-    source = build_source(followed, data)
-    _check_queue(followed, source)
+        run.begin(recipe, resume=resume)
+    source = build_source(recipe, data)
+    _check_queue(recipe, source)
     if first:
-        _tell(run, source)
-    objective = build_objective(followed, source)
+        if resume:
+            _check_data(run, source)
+        _write_facts(run, source)
+        _print_counts(run, source)
     train(
-        objective,
+        build_objective(recipe, source),
         source,
-        views=build_views(followed, source),
-        settings=followed.training,
+        views=build_views(recipe, source),
+        settings=recipe.training,
         run=run,
         resume=resume,
-        validate=wear_validation(followed, data) if isinstance(source, WearDays) else None,
+        validate=source.validate,
     )
     if first:
-        _keep_counts(run, source)
+        _write_facts(run, source)
     return run
 
 
 def _check_queue(recipe: PretrainRecipe, source: Source) -> None:
-    queue, shown = getattr(recipe.objective, "queue", 0), source.steps_per_epoch * recipe.training.batch
-    if queue > shown:
+    n_shown = source.steps_per_epoch * recipe.training.batch
+    if isinstance(recipe.objective, MoCoSettings) and recipe.objective.queue > n_shown:
         raise ValueError(
-            f"objective.queue: expected at most the {shown} pictures of an epoch, got {queue}: keys of the same picture "
-            f"would count as others; set objective.queue to a smaller multiple of training.batch"
+            f"objective.queue: expected at most the {n_shown} pictures of an epoch, got {recipe.objective.queue}: keys of "
+            f"the same picture would count as others; set objective.queue to a smaller multiple of training.batch"
         )
 
 
-def _tell(run: Run, source: Source) -> None:
-    _keep_counts(run, source)
+def _check_data(run: Run, source: Source) -> None:
+    path = run.path / "source.json"
+    earlier = json.loads(path.read_text("utf-8"))["digest"] if path.is_file() else source.digest
+    if earlier != source.digest:
+        raise ValueError(
+            f"data: expected what the run was begun with, SHA-256 {earlier[:12]}, got {source.digest[:12]}: resume with the "
+            f"same data, or begin another run"
+        )
+
+
+def _write_facts(run: Run, source: Source) -> None:
+    facts = {
+        "source": source.name,
+        "digest": source.digest,
+        "counts": source.counts,
+        "skipped": [{"name": name, "reason": reason} for name, reason in source.skipped],
+        "set": source.people.name,
+        "people": list(source.people.people),
+        "subjects": list(source.people.subjects or ()),
+    }
+    run.write_text("source.json", json.dumps(facts, indent=2) + "\n")
+
+
+def _print_counts(run: Run, source: Source) -> None:
     counts = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in source.counts.items())
     print(f"{run.path}: {counts}", file=sys.stderr)
     for name, reason in source.skipped[:_NAMED]:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     if len(source.skipped) > _NAMED:
         print(f"left out: {len(source.skipped) - _NAMED} more, see source.json", file=sys.stderr)
-
-
-def _keep_counts(run: Run, source: Source) -> None:
-    skipped = [{"name": name, "reason": reason} for name, reason in source.skipped]
-    facts = {"counts": source.counts, "skipped": skipped, **getattr(source, "origin", {})}
-    run.write_text("source.json", json.dumps(facts, indent=2) + "\n")

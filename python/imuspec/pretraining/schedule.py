@@ -1,4 +1,4 @@
-"""The course of the learning rate: a linear rise, then a fall."""
+"""The learning rate of each step: a linear rise, then a fall."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 from imuspec.recipe import TrainingSettings
 
-__all__ = ["learning_rate"]
+__all__ = ["learning_rate", "peak_rate"]
+
+
+def peak_rate(settings: TrainingSettings) -> float:
+    """Return the learning rate at the end of the warm-up."""
+    return (settings.batch / 256 if settings.scale_lr else 1.0) * settings.base_lr
 
 
 def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
@@ -22,7 +27,7 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
     Raises
     ------
     ValueError
-        A fall that does not fit: exponential to 0, steps without epochs.
+        If the fall is exponential to 0, or by steps without their epochs.
 
     Examples
     --------
@@ -50,7 +55,7 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
 
 
 def _restarted(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """A rise that ends at the warm-up's last step, then each epoch a cosine from the peak to nearly the end."""
+    """The rate of a rise that ends at the last step of the warm-up, then of a cosine in each epoch."""
     base, end, warmup = settings.base_lr, settings.end_lr, round(settings.warmup_epochs * steps_per_epoch)
     if step < warmup:
         return settings.start_lr + (base - settings.start_lr) * (step + 1) / warmup

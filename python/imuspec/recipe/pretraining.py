@@ -1,17 +1,17 @@
 """What a pre-training is: where the data come from, what is shown of them, the encoder, the objective, the training.
 
-Each of the first four sections begins with a ``name``, the choice; the other fields are those of what was chosen. A new
-kind of pre-training adds a class here, to the union of its section, and its maker to the table in
-`imuspec.pretraining.pretraining`.
+Each of the first four sections begins with a ``name``, the choice; the other fields are those of what was chosen. To add a
+kind, add its class here and to the union of its section, and its maker to the registry of the same name.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from imuspec.recipe import signals
+from imuspec.recipe.sections import EncoderSettings, Need, ObjectiveSettings, ViewsSettings
 from imuspec.recipe.settings import NamedRecipe, Settings
 from imuspec.recipe.training import TrainingSettings
 from imuspec.recipe.wear import MaskedSettings, RoFormerSettings, UnchangedViewsSettings, WearSourceSettings
@@ -45,7 +45,7 @@ class ImageSourceSettings(Settings):
     limit: NonNegativeInt = Field(0, description="use a random draw of this many pictures; 0: all")
 
 
-class SensorViewsSettings(Settings):
+class SensorViewsSettings(ViewsSettings):
     """IMG2IMU's operations: what happens to a picture when a sensor is worn otherwise."""
 
     name: Literal["img2imu"] = "img2imu"
@@ -75,7 +75,7 @@ class SensorViewsSettings(Settings):
     jitter_shared: bool = Field(False, description="one deviation for the three channels of a pixel")
 
 
-class PhotoViewsSettings(Settings):
+class PhotoViewsSettings(ViewsSettings):
     """MoCo v2's and SimSiam's crop, colours, grey, blur and flip; with version 1 MoCo v1's."""
 
     name: Literal["moco"] = "moco"
@@ -89,7 +89,7 @@ class PhotoViewsSettings(Settings):
     flip_probability: Probability = Field(0.5, description="chance of a mirrored picture")
 
 
-class AllViewsSettings(Settings):
+class AllViewsSettings(ViewsSettings):
     """One of the eleven operations of automatic augmentation for each view, magnitudes uniform."""
 
     name: Literal["all"] = "all"
@@ -134,13 +134,13 @@ class AllViewsSettings(Settings):
     after_moco: bool = Field(False, description="in addition to MoCo v2's views instead of in their place")
 
 
-class WholeViewsSettings(Settings):
+class WholeViewsSettings(ViewsSettings):
     """The picture as it is, once: for training with labels."""
 
     name: Literal["whole"] = "whole"
 
 
-class ResNetSettings(Settings):
+class ResNetSettings(EncoderSettings):
     """ResNet-18 as torchvision has it, without its last layer."""
 
     name: Literal["resnet18"] = "resnet18"
@@ -151,7 +151,7 @@ class ResNetSettings(Settings):
     zero_init_residual: bool = Field(False, description="random weights: the last norm of each block starts at zero")
 
 
-class MoCoSettings(Settings):
+class MoCoSettings(ObjectiveSettings):
     """Momentum contrast: a queue of keys from a slowly following copy of the encoder."""
 
     name: Literal["moco"] = "moco"
@@ -166,7 +166,7 @@ class MoCoSettings(Settings):
     shuffle: bool = Field(True, description="encode the keys in another order, so that norm groups tell nothing")
 
 
-class SimSiamSettings(Settings):
+class SimSiamSettings(ObjectiveSettings):
     """Similarity of two views through a predictor, without negatives."""
 
     name: Literal["simsiam"] = "simsiam"
@@ -175,8 +175,11 @@ class SimSiamSettings(Settings):
     fixed_predictor_lr: bool = Field(True, description="keep the predictor's learning rate at base_lr")
 
 
-class SupervisedSettings(Settings):
+class SupervisedSettings(ObjectiveSettings):
     """Cross-entropy on labels, all parameters."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("n_classes",)
+    views: ClassVar[tuple[str, ...]] = ("whole",)
 
     name: Literal["supervised"] = "supervised"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
@@ -209,7 +212,6 @@ class PretrainRecipe(NamedRecipe):
         | AllViewsSettings
         | WholeViewsSettings
         | signals.MocoV3ViewsSettings
-        | signals.PlainViewsSettings
         | signals.SignalPairSettings
         | signals.TransformCopiesSettings
         | signals.TransformLabelsSettings
@@ -255,7 +257,7 @@ class PretrainRecipe(NamedRecipe):
             return self._tiny_wear()
         moco = isinstance(self.objective, MoCoSettings)
         queue = ("objective.queue=128", "objective.norm_group=8") if moco else ()
-        pieces = ("views.permute_min_columns=5",) if hasattr(self.views, "permute_min_columns") else ()
+        pieces = ("views.permute_min_columns=5",) if isinstance(self.views, SensorViewsSettings) else ()
         return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
             "source.limit=256",
             *(("source.height=48", "source.width=64", "source.workers=0") if self.source.name == "images" else ()),
@@ -302,30 +304,16 @@ class PretrainRecipe(NamedRecipe):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        kinds = {
-            "source wear": isinstance(self.source, WearSourceSettings),
-            "views unchanged": isinstance(self.views, UnchangedViewsSettings),
-            "encoder roformer": isinstance(self.encoder, RoFormerSettings),
-            "objective masked": isinstance(self.objective, MaskedSettings),
-        }
-        if any(kinds.values()):
-            lacking = ", ".join(name for name, there in kinds.items() if not there)
-            if lacking:
-                raise ValueError(f"masked auto-encoder: expected {', '.join(kinds)}, got none of {lacking}")
-            return self
-        wanted = signals.VIEWS_OF.get(self.objective.name, ("img2imu", "moco", "all", "moco_v3"))
-        if self.views.name not in wanted:
-            raise ValueError(
-                f"views: expected {' or '.join(wanted)} for objective {self.objective.name}, got {self.views.name}"
-            )
-        encoders = signals.ENCODERS_OF.get(self.objective.name, ("resnet18", "vit"))
-        if self.encoder.name not in encoders:
-            raise ValueError(
-                f"encoder: expected {' or '.join(encoders)} for objective {self.objective.name}, got {self.encoder.name}"
-            )
-        source = "windows" if self.objective.name in signals.ON_SIGNALS else "images"
-        if self.source.name != source:
-            raise ValueError(f"source: expected {source} for objective {self.objective.name}, got {self.source.name}")
+        objective = self.objective
+        for section, name, fitting in (
+            ("views", self.views.name, objective.views),
+            ("encoder", self.encoder.name, objective.encoders),
+            ("source", self.source.name, (objective.source,)),
+        ):
+            if name not in fitting:
+                raise ValueError(
+                    f"{section}: expected {' or '.join(fitting)} for objective {objective.name}, got {name}"
+                )
         if isinstance(self.objective, MoCoSettings) and self.objective.queue % self.training.batch:
             raise ValueError(
                 f"objective.queue: expected a multiple of the batch, {self.training.batch}, got {self.objective.queue}"

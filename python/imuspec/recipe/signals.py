@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from imuspec.recipe.sections import ANY_SIGNAL, EncoderSettings, Need, ObjectiveSettings, ViewsSettings
 from imuspec.recipe.settings import Settings
 
 __all__ = [
-    "ENCODERS_OF",
-    "ON_SIGNALS",
-    "VIEWS_OF",
     "Cnn1dSettings",
     "CpcEncoderSettings",
     "CpcOriginalEncoderSettings",
@@ -25,7 +23,6 @@ __all__ = [
     "MocoV3Settings",
     "MocoV3ViewsSettings",
     "MultitaskSettings",
-    "PlainViewsSettings",
     "SignalPairSettings",
     "SimClrSettings",
     "SpanMaskSettings",
@@ -81,13 +78,7 @@ class WindowSourceSettings(Settings):
     limit: NonNegativeInt = Field(200_000, description="use a random draw of this many windows; 0: all")
 
 
-class PlainViewsSettings(Settings):
-    """The window as it is, once."""
-
-    name: Literal["plain"] = "plain"
-
-
-class SignalPairSettings(Settings):
+class SignalPairSettings(ViewsSettings):
     """Two views of a window, drawn independently."""
 
     name: Literal["signal_pair"] = "signal_pair"
@@ -95,14 +86,19 @@ class SignalPairSettings(Settings):
     compose: Literal["all", "one"] = Field("all", description="all, in this order; one: for each window one of them")
 
 
-class TransformCopiesSettings(Settings):
+class TransformCopiesSettings(ViewsSettings):
     """A window and one copy for each operation."""
 
     name: Literal["transform_copies"] = "transform_copies"
     operations: tuple[Operation, ...] = Field(_EIGHT, min_length=1, description="operations to recognise")
 
+    @property
+    def n_tasks(self) -> int:
+        """Number of operations."""
+        return len(self.operations)
 
-class TransformLabelsSettings(Settings):
+
+class TransformLabelsSettings(ViewsSettings):
     """A window with each operation applied or not."""
 
     name: Literal["transform_labels"] = "transform_labels"
@@ -110,8 +106,13 @@ class TransformLabelsSettings(Settings):
     probability: Share = Field(0.5, description="chance of each")
     turned: bool = Field(True, description="turn each window at random and shuffle its axes before")
 
+    @property
+    def n_tasks(self) -> int:
+        """Number of operations."""
+        return len(self.operations)
 
-class SpanMaskSettings(Settings):
+
+class SpanMaskSettings(ViewsSettings):
     """Spans of a window are hidden."""
 
     name: Literal["span_mask"] = "span_mask"
@@ -121,14 +122,14 @@ class SpanMaskSettings(Settings):
     hidden: float = Field(0.8, ge=0, le=1, description="chance that a window's chosen steps are hidden at all")
 
 
-class MocoV3ViewsSettings(Settings):
+class MocoV3ViewsSettings(ViewsSettings):
     """MoCo v3's two unequal views of a picture."""
 
     name: Literal["moco_v3"] = "moco_v3"
     crop_min: float = Field(0.08, gt=0, le=1, description="smallest area of a crop, as a fraction of the picture")
 
 
-class Cnn1dSettings(Settings):
+class Cnn1dSettings(EncoderSettings):
     """Three convolutions over time."""
 
     name: Literal["cnn1d"] = "cnn1d"
@@ -137,15 +138,17 @@ class Cnn1dSettings(Settings):
     pool: Literal["max", "mean"] = Field("max", description="how frames become one embedding")
 
 
-class TpnSettings(Settings):
+class TpnSettings(EncoderSettings):
     """The transformation prediction network."""
 
     name: Literal["tpn"] = "tpn"
     dropout: Dropout = Field(0.1, description="share of activations that training drops")
 
 
-class LimuBertEncoderSettings(Settings):
-    """LIMU-BERT's transformer; its positions are as many as a window has samples."""
+class LimuBertEncoderSettings(EncoderSettings):
+    """LIMU-BERT's transformer; it learns a position for each sample of a window."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("n_steps",)
 
     name: Literal["limu_bert"] = "limu_bert"
     width: PositiveInt = Field(72, description="width of a state")
@@ -154,7 +157,7 @@ class LimuBertEncoderSettings(Settings):
     n_layers: PositiveInt = Field(4, description="layers, which share their weights")
 
 
-class CpcEncoderSettings(Settings):
+class CpcEncoderSettings(EncoderSettings):
     """Strided convolutions, then causal ones (enhanced CPC)."""
 
     name: Literal["cpc"] = "cpc"
@@ -163,14 +166,14 @@ class CpcEncoderSettings(Settings):
     norm: Literal["window", "frame"] = Field("window", description="what a context's norm sees: the window, or a frame")
 
 
-class CpcOriginalEncoderSettings(Settings):
+class CpcOriginalEncoderSettings(EncoderSettings):
     """Three convolutions, then a GRU (original CPC)."""
 
     name: Literal["cpc_original"] = "cpc_original"
     dropout: Dropout = Field(0.2, description="share of activations that training drops")
 
 
-class HarnetSettings(Settings):
+class HarnetSettings(EncoderSettings):
     """HARNet's residual network, at 30 Hz."""
 
     name: Literal["harnet"] = "harnet"
@@ -178,7 +181,7 @@ class HarnetSettings(Settings):
     clip_g: PositiveFloat | None = Field(None, description="clip to plus and minus this, g")
 
 
-class VitSettings(Settings):
+class VitSettings(EncoderSettings):
     """A vision transformer on pictures of 96 x 128."""
 
     name: Literal["vit"] = "vit"
@@ -189,50 +192,78 @@ class VitSettings(Settings):
     frozen_patches: bool = Field(False, description="keep the patch projection's random start")
 
 
-class LimuBertSettings(Settings):
+class LimuBertSettings(ObjectiveSettings):
     """Masked reconstruction."""
+
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("span_mask",)
+    encoders: ClassVar[tuple[str, ...]] = ("limu_bert",)
 
     name: Literal["limu_bert"] = "limu_bert"
 
 
-class SimClrSettings(Settings):
+class SimClrSettings(ObjectiveSettings):
     """Two views agree, no two windows do."""
+
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("signal_pair",)
+    encoders: ClassVar[tuple[str, ...]] = ANY_SIGNAL
 
     name: Literal["simclr"] = "simclr"
     widths: tuple[PositiveInt, ...] = Field((256, 128, 50), min_length=1, description="widths of the head's layers")
     temperature: PositiveFloat = Field(0.1, description="temperature of the softmax")
 
 
-class MultitaskSettings(Settings):
+class MultitaskSettings(ObjectiveSettings):
     """Recognise the operation: a binary head each."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("n_tasks",)
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("transform_copies", "transform_labels")
+    encoders: ClassVar[tuple[str, ...]] = ANY_SIGNAL
 
     name: Literal["multitask"] = "multitask"
     hidden: PositiveInt = Field(256, description="width of a head")
 
 
-class HarnetTasksSettings(Settings):
+class HarnetTasksSettings(ObjectiveSettings):
     """Recognise the operations: a linear layer each."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("n_tasks",)
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("transform_labels",)
+    encoders: ClassVar[tuple[str, ...]] = ANY_SIGNAL
 
     name: Literal["harnet_tasks"] = "harnet_tasks"
 
 
-class CpcSettings(Settings):
+class CpcSettings(ObjectiveSettings):
     """Tell coming frames from others of the window."""
+
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("unchanged",)
+    encoders: ClassVar[tuple[str, ...]] = ("cpc",)
 
     name: Literal["cpc"] = "cpc"
     n_steps: PositiveInt = Field(12, description="frames to predict from each")
     n_negatives: PositiveInt = Field(10, description="other frames to tell it from")
 
 
-class CpcOriginalSettings(Settings):
+class CpcOriginalSettings(ObjectiveSettings):
     """Tell coming frames from those of other windows."""
+
+    source: ClassVar[str] = "windows"
+    views: ClassVar[tuple[str, ...]] = ("unchanged",)
+    encoders: ClassVar[tuple[str, ...]] = ("cpc_original",)
 
     name: Literal["cpc_original"] = "cpc_original"
     n_steps: PositiveInt = Field(28, description="frames to predict from one")
 
 
-class MocoV3Settings(Settings):
+class MocoV3Settings(ObjectiveSettings):
     """Contrast over the batch with a slow copy of the encoder."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("total_steps",)
 
     name: Literal["moco_v3"] = "moco_v3"
     momentum: float = Field(0.99, ge=0, lt=1, description="how much of the copy stays at each step, at the start")
@@ -241,40 +272,14 @@ class MocoV3Settings(Settings):
     width: PositiveInt = Field(256, description="width of the contrasted vector")
 
 
-class MaeSettings(Settings):
+class MaeSettings(ObjectiveSettings):
     """Paint hidden patches."""
+
+    views: ClassVar[tuple[str, ...]] = ("whole",)
+    encoders: ClassVar[tuple[str, ...]] = ("vit",)
 
     name: Literal["mae"] = "mae"
     share: Share = Field(0.75, description="share of the patches that is hidden")
     width: PositiveInt = Field(512, description="width of the decoder")
     n_blocks: PositiveInt = Field(8, description="blocks of the decoder")
     n_heads: PositiveInt = Field(16, description="heads of the decoder")
-
-
-_ANY_SIGNAL = ("cnn1d", "tpn", "limu_bert", "cpc", "cpc_original", "harnet")
-
-ENCODERS_OF: dict[str, tuple[str, ...]] = {
-    "mae": ("vit",),
-    "limu_bert": ("limu_bert",),
-    "cpc": ("cpc",),
-    "cpc_original": ("cpc_original",),
-    "simclr": _ANY_SIGNAL,
-    "multitask": _ANY_SIGNAL,
-    "harnet_tasks": _ANY_SIGNAL,
-}
-"""Objective -> encoders that it trains; an objective that is not named trains encoders of pictures."""
-
-VIEWS_OF: dict[str, tuple[str, ...]] = {
-    "supervised": ("whole",),
-    "mae": ("whole",),
-    "limu_bert": ("span_mask",),
-    "cpc": ("plain",),
-    "cpc_original": ("plain",),
-    "simclr": ("signal_pair",),
-    "multitask": ("transform_copies", "transform_labels"),
-    "harnet_tasks": ("transform_labels",),
-}
-"""Objective -> views that it takes; an objective that is not named takes two views of a picture."""
-
-ON_SIGNALS = frozenset(("limu_bert", "cpc", "cpc_original", "simclr", "multitask", "harnet_tasks"))
-"""Objectives on windows of signal; the others are on pictures."""

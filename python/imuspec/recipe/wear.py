@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from imuspec.recipe.sections import EncoderSettings, ObjectiveSettings, ViewsSettings
 from imuspec.recipe.settings import Settings
 
 __all__ = ["MaskedSettings", "RoFormerSettings", "UnchangedViewsSettings", "WearSourceSettings"]
@@ -35,13 +36,13 @@ class WearSourceSettings(Settings):
     workers: int = Field(-1, ge=-1, description="processes that read ahead; -1: a core each, but one")
 
 
-class UnchangedViewsSettings(Settings):
-    """The batch as the source gives it: for objectives that hide parts themselves."""
+class UnchangedViewsSettings(ViewsSettings):
+    """The batch as the source gives it."""
 
     name: Literal["unchanged"] = "unchanged"
 
 
-class RoFormerSettings(Settings):
+class RoFormerSettings(EncoderSettings):
     """A transformer over patches with rotary positions."""
 
     name: Literal["roformer"] = "roformer"
@@ -53,8 +54,12 @@ class RoFormerSettings(Settings):
     n_patches: PositiveInt = Field(300, description="most patches of a window")
 
 
-class MaskedSettings(Settings):
+class MaskedSettings(ObjectiveSettings):
     """Reconstruction of hidden patches: log mean magnitude (LMM), its variance (LMV), squared error (MSE)."""
+
+    source: ClassVar[str] = "wear"
+    views: ClassVar[tuple[str, ...]] = ("unchanged",)
+    encoders: ClassVar[tuple[str, ...]] = ("roformer",)
 
     name: Literal["masked"] = "masked"
     nfft: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from imuspec.preparation.reasons import uncalibrated
 from imuspec.report import spans
 
 if TYPE_CHECKING:
@@ -256,7 +255,8 @@ def findings(prepared: Prepared) -> list[str]:
     found = []
     if not prepared.calibration.get("ok", True):
         if not prepared.reason.startswith("calibration failed"):
-            found.append(f"It could not be calibrated: {uncalibrated(prepared.recipe, prepared.calibration)}.")
+            reason = prepared.calibration.get("reason") or "no reason given"
+            found.append(f"It could not be calibrated: {reason}.")
         found.append("Its samples are as measured, not calibrated.")
     counts = {kind: count for kind, count in prepared.quality.counts.items() if count}
     for kind in sorted(filter(is_doubtful, counts)):

@@ -5,54 +5,39 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from imuspec.encoders import Encoder
 from imuspec.run.run import Run
 from imuspec.storage import atomic_path, write_atomically
 
 __all__ = ["example_input", "export_onnx", "run_onnx"]
 
 _TOLERANCE = 1e-4
-_SECONDS = 5.0
 
 
-def example_input(encoder: nn.Module, *, n_samples: int | None = None, seed: int = 0) -> torch.Tensor:
-    """A batch of two inputs of the kind that an encoder takes: pictures, windows of one triad or of several.
+def example_input(encoder: Encoder, *, n_samples: int | None = None, seed: int = 0) -> torch.Tensor:
+    """Return a batch of two random inputs of the shape that an encoder takes.
 
     Parameters
     ----------
-    encoder
-        Of `imuspec.encoders`.
-    n_samples
-        Length of a window; default: the encoder's own, else 5 s at 50 Hz.
-    seed
-        Of the random values.
+    encoder : Encoder
+        The encoder.
+    n_samples : int, optional
+        Length of a window; by default the encoder's own, or 250 samples where it takes any.
+    seed : int, default 0
+        Seed of the random values.
 
     Returns
     -------
-    float32 ``[2, 3, 96, 128]`` or ``[2, axes, time]``; for a fusion ``[2, triad, ...]``.
+    Tensor
+        float32 ``[2, 3, rows, columns]`` or ``[2, axes, time]``; of a fusion ``[2, triad, ...]``.
     """
     generator = torch.Generator().manual_seed(seed)
-    inner: Any = encoder
-    while hasattr(inner, "inner"):
-        inner = inner.inner
-    triads = len(inner.encoders) if hasattr(inner, "encoders") else 0
-    first: Any = inner.encoders[0] if triads else inner
-    if str(encoder.kind) == "image":
-        shape: tuple[int, ...] = (3, *getattr(first, "image", (96, 128)))
-    else:
-        own = getattr(first, "n_samples", None) or getattr(first, "n_steps", None) or round(_SECONDS * 50)
-        shape = (_axes(encoder, first), n_samples or int(own))
-    return torch.randn((2, triads, *shape) if triads else (2, *shape), generator=generator)
-
-
-def _axes(encoder: nn.Module, first: Any) -> int:
-    return {"SingleAxis": 1, "AccelerationAlone": 3}.get(type(encoder).__name__, int(getattr(first, "n_axes", 3)))
+    return torch.randn((2, *encoder.input_shape(n_samples)), generator=generator)
 
 
 def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None = None) -> float:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from imuspec import encoders
+from imuspec.encoders import Encoder
 from imuspec.run.run import Run
 
 __all__ = [
@@ -110,7 +110,7 @@ def _folder(what: str) -> Path:
     return Path(what.removeprefix("random:"))
 
 
-def load_encoder(what: str, *, seed: int = 0) -> nn.Module:
+def load_encoder(what: str, *, seed: int = 0) -> Encoder:
     """Return a frozen encoder by what a user calls it.
 
     Parameters

@@ -14,6 +14,8 @@ from imuspec.storage import atomic_path, remove_partial, write_atomically
 if TYPE_CHECKING:
     from torch import nn
 
+    from imuspec.encoders import Encoder
+
 __all__ = ["Run"]
 
 R = TypeVar("R", bound=NamedRecipe)
@@ -133,19 +135,34 @@ class Run:
         return dict(state)
 
     def save_encoder(self, encoder: nn.Module) -> None:
-        """Keep an encoder that `imuspec.encoders.build` made: weights as safetensors, its name and settings as JSON."""
+        """Save an encoder: its weights as safetensors, its name and settings as JSON.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            Built by `imuspec.encoders.build`, which says how.
+
+        Raises
+        ------
+        ValueError
+            If the encoder was built otherwise.
+        """
         from safetensors.torch import save_file
 
-        from imuspec.encoders import built_as
+        from imuspec.encoders import Encoder
 
-        name, settings = built_as(encoder)
+        if not isinstance(encoder, Encoder) or encoder.spec is None:
+            raise ValueError(
+                f"encoder: expected one that encoders.build made, got a {type(encoder).__name__} without spec"
+            )
         weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.path / "encoder.safetensors") as path:
             save_file(weights, path)
-        self.write_text("encoder.json", json.dumps({"name": name, "settings": settings}, indent=2) + "\n")
+        built = {"name": encoder.spec.name, "settings": dict(encoder.spec.settings)}
+        self.write_text("encoder.json", json.dumps(built, indent=2) + "\n")
 
-    def load_encoder(self) -> nn.Module:
+    def load_encoder(self) -> Encoder:
         """Return the encoder of the run, in eval mode, in main memory.
 
         Raises
@@ -162,7 +179,7 @@ class Run:
         encoders.load_weights(encoder, self.path / "encoder.safetensors")
         return encoder.eval()
 
-    def random_encoder(self, *, seed: int = 0) -> nn.Module:
+    def random_encoder(self, *, seed: int = 0) -> Encoder:
         """Return an encoder of the run's form as it is born: what a pre-training is to beat. In eval mode.
 
         Parameters
@@ -176,7 +193,7 @@ class Run:
             torch.manual_seed(seed)
             return self._built().eval()
 
-    def _built(self) -> nn.Module:
+    def _built(self) -> Encoder:
         """The encoder that ``encoder.json`` describes, with random weights."""
         from imuspec import encoders
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from imuspec.errors import unknown_name
 from imuspec.views import signal
 
-__all__ = ["Plain", "SignalPair", "SpanMask", "Standardising", "TransformCopies", "TransformLabels"]
+__all__ = ["SignalPair", "SpanMask", "TransformCopies", "TransformLabels", "Unchanged"]
 
 _EIGHT = ("noise", "scale", "rotate", "negate", "reverse", "permute", "time_warp", "shuffle_axes")
 _FOUR = ("reverse", "permute", "scale_clearly", "time_warp")
@@ -26,38 +26,13 @@ def _operations(names: Sequence[str]) -> list[signal.Operation]:
     return [signal.OPERATIONS[name] for name in names]
 
 
-class Plain:
-    """The window as it is, for objectives that need no view (contrastive predictive coding)."""
+class Unchanged:
+    """The batch as the source gives it, for objectives that need no view or hide parts themselves."""
 
-    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor]:  # noqa: ARG002 - nothing is drawn
-        """[B, axes, time] -> the same."""
-        return (batch,)
-
-
-class Standardising:
-    """A view generator on standardised windows: ``views((x - mean) / sd)``.
-
-    Parameters
-    ----------
-    views : callable
-        The generator.
-    mean, sd : sequence of float
-        One number for each axis.
-    """
-
-    def __init__(
-        self,
-        views: Callable[[Any, Generator], tuple[Tensor, ...]],
-        *,
-        mean: Sequence[float],
-        sd: Sequence[float],
-    ) -> None:
-        self.views = views
-        self.mean, self.sd = (torch.tensor(values, dtype=torch.float32)[:, None] for values in (mean, sd))
-
-    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, ...]:
-        """[B, axes, time] in g -> the views."""
-        return self.views((batch - self.mean.to(batch.device)) / self.sd.to(batch.device), generator)
+    def __call__(self, batch: Tensor | tuple[Tensor, ...], generator: Generator) -> tuple[Tensor, ...]:
+        """Return the tensors of a batch."""
+        del generator
+        return batch if isinstance(batch, tuple) else (batch,)
 
 
 class SignalPair:

@@ -2,4 +2,3 @@
 
 pub mod features;
 pub mod loss;
-pub mod steps;

@@ -20,15 +20,25 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+_SPLITS = "split or seed or draw or leak or subject or taken or overlap"
 TESTS = {
-    "imuspec.datasets.splits": ["unit/test_datasets.py"],
+    "imuspec.cohort.parts": ["unit/test_cohort.py"],
+    "imuspec.cohort.results": ["unit/test_results.py"],
+    "imuspec.cohort.tables": ["unit/test_cohort.py"],
     "imuspec.datasets.cutting": ["unit/test_datasets.py"],
+    "imuspec.datasets.draws": ["unit/test_datasets.py", "-k", _SPLITS],
+    "imuspec.datasets.leaks": ["unit/test_datasets.py", "-k", _SPLITS],
     "imuspec.datasets.patches": ["unit/test_sequences.py", "unit/test_wear_days.py"],
     "imuspec.datasets.reference": ["unit/test_dataset_reference.py"],
+    "imuspec.datasets.splits": ["unit/test_datasets.py", "-k", _SPLITS],
+    "imuspec.evaluation.pairing": ["unit/test_evaluation.py"],
     "imuspec.evaluation.scores": ["unit/test_evaluation.py"],
-    "imuspec.pretraining.schedule": ["unit/test_training.py"],
+    "imuspec.preparation.checks": ["unit/test_preparation.py"],
+    "imuspec.preparation.clock": ["unit/test_preparation.py"],
+    "imuspec.preparation.preparation": ["unit/test_preparation.py"],
+    "imuspec.pretraining.schedule": ["unit/test_training.py", "-k", "rate"],
 }
-LIMIT_S = 120  # of one change; one that takes longer counts as noticed
+LIMIT_S = int(os.environ.get("MUTANT_LIMIT_S", "120"))  # of one change; one that takes longer counts as noticed
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -95,7 +105,7 @@ def noticed(name: str, tree: ast.Module, path: Path) -> bool:
         sys.meta_path.insert(0, Changed(name, tree, path))
         import pytest
 
-        tests = [str(ROOT / "tests" / test) for test in TESTS[name]]
+        tests = [str(ROOT / "tests" / each) if each.endswith(".py") else each for each in TESTS[name]]
         os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *tests]) != 0))
     return os.waitpid(child, 0)[1] != 0
 

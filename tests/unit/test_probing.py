@@ -351,21 +351,31 @@ def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffi
         ("statistics", ("--layer", "layer1"), "got --layer"),
         ("supervised", ("--shots", "3"), "shots: expected options that supervised uses"),
         ("random", ("--seeds", "0"), "seeds: expected at least 1, got 0"),
+        ("random", ("--head", "mlp"), "head: expected linear or logistic for random, got mlp, a head on patches"),
+        ("statistics", ("--head", "lstm"), "head: expected linear or logistic for statistics, got lstm"),
         (
-            "random",
+            "patches",
             ("--head", "mlp", "--set", "nonsense=1"),
-            "set: expected options that random, an encoder of patches uses",
+            "set: expected options that patches, an encoder of patches",
         ),
-        ("random", ("--head", "mlp", "--test-subjects", "1"), "got --test-subjects"),
-        ("random", ("--head", "lstm", "--norm", "fixed"), "got --norm"),
-        ("random", ("--head", "lstm", "--shots", "3"), "(--data, --out, --seeds, --head, --device), got --shots"),
+        ("patches", ("--test-subjects", "1"), "got --test-subjects"),
+        ("random:patches", ("--head", "lstm", "--norm", "fixed"), "got --norm"),
+        ("patches", ("--head", "lstm", "--shots", "3"), "(--data, --out, --seeds, --head, --device), got --shots"),
     ],
 )
 def test_an_option_that_the_run_does_not_use_is_refused(
-    capsys: pytest.CaptureFixture[str], encoder: str, arguments: Sequence[str], message: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    encoder: str,
+    arguments: Sequence[str],
+    message: str,
 ) -> None:
     from imuspec.cli import main
 
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches" / "encoder.json").write_text('{"name": "roformer"}', "utf-8")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main(["probe", encoder, "--data", "hapt=somewhere", *arguments])
     assert ended.value.code == 2

@@ -284,8 +284,19 @@ def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> nn
 
 
 def _of_patches(run: str, head: str | None) -> bool:
-    """Whether a probe is of patches: by its head, or by the run's encoder."""
+    """Whether a probe is of patches: by its head, or by the run's encoder.
+
+    Raises
+    ------
+    ValueError
+        If the head is one on patches and the run names an encoder of pictures, whose place another network would take.
+    """
     if head in ("lstm", "mlp"):
+        if run in ("random", "imagenet", "statistics", "supervised"):
+            raise ValueError(
+                f"head: expected linear or logistic for {run}, got {head}, a head on patches; random:RUN with a run of mae-... "
+                "is an encoder of patches with its initial random weights"
+            )
         return True
     described = Path(run.removeprefix("random:")) / "encoder.json"
     return described.is_file() and encoder.loads(described.read_text("utf-8"))["name"] == "roformer"

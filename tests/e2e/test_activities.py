@@ -39,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_is_probed_fitted_and_applied(run: Path, tmp_path: Path, capsys) -> None:
     out = said(capsys, "probe", str(run), "--data", "capture24=files", "--seeds", "2", "--out", str(tmp_path / "probe"))
     assert "seed 1: BA" in out
-    assert {"seeds.csv", "summary.csv", "confusion-last-0.png"} <= {
+    assert {"seeds.csv", "summary.csv", "confusion-last-0-validation.png"} <= {
         path.name for path in (tmp_path / "probe").iterdir()
     }
     model = tmp_path / "model"

@@ -57,8 +57,9 @@ def test_failed_calibration_excludes_by_the_paper_and_not_by_actipy(tmp_path) ->
     prepared = stub_native.prepare_with(stub_native.native_pass, path, "ukb")
     assert prepared.status == "excluded"
     assert prepared.reason == (
-        "calibration failed: 12 still windows of at least 50 "
-        "(the recording lasts 360 s; calibration needs 50 windows of 10 s: 500 s)"
+        "calibration failed: 12 still windows; the recipe needs 50 "
+        "(the recording lasts 360 s; calibration needs 50 windows of 10 s: 500 s) "
+        "(--set calibration.required=false leaves it as measured)"
     )
     assert prepared.calibration["n_windows"] == 12
     assert "calibration" not in stub_native.prepare_with(stub_native.native_pass, path, "actipy").reason

@@ -312,7 +312,7 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     table = pd.read_csv(out / "seeds.csv")
     assert table[["shots", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
     assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)
-    assert (out / "confusion-last-2.png").stat().st_size > 3000
+    assert (out / "confusion-last-2-clean.png").stat().st_size > 3000
     assert "labelled windows a class" in (out / "shots.svg").read_text("utf-8")
     assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
     facts = json.loads((out / "probe.json").read_text("utf-8"))

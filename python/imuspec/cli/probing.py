@@ -346,6 +346,8 @@ def _probe_patches(
 
 def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -> None:
     """Write the tables, figures and facts of a probe."""
+    import pandas as pd
+
     from imuspec.evaluation import write_table
     from imuspec.report.scores import confusion_figure, curve_figure
     from imuspec.report.style import save
@@ -359,8 +361,11 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
     ):
         confusion = result.confusion(layer, int(shots), test)
         title = f"{name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
+        stem = f"confusion-{layer}-{shots}-{test}"
+        counts = pd.DataFrame(confusion, result.class_names, result.class_names)
+        write_table(counts.reset_index(names="truth"), target / stem)
         for kind in ("png", "svg"):
-            save(confusion_figure(confusion, result.class_names, title), target / f"confusion-{layer}-{shots}.{kind}")
+            save(confusion_figure(confusion, result.class_names, title), target / f"{stem}.{kind}")
     if result.table["shots"].nunique() > 1:
         curves = result.summary().rename(columns={"layer": "row", "macro_f1": "value", "macro_f1_sd": "sd"})
         figure = curve_figure(curves.assign(column=name), x="shots", xlabel="labelled windows a class")

@@ -292,7 +292,11 @@ def _exclusion(
     """Return the reason why the rules of the recipe exclude the recording, or ""."""
     settings, checks = recipe.calibration, recipe.checks
     if settings.enabled and settings.required and not calibration.get("ok", False):
-        return f"calibration failed: {calibration.get('reason') or 'no reason given'}{_too_short(recipe, figures)}"
+        n, reason = calibration.get("n_windows"), calibration.get("reason") or "no reason given"
+        if n is not None and n < settings.min_windows:
+            reason = f"{n} still window{'' if n == 1 else 's'}; the recipe needs {settings.min_windows}"
+        advice = "--set calibration.required=false leaves it as measured"
+        return f"calibration failed: {reason}{_too_short(recipe, figures)} ({advice})"
     gains = [calibration.get(f"gain_{axis}", 1.0) for axis in "xyz"] if calibration.get("ok") else []
     farthest = max(gains, key=lambda gain: abs(gain - 1), default=1.0)
     if abs(farthest - 1) > checks.gain_max:

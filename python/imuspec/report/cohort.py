@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.preparation.reasons import alike
 from imuspec.recording.quality import Event, Quality
 from imuspec.report import words
 from imuspec.report.distributions import Panel, distribution_figure
@@ -223,19 +223,8 @@ class _Rows:
         return [*facts, ("stored", words.size(float(np.nansum(_numbers(self.table, "stored_bytes")))))]
 
     def outcomes(self) -> list[tuple[str, str, int]]:
-        """(status, reason, count); reasons that differ in their numbers alone count together, shared numbers stay."""
-        number = re.compile(r"\d+(?:[.,]\d+)*")
-        groups: dict[tuple[str, str], list[tuple[list[str], int]]] = {}
-        for (status, reason), n in Counter(zip(self.status, self.reason, strict=True)).items():
-            groups.setdefault((status, number.sub("{}", reason)), []).append((number.findall(reason), n))
-        found = []
-        for (status, pattern), members in groups.items():
-            columns = zip(*(values for values, _ in members), strict=True)
-            shared = [column[0] if len(set(column)) == 1 else "\u2026" for column in columns]
-            parts = pattern.split("{}") if shared else [pattern]
-            text = "".join(part + value for part, value in zip(parts, [*shared, ""], strict=False))
-            found.append((status, text, sum(n for _, n in members)))
-        return sorted(found, key=lambda row: (-_STATUS.index(row[0]), -row[2], row[1]))
+        """(status, reason, count); reasons that differ in their numbers alone count together."""
+        return [group[:3] for group in alike(zip(self.status, self.reason, self.id, strict=True))]
 
     def panels(self) -> list[Panel]:
         """Distributions of the recordings for which a figure is known and differs; none for a single recording."""

@@ -51,7 +51,7 @@ def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure
         axes = figure.subplots()
         tall, wide = figure.get_figheight(), figure.get_figwidth()
         figure.subplots_adjust(
-            left=0.86 / wide, right=1 - 0.4 / wide,
+            left=0.86 / wide, right=1 - 0.5 / wide,
             top=1 - (0.55 if narrow else 0.34) / tall, bottom=0.36 / tall,
         )  # fmt: skip
         _shade(axes, reduced, signal.not_worn, "nonwear", (0.08, 0.82))

@@ -59,7 +59,7 @@ def render(template: str, fields: dict[str, Any]) -> bytes:
 
 def _options(text: str) -> list[dict[str, Any]]:
     """Cut a sentence into words and the options of a command that it names, so that a page can set those apart."""
-    parts = re.split(r"(--(?:set|recipe) [\w./=-]*[\w/])", text)
+    parts = re.split(r"(--(?:set|recipe) [\w./=\u2026-]*[\w/\u2026])", text)
     return [{"text": part, "option": bool(index % 2)} for index, part in enumerate(parts) if part]
 
 

@@ -1,0 +1,242 @@
+"""The pages in Chromium: nothing on its console, no request, no scroll at the width of a phone, dark, printed, hostile names."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import imuspec
+from imuspec import cli
+from imuspec.report import cohort_page, write_page
+from imuspec.simulation import simulate, wrist_motion, write_geneactiv
+
+pytest.importorskip("matplotlib", reason="the extra report is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright, of the extra dev, is not installed")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MARKUP = "<img src=x onerror=alert(1)>"
+RECIPE = ["segments.min_wear_h=0.2", "calibration.required=false"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One page of each kind, of recordings whose names and headers hold markup."""
+    folder = tmp_path_factory.mktemp("pages")
+    source = folder / "in"
+    source.mkdir()
+    simulate(
+        source / f"{MARKUP}.cwa", days=0.3, seed=3, sample_rate=25, miscalibration=True, damage=("checksum", "lost")
+    )
+    simulate(source / "short.cwa", days=0.02, seed=1)
+    acceleration, time, _ = wrist_motion(days=0.05, seed=3, sample_rate=50)
+    write_geneactiv(source / "g.bin", acceleration, time)
+    content = (
+        (source / "g.bin").read_bytes().replace(b"Device Location Code:", b"Device Location Code:" + MARKUP.encode(), 1)
+    )
+    (source / "g.bin").write_bytes(content)
+    (source / "broken.cwa").write_text(MARKUP)
+    followed = imuspec.Recipe.load("capture24")
+    found = {
+        "recording": (source / f"{MARKUP}.cwa", followed),
+        "excluded": (source / "short.cwa", imuspec.Recipe.load("ukb")),
+        "markup": (source / "g.bin", followed.set(*RECIPE)),
+        "failed": (source / "broken.cwa", followed),
+        "training": (_training(folder / "training"), followed),
+        "probe": (_probe(folder / "probe"), followed),
+    }
+    for name, (path, recipe) in found.items():
+        write_page(path, folder / f"{name}.html", recipe=recipe)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["prepare", str(source), "--out", str(folder / "cohort"), "--workers", "1", *_set(RECIPE)])
+    assert not end.value.code
+    cohort_page(imuspec.Cohort(folder / "cohort"), folder / "cohort.html", recordings="all")
+    return {path.stem: path for path in folder.glob("*.html")}
+
+
+def _set(assignments: list[str]) -> list[str]:
+    return [word for text in assignments for word in ("--set", text)]
+
+
+def _training(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps({"name": MARKUP, "about": MARKUP}))
+    lines = [{"step": i, "epoch": i / 9, "loss": 1 / i, "lr": 0.1, "top1": 0.5, MARKUP: 1.0} for i in range(1, 90)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def _probe(folder: Path) -> Path:
+    from imuspec.report.scores import confusion_figure
+    from imuspec.report.style import save
+
+    folder.mkdir()
+    names = [MARKUP, *(f"a class with a long name {i}" for i in range(7))]
+    counts = np.arange(64).reshape(8, 8)
+    rows = [
+        {"truth": name, **dict(zip(names, line, strict=True))}
+        for name, line in zip(names, counts.tolist(), strict=True)
+    ]
+    (folder / "confusion-last-0-clean.json").write_text(json.dumps(rows))
+    (folder / "probe.json").write_text(json.dumps({"run": MARKUP}))
+    (folder / "summary.json").write_text(json.dumps([{"layer": MARKUP, **{f"score_{i}": 0.123456 for i in range(14)}}]))
+    save(confusion_figure(counts, names, MARKUP), folder / "shots.svg")
+    return folder
+
+
+KINDS = ("recording", "excluded", "markup", "failed", "cohort", "training", "probe")
+
+
+def opened(browser: Any, path: Path, **settings: Any) -> tuple[Any, list[str]]:
+    """A page, and everything that it put on its console, asked for, or showed in a dialog."""
+    page = browser.new_context(**settings).new_page()
+    noted: list[str] = []
+    page.on("console", lambda message: noted.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: noted.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (noted.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: noted.append(f"request: {request.url[:200]}"))
+    page.goto(path.as_uri())
+    return page, [line for line in noted if not line.startswith(("request: data:", f"request: {path.as_uri()}"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_asks_for_nothing_and_has_a_clean_console(browser: Any, pages: dict[str, Path], kind: str) -> None:
+    page, noted = opened(browser, pages[kind])
+    page.wait_for_timeout(200)
+    assert noted == []
+    assert page.title()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_a_page_scrolls_only_downwards(browser: Any, pages: dict[str, Path], kind: str, width: int) -> None:
+    page, _ = opened(browser, pages[kind], viewport={"width": width, "height": 844})
+    for folded in page.query_selector_all("details:not([open])"):
+        folded.evaluate("details => details.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
+def test_text_of_drawings_is_readable_on_a_phone(browser: Any, pages: dict[str, Path], kind: str) -> None:
+    page, _ = opened(browser, pages[kind], viewport={"width": 390, "height": 844})
+    heights = page.evaluate(
+        """() => [...document.querySelectorAll("svg text")].filter(text => text.getClientRects().length)
+            .map(text => parseFloat(getComputedStyle(text).fontSize)
+                * text.ownerSVGElement.getBoundingClientRect().width / text.ownerSVGElement.viewBox.baseVal.width)"""
+    )
+    assert min(heights, default=8) >= 7.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_markup_in_names_and_headers_is_text(browser: Any, pages: dict[str, Path], kind: str) -> None:
+    page, noted = opened(browser, pages[kind])
+    assert page.query_selector("img[src=x]") is None
+    assert page.query_selector("[onerror]") is None
+    assert noted == []
+    if kind not in ("excluded", "failed", "cohort"):  # the first two have no such name, ids of a cohort are plain
+        assert MARKUP in page.evaluate("document.body.textContent")
+
+
+def _lightness(page: Any, selector: str, name: str) -> float:
+    colour = page.evaluate(
+        "([selector, name]) => getComputedStyle(document.querySelector(selector))[name]", [selector, name]
+    )
+    numbers = [float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    return sum(numbers) / 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dark_screen_gets_a_dark_page_with_light_words(browser: Any, pages: dict[str, Path], kind: str) -> None:
+    page, _ = opened(browser, pages[kind], color_scheme="dark")
+    assert _lightness(page, "body", "backgroundColor") < 40
+    assert _lightness(page, "body", "color") > 180
+
+
+@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
+def test_every_mark_of_a_drawing_follows_the_screen(browser: Any, pages: dict[str, Path], kind: str) -> None:
+    def colours(scheme: str) -> set[str]:
+        page, _ = opened(browser, pages[kind], color_scheme=scheme)
+        found = page.evaluate(
+            """() => [...document.querySelectorAll(".broad svg *")].flatMap(mark => {
+                const look = getComputedStyle(mark);
+                return mark.getClientRects().length ? [look.fill, look.stroke] : [];
+            })"""
+        )
+        return {colour for colour in found if colour.startswith("rgb")}
+
+    light, dark = colours("light"), colours("dark")
+    assert light
+    assert not light & dark - {"rgb(0, 0, 0)"}  # the initial value of what has a mark of its own inside
+    page, _ = opened(browser, pages[kind])
+    assert page.query_selector("svg image") is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dark_page_prints_light_without_controls_and_without_cut_figures(
+    browser: Any, pages: dict[str, Path], kind: str
+) -> None:
+    page, _ = opened(browser, pages[kind], color_scheme="dark", viewport={"width": 700, "height": 1000})
+    page.emulate_media(media="print", color_scheme="dark")
+    assert _lightness(page, "body", "backgroundColor") == 255
+    assert _lightness(page, "body", "color") == 0
+    shown = "elements => elements.filter(element => element.getClientRects().length).length"
+    assert page.eval_on_selector_all(".screen, input, details:not([open]) *, .narrow", shown) == 0
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("figure svg, figure img")].filter(part => {
+            const box = part.getBoundingClientRect();
+            return box.width && (box.right > 701 || box.height > 940
+                || getComputedStyle(part.closest("figure")).breakInside !== "avoid");
+        }).length"""
+    )
+    assert cut == 0
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_the_search_of_a_cohort_finds_by_outcome_and_links_to_pages(browser: Any, pages: dict[str, Path]) -> None:
+    page, noted = opened(browser, pages["cohort"])
+    page.wait_for_selector("#searching:not([hidden])")
+    n = page.locator("#recordings tbody tr").count()
+    assert n == 4
+    page.fill("#search", "failed")
+    assert page.locator("#recordings tbody tr").count() == 1
+    assert page.inner_text("#found") == "1 match."
+    assert "broken" in page.inner_text("#recordings tbody")
+    page.fill("#search", "nothing like it")
+    assert page.locator("#recordings tbody tr").count() == 0
+    page.fill("#search", "")
+    links = page.eval_on_selector_all("#recordings a", "all => all.map(link => link.getAttribute('href'))")
+    assert len(links) == 4
+    assert all((pages["cohort"].parent / link).is_file() for link in links)
+    page.click("#recordings a")
+    assert page.query_selector("h1") is not None
+    assert [line for line in noted if "request" not in line] == []
+
+
+def test_a_page_reached_from_its_cohort_says_what_was_lost(pages: dict[str, Path]) -> None:
+    folder = pages["cohort"].parent / "cohort-recordings"
+    texts = {path.stem: path.read_text("utf-8") for path in folder.glob("*.html")}
+    damaged = next(text for name, text in texts.items() if "onerror" in name)
+    assert "blocks whose checksum is wrong" in damaged
+    assert "Nothing was lost" not in damaged
+    assert "The clock" not in texts["broken"]
+    assert "could not be read" in texts["broken"]
+
+
+def test_a_compressed_page_is_small_enough_to_mail(pages: dict[str, Path]) -> None:
+    assert len(gzip.compress(pages["recording"].read_bytes())) < 500_000

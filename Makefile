@@ -81,7 +81,15 @@ $(STAMPS)/plain: $(RUST) pyproject.toml .ci/requirements.py $(shell find python 
 	$(VENV)/plain/bin/python -m pip install --no-deps --force-reinstall $(VENV)/plain-wheel/*.whl
 	@touch $@
 
-test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain ## run all tests, those of the native core too
+# A browser for the tests of the pages, which are left out where there is none and none can be installed.
+$(STAMPS)/browser: | $(STAMPS)/venv
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; } || \
+	  echo 'no Chromium, and none could be installed: the pages are not tested in a browser (apt-get install chromium)'
+	@touch $@
+
+test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain $(STAMPS)/browser ## run all tests, those of the native core too
 	cargo test --quiet --lib
 	IMUSPEC_CPU=plain cargo test --quiet --lib
 	$(PY) -m pytest -q --numprocesses logical --maxprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)

@@ -7,7 +7,8 @@ use imuspec::arrays::Signals;
 use imuspec::signal::butterworth::Butterworth;
 use imuspec::signal::calibrate::{Options, calibrate};
 use imuspec::signal::filter::lowpass;
-use imuspec::signal::resample::{Grid, Method, Resampler};
+use imuspec::signal::grid::{Grid, Method};
+use imuspec::signal::resample::Resampler;
 use imuspec::signal::windows::Window;
 
 /// Numbers that look like acceleration, the same ones every time.

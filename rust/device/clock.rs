@@ -29,22 +29,44 @@ pub struct Line {
 }
 
 impl Line {
-    /// Times of `n` samples from `first` on: in 1/65536 ns by whole numbers, which takes a fifth of the time of a product
-    /// in float64 and its rounding, and stays within 1 ns of it.
-    pub fn times(&self, first: i64, n: usize) -> impl ExactSizeIterator<Item = i64> + use<> {
+    /// Times of the samples from `first` on, `n` of them at most: in 1/65536 ns by whole numbers, which takes a fifth of the
+    /// time of a product in float64 and its rounding, and stays within 1 ns of it.
+    pub fn times(&self, first: i64, n: usize) -> Times {
         const ONE: f64 = 65536.0;
         let step = (self.period * ONE).round() as i64;
         let since = ((first - self.at) as f64 * self.period * ONE).round() as i64 + (1 << 15);
-        // A line that falls (its stamps were put back by a sample) is walked in negative steps from above.
-        let (base, part) = if step < 0 {
-            let fall = step.saturating_mul(n as i64) >> 16;
-            let base = self.time.wrapping_add((since >> 16).saturating_add(fall));
-            (base, (since & 0xffff).wrapping_sub(fall.saturating_mul(1 << 16)) as u64)
-        } else {
-            // What is left is never negative, so that a logical shift does, which every vector unit has.
-            (self.time.wrapping_add(since >> 16), (since & 0xffff) as u64)
-        };
-        (0..n).map(move |k| base.wrapping_add((part.wrapping_add((k as u64).wrapping_mul(step as u64)) >> 16) as i64))
+        // A line that falls (its stamps were put back by a sample) is walked down from above zero.
+        let fall = if step < 0 { step.saturating_mul(n as i64) >> 16 } else { 0 };
+        Times {
+            base: self.time.wrapping_add((since >> 16).saturating_add(fall)),
+            part: (since & 0xffff).wrapping_sub(fall.saturating_mul(1 << 16)) as u64,
+            step: step as u64,
+        }
+    }
+}
+
+/// Times along a line, one after the other.
+pub struct Times {
+    base: i64,
+    /// 1/65536 ns since `base`; never negative, so that a logical shift does, which every vector unit has.
+    part: u64,
+    step: u64,
+}
+
+impl Times {
+    /// Writes the next times.
+    pub fn fill(&mut self, out: &mut [i64]) {
+        for time in out {
+            *time = self.base.wrapping_add((self.part >> 16) as i64);
+            self.part = self.part.wrapping_add(self.step);
+        }
+    }
+
+    /// Appends the next `n` times.
+    pub fn append(&mut self, n: usize, out: &mut Vec<i64>) {
+        let from = out.len();
+        out.resize(from + n, 0);
+        self.fill(out.get_mut(from..).unwrap_or_default());
     }
 }
 
@@ -352,8 +374,7 @@ mod tests {
         for (i, line) in lines.iter().enumerate() {
             let to = lines.get(i + 1).map_or(n, |next| next.from);
             let part = &mut out[line.from as usize..to as usize];
-            let times = line.times(line.from, part.len());
-            part.iter_mut().zip(times).for_each(|(time, t)| *time = t);
+            line.times(line.from, part.len()).fill(part);
         }
         out
     }
@@ -364,7 +385,10 @@ mod tests {
     fn times_lie_on_their_line_whichever_way_it_goes() {
         for period in [10_000_000.0, 9_999_876.543_21, 312_500.25, 1e9, 0.0, -1_250_000.75] {
             let line = Line { from: 5, at: 17, time: 1_700_000_000 * S, period };
-            for (i, time) in (5..).zip(line.times(5, 20_000)) {
+            let mut times = Vec::new();
+            line.times(5, 20_000).append(20_000, &mut times);
+            assert_eq!(times.len(), 20_000);
+            for (i, time) in (5..).zip(times) {
                 let since = (f64::from(i - 17) * period).round() as i64;
                 assert!(time.abs_diff(line.time + since) <= 1, "{period} {i}: {time}");
             }

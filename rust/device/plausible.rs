@@ -12,7 +12,7 @@ use super::{Batch, Event, Quality};
 /// Largest standard deviation of a still second's axes, as a share of its norm.
 const STILL: f32 = 0.02;
 /// Norms kept at most.
-const KEPT: usize = 1024;
+const KEPT: usize = 512;
 /// Still seconds that decide; of a short stream one in so many does.
 const ENOUGH: usize = 5;
 /// Norm of a still second, g.
@@ -106,20 +106,19 @@ fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
     const LANES: usize = 8;
     // about the first value, so that the square of a large offset does not swallow the deviation
     let origin = values.iter().copied().find(|v| v.is_finite()).unwrap_or(f32::NAN);
-    let (mut sum, mut square, mut n) = ([0f32; LANES], [0f32; LANES], [0f32; LANES]);
-    let (whole, rest) = values.as_chunks::<LANES>();
-    let last: [f32; LANES] = std::array::from_fn(|lane| rest.get(lane).copied().unwrap_or(f32::NAN));
-    for row in whole.iter().chain([&last]) {
-        for (((value, sum), square), n) in row.iter().zip(&mut sum).zip(&mut square).zip(&mut n) {
+    let (mut sum, mut square, mut n) = ([0f32; LANES], [0f32; LANES], values.len() as f32);
+    for row in values.chunks(LANES) {
+        for ((value, sum), square) in row.iter().zip(&mut sum).zip(&mut square) {
             let off = value - origin;
-            let finite = off.is_finite();
-            let off = if finite { off } else { 0.0 };
             *sum += off;
             *square += off * off;
-            *n += f32::from(u8::from(finite));
         }
     }
-    let [sum, square, n] = [sum, square, n].map(|lanes| lanes.iter().sum::<f32>());
+    let [mut sum, mut square] = [sum, square].map(|lanes| lanes.iter().sum::<f32>());
+    if !square.is_finite() {
+        let offs = values.iter().map(|value| value - origin).filter(|off| off.is_finite());
+        (sum, square, n) = offs.fold((0.0, 0.0, 0.0), |(sum, square, n), off| (sum + off, square + off * off, n + 1.0));
+    }
     if 2.0 * n < values.len() as f32 {
         return (f32::NAN, f32::NAN);
     }

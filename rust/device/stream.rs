@@ -270,10 +270,11 @@ impl Stream {
             }
             let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
             let Some(line) = self.line else { break };
-            let times = line.times(at, (until - at) as usize);
+            let n = (until - at) as usize;
+            let mut times = line.times(at, n);
             match time.get_mut((at - from) as usize..(until - from) as usize) {
-                Some(part) => part.iter_mut().zip(times).for_each(|(time, t)| *time = t),
-                None => time.extend(times),
+                Some(part) => times.fill(part),
+                None => times.append(n, time),
             }
             at = until;
         }

@@ -1,6 +1,6 @@
 //! Where windows begin among rows: actipy marks non-wear on the rows and resamples the marks.
 
-use crate::signal::resample::Grid;
+use crate::signal::grid::Grid;
 
 /// The rows around a window's start: last before it, first at or after it, and the one after that, ns.
 pub type Edge = (i64, [i64; 3]);

@@ -31,7 +31,7 @@ pub use settings::{Order, Settings};
 
 use crate::device::{self, Chunk, Stream, Timestamps};
 use crate::error::{Error, Result};
-use crate::signal::resample::{Grid, Method};
+use crate::signal::grid::{Grid, Method};
 use pass::Pass;
 
 /// Prepares a file.

@@ -11,7 +11,8 @@ use crate::device::columns::Planar;
 use crate::device::{Block, Chunk, Stream, Summary};
 use crate::error::{Error, Result};
 use crate::signal::calibrate;
-use crate::signal::resample::{Grid, GridTimes, Resampler};
+use crate::signal::grid::{Grid, GridTimes};
+use crate::signal::resample::Resampler;
 use crate::signal::wear;
 use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
 

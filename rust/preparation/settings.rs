@@ -1,7 +1,7 @@
 //! Every number of a pass.
 
 use crate::device::Reading;
-use crate::signal::resample::Method;
+use crate::signal::grid::Method;
 use crate::signal::{calibrate, wear};
 
 /// Where the windows of calibration and non-wear are gathered.

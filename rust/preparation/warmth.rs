@@ -2,7 +2,7 @@
 
 use super::prepared::Prepared;
 use crate::signal::calibrate::Calibration;
-use crate::signal::resample::Grid;
+use crate::signal::grid::Grid;
 use crate::signal::windows::Window;
 
 /// Mean temperature of each window from the blocks that begin in it; one without takes its predecessor's.

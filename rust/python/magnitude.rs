@@ -8,7 +8,8 @@ use super::run;
 use super::words::Word;
 use crate::spectral::lanes::{Path, Real};
 use crate::spectral::magnitude::features::{Moment, Resolution, log_magnitudes};
-use crate::spectral::magnitude::loss::{LossOut, Weights, loss};
+use crate::spectral::magnitude::loss::{LossOut, loss};
+use crate::spectral::magnitude::steps::Weights;
 
 /// (nfft, hop, floor) from Python.
 type Triple = (usize, usize, f64);

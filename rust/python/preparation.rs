@@ -15,7 +15,7 @@ use crate::device::arrays::ArrayReader;
 use crate::device::{self, DateOrder, Stream, Timestamps, Unit};
 use crate::error::{Error, Result};
 use crate::preparation::{Order, Prepared, Settings, prepare as prepare_file, prepare_stream};
-use crate::signal::resample::Method;
+use crate::signal::grid::Method;
 use crate::signal::wear;
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

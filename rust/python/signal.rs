@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::signal::butterworth::Butterworth;
 use crate::signal::calibrate::{self, Calibration};
 use crate::signal::filter;
+use crate::signal::grid::{Grid, Method};
 use crate::signal::polyphase::Polyphase;
-use crate::signal::resample::{self, Grid, Method, Resampler};
+use crate::signal::resample::{self, Resampler};
 use crate::signal::wear::{self, Episode, LengthRule};
 use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
 

@@ -6,9 +6,10 @@ use pyo3::prelude::*;
 use super::arrays::{items, read, signals, write};
 use super::run;
 use super::words::Word;
+use crate::spectral::frames::{Detrend, Frames};
 use crate::spectral::lanes::fft::Scale;
 use crate::spectral::lanes::{Path, Real};
-use crate::spectral::stft::{Detrend, Frames, Mode, Spectrogram};
+use crate::spectral::stft::{Mode, Spectrogram};
 use crate::spectral::window;
 
 /// A planned spectrogram of one element type; `run(x, out)` fills `out`.

@@ -7,13 +7,14 @@ use crate::device::calendar;
 use crate::device::{DateOrder, Timestamps, Unit};
 use crate::preparation::Order;
 use crate::signal::calibrate;
-use crate::signal::resample::Method;
+use crate::signal::grid::Method;
 use crate::signal::wear::LengthRule;
+use crate::spectral::frames::Detrend;
 use crate::spectral::image::definition::Precision;
 use crate::spectral::image::levels::Tone;
 use crate::spectral::image::resize::Resize;
 use crate::spectral::magnitude::features::Moment;
-use crate::spectral::stft::{Detrend, Mode};
+use crate::spectral::stft::Mode;
 
 /// A choice that Python spells as a word.
 pub(super) trait Words: Copy + 'static {

@@ -57,22 +57,3 @@ fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
     let three = Signals::contiguous(&[30.0, 17.0, 3.0], 3).unwrap();
     assert!(found.apply(&x, Some(&three), &mut out).is_err());
 }
-
-#[test]
-fn the_quantile_is_numpys() {
-    assert_eq!(quantile(&mut [3.0, 1.0, 2.0, 4.0], 0.5), 2.5);
-    assert_eq!(quantile(&mut [5.0], 0.995), 5.0);
-    assert!((quantile(&mut (0..=100).map(f64::from).collect::<Vec<_>>(), 0.995) - 99.5).abs() < 1e-12);
-}
-
-#[test]
-fn dependent_equations_have_no_solution() {
-    let mut m = [[0.0; 10]; 9];
-    for (i, row) in m.iter_mut().enumerate() {
-        row[i] = 2.0;
-        row[9] = i as f64;
-    }
-    assert_eq!(solve(m).unwrap()[4], 2.0);
-    m[3][3] = 0.0;
-    assert!(solve(m).is_none());
-}

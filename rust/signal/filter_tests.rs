@@ -62,14 +62,14 @@ fn plain_and_vector_code_agree() {
     let filter = Butterworth::lowpass(8, 10.0, 50.0).unwrap();
     let n = 700;
     let planar = signal(LANES * n, 3);
-    let mut samples = vec![Row([0.0; LANES]); n];
+    let mut samples = vec![Row::ZERO; n];
     let mut plain = planar.clone();
     let [first, vectors @ ..] = &Path::available()[..] else { unreachable!("the plain path is always there") };
-    filter_lanes_on(*first, &filter, &mut plain, &mut samples, LANES);
+    filter_on(*first, &filter, &mut plain, &mut samples, LANES);
     let mut fused: Option<Vec<f32>> = None;
     for &path in vectors {
         let mut got = planar.clone();
-        filter_lanes_on(path, &filter, &mut got, &mut samples, LANES);
+        filter_on(path, &filter, &mut got, &mut samples, LANES);
         let off = plain.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(off < 1e-6, "{path:?}: {off}");
         assert!(*fused.get_or_insert_with(|| got.clone()) == got, "four lanes and eight give the same bits");

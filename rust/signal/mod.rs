@@ -5,7 +5,10 @@
 
 pub mod butterworth;
 pub mod calibrate;
+mod cascade;
 pub mod filter;
+mod fit;
+pub mod grid;
 pub mod polyphase;
 pub mod resample;
 pub mod wear;

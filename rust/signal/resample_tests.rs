@@ -1,5 +1,7 @@
 use super::*;
 
+const SECOND: i64 = 1_000_000_000;
+
 /// Times with jitter and gaps, in ns.
 fn times(n: usize) -> Vec<i64> {
     let mut t = 1_000_000_007;

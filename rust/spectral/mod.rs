@@ -1,5 +1,6 @@
 //! Windows -> spectrograms, RGB images, LMM features.
 
+pub mod frames;
 pub mod image;
 pub mod lanes;
 pub mod magnitude;

@@ -3,7 +3,7 @@
 //! A kernel that has one signal in each lane reads rows of a tile of [`Rows`].
 #![allow(unsafe_code)]
 
-use super::lanes::fft::Rows;
+use super::lanes::rows::Rows;
 use super::lanes::{Cpu, Lanes, Real};
 use crate::arrays::Signals;
 #[cfg(target_arch = "x86_64")]

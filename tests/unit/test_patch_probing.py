@@ -133,7 +133,7 @@ def test_probabilities_out_of_fold_come_from_other_people() -> None:
     data = features()
     found, fold = out_of_fold(data, PatchHeadSettings(epochs=2), folds=3)
     assert sorted(np.bincount(fold)) == [2, 2, 2]
-    others = data.of([s for s, f in zip(data.subject, fold, strict=True) if f != fold[0]])
+    others = data.select([s for s, f in zip(data.subject, fold, strict=True) if f != fold[0]])
     head, _ = fit_patch_head(others, PatchHeadSettings(epochs=2))
     np.testing.assert_allclose(found[0], head.probabilities([data.x[0]])[0], rtol=1e-6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import stub_native
 from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
 from imuspec.preparation.checks import below
+from imuspec.preparation.reasons import alike, calibration_failure
 
 
 def _told(tmp_path, **said: object) -> str:
@@ -57,9 +59,8 @@ def test_failed_calibration_excludes_by_the_paper_and_not_by_actipy(tmp_path) ->
     prepared = stub_native.prepare_with(stub_native.native_pass, path, "ukb")
     assert prepared.status == "excluded"
     assert prepared.reason == (
-        "calibration failed: 12 still windows; the recipe needs 50 "
-        "(the recording lasts 360 s; calibration needs 50 windows of 10 s: 500 s) "
-        "(--set calibration.required=false leaves it as measured)"
+        "calibration failed: 12 still windows; the recipe needs 50, which last 500 s; the recording lasts 360 s "
+        "(--set calibration.min_windows=12, or --set calibration.required=false to keep it as measured)"
     )
     assert prepared.calibration["n_windows"] == 12
     assert "calibration" not in stub_native.prepare_with(stub_native.native_pass, path, "actipy").reason
@@ -241,3 +242,59 @@ def test_a_stretch_is_never_rounded_up_to_what_is_needed() -> None:
     assert below(23.97, 24) == "23.9"
     assert below(0.99999, 1) == "0.999"
     assert below(23.9999, 24) == "23.9"
+
+
+def test_reasons_that_differ_in_figures_alone_are_counted_as_one() -> None:
+    groups = alike(
+        [
+            ("failed", "damaged: 20 % of the file", "a"),
+            ("excluded", "wear is 4.5 h; the recipe needs 24 h", "b"),
+            ("excluded", "wear is 3.25 h; the recipe needs 24 h", "c"),
+            ("excluded", "never worn", "d"),
+        ]
+    )
+    assert groups == [
+        ("excluded", "wear is … h; the recipe needs 24 h", 2, "b"),
+        ("excluded", "never worn", 1, "d"),
+        ("failed", "damaged: 20 % of the file", 1, "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "duration_s", "reason"),
+    [
+        (
+            {"n_windows": 33, "reason": "too few still windows: 33 of at least 50"},
+            86_400,
+            "33 still windows; the recipe needs 50 (--set calibration.min_windows=33, or --set calibration.required=false "
+            "to keep it as measured)",
+        ),
+        (
+            {"n_windows": 0, "reason": "too few still windows: 0 of at least 50"},
+            86_400,
+            "0 still windows; the recipe needs 50 (--set calibration.required=false to keep it as measured)",
+        ),
+        (
+            {"n_windows": 90, "reason": "too few postures: still x goes from 0.1 to 0.9 g"},
+            86_400,
+            "too few postures: still x goes from 0.1 to 0.9 g (--set calibration.required=false to keep it as measured)",
+        ),
+        (
+            {"n_windows": 0, "reason": "temperature was to be fitted, and the recording has none"},
+            60,
+            "temperature was to be fitted, and the recording has none (--set calibration.required=false to keep it as "
+            "measured)",
+        ),
+    ],
+)
+def test_a_failed_calibration_says_what_may_help(
+    calibration: dict[str, object], duration_s: float, reason: str
+) -> None:
+    assert calibration_failure(Recipe.load("ukb"), calibration, duration_s) == f"calibration failed: {reason}"
+
+
+def test_the_settings_that_a_reason_names_keep_the_recording(tmp_path) -> None:
+    path = _told(tmp_path, hours=0.1)
+    reason = stub_native.prepare_with(stub_native.native_pass, path, "ukb").reason
+    (setting,) = re.findall(r"--set (\S+?)[,)]", reason)
+    assert stub_native.prepare_with(stub_native.native_pass, path, Recipe.load("ukb").set(setting)).status == "ok"

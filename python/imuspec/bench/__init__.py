@@ -1,4 +1,4 @@
-"""How fast this machine is: ours beside the libraries that one would use instead, and the cost of a picture and a network."""
+"""Speed of this machine: our kernels beside other libraries, and the cost of a picture and a network."""
 
 from __future__ import annotations
 

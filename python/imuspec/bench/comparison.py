@@ -1,4 +1,4 @@
-"""Ours beside what is installed of its peers, on this machine: batches on one and all threads, one window, memory."""
+"""Our kernels beside the installed peers on this machine: batches on one and on all threads, one window, memory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Result(NamedTuple):
     window_s: float | None
     memory: int | None
     ratio: float
-    """How many times as long as ours on one thread: median over rounds in which they take turns."""
+    """Time relative to ours on one thread: median over rounds in which they take turns."""
 
 
 class _Job(NamedTuple):
@@ -53,12 +53,12 @@ class _Job(NamedTuple):
 
 
 def compare(*, quick: bool = False) -> Iterator[Result]:
-    """Measure every job next to the peers that are installed; their results are compared first.
+    """Measure every job beside the peers that are installed, after comparing their results.
 
     Parameters
     ----------
-    quick
-        One setting and fewer rounds: half a minute instead of some.
+    quick : bool, default False
+        Whether to measure one setting in fewer rounds, which takes half a minute.
 
     Yields
     ------
@@ -68,7 +68,7 @@ def compare(*, quick: bool = False) -> Iterator[Result]:
     Raises
     ------
     AssertionError
-        A peer's result is another than ours.
+        If a peer's result differs from ours.
     """
     for job in _jobs(quick):
         yield from _measured(job, rounds=3 if quick else 7)

@@ -1,6 +1,6 @@
-"""What a careful user of each library would write for the same job; those that are not installed are left out.
+"""The same jobs as a careful user of each installed library would write them.
 
-Each function gives calls by name, ours first. Their results agree, as :func:`same_decibels` and :func:`same_picture` check.
+Each function returns calls by name, ours first. :func:`same_decibels` and :func:`same_picture` check that their results agree.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FLOOR = 0.1
 
 
 def installed(name: str) -> Any:
-    """The module, or None where it is not installed."""
+    """Return a module, or None where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -45,7 +45,7 @@ def installed(name: str) -> Any:
 
 
 def windows(*shape: int, seed: int = 4) -> NDArray[np.float32]:
-    """Gravity and noise, g."""
+    """Simulate gravity and noise, g."""
     x = np.random.default_rng(seed).standard_normal(shape, np.float32)
     x *= 0.1
     x += 1.0
@@ -53,7 +53,7 @@ def windows(*shape: int, seed: int = 4) -> NDArray[np.float32]:
 
 
 def _decibel(power: NDArray[Any]) -> NDArray[Any]:
-    """In place; silence is -inf."""
+    """Convert power to dB in place; silence is -inf."""
     with np.errstate(divide="ignore"):
         np.log10(power, out=power)
     power *= 10
@@ -65,7 +65,7 @@ def _frames(x: NDArray[np.float32], nfft: int, hop: int) -> NDArray[np.float32]:
 
 
 def spectrogram_calls(x: NDArray[np.float32], nfft: int, noverlap: int, threads: int) -> Calls:
-    """Spectrograms in dB, periodic Hann; [..., frame, freq] or [..., freq, frame]."""
+    """Return calls for spectrograms in dB, periodic Hann; [..., frame, freq] or [..., freq, frame]."""
     hop = nfft - noverlap
     hann = np.hanning(nfft + 1)[:-1]
     scaled = (hann * np.sqrt(2.0 / (hann * hann).sum())).astype(np.float32)
@@ -123,10 +123,10 @@ def _planned(pyfftw: Any, frames: NDArray[np.float32], nfft: int, threads: int) 
     return source, half, pyfftw.FFTW(source, half, axes=(-1,), flags=("FFTW_MEASURE",), threads=threads)
 
 
-def same_decibels(ours: object, theirs: object) -> None:
+def same_decibels(result: object, reference: object) -> None:
     """Raise where cells within 60 dB of the peak differ by 0.0026 dB."""
-    a = np.asarray(ours)
-    b = np.asarray(theirs).reshape(*a.shape[:-2], *np.asarray(theirs).shape[-2:])
+    a = np.asarray(result)
+    b = np.asarray(reference).reshape(*a.shape[:-2], *np.asarray(reference).shape[-2:])
     b = b if b.shape == a.shape else np.swapaxes(b, -1, -2)
     strong = b > b.max() - 60
     worst = float(np.abs(a[strong] - b[strong]).max())
@@ -135,7 +135,7 @@ def same_decibels(ours: object, theirs: object) -> None:
 
 
 def _levels(db: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Decibels [..., bin, frame] in place to 0..255, lowest frequency last."""
+    """Scale decibels [..., bin, frame] in place to 0..255, lowest frequency last."""
     low = db.min((-2, -1), keepdims=True)
     db -= low
     db *= 255 / db.max((-2, -1), keepdims=True)
@@ -143,7 +143,7 @@ def _levels(db: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _by_cv2(cv2: Any, levels: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """Each channel by OpenCV."""
+    """Resize each channel by OpenCV."""
     out = np.empty((*levels.shape[:2], 96, 128), dtype)
     grid = (levels + 0.5).astype(np.uint8) if dtype == "uint8" else levels
     for i in range(grid.shape[0]):
@@ -155,7 +155,7 @@ def _by_cv2(cv2: Any, levels: NDArray[np.float32], dtype: str) -> NDArray[Any]:
 def image_calls(
     x: NDArray[np.float32], nfft: int, noverlap: int, threads: int, dtype: Literal["uint8", "float32"] = "uint8"
 ) -> Calls:
-    """Pictures of 96 x 128: all min-max each axis, draw straight levels and interpolate between the two nearest lines."""
+    """Return calls for pictures of 96 x 128: each axis from its least to its largest value, linear levels, bilinear."""
     hop = nfft - noverlap
     hann = np.hanning(nfft).astype(np.float32)
     out = np.empty((*x.shape[:2], 96, 128), dtype)
@@ -234,9 +234,9 @@ def _by_torchvision(
     return call
 
 
-def same_picture(ours: object, theirs: object) -> None:
+def same_picture(result: object, reference: object) -> None:
     """Raise where pictures differ by more than 4 levels on average (Pillow and the canvas smooth more)."""
-    a, b = (np.asarray(v, np.float64) for v in (ours, theirs))
+    a, b = (np.asarray(v, np.float64) for v in (result, reference))
     scale = 1.0 if a.max() > 20 else 255 * 0.226
     worst = float(np.mean(np.abs(a - b)) * scale)
     if a.shape != b.shape or not worst <= 4:
@@ -244,7 +244,7 @@ def same_picture(ours: object, theirs: object) -> None:
 
 
 def magnitude_calls(x: NDArray[np.float32], threads: int, nfft: int = 32) -> Calls:
-    """LMM features [..., nfft // 2 + 1] of patches [..., time]."""
+    """Return calls for LMM features [..., nfft // 2 + 1] of patches [..., time]."""
     hop, length = nfft // 2, x.shape[-1]
     out = np.empty((*x.shape[:-1], nfft // 2 + 1), np.float32)
     flat, chunk = x.reshape(-1, length), 900
@@ -283,9 +283,9 @@ def magnitude_calls(x: NDArray[np.float32], threads: int, nfft: int = 32) -> Cal
     return calls
 
 
-def same_features(ours: object, theirs: object) -> None:
+def same_features(result: object, reference: object) -> None:
     """Raise where values differ by 1e-4 of the largest."""
-    a, b = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    a, b = np.asarray(result, np.float64), np.asarray(reference, np.float64)
     worst = float(np.abs(a - b).max() / np.abs(b).max())
     if a.shape != b.shape or not worst < 1e-4:
         raise AssertionError(f"result: expected the peer's within 1e-4, got {worst}")

@@ -1,8 +1,8 @@
-"""What a picture and a network cost on this machine, by the protocol of the paper's phones.
+"""Cost of a picture and a network on this machine, by the protocol of the paper's phones.
 
-A window of 600 samples; ten runs after warm-up, their mean; "visualise" is window to tensor, "inference" one forward pass of
-that tensor; wall time, share of one core (above 100 % for several threads), and how much memory it takes at most beyond what
-was there. Data and network are loaded before the clock starts.
+The window has 600 samples. Figures are means of ten runs after a warm-up: wall time, share of one core (above 100 % for several
+threads), and the growth of memory. "visualise" is window to tensor, "inference" one forward pass of that tensor. Data and
+network are loaded before the clock starts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SAMPLES = 600
 
 
 class Cost(NamedTuple):
-    """Means over the runs: milliseconds, percent of one core, megabytes (None where the system does not tell)."""
+    """Means over the runs: milliseconds, percent of one core, megabytes (None where the system does not say)."""
 
     machine: str
     step: str
@@ -55,18 +55,17 @@ def costs(encoder: Any = None, *, name: str = "ResNet-18", onnx: bool = True) ->
 
     Parameters
     ----------
-    encoder
-        A network for pictures [1, 3, 96, 128]; None takes a ResNet-18 of random weights, which costs what a trained one
-        does.
-    name
-        What the network is called in the rows.
-    onnx
-        Run it with ONNX Runtime too, where that is installed.
+    encoder : nn.Module, optional
+        Network for pictures [1, 3, 96, 128]; by default a ResNet-18 with random weights, which costs as much as a trained one.
+    name : str, default "ResNet-18"
+        Name of the network in the rows.
+    onnx : bool, default True
+        Whether to run it with ONNX Runtime too, where that is installed.
 
     Yields
     ------
     Cost
-        Of "visualise", then of "inference", a row for each number of threads.
+        Rows of "visualise", then of "inference", one for each number of threads.
     """
     x = np.random.default_rng(0).standard_normal((3, _SAMPLES))
     x += np.array([0.0, 0.0, 9.81])[:, None]

@@ -1,4 +1,4 @@
-"""Timing next to the peers: rounds of one call each, in one process, results compared first."""
+"""Timing beside the peers: calls in turn in one process, after their results were compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Timing", "close_to_peak", "interleaved", "peak_memory", "table"]
 
 
 class Timing(NamedTuple):
-    """Seconds a call of one contestant; `ratio` is the median over rounds of its time to the first contestant's."""
+    """Seconds of a call of one contestant; `ratio` is the median over rounds of its time to the first contestant's."""
 
     name: str
     median: float
@@ -31,12 +31,29 @@ def interleaved(
     agree: Callable[[object, object], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Timing]:
-    """
-    Time `calls` in turn, the first being ours; `agree(ours, theirs)` raises where results differ.
+    """Time calls in turn.
 
-    Each turn repeats a call until `least_s` seconds have passed, so that short calls are not lost in the clock. With
-    `time.process_time` as the clock, work of one thread is measured by the processor time it takes, in which other
-    programs on the machine do not show.
+    Each turn repeats a call until `least_s` seconds have passed, so that the clock resolves short calls. With
+    `time.process_time` as the clock, one thread is measured by its processor time, which other programs on the machine hardly
+    change.
+
+    Parameters
+    ----------
+    calls : mapping of str to callable
+        Contestants; the first is ours.
+    rounds : int, default 9
+        Number of turns of each.
+    least_s : float, default 0.01
+        Least length of a turn, s.
+    agree : callable, optional
+        ``agree(result, reference)`` raises AssertionError where the first contestant's result differs from another's.
+    clock : callable, default time.perf_counter
+        Returns seconds.
+
+    Returns
+    -------
+    list of Timing
+        In the order of `calls`.
     """
     names = list(calls)
     first: dict[str, float] = {}
@@ -54,14 +71,14 @@ def interleaved(
     for _ in range(rounds):
         for name in names:
             seconds[name].append(_turn(calls[name], repeats[name], clock))
-    ours = seconds[names[0]]
+    first_seconds = seconds[names[0]]
     return [
         Timing(
             name,
             statistics.median(took),
             min(took),
-            statistics.median(t / o for t, o in zip(took, ours, strict=True)),
-            min(took) / min(ours),
+            statistics.median(t / o for t, o in zip(took, first_seconds, strict=True)),
+            min(took) / min(first_seconds),
         )
         for name, took in seconds.items()
     ]
@@ -79,10 +96,10 @@ def _repeats(call: Callable[[], object], least_s: float, clock: Callable[[], flo
 
 
 def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
-    """Arrays agree within `tolerance` of the largest value, dB where both are finite."""
+    """Return a check that two arrays agree within `tolerance` of the largest value."""
 
-    def agree(ours: object, theirs: object) -> None:
-        a, b = np.asarray(ours), np.asarray(theirs)
+    def agree(result: object, reference: object) -> None:
+        a, b = np.asarray(result), np.asarray(reference)
         if a.shape != b.shape:
             raise AssertionError(f"result: expected shape {b.shape}, got {a.shape}")
         worst = float(np.max(np.abs(a - b)))
@@ -93,7 +110,7 @@ def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
 
 
 def table(title: str, timings: list[Timing]) -> str:
-    """The timings as lines of text, times in microseconds."""
+    """Return timings as lines of text, in microseconds."""
     rows = [f"{title}", f"  {'':24}{'median us':>12}{'least us':>12}{'x ours':>8}{'least':>8}"]
     rows += [
         f"  {t.name:24}{t.median * 1e6:12.1f}{t.least * 1e6:12.1f}{t.ratio:8.2f}{t.least_ratio:8.2f}" for t in timings
@@ -102,16 +119,16 @@ def table(title: str, timings: list[Timing]) -> str:
 
 
 def peak_memory(call: Callable[[], object]) -> int | None:
-    """Bytes by which resident memory grew at most during the call; None where the system does not tell (not Linux)."""
+    """Return the most bytes by which resident memory grew during a call; None where the system does not say (not Linux)."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
         reset.write_text("5", "ascii")  # the high-water mark starts anew
         before = _kilobytes(status, "VmRSS")
-        kept = call()
+        result = call()
         peak = _kilobytes(status, "VmHWM")
     except OSError:
         return None
-    del kept
+    del result
     return max(0, peak - before) * 1024
 
 

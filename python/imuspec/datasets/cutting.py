@@ -179,7 +179,7 @@ def cut(
         Sample rate, Hz.
     overlap : float, default 0.5
         Overlap of neighbouring windows as a share of a window, from 0 to below 1.
-    resampling : {"linear", "polyphase", "none"}, default "linear"
+    resampling : {"auto", "linear", "polyphase", "none"}, default "auto"
         As in `stretches`.
     lowpass_hz : float, optional
         As in `stretches`.

@@ -34,14 +34,14 @@ def mean_sd(values: ArrayLike) -> tuple[float, float]:
     return float(figures.mean()), float(figures.std(ddof=1)) if figures.size > 1 else float("nan")
 
 
-def summary(results: pd.DataFrame, by: Sequence[str], figures: Sequence[str] = METRICS) -> pd.DataFrame:
+def summary(results: pd.DataFrame, keys: Sequence[str], figures: Sequence[str] = METRICS) -> pd.DataFrame:
     """Return mean and sd over seeds of each figure.
 
     Parameters
     ----------
     results : DataFrame
         A row for each seed.
-    by : sequence of str
+    keys : sequence of str
         Columns that identify a group (method, data set, ...); groups stay in their order of appearance.
     figures : sequence of str
         Columns to average.
@@ -49,9 +49,9 @@ def summary(results: pd.DataFrame, by: Sequence[str], figures: Sequence[str] = M
     Returns
     -------
     DataFrame
-        A row for each group: `by`, ``n``, and for each figure its mean and ``<figure>_sd`` (n - 1).
+        A row for each group: `keys`, ``n``, and for each figure its mean and ``<figure>_sd`` (n - 1).
     """
-    groups = results.groupby(list(by), sort=False, dropna=False)
+    groups = results.groupby(list(keys), sort=False, dropna=False)
     table = groups.size().rename("n").to_frame()
     for name in figures:
         table[name] = groups[name].mean()

@@ -18,7 +18,7 @@ _COLUMNS = ("first", "second", "difference", "low", "high", "t", "df", "p", "p_h
 
 
 def paired_differences(
-    scores: pd.DataFrame, *, value: str = "macro_f1", by: Sequence[str] = ("column",), level: float = 0.95
+    scores: pd.DataFrame, *, value: str = "macro_f1", keys: Sequence[str] = ("column",), level: float = 0.95
 ) -> pd.DataFrame:
     """Compare each two rows of a table by their differences over the splits that both have.
 
@@ -35,12 +35,12 @@ def paired_differences(
     Parameters
     ----------
     scores : DataFrame
-        A row for each method, split and draw of the weights: ``row`` (the method), ``seed`` (the split), the columns `by`,
+        A row for each method, split and draw of the weights: ``row`` (the method), ``seed`` (the split), the columns `keys`,
         `value`, and ``test_over_train``, the number of test members of the split per training member. ``weights_seed`` where
         there are several draws of the weights.
     value : str, default "macro_f1"
         Column to compare.
-    by : sequence of str, default ("column",)
+    keys : sequence of str, default ("column",)
         Columns within which rows are compared.
     level : float, default 0.95
         Coverage of the intervals.
@@ -48,7 +48,7 @@ def paired_differences(
     Returns
     -------
     DataFrame
-        A row for each pair within each group: `by`, ``first``, ``second``, ``difference`` (mean of first - second), ``low``,
+        A row for each pair within each group: `keys`, ``first``, ``second``, ``difference`` (mean of first - second), ``low``,
         ``high``, ``t``, ``df``, ``p`` (two-sided), ``p_holm`` (corrected by Holm within the group) and ``n_splits``. With fewer
         than two shared splits, or equal differences and no spread of weights, the interval and p are NaN.
 
@@ -63,7 +63,7 @@ def paired_differences(
     """
     import pandas as pd
 
-    required = {"row", "seed", "test_over_train", value, *by}
+    required = {"row", "seed", "test_over_train", value, *keys}
     if missing := sorted(required - set(scores.columns)):
         raise ValueError(
             f"scores: expected the columns {', '.join(sorted(required))}, got none of {', '.join(missing)}"
@@ -71,18 +71,18 @@ def paired_differences(
     if not 0 < level < 1:
         raise ValueError(f"level: expected more than 0 and less than 1, got {level}")
     parts = []
-    for key, group in scores.groupby(list(by), sort=False, dropna=False):
+    for key, group in scores.groupby(list(keys), sort=False, dropna=False):
         methods = {str(row): _by_split(part, value) for row, part in group.groupby("row", sort=False)}
         ratio = float(group["test_over_train"].mean())
         rows = [
             {"first": first, "second": second, **_difference(methods[first], methods[second], ratio, level)}
             for first, second in combinations(methods, 2)
         ]
-        group_of: dict[str, Any] = dict(zip(by, key, strict=True))
+        group_of: dict[str, Any] = dict(zip(keys, key, strict=True))
         part = pd.DataFrame([{**group_of, **row} for row in rows])
         if len(part):
-            parts.append(part.assign(p_holm=holm(part["p"].to_numpy(np.float64)))[[*by, *_COLUMNS]])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*by, *_COLUMNS])
+            parts.append(part.assign(p_holm=holm(part["p"].to_numpy(np.float64)))[[*keys, *_COLUMNS]])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, *_COLUMNS])
 
 
 def _by_split(part: pd.DataFrame, value: str) -> pd.DataFrame:

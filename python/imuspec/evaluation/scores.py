@@ -1,4 +1,4 @@
-"""Scores of predictions, all from the confusion matrix, and how sure they are."""
+"""Scores of predictions, all from the confusion matrix, and their intervals."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["METRICS", "Scores", "confusion_matrix", "metrics", "per_class_f1", "score", "subject_bootstrap"]
 
-_MOST_REDRAWS = 50  # times as many draws as are kept
+_MOST_REDRAWS = 50  # times as many draws as are used
 
-#: Names of the figures that `metrics` gives, in the order of every table.
+#: Names of the scores that `metrics` returns, in the order of every table.
 METRICS = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
 
 def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
-    """Count how often each class was taken for which.
+    """Count the predictions of each class for each true class.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> 
     Raises
     ------
     ValueError
-        For lengths that differ, or a class outside the range.
+        If lengths differ, or a class is outside the range.
     """
     true = np.asarray(truth, np.int64)
     guess = np.asarray(predicted, np.int64)
@@ -53,7 +53,7 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> 
 
 
 def per_class_f1(confusion: ArrayLike) -> NDArray[np.float64]:
-    """F1 of each class, ``2 tp / (2 tp + fp + fn)``; NaN where the class does not occur in the truth.
+    """Return F1 of each class, ``2 tp / (2 tp + fp + fn)``; NaN where the class does not occur in the truth.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def per_class_f1(confusion: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     array of float64 [..., C]
-        0 for a class that occurs and is never rightly predicted.
+        0 for a class that occurs and is never predicted correctly.
     """
     counts = np.asarray(confusion, np.float64)
     hit = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -82,9 +82,10 @@ def metrics(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
     Returns
     -------
     dict of float64 arrays [...]
-        Keys are `METRICS`. Macro-F1 and balanced accuracy (the mean recall) are over the classes that occur in the
-        truth. Kappa is ``(p - e) / (1 - e)``, p the accuracy, e that of chance with the same margins; 0 where truth
-        and prediction are one and the same single class, for then it says nothing. NaN for an empty matrix.
+        Keys are `METRICS`. Macro-F1 and balanced accuracy (the mean recall) are means over the classes that occur in the
+        truth; a class that is predicted but does not occur lowers both only through the others. Kappa is
+        ``(p - e) / (1 - e)``, p the accuracy, e the accuracy of chance with the same margins; 0 where truth and prediction are
+        the same single class, because it is undefined there. NaN for an empty matrix.
     """
     counts = np.asarray(confusion, np.float64)
     true, guessed = counts.sum(-1), counts.sum(-2)
@@ -103,16 +104,16 @@ def metrics(confusion: ArrayLike) -> dict[str, NDArray[np.float64]]:
 
 @dataclass(frozen=True)
 class Scores:
-    """What predictions on one set of windows are worth.
+    """Scores of predictions on one set of windows.
 
     Attributes
     ----------
-    confusion
-        int64 [C, C], rows the truth.
-    class_names
-        Names of the C classes.
-    interval
-        Metric -> (low, high) of the subject bootstrap; empty when no subjects were given.
+    confusion : array of int64 [C, C]
+        Counts, rows the truth.
+    class_names : tuple of str
+        Names of the classes.
+    interval : mapping
+        Metric -> (low, high) of the subject bootstrap; empty without subjects.
     """
 
     confusion: NDArray[np.int64]
@@ -144,7 +145,7 @@ def score(
     n_draws: int = 1000,
     seed: int = 0,
 ) -> Scores:
-    """Score predictions; with subjects, say how sure the figures are.
+    """Score predictions; with subjects, give intervals.
 
     Parameters
     ----------
@@ -153,9 +154,11 @@ def score(
     class_names : sequence of str
         Their names.
     subject : array [n], optional
-        Who each window is of: gives 95 % intervals by `subject_bootstrap`.
-    n_draws, seed : int
-        Draws of the bootstrap, and its seed.
+        Subject of each window, for 95 % intervals by `subject_bootstrap`.
+    n_draws : int, default 1000
+        Draws of the bootstrap.
+    seed : int, default 0
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -164,7 +167,7 @@ def score(
     Raises
     ------
     ValueError
-        As `confusion_matrix`.
+        As for `confusion_matrix`.
 
     Examples
     --------
@@ -189,35 +192,35 @@ def subject_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals by drawing whole subjects with replacement: windows of one person are not independent.
+    """Return percentile intervals by drawing whole subjects with replacement, as windows of a subject are not independent.
 
-    A draw that lacks one of the classes in the truth is drawn again, so that every draw averages over the same classes.
+    A draw that lacks one of the classes in the truth is discarded, so that every draw averages over the same classes.
 
     Parameters
     ----------
     truth, predicted : array of int [n]
         Classes.
     subject : array [n]
-        Who each window is of.
+        Subject of each window.
     n_classes : int
         Number of classes.
-    n_draws : int
-        Draws.
-    level : float
+    n_draws : int, default 1000
+        Number of draws.
+    level : float, default 0.95
         Coverage.
-    seed : int
-        Of the draws.
+    seed : int, default 0
+        Seed of the draws.
 
     Returns
     -------
     dict of (float, float)
-        Metric -> (low, high); (NaN, NaN) with a single subject, whose windows say nothing of others, and where classes are
-        so few people's that fewer than one draw in 50 has them all.
+        Metric -> (low, high). (NaN, NaN) with a single subject, and where so few subjects have some class that fewer than one
+        draw in 50 has them all.
 
     Raises
     ------
     ValueError
-        For lengths that differ, a class outside the range, or a level outside (0, 1).
+        If lengths differ, a class is outside the range, or the level is outside (0, 1).
 
     References
     ----------
@@ -226,12 +229,12 @@ def subject_bootstrap(
     if not 0 < level < 1:
         raise ValueError(f"level: expected more than 0 and less than 1, got {level}")
     true, guess = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
-    names, which = np.unique(np.asarray(subject), return_inverse=True)
-    if which.size != true.size:
-        raise ValueError(f"subject: expected one for each of {true.size} windows, got {which.size}")
+    names, number = np.unique(np.asarray(subject), return_inverse=True)
+    if number.size != true.size:
+        raise ValueError(f"subject: expected one for each of {true.size} windows, got {number.size}")
     if len(names) < 2:
         return {name: (float("nan"), float("nan")) for name in METRICS}
-    each = np.stack([confusion_matrix(true[which == i], guess[which == i], n_classes) for i in range(len(names))])
+    each = np.stack([confusion_matrix(true[number == i], guess[number == i], n_classes) for i in range(len(names))])
     rng, share = np.random.default_rng(seed), np.full(len(names), 1 / len(names))
     present = each.sum(axis=(0, 2)) > 0
     parts: list[NDArray[np.int64]] = []

@@ -121,8 +121,8 @@ class Experiment:
             Runs, ``ROW=FOLDER`` each; ``ROW@SET=FOLDER`` for one data set.
         assignments : sequence of str
             Options, ``NAME=VALUE`` each.
-        **fields
-            Further fields of `Setup`: seeds, tiny, say.
+        **fields : object
+            Further fields of `Setup`: seeds, tiny, say, cache.
 
         Raises
         ------
@@ -249,7 +249,7 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     DataFrame
         Its comparison with the paper, from `compare`.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     setup.out.mkdir(parents=True, exist_ok=True)
     setup = _sized(setup)
     result: Result = experiment.module.run(setup)
@@ -263,7 +263,7 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     if setup.tiny:
         result.notes.insert(0, TINY_NOTE)
     comparison = compare(result.table, experiment.name)
-    _store(experiment, setup, result, comparison, time.perf_counter() - began)
+    _store(experiment, setup, result, comparison, time.perf_counter() - started)
     return result, comparison
 
 

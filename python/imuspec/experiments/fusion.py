@@ -91,15 +91,15 @@ def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
         If the sensors have no window at the same time.
     """
     assert windows.sensor is not None
-    places = []
+    indices = []
     for sensor in sensors:
-        mine = np.flatnonzero(windows.sensor == sensor)
-        keys = zip(windows.recording[mine], windows.start_s[mine].round(3), strict=True)
-        places.append({key: int(index) for key, index in zip(keys, mine, strict=True)})
-    shared = [key for key in places[0] if all(key in place for place in places)]
+        of_sensor = np.flatnonzero(windows.sensor == sensor)
+        keys = zip(windows.recording[of_sensor], windows.start_s[of_sensor].round(3), strict=True)
+        indices.append({key: int(index) for key, index in zip(keys, of_sensor, strict=True)})
+    shared = [key for key in indices[0] if all(key in by_time for by_time in indices)]
     if not shared:
         raise ValueError(f"sensors: expected windows of {', '.join(sensors)} at the same times, got none")
-    index = np.array([[place[key] for place in places] for key in shared])
+    index = np.array([[by_time[key] for by_time in indices] for key in shared])
     return replace(windows.select(index[:, 0]), x=packed(windows.x[index]))
 
 

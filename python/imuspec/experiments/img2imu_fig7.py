@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DATA = ("wisdm", "goat", "pvs", "daphnet")
 OTHER_DATA = True
-RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.how == "pretrained"}
+RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.origin == "pretrained"}
 
 
 class Options(MethodOptions):

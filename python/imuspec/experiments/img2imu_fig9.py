@@ -97,10 +97,12 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes = figure.subplots()
     for number, kind in enumerate(kinds):
-        mine = [index for index, method in enumerate(methods) if method == kind]
-        places = [groups.index(sizes[index]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for index in mine]
-        bars = table.iloc[mine]
-        axes.bar(places, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
+        selected = [index for index, method in enumerate(methods) if method == kind]
+        positions = [
+            groups.index(sizes[index]) + (number - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for index in selected
+        ]
+        bars = table.iloc[selected]
+        axes.bar(positions, bars["value"], 0.72 / len(kinds), yerr=bars["sd"].fillna(0), capsize=2, label=kind)
     axes.set_xticks(range(len(groups)), groups)
     axes.set(ylabel="macro-F1", title=name, ylim=(0, 1))
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)

@@ -55,25 +55,25 @@ def run(setup: Setup[Options]) -> Result:
         if nfft > windows.n_samples:
             notes.append(f"nfft {nfft}: left out, as it is longer than the window's {windows.n_samples} samples")
             continue
-        began = time.perf_counter()
+        started = time.perf_counter()
         source = EncoderSource(encoder, pictures=setup.options.pictures([nfft]))
         parts.append(judge(setup, source, windows).table)
-        seconds[nfft] = time.perf_counter() - began
+        seconds[nfft] = time.perf_counter() - started
         setup.say(f"nfft {nfft}: macro-F1 {parts[-1]['macro_f1'].mean():.3f} in {seconds[nfft]:.0f} s")
     judged = pd.concat(parts, ignore_index=True)
-    began = time.perf_counter()
+    started = time.perf_counter()
     chosen = int(choose_nfft(windows.x, candidates=tuple(seconds)))
-    looked = time.perf_counter() - began
+    entropy_s = time.perf_counter() - started
     best = judged.loc[judged.groupby("seed")["validation_f1"].idxmax()]
     rows = {f"nfft {nfft}": judged[judged["nfft"] == nfft] for nfft in seconds}
     rows |= {"all settings": best, "least entropy": judged[judged["nfft"] == chosen]}
     spent = {f"nfft {nfft}": s for nfft, s in seconds.items()}
-    spent |= {"all settings": sum(seconds.values()), "least entropy": looked + seconds[chosen]}
+    spent |= {"all settings": sum(seconds.values()), "least entropy": entropy_s + seconds[chosen]}
     rows |= dict(judge_parameter_free(setup, windows, pictures=setup.options.pictures()))
     judged = pd.concat([part.assign(row=row, column="macro_f1") for row, part in rows.items()], ignore_index=True)
     table = score_table(judged)
     table["seconds"] = table["row"].map(spent)
-    notes.append(f"least entropy: nfft {chosen}, chosen in {looked:.1f} s")
+    notes.append(f"least entropy: nfft {chosen}, chosen in {entropy_s:.1f} s")
     return Result(
         table,
         figures={"nfft": row_figure(table, title=f"{windows.name}, frame length")},

@@ -14,7 +14,7 @@ from imuspec.experiments.setup import Setup
 
 DATA = ("wisdm", "goat", "pvs", "daphnet")
 OTHER_DATA = True
-RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.how == "pretrained"}
+RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.origin == "pretrained"}
 OPTIONS = MethodOptions
 
 

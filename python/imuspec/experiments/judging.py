@@ -59,10 +59,16 @@ def judge(
     ----------
     setup : Setup
         Input of the experiment.
-    source, windows, head, altered
-        As for `imuspec.probing.probe`.
+    source : Source
+        Features.
+    windows : Windows
+        Labelled windows.
     shots, seeds : sequence of int, optional
         Those of the setup by default.
+    head : str, default "linear"
+        As for `imuspec.probing.probe`.
+    altered : mapping, optional
+        As for `imuspec.probing.probe`.
     """
     options = setup.options
     return probe(
@@ -91,7 +97,7 @@ def judge_draws(
         Seed of the weights -> features.
     windows : Windows
         Labelled windows.
-    **settings
+    **settings : object
         As for `judge`.
 
     Returns
@@ -126,7 +132,7 @@ def judge_parameter_free(
         Pictures whose rows are averaged; by default those of the recipe, and a single small one in a tiny trial.
     n_triads : int, default 1
         Number of triads of a window; each has features of its own.
-    **settings
+    **settings : object
         As for `judge`.
 
     Yields
@@ -181,30 +187,30 @@ def seeded_network(build: Callable[[], Network], seed: int) -> Network:
         return build()
 
 
-def score_table(judged: pd.DataFrame, by: Sequence[str] = ("row", "column")) -> pd.DataFrame:
+def score_table(judged: pd.DataFrame, keys: Sequence[str] = ("row", "column")) -> pd.DataFrame:
     """Return the scores of each row and column over the splits, as `Result.table` holds them.
 
     Parameters
     ----------
     judged : DataFrame
         A row for each method, split and draw of the weights.
-    by : sequence of str, default ("row", "column")
+    keys : sequence of str, default ("row", "column")
         Columns that identify a cell.
 
     Returns
     -------
     DataFrame
-        `by`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
+        `keys`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
         weights; the same for ``balanced_accuracy``; ``n`` splits, ``n_weights`` draws, ``n_test_subjects`` in all splits
         together, and ``n_rarest``, the number of test windows of the rarest class in the split that has fewest.
     """
     rows = []
-    for key, part in judged.groupby(list(by), sort=False, dropna=False):
+    for key, part in judged.groupby(list(keys), sort=False, dropna=False):
         splits = part.groupby("seed")[["macro_f1", "balanced_accuracy"]].mean()
         (value, sd), (balanced, balanced_sd) = (mean_sd(splits[name].to_numpy()) for name in splits)
         rows.append(
             {
-                **dict(zip(by, key, strict=True)),
+                **dict(zip(keys, key, strict=True)),
                 "value": value,
                 "sd": sd,
                 "balanced_accuracy": balanced,

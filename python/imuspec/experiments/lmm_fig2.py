@@ -100,21 +100,21 @@ def _figure(runs: pd.DataFrame) -> Figure:
         figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.16, hspace=0.12, wspace=0.08)
         colours = dict(zip(sorted(runs["w_MSE"].unique()), ("data", "second", "good", "bad"), strict=False))
         for (row, (name, score)), (column, (part, loss)) in itertools.product(enumerate(_SCORES), enumerate(_PARTS)):
-            here = axes[row, column]
+            panel = axes[row, column]
             x, y = runs[loss].to_numpy(), runs[score].to_numpy()
             for weight, colour in colours.items():
-                of = runs["w_MSE"] == weight
-                here.scatter(x[of], y[of], s=18, color=COLOURS[colour], label=f"w = {weight:g}", zorder=2)
+                selected = runs["w_MSE"] == weight
+                panel.scatter(x[selected], y[selected], s=18, color=COLOURS[colour], label=f"w = {weight:g}", zorder=2)
             if np.ptp(x) > 0:
                 slope, level = np.polyfit(x, y, 1)
                 ends = np.array([x.min(), x.max()])
-                here.plot(ends, slope * ends + level, color=COLOURS["muted"], lw=0.8, zorder=1)
+                panel.plot(ends, slope * ends + level, color=COLOURS["muted"], lw=0.8, zorder=1)
             r, p = stats.pearsonr(x, y)
-            here.set_title(f"r = {r:.2f}, " + (f"p = {p:.2f}" if p >= 0.01 else "p < 0.01"))
+            panel.set_title(f"r = {r:.2f}, " + (f"p = {p:.2f}" if p >= 0.01 else "p < 0.01"))
             if column == 0:
-                here.set_ylabel(name)
+                panel.set_ylabel(name)
             if row == 1:
-                here.set_xlabel(f"{part} on validation, without its weight")
+                panel.set_xlabel(f"{part} on validation, without its weight")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=len(labels), title="weight of MSE", title_fontsize=8)
         return figure
@@ -128,14 +128,16 @@ def _weights_figure(runs: pd.DataFrame) -> Figure:
         figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.19, wspace=0.24)
         weights = sorted(runs["w_MSE"].unique())
         means = intervals(runs)
-        for here, (part, loss) in zip(axes, _PARTS, strict=True):
-            of = means[means["figure"] == loss].set_index("w_MSE").loc[weights]
-            half = (of["high"] - of["mean"]).to_numpy()
-            place = np.arange(len(weights))
-            here.errorbar(place, of["mean"], half, fmt="o", color=COLOURS["data"], ms=5, lw=1.2, capsize=3, zorder=3)
-            for x, weight in zip(place, weights, strict=True):
+        for panel, (part, loss) in zip(axes, _PARTS, strict=True):
+            rows = means[means["figure"] == loss].set_index("w_MSE").loc[weights]
+            half = (rows["high"] - rows["mean"]).to_numpy()
+            positions = np.arange(len(weights))
+            panel.errorbar(
+                positions, rows["mean"], half, fmt="o", color=COLOURS["data"], ms=5, lw=1.2, capsize=3, zorder=3
+            )
+            for x, weight in zip(positions, weights, strict=True):
                 seen = runs.loc[runs["w_MSE"] == weight, loss].to_numpy()
-                here.scatter(np.full(len(seen), x + 0.15), seen, s=10, color=COLOURS["muted"], zorder=2)
-            here.set_xticks(place, [f"{weight:g}" for weight in weights])
-            here.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=f"{part} on validation")
+                panel.scatter(np.full(len(seen), x + 0.15), seen, s=10, color=COLOURS["muted"], zorder=2)
+            panel.set_xticks(positions, [f"{weight:g}" for weight in weights])
+            panel.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=f"{part} on validation")
         return figure

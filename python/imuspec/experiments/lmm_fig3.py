@@ -92,5 +92,5 @@ def _legend(figure: Figure, names: tuple[str, ...]) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color=c, lw=0, label=name) for name, c in zip(names, class_colours(names), strict=True)]
-    place: Any = {"loc": "lower center", "ncols": len(names), "handlelength": 1, "handleheight": 0.8}
-    figure.legend(handles=handles, **place)
+    layout: Any = {"loc": "lower center", "ncols": len(names), "handlelength": 1, "handleheight": 0.8}
+    figure.legend(handles=handles, **layout)

@@ -53,7 +53,7 @@ class Row:
     ----------
     kind : {"signal", "image"}
         Input of the encoder.
-    how : {"supervised", "random", "pretrained"}
+    origin : {"supervised", "random", "pretrained"}
         supervised: all parameters on all labels; random: initial weights; pretrained: by `recipe`, unless a run is given.
     recipe : str
         Name of the pre-training's recipe.
@@ -62,7 +62,7 @@ class Row:
     """
 
     kind: Literal["signal", "image"]
-    how: Literal["supervised", "random", "pretrained"]
+    origin: Literal["supervised", "random", "pretrained"]
     recipe: str = ""
     small: str = ""
 
@@ -235,10 +235,10 @@ def _pretrained_on(setup: Setup[MethodOptions], name: str) -> bool:
     signals = setup.options.signals
     if name not in setup.data or "=" not in signals:
         return False
-    mine, theirs = setup.data[name], DatasetReference.parse(signals, option="signals")
-    if "cohort" in (mine.loader, theirs.loader):
+    judged_on, trained_on = setup.data[name], DatasetReference.parse(signals, option="signals")
+    if "cohort" in (judged_on.loader, trained_on.loader):
         return False
-    return bool(set(people_of(mine.loader, mine.path)) & set(people_of(theirs.loader, theirs.path)))
+    return bool(set(people_of(judged_on.loader, judged_on.path)) & set(people_of(trained_on.loader, trained_on.path)))
 
 
 def _judged(
@@ -246,7 +246,7 @@ def _judged(
 ) -> pd.DataFrame | None:
     """The scores of a row, or None with a note where it has no encoder."""
     options, method = setup.options, ROWS[row]
-    if method.how == "supervised":
+    if method.origin == "supervised":
         return supervised(
             lambda seed: _random(method.kind, windows, seed),
             windows,
@@ -257,7 +257,7 @@ def _judged(
             epochs=options.supervised_epochs,
             picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
         ).table
-    if method.how == "random" and not setup.run_of(row, name):
+    if method.origin == "random" and not setup.run_of(row, name):
         return judge_draws(
             setup, lambda seed: source(options, _random(method.kind, windows, seed)), windows, shots=shots
         )

@@ -193,7 +193,7 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         ----------
         name : str
             Label of the set, as in ``--data NAME=PATH``.
-        **settings
+        **settings : object
             Settings of `imuspec.datasets.load`, where the reference has none.
 
         Raises

@@ -1,4 +1,4 @@
-"""What a wearer did when: a class for each ten seconds, and minutes of each class and day with intervals."""
+"""Activities of a wearer: a class for each ten seconds, and minutes of each class and day with intervals."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ class Activities:
 
     Attributes
     ----------
-    time
-        int64 [n], ns since 1970 of the device's local clock: where each patch begins.
-    label
-        int64 [n], index into `class_names`; -1 where nothing was measured or kept, -2 where the device was not worn.
-    probability
-        float32 [n, C], NaN where there is no class; of each patch by itself, before smoothing.
-    class_names
+    time : array of int64 [n]
+        Start of each patch, ns since 1970 by the device's local clock.
+    label : array of int64 [n]
+        Index into `class_names`; -1 where samples are missing or excluded, -2 where the device was not worn.
+    probability : array of float32 [n, C]
+        Probabilities of each patch before smoothing; NaN where there is no class.
+    class_names : tuple of str
         The classes.
-    step_s
+    step_s : float
         Length of a patch, s.
-    name
-        The recording.
-    confusion
-        int64 [subjects, C, C], rows the truth: the model's predictions for people whom it had not seen, what intervals
-        follow from; None without.
-    notes
-        What a reader must know, as that the recording was not calibrated.
+    name : str
+        Name of the recording.
+    confusion : array of int64 [subjects, C, C], optional
+        The model's predictions for people whom it had not seen, rows the truth. Intervals follow from it.
+    notes : tuple of str
+        Notes for the reader, for example that the recording was not calibrated.
     """
 
     time: NDArray[np.int64]
@@ -87,21 +86,22 @@ class Activities:
     def minutes(self, *, n_draws: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Return minutes of each class and day, with 95 % intervals.
 
-        ``minutes`` are those predicted. ``expected``, ``low`` and ``high`` allow for the model's errors: the predicted
-        minutes of each class are shared out by how often such a prediction was truly each class among people the model
-        had not seen, with these people drawn anew, with replacement, for each of the interval's draws. They suppose that
-        the wearer mixes activities as those people did.
+        ``minutes`` are the predicted ones. ``expected``, ``low`` and ``high`` allow for the model's errors: the predicted minutes
+        of each class are divided among the true classes in the shares seen in people whom the model had not seen. Each draw of
+        the interval takes those people with replacement. This assumes that the wearer mixes activities as those people did.
 
         Parameters
         ----------
-        n_draws, seed
-            Of the intervals.
+        n_draws : int, default 1000
+            Draws of the intervals.
+        seed : int, default 0
+            Seed of the draws.
 
         Returns
         -------
         DataFrame
-            day, activity, minutes, expected, low, high; the last three NaN without `confusion`. Non-wear and missing
-            time have rows of their own.
+            ``day``, ``activity``, ``minutes``, ``expected``, ``low``, ``high``; the last three are NaN without `confusion`.
+            Non-wear and missing time have rows of their own.
         """
         import pandas as pd
 
@@ -109,8 +109,8 @@ class Activities:
         days = self.days()
         rows: list[dict[str, Any]] = []
         for day in np.unique(days):
-            here = self.label[days == day]
-            counted = np.bincount(here[here >= 0], minlength=len(self.class_names)) * self.step_s / 60
+            of_day = self.label[days == day]
+            counted = np.bincount(of_day[of_day >= 0], minlength=len(self.class_names)) * self.step_s / 60
             date = np.datetime64(int(day), "D").astype("datetime64[ns]")
             expected = low = high = np.full(len(counted), np.nan)
             if shares is not None:
@@ -120,16 +120,28 @@ class Activities:
                 row = {"minutes": counted[i], "expected": expected[i], "low": low[i], "high": high[i]}
                 rows.append({"day": date, "activity": name, **row})
             for name, code in (("nonwear", NONWEAR), ("missing", MISSING)):
-                rows.append({"day": date, "activity": name, "minutes": float((here == code).sum()) * self.step_s / 60})
+                rows.append(
+                    {"day": date, "activity": name, "minutes": float((of_day == code).sum()) * self.step_s / 60}
+                )
         return pd.DataFrame(rows, columns=["day", "activity", "minutes", "expected", "low", "high"])
 
     def save(self, out: str | Path) -> list[Path]:
-        """Write the table as Parquet or CSV, the minutes as CSV beside it; return the files.
+        """Write the table as Parquet or CSV, and the minutes as CSV beside it.
+
+        Parameters
+        ----------
+        out : path
+            File of the table, ``.parquet`` or ``.csv``.
+
+        Returns
+        -------
+        list of Path
+            The two files.
 
         Raises
         ------
         ValueError
-            A name that ends neither in .parquet nor in .csv.
+            If the name ends neither in .parquet nor in .csv.
         """
         path = Path(out)
         if path.suffix.lower() not in (".parquet", ".csv"):
@@ -152,12 +164,12 @@ class Activities:
 
 
 def _true_shares(confusion: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float64]:
-    """P(true | predicted) as [1 + draws, predicted, true]: of all subjects, then of subjects drawn anew."""
+    """P(true | predicted) as [1 + draws, predicted, true]: of all subjects, then of each draw of subjects."""
     n = len(confusion)
     draws = np.random.default_rng(seed).integers(0, n, (n_draws, n))
     counts = np.concatenate([confusion.sum(0)[None], confusion[draws].sum(1)]).astype(np.float64)
     counts = counts.swapaxes(1, 2)  # predicted, true
     total = counts.sum(2, keepdims=True)
-    # A class that was never predicted tells nothing of itself: it is taken at its word.
+    # The errors of a class that was never predicted are unknown: its predictions are taken as correct.
     never = np.broadcast_to(np.eye(counts.shape[1]), counts.shape)
     return np.where(total > 0, counts / np.maximum(total, 1), never)

@@ -1,4 +1,4 @@
-"""What is computed of a cohort's recordings on an engine: features of an encoder, and what the wearers did."""
+"""Computations on a cohort's recordings: features of an encoder, and activities of the wearers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = ["CohortActivities", "CohortEmbedding"]
 
 @dataclass(frozen=True)
 class CohortEmbedding:
-    """Features of the kept wear of a recording: of each patch, or of each window for encoders that know none.
+    """Features of the selected wear of a recording: of each patch, or of each window for encoders without patches.
 
     The table has ``time`` (local device clock), ``start_s``, and ``feature_0``, ``feature_1``, ...
 
     Parameters
     ----------
-    run
+    run : str
         A run's folder, random:FOLDER, a weights file, random, imagenet, or statistics.
-    digest
-        `weights_digest` of it.
-    layer
-        last, or a layer on the way; of an encoder of patches only last.
-    nfft, hop
-        Of the pictures, for encoders of pictures.
-    pictures
+    digest : str
+        `weights_digest` of the run.
+    layer : str, default "last"
+        last, or an inner layer; an encoder of patches has last alone.
+    nfft, hop : int
+        Samples of a frame and between frames, for encoders of pictures.
+    pictures : str
         `PictureSettings` as JSON.
-    window_s
+    window_s : float, default 10.0
         Length of a window, s; encoders of patches take their own.
     """
 
@@ -55,12 +55,12 @@ class CohortEmbedding:
     kind: str = "embeddings"
 
     def description(self) -> Mapping[str, Any]:
-        """What the features depend on beside the recording."""
-        told = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
-        return {**told, "nfft": self.nfft, "hop": self.hop, "pictures": json.loads(self.pictures)}
+        """Return the settings that determine the features, beside the recording."""
+        facts = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
+        return {**facts, "nfft": self.nfft, "hop": self.hop, "pictures": json.loads(self.pictures)}
 
     def __call__(self, prepared: Prepared) -> Computed:
-        """Embed."""
+        """Return the features of a recording."""
         encoder = None if self.run == "statistics" else _encoder(self.run, self.digest)
         if encoder is not None and hasattr(encoder, "patch"):
             first, features = _patch_features(encoder, prepared)
@@ -94,16 +94,16 @@ class CohortEmbedding:
 
 @dataclass(frozen=True)
 class CohortActivities:
-    """What the wearer did: a class for each ten seconds; the summary has minutes of each day and class.
+    """Activities of the wearer: a class for each ten seconds; the summary has minutes of each day and class.
 
     Parameters
     ----------
-    model
+    model : str
         A folder of ``imuspec activities``.
-    digest
-        `weights_digest` of it.
-    smooth
-        Whether neighbouring patches correct one another.
+    digest : str
+        `weights_digest` of the model.
+    smooth : bool, default False
+        Whether neighbouring patches correct each other.
     """
 
     model: str
@@ -112,19 +112,19 @@ class CohortActivities:
     kind: str = "activities"
 
     def description(self) -> Mapping[str, Any]:
-        """What the classes depend on beside the recording."""
+        """Return the settings that determine the classes, beside the recording."""
         return {"weights": self.digest, "smooth": self.smooth}
 
     def __call__(self, prepared: Prepared) -> Computed:
-        """Predict."""
+        """Return the activities of a recording."""
         import pyarrow as pa
 
-        found = _model(self.model, self.digest).activities(prepared, smooth=self.smooth)
-        minutes = found.minutes()
+        result = _model(self.model, self.digest).activities(prepared, smooth=self.smooth)
+        minutes = result.minutes()
         minutes["day"] = minutes["day"].dt.strftime("%Y-%m-%d")
         rows = minutes.astype(object).where(minutes.notna(), None).to_dict("records")
         return Computed(
-            pa.Table.from_pandas(found.table(), preserve_index=False).replace_schema_metadata(), tuple(rows)
+            pa.Table.from_pandas(result.table(), preserve_index=False).replace_schema_metadata(), tuple(rows)
         )
 
 
@@ -139,7 +139,7 @@ def _features_table(prepared: Prepared, first: NDArray[np.int64], features: NDAr
 
 
 def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """First sample and features of each patch of kept wear, from windows as an evaluation takes them."""
+    """Return the first sample and the features of each patch of selected wear, from the windows of an evaluation."""
     from imuspec.datasets.patches import scored_windows
     from imuspec.datasets.sequences import PatchSequence, PatchSequences
     from imuspec.probing.patch_features import embed_patches
@@ -152,16 +152,16 @@ def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64]
     items = tuple(
         PatchSequence(prepared.acceleration[:, a * patch : b * patch], np.full(b - a, -1), "", "") for a, b in stretches
     )
-    found = embed_patches(encoder, PatchSequences(items, (), prepared.rate), window=window)
-    places = [place for item in items for place in scored_windows(len(item.label), window=window)]
-    parts = [x[first - start : end - start] for x, (start, first, end) in zip(found.x, places, strict=True)]
+    result = embed_patches(encoder, PatchSequences(items, (), prepared.rate), window=window)
+    windows = [window_of_place for item in items for window_of_place in scored_windows(len(item.label), window=window)]
+    parts = [x[first - start : end - start] for x, (start, first, end) in zip(result.x, windows, strict=True)]
     first = np.concatenate([np.arange(a, b) * patch for a, b in stretches])
     return first, np.concatenate(parts).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _encoder(run: str, digest: str) -> Any:
-    """The encoder, once in a process."""
+    """Load the encoder, once in a process."""
     expect_digest(run, digest)
     return load_encoder(run)
 

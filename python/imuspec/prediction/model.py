@@ -1,4 +1,4 @@
-"""A fitted classifier of activities in a folder, and what it makes of a recording."""
+"""A fitted classifier of activities in a folder, and its predictions for recordings."""
 
 from __future__ import annotations
 
@@ -33,24 +33,28 @@ _SENSOR_G = 0.01
 
 @dataclass(frozen=True, eq=False)
 class ActivityModel:
-    """An encoder, a head on it, and what is known of its errors.
+    """An encoder, a head on it, and its errors on people that it had not seen.
 
     Attributes
     ----------
-    encoder, head
+    encoder, head : nn.Module
         In eval mode.
-    class_names
+    class_names : tuple of str
         The classes.
-    rate, patch_s, window
-        Hz, s, and patches of a window.
-    smoother
-        From the predictions for people whom the head had not seen.
-    confusion
-        int64 [subjects, C, C] of the same predictions.
-    smoothed_confusion
-        The same after smoothing.
-    stillness
-        Whether the head sees the log standard deviation of each axis of a patch beside the encoder's features.
+    rate : float
+        Sample rate, Hz.
+    patch_s : float
+        Length of a patch, s.
+    window : int
+        Patches of a window.
+    smoother : Smoother
+        Fitted to the predictions for people whom the head had not seen.
+    confusion : array of int64 [subjects, C, C]
+        Counts of the same predictions, rows the truth.
+    smoothed_confusion : array of int64 [subjects, C, C]
+        Counts after smoothing.
+    stillness : bool
+        Whether the head takes the log standard deviation of each axis of a patch beside the encoder's features.
     """
 
     encoder: nn.Module
@@ -65,7 +69,7 @@ class ActivityModel:
     stillness: bool = False
 
     def save(self, path: str | Path) -> Run:
-        """Keep the model in a folder, a run's own or another."""
+        """Write the model to a folder, a run's own or another, and return the folder as a run."""
         from safetensors.torch import save_file
 
         run = Run(path)
@@ -95,7 +99,7 @@ class ActivityModel:
         Raises
         ------
         FileNotFoundError
-            The folder holds no such model; the message says how to make one.
+            If the folder has no such model; the message says how to make one.
         """
         from safetensors.torch import load_file
 
@@ -106,37 +110,41 @@ class ActivityModel:
                 f"model {run.path}: expected a folder with {_FILE}, got none: `imuspec activities RUN --data ... --out "
                 f"{run.path}` fits one on labelled recordings"
             )
-        told: dict[str, Any] = json.loads(described.read_text("utf-8"))
-        names = tuple(told["class_names"])
-        head = PatchHead(told["head"], told["n_features"], len(names))
+        facts: dict[str, Any] = json.loads(described.read_text("utf-8"))
+        names = tuple(facts["class_names"])
+        head = PatchHead(facts["head"], facts["n_features"], len(names))
         head.load_state_dict(load_file(run.path / "head.safetensors"))
         return cls(
             run.load_encoder(),
             head.eval(),
             names,
-            told["rate"],
-            told["patch_s"],
-            told["window"],
-            Smoother(*(np.array(told["smoother"][key]) for key in ("start", "transition", "emission"))),
-            np.array(told["confusion"], np.int64),
-            np.array(told["smoothed_confusion"], np.int64),
-            told.get("stillness", False),
+            facts["rate"],
+            facts["patch_s"],
+            facts["window"],
+            Smoother(*(np.array(facts["smoother"][key]) for key in ("start", "transition", "emission"))),
+            np.array(facts["confusion"], np.int64),
+            np.array(facts["smoothed_confusion"], np.int64),
+            facts.get("stillness", False),
         )
 
     def activities(self, prepared: Prepared, *, smooth: bool = False) -> Activities:
-        """Return what a prepared recording's wearer did: patches on the grid that begins with its first sample.
+        """Predict the activities of a prepared recording, in patches from its first sample on.
 
         Parameters
         ----------
-        prepared
-            At the model's rate.
-        smooth
-            Whether neighbouring patches correct one another.
+        prepared : Prepared
+            Recording at the model's rate.
+        smooth : bool, default False
+            Whether neighbouring patches correct each other.
+
+        Returns
+        -------
+        Activities
 
         Raises
         ------
         ValueError
-            Another rate, or a recording without data.
+            If the recording has another rate or no data.
         """
         if prepared.acceleration is None or prepared.status == "failed":
             raise ValueError(f"{prepared.id}: expected a recording with data, got {prepared.summary}")
@@ -145,14 +153,14 @@ class ActivityModel:
         patch = round(self.patch_s * self.rate)
         n = prepared.acceleration.shape[1] // patch
         label = np.full(n, MISSING, np.int64)
-        for first, past in prepared.nonwear.tolist():
-            label[first // patch : -(-past // patch)] = NONWEAR
+        for first, stop in prepared.nonwear.tolist():
+            label[first // patch : -(-stop // patch)] = NONWEAR
         probability = np.full((n, len(self.class_names)), np.nan, np.float32)
         for begin, end in prepared.whole_stretches(patch):
-            found = self._probabilities(prepared.acceleration[:, begin * patch : end * patch])
-            guess = found.argmax(1)
+            values = self._probabilities(prepared.acceleration[:, begin * patch : end * patch])
+            guess = values.argmax(1)
             label[begin:end] = self.smoother.smooth(guess) if smooth else guess
-            probability[begin:end] = found
+            probability[begin:end] = values
         notes = (
             [] if prepared.calibration.get("ok", True) else [f"not calibrated: {prepared.calibration.get('reason')}"]
         )
@@ -169,7 +177,7 @@ class ActivityModel:
 
     @torch.inference_mode()
     def _probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[patches, classes] of a stretch, each patch from the window that scores it."""
+        """Return probabilities [patches, classes] of a stretch, each patch from the window that scores it."""
         patch = round(self.patch_s * self.rate)
         n = x.shape[1] // patch
         unlabelled = PatchSequence(np.ascontiguousarray(x), np.full(n, -1), "", "")
@@ -178,9 +186,9 @@ class ActivityModel:
         if self.stillness:
             features = _with_stillness(features, sequences, self.window)
         parts = self.head.probabilities(features.x)
-        places = scored_windows(n, window=self.window)
+        windows = scored_windows(n, window=self.window)
         return np.concatenate(
-            [part[first - start : end - start] for part, (start, first, end) in zip(parts, places, strict=True)]
+            [part[first - start : end - start] for part, (start, first, end) in zip(parts, windows, strict=True)]
         )
 
 
@@ -195,34 +203,38 @@ def fit_activity_model(
     stillness: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> ActivityModel:
-    """Fit a head on all labelled stretches, and learn its errors from people it had not seen.
+    """Fit a head on all labelled stretches, and measure its errors on people that it had not seen.
 
     Parameters
     ----------
-    encoder
-        Of a pre-training.
-    sequences
-        Labelled stretches, as of Capture-24.
-    settings
-        Of the head.
-    window
-        Patches of a window; None: as many as the encoder takes, 300 at most.
-    folds
-        Groups of subjects left out in turn.
-    cache
+    encoder : nn.Module
+        Encoder of patches, from a pre-training.
+    sequences : PatchSequences
+        Labelled stretches, for example of Capture-24.
+    settings : PatchHeadSettings, optional
+        Settings of the head.
+    window : int, optional
+        Patches of a window; by default as many as the encoder takes, at most 300.
+    folds : int, default 5
+        Number of groups of subjects that are left out in turn.
+    cache : path, optional
         Folder for features.
-    stillness
-        Give the head the log standard deviation of each axis of a patch too. The loss that encoders are trained on hears
-        nothing below its floor, some 30 mg, and that is where sleep differs from sitting in a vehicle.
-    say
-        Hears how well the left-out people were predicted.
+    stillness : bool, default True
+        Whether the head takes the log standard deviation of each axis of a patch too. The loss that encoders are trained on
+        ignores movement below its floor, some 30 mg, where sleep and sitting in a vehicle differ.
+    say : callable, optional
+        Called with the scores on the people left out.
+
+    Returns
+    -------
+    ActivityModel
     """
-    how = PatchHeadSettings() if settings is None else settings
+    chosen = PatchHeadSettings() if settings is None else settings
     window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
     features = embed_patches(encoder, sequences, window=window, cache=cache)
     if stillness:
         features = _with_stillness(features, sequences, window)
-    probabilities, _ = out_of_fold(features, how, folds=folds)
+    probabilities, _ = out_of_fold(features, chosen, folds=folds)
     guesses = [part.argmax(1) for part in probabilities]
     n = len(features.class_names)
     smoother = Smoother.fit(features.label, guesses, n)
@@ -234,7 +246,9 @@ def fit_activity_model(
         for name, counts in (("as predicted", confusion), ("smoothed", corrected)):
             got = metrics(counts.sum(0))
             say(f"{name}: BA {float(got['balanced_accuracy']):.3f}, kappa {float(got['kappa']):.3f} on unseen people")
-    last = PatchHeadSettings(**{**how.__dict__, "choose": "last", "epochs": 2 if how.head == "lstm" else how.epochs})
+    last = PatchHeadSettings(
+        **{**chosen.__dict__, "choose": "last", "epochs": 2 if chosen.head == "lstm" else chosen.epochs}
+    )
     head, _ = fit_patch_head(features, last)
     patch_s = sequences.items[0].patch / sequences.rate
     return ActivityModel(
@@ -252,9 +266,9 @@ def fit_activity_model(
 
 
 def _with_stillness(features: PatchFeatures, sequences: PatchSequences, window: int) -> PatchFeatures:
-    """Features of an evaluation's windows with log10 of each axis's standard deviation, g, beside them.
+    """Add log10 of each axis's standard deviation (g) to the features of an evaluation's windows.
 
-    Below some 10 mg it levels off: there sensors differ, not wearers.
+    It levels off below some 10 mg, where sensors differ, not wearers.
     """
     beside = []
     for item in sequences:
@@ -282,19 +296,19 @@ def predict(
     recipe: str | Path | Recipe | None = None,
     smooth: bool = False,
 ) -> Activities:
-    """Say what the wearer of a recording did when.
+    """Predict the activities of the wearer of a recording.
 
     Parameters
     ----------
-    recording
-        Any device file that `imuspec.read` knows.
-    model
+    recording : path
+        Device file that `imuspec.read` can read.
+    model : path or ActivityModel
         A folder that `imuspec activities` wrote, or a model.
-    recipe
-        From file to wear; None: capture24, with any length of wear, and uncalibrated where calibration fails, which the
-        result's notes then say.
-    smooth
-        Whether neighbouring patches correct one another (hidden Markov model).
+    recipe : str, path or Recipe, optional
+        Recipe of the preparation; by default capture24 with any length of wear, and uncalibrated where calibration fails, which
+        is then in the notes of the result.
+    smooth : bool, default False
+        Whether neighbouring patches correct each other (hidden Markov model).
 
     Returns
     -------
@@ -303,9 +317,9 @@ def predict(
     Raises
     ------
     FileNotFoundError, RecordingError
-        No such file, or one that cannot be read.
+        If there is no such file, or it cannot be read.
     ValueError
-        Nothing that was worn is in it.
+        If the recording has no wear of a patch.
 
     Examples
     --------
@@ -321,9 +335,11 @@ def predict(
     prepared = prepare(recording, loose if recipe is None else recipe)
     if prepared.status == "failed":
         raise RecordingError(str(recording), None, prepared.reason)
-    found = (model if isinstance(model, ActivityModel) else ActivityModel.load(model)).activities(
+    activities = (model if isinstance(model, ActivityModel) else ActivityModel.load(model)).activities(
         prepared, smooth=smooth
     )
-    if not (found.label >= 0).any():
-        raise ValueError(f"{recording}: expected wear of {found.step_s:g} s or more, got none ({prepared.summary})")
-    return found
+    if not (activities.label >= 0).any():
+        raise ValueError(
+            f"{recording}: expected wear of {activities.step_s:g} s or more, got none ({prepared.summary})"
+        )
+    return activities

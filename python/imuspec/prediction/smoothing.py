@@ -1,4 +1,4 @@
-"""A hidden Markov model over the predicted classes of neighbouring patches: what lasts ten seconds is often a mistake."""
+"""A hidden Markov model over the predicted classes of neighbouring patches, which corrects short mistakes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Smoother:
 
     Attributes
     ----------
-    start
-        [C], share of each class.
-    transition
-        [C, C], from row to column, a patch later.
-    emission
-        [C, C], chance that a patch of the row's class is predicted as the column's.
+    start : array of float64 [C]
+        Share of each class.
+    transition : array of float64 [C, C]
+        Probability of the column's class one patch after the row's.
+    emission : array of float64 [C, C]
+        Probability that a patch of the row's class is predicted as the column's.
 
     References
     ----------
@@ -44,14 +44,16 @@ class Smoother:
 
     @classmethod
     def fit(cls, truth: Sequence[ArrayLike], predicted: Sequence[ArrayLike], n_classes: int) -> Smoother:
-        """Count over stretches of patches; a true label below 0 is unknown and counts in nothing.
+        """Fit to stretches of patches by counting; patches with a true label below 0 do not count.
 
         Parameters
         ----------
-        truth, predicted
-            Whole numbers, a stretch each; predictions of a model that saw nobody of the stretch's subject.
-        n_classes
-            Classes.
+        truth : sequence of array of int
+            True classes of each stretch.
+        predicted : sequence of array of int
+            Predictions by a model that had not seen the stretch's subject.
+        n_classes : int
+            Number of classes.
         """
         transition = np.full((n_classes, n_classes), _PSEUDO)
         emission = np.full((n_classes, n_classes), _PSEUDO)
@@ -68,7 +70,7 @@ class Smoother:
         )
 
     def smooth(self, predicted: ArrayLike) -> NDArray[np.int64]:
-        """Return the most probable course of true classes behind predicted ones (Viterbi); neighbours follow one another."""
+        """Return the most probable sequence of true classes given predicted ones of neighbouring patches (Viterbi)."""
         seen = np.asarray(predicted, np.int64)
         if not seen.size:
             return seen

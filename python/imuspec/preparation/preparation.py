@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imuspec.preparation.checks import below, damage, doubt
+from imuspec.preparation.reasons import calibration_failure
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import recording_id
 from imuspec.recording.quality import Event, Quality
@@ -292,11 +293,7 @@ def _exclusion(
     """Return the reason why the rules of the recipe exclude the recording, or ""."""
     settings, checks = recipe.calibration, recipe.checks
     if settings.enabled and settings.required and not calibration.get("ok", False):
-        n, reason = calibration.get("n_windows"), calibration.get("reason") or "no reason given"
-        if n is not None and n < settings.min_windows:
-            reason = f"{n} still window{'' if n == 1 else 's'}; the recipe needs {settings.min_windows}"
-        advice = "--set calibration.required=false leaves it as measured"
-        return f"calibration failed: {reason}{_too_short(recipe, figures)} ({advice})"
+        return calibration_failure(recipe, calibration, figures["duration_h"] * 3600)
     gains = [calibration.get(f"gain_{axis}", 1.0) for axis in "xyz"] if calibration.get("ok") else []
     farthest = max(gains, key=lambda gain: abs(gain - 1), default=1.0)
     if abs(farthest - 1) > checks.gain_max:
@@ -306,7 +303,8 @@ def _exclusion(
         )
     still, worn = figures["nonwear_h"], max(figures["wear_h"], figures.get("longest_wear_h") or 0.0)
     if still and worn < checks.worn_min_share * (still + worn):
-        return f"never worn: the device lay still for {still:.1f} h of {figures['duration_h']:.1f} h"
+        hours = f"{still:.1f} h of {figures['duration_h']:.1f} h"
+        return f"never worn: the device lay still for {hours} (--set checks.worn_min_share=0)"
     if not len(segments):
         return _no_segment(recipe, figures.get("longest_wear_h") or 0.0)
     return ""
@@ -320,18 +318,7 @@ def _no_segment(recipe: Recipe, longest: float) -> str:
     advice = [f"--set segments.min_wear_h={hours}"]
     if recipe.name == "ukb" and longest >= 1:
         advice.append("--recipe capture24")
-    return f"the longest stretch of wear is {hours} h; the recipe needs {needed:g} h ({' or '.join(advice)})"
-
-
-def _too_short(recipe: Recipe, figures: dict[str, Any]) -> str:
-    """Return the lengths if the recording is shorter than the windows that a calibration needs, else ""."""
-    settings = recipe.calibration
-    needed_s, lasts_s = settings.min_windows * settings.window_s, figures["duration_h"] * 3600
-    if lasts_s >= needed_s:
-        return ""
-    window = "window" if settings.min_windows == 1 else "windows"
-    needed = f"{settings.min_windows} {window} of {settings.window_s:g} s: {needed_s:g} s"
-    return f" (the recording lasts {lasts_s:.0f} s; calibration needs {needed})"
+    return f"the longest stretch of wear is {hours} h; the recipe needs {needed:g} h ({', or '.join(advice)})"
 
 
 def _stretches(pairs: Any) -> NDArray[np.int64]:

@@ -1,13 +1,16 @@
-"""Why recordings were excluded or failed, counted: reasons that differ in figures alone are one."""
+"""Reasons in words: why a recording has no calibration, and how many recordings share a reason."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["Reasons", "alike", "counted"]
+if TYPE_CHECKING:
+    from imuspec.recipe import Recipe
+
+__all__ = ["Reasons", "alike", "calibration_failure", "counted", "uncalibrated"]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 _ORDER = {"ok": 0, "excluded": 1, "failed": 2}
@@ -70,3 +73,43 @@ def counted(statuses: Iterable[str]) -> str:
     parts = [f"{counts['ok']} kept"]
     parts += [f"{counts[status]} {status}" for status in ("excluded", "failed") if counts[status]]
     return f"{total} recording{'' if total == 1 else 's'}: {', '.join(parts)}"
+
+
+def uncalibrated(recipe: Recipe, calibration: Mapping[str, Any]) -> str:
+    """Return the reason why a recording could not be calibrated, in words.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        ``calibration.min_windows`` is the number of still windows that it needs.
+    calibration : mapping
+        ``n_windows`` and ``reason`` of the fit.
+    """
+    n_windows, reason = int(calibration.get("n_windows") or 0), str(calibration.get("reason") or "no reason given")
+    if "still windows" in reason and n_windows < recipe.calibration.min_windows:
+        windows = "still window" if n_windows == 1 else "still windows"
+        return f"{n_windows} {windows}; the recipe needs {recipe.calibration.min_windows}"
+    return reason
+
+
+def calibration_failure(recipe: Recipe, calibration: Mapping[str, Any], duration_s: float) -> str:
+    """Return the reason of a recording that is excluded because it could not be calibrated, with what may help.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe that was followed.
+    calibration : mapping
+        As in `uncalibrated`.
+    duration_s : float
+        Length of the recording, s.
+    """
+    settings = recipe.calibration
+    n_windows = int(calibration.get("n_windows") or 0)
+    advice = ["--set calibration.required=false to keep it as measured"]
+    if 0 < n_windows < settings.min_windows:
+        advice.insert(0, f"--set calibration.min_windows={n_windows}")
+    reason, short = uncalibrated(recipe, calibration), ""
+    if "still window" in reason and duration_s < settings.min_windows * settings.window_s:
+        short = f", which last {settings.min_windows * settings.window_s:g} s; the recording lasts {duration_s:.0f} s"
+    return f"calibration failed: {reason}{short} ({', or '.join(advice)})"

@@ -1,13 +1,13 @@
-"""Judging a frozen encoder with few labels: features once for each window and picture setting, heads fitted on them.
+"""Judge a frozen encoder with few labels: compute features once, fit heads on them.
 
-`probe` is the whole protocol: subject-wise splits, nested draws of n labels a class, grids chosen on the validation part,
-scores with intervals on the test part. Where features come from is a `Source` (`EncoderSource`, `StatisticsSource`);
-what is fitted on them is a head of `HEADS`. `probe_patches` judges an encoder of ten-second patches: features of fifty-minute
-windows once, then a head on them. `supervised` is the upper bound, all parameters on all labels.
+`probe` is the protocol: splits by subject, nested draws of n labels a class, grids chosen on the validation part, scores with
+intervals on the test part. A `Source` returns the features (`EncoderSource`; `StatisticsSource`, `MomentsSource` and `RowMeans`
+have no parameters). A head of `HEADS` is fitted on them. `probe_patches` judges an encoder of ten-second patches by a head on its
+features of fifty-minute windows. `supervised` trains all parameters on all labels.
 
-Two settings of the pictures change much and are part of every comparison: ``norm`` (the paper's scales each axis of each
-window by itself, which loses how strong the motion was) and ``batch_norm`` (``training`` takes the statistics in the batch norms
-from unlabelled training windows, as those of natural pictures do not fit spectrograms).
+Two settings of the pictures matter in every comparison: ``norm`` (the paper's scales each axis of each window separately, which
+removes the intensity of motion) and ``batch_norm`` (``training`` takes the statistics in the batch norms from unlabelled training
+windows, as those of natural pictures do not fit spectrograms).
 """
 
 from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logistic, fit_modules

@@ -1,4 +1,4 @@
-"""Where an encoder looks: Grad-CAM on a picture of motion, and numbers for what is usually only looked at."""
+"""Grad-CAM of an encoder on pictures of motion, and numbers that summarise heat maps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def grad_cam(
     *,
     stage: str = "layer4",
 ) -> NDArray[np.float32]:
-    """Heat of a linear head's class on a convolutional encoder, as large as the picture.
+    """Return the heat of a linear head's class on a convolutional encoder, as large as the picture.
 
     ``a_k`` is the mean over rows and columns of d logit / d A_k, A the maps of the stage; the heat is
     ``ReLU(sum_k a_k A_k)``, enlarged bilinearly (half-pixel centres) and divided by its maximum.
@@ -30,41 +30,41 @@ def grad_cam(
     Parameters
     ----------
     encoder : nn.Module
-        With ``maps``, as `imuspec.encoders.resnet`; put in eval mode.
+        Encoder with ``maps``, as `imuspec.encoders.resnet`; it is put in eval mode.
     weight : array [classes, features]
-        Of the head on the encoder's embedding, the mean of its last maps.
+        Weights of the head on the encoder's embedding, the mean of its last maps.
     images : Tensor [B, 3, rows, columns]
         Normalised pictures.
     label : array of int [B]
-        Whose logit: the true class, say.
-    stage : str
-        Name of the maps; the last residual stage by default.
+        Class whose logit is explained, for example the true one.
+    stage : str, default "layer4"
+        Name of the maps; by default the last residual stage.
 
     Returns
     -------
     array of float32 [B, rows, columns]
-        0 to 1; all 0 where nothing speaks for the class.
+        0 to 1; all 0 where no map supports the class.
 
     Raises
     ------
     ValueError
-        For a stage that the encoder has not, or a label for which the head has no weights.
+        If the encoder lacks the stage, or the head has no weights for a label.
 
     References
     ----------
     Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
     """
     rows = torch.as_tensor(np.asarray(weight), dtype=images.dtype, device=images.device)
-    which = torch.as_tensor(np.asarray(label), dtype=torch.int64, device=images.device)
-    if len(which) != len(images) or (len(which) and not 0 <= int(which.min()) <= int(which.max()) < len(rows)):
-        raise ValueError(f"label: expected {len(images)} classes of 0 to {len(rows) - 1}, got {which.tolist()}")
+    labels = torch.as_tensor(np.asarray(label), dtype=torch.int64, device=images.device)
+    if len(labels) != len(images) or (len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(rows)):
+        raise ValueError(f"label: expected {len(images)} classes of 0 to {len(rows) - 1}, got {labels.tolist()}")
     encoder.eval()
     with torch.enable_grad():
         maps: dict[str, Tensor] = cast("Any", encoder).maps(images.detach().requires_grad_())
         if stage not in maps:
             raise ValueError(unknown_name("stage", stage, maps))
         embedding = list(maps.values())[-1].mean((2, 3))
-        (gradient,) = torch.autograd.grad((embedding * rows[which]).sum(), maps[stage])
+        (gradient,) = torch.autograd.grad((embedding * rows[labels]).sum(), maps[stage])
     heat = (gradient.mean((2, 3), keepdim=True) * maps[stage]).sum(1, keepdim=True).relu().detach()
     heat = nn.functional.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     top = heat.amax((1, 2), keepdim=True)
@@ -72,14 +72,14 @@ def grad_cam(
 
 
 def band_share(heat: ArrayLike, n_bands: int = 4) -> NDArray[np.float64]:
-    """Share of the heat in bands of frequency of equal height, the lowest first.
+    """Return the share of the heat in bands of frequency of equal height, the lowest first.
 
     Parameters
     ----------
     heat : array [..., rows, columns]
-        Of `grad_cam`; the last row is frequency 0.
-    n_bands : int
-        Bands, at most the number of rows; rows that do not divide are shared out as evenly as can be.
+        Heat of `grad_cam`; the last row is frequency 0.
+    n_bands : int, default 4
+        Number of bands, at most the number of rows; where it does not divide them, heights differ by one row.
 
     Returns
     -------
@@ -96,17 +96,17 @@ def band_share(heat: ArrayLike, n_bands: int = 4) -> NDArray[np.float64]:
 
 
 def rank_correlation(heat: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
-    """Spearman's rank correlation of two heat maps over their pixels, ties by mean rank.
+    """Return Spearman's rank correlation of two heat maps over their pixels, ties by mean rank.
 
     Parameters
     ----------
     heat, other : array [..., rows, columns]
-        Of the same shape.
+        Heat maps of the same shape.
 
     Returns
     -------
     array of float64 [...]
-        NaN where a map is the same everywhere.
+        NaN where a map is constant.
     """
     from scipy.stats import rankdata
 

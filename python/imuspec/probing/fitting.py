@@ -16,7 +16,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Chosen:
-    """The epoch whose weights a fit left, and its figure on the validation part; -1 without one."""
+    """The epoch whose weights a fit took, and its figure on the validation part; -1 without one."""
 
     epoch: int
     figure: float

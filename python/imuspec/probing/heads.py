@@ -1,8 +1,8 @@
-"""Heads on frozen features. The linear one fits its whole grid, for all draws, as one tensor program.
+"""Heads on frozen features. The linear head fits its whole grid, for all draws, as one tensor program.
 
 `fit_modules` is the plain definition: one module, one optimiser, one fit after another. `fit_linear` does the same
-arithmetic for every learning rate, weight decay and draw at once, which is some fifty times quicker; a test holds the
-two together. A further head is a maker of modules in `HEADS`.
+arithmetic for every learning rate, weight decay and draw at once, which is some fifty times faster; a test compares the two.
+A further head is a function in `HEADS`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,20 @@ _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)  # C of the logistic regression
 
 @dataclass(frozen=True)
 class Task:
-    """One draw of labelled windows as features.
+    """Features of one draw of labelled windows.
 
     Attributes
     ----------
-    train, label
-        [n, features] and int64 [n].
-    validation, validation_label
-        [m, features] and int64 [m]: choose epoch and grid point.
-    seed
-        Of the head's first weights and of the order of windows.
+    train : array [n, features]
+        Features to fit.
+    label : array of int64 [n]
+        Their classes.
+    validation : array [m, features]
+        Features that choose epoch and grid point.
+    validation_label : array of int64 [m]
+        Their classes.
+    seed : int
+        Seed of the head's initial weights and of the order of windows.
     """
 
     train: NDArray[Any]
@@ -63,18 +67,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A head that was chosen on the validation split.
+    """A head chosen on the validation part.
 
     Attributes
     ----------
-    logits
+    logits : callable
         Features [k, features] -> scores [k, classes].
-    validation_f1
-        Its macro-F1 on the validation split, by which it was chosen.
-    chosen
-        What was chosen: learning rate, weight decay, epoch.
-    weight, bias
-        Of a linear head, [classes, features] and [classes]; None for others.
+    validation_f1 : float
+        Macro-F1 on the validation part, by which the head was chosen.
+    chosen : dict
+        The chosen learning rate, weight decay and epoch.
+    weight : array [classes, features] or None
+        Weights of a linear head.
+    bias : array [classes] or None
+        Bias of a linear head.
     """
 
     logits: Callable[[NDArray[Any]], NDArray[Any]]
@@ -98,19 +104,19 @@ def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings
     tasks : sequence of Task
         Draws.
     n_classes : int
-        Classes.
+        Number of classes.
     settings : HeadSettings
-        Epochs, batch, grid, how the epoch is chosen.
+        Epochs, batch, grid, and the choice of the epoch.
 
     Returns
     -------
     list of Fitted
-        One for each task, in order.
+        A head for each task, in order.
 
     Raises
     ------
     ValueError
-        For a head that is none.
+        If `head` is not a key of `HEADS`.
     """
     if head not in HEADS:
         raise ValueError(unknown_name("head", head, HEADS))
@@ -118,16 +124,20 @@ def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings
 
 
 def fit_linear(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:
-    """Fit one linear layer for each task and grid point, all at once; return the best of each task.
+    """Fit one linear layer for each task and grid point, all at once, and return the best of each task.
 
     Cross-entropy, Adam with weight decay in the gradient (torch.optim.Adam's), batches of a new order each epoch, the
-    first weights those of ``nn.Linear`` under the task's seed. Epoch and grid point by the best validation macro-F1;
-    among equals the earlier. Tasks of equal size share a program.
+    initial weights those of ``nn.Linear`` under the task's seed. Epoch and grid point have the best validation macro-F1;
+    of equals the earlier is taken. Tasks of equal size share a program.
 
     Parameters
     ----------
-    tasks, n_classes, settings
-        As for `fit`.
+    tasks : sequence of Task
+        Draws.
+    n_classes : int
+        Number of classes.
+    settings : HeadSettings
+        Settings of the head.
 
     Returns
     -------
@@ -135,18 +145,20 @@ def fit_linear(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
     """
     fitted: dict[int, Fitted] = {}
     groups: dict[tuple[int, ...], list[int]] = {}
-    for at, task in enumerate(tasks):
-        groups.setdefault(task.train.shape, []).append(at)
+    for index, task in enumerate(tasks):
+        groups.setdefault(task.train.shape, []).append(index)
     with _one_thread():
         for members in groups.values():
-            for at, found in zip(members, _fit_group([tasks[at] for at in members], n_classes, settings), strict=True):
-                fitted[at] = found
-    return [fitted[at] for at in range(len(tasks))]
+            for index, head in zip(
+                members, _fit_group([tasks[index] for index in members], n_classes, settings), strict=True
+            ):
+                fitted[index] = head
+    return [fitted[index] for index in range(len(tasks))]
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for many small products: waiting for a second costs more than it computes."""
+    """Use one thread for many small products, where a second one costs more time than it saves."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -189,7 +201,7 @@ def _fit_group(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
 def _gradient(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Gradient of the mean cross-entropy of a batch: [task, grid, class, feature + 1].
 
-    A product for each head by itself, never one over the grid: a head's bits must not depend on which others are fitted.
+    Each head has a product of its own, as its bits must not depend on the other heads of the grid.
     """
     n_tasks, n_grid, n_classes, width = weight.shape
     each = x[:, None].expand(-1, n_grid, -1, -1).reshape(n_tasks * n_grid, -1, width)
@@ -211,7 +223,7 @@ def _first_weights(seed: int, width: int, n_classes: int, dtype: torch.dtype) ->
 
 
 class _Best:
-    """The best weights so far of each task and grid point, and when they were."""
+    """The best weights so far of each task and grid point, and their epoch."""
 
     def __init__(self, weight: Tensor, tasks: Sequence[Task]) -> None:
         self._weight = weight.clone()
@@ -229,11 +241,15 @@ class _Best:
             self._weight[task, better] = weight[task, better]
 
     def fitted(self, task: int, grid: Sequence[tuple[float, float]]) -> Fitted:
-        at = int(self._f1[task].argmax())
-        weight = self._weight[task, at].numpy()
+        index = int(self._f1[task].argmax())
+        weight = self._weight[task, index].numpy()
         matrix, bias = weight[:, :-1].copy(), weight[:, -1].copy()
-        chosen = {"learning_rate": grid[at][0], "weight_decay": grid[at][1], "epoch": int(self._epoch[task, at])}
-        return Fitted(partial(_linear, matrix, bias), float(self._f1[task, at]), chosen, matrix, bias)
+        chosen = {
+            "learning_rate": grid[index][0],
+            "weight_decay": grid[index][1],
+            "epoch": int(self._epoch[task, index]),
+        }
+        return Fitted(partial(_linear, matrix, bias), float(self._f1[task, index]), chosen, matrix, bias)
 
 
 def _linear(weight: NDArray[Any], bias: NDArray[Any], features: NDArray[Any]) -> NDArray[Any]:
@@ -247,12 +263,16 @@ def fit_modules(
     *,
     build: Callable[[int, int], nn.Module] = nn.Linear,
 ) -> list[Fitted]:
-    """Fit any module the plain way: each task and grid point by itself.
+    """Fit any module the plain way: each task and grid point separately.
 
     Parameters
     ----------
-    tasks, n_classes, settings
-        As for `fit`.
+    tasks : sequence of Task
+        Draws.
+    n_classes : int
+        Number of classes.
+    settings : HeadSettings
+        Settings of the head.
     build : callable
         ``build(n_features, n_classes)`` gives a new module, features [n, n_features] -> logits [n, n_classes].
 
@@ -311,20 +331,24 @@ def _module_logits(module: nn.Module, features: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:  # noqa: ARG001  (no grid of Adam)
-    """Fit scikit-learn's logistic regression on standardised features; its strength is chosen on the validation split.
+    """Fit scikit-learn's logistic regression on standardised features; the validation part chooses its strength.
 
-    The head for features on unlike scales, hand-crafted statistics above all. C is one of .001, .01, .1, 1, 10, 100;
-    epochs, batch and the grid of `settings` do not apply.
+    It suits features on unlike scales, such as hand-crafted statistics. C is one of .001, .01, .1, 1, 10, 100; epochs, batch and
+    the grid of `settings` do not apply.
 
     Parameters
     ----------
-    tasks, n_classes, settings
-        As for `fit`.
+    tasks : sequence of Task
+        Draws.
+    n_classes : int
+        Number of classes.
+    settings : HeadSettings
+        Settings of the head.
 
     Returns
     -------
     list of Fitted
-        Their weights are on the features as given, the standardisation folded in.
+        Weights apply to the features as given, as they include the standardisation.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -344,7 +368,7 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
 
 
 def _folded(model: Any, scaler: Any, n_classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weights [classes, features] on raw features; two classes have one row, a class that was not drawn never wins."""
+    """Return weights [classes, features] on raw features; a class without windows is never predicted."""
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.hstack([-intercept, intercept]) / 2
@@ -355,7 +379,7 @@ def _folded(model: Any, scaler: Any, n_classes: int) -> tuple[NDArray[Any], NDAr
     return weight, bias
 
 
-#: Name -> what fits such heads. A head of one's own: ``HEADS["mlp"] = partial(fit_modules, build=maker)``.
+#: Name -> function that fits such heads. To add one: ``HEADS["mlp"] = partial(fit_modules, build=maker)``.
 HEADS: dict[str, Callable[[Sequence[Task], int, HeadSettings], list[Fitted]]] = {
     "linear": fit_linear,
     "logistic": fit_logistic,

@@ -1,7 +1,7 @@
-"""Features of fifty-minute windows, from a frozen encoder, each once.
+"""Features of fifty-minute windows from a frozen encoder.
 
-A window's patches are scored once each, as `imuspec.datasets.patches.scored_windows` says. Encoders that know no patches
-(HARNet) see each patch by itself.
+Each patch is scored in one window, by `imuspec.datasets.patches.scored_windows`. Encoders without patches (HARNet) take each
+patch separately.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class PatchFeatures:
 
     Attributes
     ----------
-    x
-        A window each: [patches, features].
-    label
-        int64 [patches] of each; -1 does not count.
-    subject
-        Who each window is of.
-    class_names
+    x : list of array [patches, features]
+        Features of each window.
+    label : list of array of int64 [patches]
+        Classes of each window; patches with -1 do not count.
+    subject : list of str
+        Subject of each window.
+    class_names : tuple of str
         The classes.
     """
 
@@ -46,19 +46,22 @@ class PatchFeatures:
     class_names: tuple[str, ...]
 
     def truth(self) -> NDArray[np.int64]:
-        """Labels of all counted patches, window after window."""
+        """Return the labels of all counted patches, window after window."""
         return np.concatenate([part[part >= 0] for part in self.label])
 
     def who(self) -> NDArray[np.str_]:
-        """Subject of each counted patch."""
+        """Return the subject of each counted patch."""
         counts = [int((part >= 0).sum()) for part in self.label]
         return np.repeat(np.array(self.subject), counts)
 
-    def of(self, subjects: Sequence[str]) -> PatchFeatures:
+    def select(self, subjects: Sequence[str]) -> PatchFeatures:
         """Return the windows of some subjects."""
-        kept = [i for i, subject in enumerate(self.subject) if subject in set(subjects)]
+        selected = [i for i, subject in enumerate(self.subject) if subject in set(subjects)]
         return PatchFeatures(
-            [self.x[i] for i in kept], [self.label[i] for i in kept], [self.subject[i] for i in kept], self.class_names
+            [self.x[i] for i in selected],
+            [self.label[i] for i in selected],
+            [self.subject[i] for i in selected],
+            self.class_names,
         )
 
 
@@ -72,65 +75,65 @@ def embed_patches(
     device: str = "cpu",
     cache: str | Path | None = None,
 ) -> PatchFeatures:
-    """Features of every window of labelled stretches, from a frozen encoder in eval mode.
+    """Return the features of every window of labelled stretches, from a frozen encoder in eval mode.
 
     Parameters
     ----------
-    encoder
-        One with ``patch``, [B, 3, patches * patch] -> [B, patches, features]; or any on windows [B, 3, patch].
-    sequences
-        What to embed.
-    window
-        Patches of a window; None: as many as the encoder takes, 300 at most. It should be what the encoder was trained on.
-    stride
-        Patches between windows, 30 for fine-tuning on overlapping ones; None: those of an evaluation, in which each patch
+    encoder : nn.Module
+        Encoder with ``patch``, [B, 3, patches * patch] -> [B, patches, features], or any on windows [B, 3, patch].
+    sequences : PatchSequences
+        Labelled stretches.
+    window : int, optional
+        Patches of a window; by default as many as the encoder takes, at most 300. It should be as in training.
+    stride : int, optional
+        Patches between windows, 30 for training on overlapping windows; by default those of an evaluation, in which each patch
         is scored once.
-    batch
-        Windows at a time.
-    device
-        Where to compute.
-    cache
-        Folder in which features are kept, float16, by what the encoder and the stretches hold.
+    batch : int, default 16
+        Windows of one pass.
+    device : str, default "cpu"
+        Device of the encoder.
+    cache : path, optional
+        Folder that stores features as float16, by a digest of encoder and stretches.
 
     Returns
     -------
     PatchFeatures
     """
     window = min(300, int(getattr(encoder, "n_patches", 300))) if window is None else window
-    places = _places(sequences, window, stride)
-    label = [_counted(sequences.items[i], *place) for i, *place in places]
-    subject = [sequences.items[i].subject for i, *_ in places]
-    kept = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}.npz"
-    if kept is not None and kept.is_file():
-        with np.load(kept) as file:
+    positions = _window_positions(sequences, window, stride)
+    label = [_counted(sequences.items[i], *position) for i, *position in positions]
+    subject = [sequences.items[i].subject for i, *_ in positions]
+    stored = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}.npz"
+    if stored is not None and stored.is_file():
+        with np.load(stored) as file:
             x = np.split(file["x"], file["ends"][:-1])
         return PatchFeatures(x, label, subject, sequences.class_names)
     encoder = encoder.to(device).eval()
     if hasattr(encoder, "patch"):
-        x = _states(encoder, sequences, places, batch, device)
+        x = _states(encoder, sequences, positions, batch, device)
     else:
         each = [_each_patch(encoder, item, batch * 16, device) for item in sequences]
-        x = [each[i][start:end] for i, start, _, end in places]
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        x = [each[i][start:end] for i, start, _, end in positions]
+    if stored is not None:
+        stored.parent.mkdir(parents=True, exist_ok=True)
         whole = np.concatenate(x).astype(np.float16)
-        with atomic_path(kept) as file:
+        with atomic_path(stored) as file:
             np.savez(file, x=whole, ends=np.cumsum([len(part) for part in x]))
         x = np.split(whole, np.cumsum([len(part) for part in x])[:-1])
     return PatchFeatures(x, label, subject, sequences.class_names)
 
 
-def _places(sequences: PatchSequences, window: int, stride: int | None) -> list[tuple[int, int, int, int]]:
-    """(sequence, start, first counted, end) of each window."""
-    found = []
+def _window_positions(sequences: PatchSequences, window: int, stride: int | None) -> list[tuple[int, int, int, int]]:
+    """Return (sequence, start, first counted, end) of each window."""
+    windows = []
     for i, item in enumerate(sequences):
         n = len(item.label)
         if stride is None:
-            found += [(i, *place) for place in scored_windows(n, window=window)]
+            windows += [(i, *position) for position in scored_windows(n, window=window)]
         else:
             starts = stride_starts(n, window=window, stride=stride).tolist()
-            found += [(i, start, start, min(start + window, n)) for start in starts]
-    return found
+            windows += [(i, start, start, min(start + window, n)) for start in starts]
+    return windows
 
 
 def _counted(item: PatchSequence, start: int, first: int, end: int) -> NDArray[np.int64]:
@@ -141,19 +144,23 @@ def _counted(item: PatchSequence, start: int, first: int, end: int) -> NDArray[n
 
 @torch.inference_mode()
 def _states(
-    encoder: nn.Module, sequences: PatchSequences, places: Sequence[tuple[int, int, int, int]], batch: int, device: str
+    encoder: nn.Module,
+    sequences: PatchSequences,
+    positions: Sequence[tuple[int, int, int, int]],
+    batch: int,
+    device: str,
 ) -> list[NDArray[np.float32]]:
-    found: list[NDArray[np.float32] | None] = [None] * len(places)
-    lengths = np.array([end - start for _, start, _, end in places])
+    states_of: list[NDArray[np.float32] | None] = [None] * len(positions)
+    lengths = np.array([end - start for _, start, _, end in positions])
     for length in np.unique(lengths):
         alike = np.flatnonzero(lengths == length)
         for begin in range(0, len(alike), batch):
             part = alike[begin : begin + batch]
-            x = np.stack([_samples(sequences.items[places[k][0]], places[k][1], places[k][3]) for k in part])
+            x = np.stack([_samples(sequences.items[positions[k][0]], positions[k][1], positions[k][3]) for k in part])
             states = encoder(torch.from_numpy(x).to(device)).float().cpu().numpy()
             for k, state in zip(part, states, strict=True):
-                found[k] = state
-    return [state for state in found if state is not None]
+                states_of[k] = state
+    return [state for state in states_of if state is not None]
 
 
 def _samples(item: PatchSequence, start: int, end: int) -> NDArray[np.float32]:
@@ -177,11 +184,25 @@ def _digest(encoder: nn.Module, sequences: PatchSequences, window: int, stride: 
 
 
 def raw_windows(sequences: PatchSequences, *, window: int = 300, stride: int | None = None) -> PatchFeatures:
-    """The windows themselves, [3, time] each, in place of features: to train an encoder too."""
-    places = _places(sequences, window, stride)
+    """Return the windows themselves, [3, time] each, in place of features, to train an encoder too.
+
+    Parameters
+    ----------
+    sequences : PatchSequences
+        Labelled stretches.
+    window : int, default 300
+        Patches of a window.
+    stride : int, optional
+        As for `embed_patches`.
+
+    Returns
+    -------
+    PatchFeatures
+    """
+    positions = _window_positions(sequences, window, stride)
     return PatchFeatures(
-        [_samples(sequences.items[i], start, end) for i, start, _, end in places],
-        [_counted(sequences.items[i], *place) for i, *place in places],
-        [sequences.items[i].subject for i, *_ in places],
+        [_samples(sequences.items[i], start, end) for i, start, _, end in positions],
+        [_counted(sequences.items[i], *position) for i, *position in positions],
+        [sequences.items[i].subject for i, *_ in positions],
         sequences.class_names,
     )

@@ -1,4 +1,4 @@
-"""Heads on the features of patches; patches without a label count in no loss and no score."""
+"""Heads on the features of patches. Patches without a label count in no loss and no score."""
 
 from __future__ import annotations
 
@@ -34,25 +34,27 @@ _PENALTY = 3e-3  # of the logistic head: half of it times the squared weights, b
 
 @dataclass(frozen=True)
 class PatchHeadSettings:
-    """How a head is fitted.
+    """Settings of a head.
 
     Attributes
     ----------
-    head
+    head : str
         linear: a layer. logistic: a layer on standardised features, fitted to convergence by L-BFGS with a small penalty;
         epochs, rate, batch and seed do not apply. mlp: 512 wide with ReLU. lstm: two layers of 256 over the window, forward.
-    epochs, learning_rate, batch
-        Adam at a constant rate; windows of a step.
-    choose
-        last epoch, or the best by balanced accuracy on the validation part; None: best for the LSTM, which over-fits
-        after some two epochs, last for the others. A figure chosen so is selected on what it is reported on.
-    standardise
-        Scale features by mean and sd of the training part: without it a head follows what is large, as gravity is.
-    least_steps
-        Epochs are added until a linear or mlp head has taken so many steps; the paper's sets are so large that 70 epochs
-        are tens of thousands, on a small set they are a few hundred, and the head is far from fitted.
-    seed
-        Of first weights and order.
+    epochs, batch : int
+        Passes over the windows; windows of a step.
+    learning_rate : float
+        Adam's constant rate.
+    choose : {"last", "best"} or None
+        The last epoch, or the best by balanced accuracy on the validation part. None: best for the LSTM, which over-fits after
+        some two epochs, last for the others. A score at the best epoch is selected on the part that it reports.
+    standardise : bool
+        Whether to scale features by mean and sd of the training part. Without it large features, such as gravity, dominate.
+    least_steps : int
+        Least number of steps of a linear or mlp head; epochs are added until it is reached. On the paper's sets 70 epochs are
+        tens of thousands of steps; on a small set they are a few hundred, which leave the head far from fitted.
+    seed : int
+        Seed of initial weights and order.
     """
 
     head: HeadName = "linear"
@@ -66,11 +68,11 @@ class PatchHeadSettings:
 
     @property
     def chosen_by(self) -> Literal["last", "best"]:
-        """What `choose` comes to."""
+        """The value of `choose`, or the default of the head."""
         return self.choose or ("best" if self.head == "lstm" else "last")
 
     def epochs_of(self, n_windows: int) -> int:
-        """Return how many epochs of so many windows it takes.
+        """Return the number of epochs for a number of windows.
 
         Examples
         --------
@@ -82,7 +84,7 @@ class PatchHeadSettings:
 
 
 class PatchHead(nn.Module):
-    """Scores [B, patches, classes] of features [B, patches, features]."""
+    """A head: features [B, patches, features] -> scores [B, patches, classes]."""
 
     mean: Tensor
     scale: Tensor
@@ -101,7 +103,7 @@ class PatchHead(nn.Module):
             raise ValueError(f"head: expected linear, logistic, mlp or lstm, got {head!r}")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores of a batch of windows."""
+        """Return the scores of a batch of windows."""
         x = (x.float() - self.mean) / self.scale
         if self.lstm is not None:
             x, _ = self.lstm(x)
@@ -110,13 +112,13 @@ class PatchHead(nn.Module):
 
     @torch.inference_mode()
     def probabilities(self, x: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """Probabilities [patches, classes] of each window."""
+        """Return the probabilities [patches, classes] of each window."""
         self.eval()
         return [self(torch.from_numpy(np.asarray(part))[None])[0].softmax(-1).numpy() for part in x]
 
 
 def class_weights(label: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Weights ``N / (C n_c)`` of the cross-entropy; 0 for a class that does not occur.
+    """Return the weights ``N / (C n_c)`` of the cross-entropy; 0 for a class that does not occur.
 
     Examples
     --------
@@ -138,30 +140,30 @@ def fit_patch_head(
 
     Parameters
     ----------
-    train
-        Features; with `encoder` the windows themselves, as `raw_windows` gives them.
-    settings
-        How.
-    validation
-        Chooses the epoch where the settings say so.
-    encoder
-        Trained too, from its present weights: the row from scratch.
+    train : PatchFeatures
+        Features; with `encoder` the windows themselves, as from `raw_windows`.
+    settings : PatchHeadSettings
+        Settings of the head.
+    validation : PatchFeatures, optional
+        Part that chooses the epoch where the settings require it.
+    encoder : nn.Module, optional
+        Encoder to train too, from its present weights.
 
     Returns
     -------
     (PatchHead, dict)
-        The head in eval mode, and ``epoch`` and ``validation_balanced_accuracy`` of the one that is kept.
+        The head in eval mode, and its ``epoch`` and ``validation_balanced_accuracy``.
 
     Raises
     ------
     ValueError
-        No labelled patch, or no validation part for a choice of the best epoch.
+        If there is no labelled patch, or no validation part to choose the best epoch by.
     """
     truth, n_classes = train.truth(), len(train.class_names)
     if not len(truth):
         raise ValueError("train: expected labelled patches, got none")
     if settings.chosen_by == "best" and validation is None:
-        raise ValueError("validation: expected one to choose the best epoch by, got none")
+        raise ValueError("validation: expected a part to choose the best epoch by, got none")
     n_features = train.x[0].shape[-1] if encoder is None else cast("Encoder", encoder).n_features
     head = seeded(lambda: PatchHead(settings.head, n_features, n_classes), settings.seed)
     if (settings.standardise or settings.head == "logistic") and encoder is None:
@@ -220,14 +222,14 @@ def _converge(head: PatchHead, train: PatchFeatures) -> None:
     optimiser.step(loss)
 
 
-def _batch(features: PatchFeatures, places: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor]:
-    """Windows side by side, the shorter ones padded with patches that do not count."""
-    longest = max(len(features.label[i]) for i in places)
-    label = torch.full((len(places), longest), -1, dtype=torch.int64)
-    first = features.x[places[0]]
-    patch = first.shape[1] // len(features.label[places[0]]) if raw else 0
-    x = torch.zeros((len(places), 3, longest * patch) if raw else (len(places), longest, first.shape[1]))
-    for row, i in enumerate(places):
+def _batch(features: PatchFeatures, indices: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor]:
+    """Return windows as one batch; shorter ones are padded with patches that do not count."""
+    longest = max(len(features.label[i]) for i in indices)
+    label = torch.full((len(indices), longest), -1, dtype=torch.int64)
+    first = features.x[indices[0]]
+    patch = first.shape[1] // len(features.label[indices[0]]) if raw else 0
+    x = torch.zeros((len(indices), 3, longest * patch) if raw else (len(indices), longest, first.shape[1]))
+    for row, i in enumerate(indices):
         label[row, : len(features.label[i])] = torch.from_numpy(features.label[i])
         values = torch.from_numpy(np.asarray(features.x[i], np.float32))
         if raw:
@@ -241,14 +243,14 @@ def _batch(features: PatchFeatures, places: Sequence[int], *, raw: bool) -> tupl
 def predict_patches(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
     """Predict the class of each labelled patch, window after window; the model is put in eval mode."""
     model.eval()
-    found = []
+    classes = []
     for x, label in zip(features.x, features.label, strict=True):
         guess = model(torch.from_numpy(np.asarray(x, np.float32))[None])[0].argmax(-1).numpy()
-        found.append(guess[label >= 0])
-    return np.concatenate(found).astype(np.int64)
+        classes.append(guess[label >= 0])
+    return np.concatenate(classes).astype(np.int64)
 
 
 def score_patches(model: nn.Module, features: PatchFeatures) -> dict[str, float]:
-    """Macro-F1, balanced accuracy, kappa and the like, pooled over all labelled patches."""
+    """Return the scores of `imuspec.evaluation.metrics`, pooled over all labelled patches."""
     confusion = confusion_matrix(features.truth(), predict_patches(model, features), len(features.class_names))
     return {name: float(value) for name, value in metrics(confusion).items()}

@@ -1,4 +1,4 @@
-"""Heads on patches judged on other people: the probe of an encoder of patches, and probabilities out of fold."""
+"""The probe of an encoder of patches on people that its head had not seen, and probabilities out of fold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def out_of_fold(
 ) -> tuple[list[NDArray[np.float32]], list[int]]:
     """Return probabilities of each window from a head that was fitted without the people of its fold, and the folds.
 
-    Smoothing and intervals are learned from these, as a head is too sure of its own training data.
+    Smoothing and intervals are fitted to these, as a head is overconfident on its own training data.
 
     Parameters
     ----------
@@ -54,17 +54,17 @@ def out_of_fold(
     folds = min(folds, len(subjects))
     shuffled = np.random.default_rng(settings.seed).permutation(subjects).tolist()
     fold_of = {subject: i % folds for i, subject in enumerate(shuffled)}
-    found: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(features.x)
+    probabilities: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(features.x)
     fold = [fold_of[subject] for subject in features.subject]
     for number in range(folds):
         left_out = [subject for subject in subjects if fold_of[subject] == number]
-        rest = features.of([subject for subject in subjects if fold_of[subject] != number])
+        rest = features.select([subject for subject in subjects if fold_of[subject] != number])
         inner = replace(settings, choose="last", epochs=2 if settings.head == "lstm" else settings.epochs)
         head, _ = fit_patch_head(rest, inner)
         for i in range(len(features.x)):
             if features.subject[i] in left_out:
-                found[i] = head.probabilities([features.x[i]])[0]
-    return found, fold
+                probabilities[i] = head.probabilities([features.x[i]])[0]
+    return probabilities, fold
 
 
 def probe_patches(
@@ -123,9 +123,9 @@ def probe_patches(
         order = np.random.default_rng([seed, 1]).permutation(train).tolist()
         chosen = order[: max(1, round(train_fraction * len(train)))]
         epochs = max(1, round(settings.epochs * len(train) / len(chosen)))
-        scored = whole.of(validation)
+        scored = whole.select(validation)
         head, best = fit_patch_head(
-            overlapping.of(chosen), replace(settings, seed=seed, epochs=epochs), validation=scored
+            overlapping.select(chosen), replace(settings, seed=seed, epochs=epochs), validation=scored
         )
         predicted = predict_patches(head, scored)
         result = score(scored.truth(), predicted, sequences.class_names, subject=scored.who(), seed=seed)

@@ -1,10 +1,10 @@
-"""The probe: split by subject, draw a few labels, fit heads on frozen features, choose on validation, score on test."""
+"""The probe: split by subject, draw few labels, fit heads on frozen features, choose on validation, score on test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,12 @@ from imuspec.probing.results import ProbeResult, row_of
 from imuspec.probing.sources import Choice, Source, SplitSource
 from imuspec.recipe.probing import HeadSettings
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["capped", "probe"]
 
 
 @dataclass
 class _Draw:
-    """One seed: its split and its labelled windows of each number of shots."""
+    """The split of a seed, and its labelled windows for each number of shots."""
 
     seed: int
     split: Split
@@ -36,7 +33,7 @@ class _Draw:
 
 @dataclass
 class _Best:
-    """The best head so far of a layer, number of shots and seed, and the setting whose features it takes."""
+    """The best head so far of a layer, number of shots and seed, and the setting of its features."""
 
     fitted: Fitted
     choice: Choice
@@ -59,34 +56,35 @@ def probe(
 ) -> ProbeResult:
     """Judge frozen features with few labels.
 
-    For each seed: split by subject, draw `shots` windows of each class from the training part (nested), fit the head's
-    grid on the features of each choice that the source offers, keep the best by macro-F1 on the validation part, score
-    it on the test part. Features are computed once for each window and choice, for all seeds, draws and layers
-    together, and those of the test part only for the choice that won; where they depend on the training windows
-    (pictures under ``norm="dataset"``), once for each seed. Nothing is kept on disk.
+    For each seed: split by subject, draw `shots` windows of each class from the training part (nested), fit the head's grid on
+    the features of each choice of the source, take the best head by macro-F1 on the validation part, and score it on the test
+    part. Features are computed once for each window and choice, for all seeds, draws and layers together, and for the test part
+    only under the best choice. Where they depend on the training windows (pictures under ``norm="dataset"``) they are computed
+    once for each seed. Nothing is stored on disk.
 
     Parameters
     ----------
     source : Source
-        Features: `EncoderSource` or `StatisticsSource`.
+        Features, for example an `EncoderSource` or a `StatisticsSource`.
     windows : Windows
         Labelled windows.
     seeds : sequence of int
-        Each gives a split, a draw and a head.
+        Seeds, each of a split, a draw and a head.
     shots : sequence of int
         Labelled windows of each class.
     head : str
-        "linear" (50 epochs of Adam, a grid of learning rates and weight decays) or "logistic" (standardised).
+        "linear" (50 epochs of Adam, a grid of learning rates and weight decays) or "logistic" (to convergence, on standardised
+        features).
     settings : HeadSettings, optional
         Epochs, batch and grid of the head.
     split : callable
         ``split(windows, seed)``; `imuspec.datasets.subject_split` by default.
     altered : mapping of str to array [N, 3, time], optional
-        The same windows under other conditions: further test sets, on which the same heads are scored.
+        The same windows under other conditions; the same heads are scored on these further test sets.
     max_validation, max_test : int, optional
-        Use at most so many windows of each class, drawn by the seed; all by default.
+        Most windows of each class in a part, drawn by the seed; all by default. Rows of one table need the same limits.
     say : callable, optional
-        Takes a line on progress.
+        Called with each line of progress.
 
     Returns
     -------
@@ -125,12 +123,14 @@ def _of_one(
     conditions: Mapping[str, NDArray[np.float32]],
 ) -> ProbeResult:
     """Probe one split with features that depend on its training windows."""
-    mine = cast("SplitSource", source).fitted(windows.x[draw.split.train])
-    return _judge(mine, windows, [draw], _choose(mine, windows, [draw], head, settings, say), conditions)
+    fitted_source = cast("SplitSource", source).fitted(windows.x[draw.split.train])
+    return _judge(
+        fitted_source, windows, [draw], _choose(fitted_source, windows, [draw], head, settings, say), conditions
+    )
 
 
 def _joined(parts: Sequence[ProbeResult]) -> ProbeResult:
-    """One result of several seeds', in the order in which one probe of all would have them."""
+    """Join the results of several seeds, in the order of a single probe of all."""
     import pandas as pd
 
     table = pd.concat([part.table for part in parts], ignore_index=True)
@@ -164,32 +164,32 @@ def _draw(
 
 
 def capped(windows: Windows, index: NDArray[np.int64], most: int | None, seed: int) -> NDArray[np.int64]:
-    """At most so many windows of each class, drawn by the seed.
+    """Draw a limited number of windows of each class.
 
     Parameters
     ----------
     windows : Windows
-        Of one set.
+        Windows of one set.
     index : array of int64 [k]
-        Windows to draw from.
+        Indices of windows to draw from.
     most : int or None
-        Of each class; None takes all.
+        Most windows of each class; None takes all.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Returns
     -------
     array of int64
-        Rising.
+        Indices of windows, rising.
     """
     if most is None:
         return index
     label = windows.label[index]
-    kept = [
+    drawn = [
         np.random.default_rng([seed, each]).permutation(index[label == each])[:most]
         for each in np.unique(label).tolist()
     ]
-    return np.sort(np.concatenate(kept))
+    return np.sort(np.concatenate(drawn))
 
 
 def _choose(
@@ -200,7 +200,7 @@ def _choose(
     settings: HeadSettings,
     say: Callable[[str], None] | None,
 ) -> dict[tuple[str, int, int], _Best]:
-    """Fit on every choice; keep, for each layer, number of shots and seed, the one that validates best."""
+    """Fit on every choice; return the best head of each layer, number of shots and seed by validation."""
     best: dict[tuple[str, int, int], _Best] = {}
     needed = np.unique(np.concatenate([part for d in draws for part in (*d.train.values(), d.validation)]))
     choices = source.choices(windows.n_samples)

@@ -84,7 +84,7 @@ def row_of(
         Members of each part of the split.
     subjects : sequence
         Subject of each test window.
-    **columns
+    **columns : object
         Further columns.
 
     Returns

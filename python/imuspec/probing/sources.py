@@ -30,15 +30,15 @@ Choice = dict[str, Any]
 
 
 class Source(Protocol):
-    """What a probe asks of features."""
+    """Features for a probe."""
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the features that one pass gives; each becomes a row."""
+        """Names of the features that one pass returns; each becomes a row."""
         ...
 
     def choices(self, n_samples: int) -> list[Choice]:
-        """Settings for windows of so many samples, among which the validation split chooses; at least one."""
+        """Return the settings for windows of a length, at least one; the validation part chooses among them."""
         ...
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
@@ -47,11 +47,11 @@ class Source(Protocol):
 
 
 class SplitSource(Source, Protocol):
-    """A source whose features depend on a split's training windows where `of_split` says so."""
+    """A source whose features depend on a split's training windows where `of_split` is true."""
 
     @property
     def of_split(self) -> bool:
-        """Whether `fitted` must come before features."""
+        """Whether `fitted` must be called before `features`."""
         ...
 
     def fitted(self, train: NDArray[np.float32]) -> Source:
@@ -60,24 +60,24 @@ class SplitSource(Source, Protocol):
 
 
 class EncoderSource:
-    """A frozen encoder. Pictures are drawn on the fly by the native kernel, once for each window and setting.
+    """Features of a frozen encoder. The native kernel draws pictures when needed, once for each window and setting.
 
-    Under ``norm="dataset"`` without a range, and under ``batch_norm="training"``, `probe` gives the training windows of
-    each split to `fitted`: the range, and the statistics in the batch norms, are taken from those alone.
+    Under ``norm="dataset"`` without a range, and under ``batch_norm="training"``, `probe` passes the training windows of each
+    split to `fitted`, and the range, or the statistics in the batch norms, are of those alone.
 
     Parameters
     ----------
     encoder : nn.Module
-        Of `imuspec.encoders`; put in eval mode, so that batch norms use their running statistics.
-    pictures : PictureSettings
-        The grid of nfft and hop, norm, size and batch norms; for an encoder of signals they do not apply.
-    layers : sequence of str
-        "last" for the embedding; names of ``encoder.layers`` for those on the way; ``NAME.bands`` for a stage's map
-        averaged over time alone, in six bands of frequency.
-    batch : int
+        Encoder from `imuspec.encoders`; it is put in eval mode, so that batch norms use their running statistics.
+    pictures : PictureSettings, optional
+        The grid of nfft and hop, norm, size and batch norms. They do not apply to an encoder of signals.
+    layers : sequence of str, default ("last",)
+        "last" for the embedding; names of ``encoder.layers`` for inner layers; ``NAME.bands`` for a stage's map averaged over
+        time alone, in six bands of frequency.
+    batch : int, default 64
         Windows of one pass.
-    device : str
-        Where the encoder runs.
+    device : str, default "cpu"
+        Device of the encoder.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class EncoderSource:
 
     @property
     def of_split(self) -> bool:
-        """Whether features depend on the split, so that `fitted` must come first."""
+        """Whether features depend on the split, so that `fitted` must be called first."""
         drawn = cast("Encoder", self._encoder).kind == "image"
         return drawn and (self._takes_range or self._pictures.batch_norm == "training")
 
@@ -107,25 +107,23 @@ class EncoderSource:
         return self._pictures.norm == "dataset" and self._pictures.range_db is None
 
     def fitted(self, train: NDArray[np.float32]) -> EncoderSource:
-        """Return the source that takes what depends on the split from these windows, those of its training part."""
+        """Return the source of a split, from the windows of its training part."""
         other = copy.copy(self)
         other._train, other._adapted = train, None
         return other
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the features that one pass gives."""
+        """Names of the features that one pass returns."""
         return self._layers
 
     def choices(self, n_samples: int) -> list[Choice]:
-        """The picture settings; an nfft longer than the window is left out, for its picture is a single column."""
+        """Return the picture settings; an nfft longer than the window is left out, as its picture is a single column."""
         if cast("Encoder", self._encoder).kind == "signal":
             return [{}]
         usable = [nfft for nfft in self._pictures.nfft if nfft <= n_samples]
         if not usable:
-            raise ValueError(
-                f"nfft: expected one of at most the window's {n_samples} samples, got {self._pictures.nfft}"
-            )
+            raise ValueError(f"nfft: expected at most the window's {n_samples} samples, got {self._pictures.nfft}")
         choices: list[Choice] = [{"nfft": n, "hop": hop} for n in usable for hop in self._pictures.hop if hop <= n]
         if self._takes_range and self._train is not None:
             for choice in choices:
@@ -134,7 +132,7 @@ class EncoderSource:
         return choices
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
-        """Features of each layer."""
+        """Return the features of each layer."""
         picture = self._picture(choice) if choice else None
         encoder = self._encoder
         if picture is not None and self._pictures.batch_norm == "training":
@@ -142,18 +140,18 @@ class EncoderSource:
         return embed(encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
 
     def _picture(self, choice: Choice) -> Choice:
-        """Keywords of `imuspec.rgb_image`."""
-        told = (choice["black_db"], choice["white_db"]) if "black_db" in choice else self._pictures.range_db
+        """Return the keywords of `imuspec.rgb_image`."""
+        given = (choice["black_db"], choice["white_db"]) if "black_db" in choice else self._pictures.range_db
         return {
             "nfft": choice["nfft"],
             "noverlap": choice["nfft"] - choice["hop"],
             "norm": self._pictures.norm,
-            "range_db": told,
+            "range_db": given,
             "size": self._pictures.size,
         }
 
     def _of_training(self, choice: Choice, picture: Choice) -> nn.Module:
-        """The encoder with batch norms of the training windows; that of the last choice is kept."""
+        """Return the encoder with batch norms of the training windows; the one of the last choice is stored."""
         if self._train is None:
             raise ValueError("batch_norm: expected the training windows from fitted() before features, got none")
         if self._adapted is None or self._adapted[0] != choice:
@@ -171,22 +169,22 @@ def embed(
     batch: int = 64,
     device: str = "cpu",
 ) -> dict[str, NDArray[np.float32]]:
-    """Frozen features of windows; the encoder is put in eval mode.
+    """Return frozen features of windows; the encoder is put in eval mode.
 
     Parameters
     ----------
     encoder : nn.Module
-        Of `imuspec.encoders`, of pictures or of signals.
+        Encoder from `imuspec.encoders`, of pictures or of signals.
     x : array [n, 3, time]
         Windows, g.
     picture : dict, optional
-        Keywords of `imuspec.rgb_image`, for an encoder of pictures; its defaults when None.
+        Keywords of `imuspec.rgb_image`, for an encoder of pictures; by default its defaults.
     layers : sequence of str
         As for `EncoderSource`.
     batch : int
         Windows of one pass.
     device : str
-        Where the encoder runs.
+        Device of the encoder.
 
     Returns
     -------
@@ -196,15 +194,15 @@ def embed(
     Raises
     ------
     ValueError
-        For a layer that the encoder has not.
+        If the encoder lacks a layer.
     """
     encoder = encoder.to(device).eval()
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
+    parts_of: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
     with torch.inference_mode():
         for inputs in _batches(cast("Encoder", encoder).kind, x, picture or {}, batch):
             for name, value in _layers_of(encoder, inputs.to(device), layers).items():
-                found[name].append(value.float().cpu().numpy())
-    return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in found.items()}
+                parts_of[name].append(value.float().cpu().numpy())
+    return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in parts_of.items()}
 
 
 def with_batch_norms_of(
@@ -217,21 +215,21 @@ def with_batch_norms_of(
 ) -> nn.Module:
     """Return a copy of an encoder whose batch norms hold the mean and variance of these windows' pictures.
 
-    Statistics of natural pictures are wrong for spectrograms; those of unlabelled windows of the set take their place, and
-    no weight changes.
+    Statistics of natural pictures are wrong for spectrograms; those of unlabelled windows of the set replace them. No weight
+    changes.
 
     Parameters
     ----------
     encoder : nn.Module
-        Of `imuspec.encoders`, with batch norms; it stays as it is.
+        Encoder from `imuspec.encoders` with batch norms; it does not change.
     x : array [n, 3, time]
         Windows, g.
     picture : dict, optional
         Keywords of `imuspec.rgb_image`.
     most : int
-        Take at most so many windows, drawn at random with a fixed seed.
+        Most windows to use, drawn at random with a fixed seed.
     device : str
-        Where the encoder runs.
+        Device of the encoder.
 
     Returns
     -------
@@ -241,7 +239,7 @@ def with_batch_norms_of(
     Raises
     ------
     ValueError
-        For an encoder without batch norms, or less than two windows.
+        If the encoder has no batch norms, or there are fewer than two windows.
 
     References
     ----------
@@ -266,7 +264,7 @@ def with_batch_norms_of(
 
 
 def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator[Tensor]:
-    """Inputs of the encoder; the next batch is drawn while the encoder works on this one."""
+    """Yield inputs of the encoder; the next batch is drawn while the encoder works on the present one."""
 
     def make(start: int) -> Tensor:
         part = np.ascontiguousarray(x[start : start + size], np.float32)
@@ -283,9 +281,9 @@ def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator
             yield ready
 
 
-def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
-    """The named features of one batch, in one pass through the encoder where it has maps."""
-    if tuple(wanted) == ("last",):
+def _layers_of(encoder: nn.Module, inputs: Tensor, required: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named features of a batch, in one pass through the encoder where it has maps."""
+    if tuple(required) == ("last",):
         return {"last": encoder(inputs)}
     if hasattr(encoder, "maps"):  # a convolutional trunk: its embedding is the mean of its last map
         maps: dict[str, Tensor] = cast("Any", encoder).maps(inputs)
@@ -296,9 +294,9 @@ def _layers_of(encoder: nn.Module, inputs: Tensor, wanted: Sequence[str]) -> dic
         }
     else:
         known = cast("Encoder", encoder).layers(inputs)
-        known |= {"last": encoder(inputs)} if "last" in wanted else {}
-    unknown = set(wanted) - set(known) - {"last"}
+        known |= {"last": encoder(inputs)} if "last" in required else {}
+    unknown = set(required) - set(known) - {"last"}
     if unknown:
         names = ", ".join(sorted({*known, "last"}))
         raise ValueError(f"layer: expected some of {names}, got {', '.join(sorted(unknown))}")
-    return {name: known[name] for name in wanted}
+    return {name: known[name] for name in required}

@@ -1,4 +1,4 @@
-"""The upper bound: an encoder of which all parameters are trained on all labelled windows of the training part."""
+"""The fully supervised row: all parameters of an encoder are trained on all labelled windows of the training part."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Classifier(nn.Module):
     Parameters
     ----------
     encoder : nn.Module
-        Of `imuspec.encoders`.
+        Encoder from `imuspec.encoders`.
     n_classes : int
-        Classes.
+        Number of classes.
     """
 
     def __init__(self, encoder: nn.Module, n_classes: int) -> None:
@@ -60,35 +60,37 @@ def fit_supervised(
     seed: int = 0,
     device: str = "cpu",
 ) -> tuple[Classifier, dict[str, float]]:
-    """Train all parameters with cross-entropy and Adam; keep the epoch that validates best.
+    """Train all parameters with cross-entropy and Adam, and take the epoch that validates best.
 
     Parameters
     ----------
     encoder : nn.Module
-        Of `imuspec.encoders`; trained in place.
+        Encoder from `imuspec.encoders`; it is trained in place.
     windows : Windows
         Labelled windows.
     train, validation : array of int64
-        Places in `windows`.
+        Indices of `windows`.
     picture : dict
         Keywords of `imuspec.rgb_image`, for an encoder of pictures.
-    epochs, batch, learning_rate, weight_decay
-        Of the training. A last batch of one window is left out, for a batch norm cannot take it.
-    seed : int
-        Of the linear layer's weights and the order of windows.
-    device : str
-        Where to train.
+    epochs, batch : int
+        Passes over the windows; windows of a step. A last batch of one window is left out, as a batch norm needs two.
+    learning_rate, weight_decay : float
+        Those of Adam.
+    seed : int, default 0
+        Seed of the linear layer's weights and of the order of windows.
+    device : str, default "cpu"
+        Device of the training.
 
     Returns
     -------
     (Classifier, dict)
-        The classifier in eval mode, and ``epoch`` and ``validation_f1`` of the one that is kept.
+        The classifier in eval mode, and its ``epoch`` and ``validation_f1``.
     """
     model = seeded(lambda: Classifier(encoder, windows.n_classes), seed).to(device)
 
     def loss(index: torch.Tensor) -> torch.Tensor | None:
         part = train[index.numpy()]
-        if len(part) < 2:  # a batch norm cannot take it
+        if len(part) < 2:  # a batch norm needs two
             return None
         logits = model(_inputs(encoder, windows.x[part], picture).to(device))
         return nn.functional.cross_entropy(logits, torch.from_numpy(windows.label[part]).to(device))
@@ -114,7 +116,7 @@ def fit_supervised(
 def predict(
     model: Classifier, x: NDArray[np.float32], picture: dict[str, Any], *, batch: int = 128, device: str = "cpu"
 ) -> NDArray[np.int64]:
-    """Classes of windows [n, 3, time]; the classifier is put in eval mode."""
+    """Predict the classes of windows [n, 3, time]; the classifier is put in eval mode."""
     model.eval()
     with torch.inference_mode():
         parts = [
@@ -142,23 +144,27 @@ def supervised(
     say: Callable[[str], None] | None = None,
     **training: Any,
 ) -> ProbeResult:
-    """The fully supervised row: the splits of `probe`, all training windows, all parameters.
+    """Train and score an encoder on the splits of `probe`, with all training windows and all parameters.
 
     Parameters
     ----------
     build : callable
-        ``build(seed)`` gives a new encoder.
+        ``build(seed)`` returns a new encoder.
     windows : Windows
         Labelled windows.
-    seeds, split, max_validation, max_test, say
-        As for `probe`.
+    seeds : sequence of int
+        Seeds of splits and training.
     picture : dict, optional
-        Keywords of `imuspec.rgb_image`; nfft 128, noverlap 120 when None. Under ``norm="dataset"`` without a range it
+        Keywords of `imuspec.rgb_image`; by default nfft 128, noverlap 120. Under ``norm="dataset"`` without a range, the range
         is that of each split's training windows.
-    max_train : int, optional
-        At most so many training windows of each class; all by default.
-    **training
-        For `fit_supervised`.
+    split : callable
+        As for `probe`.
+    max_train, max_validation, max_test : int, optional
+        Most windows of each class in a part; all by default.
+    say : callable, optional
+        Called with one line for each seed.
+    **training : object
+        Settings of `fit_supervised`.
 
     Returns
     -------
@@ -180,17 +186,19 @@ def supervised(
         train = capped(windows, parts.train, max_train, seed)
         validation = capped(windows, parts.validation, max_validation, seed)
         test = capped(windows, parts.test, max_test, seed)
-        mine = _with_range(drawing, windows.x[train])
-        model, best = fit_supervised(build(seed), windows, train, validation, picture=mine, seed=seed, **training)
+        drawing_of_split = _with_range(drawing, windows.x[train])
+        model, best = fit_supervised(
+            build(seed), windows, train, validation, picture=drawing_of_split, seed=seed, **training
+        )
         device = training.get("device", "cpu")
-        predicted = predict(model, windows.x[test], mine, device=device)
-        got = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
+        predicted = predict(model, windows.x[test], drawing_of_split, device=device)
+        result = score(windows.label[test], predicted, windows.class_names, subject=windows.subject[test], seed=seed)
         key = ("all", 0, seed, "clean")
-        scores[key], members[seed] = got, parts.members
+        scores[key], members[seed] = result, parts.members
         counts = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
-        rows.append(row_of(key, got, parts.members, windows.subject[test], **best, **counts))
+        rows.append(row_of(key, result, parts.members, windows.subject[test], **best, **counts))
         if say is not None:
-            say(f"{windows.name}: supervised, seed {seed}: macro-F1 {got.macro_f1:.3f} on {len(test)} test windows")
+            say(f"{windows.name}: supervised, seed {seed}: macro-F1 {result.macro_f1:.3f} on {len(test)} test windows")
     return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names, members)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from imuspec.preparation.reasons import uncalibrated
 from imuspec.report import spans
 
 if TYPE_CHECKING:
@@ -255,8 +256,7 @@ def findings(prepared: Prepared) -> list[str]:
     found = []
     if not prepared.calibration.get("ok", True):
         if not prepared.reason.startswith("calibration failed"):
-            reason = prepared.calibration.get("reason") or "no reason given"
-            found.append(f"It could not be calibrated: {reason}.")
+            found.append(f"It could not be calibrated: {uncalibrated(prepared.recipe, prepared.calibration)}.")
         found.append("Its samples are as measured, not calibrated.")
     counts = {kind: count for kind, count in prepared.quality.counts.items() if count}
     for kind in sorted(filter(is_doubtful, counts)):

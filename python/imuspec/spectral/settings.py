@@ -89,7 +89,24 @@ class ImageOptions(TypedDict, total=False):
 
 def settings_of(settings: ImageSettings | None, options: ImageOptions) -> ImageSettings:
     """Return `settings` with `options` in place of its fields; of None the defaults."""
-    return dataclasses.replace(settings or ImageSettings(), **options)
+    if not options:
+        return settings or _DEFAULTS
+    types = tuple(map(type, options.values()))
+    if _PLAIN.issuperset(types):  # a single picture takes less time than its settings' checks
+        return _known_settings(settings or _DEFAULTS, tuple(options.items()), types)
+    return dataclasses.replace(settings or _DEFAULTS, **options)
+
+
+_DEFAULTS = ImageSettings()
+_PLAIN = {int, float, str, type(None)}
+
+
+@lru_cache(maxsize=64)
+def _known_settings(
+    settings: ImageSettings, options: tuple[tuple[str, Any], ...], _types: tuple[type, ...]
+) -> ImageSettings:
+    """Return settings checked once for many calls. The types are part of the key: 64 equals 64.0, which is refused."""
+    return dataclasses.replace(settings, **dict(options))
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

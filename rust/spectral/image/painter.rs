@@ -75,7 +75,7 @@ impl Painter {
     /// masked.
     pub fn draw<T: Sample, P: Pixel>(&self, x: &Signals<'_, T>, channels: usize, out: &mut [P]) -> Result<()> {
         let triads = if channels == 1 { 1 } else { channels / 3 };
-        if triads == 0 || (channels != 1 && channels % 3 != 0) || x.count() % channels != 0 {
+        if triads == 0 || (channels != 1 && !channels.is_multiple_of(3)) || !x.count().is_multiple_of(channels) {
             return Err(Error::shape("x", "1 axis or triads of axes before time", format!("{channels} axes")));
         }
         if x.time() != self.plan.length {

@@ -11,9 +11,9 @@ use super::extent::Extent;
 use super::levels::BLOCK;
 use crate::arrays::Signals;
 use crate::error::Result;
+use crate::spectral::frames::by_phases;
 use crate::spectral::lanes::fft::{self, Scale};
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
-use crate::spectral::stft::by_phases;
 
 /// A cell this many times stronger than the mean rounding noise of float32 keeps its level.
 const SAFE: f32 = 1e5;

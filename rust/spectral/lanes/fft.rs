@@ -42,39 +42,8 @@ use super::codelets::{
     PackedRows, Sink, Tap, Taps, join_at, join_edges, real8_into, real16_into, real32_into, real64_into,
 };
 use super::lanes::{Cpu, Kernel, Lanes, Real, outlined};
+use super::rows::Rows;
 use crate::error::{Error, Result};
-
-/// Memory of whole, aligned rows of lanes.
-#[derive(Clone, Debug, Default)]
-pub struct Rows<T> {
-    lines: Vec<Line>,
-    scalar: std::marker::PhantomData<T>,
-}
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Line(#[allow(dead_code)] [u8; super::lanes::ROW_BYTES]);
-
-impl<T: Real> Rows<T> {
-    /// `n` rows of zeros.
-    pub fn new(n: usize) -> Self {
-        Self { lines: vec![Line([0; super::lanes::ROW_BYTES]); n], scalar: std::marker::PhantomData }
-    }
-}
-impl<T: Real> std::ops::Deref for Rows<T> {
-    type Target = [T];
-    #[inline(always)]
-    fn deref(&self) -> &[T] {
-        // SAFETY: Line is plain bytes, larger in alignment than T; any bits are a float.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * T::LANES) }
-    }
-}
-impl<T: Real> std::ops::DerefMut for Rows<T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * T::LANES) }
-    }
-}
 
 /// What a thread needs to run a plan; made by [`Plan::scratch`], reused from frame to frame.
 #[derive(Clone, Debug)]
@@ -383,11 +352,12 @@ impl<V: Lanes> Sink<V> for PowerRows<V> {
     }
     #[inline(always)]
     fn nyquist(&mut self, k: usize, re: V) {
-        // SAFETY: `check` held `out` to all bins; so in all sinks.
+        // SAFETY: `check` held `out` to a row of LANES for every bin; the vector starts at a lane of which N are left.
         unsafe { re.mul(re).mul(self.edge).store(self.out.add(k * V::T::LANES)) }
     }
     #[inline(always)]
     fn bin(&mut self, k: usize, re: V, im: V) {
+        // SAFETY: as in `nyquist`.
         unsafe { im.mul_add(im, re.mul(re)).store(self.out.add(k * V::T::LANES)) }
     }
 }
@@ -408,7 +378,7 @@ impl<V: Lanes> Sink<V> for ComplexRows<V> {
     }
     #[inline(always)]
     fn bin(&mut self, k: usize, re: V, im: V) {
-        // SAFETY: as above.
+        // SAFETY: `check` held `out` to two rows of LANES for every bin; the vector starts at a lane of which N are left.
         unsafe {
             re.store(self.out.add(2 * k * V::T::LANES));
             im.store(self.out.add((2 * k + 1) * V::T::LANES));

@@ -264,9 +264,10 @@ pub fn dispatch<T: Real, K: Kernel<T>>(path: Path, kernel: K) -> K::Output {
 #[inline(always)]
 unsafe fn run_on<T: Real, K: Kernel<T>>(path: Path, kernel: K) -> K::Output {
     match path {
-        // SAFETY (both): the caller's promise.
+        // SAFETY: the caller's promise; `Path::is_available` asks for all that `run_avx512` enables.
         #[cfg(target_arch = "x86_64")]
         Path::Avx512 => unsafe { run_avx512(kernel) },
+        // SAFETY: the caller's promise; `Path::is_available` asks for all that `run_avx2` enables.
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => unsafe { run_avx2(kernel) },
         _ => run_plain(kernel),

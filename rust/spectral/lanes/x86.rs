@@ -19,6 +19,7 @@ macro_rules! x86_lanes {
         impl Sealed for $name {}
         // SAFETY (all blocks below): a value of the type exists, or the caller of `load` and `splat` promised that the CPU
         // has the type's instructions; memory is the caller's promise.
+        #[allow(clippy::undocumented_unsafe_blocks)]
         impl Lanes for $name {
             type T = $t;
             const N: usize = $n;

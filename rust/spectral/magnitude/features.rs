@@ -10,7 +10,8 @@ use std::f64::consts::LN_2;
 
 use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
-use crate::spectral::lanes::fft::{Plan, Rows, Scale, Scratch};
+use crate::spectral::lanes::fft::{Plan, Scale, Scratch};
+use crate::spectral::lanes::rows::Rows;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch, log};
 use crate::spectral::{tile, window};
 use crate::threads;

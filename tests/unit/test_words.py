@@ -15,7 +15,6 @@ import pytest
 from wings import FILES, MODULES, wing_of
 
 PENDING = {
-    *("signal", "spectral", "simulation", "views"),
     *("objectives", "pretraining", "nn", "encoders", "recipe", "run"),
     *("cli", "report"),
 }
@@ -126,6 +125,8 @@ def faults_of_form(name: str, docstring: str | None, arguments: ast.arguments) -
         return []
     faults = [f"{name}: `{entry}` has no type" for entry in entries if " : " not in entry]
     described = [part for entry in entries for part in entry.partition(" : ")[0].replace("\\", "").split(", ")]
+    if arguments.kwarg and f"**{arguments.kwarg.arg}" not in described:  # the options are described by their names
+        described = [*[part for part in described if part in parameters(arguments)], f"**{arguments.kwarg.arg}"]
     if described != parameters(arguments):
         faults.append(f"{name}: describes {described}, takes {parameters(arguments)}")
     return faults

@@ -135,11 +135,11 @@ def wear_segments(
     # Where a clock was set back the recording is taken in parts, so that a time names one sample only.
     parts = [0, *(np.flatnonzero(np.diff(times) <= 0) + 1).tolist(), times.size]
     index: list[list[Int64]] = [[], []]
-    when: list[list[Int64]] = [[], []]
+    times_ns: list[list[Int64]] = [[], []]
     for start, stop in itertools.pairwise(parts):
         part, part_times = x[:, start:stop], times[start:stop]
         table = statistics_of(part, part_times, step_s, fill=True, slide_by=10 if sliding else 1)
-        found = _core.wear_episodes(
+        result = _core.wear_episodes(
             table.start,
             table.mean,
             table.sd,
@@ -152,11 +152,11 @@ def wear_segments(
                 "rule": length_rule,
             },
         )
-        for episodes, places, moments in zip(found, index, when, strict=True):
-            places.append(np.searchsorted(part_times, episodes) + start)
+        for episodes, indices, moments in zip(result, index, times_ns, strict=True):
+            indices.append(np.searchsorted(part_times, episodes) + start)
             moments.append(episodes)
     nonwear, wear = np.concatenate(index[0]), np.concatenate(index[1])
-    nonwear_times, wear_times = np.concatenate(when[0]), np.concatenate(when[1])
+    nonwear_times, wear_times = np.concatenate(times_ns[0]), np.concatenate(times_ns[1])
     long = wear_times[:, 1] - wear_times[:, 0] >= shortest
     return Wear(wear[long], wear_times[long], nonwear, nonwear_times, wear_times[~long])
 

@@ -1,9 +1,8 @@
-"""A realistic week as a device file with known truth: for newcomers, tests and benches alike.
+"""Realistic device files with known truth, for first trials, tests and benchmarks.
 
-``simulate`` writes an Axivity recording of one wearer (nights, desk, walks, a bicycle or a vehicle, the device laid
-aside) with any of ``DAMAGE_KINDS`` done to it, and keeps beside it what the file truly holds. ``wrist_motion`` gives
-such a wearer's signal in memory, and the ``write_`` functions put any signal into the other formats that
-``imuspec.read`` takes.
+``simulate`` writes an Axivity recording of one wearer (sleep, desk, walks, bicycle or vehicle, non-wear) with any of
+``DAMAGE_KINDS``, and the truth in files beside it. ``wrist_motion`` returns the signal of such a wearer in memory. The
+``write_`` functions write a signal in the other formats that ``imuspec.read`` supports.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Blocks of an Axivity .cwa file, as the device's logger writes them.
+"""Blocks of an Axivity .cwa file, as the logger of the device writes them.
 
-The sensor's queue is drained 25 samples at a time and the clock is read at each drain; a block is written as soon as
-enough samples are queued and carries the last drain's stamp, with the index of the sample at which the whole second
-held.
+The logger drains the queue of the sensor 25 samples at a time, and reads the clock at each drain. It writes a block as soon
+as enough samples are queued. The block has the stamp of the last drain, and the index of the sample at its whole second.
 """
 
 from __future__ import annotations
@@ -48,24 +47,24 @@ _LAYOUT = {"packed": (120, 0x30, 0, 256.0), "unpacked": (80, 0x32, 0, 256.0), "a
 
 @dataclass(frozen=True)
 class Stretch:
-    """Blocks between two changes of the logger: same rate, same packing, same clock, no hole.
+    """Consecutive blocks with the same rate, packing and clock.
 
     Attributes
     ----------
     start_s : float
-        True time of the logger's sample 0, seconds since the recording began.
+        True time of the logger's sample 0, s since the start of the recording.
     first_block, n_blocks : int
-        Which of the blocks since sample 0 these are.
+        First block, counted from sample 0, and number of blocks.
     sequence : int
-        Sequence id of the first of them.
+        Sequence id of the first block.
     nominal_rate, device_rate : float
-        Hz.
+        Configured and true sample rate, Hz.
     packing : str
-        ``"packed"``, ``"unpacked"`` or ``"ax6"``.
+        "packed", "unpacked" or "ax6".
     clock_offset_ns : int
-        What the clock shows beyond the true time.
+        Error of the clock, ns.
     resumed : bool
-        Whether the first block says that logging has resumed.
+        Whether the first block is marked as the start of resumed logging.
     """
 
     start_s: float
@@ -85,25 +84,25 @@ class Stretch:
 
     @property
     def counts_per_g(self) -> float:
-        """Steps in 1 g of the numbers before packing."""
+        """Counts per g before packing."""
         return _LAYOUT[self.packing][3]
 
     def sample_time_s(self, sample: NDArray[np.int64]) -> NDArray[np.float64]:
-        """True time of samples counted from sample 0: the crystal's rate, and its slow daily wander of some 20 ms."""
+        """Return the true times of samples, s: the rate of the crystal, with a daily drift of some 20 ms."""
         seconds: NDArray[np.float64] = sample / self.device_rate
         return self.start_s + seconds + 0.02 * np.sin(seconds * (2 * np.pi / 86400.0))
 
 
 def header(*, device_id: int, session: int, start_ns: int, rate: float, ax6: bool, annotation: dict[str, str]) -> bytes:
-    """The 1024 bytes before the first block."""
+    """Return the header of 1024 bytes."""
     head = np.full(HEADER_BYTES, 0xFF, dtype=np.uint8)
     head[64:512] = 0x20
     text = urlencode(annotation).encode()[:448]
     head[64 : 64 + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    began = int(packed_time(np.array([start_ns // 10**9]))[0])
+    start_time = int(packed_time(np.array([start_ns // 10**9]))[0])
 
-    def put(at: int, value: int, width: int) -> None:
-        head[at : at + width] = np.frombuffer(value.to_bytes(width, "little"), dtype=np.uint8)
+    def put(position: int, value: int, width: int) -> None:
+        head[position : position + width] = np.frombuffer(value.to_bytes(width, "little"), dtype=np.uint8)
 
     put(0, int.from_bytes(b"MD", "little"), 2)
     put(2, HEADER_BYTES - 4, 2)
@@ -111,19 +110,19 @@ def header(*, device_id: int, session: int, start_ns: int, rate: float, ax6: boo
     put(5, device_id & 0xFFFF, 2)
     put(7, session, 4)
     put(11, device_id >> 16 or 0xFFFF, 2)
-    put(13, began, 4)
+    put(13, start_time, 4)
     put(17, 0xFFFFFFFF, 4)
     put(21, 0, 4)
     put(26, 0, 1)
     put(35, 0x02 if ax6 else 0xFF, 1)
     put(36, _RANGE_8_G | RATE_CODES[rate], 1)
-    put(37, began, 4)
+    put(37, start_time, 4)
     put(41, 48, 1)
     return head.tobytes()
 
 
 def packed_time(second: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Whole local seconds since 1970 in the device's bits: year from 2000, month, day, hour, minute, second."""
+    """Return local seconds since 1970 in the format of the device: year from 2000, month, day, hour, minute, second."""
     day = second // 86400
     month = day.astype("M8[D]").astype("M8[M]")
     months = month.astype(np.int64)
@@ -135,7 +134,7 @@ def packed_time(second: NDArray[np.int64]) -> NDArray[np.uint32]:
 
 
 def stamp(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], start_ns: int) -> NDArray[np.int64]:
-    """Fill the stamps of blocks that the logger counts ``block``; returns the true times of their first samples, ns."""
+    """Set the stamps of blocks with the numbers ``block``; return the true times of their first samples, ns."""
     per_block = stretch.samples_per_block
     drained = -(-(block + 1) * per_block // _DRAIN) * _DRAIN
     clock = start_ns + np.rint(stretch.sample_time_s(drained) * 1e9).astype(np.int64) + stretch.clock_offset_ns
@@ -148,7 +147,7 @@ def stamp(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], 
 
 
 def describe(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], session: int) -> None:
-    """Fill what every block of a stretch has alike, and the sequence ids; light must hold its ten bits already."""
+    """Set the constant fields of the blocks of a stretch, and the sequence ids; the ten bits of light must be set before."""
     count, axes, scale, _ = _LAYOUT[stretch.packing]
     blocks["tag"] = b"AX"
     blocks["length"] = 508
@@ -162,21 +161,21 @@ def describe(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64
 
 
 def pack_samples(counts: NDArray[np.float32], rotation: NDArray[np.float32] | None, packing: str) -> NDArray[np.uint8]:
-    """Samples as the device stores them.
+    """Return samples in the format of the device.
 
     Parameters
     ----------
-    counts : float32 array
-        float32 [3, n], acceleration in counts, n a multiple of a block's samples; overwritten.
-    rotation : float32 array or None
-        float32 [3, n], degrees/s, for ``"ax6"``.
+    counts : float32 array [3, n]
+        Acceleration in counts; n is a multiple of the samples per block. The array is overwritten.
+    rotation : float32 array [3, n] or None
+        Angular rate for "ax6", degrees/s.
     packing : str
-        ``"packed"``: three 10-bit numbers and the exponent 2 that +-8 g asks for, two low bits floored away;
-        ``"unpacked"``: int16; ``"ax6"``: int16, gyroscope first.
+        "packed": three 10-bit numbers with the exponent 2 of +-8 g, without the two lowest bits. "unpacked": int16. "ax6":
+        int16, gyroscope first.
 
     Returns
     -------
-    uint8 [blocks, 480]
+    uint8 array [blocks, 480]
     """
     bound = 2048.0 if packing != "ax6" else 32768.0
     np.rint(counts, out=counts)
@@ -200,7 +199,7 @@ def pack_samples(counts: NDArray[np.float32], rotation: NDArray[np.float32] | No
 
 
 def seal(blocks: NDArray[np.void]) -> None:
-    """Set each block's checksum: the sum of its 256 words is 0 modulo 65536."""
+    """Set the checksum of each block, so that the sum of its 256 words is 0 modulo 65536."""
     blocks["checksum"] = 0
     words = blocks.view("<u2").reshape(len(blocks), 256)
     blocks["checksum"] = -words.sum(axis=1, dtype=np.uint16)

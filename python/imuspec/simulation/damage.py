@@ -1,4 +1,4 @@
-"""What goes wrong with recordings, done on purpose at places that the seed picks."""
+"""Damage of recordings, at positions that the seed determines."""
 
 from __future__ import annotations
 
@@ -52,9 +52,25 @@ def _draw(seed: int, kind: str) -> np.random.Generator:
 def break_stretches(
     whole: Stretch, kinds: tuple[str, ...], seed: int, duration_s: float
 ) -> tuple[list[Stretch], list[dict[str, Any]]]:
-    """Cut one unbroken stretch where the device or its clock breaks; each kind has its own part of the recording.
+    """Cut a stretch at breaks of the device or its clock; each kind of break has its own part of the recording.
 
-    Returns the stretches, and for each event its kind, its stretch and its numbers.
+    Parameters
+    ----------
+    whole : Stretch
+        The stretch without breaks.
+    kinds : tuple of str
+        Kinds of damage; those of single blocks and of the file are ignored.
+    seed : int
+        Seed of the positions.
+    duration_s : float
+        Length of the recording, s.
+
+    Returns
+    -------
+    list of Stretch
+        The stretches.
+    list of dict
+        Kind, stretch and figures of each break.
     """
     parts, events = [whole], []
     for kind, lowest in (
@@ -70,8 +86,8 @@ def break_stretches(
         last = parts.pop()
         cut_s = duration_s * (lowest + rng.uniform(0.0, 0.1))
         span = last.samples_per_block / last.device_rate
-        kept = max(1, int((cut_s - last.start_s) / span) - last.first_block)
-        before, after = _split(last, kept)
+        n_before = max(1, int((cut_s - last.start_s) / span) - last.first_block)
+        before, after = _split(last, n_before)
         parts.append(before)
         event: dict[str, Any] = {"kind": kind, "run": len(parts)}
         match kind:
@@ -80,40 +96,40 @@ def break_stretches(
                 parts.append(replace(after, clock_offset_ns=after.clock_offset_ns + event["jump_s"] * 10**9))
             case "restart":
                 event["gap_s"] = min(rng.uniform(60.0, 400.0), duration_s * 0.05)
-                parts.append(_anew(after, event["gap_s"], duration_s, sequence=0, resumed=True))
+                parts.append(_restarted(after, event["gap_s"], duration_s, sequence=0, resumed=True))
             case "rate_change":
                 half = {"nominal_rate": after.nominal_rate / 2, "device_rate": after.device_rate / 2}
-                parts.append(_anew(after, 0.0, duration_s, sequence=after.sequence, **half))
+                parts.append(_restarted(after, 0.0, duration_s, sequence=after.sequence, **half))
             case "ax6_inside":
                 event["blocks"] = 5
-                inside = _anew(after, 0.0, duration_s, sequence=after.sequence, packing="ax6")
+                inside = _restarted(after, 0.0, duration_s, sequence=after.sequence, packing="ax6")
                 inside = replace(inside, n_blocks=5)
-                taken = 5 * inside.samples_per_block / after.device_rate
-                parts += [inside, _anew(after, taken, duration_s, sequence=after.sequence + 5)]
+                duration_inside = 5 * inside.samples_per_block / after.device_rate
+                parts += [inside, _restarted(after, duration_inside, duration_s, sequence=after.sequence + 5)]
         events.append(event)
     return parts, events
 
 
-def _split(stretch: Stretch, kept: int) -> tuple[Stretch, Stretch]:
-    """The first ``kept`` blocks, and the rest of the same queue."""
-    kept = min(kept, stretch.n_blocks - 1)
+def _split(stretch: Stretch, n_before: int) -> tuple[Stretch, Stretch]:
+    """Return the first ``n_before`` blocks, and the rest with the same queue."""
+    n_before = min(n_before, stretch.n_blocks - 1)
     after = replace(
         stretch,
-        first_block=stretch.first_block + kept,
-        n_blocks=stretch.n_blocks - kept,
-        sequence=stretch.sequence + kept,
+        first_block=stretch.first_block + n_before,
+        n_blocks=stretch.n_blocks - n_before,
+        sequence=stretch.sequence + n_before,
         resumed=False,
     )
-    return replace(stretch, n_blocks=kept), after
+    return replace(stretch, n_blocks=n_before), after
 
 
-def _anew(stretch: Stretch, wait_s: float, duration_s: float, **changes: Any) -> Stretch:
-    """The stretch begun with an empty queue, ``wait_s`` after it would have gone on."""
-    at = np.array(stretch.first_block * stretch.samples_per_block, dtype=np.int64)
-    start_s = float(stretch.sample_time_s(at)) + wait_s
-    fresh = replace(stretch, start_s=start_s, first_block=0, **changes)
-    n_blocks = int((duration_s - start_s) * fresh.device_rate / fresh.samples_per_block)
-    return replace(fresh, n_blocks=max(1, n_blocks))
+def _restarted(stretch: Stretch, wait_s: float, duration_s: float, **changes: Any) -> Stretch:
+    """Return the stretch with an empty queue, started ``wait_s`` later."""
+    index = np.array(stretch.first_block * stretch.samples_per_block, dtype=np.int64)
+    start_s = float(stretch.sample_time_s(index)) + wait_s
+    restarted = replace(stretch, start_s=start_s, first_block=0, **changes)
+    n_blocks = int((duration_s - start_s) * restarted.device_rate / restarted.samples_per_block)
+    return replace(restarted, n_blocks=max(1, n_blocks))
 
 
 @dataclass
@@ -123,91 +139,95 @@ class BlockDamage:
     Attributes
     ----------
     bounds : int64 array
-        int64, how many blocks were recorded up to the end of each stretch; no damage crosses from one into the next.
+        Number of recorded blocks up to the end of each stretch. No damage crosses the end of a stretch.
     kinds : tuple of str
-        What, and which places.
+        Kinds of damage.
     seed : int
-        What, and which places.
-    places : dict of str to int64 array
-        Kind -> int64 places among the blocks that the device recorded.
+        Seed of the positions.
+    positions : dict of str to int64 array
+        Kind -> indices of recorded blocks.
     order : int64 array
-        int64, for each block of the file which recorded block it is.
+        Index of the recorded block of each block in the file.
     """
 
     bounds: NDArray[np.int64]
     kinds: tuple[str, ...]
     seed: int
     n_blocks: int = field(init=False)
-    places: dict[str, NDArray[np.int64]] = field(init=False)
+    positions: dict[str, NDArray[np.int64]] = field(init=False)
     order: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.n_blocks = int(self.bounds[-1])
-        asked = [kind for kind in _PLACED if kind in self.kinds]
-        # Slots of four blocks, those at the ends of a stretch left whole, so that no damage touches another.
+        requested = [kind for kind in _PLACED if kind in self.kinds]
+        # Slots of four blocks keep damages apart; the slots at the ends of a stretch stay intact.
         inner = np.setdiff1d(
             np.arange(1, self.n_blocks // _SLOT - 1), np.concatenate([(self.bounds - 1) // _SLOT, self.bounds // _SLOT])
         )
-        if len(inner) < len(asked):
-            raise ValueError(f"damage: expected a recording of more than {self.n_blocks} blocks for {len(asked)} kinds")
+        if len(inner) < len(requested):
+            raise ValueError(
+                f"damage: expected a recording of more than {self.n_blocks} blocks for {len(requested)} kinds"
+            )
         slots = _draw(self.seed, "slots").permutation(inner)
         n_slots = len(inner)
-        each = min(9, n_slots // max(1, 2 * len(asked)) or 1)
-        self.places = {}
-        for rank, kind in enumerate(asked):
+        each = min(9, n_slots // max(1, 2 * len(requested)) or 1)
+        self.positions = {}
+        for rank, kind in enumerate(requested):
             rng = _draw(self.seed, kind)
             first = np.sort(slots[rank * each : (rank + 1) * each]) * _SLOT
             longest = {"zeroed": 3, "blank": 3, "lost": 2}.get(kind, 1)
             lengths = rng.integers(1, longest + 1, len(first))
-            self.places[kind] = np.concatenate([at + np.arange(n) for at, n in zip(first, lengths, strict=True)])
+            self.positions[kind] = np.concatenate(
+                [index + np.arange(n) for index, n in zip(first, lengths, strict=True)]
+            )
         self.order = self._order()
 
     def _order(self) -> NDArray[np.int64]:
         order = np.arange(self.n_blocks)
-        swapped = self.places.get("swapped", np.zeros(0, dtype=np.int64))
+        swapped = self.positions.get("swapped", np.zeros(0, dtype=np.int64))
         order[swapped], order[swapped + 1] = swapped + 1, swapped
         copies = np.ones(self.n_blocks, dtype=np.int64)
-        copies[self.places.get("lost", [])] = 0
-        copies[self.places.get("repeated", [])] = 2
+        copies[self.positions.get("lost", [])] = 0
+        copies[self.positions.get("repeated", [])] = 2
         return np.repeat(order, copies)
 
     def corrupted(self) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-        """Places in the file of the blocks that cannot be trusted, and the kind of each."""
+        """Return the indices in the file of corrupted blocks, and the kind of damage of each."""
         kind_of = np.zeros(self.n_blocks, dtype="U16")
         for kind in _UNREADABLE:
-            kind_of[self.places.get(kind, [])] = kind
+            kind_of[self.positions.get(kind, [])] = kind
         in_file = kind_of[self.order]
-        at = np.flatnonzero(in_file != "")
-        return at, in_file[at]
+        index = np.flatnonzero(in_file != "")
+        return index, in_file[index]
 
     def events(self) -> list[dict[str, Any]]:
-        """Blocks lost, repeated and swapped, by the place in the file of the first block after or concerned."""
-        found: list[dict[str, Any]] = []
-        lost = self.places.get("lost", np.zeros(0, dtype=np.int64))
+        """Return lost, repeated and swapped blocks, with the index in the file of the first block after or concerned."""
+        events: list[dict[str, Any]] = []
+        lost = self.positions.get("lost", np.zeros(0, dtype=np.int64))
         step = np.diff(self.order)
-        for at in np.flatnonzero(step > 1) + 1 if len(lost) else ():
-            n = int(np.isin(np.arange(self.order[at - 1] + 1, self.order[at]), lost).sum())
+        for index in np.flatnonzero(step > 1) + 1 if len(lost) else ():
+            n = int(np.isin(np.arange(self.order[index - 1] + 1, self.order[index]), lost).sum())
             if n:
-                found.append({"kind": "lost", "block": int(at), "blocks": n})
-        if "repeated" in self.places:
-            found += [{"kind": "repeated", "block": int(at)} for at in np.flatnonzero(step == 0) + 1]
-        if "swapped" in self.places:
-            found += [{"kind": "swapped", "block": int(at)} for at in np.flatnonzero(step < 0)]
-        return found
+                events.append({"kind": "lost", "block": int(index), "blocks": n})
+        if "repeated" in self.positions:
+            events += [{"kind": "repeated", "block": int(index)} for index in np.flatnonzero(step == 0) + 1]
+        if "swapped" in self.positions:
+            events += [{"kind": "swapped", "block": int(index)} for index in np.flatnonzero(step < 0)]
+        return events
 
     def spoil(self, blocks: NDArray[np.void], first: int) -> None:
-        """Spoil recorded blocks ``first`` onward in place."""
+        """Damage recorded blocks from ``first`` on, in place."""
         for kind in _UNREADABLE:
-            places = self.places.get(kind)
-            if places is None:
+            positions = self.positions.get(kind)
+            if positions is None:
                 continue
-            here = places[(places >= first) & (places < first + len(blocks))] - first
-            if len(here):
-                _spoil(blocks, here, kind)
+            rows = positions[(positions >= first) & (positions < first + len(blocks))] - first
+            if len(rows):
+                _spoil(blocks, rows, kind)
 
 
-def _spoil(blocks: NDArray[np.void], here: NDArray[np.int64], kind: str) -> None:
-    part = blocks[here]
+def _spoil(blocks: NDArray[np.void], rows: NDArray[np.int64], kind: str) -> None:
+    part = blocks[rows]
     match kind:
         case "checksum":
             part["samples"][:, 123] ^= 0x5A
@@ -226,4 +246,4 @@ def _spoil(blocks: NDArray[np.void], here: NDArray[np.int64], kind: str) -> None
             part["axes"] = 0x12
     if kind.startswith("bad_") or kind == "one_axis":
         seal(part)
-    blocks[here] = part
+    blocks[rows] = part

@@ -1,4 +1,4 @@
-"""What the device feels besides movement: warmth, light, and its own battery running down."""
+"""The slow channels of a device: temperature, light, and battery voltage."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _WARMING_S = 900.0
 
 
 class Environment:
-    """Slow channels of one recording, drawn on a grid of minutes.
+    """Slow channels of one recording, on a grid of minutes.
 
     Parameters
     ----------
     schedule : Schedule
-        Where the wearer is; off the wrist the device cools to the room.
+        Behaviour of the wearer; the device cools to room temperature when it is not worn.
     second_of_day : float
-        Local time of the first sample.
+        Local time of the first sample, s after midnight.
     seed : int
-        The weather.
+        Seed of the variations.
     """
 
     def __init__(self, schedule: Schedule, *, second_of_day: float, seed: int) -> None:
@@ -42,24 +42,24 @@ class Environment:
         self.battery = 4.17 - 0.035 * self.grid_s / 86400.0
 
     def temperature_c(self, second: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Temperature of the sensor, degrees Celsius."""
+        """Return the temperature of the sensor, degrees Celsius."""
         return np.interp(second, self.grid_s, self.temperature)
 
     def light_raw(self, second: NDArray[np.float64]) -> NDArray[np.uint16]:
-        """Reading of the light sensor's ten bits."""
+        """Return the ten-bit reading of the light sensor."""
         bits: NDArray[np.uint16] = np.interp(second, self.grid_s, self.light).clip(0, 1023).astype(np.uint16)
         return bits
 
     def battery_v(self, second: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Voltage of the battery."""
+        """Return the voltage of the battery, V."""
         return np.interp(second, self.grid_s, self.battery).clip(3.5, None)
 
 
 def _follow(target: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """Each step goes ``share`` of the way to the target: y[i] = y[i-1] + share (target[i] - y[i-1])."""
+    """Return a first-order response to the target: y[i] = y[i-1] + share (target[i] - y[i-1])."""
     out = np.empty_like(target)
-    now = float(target[0])
+    value = float(target[0])
     for i, goal in enumerate(target.tolist()):
-        now += share * (goal - now)
-        out[i] = now
+        value += share * (goal - value)
+        out[i] = value
     return out

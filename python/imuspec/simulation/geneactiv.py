@@ -36,7 +36,7 @@ Temperature Sensor Units:deg. C
 Configuration Info
 Measurement Frequency:{rate:g} Hz
 Measurement Period:168 Hours
-Start Time:{began}
+Start Time:{start_time}
 Time Zone:GMT +00:00
 
 Trial Info
@@ -45,10 +45,10 @@ Study Code:{blank}
 Investigator ID:{blank}
 Exercise Type:{blank}
 Config Operator ID:imuspec
-Config Time:{began}
+Config Time:{start_time}
 Config Notes:simulated
 Extract Operator ID:
-Extract Time:{began}
+Extract Time:{start_time}
 Extract Notes:
 
 Subject Info
@@ -91,28 +91,28 @@ def write_geneactiv(
     acceleration : array_like
         [3, n] in g; stored as ``round((g * gain + offset) / 100)`` in 12 bits.
     time : array_like
-        int64 [n], ns of the local clock. A page keeps its first sample's time in ms; the others follow at the header's
-        rate.
+        int64 [n], ns of the local clock. A page stores the time of its first sample in ms; the others follow at the rate of
+        the header.
     gain : (int, int, int), default (25875, 25734, 25538)
-        The header's calibration.
+        Gain in the header.
     offset : (int, int, int), default (439, -662, -3056)
-        The header's calibration.
+        Offset in the header.
     light : array_like, default 40
-        Ten-bit reading, one for all or [n]; lux = reading * 800 / 300.
+        Ten-bit reading, a single number or [n]; lux = reading * 800 / 300.
     temperature : float, default 29.5
-        Of every page, degrees Celsius, to 0.1.
+        Temperature of every page, degrees Celsius, to 0.1.
     notes : str, default ""
-        Subject notes; line breaks and NULs in them are found in real files.
+        Subject notes. Real files have line breaks and NULs in them.
 
     Returns
     -------
     int
-        Samples written: ``n`` less the last ``n % 300``, that fill no page.
+        Number of samples written: ``n`` without the last ``n % 300``, which do not fill a page.
 
     Raises
     ------
     ValueError
-        For fewer samples than a page has.
+        If there are fewer samples than a page has.
 
     Examples
     --------
@@ -127,20 +127,20 @@ def write_geneactiv(
         raise ValueError(f"acceleration: expected at least {_PAGE} samples, got {values.shape[1]}")
     n = n_pages * _PAGE
     rate = rate_of(stamps)
-    began = wall_clock(stamps[:n:_PAGE])
+    page_times = wall_clock(stamps[:n:_PAGE])
     hexed = _hexadecimal(values[:, :n], gain, offset, np.broadcast_to(np.asarray(light), values.shape[1])[:n])
     calibration = [f"{axis} gain:{gain[k]}\n{axis} offset:{offset[k]}" for k, axis in enumerate("xyz")]
     head = _HEADER.format(
         rate=rate,
-        began=began[0].replace(".", ":"),
+        start_time=page_times[0].replace(".", ":"),
         blank="\0" * 20,
         notes="{notes}",
         calibration="\n".join(calibration),
         n_pages=n_pages,
     )
-    # The notes go in last, as they are: their line breaks are not the file's.
+    # The notes are inserted last and unchanged: their line breaks are not those of the file.
     lines = head.replace("\n", "\r\n").replace("{notes}", notes).split("\r\n")
-    for page, moment in enumerate(began):
+    for page, moment in enumerate(page_times):
         lines += [
             "Recorded Data",
             "Device Unique Serial Code:052891",
@@ -161,7 +161,7 @@ def write_geneactiv(
 def _hexadecimal(
     values: NDArray[np.float32], gain: tuple[int, int, int], offset: tuple[int, int, int], light: NDArray[np.int64]
 ) -> str:
-    """Twelve digits a sample: x, y, z of 12 bits, light of 10, button, and a 0."""
+    """Return twelve digits per sample: x, y, z with 12 bits each, light with 10 bits, button, and a 0."""
     word = np.zeros(values.shape[1], dtype=np.int64)
     for k in range(3):
         counts = np.rint((values[k].astype(np.float64) * gain[k] + offset[k]) / 100)

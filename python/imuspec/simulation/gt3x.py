@@ -34,9 +34,9 @@ def write_gt3x_v1(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *,
     acceleration : array_like
         [3, n] in g, stored in 1/341 g.
     time : array_like
-        int64 [n], ns, evenly spaced: only the first, to 100 ns, and the rate in whole Hz are kept.
+        int64 [n], ns, evenly spaced. Only the first time, to 100 ns, and the rate in whole Hz are stored.
     light : int, default 12
-        Lux, in ``lux.bin``, one of two bytes a second.
+        Lux, stored in ``lux.bin`` with two bytes per second.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def write_gt3x(
     time : array_like
         int64 [n], ns, evenly spaced from a whole second, a whole number of samples a second.
     idle_s : sequence of (int, int), default ()
-        [start, end) in whole seconds from the first sample: the device sleeps, says so by two events, records nothing.
+        Sleep of the device, [start, end) in whole seconds from the first sample; it writes two events and no samples.
     twelve_bit : bool, default False
         ACTIVITY records (type 0: 12 bits, y x z) in place of ACTIVITY2 (type 26: int16, x y z).
     stray_zeros : bool, default False
@@ -84,12 +84,12 @@ def write_gt3x(
     Returns
     -------
     int
-        Samples written: whole seconds awake.
+        Number of samples written: those of the whole seconds awake.
 
     Raises
     ------
     ValueError
-        If the samples do not start on a second, or are less than one second.
+        If the samples do not start on a whole second, or last less than a second.
 
     Examples
     --------
@@ -121,17 +121,17 @@ def write_gt3x(
 
 def _records(
     values: NDArray[np.float32],
-    began: int,
+    start_s: int,
     rate: int,
     n_seconds: int,
     *,
     idle: Sequence[tuple[int, int]],
     twelve_bit: bool,
 ) -> Iterator[bytes]:
-    """All records in the order of their seconds, without their checksums."""
+    """Yield all records in the order of their seconds, without checksums."""
 
     def record(kind: int, second: int, payload: bytes) -> bytes:
-        return struct.pack("<BBIH", 0x1E, kind, began + second, len(payload)) + payload
+        return struct.pack("<BBIH", 0x1E, kind, start_s + second, len(payload)) + payload
 
     yield record(_METADATA, 0, json.dumps({"MetadataType": "Bio", "SubjectName": "simulated"}).encode())
     scale = _encoded_float(_COUNTS_PER_G)
@@ -158,7 +158,7 @@ def _records(
 
 
 def _nibbles(values: NDArray[np.float32], counts_per_g: float) -> bytes:
-    """12-bit y, x, z, big-endian, nine bytes for two samples; an odd last one is filled up with a zero nibble."""
+    """Return 12-bit y, x, z, big-endian: nine bytes for two samples; an odd last sample is padded with a zero nibble."""
     counts = np.clip(np.rint(values[[1, 0, 2]].T * np.float32(counts_per_g)), -2048, 2047).astype(np.int64)
     twelve = (counts & 0xFFF).reshape(-1)
     twelve = np.append(twelve, 0) if len(twelve) % 2 else twelve
@@ -168,7 +168,7 @@ def _nibbles(values: NDArray[np.float32], counts_per_g: float) -> bytes:
 
 
 def _encoded_float(value: float) -> int:
-    """A parameter's number: signed exponent in the top byte, fraction of 2**23 below."""
+    """Return a number in the format of parameters: signed exponent in the top byte, fraction of 2**23 below."""
     mantissa, exponent = np.frexp(value)
     return (int(exponent) & 0xFF) << 24 | (int(mantissa * 2**23) & 0xFFFFFF)
 
@@ -197,11 +197,11 @@ def _info(
 
 
 def _archive(path: str | Path, members: dict[str, bytes]) -> None:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     with replacing(path) as file:
-        file.write(held.getvalue())
+        file.write(buffer.getvalue())

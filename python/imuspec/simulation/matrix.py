@@ -36,22 +36,22 @@ def write_matrix(
     acceleration : array_like
         [3, n] in g; range +-8 g, stored as ``g / 8`` times 32767 above 0 and 32768 below.
     time : array_like
-        int64 [n], ns. A packet keeps the whole seconds between which its samples are spread evenly.
+        int64 [n], ns. A packet stores the whole seconds between which its samples are spread evenly.
     gyroscope : array_like, optional
-        [3, n] in degrees/s, range +-2000, or None.
+        [3, n] in degrees/s, range +-2000.
     packet_s : int, default 60
-        Length of a packet.
+        Length of a packet, s.
     temperature_c : (float, float), default (31.4, 24.1)
-        Body, ambient; one pair a packet.
+        Body and ambient temperature of each packet, degrees Celsius.
     heart_rate : int, optional
-        Beats a minute, one a packet, in both of its fields, or None.
+        Beats per minute of each packet, in both of its fields.
     bad_packets : sequence of int, default ()
-        Packets whose CRC shall be wrong.
+        Packets with a wrong CRC.
 
     Returns
     -------
     int
-        Packets written.
+        Number of packets written.
 
     Examples
     --------
@@ -61,27 +61,27 @@ def write_matrix(
     2
     """
     values, stamps = checked(acceleration, time)
-    turning = None if gyroscope is None else checked(gyroscope, time)[0]
-    began = int(stamps[0] // 10**9)
-    edges = np.arange(began, int(stamps[-1] // 10**9) + packet_s + 1, packet_s)
-    at = np.searchsorted(stamps, edges * 10**9)
-    at = at[: int(np.searchsorted(at, len(stamps))) + 1]
-    n_packets = len(at) - 1
+    rotation = None if gyroscope is None else checked(gyroscope, time)[0]
+    start_s = int(stamps[0] // 10**9)
+    edges = np.arange(start_s, int(stamps[-1] // 10**9) + packet_s + 1, packet_s)
+    first = np.searchsorted(stamps, edges * 10**9)
+    first = first[: int(np.searchsorted(first, len(stamps))) + 1]
+    n_packets = len(first) - 1
     with replacing(path) as file:
         file.write(b"simulated by imuspec".ljust(512, b"\0"))
         file.write(struct.pack("<4sIHH", b"MDTC", n_packets, 8, 2000))
         for packet in range(n_packets):
-            here = slice(int(at[packet]), int(at[packet + 1]))
+            samples = slice(int(first[packet]), int(first[packet + 1]))
             # A last packet that is not full ends with the second of its last sample.
-            until = min(int(edges[packet + 1]), -(-int(stamps[here.stop - 1] + 1) // 10**9))
+            stop_s = min(int(edges[packet + 1]), -(-int(stamps[samples.stop - 1] + 1) // 10**9))
             series = [
-                _counts(values[:, here], 8.0),
-                _counts(turning[:, here], 2000.0) if turning is not None else b"",
+                _counts(values[:, samples], 8.0),
+                _counts(rotation[:, samples], 2000.0) if rotation is not None else b"",
                 np.rint(np.array(temperature_c) * 10).astype("<i2").tobytes(),
                 b"" if heart_rate is None else struct.pack("<hh", heart_rate, heart_rate),
             ]
             counts = [len(part) // width for part, width in zip(series, (6, 6, 4, 4), strict=True)]
-            payload = struct.pack("<6I", int(edges[packet]), until, *counts) + b"".join(series)
+            payload = struct.pack("<6I", int(edges[packet]), stop_s, *counts) + b"".join(series)
             crc = zlib.crc32(payload) ^ (0xFFFF if packet in bad_packets else 0)
             file.write(b"MDTCPACK" + struct.pack("<I", crc) + payload)
     return n_packets

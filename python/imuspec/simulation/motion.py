@@ -1,9 +1,8 @@
-"""The wrist's true acceleration: gravity by posture, and what each behaviour adds to it.
+"""The true acceleration of a wrist: gravity by posture, and the movement of each behaviour.
 
-Everything is evaluated on any stretch of evenly spaced instants, so that a week passes through in pieces of a few
-megabytes. The shapes are those of wrist recordings: a still night with breathing of a milli-g, harmonics of the step
-frequency over an arm that swings, the broad shaking of a road under a bicycle, the narrow hum of a vehicle, gestures of
-a hand at a desk.
+The signal can be evaluated on any stretch of evenly spaced times, so that a week is computed in chunks of a few megabytes. It
+has the shapes of wrist recordings: breathing of a milli-g in a still night, harmonics of the step frequency on a swinging
+arm, broadband vibration of a bicycle, the narrow hum of a vehicle, and gestures at a desk.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _PIECE = 120_000
 
 
 def noise_source(*key: int) -> np.random.Generator:
-    """A generator for one stretch: the same key gives the same numbers, whatever was drawn elsewhere."""
+    """Return the random generator of one stretch; the same key gives the same numbers."""
     return np.random.Generator(np.random.SFC64(list(key)))
 
 
@@ -45,9 +44,9 @@ class Motion:
     Parameters
     ----------
     schedule : Schedule
-        What is done when.
+        Behaviour of the wearer.
     seed : int
-        The wearer: gait, cadence, road, vehicle.
+        Seed of the wearer's gait, cadence, road and vehicle.
     """
 
     schedule: Schedule
@@ -61,73 +60,84 @@ class Motion:
     def acceleration(
         self, start_s: float, step_s: float, n: int, rng: np.random.Generator, *, with_rotation: bool = False
     ) -> tuple[F32, F32 | None]:
-        """True acceleration at ``start_s + step_s * arange(n)``.
+        """Return the true acceleration at ``start_s + step_s * arange(n)``.
+
+        Parameters
+        ----------
+        start_s, step_s : float
+            First time, and distance of times, s.
+        n : int
+            Number of times.
+        rng : numpy.random.Generator
+            Random generator of the stretch.
+        with_rotation : bool, default False
+            Whether to return the angular rate.
 
         Returns
         -------
         acceleration
             float32 [3, n], g.
         rotation
-            float32 [3, n], degrees a second about the three axes, or None: the smallest rotation that turns gravity so.
+            float32 [3, n], degrees per second: the smallest rotation that turns gravity accordingly; or None.
         """
         signal, lively = self._gravity(start_s, step_s, n)
         first = int(np.searchsorted(self.schedule.end_s, start_s, side="right"))
-        pieces = []
+        parts = []
         for bout in range(first, len(self.schedule.state)):
             lo = max(0, int(np.ceil((self.schedule.start_s[bout] - start_s) / step_s)))
             hi = min(n, int(np.ceil((self.schedule.end_s[bout] - start_s) / step_s)))
             if bout == len(self.schedule.state) - 1:
                 hi = n
             if lo < hi:
-                pieces.append((bout, lo, hi))
+                parts.append((bout, lo, hi))
             if hi >= n:
                 break
         phases: dict[int, F32] = {}
-        for bout, lo, hi in pieces:
+        for bout, lo, hi in parts:
             if self.schedule.state[bout] == WALKING:
                 phases[bout] = self._phase(bout, start_s + lo * step_s, step_s, hi - lo)
                 self._swing(bout, signal[:, lo:hi], phases[bout])
         rotation = _rotation(signal, step_s) if with_rotation else None
-        for index, bump in lively:
-            # Hands shake below some 8 Hz: a moving mean of the noise over 60 ms, brought back to its strength.
+        for index, shake in lively:
+            # Hands shake below some 8 Hz: a moving mean of the noise over 60 ms, scaled to its standard deviation.
             width = max(1, round(0.06 / step_s))
             total = np.cumsum(rng.standard_normal((3, len(index) + width), dtype=np.float32), axis=1)
-            signal[:, index] += bump * ((total[:, width:] - total[:, :-width]) / np.float32(np.sqrt(width) / 1.6))
-        for bout, lo, hi in pieces:
+            signal[:, index] += shake * ((total[:, width:] - total[:, :-width]) / np.float32(np.sqrt(width) / 1.6))
+        for bout, lo, hi in parts:
             self._add(bout, signal[:, lo:hi], start_s + lo * step_s, step_s, rng=rng, phase=phases.get(bout))
         return signal, rotation
 
     def _gravity(self, start_s: float, step_s: float, n: int) -> tuple[F32, list[tuple[NDArray[np.int64], F32]]]:
-        """Gravity by posture with smooth turns, and where the turns shake the hand: (samples, amplitude)."""
+        """Return gravity by posture with smooth turns, and the samples and amplitudes of the shaking during turns."""
         plan = self.schedule
         first = max(0, int(np.searchsorted(plan.posture_s, start_s, side="right")) - 1)
         last = max(first + 1, int(np.searchsorted(plan.posture_s, start_s + n * step_s, side="left")))
-        at = np.ceil((plan.posture_s[first:last] - start_s) / step_s).astype(np.int64)
-        at = np.clip(at, 0, n)
-        at[0] = 0
-        held = np.diff(np.append(at, n))
-        gravity = np.repeat(plan.posture[:, first:last], held, axis=1)
-        # Turns: all samples of all turns as one flat index, so that no loop runs over postures.
+        starts = np.ceil((plan.posture_s[first:last] - start_s) / step_s).astype(np.int64)
+        starts = np.clip(starts, 0, n)
+        starts[0] = 0
+        lengths = np.diff(np.append(starts, n))
+        gravity = np.repeat(plan.posture[:, first:last], lengths, axis=1)
+        # All samples of all turns are one flat index, to avoid a loop over postures.
         takes = plan.change_s[first:last]
         begins = (plan.posture_s[first:last] - start_s) / step_s
         length = np.ceil(takes / step_s).astype(np.int64)
         begin = np.ceil(begins).astype(np.int64)
-        which = np.repeat(np.arange(len(length)), length)
-        index = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length) + begin[which]
-        inside = (index >= 0) & (index < n) & (which + first > 0)
-        index, which = index[inside], which[inside]
+        turn = np.repeat(np.arange(len(length)), length)
+        index = np.arange(len(turn)) - np.repeat(np.cumsum(length) - length, length) + begin[turn]
+        inside = (index >= 0) & (index < n) & (turn + first > 0)
+        index, turn = index[inside], turn[inside]
         if len(index) == 0:
             return gravity, []
-        done = np.clip((index - begins[which]) * (step_s / takes[which]), 0, 1).astype(np.float32)
+        done = np.clip((index - begins[turn]) * (step_s / takes[turn]), 0, 1).astype(np.float32)
         ease = done * done * (3 - 2 * done)
-        turning = plan.posture[:, which + first - 1] * (1 - ease) + plan.posture[:, which + first] * ease
+        turning = plan.posture[:, turn + first - 1] * (1 - ease) + plan.posture[:, turn + first] * ease
         turning /= np.maximum(np.sqrt(np.einsum("ij,ij->j", turning, turning)), np.float32(0.2))
         gravity[:, index] = turning
-        bump = plan.liveliness[which + first] * (4 * done * (1 - done))
-        return gravity, [(index, bump.astype(np.float32))]
+        shake = plan.liveliness[turn + first] * (4 * done * (1 - done))
+        return gravity, [(index, shake.astype(np.float32))]
 
     def _phase(self, bout: int, start_s: float, step_s: float, n: int) -> F32:
-        """Phase of the cyclic movement of a bout in [0, 2 pi), one turn a stride or a turn of the pedals."""
+        """Return the phase of the cyclic movement of a bout in [0, 2 pi): one cycle per stride or turn of the pedals."""
         trait = self._traits[bout]
         cycle_hz = (0.86 if self.schedule.state[bout] == WALKING else 1.15) + 0.14 * float(trait[0])
         tau = start_s - float(self.schedule.start_s[bout]) + step_s * np.arange(n)
@@ -139,7 +149,7 @@ class Motion:
         return turns.astype(np.float32)
 
     def _swing(self, bout: int, gravity: F32, phase: F32) -> None:
-        """Let the arm swing: gravity tips to and fro across the forearm once a stride."""
+        """Add the swing of the arm: gravity moves to and fro across the forearm once per stride."""
         angle = (0.25 + 0.3 * self._traits[bout, 3]) * np.sin(phase)
         gravity[1] += 0.85 * angle
         gravity[2] += 0.5 * angle
@@ -148,7 +158,7 @@ class Motion:
     def _add(
         self, bout: int, signal: F32, start_s: float, step_s: float, *, rng: np.random.Generator, phase: F32 | None
     ) -> None:
-        """Add what the bout's behaviour does to the wrist."""
+        """Add the movement of the bout's behaviour."""
         state = self.schedule.state[bout]
         n = signal.shape[1]
         if state == SLEEP:
@@ -203,7 +213,7 @@ class Motion:
 
 
 def _wander(rng: np.random.Generator, n: int, size_g: float, step_s: float) -> F32:
-    """Movement of a hand never quite still: noise below some 5 Hz whose strength itself comes and goes, [3, n]."""
+    """Return the small movements of a resting hand [3, n]: noise below some 5 Hz with a varying amplitude."""
     coarse = max(1, round(0.1 / step_s))
     m = n // coarse + 3
     knots = rng.standard_normal((3, m), dtype=np.float32) * rng.gamma(0.6, 1.5, m).astype(np.float32)
@@ -215,7 +225,7 @@ def _wander(rng: np.random.Generator, n: int, size_g: float, step_s: float) -> F
 
 
 def _rotation(gravity: F32, step_s: float) -> F32:
-    """Angular velocity across gravity, degrees/s: with d(g)/dt = g x w, w = d(g)/dt x g."""
+    """Return the angular velocity perpendicular to gravity, degrees/s: with d(g)/dt = g x w, w = d(g)/dt x g."""
     rate = np.empty_like(gravity)
     rate[:, 1:-1] = (gravity[:, 2:] - gravity[:, :-2]) / np.float32(2 * step_s)
     rate[:, 0] = rate[:, 1] if gravity.shape[1] > 2 else 0
@@ -230,16 +240,16 @@ def _rotation(gravity: F32, step_s: float) -> F32:
 def wrist_motion(
     *, days: float = 1.0, seed: int = 0, sample_rate: float = 100.0, start: str | datetime = "2023-05-15T10:00:00"
 ) -> tuple[F32, NDArray[np.int64], NDArray[np.int64]]:
-    """The true signal of a wearer in memory, evenly sampled, without a sensor's errors: material for the writers.
+    """Return the true signal of a wearer, evenly sampled and without errors of a sensor: input for the writers.
 
     Parameters
     ----------
     days : float, default 1.0
-        Length in days.
+        Length, days.
     seed : int, default 0
-        The wearer, the same as ``simulate``'s.
+        Seed of the wearer, as in ``simulate``.
     sample_rate : float, default 100.0
-        Hz, any.
+        Sample rate, Hz.
     start : str or datetime, default "2023-05-15T10:00:00"
         Local time of the first sample.
 

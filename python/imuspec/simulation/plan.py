@@ -1,4 +1,4 @@
-"""One simulated recording: what shall be in it, decided before the first byte is written, and then its bytes."""
+"""The plan of a simulated recording, made before the first byte is written, and the bytes of the file."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _GARBAGE_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Miscalibration:
-    """Error of the sensor: it reports ``gain * true + offset + temperature_slope * (temperature - 25)``.
+    """Error of the sensor: it measures ``gain * true + offset + temperature_slope * (temperature - 25)``.
 
     Attributes
     ----------
     gain : (float, float, float)
-        For x, y, z; no unit.
+        Gain of x, y, z.
     offset : (float, float, float)
-        g.
+        Offset of x, y, z, g.
     temperature_slope : (float, float, float)
-        g per degree Celsius.
+        Slope of x, y, z, g per degree Celsius.
     """
 
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -46,8 +46,8 @@ class Miscalibration:
     temperature_slope: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
-    def drawn(cls, seed: int) -> Miscalibration:
-        """One such as devices show: gains within some 2 %, offsets of some 30 mg."""
+    def draw(cls, seed: int) -> Miscalibration:
+        """Return a typical error: gains within some 2 %, offsets of some 30 mg."""
         rng = np.random.default_rng([seed, 3])
         gain = 1 + rng.choice([-1, 1], 3) * rng.uniform(0.008, 0.025, 3)
         offset = rng.choice([-1, 1], 3) * rng.uniform(0.015, 0.05, 3)
@@ -56,7 +56,7 @@ class Miscalibration:
 
 @dataclass
 class Plan:
-    """One recording decided upon, before the first byte is written."""
+    """The plan of one recording."""
 
     schedule: Schedule
     environment: Environment
@@ -68,7 +68,22 @@ class Plan:
     kinds: tuple[str, ...]
 
     @classmethod
-    def drawn(cls, whole: Stretch, *, duration_s: float, start_ns: int, seed: int, kinds: tuple[str, ...]) -> Plan:
+    def draw(cls, whole: Stretch, *, duration_s: float, start_ns: int, seed: int, kinds: tuple[str, ...]) -> Plan:
+        """Return the plan of a recording.
+
+        Parameters
+        ----------
+        whole : Stretch
+            The blocks of the device; their number follows from `duration_s`.
+        duration_s : float
+            Length of the recording, s.
+        start_ns : int
+            Local clock at the first sample, ns since 1970.
+        seed : int
+            Seed of wearer, device and damage.
+        kinds : tuple of str
+            Kinds of damage.
+        """
         second_of_day = start_ns // 10**9 % 86400
         schedule = draw_schedule(duration_s=duration_s, second_of_day=second_of_day, seed=seed)
         environment = Environment(schedule, second_of_day=second_of_day, seed=seed)
@@ -79,26 +94,26 @@ class Plan:
         return cls(schedule, environment, stretches, breaks, damaged, start_ns, seed, kinds)
 
     def n_bytes(self) -> int:
-        """Bytes of the file before compression."""
-        size = (0 if "no_header" in self.kinds else HEADER_BYTES) + self._n_kept() * BLOCK.itemsize
+        """Return the size of the file before compression, bytes."""
+        size = (0 if "no_header" in self.kinds else HEADER_BYTES) + self._n_blocks() * BLOCK.itemsize
         return size + (_TORN_BYTES if "truncated" in self.kinds else 0)
 
-    def _n_kept(self) -> int:
-        """Whole blocks that reach the file."""
+    def _n_blocks(self) -> int:
+        """Return the number of whole blocks in the file."""
         if "empty" in self.kinds or "garbage" in self.kinds:
             return 0
         n = len(self.damaged.order)
         return int(n * 0.93) if "truncated" in self.kinds else n
 
     def truth(self, error: Miscalibration) -> Truth:
-        """All that is known of it."""
+        """Return the truth of the recording."""
         device = self.stretches[0]
         bias = 1.5 / 256 if device.packing == "packed" else 0.0
-        order = self.damaged.order[: self._n_kept()]
+        order = self.damaged.order[: self._n_blocks()]
         run = np.repeat(np.arange(len(self.stretches)), [s.n_blocks for s in self.stretches])[order]
         time_ns = np.concatenate([self._block_time_ns(s) for s in self.stretches])[order]
         corrupted, kind = self.damaged.corrupted()
-        kept = corrupted < len(order)
+        in_file = corrupted < len(order)
         states = np.stack([self.schedule.start_s, self.schedule.state.astype(np.float64)], axis=1)
         return Truth(
             gain=np.array(error.gain),
@@ -117,8 +132,8 @@ class Plan:
             block_run=run,
             block_temperature=self.environment.temperature_c((time_ns - self.start_ns) * 1e-9),
             clock_offset_ns=np.array([s.clock_offset_ns for s in self.stretches], dtype=np.int64)[run],
-            corrupted=corrupted[kept],
-            corrupted_kind=kind[kept],
+            corrupted=corrupted[in_file],
+            corrupted_kind=kind[in_file],
             states=states,
             state_names=STATE_NAMES,
             nonwear=self.schedule.nonwear(),
@@ -149,16 +164,16 @@ class Plan:
         if "garbage" in self.kinds:
             file.write(np.random.default_rng([self.seed, 6]).bytes(_GARBAGE_BYTES))
             return
-        total = left = self.n_bytes()
-        for piece in self._pieces(error):
-            file.write(piece[:left])
-            left -= len(piece)
+        total = remaining = self.n_bytes()
+        for chunk in self._chunks(error):
+            file.write(chunk[:remaining])
+            remaining -= len(chunk)
             if progress is not None:
-                progress(1 - max(left, 0) / total)
-            if left <= 0:
+                progress(1 - max(remaining, 0) / total)
+            if remaining <= 0:
                 return
 
-    def _pieces(self, error: Miscalibration) -> Iterator[bytes]:
+    def _chunks(self, error: Miscalibration) -> Iterator[bytes]:
         if "no_header" not in self.kinds:
             yield self._header()
         motion = Motion(self.schedule, self.seed)
@@ -168,14 +183,14 @@ class Plan:
         for stretch in self.stretches:
             done = 0
             while done < stretch.n_blocks:
-                # Chunks end on whole slots of the damage, so that none crosses from one into the next.
+                # Chunks end on whole slots of the damage, so that no damage crosses a chunk.
                 room = _CHUNK_BLOCKS - recorded % _CHUNK_BLOCKS
                 n = min(room, stretch.n_blocks - done)
                 rng = noise_source(self.seed, 7, recorded)
                 blocks = self._chunk(stretch, done + np.arange(n), motion=motion, error=error, rng=rng)
                 self.damaged.spoil(blocks, recorded)
                 first, last = np.searchsorted(reached, [recorded, recorded + n])
-                whole = last - first == n and not self.damaged.places
+                whole = last - first == n and not self.damaged.positions
                 yield (blocks if whole else blocks[order[first:last] - recorded]).tobytes()
                 done += n
                 recorded += n
@@ -194,14 +209,14 @@ class Plan:
     def _chunk(
         self,
         stretch: Stretch,
-        which: NDArray[np.int64],
+        index: NDArray[np.int64],
         *,
         motion: Motion,
         error: Miscalibration,
         rng: np.random.Generator,
     ) -> NDArray[np.void]:
-        """The named blocks of a stretch, neighbours, sealed."""
-        block = stretch.first_block + which
+        """Return consecutive blocks of a stretch, with checksums."""
+        block = stretch.first_block + index
         n_samples = len(block) * stretch.samples_per_block
         ends = stretch.sample_time_s(np.array([0, n_samples]) + block[0] * stretch.samples_per_block)
         signal, rotation = motion.acceleration(
@@ -234,7 +249,7 @@ def _sense(
     warmth: NDArray[np.float64],
     counts_per_g: float,
 ) -> None:
-    """Turn true g into the sensor's counts in place: error of calibration, then noise."""
+    """Convert true g to counts of the sensor in place: first the miscalibration, then noise."""
     for k in range(3):
         signal[k] *= error.gain[k] * counts_per_g
         if error.temperature_slope[k]:

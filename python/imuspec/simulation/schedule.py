@@ -1,7 +1,7 @@
-"""What the wearer does when: bouts of behaviour, and the posture of the wrist inside them.
+"""The schedule of a wearer: bouts of behaviour, and the postures of the wrist inside them.
 
-A schedule is drawn once from the seed for whole calendar days and then cut to the recording, so that the same seed
-gives the same life whatever the device, its rate or its packing.
+A schedule is drawn from the seed for whole calendar days and then cut to the recording. So the same seed gives the same
+behaviour for any device, rate and packing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ NONWEAR, SLEEP, SIT_STAND, WALKING, BICYCLING, VEHICLE, MIXED = range(7)
 
 DAY_S = 86400.0
 
-# Mean seconds between two postures, and how many a change takes: a few an hour asleep, one every few seconds when busy.
+# Mean seconds between two postures, and seconds that a change takes: few per hour asleep, one every few seconds when busy.
 _POSTURE_EVERY_S = (5400.0, 900.0, 22.0, 60.0, 70.0, 40.0, 6.0)
 _CHANGE_TAKES_S = (1.5, 2.5, 1.0, 1.2, 1.0, 0.9, 0.8)
 
-# What a still sensor reads, 1 g upward, in its own axes: x along the forearm, z out of the watch's face.
+# Acceleration of a still sensor in its own axes, 1 g upward: x along the forearm, z out of the face of the watch.
 _RESTING = {
     NONWEAR: [(0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0)],
     SLEEP: [(0.1, 0.3, 0.9), (0.2, -0.2, -0.9), (0.1, 1, 0.2), (0.1, -0.9, 0.3), (0.8, 0.3, 0.5), (-0.7, 0.4, 0.5)],
@@ -45,22 +45,22 @@ _SCATTER = (0.06, 0.22, 0.2, 0.08, 0.06, 0.12, 0.3)
 
 @dataclass(frozen=True)
 class Schedule:
-    """Bouts and postures in seconds since the recording's first sample.
+    """Bouts and postures, in seconds since the first sample.
 
     Attributes
     ----------
-    start_s, end_s : float64 array
-        float64 [n], where each bout starts and ends; the first starts at 0 and each ends where the next one starts.
-    state : int64 array
-        int64 [n], index into ``STATE_NAMES``.
-    posture_s : float64 array
-        float64 [m], when the wrist begins to turn into each posture; the first at 0.
-    change_s : float64 array
-        float64 [m], how long that turn takes.
-    posture : float32 array
-        float32 [3, m], unit vectors.
-    liveliness : float32 array
-        float32 [m], acceleration of the hand during that turn, g.
+    start_s, end_s : float64 array [n]
+        Start and end of each bout, s. The first starts at 0, and each ends at the start of the next.
+    state : int64 array [n]
+        Index into ``STATE_NAMES``.
+    posture_s : float64 array [m]
+        Start of the turn to each posture, s; the first is 0.
+    change_s : float64 array [m]
+        Duration of the turn, s.
+    posture : float32 array [3, m]
+        Unit vectors of gravity.
+    liveliness : float32 array [m]
+        Acceleration of the hand during the turn, g.
     """
 
     start_s: NDArray[np.float64]
@@ -72,7 +72,7 @@ class Schedule:
     liveliness: NDArray[np.float32]
 
     def nonwear(self) -> NDArray[np.float64]:
-        """Stretches without the device on the wrist, float64 [k, 2] seconds, neighbours joined."""
+        """Return the stretches of non-wear, float64 [k, 2], s."""
         off = np.concatenate([[False], self.state == NONWEAR, [False]])
         edges = np.flatnonzero(off[1:] != off[:-1])
         bounds = np.append(self.start_s, self.end_s[-1])
@@ -80,7 +80,17 @@ class Schedule:
 
 
 def draw_schedule(*, duration_s: float, second_of_day: float, seed: int) -> Schedule:
-    """Draw a wearer's life for a recording that starts so many seconds after midnight."""
+    """Draw the schedule of a wearer.
+
+    Parameters
+    ----------
+    duration_s : float
+        Length of the recording, s.
+    second_of_day : float
+        Start of the recording, s after midnight.
+    seed : int
+        Seed of the wearer.
+    """
     rng = np.random.default_rng([seed, 1])
     bouts: list[tuple[float, int]] = []
     n_days = int((second_of_day + duration_s) // DAY_S) + 1
@@ -98,7 +108,7 @@ def draw_schedule(*, duration_s: float, second_of_day: float, seed: int) -> Sche
 
 
 def _day(rng: np.random.Generator, day: int) -> list[tuple[float, int]]:
-    """One day's bouts as (hour at which it starts, state), from midnight; the last one is sleep."""
+    """Return the bouts of a day as (start in hours, state), from midnight; the last one is sleep."""
     bouts = [(0.0, SLEEP)]
     clock = 6.6 + rng.uniform(0, 0.8)
 
@@ -109,7 +119,7 @@ def _day(rng: np.random.Generator, day: int) -> list[tuple[float, int]]:
 
     add(MIXED, rng.uniform(0.3, 0.5))
     if rng.random() < 0.5:
-        add(NONWEAR, rng.uniform(0.2, 0.4))  # in the shower: too short to be found as non-wear
+        add(NONWEAR, rng.uniform(0.2, 0.4))  # in the shower: too short to be detected as non-wear
     add(SIT_STAND, rng.uniform(0.2, 0.5))
     by_bicycle = rng.random() < 0.5
     _travel(rng, add, by_bicycle=by_bicycle)
@@ -144,25 +154,25 @@ def _travel(rng: np.random.Generator, add: Callable[[int, float], None], *, by_b
 def _postures(
     rng: np.random.Generator, start: NDArray[np.float64], end: NDArray[np.float64], state: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
-    """Postures of all bouts: when, how fast, where to, how lively."""
-    when, takes, where, lively = [], [], [], []
+    """Return the postures of all bouts: start times, durations of turns, directions, and liveliness."""
+    start_times, durations, postures, lively = [], [], [], []
     for begin, stop, k in zip(start.tolist(), end.tolist(), state.tolist(), strict=True):
         n = int((stop - begin) / _POSTURE_EVERY_S[k] * 1.6) + 8
         steps = _CHANGE_TAKES_S[k] * 2.5 + rng.exponential(_POSTURE_EVERY_S[k], n)
         if k == NONWEAR:
             # Put down, perhaps moved once soon after, then left alone: one long still stretch remains.
             steps = np.array([rng.uniform(300.0, 900.0), np.inf])
-        at = begin + np.concatenate([[0.0], np.cumsum(steps)])
-        at = at[at < stop - 2.5 * _CHANGE_TAKES_S[k]] if stop - begin > 10 else at[:1]
+        times = begin + np.concatenate([[0.0], np.cumsum(steps)])
+        times = times[times < stop - 2.5 * _CHANGE_TAKES_S[k]] if stop - begin > 10 else times[:1]
         resting = np.array(_RESTING[k], dtype=np.float64)
-        towards = resting[rng.integers(0, len(resting), len(at))] + rng.normal(0, _SCATTER[k], (len(at), 3))
-        when.append(at)
-        takes.append(_CHANGE_TAKES_S[k] * rng.uniform(0.6, 1.6, len(at)))
-        where.append(towards / np.linalg.norm(towards, axis=1, keepdims=True))
-        lively.append(rng.gamma(2.0, 0.06 if k != MIXED else 0.1, len(at)))
+        towards = resting[rng.integers(0, len(resting), len(times))] + rng.normal(0, _SCATTER[k], (len(times), 3))
+        start_times.append(times)
+        durations.append(_CHANGE_TAKES_S[k] * rng.uniform(0.6, 1.6, len(times)))
+        postures.append(towards / np.linalg.norm(towards, axis=1, keepdims=True))
+        lively.append(rng.gamma(2.0, 0.06 if k != MIXED else 0.1, len(times)))
     return (
-        np.concatenate(when),
-        np.concatenate(takes),
-        np.ascontiguousarray(np.concatenate(where).T, dtype=np.float32),
+        np.concatenate(start_times),
+        np.concatenate(durations),
+        np.ascontiguousarray(np.concatenate(postures).T, dtype=np.float32),
         np.concatenate(lively).astype(np.float32),
     )

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, compressed if their name says so."""
+"""Files that appear whole or not at all, compressed by their extension."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ __all__ = ["replacing"]
 
 
 @contextmanager
-def replacing(path: str | Path, *, kept_share: float = 1.0) -> Iterator[IO[bytes]]:
-    """Open a file that becomes ``path`` at the end (`imuspec.storage.atomic_path`); after an error nothing is left.
+def replacing(path: str | Path, *, share: float = 1.0) -> Iterator[IO[bytes]]:
+    """Yield a file that replaces ``path`` at the end (`imuspec.storage.atomic_path`); after an error nothing is left.
 
-    A name in .gz or .zip is compressed on the way; neither holds the time of day, so equal contents give equal files.
-    With a ``kept_share`` below 1 the end of the file, as compressed, is cut off.
+    .gz and .zip are compressed without a time stamp, so that equal contents give equal files.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    share : float, default 1.0
+        Share of the compressed bytes to write; below 1 the end of the file is missing.
     """
     path = Path(path)
     with atomic_path(path) as partial:
@@ -36,5 +42,5 @@ def replacing(path: str | Path, *, kept_share: float = 1.0) -> Iterator[IO[bytes
                         yield entry
                 case _:
                     yield raw
-        if kept_share < 1:
-            os.truncate(partial, int(partial.stat().st_size * kept_share))
+        if share < 1:
+            os.truncate(partial, int(partial.stat().st_size * share))

@@ -32,7 +32,7 @@ def write_parquet(path: str | Path, acceleration: ArrayLike, time: ArrayLike) ->
     """
     values, stamps = checked(acceleration, time)
     columns = {"time": stamps.astype("M8[ns]"), **dict(zip("xyz", values, strict=True))}
-    # Loaded here: the rest of the package writes its files without it.
+    # Imported here: the other writers do not need it.
     arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     with replacing(path) as file:
         parquet.write_table(arrow.table(columns), file, compression="zstd")

@@ -49,7 +49,7 @@ def write_omgui_csv(
     gyroscope: ArrayLike | None = None,
     unix_time: bool = False,
 ) -> None:
-    """Write what OmGui exports of an AX3 or AX6: no header, time, the gyroscope (degrees/s) if there is one, then g.
+    """Write an export of OmGui: no header; columns time, gyroscope (degrees/s) if given, and acceleration (g).
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def write_omgui_csv(
     acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
     gyroscope : array_like, optional
-        [3, n], degrees/s, or None.
+        [3, n], degrees/s.
     unix_time : bool, default False
-        Seconds since 1970 to four decimals in place of ``2023-05-15 10:00:00.000``.
+        Write seconds since 1970 with four decimals in place of ``2023-05-15 10:00:00.000``.
 
     Examples
     --------
@@ -72,22 +72,22 @@ def write_omgui_csv(
     """
     values, stamps = checked(acceleration, time)
     tenths = stamps // 100_000
-    when = [f"{t // 10_000}.{t % 10_000:04d}" for t in tenths.tolist()] if unix_time else wall_clock(stamps)
-    turning = [] if gyroscope is None else _decimals(checked(gyroscope, time)[0], 6)
-    _save(path, [], [when, *turning, *_decimals(values, 6)])
+    times = [f"{t // 10_000}.{t % 10_000:04d}" for t in tenths.tolist()] if unix_time else wall_clock(stamps)
+    rotation = [] if gyroscope is None else _decimals(checked(gyroscope, time)[0], 6)
+    _save(path, [], [times, *rotation, *_decimals(values, 6)])
 
 
 def write_actilife_csv(
     path: str | Path, acceleration: ArrayLike, time: ArrayLike, *, column_names: bool = False
 ) -> None:
-    """Write what ActiLife exports as raw data: ten header lines, then x,y,z in g without times.
+    """Write an export of raw data of ActiLife: ten header lines, then x,y,z in g without times.
 
     Parameters
     ----------
     path : path-like
         The file, ``.csv``, or ``.csv.gz`` / ``.csv.zip``.
     acceleration, time : array_like
-        [3, n] in g; int64 [n], ns, evenly spaced: the header keeps the second of the first and the rate in whole Hz.
+        [3, n] in g; int64 [n], ns, evenly spaced. The header has the second of the first sample and the rate in whole Hz.
     column_names : bool, default False
         Whether an eleventh line names the columns, as some versions do.
 
@@ -121,7 +121,7 @@ def write_actilife_csv(
 
 
 def write_capture24_csv(path: str | Path, acceleration: ArrayLike, time: ArrayLike, annotation: Sequence[str]) -> None:
-    """Write a participant as Capture-24 has them: ``time,x,y,z,annotation``, local time to the microsecond.
+    """Write a participant of Capture-24: ``time,x,y,z,annotation``, local time to the microsecond.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def write_capture24_csv(path: str | Path, acceleration: ArrayLike, time: ArrayLi
     acceleration, time : array_like
         [3, n] in g; int64 [n], ns.
     annotation : sequence of str
-        One for each sample, ``"7030 sleeping;MET 0.95"`` for instance; empty where nothing is known.
+        Annotation of each sample, as ``"7030 sleeping;MET 0.95"``; empty if unknown.
 
     Examples
     --------
@@ -147,26 +147,26 @@ def write_capture24_csv(path: str | Path, acceleration: ArrayLike, time: ArrayLi
 
 
 def write_nhanes(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *, participant: int = 62161) -> int:
-    """Write a participant as NHANES 2011-2014 has them: one .csv for each clock hour, and a log of quality flags.
+    """Write a participant of NHANES 2011-2014: one .csv per clock hour, and a log of quality flags.
 
     Parameters
     ----------
     path : path-like
-        A folder to be made, or an archive if the name ends in ``.tar.bz2``.
+        A new folder, or an archive if the name ends with ``.tar.bz2``.
     acceleration, time : array_like
-        [3, n] in g; int64 [n], ns, in the year 2000 in the real set.
+        [3, n] in g; int64 [n], ns (in the year 2000 in the real set).
     participant : int, default 62161
         The SEQN in the log.
 
     Returns
     -------
     int
-        Hours written.
+        Number of hours written.
 
     Raises
     ------
     FileExistsError
-        If the folder is there already.
+        If the folder exists.
 
     Examples
     --------
@@ -179,17 +179,17 @@ def write_nhanes(path: str | Path, acceleration: ArrayLike, time: ArrayLike, *, 
     path = Path(path)
     members = list(_hours(values, stamps, participant))
     if path.name.lower().endswith(".tar.bz2"):
-        held = io.BytesIO()
-        with tarfile.open(fileobj=held, mode="w") as archive:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
             for name, content in members:
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
         with replacing(path) as file:
-            file.write(bz2.compress(held.getvalue()))
+            file.write(bz2.compress(buffer.getvalue()))
         return len(members) - 1
     if path.exists():
-        raise FileExistsError(f"path: expected a folder that is not there yet, got {str(path)!r}")
+        raise FileExistsError(f"path: {str(path)!r} already exists")
     partial = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
         partial.mkdir(parents=True)
@@ -206,17 +206,17 @@ def _hours(values: NDArray[np.float32], stamps: NDArray[np.int64], participant: 
     starts = np.flatnonzero(np.concatenate([[True], hour[1:] != hour[:-1]]))
     for lo, hi in zip(starts, [*starts[1:], len(hour)], strict=True):
         # Named after its hour; the first one after its first sample.
-        began = wall_clock(np.array([stamps[0] if lo == 0 else hour[lo] * 3600 * 10**9]))[0]
-        named = began.replace(" ", "-").replace(":", "-").replace(".", "-")
-        name = f"GT3XPLUS-AccelerationCalibrated-2x5x0.NEO1F09120034.{named}-P0000.sensor.csv"
+        start_time = wall_clock(np.array([stamps[0] if lo == 0 else hour[lo] * 3600 * 10**9]))[0]
+        stamp = start_time.replace(" ", "-").replace(":", "-").replace(".", "-")
+        name = f"GT3XPLUS-AccelerationCalibrated-2x5x0.NEO1F09120034.{stamp}-P0000.sensor.csv"
         columns = [wall_clock(stamps[lo:hi]), *_decimals(values[:, lo:hi], 3)]
         yield name, _text(["HEADER_TIMESTAMP,X,Y,Z"], columns)
     log = ["SEQN,DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE"]
     yield f"{participant}_log.csv", _text(log, [])
 
 
-def _decimals(values: NDArray[np.float32], places: int) -> list[list[str]]:
-    return [[f"{value:.{places}f}" for value in axis] for axis in values.tolist()]
+def _decimals(values: NDArray[np.float32], decimals: int) -> list[list[str]]:
+    return [[f"{value:.{decimals}f}" for value in axis] for axis in values.tolist()]
 
 
 def _text(header: list[str], columns: list[list[str]]) -> bytes:

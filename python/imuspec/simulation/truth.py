@@ -1,4 +1,4 @@
-"""What a simulated recording truly holds, kept beside the device file."""
+"""The truth of a simulated recording, stored beside the device file."""
 
 from __future__ import annotations
 
@@ -29,52 +29,51 @@ def _words() -> NDArray[np.str_]:
 
 @dataclass(eq=False)
 class Truth:
-    """The truth of one simulated recording; ``k`` whole blocks in file order (before a .gz was cut short).
+    """The truth of one simulated recording with ``k`` whole blocks in file order (before a .gz was cut short).
 
-    The device reports ``gain * true + offset + temperature_slope * (temperature - 25)``, then rounds.
+    The device measures ``gain * true + offset + temperature_slope * (temperature - 25)``, then rounds.
 
     Attributes
     ----------
-    gain, offset, temperature_slope : float64 array
-        float64 [3]; offset in g, slope in g per degree Celsius.
-    offset_effective : float64 array
-        float64 [3], g: what a calibration can find. Packing floors two bits away, 1.5/256 g on average.
+    gain, offset, temperature_slope : float64 array [3]
+        Error of each axis: no unit, g, and g per degree Celsius.
+    offset_effective : float64 array [3]
+        Offset that a calibration can find, g: packing rounds down, by 1.5/256 g on average.
     start_ns : int
         Local clock at the first sample, ns since 1970.
     nominal_rate, device_rate : float
-        Hz: what the header says and what the sensor did.
+        Rate in the header, and true rate, Hz.
     counts_per_g : float
-        Steps of the stored numbers in 1 g.
-    block_time_ns : int64 array
-        int64 [k], true time of each block's first sample (the clock's jumps left out).
-    block_samples, block_index, block_run : int64 array
-        int64 [k]: samples in it; its place in what the device recorded, lost blocks counted; the run it belongs to.
-    block_temperature : float64 array
-        float64 [k], degrees Celsius.
-    clock_offset_ns : int64 array
-        int64 [k], what a jump of the clock added to the block's stamp.
-    corrupted : int64 array
-        int64 [c], str [c]: 0-based places in the file of the blocks that cannot be trusted, and why.
-    corrupted_kind : str array
-        int64 [c], str [c]: 0-based places in the file of the blocks that cannot be trusted, and why.
-    states : float64 array
-        float64 [b, 2], (start in s, index into the names); the last bout ends with the recording.
+        Counts of the stored numbers per g.
+    block_time_ns : int64 array [k]
+        True time of each block's first sample, without jumps of the clock, ns.
+    block_samples, block_index, block_run : int64 array [k]
+        Number of samples, index among the recorded blocks (with lost blocks counted), and index of the run.
+    block_temperature : float64 array [k]
+        Temperature, degrees Celsius.
+    clock_offset_ns : int64 array [k]
+        Sum of the jumps of the clock in the stamp, ns.
+    corrupted : int64 array [c]
+        Indices in the file of corrupted blocks.
+    corrupted_kind : str array [c]
+        Kind of damage of each corrupted block.
+    states : float64 array [b, 2]
+        Start in s and index into `state_names` of each bout; the last bout ends with the recording.
     state_names : tuple of str
-        float64 [b, 2], (start in s, index into the names); the last bout ends with the recording.
-    nonwear : float64 array
-        float64 [w, 2], seconds since ``start_ns``, [start, end).
+        Names of the states.
+    nonwear : float64 array [w, 2]
+        Start and end of non-wear, s since ``start_ns``.
     events : list of dict of str to object
-        One mapping for each break, in file order: ``kind``, ``block`` (place in the file of the first block after it)
-        and its numbers: ``gap_s`` of a restart, ``jump_s`` of the clock, ``blocks`` lost or of the other device,
-        ``bytes`` of a torn last block.
+        Breaks in file order: ``kind``, ``block`` (index in the file of the first block after it), and figures: ``gap_s`` of a
+        restart, ``jump_s`` of the clock, ``blocks`` lost or of the other device, ``bytes`` of an incomplete last block.
     runs : list of dict of str to object
-        One mapping for each stretch of the logger that ``block_run`` counts: rates, packing, first block and so on.
+        Rates, packing, first block, ... of each run in ``block_run``.
     seed : int
-        What ``simulate`` was asked for.
+        Seed of the simulation.
     device : str
-        What ``simulate`` was asked for.
+        Device of the simulation.
     damage : tuple of str
-        What ``simulate`` was asked for.
+        Kinds of damage of the simulation.
     """
 
     gain: NDArray[np.float64]
@@ -104,7 +103,7 @@ class Truth:
 
     @staticmethod
     def beside(recording: str | Path) -> Path:
-        """Where the truth of a recording lies: ``week.cwa.gz`` -> ``week.truth.npz``.
+        """Return the path of a recording's truth: ``week.cwa.gz`` -> ``week.truth.npz``.
 
         >>> Truth.beside("data/week.cwa.gz").name
         'week.truth.npz'
@@ -115,7 +114,7 @@ class Truth:
         return path.with_suffix(".truth.npz")
 
     def save(self, path: str | Path) -> None:
-        """Write the arrays to ``path`` (.npz) and the rest to the .json of the same name."""
+        """Write the arrays to ``path`` (.npz), and the rest to a .json of the same name."""
         path = Path(path)
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
@@ -131,7 +130,7 @@ class Truth:
 
     @classmethod
     def load(cls, path: str | Path) -> Truth:
-        """Read what ``save`` wrote; ``path`` may also be the recording's."""
+        """Read the files of ``save``; ``path`` may also be the path of the recording."""
         path = Path(path)
         if not path.name.endswith(".truth.npz"):
             path = cls.beside(path)

@@ -1,4 +1,4 @@
-"""A realistic week as a device file with known truth."""
+"""Simulation of a wearer's recording as a device file with known truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def simulate(
     start: str | datetime.datetime = "2023-05-15T10:00:00",
     progress: Callable[[float], None] | None = None,
 ) -> Truth:
-    """Write a wrist-worn recording as an Axivity .cwa file, and its truth beside it.
+    """Write a recording of a wrist as an Axivity .cwa file, and its truth beside it.
 
     Parameters
     ----------
@@ -43,21 +43,20 @@ def simulate(
     days : float, default 7.0
         Length in days, at least a minute.
     seed : int, default 0
-        The wearer, the device and the damage. The same seed gives the same bytes.
+        Seed of wearer, device and damage. The same seed gives the same bytes.
     sample_rate : float, default 100.0
-        Nominal rate in Hz, one that the device has: 6.25, 12.5, 25, 50, 100, 200, ... 3200. The sensor runs some 1 %
-        slower.
+        Nominal rate in Hz, as the device offers: 6.25, 12.5, 25, 50, 100, 200, ... 3200. The sensor is some 1 % slower.
     device : str, default "ax3"
-        ``"ax3"``, or ``"ax6"`` with a gyroscope (always unpacked).
+        "ax3", or "ax6" with a gyroscope (always unpacked).
     unpacked : bool, default False
-        int16 samples (1/256 g) in place of 10 bits (1/64 g).
+        Write int16 samples (1/256 g) in place of 10 bits (1/64 g).
     damage : sequence of str, default ()
-        Kinds of ``DAMAGE_KINDS``, any number.
+        Kinds of damage, of ``DAMAGE_KINDS``.
     miscalibration : bool or Miscalibration, default False
-        True draws an error of gain and offset from the seed; or give one.
+        Error of gain and offset; True draws one from the seed.
     start : str or datetime.datetime, default "2023-05-15T10:00:00"
         Local time of the first sample, in the years 2000 to 2060.
-    progress
+    progress : callable, optional
         Called now and then with the share of the file that is written, 0 to 1.
 
     Returns
@@ -78,27 +77,27 @@ def simulate(
     ('sit-stand', True)
     """
     kinds = _check(path, days=days, sample_rate=sample_rate, device=device, damage=damage)
-    begin = _instant(start)
+    start_time = _instant(start)
     if "year_2040" in kinds:
-        begin = np.datetime64("2040", "ns") + (begin - begin.astype("M8[Y]").astype("M8[ns]"))
+        start_time = np.datetime64("2040", "ns") + (start_time - start_time.astype("M8[Y]").astype("M8[ns]"))
     error = miscalibration
     if isinstance(error, bool):
-        error = Miscalibration.drawn(seed) if error else Miscalibration()
+        error = Miscalibration.draw(seed) if error else Miscalibration()
     packing = "ax6" if device == "ax6" else "unpacked" if unpacked else "packed"
     slowness = np.random.default_rng([seed, 8]).uniform(0.984, 0.991)
     whole = Stretch(0.0, 0, 0, 0, sample_rate, sample_rate * slowness, packing, resumed=True)
-    start_ns = int(begin.astype(np.int64))
-    plan = Plan.drawn(whole, duration_s=days * 86400.0, start_ns=start_ns, seed=seed, kinds=kinds)
+    start_ns = int(start_time.astype(np.int64))
+    plan = Plan.draw(whole, duration_s=days * 86400.0, start_ns=start_ns, seed=seed, kinds=kinds)
     truth = plan.truth(error)
-    kept_share = float(np.random.default_rng([seed, 4]).uniform(0.5, 0.9)) if "gzip_truncated" in kinds else 1.0
-    with replacing(path, kept_share=kept_share) as file:
+    share = float(np.random.default_rng([seed, 4]).uniform(0.5, 0.9)) if "gzip_truncated" in kinds else 1.0
+    with replacing(path, share=share) as file:
         plan.write(file, error, progress)
     truth.save(Truth.beside(path))
     return truth
 
 
 def _instant(start: str | datetime.datetime) -> np.datetime64:
-    """The start as ns; the device's stamp knows the years 2000 to 2063 and no zones."""
+    """Return the start in ns. Stamps of the device have the years 2000 to 2063 and no time zone."""
     try:
         moment = datetime.datetime.fromisoformat(start) if isinstance(start, str) else start
     except ValueError:

@@ -351,10 +351,10 @@ def choose_nfft(
         part = windows[piece].astype(np.float64)
         centred = part - part.mean(-1, keepdims=True)
         loudest = np.abs(centred).max((-2, -1), keepdims=True)
-        heard = loudest[:, 0, 0] > 1e-9 * np.abs(part).max((-2, -1))
-        centred = centred[heard] / loudest[heard]
-        if heard.any():
-            entropy[piece][heard] = np.stack([_entropy(centred, n, hop) for n in fitting], -1)
+        valid = loudest[:, 0, 0] > 1e-9 * np.abs(part).max((-2, -1))
+        centred = centred[valid] / loudest[valid]
+        if valid.any():
+            entropy[piece][valid] = np.stack([_entropy(centred, n, hop) for n in fitting], -1)
     known = np.isfinite(entropy).all(-1)
     overall = fitting[int(entropy[known].mean(0).argmin())] if known.any() else fitting[0]
     if per == "dataset":

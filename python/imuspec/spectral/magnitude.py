@@ -146,16 +146,16 @@ def log_magnitude_variance(
         As in :func:`log_mean_magnitude`.
     hop : int or sequence of int, optional
         As in :func:`log_mean_magnitude`.
+    floor : float, default 0.1
+        Smallest variance before the logarithm, in the square of the signal's unit.
     eps_per_root_n : float, optional
         As in :func:`log_mean_magnitude`.
     literal_min : bool, default False
         As in :func:`log_mean_magnitude`.
-    out : Floats or sequence of Floats, optional
-        As in :func:`log_mean_magnitude`.
-    floor : float, default 0.1
-        Smallest variance before the logarithm, in the square of the signal's unit.
     unbiased : bool, default False
-        Divide by one less than the number of frames; needs two of them.
+        Divide by one less than the number of frames, of which there must be at least two.
+    out : array or sequence of array, optional
+        As in :func:`log_mean_magnitude`.
 
     Returns
     -------
@@ -223,9 +223,9 @@ def _resolutions(
     if len(hops) != len(lengths):
         raise ValueError(f"hop: expected a whole number of at least 1 for each nfft, got {hop}")
     root = [1.0] * len(lengths) if eps_per_root_n is None else [float(np.sqrt(n)) for n in lengths]
-    what, value = ("floor", floor) if eps_per_root_n is None else ("eps_per_root_n", eps_per_root_n)
+    name, value = ("floor", floor) if eps_per_root_n is None else ("eps_per_root_n", eps_per_root_n)
     if not (value > 0 and np.isfinite(value)):
-        raise ValueError(f"{what}: expected a positive number, got {value}")
+        raise ValueError(f"{name}: expected a positive number, got {value}")
     return [(int(n), int(h), float(value) * r) for n, h, r in zip(lengths, hops, root, strict=True)]
 
 

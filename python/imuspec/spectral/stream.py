@@ -18,14 +18,14 @@ _MOST = 1 << 40  # samples of a window or hop
 
 
 class ImageStream:
-    """Pictures of a stream: push samples as they come, get a picture every `hop` samples.
+    """Pictures of a stream: it takes samples in chunks, and returns a picture every `hop` samples.
 
     Each column of a spectrogram is computed once and kept; the minimum and maximum of a window come from monotonic
     queues, so a picture costs its new columns and the resizing. The pictures are those of :func:`rgb_image` with
     ``precision="float64"`` of the windows ``[i * hop, i * hop + window)``, bit for bit, however the samples are cut.
 
     That needs windows that begin on a column: `hop` a multiple of ``nfft - noverlap`` (then `aligned` is true). For any
-    other `hop` the pictures are the same, but all columns of each are computed anew.
+    other `hop` the pictures are the same, but all columns of each are computed again.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class ImageStream:
         Samples from one picture to the next; by default `window`, so that windows do not overlap.
     dtype : {"uint8", "float32"}, default "uint8"
         As in :func:`rgb_image`.
-    **options
+    **options : Unpack[ImageOptions]
         The fields of `ImageSettings` as keywords, as in :func:`rgb_image`.
 
     Raises

@@ -1,8 +1,8 @@
-"""What contrastive learning shows the encoder: two views of each picture, drawn on the batch's own device.
+"""Views of windows and pictures for self-supervised learning, drawn on the device of the batch.
 
-A view generator is called with a batch and a `torch.Generator`, from which alone every draw comes, and returns a tuple of
-tensors for the objective. Pictures come as uint8 or as floats in 0..1, ``[B, 3, rows, columns]``; views go out
-normalised by ImageNet's mean and standard deviation. To add a generator, give its maker a name in `REGISTRY`.
+A view generator is a callable of a batch and a `torch.Generator`, the source of all its draws. It returns a tuple of tensors
+for the objective. Pictures ``[B, 3, rows, columns]`` are uint8 or floats in 0..1; their views are normalised with ImageNet's
+mean and standard deviation. A new generator gets a name in `REGISTRY`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REGISTRY: Registry[Views] = Registry(
 
 
 def names() -> list[str]:
-    """Return the names that `build` knows."""
+    """Return the names of all view generators."""
     return REGISTRY.names()
 
 
@@ -49,9 +49,9 @@ def build(name: str, **settings: Any) -> Views:
     Parameters
     ----------
     name : str
-        A name of `names`.
-    **settings
-        Settings of the generator's class.
+        One of `names`.
+    **settings : object
+        Settings of the generator.
 
     Raises
     ------
@@ -62,10 +62,10 @@ def build(name: str, **settings: Any) -> Views:
 
 
 class Whole:
-    """The pictures as they are, normalised, with their labels if they come with any."""
+    """The unchanged pictures, normalised, with labels if the batch has any."""
 
     def __call__(self, batch: Tensor | tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Return the normalised pictures, and what came with them."""
+        """Return the normalised pictures, and the other tensors of the batch."""
         del generator
         pictures, *rest = batch if isinstance(batch, tuple) else (batch,)
         return (normalised(unit(pictures)), *rest)

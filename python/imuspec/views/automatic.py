@@ -1,6 +1,6 @@
-"""Every operation of automatic augmentation, one for each view: the "all augmentations" baseline of IMG2IMU.
+"""The operations of automatic augmentation, one per view: the "all augmentations" baseline of IMG2IMU.
 
-Magnitudes are the full ranges of AutoAugment (Cubuk et al. 2019), drawn uniformly.
+Magnitudes are drawn uniformly from the full ranges of AutoAugment (Cubuk et al. 2019).
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ OPERATIONS = (
 
 
 class AllViews:
-    """Two views of each picture, each by one operation drawn anew.
+    """Two views of each picture, each with one random operation.
 
     Parameters
     ----------
     operations : tuple of str, default OPERATIONS
-        Which to draw from.
+        Operations to draw from.
     rotate_max : float, default 30.0
-        Largest turn, degrees.
+        Largest rotation, degrees.
     shear_max : float, default 0.3
-        Largest shear along the width or the height, whichever is drawn.
+        Largest shear along the width or the height, which is drawn too.
     enhance_max : float, default 0.9
-        Sharpness, contrast, brightness, colour: factor ~ U(1 - this, 1 + this).
+        Factor of sharpness, contrast, brightness and colour ~ U(1 - enhance_max, 1 + enhance_max).
     posterize_min_bits : int, default 4
-        Posterize keeps this to 8 bits.
+        Smallest number of bits of posterize, of 8.
     after_moco : bool, default False
-        Draw MoCo v2's view first.
+        Whether to draw a view of MoCo v2 first.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AllViews:
     ) -> None:
         unknown = [name for name in operations if name not in OPERATIONS]
         if not operations:
-            raise ValueError("operations: expected one or more, got none")
+            raise ValueError("operations: expected one or more, got an empty sequence")
         if unknown:
             raise ValueError(unknown_name("operations", unknown[0], OPERATIONS))
         self.rotate_max, self.shear_max, self.enhance_max = rotate_max, shear_max, enhance_max

@@ -1,4 +1,4 @@
-"""Which operation happens to which picture, and the step from bytes to what an encoder takes."""
+"""Random choice of the operation on each picture, and normalisation of pictures for an encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["Operation", "by_chance", "normalised", "one_each", "one_operation", "uniform", "unit"]
 
-# A change of pictures [B, 3, rows, columns] in 0..1, each by its own draw.
+# A change of pictures [B, 3, rows, columns] in 0..1, with a draw per picture.
 Operation = Callable[[Tensor, torch.Generator], Tensor]
 
 _MEAN = (0.485, 0.456, 0.406)
@@ -17,12 +17,12 @@ _STD = (0.229, 0.224, 0.225)
 
 
 def unit(pictures: Tensor) -> Tensor:
-    """Return uint8 pictures as floats in 0..1, floats as they are.
+    """Return uint8 pictures as floats in 0..1, and floats unchanged.
 
     Raises
     ------
     ValueError
-        Not ``[B, 3, rows, columns]``.
+        If the shape is not ``[B, 3, rows, columns]``.
     """
     if pictures.ndim != 4 or pictures.shape[1] != 3:
         raise ValueError(f"pictures: expected [B, 3, rows, columns], got {list(pictures.shape)}")
@@ -42,25 +42,25 @@ def uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tens
 
 
 def one_operation(pictures: Tensor, operations: Mapping[str, Operation], generator: torch.Generator) -> Tensor:
-    """Do one operation to each picture, every one as likely ("without cascading"); nothing is left as it is."""
-    which = torch.randint(len(operations), (len(pictures),), generator=generator, device=generator.device)
-    return one_each(pictures, which, list(operations.values()), generator)
+    """Apply one random operation to each picture ("without cascading"); all operations have the same probability."""
+    choice = torch.randint(len(operations), (len(pictures),), generator=generator, device=generator.device)
+    return one_each(pictures, choice, list(operations.values()), generator)
 
 
-def one_each(pictures: Tensor, which: Tensor, operations: list[Operation], generator: torch.Generator) -> Tensor:
-    """Do operation ``which[i]`` to picture i."""
+def one_each(pictures: Tensor, choice: Tensor, operations: list[Operation], generator: torch.Generator) -> Tensor:
+    """Apply operation ``choice[i]`` to picture i."""
     changed = torch.empty_like(pictures)
     for number, operation in enumerate(operations):
-        mine = (which == number).nonzero()[:, 0]
-        if len(mine):
-            changed[mine] = operation(pictures[mine], generator)
+        selected = (choice == number).nonzero()[:, 0]
+        if len(selected):
+            changed[selected] = operation(pictures[selected], generator)
     return changed
 
 
 def by_chance(pictures: Tensor, operation: Operation, probability: float, generator: torch.Generator) -> Tensor:
-    """Do an operation to each picture with this probability."""
-    happens = torch.rand(len(pictures), generator=generator, device=generator.device) < probability
-    mine = happens.nonzero()[:, 0]
-    if not len(mine):
+    """Apply an operation to each picture with a probability."""
+    applies = torch.rand(len(pictures), generator=generator, device=generator.device) < probability
+    selected = applies.nonzero()[:, 0]
+    if not len(selected):
         return pictures
-    return pictures.index_copy(0, mine, operation(pictures[mine], generator))
+    return pictures.index_copy(0, selected, operation(pictures[selected], generator))

@@ -1,4 +1,4 @@
-"""Changes of colour, each picture by its own factor: blends as Pillow and torchvision define them."""
+"""Changes of colour with a factor per picture: blends as in Pillow and torchvision."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def saturation(pictures: Tensor, factor: Tensor) -> Tensor:
 
 
 def sharpness(pictures: Tensor, factor: Tensor) -> Tensor:
-    """Blend with the picture smoothed by ``[1 1 1; 1 5 1; 1 1 1] / 13``, its border left as it is."""
+    """Blend with the picture smoothed by ``[1 1 1; 1 5 1; 1 1 1] / 13``; the border is not smoothed."""
     inner = pictures[:, :, 1:-1, 1:-1]
     rows = pictures[:, :, :-2] + pictures[:, :, 1:-1] + pictures[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
@@ -49,17 +49,19 @@ def sharpness(pictures: Tensor, factor: Tensor) -> Tensor:
 
 
 def turn_hue(pictures: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of each picture by ``turn [B]``, a fraction of the circle; value and saturation stay.
+    """Rotate the hue of each picture by ``turn [B]``, a fraction of the circle; value and saturation do not change.
 
     In the hexagonal cone a channel is ``value (1 - saturation clip(min(k, 4 - k), 0, 1))`` with
     ``k = (offset + 6 hue) mod 6`` and offsets 5, 3, 1 for red, green, blue.
     """
-    value, where = pictures.max(1)
+    value, channel = pictures.max(1)
     spread = value - pictures.min(1).values
     red, green, blue = pictures.unbind(1)
     safe = torch.where(spread == 0, 1.0, spread)
     sixth = torch.where(
-        where == 0, (green - blue) / safe, torch.where(where == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe)
+        channel == 0,
+        (green - blue) / safe,
+        torch.where(channel == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
     sixth = sixth + 6 * turn[:, None, None]
     channels = []

@@ -1,4 +1,4 @@
-"""Crops, turns, shears and blurs, each picture by its own draw."""
+"""Crops, rotations, shears and blurs with a draw per picture."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _TRIES = 10
 
 
 def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tensor:
-    """Sample each picture at ``matrix @ (x, y) + centre``, pixels from the middle; black outside, bilinear.
+    """Sample each picture at ``matrix @ (x, y) + centre`` with bilinear interpolation; black outside.
 
     Parameters
     ----------
     pictures : Tensor
         ``[B, 3, rows, columns]``.
     matrix : Tensor
-        ``[B, 2, 2]``, from a place in the result to one in the picture.
+        ``[B, 2, 2]``, from coordinates in the result to coordinates in the picture, both in pixels from the centre.
     centre : Tensor, optional
-        ``[B, 2]``, where the middle of the result lies; the middle of the picture if not given.
+        ``[B, 2]``, coordinates in the picture of the centre of the result. The default is the centre of the picture.
     """
     rows, columns = pictures.shape[2:]
     half = torch.tensor([columns / 2, rows / 2], device=pictures.device)
@@ -37,10 +37,10 @@ def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tens
 
 
 def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float = 0.2) -> Tensor:
-    """Cut a random rectangle from each picture and stretch it to the whole size.
+    """Crop a random rectangle of each picture, and resize it to the size of the picture.
 
-    Its area is U(smallest, 1) of the picture's, its aspect exp U(log 3/4, log 4/3) times the picture's; of ten tries the
-    first that fits, else the whole picture, as torchvision's ``RandomResizedCrop`` does.
+    The area is U(smallest, 1) and the aspect ratio exp U(log 3/4, log 4/3), both relative to the picture. The first of ten
+    draws that fits is used, else the whole picture, as in torchvision's ``RandomResizedCrop``.
     """
     n, device = len(pictures), generator.device
     area = uniform(n * _TRIES, smallest, 1, generator).view(n, _TRIES)
@@ -50,24 +50,24 @@ def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float
     first = fits.int().argmax(1)
     size = sizes[torch.arange(n, device=device), first]
     size = torch.where(fits.any(1)[:, None], size, torch.ones_like(size)).to(pictures.device)
-    where = (torch.rand(n, 2, generator=generator, device=device) * 2 - 1).to(pictures.device)
+    shift = (torch.rand(n, 2, generator=generator, device=device) * 2 - 1).to(pictures.device)
     half = torch.tensor([pictures.shape[3] / 2, pictures.shape[2] / 2], device=pictures.device)
-    return warp(pictures, torch.diag_embed(size), where * (1 - size) * half)
+    return warp(pictures, torch.diag_embed(size), shift * (1 - size) * half)
 
 
 def flip(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Mirror each picture along its width."""
+    """Flip each picture horizontally."""
     del generator
     return pictures.flip(3)
 
 
 def blur(pictures: Tensor, generator: torch.Generator, *, narrowest: float = 0.1, widest: float = 2.0) -> Tensor:
-    """Blur each picture by a Gaussian of sigma ~ U(narrowest, widest) pixels, cut at three of the widest; edges repeat."""
+    """Blur each picture with a Gaussian of sigma ~ U(narrowest, widest) pixels, cut at 3 widest; edges are replicated."""
     n = len(pictures)
     sigma = uniform(n, narrowest, widest, generator).to(pictures.device)
     reach = math.ceil(3 * widest)
-    at = torch.arange(-reach, reach + 1, device=pictures.device)
-    kernel = torch.exp(-0.5 * (at / sigma[:, None]) ** 2)
+    offsets = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None]
     flat = functional.pad(pictures.reshape(1, 3 * n, *pictures.shape[2:]), (reach,) * 4, mode="replicate")
     flat = functional.conv2d(flat, kernel[:, :, :, None], groups=3 * n)

@@ -1,7 +1,7 @@
-"""The views of photographs with which MoCo and SimSiam train: crop, colours, grey, blur, mirror.
+"""The views of photographs in MoCo and SimSiam: crop, colour jitter, grey, blur, flip.
 
-Source: He et al. 2020 (version 1), Chen et al. 2020 and Chen and He 2021 (version 2). The crop is taken from the whole
-picture at the encoder's size, so an aspect of 1 is the picture's own.
+Source: He et al. 2020 (version 1), Chen et al. 2020 and Chen and He 2021 (version 2). Pictures already have the size of the
+encoder, so an aspect ratio of 1 is that of the picture.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["PhotoViews", "colour_jitter"]
 
 
 def colour_jitter(pictures: Tensor, generator: torch.Generator, *, most: float = 0.4, most_hue: float = 0.1) -> Tensor:
-    """Change brightness, contrast and saturation by U(1 - most, 1 + most) and turn hue by U(-most_hue, most_hue).
+    """Scale brightness, contrast and saturation by U(1 - most, 1 + most), and rotate the hue by U(-most_hue, most_hue).
 
-    Each picture has an order of the four of its own, as torchvision's ``ColorJitter``.
+    The order of the four operations is random for each picture, as in torchvision's ``ColorJitter``.
     """
     n = len(pictures)
     low, high = max(0.0, 1 - most), 1 + most
@@ -34,8 +34,8 @@ def colour_jitter(pictures: Tensor, generator: torch.Generator, *, most: float =
         lambda x, g: colour.turn_hue(x, uniform(len(x), -most_hue, most_hue, g).to(x.device)),
     ]
     order = torch.rand(n, len(operations), generator=generator, device=generator.device).argsort(1)
-    for which in order.unbind(1):
-        pictures = one_each(pictures, which, operations, generator)
+    for choice in order.unbind(1):
+        pictures = one_each(pictures, choice, operations, generator)
     return pictures
 
 
@@ -45,20 +45,22 @@ class PhotoViews:
     Parameters
     ----------
     version : int, default 2
-        2: crop, jitter with chance 0.8, grey, blur, mirror (MoCo v2, SimSiam); 1: crop, grey, jitter, mirror (MoCo v1),
-        with hue turned by as much as the rest.
+        2: crop, jitter with probability 0.8, grey, blur, flip (MoCo v2, SimSiam). 1: crop, grey, jitter, flip (MoCo v1), with
+        `jitter` for the hue too.
     crop_min : float, default 0.2
-        Smallest area of a crop.
+        Smallest area of a crop, as a share of the picture.
     jitter : float, default 0.4
-        As `colour_jitter` has them.
+        `most` of `colour_jitter`.
     jitter_hue : float, default 0.1
-        As `colour_jitter` has them.
+        `most_hue` of `colour_jitter`.
     grey_probability : float, default 0.2
-        Chances.
-    blur_probability, flip_probability : float, default 0.5
-        Chances.
+        Probability of grey.
+    blur_probability : float, default 0.5
+        Probability of blur.
     blur_sigma_max : float, default 2.0
-        Widest blur, pixels.
+        Largest sigma of the blur, pixels.
+    flip_probability : float, default 0.5
+        Probability of a flip.
     """
 
     def __init__(

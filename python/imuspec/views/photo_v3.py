@@ -1,4 +1,4 @@
-"""MoCo v3's views: the second is blurred seldom and solarised at times, the first always blurred."""
+"""The views of MoCo v3: the first is always blurred; the second is rarely blurred and sometimes solarised."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ __all__ = ["MocoV3Views", "solarize"]
 
 
 def solarize(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Invert what is brighter than half the scale."""
+    """Invert values of 0.5 or more."""
     del generator
     return torch.where(pictures >= 0.5, 1 - pictures, pictures)
 
 
 class MocoV3Views:
-    """Two unequal views of each picture.
+    """Two views of each picture with different probabilities.
 
-    Crop, jitter (0.4, 0.4, 0.2, 0.1) with chance 0.8, grey 0.2, then blur with chance 1 and 0.1, solarise with chance 0
-    and 0.2, mirror 0.5.
+    Crop, jitter (0.4, 0.4, 0.2, 0.1) with probability 0.8, grey 0.2, blur 1 and 0.1, solarise 0 and 0.2, flip 0.5.
 
     Parameters
     ----------
     crop_min : float, default 0.08
-        Smallest area of a crop.
+        Smallest area of a crop, as a share of the picture.
 
     References
     ----------
@@ -60,7 +59,7 @@ def _grey(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _jitter(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast (0.4), saturation (0.2) and hue (0.1), in an order drawn for each picture."""
+    """Change brightness, contrast (0.4), saturation (0.2) and hue (0.1), in a random order for each picture."""
 
     def draw(x: Tensor, g: torch.Generator, low: float, high: float) -> Tensor:
         return uniform(len(x), low, high, g).to(x.device)
@@ -72,6 +71,6 @@ def _jitter(pictures: Tensor, generator: torch.Generator) -> Tensor:
         lambda x, g: colour.turn_hue(x, draw(x, g, -0.1, 0.1)),
     ]
     order = torch.rand(len(pictures), len(operations), generator=generator, device=generator.device).argsort(1)
-    for which in order.unbind(1):
-        pictures = one_each(pictures, which, operations, generator)
+    for choice in order.unbind(1):
+        pictures = one_each(pictures, choice, operations, generator)
     return pictures

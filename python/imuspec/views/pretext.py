@@ -1,4 +1,4 @@
-"""What each method on signals shows its encoder: callables ``(batch, generator) -> views``."""
+"""View generators of the methods on signals: callables ``(batch, generator) -> views``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOUR = ("reverse", "permute", "scale_clearly", "time_warp")
 def _operations(names: Sequence[str]) -> list[signal.Operation]:
     unknown = [name for name in names if name not in signal.OPERATIONS]
     if not names:
-        raise ValueError("operations: expected one or more, got none")
+        raise ValueError("operations: expected one or more, got an empty sequence")
     if unknown:
         raise ValueError(unknown_name("operations", unknown[0], signal.OPERATIONS))
     return [signal.OPERATIONS[name] for name in names]
@@ -41,9 +41,9 @@ class SignalPair:
     Parameters
     ----------
     operations : sequence of str, default ('rotate',)
-        Names in :data:`imuspec.views.signal.OPERATIONS`. ``rotate`` alone was the authors' best single choice.
+        Names in :data:`imuspec.views.signal.OPERATIONS`. "rotate" was the authors' best single operation.
     compose : {"all", "one"}, default "all"
-        ``all``: every operation in the order given; ``one``: for each window one of them, equally likely.
+        "all": all operations in order. "one": one random operation for each window.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class SignalPair:
         self.operations, self.compose = _operations(operations), compose
 
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """[B, axes, time] -> two of the same shape."""
+        """Return two views of a batch [B, axes, time], in its shape."""
         return self._view(batch, generator), self._view(batch, generator)
 
     def _view(self, x: Tensor, generator: Generator) -> Tensor:
@@ -78,19 +78,19 @@ class SignalPair:
 
 
 class TransformCopies:
-    """Each window and one copy for each operation, to recognise which operation was applied (Saeed et al. 2019).
+    """Each window and a copy per operation, for recognition of the applied operation (Saeed et al. 2019).
 
     Parameters
     ----------
     operations : sequence of str, default _EIGHT
-        Names in :data:`imuspec.views.signal.OPERATIONS`; eight by default.
+        Names in :data:`imuspec.views.signal.OPERATIONS`. The default is eight operations.
     """
 
     def __init__(self, operations: Sequence[str] = _EIGHT) -> None:
         self.operations = _operations(operations)
 
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """[B, axes, time] -> windows ``[(1 + T) B, axes, time]``, labels ``[(1 + T) B, T]``: 1 for the one applied."""
+        """Return windows ``[(1 + T) B, axes, time]``, and labels ``[(1 + T) B, T]``: 1 for the applied operation."""
         windows = torch.cat([batch, *(operation(batch, generator) for operation in self.operations)])
         n_tasks = len(self.operations)
         rows = torch.cat([batch.new_zeros(1, n_tasks), torch.eye(n_tasks, device=batch.device, dtype=batch.dtype)])
@@ -98,17 +98,18 @@ class TransformCopies:
 
 
 class TransformLabels:
-    """Each window with each operation applied or not, and whether it was (HARNet's four tasks by default).
+    """Each window with some operations applied, and labels of the applied operations (HARNet).
 
     Parameters
     ----------
     operations : sequence of str, default _FOUR
-        Names in :data:`imuspec.views.signal.OPERATIONS`, applied in the order given.
+        Names in :data:`imuspec.views.signal.OPERATIONS`, in the order of their application. The default is HARNet's four
+        tasks.
     probability : float, default 0.5
-        Chance of each, independently.
+        Probability of each operation, independently.
     turned : bool, default True
-        Whether each window is first turned by a random rotation and its axes shuffled, so that the encoder does not
-        rely on how the device was worn.
+        Whether each window is first rotated at random and its axes are shuffled, so that the encoder does not rely on the
+        orientation of the device.
     """
 
     def __init__(self, operations: Sequence[str] = _FOUR, *, probability: float = 0.5, turned: bool = True) -> None:
@@ -117,7 +118,7 @@ class TransformLabels:
         self.operations, self.probability, self.turned = _operations(operations), probability, turned
 
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """[B, axes, time] -> windows of the same shape, labels ``[B, T]``: 1 where the operation was applied."""
+        """Return windows in the shape of the batch, and labels ``[B, T]``: 1 for each applied operation."""
         x = batch
         if self.turned:
             x = signal.shuffle_axes(signal.rotate(x, generator), generator)
@@ -129,23 +130,22 @@ class TransformLabels:
 
 
 class SpanMask:
-    """Hide spans of each window, to be reconstructed (LIMU-BERT).
+    """Hide spans of each window, which the network reconstructs (LIMU-BERT).
 
-    Spans are drawn until ``share`` of the steps are chosen: a length that is geometric (chance ``stop`` to end at each
-    step) and at most ``longest``, a start where it fits; steps chosen twice count once, and the last span is cut so that
-    exactly ``max(1, round(share n))`` steps are chosen. With probability ``hidden`` a window's chosen steps become 0; else
-    it is shown as it is, and the chosen steps are still to be reconstructed.
+    Spans are drawn until ``max(1, round(share n))`` steps are chosen; the last span is cut to this number. The length of a
+    span is geometric and its start uniform. The defaults are the authors' numbers.
 
     Parameters
     ----------
     share : float, default 0.15
-        See above; the authors' numbers by default.
+        Share of the steps to choose.
     longest : int, default 10
-        See above; the authors' numbers by default.
+        Longest span, steps.
     stop : float, default 0.2
-        See above; the authors' numbers by default.
+        Probability that a span ends at a step.
     hidden : float, default 0.8
-        See above; the authors' numbers by default.
+        Probability that the chosen steps of a window are set to 0; else the window is unchanged. The chosen steps are
+        reconstructed in both cases.
     """
 
     def __init__(self, *, share: float = 0.15, longest: int = 10, stop: float = 0.2, hidden: float = 0.8) -> None:
@@ -154,16 +154,16 @@ class SpanMask:
         self.share, self.longest, self.stop, self.hidden = share, longest, stop, hidden
 
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, axes, time] -> what is shown, what it was (same shape), the chosen steps (bool ``[B, time]``)."""
+        """Return the masked batch, the batch, and the chosen steps (bool ``[B, time]``)."""
         chosen = self.steps(len(batch), batch.shape[-1], generator)
         hide = torch.rand(len(batch), generator=generator, device=batch.device) < self.hidden
         shown = batch.masked_fill((chosen & hide[:, None])[:, None], 0.0)
         return shown, batch, chosen
 
     def steps(self, n_windows: int, n_steps: int, generator: Generator) -> Tensor:
-        """Chosen steps, bool ``[n_windows, n_steps]``, the same number in each window."""
+        """Return the chosen steps, bool ``[n_windows, n_steps]``, the same number in each window."""
         n_chosen = max(1, round(self.share * n_steps))
-        n_spans = 4 * n_chosen  # more than are ever needed: each span chooses one step or more, rarely an old one
+        n_spans = 4 * n_chosen  # always enough: each span chooses at least one step, rarely one that is chosen already
         device = generator.device
         lengths = torch.arange(1, min(self.longest, n_steps) + 1, device=device)
         weights = self.stop * (1 - self.stop) ** (lengths - 1).double()
@@ -173,7 +173,7 @@ class SpanMask:
         start = (start * (n_steps - length + 1)).floor()
         time = torch.arange(n_steps, device=device)
         inside = (time >= start) & (time < start + length)  # [windows, spans, steps]
-        # A step's turn: the first span that holds it, then its place; the earliest turns are chosen.
+        # Steps are ordered by their first span, then by time; the first of them are chosen.
         first = torch.where(inside.any(1), inside.int().argmax(1), n_spans)
         turn = first * n_steps + time
         earliest = turn.argsort(1)[:, :n_chosen]

@@ -1,9 +1,8 @@
-"""Sensor-aware operations: what a picture of motion suffers when a sensor is worn or timed otherwise.
+"""Sensor-aware operations: changes of a spectrogram picture if the sensor is worn or timed differently.
 
-Along the width a spectrogram picture is time and its three channels are the axes, so a shift of time is `translate_x`,
-a change of order `permute_x`, another orientation of the sensor `hue`, and noise `jitter`. Nothing is flipped, cropped,
-turned or blurred. The IMG2IMU paper names the operations and no magnitudes; the defaults here follow AutoAugment's
-TranslateX, Um et al. 2017 and what is said at each.
+The width of a picture is time and its three channels are the axes. So `translate_x` is a shift in time, `permute_x` a change
+of order, `hue` another orientation of the sensor, and `jitter` noise. There is no flip, crop, rotation or blur. The IMG2IMU
+paper does not state magnitudes; the defaults follow AutoAugment's TranslateX, Um et al. 2017, and the source at each.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ def translate_x(pictures: Tensor, generator: torch.Generator, *, most: float = 0
     pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
     generator : torch.Generator
-        Where the shifts come from.
+        Source of the shifts.
     most : float, default 0.45
         Largest shift as a fraction of the width; AutoAugment's largest is 150/331.
     fill : {"zero", "edge", "wrap", "mean"}, default "zero"
-        What stands in the vacated columns: black, the edge column, what left on the other side, the picture's mean.
+        Content of the empty columns: black, the edge column, the columns from the other side, or the mean of the picture.
     """
     width = pictures.shape[3]
     shift = (uniform(len(pictures), -most, most, generator) * width).round().long().to(pictures.device)
@@ -58,18 +57,18 @@ def permute_x(
     min_columns: int = 10,
     cuts: Literal["random", "equal", "poisson"] = "random",
 ) -> Tensor:
-    """Cut each picture into pieces along its width and put them in another order, never the same.
+    """Cut each picture into pieces along its width, and put them into another order.
 
     Parameters
     ----------
     pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
     generator : torch.Generator
-        Where cuts and orders come from.
+        Source of cuts and orders.
     chunks : int, default 4
         Number of pieces (Um et al. 2017: 4).
     min_columns : int, default 10
-        Narrowest piece; every set of cuts that keeps to it is as likely as any other.
+        Narrowest piece; all sets of cuts within this limit have the same probability.
     cuts : {"random", "equal", "poisson"}, default "random"
         "random"; "equal": pieces of the same width; "poisson": random cuts whose number is Poisson with mean
         ``chunks - 1``, at least 1 and at most 7 or what fits.
@@ -77,7 +76,7 @@ def permute_x(
     Raises
     ------
     ValueError
-        The pieces do not fit into the width.
+        If the pieces do not fit into the width.
     """
     n, width = len(pictures), pictures.shape[3]
     if chunks * min_columns > width:
@@ -89,9 +88,9 @@ def permute_x(
     mean = torch.full((n,), chunks - 1.0, device=generator.device)
     number = 1 + torch.poisson(mean, generator=generator).clamp(1, most - 1).long()
     source = torch.zeros(n, width, dtype=torch.long, device=generator.device)
-    for pieces in range(2, most + 1):
-        drawn = _permuted(n, width, pieces, min_columns, generator, equal=False)
-        source = torch.where((number == pieces)[:, None], drawn, source)
+    for n_chunks in range(2, most + 1):
+        drawn = _permuted(n, width, n_chunks, min_columns, generator, equal=False)
+        source = torch.where((number == n_chunks)[:, None], drawn, source)
     return _columns(pictures, source.to(pictures.device))
 
 
@@ -119,14 +118,14 @@ def hue(
     kind: Literal["mix", "perm", "hsv"] = "mix",
     most: float = 0.5,
 ) -> Tensor:
-    """Mix the channels of each picture as turning the sensor mixes its axes.
+    """Mix the channels of each picture as a rotation of the sensor mixes its axes.
 
     Parameters
     ----------
     pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
     generator : torch.Generator
-        Where the rotations come from.
+        Source of the rotations.
     kind : {"mix", "perm", "hsv"}, default "mix"
         "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi); "perm": the
         channels in one of the five other orders; "hsv": hue turned by U(-most, most) of the circle.
@@ -161,13 +160,13 @@ def jitter(
     pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
     generator : torch.Generator
-        Where the noise comes from.
+        Source of the noise.
     most : float, default 0.1
         Largest deviation, as a fraction of the full scale.
     noise : {"uniform", "gaussian"}, default "uniform"
         "uniform": U(-most, most); "gaussian": of the same standard deviation, most / sqrt(3).
     shared : bool, default False
-        One deviation for the three channels of a pixel.
+        Whether the three channels of a pixel have the same deviation.
     """
     shape = (len(pictures), 1 if shared else 3, *pictures.shape[2:])
     if noise == "gaussian":
@@ -178,36 +177,36 @@ def jitter(
 
 
 class SensorViews:
-    """Two views of each picture, each by one sensor-aware operation drawn anew.
+    """Two views of each picture, each with one random sensor-aware operation.
 
     Parameters
     ----------
     operations : tuple of str, default ('translate_x', 'permute_x', 'hue', 'jitter')
-        Which of ``translate_x, permute_x, hue, jitter`` to draw from; an ablation leaves one out.
+        Operations to draw from; an ablation leaves one out.
     cascade : bool, default False
-        Apply each by this chance, one after the other, instead of exactly one.
+        Whether to apply each operation with a probability, one after the other, in place of exactly one.
     cascade_probability : float, default 0.5
-        Apply each by this chance, one after the other, instead of exactly one.
+        Probability of each operation with `cascade`.
     translate_max : float, default 0.45
-        As `translate_x` has them.
+        `most` of `translate_x`.
     translate_fill : {"zero", "edge", "wrap", "mean"}, default "zero"
-        As `translate_x` has them.
+        `fill` of `translate_x`.
     permute_chunks : int, default 4
-        As `permute_x` has them.
+        `chunks` of `permute_x`.
     permute_min_columns : int, default 10
-        As `permute_x` has them.
+        `min_columns` of `permute_x`.
     permute_cuts : {"random", "equal", "poisson"}, default "random"
-        As `permute_x` has them.
+        `cuts` of `permute_x`.
     hue : {"mix", "perm", "hsv"}, default "mix"
-        As `hue` has them.
+        `kind` of `hue`.
     hue_max : float, default 0.5
-        As `hue` has them.
+        `most` of `hue`.
     jitter_max : float, default 0.1
-        As `jitter` has them.
+        `most` of `jitter`.
     jitter_noise : {"uniform", "gaussian"}, default "uniform"
-        As `jitter` has them.
+        `noise` of `jitter`.
     jitter_shared : bool, default False
-        As `jitter` has them.
+        `shared` of `jitter`.
     """
 
     def __init__(
@@ -259,38 +258,38 @@ _hue = hue  # the class has a setting of the same name
 
 
 def _columns(pictures: Tensor, source: Tensor) -> Tensor:
-    """Take column ``source[b, w]`` of picture b for column w."""
+    """Return pictures whose column w is column ``source[b, w]`` of picture b."""
     index = source[:, None, None, :].expand(-1, pictures.shape[1], pictures.shape[2], -1)
     return torch.gather(pictures, 3, index)
 
 
 def _permuted(n: int, width: int, chunks: int, min_columns: int, generator: torch.Generator, *, equal: bool) -> Tensor:
-    """Return ``[n, width]``: which column of the picture stands at each column afterwards."""
+    """Return the source column of each column of the result, ``[n, width]``."""
     device = generator.device
     slack = width - chunks * min_columns
     if equal:
         ends = torch.arange(1, chunks + 1, device=device).mul(width).div(chunks, rounding_mode="floor").expand(n, -1)
     else:
-        # A set of chunks - 1 of slack + chunks - 1 places is one way to share the slack among the pieces.
-        places = torch.rand(n, slack + chunks - 1, generator=generator, device=device).topk(chunks - 1).indices
-        cuts = places.sort(1).values + torch.arange(chunks - 1, device=device) * (min_columns - 1) + min_columns
+        # Each choice of chunks - 1 of slack + chunks - 1 positions divides the slack among the pieces in one way.
+        cut_positions = torch.rand(n, slack + chunks - 1, generator=generator, device=device).topk(chunks - 1).indices
+        cuts = cut_positions.sort(1).values + torch.arange(chunks - 1, device=device) * (min_columns - 1) + min_columns
         ends = torch.cat([cuts, torch.full((n, 1), width, device=device)], 1)
     starts = torch.cat([torch.zeros(n, 1, dtype=ends.dtype, device=device), ends[:, :-1]], 1)
     order = _order(torch.randint(1, math.factorial(chunks), (n,), generator=generator, device=device), chunks)
     new_ends = (ends - starts).gather(1, order).cumsum(1)
     column = torch.arange(width, device=device).expand(n, -1).contiguous()
-    piece = torch.searchsorted(new_ends, column, right=True)
+    chunk = torch.searchsorted(new_ends, column, right=True)
     begins = starts.gather(1, order) - torch.cat([torch.zeros_like(new_ends[:, :1]), new_ends[:, :-1]], 1)
-    return column + begins.gather(1, piece)
+    return column + begins.gather(1, chunk)
 
 
 def _order(number: Tensor, n: int) -> Tensor:
     """Return the ``number``-th permutation of n in lexicographic order, 0 being the identity: ``[..., n]``."""
-    left = torch.arange(n, device=number.device).expand(*number.shape, n)
-    taken = []
+    remaining = torch.arange(n, device=number.device).expand(*number.shape, n)
+    digits = []
     for size in range(n, 0, -1):
         digit = number.div(math.factorial(size - 1), rounding_mode="floor") % size
-        taken.append(left.gather(-1, digit[..., None]))
+        digits.append(remaining.gather(-1, digit[..., None]))
         keep = torch.arange(size, device=number.device) != digit[..., None]
-        left = left[keep].view(*number.shape, size - 1)
-    return torch.cat(taken, -1)
+        remaining = remaining[keep].view(*number.shape, size - 1)
+    return torch.cat(digits, -1)

@@ -1,4 +1,4 @@
-"""Several triads of axes, or their pictures, seen alike: one drawn operation, the same parameters, for all of a view."""
+"""Views of several triads of axes, or of their pictures, with the same draws for all triads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ __all__ = ["Triads"]
 
 
 class Triads:
-    """A view generator on each triad of a batch, all with the same draws.
-
-    What is drawn for every sample or pixel (noise) is the same for all triads too.
+    """A view generator on each triad of a batch, with the same draws for all triads, noise included.
 
     Parameters
     ----------
@@ -36,10 +34,10 @@ class Triads:
         self.views = views
 
     def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, ...]:
-        """[B, triad, 3, ...] -> each view ``[B, triad, 3, ...]``."""
+        """Return the views ``[B, triad, 3, ...]`` of a batch ``[B, triad, 3, ...]``."""
         before = generator.get_state()
-        seen = []
+        views_of_triads = []
         for triad in batch.unbind(1):
             generator.set_state(before)
-            seen.append(self.views(triad, generator))
-        return tuple(torch.stack(parts, 1) for parts in zip(*seen, strict=True))
+            views_of_triads.append(self.views(triad, generator))
+        return tuple(torch.stack(parts, 1) for parts in zip(*views_of_triads, strict=True))

@@ -41,7 +41,7 @@ def after_fork() -> None: ...
 
 # --- device -----------------------------------------------------------------------------------------------------------
 
-def read(path: str, timestamps: str, date_order: str, unit: str) -> dict[str, Any]: ...
+def read(path: str, timestamps: str, date_order: str, unit: str, rate: float | None) -> dict[str, Any]: ...
 def read_arrays(
     path: str,
     columns: dict[str, Any],
@@ -51,6 +51,7 @@ def read_arrays(
     timestamps: str,
     date_order: str,
     unit: str,
+    rate: float | None,
 ) -> dict[str, Any]: ...
 def stream_length(path: str, timestamps: str) -> int: ...
 

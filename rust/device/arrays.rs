@@ -92,7 +92,15 @@ impl ArrayReader {
         }
         let mut layout = Layout::of_columns(header.format, heading::hints(&name, &of_x), reading.unit);
         let mut events = Vec::new();
-        let time = nanoseconds(time, &mut layout, reading.date_order, &mut events)?;
+        let time = match (nanoseconds(time, &mut layout, reading.date_order, &mut events), reading.rate) {
+            (Err(Error::Malformed { .. }), Some(rate)) => {
+                layout.time = Time::Counted { start: 0, period: 1e9 / rate };
+                layout.rate = rate;
+                (0..n).map(|row| (row as f64 * 1e9 / rate).round() as i64).collect()
+            }
+            (time, _) => time?,
+        };
+        layout.hold_against(reading.rate);
         let mut rows = Batch { xyz, gyro, time, light, temperature, annotation, ..Batch::default() };
         layout.settle_units(norms(&rows.xyz), true);
         if layout.descending && timestamps == Timestamps::Device {

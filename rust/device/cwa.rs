@@ -242,7 +242,7 @@ impl Cwa {
         }
         let step = i64::from(next.sequence) - i64::from(last.sequence);
         let missing = step - 1 - i64::from(self.skipped);
-        if next.sequence == 0 && last.sequence != 0 {
+        if next.began_anew(last) {
             note("restart", 1);
         } else if step > 1 && missing > 0 {
             note("lost_blocks", missing as u64);
@@ -278,6 +278,7 @@ impl Cwa {
         if usize::from(head.stated) > head.count {
             quality.note(Event { value: f64::from(head.stated), ..event("bad_count") });
         }
+        let restart = self.last.is_some_and(|last| head.began_anew(&last));
         let new_run = self.follows(&head, place, quality);
         let lost = self.lost_clock(at, &head);
         if lost {
@@ -304,6 +305,7 @@ impl Cwa {
             rate: head.rate,
             stamp,
             new_run,
+            restart,
             temperature: head.celsius(),
             light: head.lux(),
             battery: head.volts(),

@@ -101,8 +101,94 @@ pub(super) fn lines(first: &[u8]) -> impl Iterator<Item = &[u8]> {
     first.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// The refusal of a text: what was expected and the line that came.
+/// Words that name columns, units or parts of dates. A line with any other word may hold a person's name.
+const PLAIN_WORDS: [&str; 75] = [
+    "a",
+    "acc",
+    "accel",
+    "acceleration",
+    "accelerometer",
+    "activity",
+    "am",
+    "annotation",
+    "apr",
+    "aug",
+    "axis",
+    "axis1",
+    "axis2",
+    "axis3",
+    "battery",
+    "date",
+    "datetime",
+    "dec",
+    "deg",
+    "elapsed",
+    "enmo",
+    "epoch",
+    "feb",
+    "g",
+    "gmt",
+    "gyr",
+    "gyro",
+    "gyroscope",
+    "header",
+    "hour",
+    "hours",
+    "hr",
+    "index",
+    "jan",
+    "jul",
+    "jun",
+    "label",
+    "light",
+    "lux",
+    "m",
+    "mag",
+    "mar",
+    "may",
+    "mg",
+    "minute",
+    "minutes",
+    "ms",
+    "ms2",
+    "n",
+    "nan",
+    "nov",
+    "ns",
+    "oct",
+    "p",
+    "pm",
+    "row",
+    "s",
+    "sample",
+    "sec",
+    "second",
+    "seconds",
+    "sep",
+    "step",
+    "steps",
+    "t",
+    "temp",
+    "temperature",
+    "time",
+    "timestamp",
+    "unix",
+    "us",
+    "utc",
+    "x",
+    "y",
+    "z",
+];
+
+/// The refusal of a text: what was expected and the line that came, unless it has words that may name a person.
 pub(super) fn refuse(expected: &str, got: &[u8]) -> Error {
-    let got: String = String::from_utf8_lossy(got.get(..80).unwrap_or(got)).escape_debug().collect();
-    Error::malformed("csv", 0, format!("expected {expected}, got '{got}'"))
+    let text = String::from_utf8_lossy(got.get(..80).unwrap_or(got));
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().any(char::is_alphabetic));
+    let plain = |word: &str| PLAIN_WORDS.contains(&word.to_lowercase().trim_matches(|c: char| c.is_ascii_digit()));
+    let got = if words.all(|word| plain(word) || PLAIN_WORDS.contains(&word.to_lowercase().as_str())) {
+        format!("'{}'", text.escape_debug())
+    } else {
+        format!("a line of {} characters with other words", String::from_utf8_lossy(got).chars().count())
+    };
+    Error::malformed("csv", 0, format!("expected {expected}, got {got}"))
 }

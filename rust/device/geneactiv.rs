@@ -54,6 +54,11 @@ pub(super) fn refusal(first: &[u8]) -> Option<Error> {
     (has(b"Recorded Data") && has(b"\nPage Time:")).then(|| Error::malformed("geneactiv", 0, reason))
 }
 
+/// Whether the sequence of the pages begins anew.
+fn began_anew(before: Option<u64>, now: Option<u64>) -> bool {
+    now == Some(0) && before.is_some_and(|before| before != 0)
+}
+
 /// g of each 12-bit value of one axis.
 fn table(gain: f64, offset: f64) -> Vec<f32> {
     let signed = |raw: i32| if raw >= 2048 { raw - 4096 } else { raw };
@@ -182,7 +187,7 @@ impl GeneActiv {
         let mut note = |kind, count| {
             quality.note(Event { time: Some(held.time), count, ..Event::at(kind, held.page.offset, held.index) });
         };
-        if now == 0 && last != 0 {
+        if began_anew(Some(last), Some(now)) {
             note("restart", 1);
         } else if now <= last && self.timestamps == Timestamps::Device {
             note("out_of_order", 1);
@@ -279,6 +284,7 @@ impl GeneActiv {
     fn take(&mut self, held: &Held, batch: &mut Batch, quality: &mut Quality) {
         let (page, rate, n) = (&held.page, held.rate, held.n());
         let event = |kind| Event { time: Some(held.time), ..Event::at(kind, page.offset, held.index) };
+        let before = self.last;
         let new_run = !self.follows(held, quality);
         let from = batch.len();
         let bad = decode(&held.digits, n, &self.grams, self.lux, batch);
@@ -319,6 +325,7 @@ impl GeneActiv {
             rate,
             stamp,
             new_run: new_run && !wild,
+            restart: began_anew(before, page.sequence),
             temperature: page.temperature,
             light: f32::NAN,
             battery: page.battery,

@@ -82,6 +82,8 @@ pub struct Gt3x {
     index: u64,
     count: u64,
     seconds: Seconds,
+    /// By actipy's rule: the order that is counted, while the records stay as they are.
+    in_order: Option<Box<Seconds>>,
     /// Second of the last record of any kind.
     last_second: i64,
     sleep: Sleep,
@@ -141,6 +143,7 @@ impl Gt3x {
             index: 0,
             count: 0,
             seconds: Seconds::new(timestamps == Timestamps::Device),
+            in_order: (timestamps == Timestamps::Actipy).then(|| Box::new(Seconds::new(true))),
             last_second: 0,
             sleep: Sleep::Awake,
             broken: false,
@@ -201,6 +204,7 @@ impl Gt3x {
             rate,
             stamp,
             new_run,
+            restart: false,
             temperature: self.temperature,
             light: self.light,
             battery: self.battery,
@@ -266,6 +270,10 @@ impl Gt3x {
                     broken: std::mem::take(&mut self.broken),
                     slow: [self.temperature, self.light, self.battery],
                 };
+                if let Some(seconds) = &mut self.in_order {
+                    seconds.push(second.clone(), &mut Quality::default());
+                    seconds.count(false, quality);
+                }
                 self.seconds.push(second, quality);
                 while let Some(found) = self.seconds.pop(false) {
                     self.activity(found, batch, quality)?;
@@ -347,6 +355,9 @@ impl Gt3x {
     }
 
     fn end(&mut self, quality: &mut Quality) -> Result<()> {
+        if let Some(seconds) = &mut self.in_order {
+            seconds.count(true, quality);
+        }
         if let Some(why) = self.source().damage().map(str::to_owned) {
             self.source().note_damage(self.index, quality);
             self.header.metadata.push(("archive_damage".into(), why));

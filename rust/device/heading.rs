@@ -130,8 +130,8 @@ pub(super) struct Columns {
 /// Columns by the names of a header line.
 ///
 /// # Errors
-/// [`Error::Malformed`] without a time or one of the axes.
-pub(super) fn columns(names: &[&[u8]], head: &[u8]) -> Result<Columns> {
+/// [`Error::Malformed`] without one of the axes, or without a time unless rows are `timeless`.
+pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Columns> {
     let mut hints = Hints::default();
     let mut channels = [None; 8];
     let (mut time, mut day, mut annotation) = (None::<(u8, usize)>, None, None);
@@ -169,7 +169,8 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8]) -> Result<Columns> {
     let (time, last) = match (time, day) {
         (Some((_, time)), Some(day)) => (Time::Split { day, time, order: Order::YearMonthDay }, day.max(time)),
         (Some((_, column)), None) | (None, Some(column)) => (Time::Numeric { column, unit: TimeUnit::S }, column),
-        (None, None) => return Err(refuse("a column named time", head)),
+        (None, None) if timeless => (Time::Counted { start: 0, period: 0.0 }, 0),
+        (None, None) => return Err(refuse("a column named time (or a rate given by the caller)", head)),
     };
     let count = 1 + channels.iter().flatten().copied().max().unwrap_or(0).max(last);
     Ok(Columns { time, channels, annotation, count, hints })
@@ -229,7 +230,7 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
     };
     if timed {
         let usual: [&[u8]; 4] = [b"timestamp", b"x", b"y", b"z"];
-        found.columns = Some(columns(if named { &names } else { &usual }, row)?);
+        found.columns = Some(columns(if named { &names } else { &usual }, row, false)?);
     } else {
         let began = |order| date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
         let start = began(found.order.unwrap_or(Order::MonthDayYear));

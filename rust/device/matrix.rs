@@ -254,6 +254,7 @@ impl Matrix {
             rate,
             stamp: Stamp::Each,
             new_run: std::mem::take(&mut self.broken),
+            restart: false,
             temperature: self.temperature(at, &head),
             light: f32::NAN,
             battery: f32::NAN,

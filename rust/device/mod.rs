@@ -65,12 +65,14 @@ pub struct Reading {
     pub date_order: DateOrder,
     /// Unit of the acceleration in a table, or none: as the table tells it.
     pub unit: Option<Unit>,
+    /// Rows a second of a table whose rows tell no time, Hz.
+    pub rate: Option<f64>,
 }
 
 impl From<Timestamps> for Reading {
     /// As the file tells it.
     fn from(timestamps: Timestamps) -> Self {
-        Self { timestamps, date_order: DateOrder::Auto, unit: None }
+        Self { timestamps, date_order: DateOrder::Auto, unit: None, rate: None }
     }
 }
 
@@ -136,6 +138,8 @@ pub struct Block {
     pub stamp: Stamp,
     /// It does not continue the block before it (sequence break, restart, something skipped in between).
     pub new_run: bool,
+    /// The device began anew with it, or its session is another one.
+    pub restart: bool,
     /// Degrees Celsius, NaN where there is none.
     pub temperature: f32,
     /// Lux, NaN where there is none.

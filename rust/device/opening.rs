@@ -107,7 +107,7 @@ fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Rea
         Box::new(geneactiv::GeneActiv::new(source, reading)?)
     } else {
         geneactiv::refusal(first).map_or(Ok(()), Err)?;
-        if let Some(refusal) = text::refusal(first) {
+        if let Some(refusal) = text::refusal(first, &reading) {
             return Err(named(source.path(), first).unwrap_or(refusal));
         }
         Box::new(text::Text::new(source, reading)?)

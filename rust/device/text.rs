@@ -27,13 +27,13 @@ const MAX_REVERSED: u64 = 100_000_000;
 
 /// True where the first bytes are rows of a known layout.
 pub fn sniff(first: &[u8]) -> bool {
-    Layout::find(first, None).is_ok()
+    Layout::find(first, &Timestamps::Device.into()).is_ok()
 }
 
 /// Why the first bytes are no rows: one answer for bytes of no known format, the layout's own for text.
-pub(super) fn refusal(first: &[u8]) -> Option<Error> {
+pub(super) fn refusal(first: &[u8], reading: &Reading) -> Option<Error> {
     let printable = |b: &u8| b.is_ascii_graphic() || matches!(b, b' ' | b'\t' | b'\r' | b'\n') || *b >= 0x80;
-    match Layout::find(first, None) {
+    match Layout::find(first, reading) {
         Err(Error::Malformed { .. }) if !first.iter().take(512).all(printable) => {
             Some(Error::malformed("file", 0, "expected a recording, got bytes of no known format"))
         }
@@ -63,8 +63,12 @@ impl Text {
     /// # Errors
     /// [`Error::Malformed`] without one; the file system's.
     pub fn new(source: Source, reading: Reading) -> Result<Self> {
-        let mut layout = Layout::find(source.peek(), reading.unit)?;
-        survey::complete(&mut layout, &source, reading.date_order)?;
+        let mut layout = Layout::find(source.peek(), &reading)?;
+        match (survey::complete(&mut layout, &source, reading.date_order), reading.rate) {
+            (Err(Error::Malformed { .. }), Some(rate)) => layout = Layout::timeless(source.peek(), rate, reading.unit)?,
+            (settled, _) => settled?,
+        }
+        layout.hold_against(reading.rate);
         let header = layout.header();
         let plain = reading.timestamps == Timestamps::Actipy && !layout.coarse;
         layout.descending &= !plain;

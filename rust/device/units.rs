@@ -216,7 +216,7 @@ impl TimeUnit {
             return Err(epochs(pace.period * unit.seconds()));
         }
         let seen = if is_counter {
-            "row numbers".to_owned()
+            "row numbers (give their rate)".to_owned()
         } else {
             format!("{first}, rising by {} from row to row", pace.period)
         };

@@ -120,7 +120,8 @@ impl<'a> Pass<'a> {
                     let at = before + from as u64;
                     let known = chunk.blocks.iter().rev().find(|(first, _)| *first <= at).map(|(_, block)| *block);
                     let rate = run_rate(stream, known.or(self.block).as_ref(), &chunk.data.time[from..to]);
-                    self.new_run(chunk, from, rate)?;
+                    let restart = known.is_some_and(|block| block.restart);
+                    self.new_run(chunk, from, rate, restart)?;
                 }
             }
             if self.skipping {
@@ -138,7 +139,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Ends the run before, and decides where on the grid the next one begins.
-    fn new_run(&mut self, chunk: &Chunk, at: usize, rate: f64) -> Result<()> {
+    fn new_run(&mut self, chunk: &Chunk, at: usize, rate: f64, restart: bool) -> Result<()> {
         let first = chunk.data.time[at];
         let period = self.filter.period();
         let idle = chunk.idle.iter().find(|idle| idle.at == at && self.settings.fill_idle_sleep);
@@ -147,7 +148,7 @@ impl<'a> Pass<'a> {
         if place.shifted {
             self.out.shifts.push((point, self.timeline.shift));
         }
-        if place.fell {
+        if place.fell || restart {
             self.out.breaks.push(point);
         }
         if let Some(woke) = place.woke {

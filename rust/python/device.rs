@@ -27,8 +27,9 @@ fn read<'py>(
     timestamps: Word<Timestamps>,
     date_order: Word<DateOrder>,
     unit: Word<Option<Unit>>,
+    rate: Option<f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0 };
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate };
     let all = run_on(py, path, || collect(device::open(Path::new(path), reading)?))?;
     columns(py, all)
 }
@@ -38,7 +39,7 @@ fn read<'py>(
 /// `temperature`, `light` (float32), `annotation` (int32, codes of `labels`) and `names` (of the columns of time and x);
 /// `header` is pairs of name and value.
 #[pyfunction]
-#[pyo3(signature = (path, columns, labels, header, *, timestamps, date_order, unit))]
+#[pyo3(signature = (path, columns, labels, header, *, timestamps, date_order, unit, rate))]
 #[allow(clippy::too_many_arguments)] // a file's columns and how they are read
 fn read_arrays<'py>(
     py: Python<'py>,
@@ -49,9 +50,10 @@ fn read_arrays<'py>(
     timestamps: Word<Timestamps>,
     date_order: Word<DateOrder>,
     unit: Word<Option<Unit>>,
+    rate: Option<f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (header, arrays) = arrays(columns, labels, header)?;
-    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0 };
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate };
     let all = run_on(py, path, || {
         collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, reading)?), reading.timestamps))
     })?;

@@ -73,6 +73,7 @@ struct Reading {
     timestamps: Word<Timestamps>,
     date_order: Word<DateOrder>,
     unit: Word<Option<Unit>>,
+    rate_hz: f64,
     idle_sleep: Word<IdleSleep>,
 }
 
@@ -127,6 +128,7 @@ impl Sections {
                 timestamps: reading.timestamps.0,
                 date_order: reading.date_order.0,
                 unit: reading.unit.0,
+                rate: (reading.rate_hz > 0.0).then_some(reading.rate_hz),
             },
             order: order.0,
             lowpass: lowpass.enabled.then_some((lowpass.cutoff_hz, lowpass.order)),

@@ -27,7 +27,7 @@ SOURCES = sorted(path.name for path in (DATA / "recordings").glob("*"))
 def read(path: Path) -> dict[str, Any] | None:
     """Return the columns, or None where the reader says that these bytes are no recording."""
     try:
-        got = _core.read(str(path), "device", "auto", "auto")
+        got = _core.read(str(path), "device", "auto", "auto", None)
     except RecordingError as error:
         refusal = error
     else:

@@ -36,7 +36,7 @@ FILES = [
 
 
 def read(name: str, timestamps: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    got = _core.read(str(DATA / "recordings" / name), timestamps, "auto", "auto")
+    got = _core.read(str(DATA / "recordings" / name), timestamps, "auto", "auto", None)
     return got, got["xyz"].reshape(3, -1)[:, : got["n"]], got["time"][: got["n"]]
 
 
@@ -149,7 +149,7 @@ def test_the_80_hz_wrist_sample_is_one_run() -> None:
 
 def test_every_recording_at_hand_reads_and_each_loss_has_words() -> None:
     for path in sorted((DATA / "recordings").iterdir()):
-        got = _core.read(str(path), "device", "auto", "auto")
+        got = _core.read(str(path), "device", "auto", "auto", None)
         assert got["n"] > 0, path.name
         assert [kind for kind in got["counts"] if not kind_meaning(kind)] == [], path.name
 

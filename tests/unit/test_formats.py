@@ -23,7 +23,7 @@ START = 1_598_436_540 * SECOND  # 2020-08-26 10:09:00
 
 
 def read(path: Path, timestamps: str = "device") -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    got = _core.read(str(path), timestamps, "auto", "auto")
+    got = _core.read(str(path), timestamps, "auto", "auto", None)
     return got, got["xyz"].reshape(3, -1)[:, : got["n"]], got["time"][: got["n"]]
 
 

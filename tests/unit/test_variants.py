@@ -237,3 +237,39 @@ def test_a_session_that_no_block_has_is_told(tmp_path: Path) -> None:
     recording = imuspec.read(tmp_path / "a.cwa")
     assert recording.quality.counts == {"session_differs": 1}
     assert len(recording) == 60 * 120
+
+
+@pytest.mark.parametrize("kind", ["cwa", "geneactiv"])
+def test_a_device_that_begins_anew_ends_a_segment_though_no_time_is_missing(kind: str, tmp_path: Path) -> None:
+    recipe = RECIPE.set("segments.max_gap_s=5")
+    header, *blocks = cwa(tmp_path / "a.cwa", 120)
+
+    def written(restart: bool) -> Path:
+        if kind == "geneactiv":
+            path = geneactiv(tmp_path / "a.bin", list(range(20)))
+            text = path.read_text()
+            for page in range(20):
+                number = page - 10 if restart and page >= 10 else page
+                text = text.replace(f"Sequence Number:{page}\n", f"Sequence Number: {number}\n", 1)
+            path.write_text(text, newline="\r\n")
+            return path
+        for index in range(60, 120):
+            blocks[index][10:14] = (index - 60 if restart else index).to_bytes(4, "little")
+            seal(blocks[index])
+        (tmp_path / "a.cwa").write_bytes(header + b"".join(blocks))
+        return tmp_path / "a.cwa"
+
+    whole, anew = (imuspec.prepare(written(restart), recipe) for restart in (False, True))
+    assert (len(whole.segments), len(anew.segments)) == (1, 2)
+    assert anew.quality.counts["restart"] == 1
+    assert anew.segments[0, 1] == anew.segments[1, 0]
+
+
+def test_by_actipys_rule_moved_and_wild_seconds_of_a_gt3x_are_counted_and_stay(tmp_path: Path) -> None:
+    sound = [second(i) for i in range(60)]
+    moved = [*sound[:20], sound[21], sound[20], *sound[22:40], record(START + 400 * 86_400, value=240), *sound[41:]]
+    recording = imuspec.read(gt3x(tmp_path / "a.gt3x", *moved), "actipy")
+    counts = recording.quality.counts
+    assert (counts["out_of_order"], counts["wild_stamp"]) == (1, 1)
+    assert counts["rows_not_later"] == 30 + 30 * 19  # what is not later than the wild second, as actipy leaves it out
+    assert recording.time[-1] > (START + 400 * 86_400) * 1_000_000_000

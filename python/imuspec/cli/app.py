@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ __all__ = [
     "SEVERAL",
     "USAGE",
     "Many",
+    "Stated",
     "app",
     "existing",
     "finished",
@@ -52,6 +53,35 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command(help="Install completion of commands and options for this shell.")
+
+
+@Parameter(name="*")
+@dataclass
+class Stated:
+    """What the user states of a table, where the file leaves it open.
+
+    Parameters
+    ----------
+    date_order
+        The order of dates that the file leaves open.
+    unit
+        Unit of the acceleration in a table.
+    rate
+        Rows per second of a table without usable times, Hz.
+    """
+
+    date_order: Literal["auto", "day_first", "month_first"] = "auto"
+    unit: Literal["auto", "g", "mg", "m/s2"] = "auto"
+    rate: float | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `imuspec.read`."""
+        return asdict(self)
+
+    def settings(self) -> list[str]:
+        """Return the settings of a recipe that say the same."""
+        reading = {"date_order": self.date_order, "unit": self.unit, "rate_hz": self.rate}
+        return [f"reading.{name}={value}" for name, value in reading.items() if value not in ("auto", None)]
 
 
 @Parameter(name="*")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import SEVERAL, Many, app, existing, finished
+from imuspec.cli.app import SEVERAL, Many, Stated, app, existing, finished
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def info(
     json: bool = False,
     identifying: bool = False,
     timestamps: Literal["device", "actipy"] = "device",
-    date_order: Literal["auto", "day_first", "month_first"] = "auto",
-    unit: Literal["auto", "g", "mg", "m/s2"] = "auto",
+    stated: Stated | None = None,
 ) -> int:
     """Show what a recording holds: device, rate, times, gaps, and everything lost. Of a folder: its recordings.
 
@@ -92,10 +91,6 @@ def info(
         Also the fields of the header that identify a person: names, dates of birth, notes.
     timestamps
         device, or actipy for times equal to actipy's.
-    date_order
-        The order of dates that the file leaves open.
-    unit
-        Unit of the acceleration in a table.
     """
     from imuspec.recording.inputs import find_inputs
     from imuspec.recording.reading import read
@@ -106,7 +101,7 @@ def info(
         return _list_inputs(found, json=json)
     from imuspec.cli.facts import recording_facts, recording_tables
 
-    facts = recording_facts(read(path, timestamps, date_order=date_order, unit=unit), identifying=identifying)
+    facts = recording_facts(read(path, timestamps, **(stated or Stated()).options()), identifying=identifying)
     if json:
         output.emit(facts)
     else:
@@ -192,7 +187,7 @@ def simulate(
 
 
 @app.command
-def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
+def image(path: Path, /, *, out: Path, recipe: str | None = None, stated: Stated | None = None) -> int:
     """Draw a recording at a glance: each day as a strip of colour, and one window as a network sees it.
 
     Parameters
@@ -205,15 +200,16 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None) -> int:
         Prepare it by this recipe first, which marks non-wear; without it the raw recording is drawn.
     """
     from imuspec.preparation import prepare as prepare_file
+    from imuspec.recipe import Recipe
     from imuspec.recording.reading import read
     from imuspec.report import day_image
 
     require("pictures", "matplotlib")
     existing(path)
     if recipe is None:
-        day_image(read(path), out)
+        day_image(read(path, **(stated or Stated()).options()), out)
     else:
-        prepared = prepare_file(path, recipe)
+        prepared = prepare_file(path, Recipe.load(recipe).set(*(stated or Stated()).settings()))
         if prepared.status == "failed":
             raise RuntimeError(f"{path}: {prepared.reason}")
         day_image(prepared, out)

@@ -8,9 +8,10 @@ the first sample. The end is excluded. Recordings with annotations of their own 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 
 from imuspec.datasets.recordings import DROPPED, UNITS, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
-from imuspec.recording.inputs import find_sources
-from imuspec.recording.reading import read
+from imuspec.recording.inputs import Source, find_sources
+from imuspec.recording.reading import DateOrder, read
 from imuspec.recording.recording import Recording
 
 __all__ = ["recordings"]
@@ -46,6 +47,8 @@ def recordings(
     nominal_rate: float | None = None,
     subjects: Collection[int | str] | None = None,
     unit: str | float = "auto",
+    date_order: DateOrder = "auto",
+    rate: float | None = None,
 ) -> Iterator[LabelledRecording]:
     """Read a folder of recordings with their labels, one recording at a time.
 
@@ -64,6 +67,10 @@ def recordings(
     unit : str or float, default "auto"
         Unit of the acceleration in tables that do not name it: "g", "m/s2", "mg", or the number of counts of 1 g.
         "auto": the unit that fits the norm, the same for all tables.
+    date_order : {"auto", "day_first", "month_first"}, default "auto"
+        Order of ambiguous dates, as in `imuspec.read`.
+    rate : float, optional
+        Rows per second of tables without usable times, Hz, as in `imuspec.read`.
 
     Yields
     ------
@@ -87,13 +94,9 @@ def recordings(
     stretches = _read_labels(table) if labels is not None or table.exists() else None
     sources = [source for source in find_sources([folder]) if Path(source.path) != table.absolute()]
     sources = [source for source in sources if Path(source.path).resolve() != table.resolve()]
-    names = {name: source for source in sources for name in (source.name, Path(source.name).name, source.id)}
-    if stretches is not None:
-        absent = [name for name in stretches if name not in names]
-        if absent:
-            raise FileNotFoundError(f"{table}: {folder} has no file {', '.join(absent[:4])}")
-    by_source = {names[name].path: intervals for name, intervals in (stretches or {}).items()}
-    class_names = classes if classes is not None else _class_names(stretches, [source.path for source in sources])
+    by_source = _of_sources(stretches or {}, sources, table, folder)
+    read_file = functools.partial(read, date_order=date_order, rate=rate)
+    class_names = classes if classes is not None else _class_names(stretches, sources, read_file)
     for source in sources:
         intervals = by_source.get(source.path, [])
         subject = intervals[0].subject if intervals and intervals[0].subject else source.id
@@ -101,7 +104,7 @@ def recordings(
             raise RecordingError(str(table), None, f"expected one subject for {source.name}, got several")
         if subjects is None or subject in subjects or (subject.isdigit() and int(subject) in subjects):
             yield _recording(
-                source.path,
+                read_file(source.path),
                 source.id,
                 subject,
                 intervals,
@@ -111,6 +114,31 @@ def recordings(
                 table,
                 units,
             )
+
+
+def _of_sources(
+    stretches: dict[str, list[_Interval]], sources: Sequence[Source], table: Path, folder: Path
+) -> dict[str, list[_Interval]]:
+    """Return the intervals of each path. The table names a file by its path below the folder, its id or its last name."""
+    by_path = {source.name: source for source in sources} | {source.id: source for source in sources}
+    by_last: dict[str, list[Source]] = {}
+    for source in sources:
+        by_last.setdefault(Path(source.name).name, []).append(source)
+    found: dict[str, list[_Interval]] = {}
+    absent = [name for name in stretches if name not in by_path and name not in by_last]
+    if absent:
+        raise FileNotFoundError(f"{table}: {folder} has no file {', '.join(absent[:4])}")
+    for name, intervals in stretches.items():
+        named = [by_path[name]] if name in by_path else by_last[name]
+        if len(named) > 1:
+            paths = " and ".join(source.name for source in named[:4])
+            raise RecordingError(
+                str(table),
+                None,
+                f"line {intervals[0].line}: expected the path of one file, got {name}, which is {paths}",
+            )
+        found.setdefault(named[0].path, []).extend(intervals)
+    return found
 
 
 class _Units:
@@ -173,18 +201,20 @@ def _read_labels(table: Path) -> dict[str, list[_Interval]]:
     return rows_of
 
 
-def _class_names(stretches: dict[str, list[_Interval]] | None, paths: Sequence[str]) -> list[str]:
+def _class_names(
+    stretches: dict[str, list[_Interval]] | None, sources: Sequence[Source], read_file: Callable[[str], Recording]
+) -> list[str]:
     if stretches is not None:
         names = {interval.label for intervals in stretches.values() for interval in intervals}
     else:
-        names = {word for path in paths for word in read(path).annotation_labels if word}
+        names = {word for source in sources for word in read_file(source.path).annotation_labels if word}
     if not names:
         raise FileNotFoundError("labels: expected labels.csv in the folder or recordings with annotations, got neither")
     return sorted(names)
 
 
 def _recording(
-    path: str,
+    recorded: Recording,
     identity: str,
     subject: str,
     intervals: list[_Interval],
@@ -194,7 +224,6 @@ def _recording(
     table: Path,
     units: _Units,
 ) -> LabelledRecording:
-    recorded = read(path)
     n = len(recorded)
     acceleration = units.in_g(recorded)
     whole = np.isfinite(acceleration).all(axis=0)
@@ -219,7 +248,7 @@ def _recording(
         runs=runs_of(time, nominal, breaks=breaks[breaks < time.size]),
         label=label,
         class_names=classes,
-        source=path,
+        source=recorded.path,
         n_rows=n,
         counts={"not numbers on three axes": int((~whole).sum())},
         unlabelled={"without a label": int((label < 0).sum())},

@@ -43,6 +43,10 @@ class ReadingSettings(Settings):
         "auto",
         description="unit of the acceleration in tables (CSV, Parquet, NPZ); auto: as the header names it, else by the norm",
     )
+    rate_hz: NonNegativeFloat = Field(
+        0.0,
+        description="rows per second of tables without usable times (row numbers, no time column), Hz; 0: such tables are refused",
+    )
     idle_sleep: Literal["fill", "gap"] = Field(
         "fill",
         description="what stands where an ActiGraph slept: fill repeats the last value, as ActiLife does, flags it and "

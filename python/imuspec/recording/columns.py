@@ -53,7 +53,12 @@ Columns = dict[str, Any]
 
 
 def read_columns(
-    path: str | os.PathLike[str], timestamps: str = "device", *, date_order: str = "auto", unit: str = "auto"
+    path: str | os.PathLike[str],
+    timestamps: str = "device",
+    *,
+    date_order: str = "auto",
+    unit: str = "auto",
+    rate: float | None = None,
 ) -> dict[str, Any] | None:
     """Read a Parquet or NPZ file to the columns of ``_core.read``; return None for any other file.
 
@@ -72,18 +77,20 @@ def read_columns(
         Order of ambiguous dates.
     unit : {"auto", "g", "mg", "m/s2"}, default "auto"
         Unit of the acceleration.
+    rate : float, default None
+        Rows per second of a table without usable times, Hz.
 
     Raises
     ------
     RecordingError
         If the file is cut short or too large, lacks a column, or holds pickled objects.
     """
-    table = _table(Path(path))
+    table = _table(Path(path), rate)
     if table is None:
         return None
     kind, arrays, labels, metadata = table
     result = _core.read_arrays(
-        str(path), arrays, labels, metadata, timestamps=timestamps, date_order=date_order, unit=unit
+        str(path), arrays, labels, metadata, timestamps=timestamps, date_order=date_order, unit=unit, rate=rate
     )
     result["header"]["format"] = kind
     return result
@@ -104,7 +111,7 @@ def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dic
     RecordingError
         As in `read_columns`.
     """
-    table = _table(Path(path))
+    table = _table(Path(path), recipe["reading"]["rate_hz"] or None)
     if table is None:
         return None
     kind, arrays, labels, metadata = table
@@ -113,7 +120,7 @@ def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dic
     return result
 
 
-def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, str]]] | None:
+def _table(path: Path, rate: float | None) -> tuple[str, dict[str, Any], list[str], list[tuple[str, str]]] | None:
     """Return the format of a table, its columns, its labels and its metadata."""
     if path.exists() and not path.is_file():  # a folder; or a pipe or a device, which would block when opened
         return None
@@ -123,9 +130,9 @@ def _table(path: Path) -> tuple[str, dict[str, Any], list[str], list[tuple[str, 
             source, kind = _unwrapped(file)
             if kind == "":
                 return None
-            columns = _parquet(source) if kind == "parquet" else _npz(source)
+            columns = _parquet(source, rate) if kind == "parquet" else _npz(source, rate)
         with np.errstate(all="ignore"):  # damaged numbers overflow; later checks find the results
-            arrays, labels, metadata = _ready(columns)
+            arrays, labels, metadata = _ready(columns, rate)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -175,13 +182,13 @@ def _limited(stream: Any, head: bytes) -> bytes:
     return head + bytes(rest)
 
 
-def _parquet(source: BinaryIO) -> dict[str, Any]:
+def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(source)
-        selected = _column_names(file.schema_arrow.names)
+        selected = _column_names(file.schema_arrow.names, rate)
         kinds = {key: file.schema_arrow.field(name).type for key, name in selected.items()}
         n_rows = file.metadata.num_rows
         n_bytes = n_rows * sum(_width(kind) for kind in kinds.values())
@@ -208,7 +215,7 @@ def _parquet(source: BinaryIO) -> dict[str, Any]:
                 else:
                     columns[key][rows] = column.to_numpy(zero_copy_only=False)
         columns.update({key: gathered.all() for key, gathered in others.items()})
-        columns["names"] = [selected["time"], selected.get("x", selected.get("xyz", "x"))]
+        columns["names"] = [selected.get("time", ""), selected.get("x", selected.get("xyz", "x"))]
         return columns
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
@@ -296,19 +303,19 @@ def _gathered(key: str) -> _Labels | _Texts:
     raise ValueError(f"{key}: expected numbers, got another type")
 
 
-def _npz(source: BinaryIO) -> dict[str, Any]:
+def _npz(source: BinaryIO, rate: float | None) -> dict[str, Any]:
     with zipfile.ZipFile(source) as archive:
         n_bytes = sum(member.file_size for member in archive.infolist())
     if n_bytes > MAX_BYTES:
         raise ValueError(f"NPZ data: expected at most {MAX_BYTES} bytes, got {n_bytes}")
     source.seek(0)
     with np.load(source, allow_pickle=False) as stored:
-        selected = _column_names(stored.files)
+        selected = _column_names(stored.files, rate)
         columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in selected.items()}
     planar = columns.pop("xyz", None)
     if planar is not None:
         columns.update(zip(_AXES, _planar(planar), strict=True))
-    columns["names"] = [selected["time"], selected.get("x", selected.get("xyz", "x"))]
+    columns["names"] = [selected.get("time", ""), selected.get("x", selected.get("xyz", "x"))]
     return columns
 
 
@@ -318,23 +325,27 @@ def _planar(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.shape[0] == 3 else values.T
 
 
-def _column_names(names: list[str]) -> dict[str, str]:
-    """Return the name in the file of each known column."""
+def _column_names(names: list[str], rate: float | None) -> dict[str, str]:
+    """Return the name in the file of each known column; where the rate is stated, time may be missing."""
     lower = {name.lower(): name for name in reversed(names)}
     selected = {}
     for key, spellings in {**_NAMES, "xyz": ("xyz", "acceleration", "acc")}.items():
         name = next((lower[s] for s in spellings if s in lower), None)
         if name is not None:
             selected[key] = name
-    missing = [key for key in ("time", *_AXES) if key not in selected and (key == "time" or "xyz" not in selected)]
+    missing = [key for key in _AXES if key not in selected and "xyz" not in selected]
+    missing += ["time"] if "time" not in selected and rate is None else []
     if missing:
-        raise ValueError(f"columns: expected time, x, y and z, got {names[:20]} (missing: {', '.join(missing)})")
+        hint = "; or give rate=" if missing == ["time"] else ""
+        raise ValueError(f"columns: expected time, x, y and z, got {names[:20]} (missing: {', '.join(missing)}{hint})")
     return selected
 
 
-def _ready(columns: Columns) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
+def _ready(columns: Columns, rate: float | None) -> tuple[dict[str, Any], list[str], list[tuple[str, str]]]:
     """Return the columns in the form of the native reader, and the labels of the annotations."""
     names = columns.pop("names", ["time", "x"])
+    if "time" not in columns and rate is not None:
+        columns["time"] = np.round(np.arange(len(columns["x"])) * (1e9 / rate)).astype("datetime64[ns]")
     ready: dict[str, Any] = {"names": names, **_times(columns["time"])}
     n = len(columns["time"])
     for name in _FLOATS:

@@ -21,7 +21,7 @@ class Event(NamedTuple):
     Attributes
     ----------
     kind : str
-        The kind of the event; docs/recordings.md lists all kinds.
+        The kind of the event; docs/reference/formats.md lists all kinds.
     offset : int
         Byte offset in the uncompressed file.
     block : int

@@ -26,6 +26,7 @@ def read(
     *,
     date_order: DateOrder = "auto",
     unit: Unit = "auto",
+    rate: float | None = None,
 ) -> Recording:
     """Read a device file of any supported format. The content decides on the format, not the name.
 
@@ -48,6 +49,10 @@ def read(
     unit : {"auto", "g", "mg", "m/s2"}, default "auto"
         Unit of the acceleration in a table (CSV, Parquet, NPZ); it overrides the header. "auto": the unit of the header,
         else by the norm. Values that do not fit the unit cause the event ``unit_disagrees``. Device files state their unit.
+    rate : float, default None
+        Rows per second (Hz) of a table without usable times: row numbers, no time column, times without resolution. The
+        first row is then at 1970-01-01, with the event ``no_date``. Times that the rows state are used in any case, with
+        the event ``stated_rate_disagrees`` where they show another rate. None: such tables are refused.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def read(
     RecordingError
         If the file is not a recording, or nothing in it can be read. The message names path, byte offset and reason.
     ValueError
-        If `timestamps`, `date_order` or `unit` is not one of its values.
+        If `timestamps`, `date_order` or `unit` is not one of its values, or `rate` is not positive and finite.
     OSError
         If the file cannot be opened.
 
@@ -77,9 +82,11 @@ def read(
         if word not in get_args(kind):
             *others, last = map(repr, get_args(kind))
             raise ValueError(f"{argument}: expected {', '.join(others)} or {last}, got {word!r}")
+    if rate is not None and not 0 < rate < math.inf:
+        raise ValueError(f"rate: expected a positive number of Hz, got {rate!r}")
     name = os.fspath(path)
-    columns = read_columns(name, timestamps, date_order=date_order, unit=unit)
-    raw = _core.read(name, timestamps, date_order, unit) if columns is None else columns
+    columns = read_columns(name, timestamps, date_order=date_order, unit=unit, rate=rate)
+    raw = _core.read(name, timestamps, date_order, unit, rate) if columns is None else columns
     return _recording(name, timestamps, raw)
 
 

@@ -139,6 +139,11 @@ impl Head {
         time - (at as f64 * 1e9 / self.rate) as i64
     }
 
+    /// Whether the device began anew with this block, or its session is another than that of the block before.
+    pub fn began_anew(&self, before: &Self) -> bool {
+        self.session != before.session || (self.sequence == 0 && before.sequence != 0)
+    }
+
     /// What tells the block from others.
     pub fn key(&self, check: u16) -> [u64; 3] {
         let sequence = u64::from(self.session) << 32 | u64::from(self.sequence);

@@ -137,6 +137,16 @@ impl Seconds {
         Some(Found { second, expected, moved })
     }
 
+    /// Counts the records that would be put elsewhere, of those whose turn it is.
+    pub fn count(&mut self, all: bool, quality: &mut Quality) {
+        while let Some(Found { second, moved, .. }) = self.pop(all) {
+            if let Some(kind) = moved {
+                let time = Some(second.second.saturating_mul(SECOND));
+                quality.note(Event { time, ..Event::at(kind, second.offset, second.index) });
+            }
+        }
+    }
+
     /// Which of the waiting records comes next, and its second where its own is wild.
     fn turn(&self) -> (usize, Option<i64>) {
         let at = |i: usize| self.waiting.get(i).map(|second| second.second);

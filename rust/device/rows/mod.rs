@@ -336,6 +336,7 @@ impl RowClock {
                 rate,
                 stamp,
                 new_run,
+                restart: false,
                 temperature: f32::NAN,
                 light: f32::NAN,
                 battery: f32::NAN,

@@ -13,7 +13,7 @@ import pytest
 
 from imuspec import datasets
 from imuspec.datasets import LabelledRecording, Windows
-from imuspec.datasets.draws import all_draws, expect_distinct
+from imuspec.datasets.draws import all_draws, distinct_draw, expect_distinct
 from imuspec.datasets.recordings import count_times, in_g, label_intervals, runs_of
 from imuspec.errors import RecordingError
 
@@ -294,6 +294,20 @@ def test_many_subjects_give_each_seed_a_split_of_its_own() -> None:
     assert len({(each["test"], each["validation"]) for each in members}) == 40
     drawn = [datasets.subject_split(some_windows(30), seed).members["test"] for seed in (0, 1, 101)]
     assert len(set(drawn)) == 3
+
+
+def test_a_draw_avoids_those_of_smaller_seeds_until_none_is_left() -> None:
+    discarded: list[int] = []
+    draws = [
+        distinct_draw(4, 1, seed, lambda draw: draw[2][0] < 3, lambda attempt, _: discarded.append(attempt))
+        for seed in range(10)
+    ]
+    parts = [tuple(map(tuple, draw[0])) for draw in draws if draw is not None]
+    assert len(parts) == 10
+    assert len(set(parts[:9])) == 9  # 3 test members times 3 validation members
+    assert parts[9] in parts[:9]
+    assert discarded
+    assert distinct_draw(4, 1, 0, lambda _: False, lambda *_: None) is None
 
 
 def test_seeds_that_share_a_split_are_refused_with_the_number_that_do_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_the_list_names_every_set(capsys) -> None:
     code, out, _ = run(capsys, "datasets")
     assert code == 0
     assert all(name in out for name in CATALOGUE)
+
+
+def test_a_set_is_described_for_programs_too(capsys) -> None:
+    code, out, _ = run(capsys, "datasets", "daphnet", "--json")
+    assert code == 0
+    assert json.loads(out)["about"] == CATALOGUE["daphnet"].description
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -57,7 +57,7 @@ def _facts(info: DatasetInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "title": info.title,
-        "about": info.what,
+        "about": info.description,
         "layout": info.layout,
         "window_s": info.window_s,
         "split_by": info.split_by,

@@ -101,7 +101,7 @@ def test_what_was_not_measured_is_null_or_an_empty_field(kind: export.Format, ma
     store.create(RECIPE)
     store.write(Source("back", direct.path, "back.cwa"), direct, source_sha256="", duplicate_of="")
     store.write_tables()
-    (one,) = export.export_cohort(Cohort(tmp_path / "cohort"), tmp_path / "out", format=kind)
+    (one,) = export.export_cohort(Cohort(tmp_path / "cohort"), tmp_path / "out", file_format=kind)
     assert one.path is not None
     table = pq.read_table(one.path) if kind == "parquet" else csv.read_csv(one.path)
     assert [table[name].null_count for name in ("x_g", "y_g", "z_g")] == [3, 4, 3]
@@ -148,7 +148,7 @@ def slabs(cohort, identity, format):
             os.kill(os.getpid(), 9)
         yield table
 export._slabs = slabs
-export.export_cohort(Cohort(sys.argv[1]), sys.argv[2], format=sys.argv[3])
+export.export_cohort(Cohort(sys.argv[1]), sys.argv[2], file_format=sys.argv[3])
 """
 
 

@@ -108,7 +108,7 @@ def export(
         output.note(f"{one.id}: {f'{one.path}, {rows}' if one.path else f'left out, {one.reason}'}")
 
     cohort = open_cohort(existing(path))
-    exported = export_cohort(cohort, out, ids or (), format=format, resume=resume, progress=show_one)
+    exported = export_cohort(cohort, out, ids or (), file_format=format, resume=resume, progress=show_one)
     written = [one for one in exported if one.path]
     if json:
         rows = [{**one._asdict(), "path": one.path and str(one.path)} for one in exported]

@@ -11,6 +11,7 @@ from imuspec.cli import output
 from imuspec.cli.app import Many, app, existing, finished, open_cohort
 from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
 from imuspec.errors import require
+from imuspec.storage import atomic_path
 
 if TYPE_CHECKING:
     from imuspec.datasets import DatasetReference, Windows
@@ -147,10 +148,12 @@ def _write_features(out: Path, features: Any, windows: Windows) -> None:
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
-        np.savez_compressed(out, features=features, class_names=np.asarray(windows.class_names), **columns)
+        with atomic_path(out) as waiting:
+            np.savez_compressed(waiting, features=features, class_names=np.asarray(windows.class_names), **columns)
         return
     import pyarrow as pa
     from pyarrow import parquet
 
     table = pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
-    parquet.write_table(table, out)
+    with atomic_path(out) as waiting:
+        parquet.write_table(table, waiting)

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, app
 from imuspec.errors import require
+from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +132,7 @@ def probe(
         result = _probe(run, windows, settings, layer, head, split, device, output.say)
         target = out or Path("probe") / name
         _keep(target, result, reference.label, facts)
-        (target / "recipe.json").write_text(settings.to_json(), "utf-8")
+        write_atomically(target / "recipe.json", settings.to_json().encode())
     if json:
         output.emit({**facts, "out": str(target), "scores": result.summary().to_dict("records")})
     output.show(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
@@ -372,9 +373,8 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
         for kind in ("png", "svg"):
             save(figure, target / f"shots.{kind}")
     splits = {str(seed): members for seed, members in result.members.items()}
-    (target / "probe.json").write_text(
-        encoder.dumps({**facts, "splits": splits}, indent=1, default=str) + "\n", "utf-8"
-    )
+    probe = encoder.dumps({**facts, "splits": splits}, indent=1, default=str)
+    write_atomically(target / "probe.json", f"{probe}\n".encode())
 
 
 def _table(summary: pd.DataFrame, title: str) -> Table:

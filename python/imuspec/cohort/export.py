@@ -47,7 +47,7 @@ def export_cohort(
     out: str | Path,
     ids: Sequence[str] = (),
     *,
-    format: Format = "parquet",
+    file_format: Format = "parquet",
     resume: bool = False,
     progress: Callable[[Exported], None] | None = None,
 ) -> list[Exported]:
@@ -63,7 +63,7 @@ def export_cohort(
         A folder on a disk, new, empty, or of an earlier export of the same format.
     ids : sequence of str, default ()
         Recordings to write; empty: all of the cohort.
-    format : {"parquet", "csv"}, default "parquet"
+    file_format : {"parquet", "csv"}, default "parquet"
         Kind of the files.
     resume : bool, default False
         Keep the files of an earlier run whose recordings have not changed since.
@@ -86,25 +86,27 @@ def export_cohort(
     for identity in ids:
         if identity not in rows:
             raise KeyError(f"cohort {cohort.path}: expected one of its {len(rows)} recordings, got {identity!r}")
-    folder, done = _opened(cohort, out, format, resume=resume)
+    folder, done = _opened(cohort, out, file_format, resume=resume)
     exported = []
     for identity in dict.fromkeys(ids or sorted(rows)):
         row = rows[identity]
         if row["status"] != "ok":
             one = Exported(identity, None, 0, False, f"{row['status']}: {row['reason']}")
         else:
-            one = _one(cohort, identity, folder, format, done)
+            one = _one(cohort, identity, folder, file_format, done)
         exported.append(one)
         if progress is not None:
             progress(one)
-    _write_index(cohort, folder, format)
+    _write_index(cohort, folder, file_format)
     return exported
 
 
-def _opened(cohort: Cohort, out: str | Path, format: Format, *, resume: bool) -> tuple[Path, dict[str, dict[str, Any]]]:
+def _opened(
+    cohort: Cohort, out: str | Path, file_format: Format, *, resume: bool
+) -> tuple[Path, dict[str, dict[str, Any]]]:
     """Return the folder, and what an earlier run wrote into it."""
-    if format not in ("parquet", "csv"):
-        raise ValueError(f"format: expected parquet or csv, got {format!r}")
+    if file_format not in ("parquet", "csv"):
+        raise ValueError(f"file_format: expected parquet or csv, got {file_format!r}")
     if is_remote(out):
         raise ValueError(f"out: expected a folder on a disk, got {out}")
     folder = Path(out)
@@ -122,8 +124,8 @@ def _opened(cohort: Cohort, out: str | Path, format: Format, *, resume: bool) ->
     remove_partial(folder)
     done = {row["id"]: row for row in _lines(ledger)}
     formats = {row["format"] for row in done.values()}
-    if formats - {format}:
-        raise ValueError(f"format: expected {formats.pop()}, as of the export in {folder}, got {format}")
+    if formats - {file_format}:
+        raise ValueError(f"file_format: expected {formats.pop()}, as of the export in {folder}, got {file_format}")
     # A line that a killed process left half written must not join the next one.
     write_atomically(ledger, "".join(f"{json.dumps(row)}\n" for row in done.values()).encode())
     return folder, done
@@ -139,19 +141,19 @@ def _lines(ledger: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _one(cohort: Cohort, identity: str, folder: Path, format: Format, done: dict[str, dict[str, Any]]) -> Exported:
+def _one(cohort: Cohort, identity: str, folder: Path, file_format: Format, done: dict[str, dict[str, Any]]) -> Exported:
     """Write the wear of one recording, unless its file is there and of the same samples."""
-    path = folder / _file_name(identity, format)
+    path = folder / _file_name(identity, file_format)
     sha256 = cohort.checksum(identity)
     before = done.get(identity)
     if before and before["sha256"] == sha256 and path.is_file() and path.stat().st_size == before["size_bytes"]:
         return Exported(identity, path, before["n_rows"], True, "")
     n_rows = 0
-    with atomic_path(path) as waiting, _writer(waiting, format) as writer:
-        for table in _slabs(cohort, identity, format):
+    with atomic_path(path) as waiting, _writer(waiting, file_format) as writer:
+        for table in _slabs(cohort, identity, file_format):
             writer.write_table(table)
             n_rows += table.num_rows
-    row = {"id": identity, "format": format, "sha256": sha256, "n_rows": n_rows, "size_bytes": path.stat().st_size}
+    row = {"id": identity, "format": file_format, "sha256": sha256, "n_rows": n_rows, "size_bytes": path.stat().st_size}
     with (folder / _LEDGER).open("a", encoding="utf-8") as ledger:
         ledger.write(f"{json.dumps(row)}\n")
         ledger.flush()
@@ -159,18 +161,18 @@ def _one(cohort: Cohort, identity: str, folder: Path, format: Format, done: dict
     return Exported(identity, path, n_rows, False, "")
 
 
-def _file_name(identity: str, format: Format) -> str:
+def _file_name(identity: str, file_format: Format) -> str:
     """Name the file of a recording; one called as the table of all gets an underscore, which no id begins with."""
-    return f"{'_' if identity.casefold() == _INDEX else ''}{identity}.{format}"
+    return f"{'_' if identity.casefold() == _INDEX else ''}{identity}.{file_format}"
 
 
-def _schema(format: Format) -> pa.Schema:
+def _schema(file_format: Format) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema(
         {
             "time_ns": pa.int64(),
-            "time": pa.timestamp("ns" if format == "parquet" else "ms"),
+            "time": pa.timestamp("ns" if file_format == "parquet" else "ms"),
             "x_g": pa.float32(),
             "y_g": pa.float32(),
             "z_g": pa.float32(),
@@ -179,27 +181,27 @@ def _schema(format: Format) -> pa.Schema:
     )
 
 
-def _writer(path: Path, format: Format) -> Any:
-    if format == "parquet":
+def _writer(path: Path, file_format: Format) -> Any:
+    if file_format == "parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(path, _schema(format), compression="zstd")
+        return pq.ParquetWriter(path, _schema(file_format), compression="zstd")
     from pyarrow import csv
 
-    return csv.CSVWriter(path, _schema(format))
+    return csv.CSVWriter(path, _schema(file_format))
 
 
-def _slabs(cohort: Cohort, identity: str, format: Format) -> Iterator[pa.Table]:
+def _slabs(cohort: Cohort, identity: str, file_format: Format) -> Iterator[pa.Table]:
     """Yield the rows of a recording's kept wear in order, some at a time."""
     import pyarrow as pa
 
-    schema = _schema(format)
+    schema = _schema(file_format)
     for number, (first, stop) in enumerate(cohort.stretches(identity)):
         for begin in range(first, stop, _SLAB):
             end = min(begin + _SLAB, stop)
             values = cohort.samples(identity, begin, end)
             times = cohort.times(identity, begin, end)
-            shown = times if format == "parquet" else times // 1_000_000
+            shown = times if file_format == "parquet" else times // 1_000_000
             columns = [
                 pa.array(times),
                 pa.array(shown).cast(schema.field("time").type),
@@ -209,7 +211,7 @@ def _slabs(cohort: Cohort, identity: str, format: Format) -> Iterator[pa.Table]:
             yield pa.table(columns, schema=schema)
 
 
-def _write_index(cohort: Cohort, folder: Path, format: Format) -> None:
+def _write_index(cohort: Cohort, folder: Path, file_format: Format) -> None:
     """Write the table of all recordings, with the file of each that has one."""
     import pyarrow as pa
 
@@ -219,14 +221,14 @@ def _write_index(cohort: Cohort, folder: Path, format: Format) -> None:
     table = cohort.recordings.select(names)
     ids = table["id"].to_pylist()
     table = table.append_column("reason", pa.array([outcomes[i]["reason"] for i in ids], pa.string()))
-    files = [_file_name(i, format) if i in written else None for i in ids]
+    files = [_file_name(i, file_format) if i in written else None for i in ids]
     table = table.append_column("file", pa.array(files, pa.string()))
     table = table.append_column("n_rows", pa.array([written.get(i) for i in ids], pa.int64()))
-    if format == "csv":
+    if file_format == "csv":
         start = names.index("start_time")
         table = table.set_column(start, "start_time", table["start_time"].cast(pa.timestamp("ms"), safe=False))
-    with atomic_path(folder / f"{_INDEX}.{format}") as waiting:
-        if format == "parquet":
+    with atomic_path(folder / f"{_INDEX}.{file_format}") as waiting:
+        if file_format == "parquet":
             import pyarrow.parquet as pq
 
             pq.write_table(table, waiting, compression="zstd")

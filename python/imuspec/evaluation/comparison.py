@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from imuspec.evaluation.scores import METRICS
+from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,8 +114,8 @@ def write_table(frame: pd.DataFrame, stem: str | Path) -> list[Path]:
     """
     base = Path(stem)
     csv, data, text = (base.with_name(f"{base.name}.{kind}") for kind in ("csv", "json", "txt"))
-    frame.to_csv(csv, index=False)
     rows = json.loads(frame.to_json(orient="records", double_precision=15))
-    data.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    text.write_text(text_table(frame), "utf-8")
+    write_atomically(csv, frame.to_csv(None, index=False).encode())
+    write_atomically(data, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(text, text_table(frame).encode())
     return [csv, data, text]

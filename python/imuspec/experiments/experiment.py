@@ -22,6 +22,7 @@ from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
 from imuspec.experiments.evidence import evidence_notes, paired_table
 from imuspec.experiments.setup import Options, Setup
+from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,7 +292,7 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
     for stem, frame in {"table": result.table, "comparison": comparison, **result.tables}.items():
         *_, text = write_table(frame.assign(tiny=TINY_NOTE) if setup.tiny else frame, setup.out / stem)
         if setup.tiny:
-            text.write_text(f"{TINY_NOTE}\n\n{text_table(frame)}", "utf-8")
+            write_atomically(text, f"{TINY_NOTE}\n\n{text_table(frame)}".encode())
     for stem, figure in result.figures.items():
         if setup.tiny:
             figure.text(0.5, 0.5, "TINY\nnumbers mean nothing", **_STAMP)
@@ -312,7 +313,7 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
         "seconds": round(seconds, 1),
         "versions": _versions(),
     }
-    (setup.out / "experiment.json").write_text(json.dumps(recipe, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_atomically(setup.out / "experiment.json", (json.dumps(recipe, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import math
 import re
@@ -676,6 +677,23 @@ def test_a_page_of_what_is_neither_is_an_error_and_nothing_is_written(tmp_path: 
     with pytest.raises(RecordingError, match="not a recording"):
         write_page(tmp_path / "README.md", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_a_page_without_its_packages_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else found(name))
+    with pytest.raises(ImportError, match=rf"(?i)needs {package}: pip install 'imuspec\[report\]'"):
+        page.preparation_page(prepared(), tmp_path / "a.html")
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_value_and_its_sd_have_equally_many_digits() -> None:
+    assert learning._with_spread(0.31, 0.00315) == "0.310 \u00b1 0.003"
+    assert learning._with_spread(0.31, None) == "0.310"
+    assert learning._with_spread(None, None) == "\u2013"
 
 
 def test_a_page_is_written_of_whatever_lies_there(tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def _panel(axes: Axes, panel: Panel) -> None:
     if n < _FEW:
         for level, (name, colour, values) in enumerate(found):
             axes.plot(values, np.full(values.size, -level), "o", ms=5, mew=0, alpha=0.7, color=COLOURS[colour])
-            axes.annotate(name, (0, -level), xycoords=("axes fraction", "data"), va="bottom", fontsize=7.5)
+            axes.annotate(
+                name, (0, -level), (0, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7.5
+            )
         axes.set(yticks=[], ylim=(-len(found) + 0.2, 0.8))
         axes.margins(x=0.12)
         plain_axes(axes, spines=("bottom",))

@@ -312,12 +312,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             continue
         sd = next((key for key, of in spread.items() if of == name), None)
         head.append(name)
-        cells.append(
-            [
-                _shown(row.get(name)) + (f" \u00b1 {_shown(row[sd])}" if sd and row.get(sd) is not None else "")
-                for row in rows
-            ]
-        )
+        cells.append([_with_spread(row.get(name), row.get(sd) if sd else None) for row in rows])
     numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in _bases(head, names)]
     shown = [list(row) for row in zip(*cells, strict=True)][:_MOST_ROWS]
     return {
@@ -334,6 +329,14 @@ def _bases(head: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def _interval(low: Any, high: Any) -> str:
     return "\u2013" if low is None or high is None else f"{_shown(low)} to {_shown(high)}"
+
+
+def _with_spread(value: Any, sd: Any) -> str:
+    """Return a value and its sd with equally many digits."""
+    if not isinstance(value, int | float) or not isinstance(sd, int | float):
+        return _shown(value)
+    form = ".3f" if 0.01 <= abs(value) < 1000 else ".3g"
+    return f"{words.number(value, form)} \u00b1 {words.number(sd, form)}"
 
 
 def _shown(value: Any) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from imuspec.errors import require
 from imuspec.recipe import Recipe
 from imuspec.recipe.settings import LABELS
 from imuspec.report.style import follow_page, svg
@@ -38,6 +39,7 @@ def render(template: str, fields: dict[str, Any]) -> bytes:
     fields : dict
         What the template needs; ``script``, if there is one, is JavaScript that runs in the page.
     """
+    require("a page", "jinja2")
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from imuspec._core import __version__

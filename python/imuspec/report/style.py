@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from imuspec.errors import require
 from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ _RC: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """Set the look for the figures made and drawn inside; the user's own matplotlib settings come back afterwards."""
+    require("a figure", "matplotlib")
     import matplotlib as mpl
 
     with mpl.rc_context():

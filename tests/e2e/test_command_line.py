@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from imuspec import Cohort, __version__, cli
+from imuspec import Cohort, __version__, cli, read
 from imuspec.cli.console import RunDisplay, summary_lines
 from imuspec.cluster import Outcome, Summary
 from imuspec.simulation import simulate
@@ -253,3 +254,47 @@ def test_report_writes_a_page_of_a_cohort_and_none_of_what_is_no_recording(recor
     code, said, err = _run(capsys, "report", recordings, "--out", tmp_path / "folder.html")
     assert (code, said, err.count("\n")) == (1, "", 1)
     assert not (tmp_path / "folder.html").exists()
+
+
+def test_another_recipe_is_refused_with_what_to_do(recordings: Path, tmp_path, capsys) -> None:
+    arguments = ["prepare", recordings / "a.cwa", "--out", tmp_path / "out", "--workers", 1]
+    _run(capsys, *arguments)
+    code, _, err = _run(capsys, *arguments, "--resume", "--recipe", "capture24")
+    assert code == 2
+    assert "segments_min_wear_h: 24.0, 1.0; another recipe needs another folder" in err
+
+
+def test_completion_of_a_shell_knows_commands_and_options(capsys) -> None:
+    assert "--install-completion" in _run(capsys, "--help")[1]
+    for shell in ("bash", "zsh", "fish"):
+        script = cli.app.generate_completion(shell=shell)
+        assert all(word in script for word in ("prepare", "cohort", "memory-limit", "export"))
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "message"),
+    [
+        (
+            ("image", "x", "--out", "y.png"),
+            "matplotlib",
+            "imuspec image needs matplotlib: pip install 'imuspec[report]'",
+        ),
+        (("report", "x", "--out", "y.html"), "jinja2", "imuspec report needs Jinja2: pip install 'imuspec[report]'"),
+        (("export", "x", "--out", "y.onnx"), "onnx", "imuspec export needs ONNX: pip install 'imuspec[export]'"),
+        (("models",), "torch", "imuspec models needs PyTorch: pip install 'imuspec[train]'"),
+        (
+            ("pretrain", "mae-lmm", "--data", "x", "--out", "y"),
+            "lightning_fabric",
+            "imuspec pretrain needs Lightning Fabric: pip install 'imuspec[train]'",
+        ),
+    ],
+)
+def test_a_missing_package_is_a_plain_sentence_that_names_its_extra(command, package, message, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find("json"))
+    assert _run(capsys, *command) == (1, "", f"error: {message}\n")
+
+
+def test_a_recording_says_in_words_what_it_is(recordings: Path) -> None:
+    assert repr(read(recordings / "c.cwa")).endswith("Hz in 1 run)")
+    assert repr(read(recordings / "b.cwa.gz")).endswith(" runs)")

@@ -47,7 +47,7 @@ def activities(
     folds
         Groups of people left out in turn, on whom errors are measured.
     """
-    require("activities", "torch")
+    require("imuspec activities", "torch")
     from imuspec.datasets import DatasetReference
     from imuspec.prediction import fit_activity_model
     from imuspec.probing import PatchHeadSettings
@@ -101,7 +101,7 @@ def predict(
         Print JSON, for programs.
     """
     output.begin(json=json)
-    require("predict", "torch")
+    require("imuspec predict", "torch")
     existing(recording)
     existing(model)
     if is_cohort(recording):
@@ -122,7 +122,7 @@ def predict(
         for path in found.save(out):
             output.say(path)
     if plot is not None:
-        require("pictures", "matplotlib")
+        require("imuspec predict --plot", "matplotlib")
         from imuspec.report.drawing import plot as draw
 
         draw(found, plot)

@@ -68,7 +68,7 @@ def embed(
         Print JSON, for programs.
     """
     output.begin(json=json)
-    require("embed", "torch")
+    require("imuspec embed", "torch")
     from imuspec import probing
     from imuspec.datasets import DatasetReference
 

@@ -74,7 +74,7 @@ def experiment(
         output.show(table)
         return 0
     for package in ("pandas", "torch", "matplotlib"):
-        require("experiment", package)
+        require("imuspec experiment", package)
     if seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
     found = describe(name)

@@ -50,7 +50,7 @@ def pretrain(
     tiny
         Two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, to see that all works.
     """
-    require("training", "lightning_fabric")
+    require("imuspec pretrain", "torch", "lightning_fabric")
     from imuspec.pretraining.pretraining import pretrain as train
     from imuspec.recipe import PretrainRecipe
 
@@ -89,8 +89,8 @@ def views(image: Path, /, *, out: Path, seed: int = 0) -> int:
     seed
         Another seed draws other views.
     """
-    require("pictures", "matplotlib")
-    require("views", "torch")
+    require("imuspec views", "matplotlib")
+    require("imuspec views", "torch")
     from imuspec.report import views_figure
 
     existing(image)

@@ -46,7 +46,7 @@ def models(
         Print JSON, for programs.
     """
     output.begin(json=json)
-    require("models", "torch")
+    require("imuspec models", "torch")
     from rich.table import Table
     from rich.text import Text
 
@@ -117,7 +117,7 @@ def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
     n_samples
         Length of a window, for an encoder of signals; by default the encoder's own, else 5 s at 50 Hz.
     """
-    require("export", "onnx", "onnxscript", "onnxruntime", "torch")
+    require("imuspec export", "onnx", "onnxscript", "onnxruntime", "torch")
     existing(run)
     from imuspec.report.words import size
     from imuspec.run.export import export_onnx

@@ -91,8 +91,8 @@ def probe(
     """
     output.begin(json=json)
     for package in ("torch", "sklearn", "pandas"):
-        require("probe", package)
-    require("probe", "matplotlib")
+        require("imuspec probe", package)
+    require("imuspec probe", "matplotlib")
     from imuspec.datasets import DatasetReference
 
     if seeds is not None and seeds < 1:

@@ -204,7 +204,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None, stated: Stated
     from imuspec.recording.reading import read
     from imuspec.report import day_image
 
-    require("pictures", "matplotlib")
+    require("imuspec image", "matplotlib")
     existing(path)
     if recipe is None:
         day_image(read(path, **(stated or Stated()).options()), out)
@@ -246,7 +246,7 @@ def report(
     from imuspec.recipe import Recipe
     from imuspec.report import write_page
 
-    require("pages", "matplotlib", "jinja2")
+    require("imuspec report", "matplotlib", "jinja2")
     existing(path)
     written = write_page(path, out, recipe=Recipe.load(recipe).set(*(set or ())), recordings=recordings)
     output.say(out)

@@ -80,7 +80,8 @@ class CohortStore(PartStore):
             differences = Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(recipe)
             if differences:
                 raise ValueError(
-                    f"recipe: expected the cohort's own, got one that differs (cohort, given): {'; '.join(differences)}"
+                    f"recipe: expected that of the cohort {self.folder}, got one that differs (cohort, given): "
+                    f"{'; '.join(differences)}; another recipe needs another folder"
                 )
         else:
             self._write(recipe_path, recipe.to_json().encode())

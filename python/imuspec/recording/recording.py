@@ -244,7 +244,7 @@ class Recording:
         span = f"{_text(self.time[0])} + {self.duration_s / 3600:.2f} h" if len(self) else "empty"
         return (
             f"Recording({self.device or self.format} {self.device_id}, {span}, {len(self):,} samples at "
-            f"{self.sample_rate:.2f} Hz in {len(self.runs)} runs)"
+            f"{self.sample_rate:.2f} Hz in {len(self.runs)} run{'' if len(self.runs) == 1 else 's'})"
         )
 
     def _repr_html_(self) -> str:

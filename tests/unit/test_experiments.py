@@ -263,7 +263,7 @@ def judged_rows(**scores: list[list[float]]) -> Any:
         {
             **{"row": row, "column": "wisdm", "seed": seed, "weights_seed": draw, "macro_f1": value, "n_test": 80},
             **{"balanced_accuracy": value + 0.1, "test_over_train": 1 / 3, "n_rarest": 10 - seed},
-            **{"test_subjects": f"{seed} {seed + 1}"},
+            **{"test_subjects": f"S {seed}; S {seed + 1}"},
         }
         for row, draws in scores.items()
         for draw, splits in enumerate(draws)
@@ -304,6 +304,29 @@ def test_an_experiments_notes_say_what_its_table_rests_on(tmp_path: Path) -> Non
     paired = pd.read_csv(tmp_path / "paired.csv")
     assert set(paired["score"]) == {"macro_f1", "balanced_accuracy"}
     assert len(paired) == 6
+
+
+def test_the_mean_over_sets_deviates_as_it_does_from_split_to_split() -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments.methods import long_table
+
+    first = judged_rows(**{"MoCo": [[0.2, 0.4]], "signed means and log deviations": [[0.5, 0.5]]})
+    second = first.assign(column="goat", macro_f1=1 - first["macro_f1"])
+    table = long_table(pd.concat([first, second]), ("wisdm", "goat")).set_index(["row", "column"])
+    assert table.loc[("MoCo", "average"), "value"] == pytest.approx(0.5)
+    assert table.loc[("MoCo", "average"), "sd"] == pytest.approx(0)  # what one set gains the other loses
+    assert table.loc[("MoCo", "wisdm"), "sd"] == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    assert table.loc[("MoCo", "average"), "n"] == 2
+
+
+def test_columns_that_rest_on_the_same_evidence_share_a_note() -> None:
+    from imuspec.experiments.evidence import evidence_notes
+
+    judged = judged_rows(MoCo=[[0.2, 0.4]])
+    notes = evidence_notes(pd.concat([judged, judged.assign(column="wisdm, all labels")]), None)
+    assert notes[1:] == [
+        "wisdm; wisdm, all labels: 2 distinct splits, 3 test subjects, 9 test windows of the rarest class at least"
+    ]
 
 
 def test_a_pre_training_is_made_once_for_each_recipe_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

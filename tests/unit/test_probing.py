@@ -460,6 +460,6 @@ def test_a_row_names_who_was_tested_and_the_windows_of_the_rarest_class() -> Non
     result = probing.probe(probing.StatisticsSource(50.0), WINDOWS, seeds=(0, 1), head="logistic", max_test=3)
     for row in result.table.to_dict("records"):
         tested = result.members[row["seed"]]["test"]
-        assert row["test_subjects"] == " ".join(map(str, tested))
+        assert row["test_subjects"] == "; ".join(map(str, tested))
         assert (row["n_test_subjects"], row["n_rarest"], row["n_test"]) == (2, 3, 12)
         assert row["test_over_train"] == 2 / 6

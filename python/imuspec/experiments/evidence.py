@@ -55,18 +55,21 @@ def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[st
     notes = [
         "± is the standard deviation over splits (n - 1); macro-F1 is over the classes that occur in the test part"
     ]
+    columns_of: dict[str, list[str]] = {}
     for column, part in judged.groupby("column", sort=False):
-        subjects = {name for text in part["test_subjects"] for name in str(text).split()}
-        notes.append(
-            f"{column}: {part['seed'].nunique()} distinct splits, {len(subjects)} test subjects, "
+        subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
+        fact = (
+            f"{part['seed'].nunique()} distinct splits, {len(subjects)} test subjects, "
             f"{int(part['n_rarest'].min())} test windows of the rarest class at least"
         )
+        columns_of.setdefault(fact, []).append(str(column))
         if "n_test" in part and (unlike := part.groupby("seed")["n_test"].nunique().gt(1)).any():
             counts = part[part["seed"] == unlike.idxmax()].groupby("row", sort=False)["n_test"].first()
             shown = ", ".join(f"{row} {int(n)}" for row, n in counts.items())
             notes.append(
                 f"{column}: rows have unlike test windows, so that their differences pair by subjects alone: {shown}"
             )
+    notes[1:1] = [f"{'; '.join(columns)}: {fact}" for fact, columns in columns_of.items()]
     if paired is not None:
         clear = paired[(paired["score"] == "macro_f1") & (paired["p_holm"] < 0.05)]
         pairs = "; ".join(

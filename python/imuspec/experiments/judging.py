@@ -219,7 +219,7 @@ def score_table(judged: pd.DataFrame, keys: Sequence[str] = ("row", "column")) -
                 "n_weights": part["weights_seed"].nunique()
                 if "weights_seed" in part and part["weights_seed"].any()
                 else 1,
-                "n_test_subjects": len({name for text in part["test_subjects"] for name in str(text).split()}),
+                "n_test_subjects": len({name for text in part["test_subjects"] for name in str(text).split("; ")}),
                 "n_rarest": int(part["n_rarest"].min()),
             }
         )

@@ -192,7 +192,7 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
         for column in COLUMNS:
             mean, sd = mean_sd(part.groupby("seed")[column].mean().to_numpy())
             counts = {"n": part["seed"].nunique(), "n_weights": part.get("weights_seed", part["seed"] * 0).nunique()}
-            subjects = {name for text in part["test_subjects"] for name in str(text).split()}
+            subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
             counts |= {"n_test_subjects": len(subjects), "n_rarest": int(part["n_rarest"].min())}
             rows.append({"row": row, "column": column, "value": mean, "sd": sd, **counts})
     return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="all classes")})

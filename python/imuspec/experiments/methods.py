@@ -201,6 +201,7 @@ def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
     """Return the scores over splits, as `score_table`; with several sets their mean too.
 
     Over the paper's sets the mean is the column ``average``, which stands beside the paper's; over others its name lists them.
+    Its deviation is that of the mean over the sets from split to split.
     """
     each = score_table(judged)
     sets = list(dict.fromkeys(judged["column"]))
@@ -208,8 +209,10 @@ def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
         column = "average" if set(sets) == set(papers) else f"mean of {', '.join(sets)}"
         scores = ["value", "balanced_accuracy"]
         means = each.groupby("row", sort=False)[scores].mean()
-        whole = judged.groupby("row", sort=False)["macro_f1"]
-        over = means.assign(column=column, sd=whole.std(ddof=1), n=whole.size()).reset_index()
+        by_split = (
+            judged.groupby(["row", "column", "seed"])["macro_f1"].mean().groupby(["row", "seed"]).mean().groupby("row")
+        )
+        over = means.assign(column=column, sd=by_split.std(ddof=1), n=by_split.size()).reset_index()
         each = pd.concat([each, over], ignore_index=True)
     order = {name: index for index, name in enumerate((*ROWS, *PARAMETER_FREE))}
     by_row = each.sort_values("row", key=lambda names: names.map(lambda n: order[_base(n)]), kind="stable")

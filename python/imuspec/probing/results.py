@@ -97,7 +97,7 @@ def row_of(
     values = {name: scores.values[name] for name in METRICS}
     tested, of_class = np.unique(subjects).tolist(), scores.confusion.sum(1)
     facts = {
-        "test_subjects": " ".join(map(str, tested)),
+        "test_subjects": "; ".join(map(str, tested)),
         "n_test_subjects": len(tested),
         "n_rarest": int(of_class[of_class > 0].min(initial=of_class.max(initial=0))),
         "test_over_train": len(members.get("test", members["validation"])) / len(members["train"]),

@@ -22,7 +22,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants soak wheel docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants mutants-rust soak wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,12 +94,19 @@ test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(ST
 	IMUSPEC_CPU=plain cargo test --quiet --lib
 	$(PY) -m pytest -q --numprocesses logical --maxprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
+# Of the unsafe code what needs no vector instructions; tests that Miri would run for hours are left out there.
+miri: ## run the native core's plain path under Miri, where nightly has it
+	@if cargo +nightly miri --version >/dev/null 2>&1; then \
+	  IMUSPEC_CPU=plain MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --lib -- arrays:: threads:: spectral::; \
+	else echo 'Miri is not installed: undefined behaviour is not looked for here (rustup toolchain install nightly --component miri)'; fi
+
 lint: lint-rust lint-python ## check style, types, the stub, licences
 
 lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	PYO3_PYTHON="$(shell command -v $(PYTHON))" cargo clippy --quiet --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --quiet --no-deps --document-private-items
 	@for target in aarch64-unknown-linux-gnu i686-unknown-linux-gnu; do \
 	  if rustup target list --installed 2>/dev/null | grep -qx $$target; then cargo check --quiet --lib --target $$target || exit 1; \
 	  else echo "no standard library of $$target: the crate is not checked for it here (rustup target add $$target)"; fi; \
@@ -138,6 +145,10 @@ fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
 
 mutants: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## change the code bit by bit, and print the changes that no test notices
 	$(PY) tests/mutate.py $(MODULES)
+
+mutants-rust: ## the same for the native signal chain
+	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants -f rust/arrays.rs -f 'rust/signal/*.rs' -- --lib; \
+	else echo 'cargo-mutants is not installed (cargo install cargo-mutants)'; fi
 
 fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command
 	$(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imuspec.signal import resample as resample
     from imuspec.signal import wear_segments as wear_segments
     from imuspec.signal import windows as windows
-    from imuspec.spectral.encodings import choose_nfft as choose_nfft
+    from imuspec.spectral.frame_length import choose_nfft as choose_nfft
     from imuspec.spectral.image import rgb_image as rgb_image
     from imuspec.spectral.magnitude import log_magnitude_variance as log_magnitude_variance
     from imuspec.spectral.magnitude import log_mean_magnitude as log_mean_magnitude
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _HOME = {
     "calibrate": "signal",
     "Calibration": "signal",
-    "choose_nfft": "spectral.encodings",
+    "choose_nfft": "spectral.frame_length",
     "Cohort": "cohort.cohort",
     "ImageStream": "spectral.stream",
     "log_magnitude_variance": "spectral.magnitude",

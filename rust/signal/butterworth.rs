@@ -183,5 +183,7 @@ mod tests {
         ] {
             assert!(Butterworth::lowpass(order, cutoff, rate).is_err(), "{order} {cutoff} {rate}");
         }
+        let error = Butterworth::lowpass(8, 1.0, 0.0).unwrap_err().to_string();
+        assert_eq!(error, "sample_rate: expected a positive number of Hz, got 0");
     }
 }

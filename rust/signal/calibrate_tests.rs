@@ -57,3 +57,17 @@ fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
     let three = Signals::contiguous(&[30.0, 17.0, 3.0], 3).unwrap();
     assert!(found.apply(&x, Some(&three), &mut out).is_err());
 }
+
+#[test]
+fn ggirs_rule_drops_the_first_window_repeats_and_means_beyond_2_g() {
+    let mut table = windows(100, [1.02; 3], [0.01; 3], [0.0; 3]);
+    let count =
+        |table: &[Window], method| calibrate(table, &Options { method, ..Options::default() }).unwrap().n_windows;
+    assert_eq!((count(&table, Method::Actipy), count(&table, Method::VanHees)), (100, 99));
+    table[50] = Window { start: table[50].start, ..table[49] };
+    table[70].mean = [2.0, 0.0, 0.0];
+    assert_eq!((count(&table, Method::Actipy), count(&table, Method::VanHees)), (100, 97));
+    // The same mean with another deviation is another window.
+    table[50].sd = [0.002; 3];
+    assert_eq!(count(&table, Method::VanHees), 98);
+}

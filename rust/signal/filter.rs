@@ -181,7 +181,7 @@ pub fn lowpass(x: &Signals<'_, f32>, out: &mut [f32], filter: &Butterworth) -> R
 /// Zero-phase low-pass of a run whose three axes arrive in chunks.
 ///
 /// The result does not depend on how the chunks fall and differs from [`lowpass`] of the whole run by less than 1e-9 of its
-/// largest sample. It comes [`ZeroPhase::delay`] samples late at most.
+/// largest sample. It comes at most eight stretches and the filter's memory late.
 pub struct ZeroPhase {
     plan: Plan,
     memory: usize,
@@ -207,11 +207,6 @@ impl ZeroPhase {
             ));
         };
         Ok(Self { plan, memory, held: Default::default(), base: 0, done: 0, scratch: Scratch::default() })
-    }
-
-    /// Samples by which output lags input at most, until [`ZeroPhase::finish`].
-    pub fn delay(&self) -> usize {
-        LANES * self.plan.stretch + self.memory
     }
 
     /// Takes the next samples of the run, appends to `out` those that are ready. Returns how many.

@@ -105,11 +105,17 @@ fn stream(x: &[Vec<f32>; 3], filter: &Butterworth, sizes: &[usize]) -> [Vec<f32>
     let (mut at, mut sizes) = (0, sizes.iter().cycle());
     while at < x[0].len() {
         let end = (at + sizes.next().unwrap()).min(x[0].len());
-        stream.push([&x[0][at..end], &x[1][at..end], &x[2][at..end]], &mut out);
+        let before = out[0].len();
+        let n = stream.push([&x[0][at..end], &x[1][at..end], &x[2][at..end]], &mut out);
+        assert_eq!(before + n, out[0].len());
         at = end;
-        assert!(at - out[0].len() <= stream.delay());
+        let delay = LANES * stream.plan.stretch + stream.memory;
+        assert!(at - out[0].len() <= delay);
+        let most = delay + stream.memory.max(stream.plan.filter.padding() + 1);
+        assert!(stream.held[0].len() <= most, "{} samples held", stream.held[0].len());
     }
-    stream.finish(&mut out);
+    let before = out[0].len();
+    assert_eq!(before + stream.finish(&mut out), x[0].len());
     out
 }
 

@@ -231,6 +231,59 @@ fn solve(mut m: [[f64; 10]; 9]) -> Option<[f64; 9]> {
 mod tests {
     use super::*;
 
+    /// Points near the sphere, their temperatures and weights, none of which depends on another.
+    fn cloud() -> (Vec<[f64; 3]>, Vec<f64>, Vec<f64>) {
+        let wave = |i: usize, speed: f64| (i as f64 * speed).sin();
+        let points = (0..60).map(|i| [1.1 * wave(i, 0.9) + 0.05, 0.9 * wave(i, 1.7), wave(i, 2.3) - 0.02]).collect();
+        (points, (0..60).map(|i| 3.0 * wave(i, 0.41)).collect(), (0..60).map(|i| 1.5 + wave(i, 3.1)).collect())
+    }
+
+    #[test]
+    fn a_line_leaves_errors_that_have_no_share_of_its_terms() {
+        let (points, temperature, weights) = cloud();
+        for warm in [&temperature[..], &[]] {
+            for k in 0..3 {
+                let [a, b, c] = line(&points, warm, &weights, k);
+                let mut shares = [0.0; 3];
+                for (i, (point, w)) in points.iter().zip(&weights).enumerate() {
+                    let t = warm.get(i).copied().unwrap_or(0.0);
+                    let error = point[k] / norm(point) - (a + b * point[k] + c * t);
+                    [1.0, point[k], t].iter().zip(&mut shares).for_each(|(term, share)| *share += w * error * term);
+                }
+                assert!(shares.iter().all(|share| share.abs() < 1e-10), "axis {k}: {shares:?}");
+                assert_eq!(c != 0.0, !warm.is_empty());
+            }
+        }
+        let flat: Vec<[f64; 3]> = points.iter().map(|&[_, y, z]| [0.0, y, z]).collect();
+        assert_eq!(line(&flat, &[], &weights, 0), [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_step_of_newton_leaves_errors_that_have_no_share_of_its_terms() {
+        let (points, temperature, weights) = cloud();
+        let lines = newton(&points, &temperature, &weights).unwrap();
+        let mut shares = [[0.0; 3]; 3];
+        for ((v, t), w) in points.iter().zip(&temperature).zip(&weights) {
+            let terms: [[f64; 3]; 3] = std::array::from_fn(|k| [1.0, v[k], *t].map(|term| term * v[k] / norm(v)));
+            let step: f64 = (0..3)
+                .map(|k| lines[k][0] * terms[k][0] + (lines[k][1] - 1.0) * terms[k][1] + lines[k][2] * terms[k][2])
+                .sum();
+            let error = 1.0 - norm(v) - step;
+            shares
+                .iter_mut()
+                .flatten()
+                .zip(terms.iter().flatten())
+                .for_each(|(share, term)| *share += w * error * term);
+        }
+        assert!(shares.iter().flatten().all(|share| share.abs() < 1e-9), "{shares:?}");
+    }
+
+    #[test]
+    fn a_norm_is_the_length_of_a_vector_and_an_error_its_distance_from_1() {
+        assert_eq!((norm(&[2.0, 3.0, 6.0]), norm(&[-6.0, 2.0, -3.0])), (7.0, 7.0));
+        assert_eq!(mean_error(&[[0.0, 0.0, 1.5], [0.25, 0.0, 0.0]]), 0.625);
+    }
+
     #[test]
     fn the_quantile_is_numpys() {
         assert_eq!(quantile(&mut [3.0, 1.0, 2.0, 4.0], 0.5), 2.5);

@@ -1,6 +1,6 @@
 //! Samples at uneven times -> samples on a regular grid, linear or nearest.
 //!
-//! Finding the sample before a point of a [`Grid`] is the same for every series and for both methods, so the work is split: a plan of up to [`PLAN`] grid points says which samples and which
+//! Finding the sample before a point of a [`Grid`] is the same for every series and for both methods, so the work is split: a plan of up to `PLAN` grid points says which samples and which
 //! weight, and is then applied to each axis. Both forms below, whole and streaming, go through the same plan.
 
 use super::grid::{Grid, GridTimes, Method};
@@ -164,7 +164,7 @@ impl Resampler {
         (self.next.point - before) as usize
     }
 
-    /// Plans every grid point before the last of `time`, [`PLAN`] at a time.
+    /// Plans every grid point before the last of `time`, `PLAN` at a time.
     fn plan_chunk(&mut self, time: &[i64], emit: &mut dyn FnMut(&Plan)) -> Result<()> {
         let mut plan = Plan { left: [0; PLAN], weight: [0.0; PLAN], n: 0 };
         // Before the first sample nothing is known: as if one at the same place had been missing for ever.

@@ -2,8 +2,8 @@
 //!
 //! Neighbouring frames stand in neighbouring lanes. The signal is first laid out by its *phases*: row r holds samples r,
 //! r + hop, r + 2 hop, ...; sample k of frames f, f+1, ... is then a plain unaligned vector at row k mod hop, column
-//! f + k / hop, whatever the overlap. Results come as blocks of \[bin\]\[LANES\], which is the order of the output
-//! \[bin\]\[frame\]: they are stored, or reduced, without a transposition and while they are in the first-level cache.
+//! f + k / hop, whatever the overlap. Results come as blocks of [bin, LANES], which is the order of the output
+//! [bin, frame]: they are stored, or reduced, without a transposition and while they are in the first-level cache.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub enum Detrend {
 
 /// What is done with the blocks of a signal.
 pub trait Block<T: Real> {
-    /// Complex bins, \[bin\]\[2\]\[LANES\], instead of power, \[bin\]\[LANES\].
+    /// Complex bins, [bin, 2, LANES], instead of power, [bin, LANES].
     const COMPLEX: bool = false;
     /// Frames `first..first + lanes` of the signal; the lanes from `lanes` on mean nothing. A frame may come twice. Mark it
     /// `#[inline(always)]`.

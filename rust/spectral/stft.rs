@@ -23,7 +23,7 @@ pub enum Mode {
     Complex,
 }
 
-/// A batch of spectrograms: \[signal\]\[time\] -> \[signal\]\[bin\]\[frame\].
+/// A batch of spectrograms: [signal, time] -> [signal, bin, frame].
 pub struct Spectrogram<T: Real> {
     frames: Frames<T>,
     mode: Mode,
@@ -51,10 +51,10 @@ impl<T: Real> Spectrogram<T> {
     /// Writes the spectrogram of each signal into its share of `out`.
     ///
     /// # Shape
-    /// `out` is \[signals\]\[bins\]\[frames\], for complex bins with two scalars a value.
+    /// `out` is [signals, bins, frames], for complex bins with two scalars a value.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another length or the signals are strided in time.
+    /// [`Error::Shape`](crate::error::Error::Shape) where `out` has another length or the signals are strided in time.
     pub fn run(&self, x: &Signals<'_, T>, out: &mut [T]) -> Result<()> {
         x.check_dense("x")?;
         let (n, signals) = (x.time(), x.count());
@@ -175,7 +175,7 @@ impl<T: Real> Place<T> {
         (self.two_sided && bin > 0 && 2 * bin < self.nfft).then(|| self.nfft - bin)
     }
 
-    /// out\[bin\]\[first..first + lanes\] = value(rows\[bin\]).
+    /// out[bin, first..first + lanes] = value(rows[bin]).
     #[inline(always)]
     fn write<V: Lanes<T = T>>(
         &self,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import imuspec
 from imuspec.signal import window_statistics
-from imuspec.spectral.encodings import choose_nfft, gramian_angular_field
+from imuspec.spectral.encodings import gramian_angular_field
+from imuspec.spectral.frame_length import choose_nfft
 from imuspec.spectral.statistics import window_features
 
 Array = NDArray[Any]

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import imuspec
-from imuspec.spectral.encodings import ENCODINGS, choose_nfft, gramian_angular_field, recurrence_plot, scalogram
+from imuspec.spectral.encodings import ENCODINGS, gramian_angular_field, recurrence_plot, scalogram
+from imuspec.spectral.frame_length import choose_nfft
 
 RNG = np.random.default_rng(6)
 X = RNG.standard_normal((4, 3, 60))

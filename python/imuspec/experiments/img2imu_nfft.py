@@ -2,7 +2,7 @@
 
 The encoder is that of ``--runs IMG2IMU=FOLDER``; a tiny trial without it takes a random one. Rows: each nfft, its hop
 chosen on the validation part; "all settings", nfft chosen there too, as the probe does by default; "least entropy", nfft
-by `imuspec.spectral.encodings.choose_nfft` from the windows alone, with the time that either choice takes.
+by `imuspec.choose_nfft` from the windows alone, with the time that either choice takes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
-from imuspec.spectral.encodings import choose_nfft
+from imuspec.spectral.frame_length import choose_nfft
 
 DATA = ("wisdm",)
 RUNS = {"IMG2IMU": "recipe img2imu"}

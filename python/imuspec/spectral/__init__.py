@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imuspec.spectral.encodings import choose_nfft, gramian_angular_field, recurrence_plot, scalogram
+from imuspec.spectral.encodings import gramian_angular_field, recurrence_plot, scalogram
+from imuspec.spectral.frame_length import choose_nfft
 from imuspec.spectral.image import rgb_image, training_range
 from imuspec.spectral.magnitude import log_magnitude_variance, log_mean_magnitude
 from imuspec.spectral.settings import ImageSettings

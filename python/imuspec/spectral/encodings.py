@@ -1,4 +1,4 @@
-"""Other pictures of a window behind the call of `rgb_image`, which of them bear which change, and the choice of nfft.
+"""Other pictures of a window behind the call of `rgb_image`, and which of them bear which change.
 
 Each draws [..., axes, time] as [..., 3, rows, columns], a channel an axis, uint8 or ImageNet-normalised float32, into `out`
 if it is given. `ENCODINGS` names them all, the spectrogram too.
@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from imuspec.arrays import as_output, as_signals, check_axes
+from imuspec.arrays import as_output
 from imuspec.spectral.image import new_pictures, rgb_image, windows_of
-from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ENCODINGS", "Encoding", "choose_nfft", "gramian_angular_field", "recurrence_plot", "scalogram"]
+__all__ = ["ENCODINGS", "Encoding", "gramian_angular_field", "recurrence_plot", "scalogram"]
 
 Missing = Literal["raise", "mask"]
 _AT_ONCE = 8  # windows drawn together: their cells stay in the cache
@@ -279,101 +278,6 @@ ENCODINGS: dict[str, Encoding] = {
 }
 
 
-def choose_nfft(
-    x: ArrayLike,
-    *,
-    candidates: Sequence[int] = (32, 64, 128, 256),
-    hop: int = 4,
-    per: Literal["dataset", "window"] = "dataset",
-) -> int | NDArray[np.int64]:
-    """Choose the frame length without labels: the one whose spectrograms have the least Renyi entropy of order 3.
-
-    ``H = -1/2 log2(sum p**3 / (hop / nfft)**2)``, p the power of each cell (no window mean, symmetric Hann) divided by the
-    sum over the window's axes and cells, hop / nfft the area of a cell, without which grids of different density could not be
-    compared. Few strong cells, little entropy: the picture is as sharp as it can be in time and frequency together.
-
-    Parameters
-    ----------
-    x : array [..., axes, time] or [time]
-        Windows in any unit.
-    candidates : sequence of int
-        Frame lengths to choose from, each at least 8; those longer than a window are left out.
-    hop : int
-        Samples from frame to frame, the same for all candidates.
-    per : {"dataset", "window"}
-        One choice by the mean entropy over all windows, or one for each window.
-
-    Returns
-    -------
-    int or int64 array [...]
-        The frame length, of the shape of the leading axes for "window". Windows without motion or with NaN have no say,
-        and are given what the others chose (or the shortest, if there are none).
-
-    Raises
-    ------
-    ValueError
-        For candidates or a hop outside their domain, or none that fits a window.
-
-    Notes
-    -----
-    Gravity would decide by itself (its energy is a line along time, sharpest for the longest frame), so each window's mean
-    is taken out first.
-
-    References
-    ----------
-    Baraniuk, Flandrin, Janssen, Michel, Measuring time-frequency information content using the Renyi entropies, IEEE
-    Transactions on Information Theory 2001.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> t = np.arange(500)
-    >>> choose_nfft(np.sin(t * 0.5) + np.sin(t * 0.56)), choose_nfft((t % 125 == 60).astype(float))
-    (256, 32)
-    """
-    if per not in ("dataset", "window"):
-        raise ValueError(f'per: expected "dataset" or "window", got {per!r}')
-    if not candidates or any(operator.index(n) < 8 for n in candidates) or operator.index(hop) < 1:
-        raise ValueError(
-            f"candidates, hop: expected frame lengths of at least 8 and a hop of 1, got {candidates}, {hop}"
-        )
-    array = as_signals(x, contiguous=False)
-    check_axes(array)
-    leading = array.shape[:-2]
-    windows: NDArray[Any] = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array[None, None]
-    fitting = sorted({int(n) for n in candidates if n <= windows.shape[-1]})
-    if not fitting:
-        raise ValueError(
-            f"candidates: expected one of at most the window's {windows.shape[-1]} samples, got {candidates}"
-        )
-    entropy = np.full((len(windows), len(fitting)), np.nan)
-    for piece in _pieces(len(windows), 256):
-        part = windows[piece].astype(np.float64)
-        centred = part - part.mean(-1, keepdims=True)
-        loudest = np.abs(centred).max((-2, -1), keepdims=True)
-        valid = loudest[:, 0, 0] > 1e-9 * np.abs(part).max((-2, -1))
-        centred = centred[valid] / loudest[valid]
-        if valid.any():
-            entropy[piece][valid] = np.stack([_entropy(centred, n, hop) for n in fitting], -1)
-    known = np.isfinite(entropy).all(-1)
-    overall = fitting[int(entropy[known].mean(0).argmin())] if known.any() else fitting[0]
-    if per == "dataset":
-        return overall
-    chosen = np.full(len(windows), overall)
-    chosen[known] = np.array(fitting)[entropy[known].argmin(-1)]
-    return chosen.reshape(leading)
-
-
-def _entropy(centred: NDArray[np.float64], nfft: int, hop: int) -> NDArray[np.float64]:
-    noverlap = max(0, nfft - hop)
-    power = spectrogram(centred, window="hann_symmetric", nperseg=nfft, noverlap=noverlap, scaling="spectrum")[2]
-    total = power.sum((-3, -2, -1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cubes = (power**3).sum((-3, -2, -1)) / total**3
-        entropy: NDArray[np.float64] = -0.5 * np.log2(cubes) + np.log2((nfft - noverlap) / nfft)
-    return entropy
-
-
 def _drawn(
     x: ArrayLike,
     draw: Callable[[NDArray[np.float64]], NDArray[np.float64]],
@@ -397,15 +301,14 @@ def _drawn(
     whole = (*leading, 3, rows, columns)
     pixels = new_pictures(whole, dtype) if out is None else as_output(out, whole, (np.uint8, np.float32), array)
     flat = pixels.reshape(n, max(1, axes // 3), 3, rows, columns)
-    for piece in _pieces(n, _AT_ONCE):
+    for first in range(0, n, _AT_ONCE):
+        piece = slice(first, first + _AT_ONCE)
         windows = array[piece].astype(np.float64)
         bad = ~np.isfinite(windows)
         if bad.any():
             if nan == "raise":
                 window, axis, _ = np.argwhere(bad)[0]
-                raise ValueError(
-                    f"x: expected numbers, got NaN or infinity in window {piece.start + window}, axis {axis}"
-                )
+                raise ValueError(f"x: expected numbers, got NaN or infinity in window {first + window}, axis {axis}")
             windows[bad] = np.nan
         levels = np.floor(np.nan_to_num(draw(windows), nan=0.0) + 0.5)
         triads = levels.reshape(len(windows), -1, min(axes, 3), rows, columns)
@@ -439,10 +342,6 @@ def _product(
     result = times(np.where(missing, 0, cells))
     result[times(missing.astype(np.float64)) > 0] = np.nan
     return result
-
-
-def _pieces(n: int, at_once: int) -> Iterator[slice]:
-    return (slice(first, min(first + at_once, n)) for first in range(0, n, at_once))
 
 
 def _square(size: tuple[int, int] | None) -> Callable[[int], tuple[int, int]]:

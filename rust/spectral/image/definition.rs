@@ -167,7 +167,7 @@ impl Plan {
         self.recipe.nfft - self.recipe.noverlap
     }
 
-    /// Decibels of all cells of one axis, [bin][frame]; a masked cell is -infinity.
+    /// Decibels of all cells of one axis, [bin, frame]; a masked cell is -infinity.
     pub fn decibels(&self, axis: &[f64], out: &mut Vec<f64>, scratch: &mut Vec<f64>) -> Extent {
         let [bins, frames] = self.grid;
         out.clear();
@@ -266,7 +266,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The picture of a grid [bin][frame], by definition.
+    /// The picture of a grid [bin, frame], by definition.
     pub fn resize(&self, grid: &[u8], stretched: &mut Vec<u8>, out: &mut [u8]) {
         let ([bins, frames], [height, width]) = (self.grid, self.size());
         let (rows, columns) = (self.rows.iter(), self.columns.iter());

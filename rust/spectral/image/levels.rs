@@ -27,7 +27,7 @@ pub enum Tone {
 /// Red of matplotlib's `Greys` at its nine equidistant anchors, in 1/255.
 const ANCHORS: [i32; 9] = [255, 240, 217, 189, 150, 115, 82, 37, 0];
 
-/// Grey of each of the 256 levels: 255 less the red channel of `Greys`, linear between [`ANCHORS`] and cut to bytes.
+/// Grey of each of the 256 levels: 255 less the red channel of `Greys`, linear between `ANCHORS` and cut to bytes.
 pub static GREYS: [u8; 256] = greys();
 
 const fn greys() -> [u8; 256] {
@@ -66,7 +66,7 @@ pub fn android(level: u8) -> u8 {
 /// 2^23: added to a float32 below it, it leaves the nearest whole number in the low bits.
 const WHOLE: f32 = 8_388_608.0;
 
-/// Paints cells of power, [block][bin][`BLOCK`], as greys [frame][bin].
+/// Paints cells of power, [block, bin, `BLOCK`], as greys [frame, bin].
 pub struct Greys<'a> {
     /// The curve.
     pub tone: Tone,

@@ -64,7 +64,7 @@ impl Painter {
         })
     }
 
-    /// Draws every triad of channels of every window: `out` is [window][triad][3][row][column]. A single channel is drawn
+    /// Draws every triad of channels of every window: `out` is [window, triad, 3, row, column]. A single channel is drawn
     /// once and copied to all three.
     ///
     /// # Shape

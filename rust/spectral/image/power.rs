@@ -2,8 +2,8 @@
 //!
 //! A picture hangs on its weakest cell, and gravity's rounding noise would fill it in float32. So a window's mean m is taken
 //! out before the transform, and its known spectrum m W(k), W the transform of the window function, put back in every bin.
-//! What is left is the noise of the motion itself, some 140 dB below it: [`Axis::noise`] says where it begins, and a channel
-//! with a cell near it is taken again in float64.
+//! What is left is the noise of the motion itself, some 140 dB below it: [`Transforms::noise`] says where it begins, and a
+//! channel with a cell near it is taken again in float64.
 #![allow(unsafe_code)]
 
 use super::definition::Plan;
@@ -111,7 +111,7 @@ impl Transforms {
         }
     }
 
-    /// Scalars of the power of one axis: [block][bin][`BLOCK`].
+    /// Scalars of the power of one axis: [block, bin, `BLOCK`].
     pub fn cells(&self) -> usize {
         self.frames.div_ceil(BLOCK) * self.bins * BLOCK
     }

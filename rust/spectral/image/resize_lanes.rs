@@ -19,7 +19,7 @@ pub struct Scratch {
     second: Vec<u8>,
 }
 
-/// Resizes greys [frame][bin] to one plane of a picture.
+/// Resizes greys [frame, bin] to one plane of a picture.
 pub struct Draw<'a, P> {
     /// The sizes and lines.
     pub plan: &'a Plan,

@@ -109,7 +109,7 @@ impl Stream {
         self.hop.is_multiple_of(self.plan.hop())
     }
 
-    /// Takes samples [axis][time], and draws the pictures that they complete into `out`, of so many pictures.
+    /// Takes samples [axis, time], and draws the pictures that they complete into `out`, of so many pictures.
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of axes or pictures, [`Error::Value`] for NaN or infinity that the recipe does not

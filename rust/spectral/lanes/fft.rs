@@ -2,11 +2,11 @@
 //!
 //! No FFT library gets near the machine at 32 to 256 points, because each vectorises inside one short transform. Here a
 //! vector holds sample k of 4, 8 or 16 *frames*, so that every operation of the scalar algorithm is one vector operation
-//! without a shuffle. Up to 64 points the transform is straight-line code ([`super::codelets`]); longer powers of two join
+//! without a shuffle. Up to 64 points the transform is straight-line code (`codelets`); longer powers of two join
 //! such pieces by loops; any other length goes through `realfft`, a lane at a time.
 //!
 //! A [`Plan`] is made once for a window, a length and a *source layout* (where sample k of the frame in lane 0 lies; lane l
-//! reads the scalar l further on), and run by a [`Kernel`](super::lanes::Kernel) on whichever vector it is given:
+//! reads the scalar l further on), and run by a [`Kernel`] on whichever vector it is given:
 //!
 //! ```
 //! use imuspec::spectral::lanes::fft::{Plan, Scale, Scratch};
@@ -50,7 +50,7 @@ use crate::error::{Error, Result};
 pub struct Scratch<T> {
     /// For the plan's own intermediate steps.
     pub arena: Rows<T>,
-    /// Room for one block of results: [bin][LANES] of power, or [bin][2][LANES] of real and imaginary parts.
+    /// Room for one block of results: [bin, LANES] of power, or [bin, 2, LANES] of real and imaginary parts.
     pub out: Rows<T>,
 }
 
@@ -168,7 +168,7 @@ impl<T: Real> Plan<T> {
         self.engine.as_ref().map_or(0, |engine| engine.get_scratch_len())
     }
 
-    /// The scaled power of `lanes` <= LANES frames: `out` is [bin][LANES]. Lane l of the frames reads the source l scalars
+    /// The scaled power of `lanes` <= LANES frames: `out` is [bin, LANES]. Lane l of the frames reads the source l scalars
     /// on; the lanes of a last, partial vector are computed from whatever the source has there.
     ///
     /// # Panics
@@ -185,7 +185,7 @@ impl<T: Real> Plan<T> {
         outlined(cpu, PowerOf { plan: self, source, lanes, arena, out });
     }
 
-    /// As [`Plan::power`], but the scaled complex bins: `out` is [bin][2][LANES], real before imaginary parts.
+    /// As [`Plan::power`], but the scaled complex bins: `out` is [bin, 2, LANES], real before imaginary parts.
     ///
     /// # Panics
     /// Where source, arena or `out` is too short.

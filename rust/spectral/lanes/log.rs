@@ -12,8 +12,6 @@ use super::lanes::{Cpu, Lanes, Real};
 
 /// Of [`scaled`]: log2.
 pub const OCTAVE: f64 = 1.0;
-/// Of [`scaled`]: log10.
-pub const DECADE: f64 = LOG10_2;
 /// Of [`scaled`]: 10 log10, the decibel of a power.
 pub const DECIBEL: f64 = 10.0 * LOG10_2;
 
@@ -127,7 +125,7 @@ mod tests {
 
     fn agrees<T: Real>(x: &[T], relative: f64, ulp: f64) {
         for path in Path::available() {
-            for unit in [OCTAVE, DECADE, DECIBEL] {
+            for unit in [OCTAVE, LOG10_2, DECIBEL] {
                 for normal in [true, false] {
                     for (x, y) in x.iter().zip(dispatch(path, Log(x, unit, normal))) {
                         let truth = x.widen().log2() * unit;

@@ -76,7 +76,7 @@ pub enum Moment {
     UnbiasedVariance,
 }
 
-/// Log of the mean or variance over time of |STFT|, for every resolution: `out[r]` is [signal][bin].
+/// Log of the mean or variance over time of |STFT|, for every resolution: `out[r]` is [signal, bin].
 ///
 /// # Shape
 /// Signals [..., time] in, for resolution r `signals.count() * resolutions[r].bins()` values out. A NaN sample makes all
@@ -153,7 +153,7 @@ struct FeatureScratch<T: Real> {
     tile: Rows<T>,
     margin: usize,
     fft: Vec<Scratch<T>>,
-    /// For each part [bin][LANES] of sums of magnitudes, or [bin][2][LANES] of mean and squared deviations.
+    /// For each part [bin, LANES] of sums of magnitudes, or [bin, 2, LANES] of mean and squared deviations.
     sums: Vec<Rows<T>>,
 }
 

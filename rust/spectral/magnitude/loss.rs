@@ -19,9 +19,9 @@ use crate::threads;
 
 /// Where [`loss`] writes.
 pub struct LossOut<'a, T> {
-    /// The terms without their weights, [signal][term]; zero where not computed.
+    /// The terms without their weights, [signal, term]; zero where not computed.
     pub terms: &'a mut [T],
-    /// The gradient of the weighted sum of terms by the prediction, [signal][time], if wanted.
+    /// The gradient of the weighted sum of terms by the prediction, [signal, time], if wanted.
     pub gradient: Option<&'a mut [T]>,
 }
 

@@ -84,15 +84,15 @@ pub(super) struct LossScratch<T: Real> {
 pub(super) struct PartScratch<T: Real> {
     pub(super) forward: Scratch<T>,
     pub(super) inverse: Scratch<T>,
-    /// [frame][bin][2][LANES]
+    /// [frame, bin, 2, LANES]
     pub(super) spectra: Rows<T>,
-    /// [frame][bin][LANES]
+    /// [frame, bin, LANES]
     pub(super) magnitudes: Rows<T>,
-    /// [bin][2][LANES]: mean and variance; of the target its logs, of the prediction later the slope and offset of the
+    /// [bin, 2, LANES]: mean and variance; of the target its logs, of the prediction later the slope and offset of the
     /// derivative by a magnitude.
     pub(super) target: Rows<T>,
     pub(super) prediction: Rows<T>,
-    /// The sequences for the inverse transforms, [frame][nfft][LANES].
+    /// The sequences for the inverse transforms, [frame, nfft, LANES].
     pub(super) folded: Rows<T>,
 }
 

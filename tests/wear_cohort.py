@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imuspec import Cohort, Recipe
 from imuspec.cohort.store import CohortStore
 from imuspec.preparation import Prepared
-from imuspec.recording.inputs import Source
+from imuspec.recording.inputs import InputFile
 
 RATE = 30
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.01", "store.chunk_h=0.1")
@@ -37,7 +37,7 @@ def write_cohort(folder: Path, hours: dict[str, float], *, nonwear: tuple[int, i
     for seed, (name, long) in enumerate(hours.items()):
         path = inputs / f"{name}.cwa"
         path.write_text(f"{long} {seed}")
-        store.write(Source(name, str(path), path.name), _prepared(path, long, seed, nonwear))
+        store.write(InputFile(name, str(path), path.name), _prepared(path, long, seed, nonwear))
     store.write_tables()
     store.close()
     return Cohort(folder)

@@ -19,7 +19,7 @@ from imuspec import Cohort, Recipe, cli, prepare
 from imuspec.cluster import prepare_cohort
 from imuspec.cohort import export
 from imuspec.cohort.store import CohortStore
-from imuspec.recording.inputs import Source
+from imuspec.recording.inputs import InputFile
 from imuspec.simulation import simulate
 
 RECIPE = Recipe.load("capture24").set("segments.min_wear_h=0.05", "calibration.required=false")
@@ -99,7 +99,7 @@ def test_what_was_not_measured_is_null_or_an_empty_field(kind: export.Format, ma
     direct.acceleration[1, 20] = np.nan
     store = CohortStore(tmp_path / "cohort")
     store.create(RECIPE)
-    store.write(Source("back", direct.path, "back.cwa"), direct, source_sha256="", duplicate_of="")
+    store.write(InputFile("back", direct.path, "back.cwa"), direct, source_sha256="", duplicate_of="")
     store.write_tables()
     (one,) = export.export_cohort(Cohort(tmp_path / "cohort"), tmp_path / "out", file_format=kind)
     assert one.path is not None

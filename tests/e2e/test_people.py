@@ -19,7 +19,7 @@ from imuspec.cluster.limits import Limits
 from imuspec.cluster.pool import Pool
 from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import CohortStore
-from imuspec.recording.inputs import Source
+from imuspec.recording.inputs import InputFile
 from run_stub_cohort import RECIPE
 from stub_files import environment, tree
 
@@ -162,7 +162,7 @@ def test_no_writer_leaves_its_folder(identity: str, cohort: Path, tmp_path: Path
     before = tree(tmp_path)
     failed = Prepared("x", identity, RECIPE, "failed", "why")
     attempts = [
-        lambda: store.write(Source(identity, "x", "x"), failed),
+        lambda: store.write(InputFile(identity, "x", "x"), failed),
         lambda: store.remove(identity),
         lambda: store.outcome(identity),
         lambda: results.write(identity, "", Computed(pa.table({"a": [1]}))),

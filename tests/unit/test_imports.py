@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -236,3 +237,12 @@ def test_the_picture_of_the_wings_shows_the_imports_as_they_are() -> None:
         [sys.executable, ROOT / "docs" / "draw_wings.py", "-"], check=True, capture_output=True, text=True
     )
     assert made.stdout == (ROOT / "docs" / "explanation" / "wings.svg").read_text("utf-8"), "run docs/draw_wings.py"
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in FILES.items():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

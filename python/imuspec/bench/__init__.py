@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imuspec.bench.comparison import Result, compare
+from imuspec.bench.comparison import Measurement, compare
 from imuspec.bench.table3 import PHONES, Cost, costs
 
-__all__ = ["PHONES", "Cost", "Result", "compare", "costs"]
+__all__ = ["PHONES", "Cost", "Measurement", "compare", "costs"]

@@ -21,14 +21,14 @@ from imuspec.bench.peers import (
 )
 from imuspec.bench.timing import interleaved, peak_memory
 
-__all__ = ["Result", "compare"]
+__all__ = ["Measurement", "compare"]
 
 _N, _PATCHES = 256, 32
 _SETTINGS = [(32, 16), (64, 60), (128, 116), (256, 254)]
 _QUICK = [(128, 116)]
 
 
-class Result(NamedTuple):
+class Measurement(NamedTuple):
     """One contestant at one job; seconds of a batch, of a window by itself, and bytes.
 
     One thread is measured by its processor time, all of them by the wall.
@@ -52,7 +52,7 @@ class _Job(NamedTuple):
     single: bool
 
 
-def compare(*, quick: bool = False) -> Iterator[Result]:
+def compare(*, quick: bool = False) -> Iterator[Measurement]:
     """Measure every job beside the peers that are installed, after comparing their results.
 
     Parameters
@@ -62,7 +62,7 @@ def compare(*, quick: bool = False) -> Iterator[Result]:
 
     Yields
     ------
-    Result
+    Measurement
         Ours first, then each peer's, job by job.
 
     Raises
@@ -107,7 +107,7 @@ def _pictures(dtype: Literal["uint8", "float32"], n: int, threads: int) -> Calls
     return image_calls(windows(n, 3, 500), 128, 116, threads, dtype)
 
 
-def _measured(job: _Job, *, rounds: int) -> list[Result]:
+def _measured(job: _Job, *, rounds: int) -> list[Measurement]:
     n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         _core.set_threads(1)
@@ -122,4 +122,6 @@ def _measured(job: _Job, *, rounds: int) -> list[Result]:
         _core.set_threads(0)
     whole = {timing.name: timing.median for timing in every}
     single = {timing.name: timing.median for timing in alone}
-    return [Result(job.name, t.name, t.median, whole[t.name], single.get(t.name), memory[t.name], t.ratio) for t in one]
+    return [
+        Measurement(job.name, t.name, t.median, whole[t.name], single.get(t.name), memory[t.name], t.ratio) for t in one
+    ]

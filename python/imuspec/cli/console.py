@@ -16,7 +16,7 @@ from imuspec.progress import Progress
 from imuspec.report.words import size
 
 if TYPE_CHECKING:
-    from imuspec.bench import Cost, Result
+    from imuspec.bench import Cost, Measurement
     from imuspec.cluster import Outcome, Summary
 
 __all__ = [
@@ -195,7 +195,7 @@ def status_table(status: dict[str, Any], groups: list[Reasons], name: str) -> Ta
     return table
 
 
-def bench_facts(results: list[Result]) -> list[dict[str, Any]]:
+def bench_facts(results: list[Measurement]) -> list[dict[str, Any]]:
     """Return one job of `imuspec bench` for JSON: a row for each library."""
     return [
         {
@@ -211,7 +211,7 @@ def bench_facts(results: list[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def bench_table(job: str, results: list[Result]) -> Table:
+def bench_table(job: str, results: list[Measurement]) -> Table:
     """Show one job of `imuspec bench`: a row for each contestant."""
     heads = ["", "1 thread, ms", "all threads, ms", "x ours"]
     single, memory = results[0].window_s is not None, results[0].memory is not None

@@ -254,7 +254,7 @@ def _probe(
             say=say,
             **limits,
         )
-    source: probing.Source
+    source: probing.FeatureSource
     if run == "statistics":
         source = probing.StatisticsSource(windows.rate)
     else:

@@ -24,7 +24,7 @@ from imuspec.cohort.parts import Fence
 from imuspec.cohort.store import CohortStore, quantise
 from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
-from imuspec.recording.inputs import Inputs, Source, find_inputs, irregular, share
+from imuspec.recording.inputs import InputFile, Inputs, find_inputs, irregular, share
 from imuspec.storage import is_remote, local_copy
 
 __all__ = ["prepare_cohort"]
@@ -36,7 +36,7 @@ _HEAD = 1 << 16  # bytes compared before whole files are
 class _Job:
     """The arguments of `prepare_file`."""
 
-    source: Source
+    source: InputFile
     recipe: Recipe
     cohort: str
     share: str
@@ -241,7 +241,7 @@ def _needs_repeat(store: CohortStore, options: _Options, job: _Job) -> bool:
     )
 
 
-def _is_same(store: CohortStore, source: Source, outcome: Mapping[str, Any], *, check: bool = False) -> bool:
+def _is_same(store: CohortStore, source: InputFile, outcome: Mapping[str, Any], *, check: bool = False) -> bool:
     """Whether a file is the one of an outcome: by its size, and by SHA-256 if it changed after the part was written."""
     if source.n_bytes != outcome["source_bytes"]:
         return False
@@ -277,14 +277,14 @@ def _with_known_ids(store: CohortStore, files: Inputs) -> Inputs:
     return Inputs(sorted(sources, key=lambda source: source.id), files.passed_over)
 
 
-def _duplicates(store: CohortStore, sources: Sequence[Source], pending: Sequence[_Job]) -> dict[str, str]:
+def _duplicates(store: CohortStore, sources: Sequence[InputFile], pending: Sequence[_Job]) -> dict[str, str]:
     """Return, for each file to prepare that has the same bytes as another input, the id of that input.
 
     Of several new files with the same bytes the first by id is prepared. Whole files are compared only if their sizes and
     their first 64 KiB agree.
     """
     new = {job.id for job in pending}
-    by_size: dict[object, list[Source]] = {}
+    by_size: dict[object, list[InputFile]] = {}
     for source in sources:
         if source.n_bytes:
             by_size.setdefault(source.n_bytes, []).append(source)
@@ -300,9 +300,9 @@ def _duplicates(store: CohortStore, sources: Sequence[Source], pending: Sequence
     return copies
 
 
-def _grouped(sources: Sequence[Source], first_bytes: int | None) -> list[list[Source]]:
+def _grouped(sources: Sequence[InputFile], first_bytes: int | None) -> list[list[InputFile]]:
     """Return the groups of two or more files with the same content; a file that cannot be read is in no group."""
-    groups: dict[str, list[Source]] = {}
+    groups: dict[str, list[InputFile]] = {}
     for source in sources:
         try:
             if is_remote(source.path) or not irregular(source.path):

@@ -31,7 +31,7 @@ import numpy as np
 
 from imuspec.cohort.parts import MANIFEST, PartStore, part_batches, read_part, with_path
 from imuspec.recipe import Recipe
-from imuspec.recording.inputs import Source
+from imuspec.recording.inputs import InputFile
 from imuspec.storage import (
     files_below,
     is_remote,
@@ -157,13 +157,13 @@ class CohortStore(PartStore):
         self._write_batches([{"inputs": inputs_table(rows)}])
 
     def write(
-        self, source: Source, prepared: Prepared, quantised: Quantised | None = None, **outcome: str | int
+        self, source: InputFile, prepared: Prepared, quantised: Quantised | None = None, **outcome: str | int
     ) -> None:
         """Write one recording: its array if it is ok, then its part.
 
         Parameters
         ----------
-        source : Source
+        source : InputFile
             The input file.
         prepared : Prepared
             The prepared recording; without its acceleration if `quantised` is given.
@@ -202,7 +202,7 @@ class CohortStore(PartStore):
             return
         yield self.work / temporary_name()
 
-    def _write_array(self, source: Source, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
+    def _write_array(self, source: InputFile, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
         """Write the acceleration of a recording to a temporary folder, and move it; return columns for the part."""
         values, n_clipped = quantised
         attributes = {
@@ -225,7 +225,7 @@ class CohortStore(PartStore):
         return stored
 
 
-def _quantised(source: Source, prepared: Prepared) -> Quantised:
+def _quantised(source: InputFile, prepared: Prepared) -> Quantised:
     if prepared.acceleration is None:
         raise ValueError(f"{source.id}: expected acceleration of a recording that is ok, got none")
     return quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
@@ -349,7 +349,7 @@ def _group(attributes: dict[str, Any]) -> bytes:
 
 
 def _part(
-    source: Source, prepared: Prepared, stored: dict[str, Any], outcome: Mapping[str, str | int]
+    source: InputFile, prepared: Prepared, stored: dict[str, Any], outcome: Mapping[str, str | int]
 ) -> dict[str, Any]:
     header = {key: value for key, value in prepared.header.items() if key not in ("metadata", "labels")}
     recording = {

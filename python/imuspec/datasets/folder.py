@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from imuspec.datasets.recordings import DROPPED, UNITS, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
-from imuspec.recording.inputs import Source, find_sources
+from imuspec.recording.inputs import InputFile, find_sources
 from imuspec.recording.reading import DateOrder, read
 from imuspec.recording.recording import Recording
 
@@ -117,11 +117,11 @@ def recordings(
 
 
 def _of_sources(
-    stretches: dict[str, list[_Interval]], sources: Sequence[Source], table: Path, folder: Path
+    stretches: dict[str, list[_Interval]], sources: Sequence[InputFile], table: Path, folder: Path
 ) -> dict[str, list[_Interval]]:
     """Return the intervals of each path. The table names a file by its path below the folder, its id or its last name."""
     by_path = {source.name: source for source in sources} | {source.id: source for source in sources}
-    by_last: dict[str, list[Source]] = {}
+    by_last: dict[str, list[InputFile]] = {}
     for source in sources:
         by_last.setdefault(Path(source.name).name, []).append(source)
     found: dict[str, list[_Interval]] = {}
@@ -202,7 +202,7 @@ def _read_labels(table: Path) -> dict[str, list[_Interval]]:
 
 
 def _class_names(
-    stretches: dict[str, list[_Interval]] | None, sources: Sequence[Source], read_file: Callable[[str], Recording]
+    stretches: dict[str, list[_Interval]] | None, sources: Sequence[InputFile], read_file: Callable[[str], Recording]
 ) -> list[str]:
     if stretches is not None:
         names = {interval.label for intervals in stretches.values() for interval in intervals}

@@ -36,7 +36,7 @@ DATA = ("daphnet",)
 OTHER_DATA = True
 
 
-class Options(HeadOptions):
+class FusionOptions(HeadOptions):
     """Numbers of this study."""
 
     sensors: Words = Field(("ankle", "trunk"), description="sensors that are joined")
@@ -49,7 +49,7 @@ class Options(HeadOptions):
     TINY: ClassVar[Mapping[str, Any]] = {"epochs": 1, "batch": 32, "head_epochs": 3, "max_judged": 4, "random_draws": 2}
 
 
-OPTIONS = Options
+OPTIONS = FusionOptions
 
 
 class _Packed:
@@ -103,7 +103,7 @@ def paired(windows: Windows, sensors: tuple[str, ...]) -> Windows:
     return replace(windows.select(index[:, 0]), x=packed(windows.x[index]))
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[FusionOptions]) -> Result:
     """Judge each sensor alone and all joined: random weights, SimCLR, and features without parameters."""
     sensors = setup.options.sensors
     tables, notes = [], []
@@ -129,7 +129,7 @@ def run(setup: Setup[Options]) -> Result:
 
 
 def _judged(
-    setup: Setup[Options], title: str, name: str, triads: NDArray[np.float32], windows: Windows
+    setup: Setup[FusionOptions], title: str, name: str, triads: NDArray[np.float32], windows: Windows
 ) -> dict[str, pd.DataFrame]:
     """Scores of each row on some triads."""
     n = triads.shape[1]
@@ -142,7 +142,7 @@ def _judged(
     return rows
 
 
-def _windows(setup: Setup[Options], name: str, sensors: tuple[str, ...]) -> Windows:
+def _windows(setup: Setup[FusionOptions], name: str, sensors: tuple[str, ...]) -> Windows:
     if name in setup.data:
         return paired(setup.windows(name, window_s=setup.options.window_s, sensors=sensors), sensors)
     parts = [made_up_windows(f"{name} {sensor}") for sensor in sensors]
@@ -157,7 +157,7 @@ def _fusion(triads: NDArray[np.float32], seed: int) -> encoders.Encoder:
     )
 
 
-def _learnt(setup: Setup[Options], triads: NDArray[np.float32], name: str) -> nn.Module:
+def _learnt(setup: Setup[FusionOptions], triads: NDArray[np.float32], name: str) -> nn.Module:
     objective = objectives.build("simclr", _fusion(triads, 0), widths=(256, 64))
     batch = min(setup.options.batch, len(triads))
     settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr)

@@ -24,7 +24,7 @@ OTHER_DATA = True
 RUNS = {name: f"recipe {row.recipe}" for name, row in ROWS.items() if row.origin == "pretrained"}
 
 
-class Options(MethodOptions):
+class Fig7Options(MethodOptions):
     """Numbers of this figure."""
 
     shots: Numbers = (1, 2, 5, 10, 20, 50)  # type: ignore[assignment]  # several in place of one
@@ -32,10 +32,10 @@ class Options(MethodOptions):
     TINY: ClassVar[Mapping[str, Any]] = {**MethodOptions.TINY, "shots": (1, 5)}
 
 
-OPTIONS = Options
+OPTIONS = Fig7Options
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Fig7Options]) -> Result:
     """Judge every row on every set with each number of shots, and draw the curves."""
     judged, notes = judge_methods(setup, DATA, setup.options.shots)
     columns = [_column(name, n) for name, n in zip(judged["set"], judged["shots"], strict=True)]

@@ -32,7 +32,7 @@ SUPERVISED = "Fully-supervised (2D)"
 RANDOM = "Randomly-init. (2D)"
 
 
-class Options(HeadOptions):
+class Fig8Options(HeadOptions):
     """Numbers of this figure."""
 
     nfft: PositiveInt = Field(128, description="samples of a frame")
@@ -58,10 +58,10 @@ class Options(HeadOptions):
     }
 
 
-OPTIONS = Options
+OPTIONS = Fig8Options
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Fig8Options]) -> Result:
     """Draw the heat maps of the first seed, and summarise those of many windows."""
     import torch
 
@@ -86,13 +86,13 @@ def run(setup: Setup[Options]) -> Result:
     return Result(table, figures={"fig8": figure}, notes=notes)
 
 
-def _picture(options: Options) -> dict[str, Any]:
+def _picture(options: Fig8Options) -> dict[str, Any]:
     """Keywords of `imuspec.rgb_image`."""
     size = (options.height, options.width)
     return {"nfft": options.nfft, "noverlap": options.nfft - options.hop, "norm": options.norm, "size": size}
 
 
-def _models(setup: Setup[Options], windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
+def _models(setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
     """Row -> encoder, and the weights of its linear head."""
     from imuspec.experiments.judging import judge
     from imuspec.probing.protocol import capped

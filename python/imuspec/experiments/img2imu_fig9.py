@@ -13,7 +13,7 @@ from pydantic import Field
 
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import PARAMETER_FREE, judge, judge_parameter_free, score_table
-from imuspec.experiments.methods import ImageOptions, made_up_pictures, source
+from imuspec.experiments.methods import PictureMethodOptions, made_up_pictures, source
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
@@ -39,7 +39,7 @@ ROWS = {
 RUNS = {row: f"recipe {recipe}" for row, recipe in ROWS.items()}
 
 
-class Options(ImageOptions, RowOptions):
+class Fig9Options(PictureMethodOptions, RowOptions):
     """Numbers of this figure."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
@@ -47,16 +47,16 @@ class Options(ImageOptions, RowOptions):
     size: Literal["", "tiny", "small", "base"] = Field("", description="size of the networks in place of each recipe's")
 
     TINY: ClassVar[Mapping[str, Any]] = {
-        **ImageOptions.TINY,
+        **PictureMethodOptions.TINY,
         "size": "tiny",
         "rows": ("ViT-S, MoCo v3", "ViT-S, MAE"),
     }
 
 
-OPTIONS = Options
+OPTIONS = Fig9Options
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Fig9Options]) -> Result:
     """Judge each transformer, and draw a bar for each; the rows without parameters are in the table."""
     import pandas as pd
 
@@ -109,7 +109,7 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def _pretrained(setup: Setup[Options], row: str) -> nn.Module:
+def _pretrained(setup: Setup[Fig9Options], row: str) -> nn.Module:
     recipe = PretrainRecipe.load(ROWS[row]).set(*setup.options.changes())
     if size := setup.options.size:
         recipe = recipe.set(f"encoder.size={size}")

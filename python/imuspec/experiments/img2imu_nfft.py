@@ -19,7 +19,7 @@ DATA = ("wisdm",)
 RUNS = {"IMG2IMU": "recipe img2imu"}
 
 
-class Options(HeadOptions, PictureOptions):
+class NfftOptions(HeadOptions, PictureOptions):
     """Numbers of this study."""
 
     TINY: ClassVar[Mapping[str, Any]] = {
@@ -32,10 +32,10 @@ class Options(HeadOptions, PictureOptions):
     }
 
 
-OPTIONS = Options
+OPTIONS = NfftOptions
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[NfftOptions]) -> Result:
     """Probe each nfft by itself, then let validation or entropy choose among them."""
     import pandas as pd
 

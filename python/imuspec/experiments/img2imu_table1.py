@@ -37,7 +37,7 @@ DATA = ("wisdm",)
 RUNS = {row: f"recipe img2imu with {', '.join(operations)}" for row, operations in ROWS.items()}
 
 
-class Options(HeadOptions, PictureOptions):
+class Table1Options(HeadOptions, PictureOptions):
     """Numbers of this table."""
 
     images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
@@ -61,10 +61,10 @@ class Options(HeadOptions, PictureOptions):
     }
 
 
-OPTIONS = Options
+OPTIONS = Table1Options
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Table1Options]) -> Result:
     """Judge each row on the five test sets."""
     import pandas as pd
 
@@ -98,7 +98,7 @@ def run(setup: Setup[Options]) -> Result:
     )
 
 
-def _encoder(setup: Setup[Options], row: str, notes: list[str]) -> nn.Module | None:
+def _encoder(setup: Setup[Table1Options], row: str, notes: list[str]) -> nn.Module | None:
     from imuspec.recipe import PretrainRecipe
     from imuspec.run.named import load_encoder
 
@@ -138,7 +138,7 @@ def _drawn(table: pd.DataFrame) -> Figure:
     return row_figure(both[both["value"].notna()], title="Ten labelled windows a class, altered test windows")
 
 
-def _pictures(setup: Setup[Options], windows: Windows, altered: dict[str, Any]) -> Figure:
+def _pictures(setup: Setup[Table1Options], windows: Windows, altered: dict[str, Any]) -> Figure:
     """Fig 6: a window that moves more than four in five, untouched and altered, as signal and as picture."""
     from imuspec.report.scores import SERIES
     from imuspec.report.style import COLOURS, new_figure, plain_axes, style

@@ -17,7 +17,7 @@ from imuspec.experiments.setup import HeadOptions, Setup
 from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource
 from imuspec.probing.protocol import probe
 from imuspec.probing.results import ProbeResult
-from imuspec.probing.sources import Choice, EncoderSource, Source
+from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
 from imuspec.recipe.probing import HeadSettings, PictureSettings
 
 __all__ = [
@@ -45,7 +45,7 @@ _TINY_PICTURES = {"nfft": (64,), "hop": (16,), "size": (24, 32)}
 
 def judge(
     setup: Setup[HeadOptions],
-    source: Source,
+    source: FeatureSource,
     windows: Windows,
     *,
     shots: Sequence[int] | None = None,
@@ -59,7 +59,7 @@ def judge(
     ----------
     setup : Setup
         Input of the experiment.
-    source : Source
+    source : FeatureSource
         Features.
     windows : Windows
         Labelled windows.
@@ -85,7 +85,7 @@ def judge(
 
 
 def judge_draws(
-    setup: Setup[HeadOptions], source_of: Callable[[int], Source], windows: Windows, **settings: Any
+    setup: Setup[HeadOptions], source_of: Callable[[int], FeatureSource], windows: Windows, **settings: Any
 ) -> pd.DataFrame:
     """Probe several draws of random weights.
 
@@ -141,7 +141,7 @@ def judge_parameter_free(
         Name of the row, and its scores.
     """
     shown = pictures or PictureSettings.model_validate(_TINY_PICTURES if setup.tiny else {})
-    sources: dict[str, Source] = {
+    sources: dict[str, FeatureSource] = {
         STATISTICS: StatisticsSource(windows.rate),
         MOMENTS: MomentsSource(),
         ROW_MEANS: EncoderSource(RowMeans(), pictures=shown),
@@ -156,13 +156,13 @@ class OverTriads:
 
     Parameters
     ----------
-    source : Source
+    source : FeatureSource
         Features of one triad.
     n_triads : int
         Number of triads.
     """
 
-    def __init__(self, source: Source, n_triads: int) -> None:
+    def __init__(self, source: FeatureSource, n_triads: int) -> None:
         self._source, self._n_triads = source, n_triads
 
     @property

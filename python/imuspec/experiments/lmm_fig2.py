@@ -23,7 +23,7 @@ _PARTS = (("LMM", "validation_lmm"), ("MSE", "validation_mse"))
 _SCORES = (("kappa", "kappa"), ("balanced accuracy", "balanced_accuracy"))
 
 
-class Options(StudyOptions):
+class Fig2Options(StudyOptions):
     """Numbers of this figure."""
 
     pretrain_seeds: PositiveInt = 3
@@ -31,7 +31,7 @@ class Options(StudyOptions):
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "pretrain_seeds": 2}
 
 
-OPTIONS = Options
+OPTIONS = Fig2Options
 
 
 def run(setup: Setup[StudyOptions]) -> Result:

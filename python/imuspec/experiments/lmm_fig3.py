@@ -25,7 +25,7 @@ DATA = ("cohort", "capture24")
 RUNS = {"LMM": "a run of imuspec pretrain in place of a pre-training here"}
 
 
-class Options(StudyOptions):
+class Fig3Options(StudyOptions):
     """Numbers of this figure."""
 
     points: PositiveInt = Field(6000, description="patches that are drawn")
@@ -33,10 +33,10 @@ class Options(StudyOptions):
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "points": 400}
 
 
-OPTIONS = Options
+OPTIONS = Fig3Options
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Fig3Options]) -> Result:
     """Embed the labelled days without overlap; draw a random part of the patches, and the confusion matrix of all seeds.
 
     ``--runs LMM=FOLDER`` takes a run of one's own.

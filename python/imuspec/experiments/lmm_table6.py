@@ -23,7 +23,7 @@ from imuspec.run.named import load_encoder
 DATA = ("cohort", "capture24")
 
 
-class Options(StudyOptions):
+class Table6Options(StudyOptions):
     """Numbers of this table."""
 
     scratch_epochs: PositiveInt = Field(20, description="passes over the labelled windows from scratch")
@@ -31,7 +31,7 @@ class Options(StudyOptions):
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "scratch_epochs": 2}
 
 
-OPTIONS = Options
+OPTIONS = Table6Options
 _LOSSES = (("LMM", 1.0, 0.0), ("MSE", 0.0, 1.0), ("LMM + MSE", 1.0, 0.001))
 RUNS = {
     **{loss: "a run of imuspec pretrain in place of a pre-training here" for loss, *_ in _LOSSES},
@@ -41,7 +41,7 @@ _HEADS: tuple[tuple[str, HeadName], ...] = (("linear", "linear"), ("LSTM", "lstm
 _WIDE: tuple[tuple[str, HeadName], ...] = (("MLP", "mlp"), ("LSTM", "lstm"))
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[Table6Options]) -> Result:
     """Probe each encoder with each head; train the network from scratch on the labels alone.
 
     LSTM rows report the epoch that is best on the part they are scored on, as the paper does.
@@ -77,7 +77,7 @@ def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:
     return harnet.eval()
 
 
-def _from_scratch(study: Study, setup: Setup[Options]) -> pd.DataFrame:
+def _from_scratch(study: Study, setup: Setup[Table6Options]) -> pd.DataFrame:
     sequences, rows = study.labelled(), []
     for seed in setup.seeds:
         encoder = study.random_encoder(seed)

@@ -24,7 +24,7 @@ from imuspec.experiments.judging import (
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.sources import EncoderSource, Source
+from imuspec.probing.sources import EncoderSource, FeatureSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
-    "ImageOptions",
     "MethodOptions",
+    "PictureMethodOptions",
     "Row",
     "judge_methods",
     "long_table",
@@ -87,7 +87,7 @@ ROWS = {
 _WHOLE = ("last", "all", "statistics")  # layers that are the row itself
 
 
-class ImageOptions(HeadOptions, PictureOptions):
+class PictureMethodOptions(HeadOptions, PictureOptions):
     """Pre-training on pictures, and the probe of an encoder of pictures."""
 
     images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
@@ -127,7 +127,7 @@ class ImageOptions(HeadOptions, PictureOptions):
         return [f"{key}={value}" for key, value in numbers.items() if value]
 
 
-class MethodOptions(ImageOptions, RowOptions):
+class MethodOptions(PictureMethodOptions, RowOptions):
     """Numbers that Table II and Fig 7 share."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
@@ -146,7 +146,7 @@ class MethodOptions(ImageOptions, RowOptions):
     max_train: NonNegativeInt = Field(0, description="windows a class for the fully supervised rows; 0: all")
 
     TINY: ClassVar[Mapping[str, Any]] = {
-        **ImageOptions.TINY,
+        **PictureMethodOptions.TINY,
         "signal_epochs": 1,
         "signal_batch": 32,
         "signal_limit": 64,
@@ -268,7 +268,7 @@ def _judged(
     return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots).table
 
 
-def source(options: ImageOptions, encoder: nn.Module) -> Source:
+def source(options: PictureMethodOptions, encoder: nn.Module) -> FeatureSource:
     """Return the features of an encoder, on the pictures and layers that the options name."""
     layers = options.layers if encoder.kind == "image" else ("last",)
     return EncoderSource(encoder, pictures=options.pictures(), layers=layers)

@@ -42,7 +42,7 @@ RUNS = {row: f"recipe {recipe.format(5)}" for row, recipe in ROWS.items()}
 OTHER_DATA = True
 
 
-class Options(HeadOptions, RowOptions):
+class SignalObjectivesOptions(HeadOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
@@ -65,11 +65,11 @@ class Options(HeadOptions, RowOptions):
     }
 
 
-OPTIONS = Options
+OPTIONS = SignalObjectivesOptions
 _HARNET = (5, 10, 30)
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[SignalObjectivesOptions]) -> Result:
     """Pre-train and judge each objective, and its encoder with random weights."""
     tables, notes, losses = [], [], {}
     for name in setup.columns(DATA):
@@ -103,12 +103,12 @@ def run(setup: Setup[Options]) -> Result:
     return Result(score_table(judged), figures={"losses": _drawn(losses)}, notes=notes, tables={"seeds": judged})
 
 
-def _unseen(setup: Setup[Options], windows: Windows) -> Windows:
+def _unseen(setup: Setup[SignalObjectivesOptions], windows: Windows) -> Windows:
     seen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
     return windows.select(~np.isin(windows.subject, seen))
 
 
-def _pretrained(setup: Setup[Options], row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
+def _pretrained(setup: Setup[SignalObjectivesOptions], row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
     """The row's run, given or pre-trained in the experiment's folder, and the windows of subjects that it did not see."""
     others = _unseen(setup, windows)
     if run := setup.run_of(row, name):

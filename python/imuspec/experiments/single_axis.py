@@ -15,7 +15,7 @@ import pandas as pd
 from imuspec import encoders
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
-from imuspec.experiments.methods import ImageOptions, made_up_pictures, source
+from imuspec.experiments.methods import PictureMethodOptions, made_up_pictures, source
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
@@ -30,16 +30,16 @@ RUNS = {"encoder": "a run on pictures, of recipe img2imu without Hue"}
 _AXES = {"x alone": 0, "y alone": 1, "z alone": 2, "three axes": None}
 
 
-class Options(ImageOptions, RowOptions):
+class SingleAxisOptions(PictureMethodOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(_AXES)
 
 
-OPTIONS = Options
+OPTIONS = SingleAxisOptions
 
 
-def run(setup: Setup[Options]) -> Result:
+def run(setup: Setup[SingleAxisOptions]) -> Result:
     """Judge each axis by itself and all together: the encoder, random weights, and features without parameters."""
     tables, notes = [], []
     for name in setup.columns(DATA):
@@ -63,7 +63,7 @@ def _random(seed: int) -> nn.Module:
     return seeded_network(lambda: encoders.build("resnet18"), seed)
 
 
-def _trained(setup: Setup[Options], name: str) -> nn.Module | None:
+def _trained(setup: Setup[SingleAxisOptions], name: str) -> nn.Module | None:
     if run := setup.run_of("encoder", name):
         return load_encoder(run)
     if not setup.options.images and not setup.tiny:

@@ -1,12 +1,11 @@
 """Judge a frozen encoder with few labels: compute features once, fit heads on them.
 
 `probe` is the protocol: splits by subject, nested draws of n labels a class, grids chosen on the validation part, scores with
-intervals on the test part. A `Source` returns the features (`EncoderSource`; `StatisticsSource`, `MomentsSource` and `RowMeans`
-have no parameters). A head of `HEADS` is fitted on them. `probe_patches` judges an encoder of ten-second patches by a head on its
-features of fifty-minute windows. `supervised` trains all parameters on all labels.
-
-Two settings of the pictures matter in every comparison: ``norm`` (the paper's scales each axis of each window separately, which
-removes the intensity of motion) and ``batch_norm`` (``training`` takes the statistics in the batch norms from unlabelled training
+intervals on the test part. A `FeatureSource` returns the features (`EncoderSource`; `StatisticsSource`, `MomentsSource` and
+`RowMeans` have no parameters). A head of `HEADS` is fitted on them. `probe_patches` judges an encoder of ten-second patches
+by a head on its features of fifty-minute windows. `supervised` trains all parameters on all labels. Two settings of the
+pictures matter in every comparison: ``norm`` (the paper's scales each axis of each window separately, which removes the
+intensity of motion) and ``batch_norm`` (``training`` takes the statistics in the batch norms from unlabelled training
 windows, as those of natural pictures do not fit spectrograms).
 """
 
@@ -26,7 +25,7 @@ from imuspec.probing.protocol import capped, probe
 from imuspec.probing.results import ProbeResult
 from imuspec.probing.sources import (
     EncoderSource,
-    Source,
+    FeatureSource,
     embed,
     with_batch_norms_of,
 )
@@ -36,6 +35,7 @@ __all__ = [
     "HEADS",
     "Classifier",
     "EncoderSource",
+    "FeatureSource",
     "Fitted",
     "HeadName",
     "MomentsSource",
@@ -44,7 +44,6 @@ __all__ = [
     "PatchHeadSettings",
     "ProbeResult",
     "RowMeans",
-    "Source",
     "StatisticsSource",
     "Task",
     "capped",

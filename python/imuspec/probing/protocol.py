@@ -14,7 +14,7 @@ from imuspec.datasets.draws import expect_distinct
 from imuspec.evaluation import Scores, score
 from imuspec.probing.heads import Fitted, Task, fit
 from imuspec.probing.results import ProbeResult, row_of
-from imuspec.probing.sources import Choice, Source, SplitSource
+from imuspec.probing.sources import Choice, FeatureSource, SplitSource
 from imuspec.recipe.probing import HeadSettings
 
 __all__ = ["capped", "probe"]
@@ -41,7 +41,7 @@ class _Best:
 
 
 def probe(
-    source: Source,
+    source: FeatureSource,
     windows: Windows,
     *,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -64,7 +64,7 @@ def probe(
 
     Parameters
     ----------
-    source : Source
+    source : FeatureSource
         Features, for example an `EncoderSource` or a `StatisticsSource`.
     windows : Windows
         Labelled windows.
@@ -114,7 +114,7 @@ def probe(
 
 
 def _of_one(
-    source: Source,
+    source: FeatureSource,
     windows: Windows,
     draw: _Draw,
     head: str,
@@ -193,7 +193,7 @@ def capped(windows: Windows, index: NDArray[np.int64], most: int | None, seed: i
 
 
 def _choose(
-    source: Source,
+    source: FeatureSource,
     windows: Windows,
     draws: Sequence[_Draw],
     head: str,
@@ -239,7 +239,7 @@ def _task(
 
 
 def _judge(
-    source: Source,
+    source: FeatureSource,
     windows: Windows,
     draws: Sequence[_Draw],
     best: Mapping[tuple[str, int, int], _Best],

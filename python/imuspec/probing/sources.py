@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EncoderSource",
-    "Source",
+    "FeatureSource",
     "SplitSource",
     "embed",
     "with_batch_norms_of",
@@ -29,7 +29,7 @@ __all__ = [
 Choice = dict[str, Any]
 
 
-class Source(Protocol):
+class FeatureSource(Protocol):
     """Features for a probe."""
 
     @property
@@ -46,7 +46,7 @@ class Source(Protocol):
         ...
 
 
-class SplitSource(Source, Protocol):
+class SplitSource(FeatureSource, Protocol):
     """A source whose features depend on a split's training windows where `of_split` is true."""
 
     @property
@@ -54,7 +54,7 @@ class SplitSource(Source, Protocol):
         """Whether `fitted` must be called before `features`."""
         ...
 
-    def fitted(self, train: NDArray[np.float32]) -> Source:
+    def fitted(self, train: NDArray[np.float32]) -> FeatureSource:
         """Return the source of one split, from its training windows [n, 3, time] in g."""
         ...
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
 from imuspec.storage import as_path, is_remote, remote_files
 
-__all__ = ["Inputs", "PassedOver", "Source", "find_inputs", "find_sources", "irregular", "share"]
+__all__ = ["InputFile", "Inputs", "PassedOver", "find_inputs", "find_sources", "irregular", "share"]
 
 _HOURLY = re.compile(r"gt3xplus-accelerationcalibrated-.*\.sensor\.csv(\.gz)?", re.IGNORECASE)
 _TRUTH = ".truth.npz"
@@ -28,7 +28,7 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """An input file before reading.
 
     Attributes
@@ -117,7 +117,7 @@ class PassedOver(NamedTuple):
 class Inputs:
     """The recordings that the arguments select, sorted by id, and the files that are not read."""
 
-    sources: list[Source]
+    sources: list[InputFile]
     passed_over: list[PassedOver]
 
 
@@ -152,12 +152,12 @@ def find_inputs(inputs: Sequence[str | Path]) -> Inputs:
     return Inputs(_named(search.paths), sorted(set(search.passed_over)))
 
 
-def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
+def find_sources(inputs: Sequence[str | Path]) -> list[InputFile]:
     """Return the recordings of `find_inputs`."""
     return find_inputs(inputs).sources
 
 
-def share(sources: Sequence[Source], number: int, total: int) -> list[Source]:
+def share(sources: Sequence[InputFile], number: int, total: int) -> list[InputFile]:
     """Return share `number` (from 1) of `total`: every `total`-th source of the sorted list.
 
     Raises
@@ -353,7 +353,7 @@ def _is_participant(folder: Path) -> bool:
         return False
 
 
-def _named(paths: dict[str, str]) -> list[Source]:
+def _named(paths: dict[str, str]) -> list[InputFile]:
     """Return a source for each path, with its id."""
     names = dict(paths)
     parents = 0
@@ -365,7 +365,7 @@ def _named(paths: dict[str, str]) -> list[Source]:
     ids = {path: source_id(name) for path, name in names.items()}
     twins = set(_clashes({path: identity.casefold() for path, identity in ids.items()}, names))
     return sorted(
-        (Source(source_id(name, with_digest=path in twins), path, printable(name)) for path, name in names.items()),
+        (InputFile(source_id(name, with_digest=path in twins), path, printable(name)) for path, name in names.items()),
         key=lambda source: source.id,
     )
 

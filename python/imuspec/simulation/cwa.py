@@ -12,7 +12,17 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "HEADER_BYTES", "RATE_CODES", "Stretch", "header", "pack_samples", "packed_time", "seal", "stamp"]
+__all__ = [
+    "BLOCK",
+    "HEADER_BYTES",
+    "RATE_CODES",
+    "LoggerStretch",
+    "header",
+    "pack_samples",
+    "packed_time",
+    "seal",
+    "stamp",
+]
 
 HEADER_BYTES = 1024
 RATE_CODES = {3200.0 / 2 ** (15 - code): code for code in range(6, 16)}
@@ -46,7 +56,7 @@ _LAYOUT = {"packed": (120, 0x30, 0, 256.0), "unpacked": (80, 0x32, 0, 256.0), "a
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LoggerStretch:
     """Consecutive blocks with the same rate, packing and clock.
 
     Attributes
@@ -133,7 +143,9 @@ def packed_time(second: NDArray[np.int64]) -> NDArray[np.uint32]:
     return bits.astype(np.uint32)
 
 
-def stamp(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], start_ns: int) -> NDArray[np.int64]:
+def stamp(
+    blocks: NDArray[np.void], stretch: LoggerStretch, block: NDArray[np.int64], start_ns: int
+) -> NDArray[np.int64]:
     """Set the stamps of blocks with the numbers ``block``; return the true times of their first samples, ns."""
     per_block = stretch.samples_per_block
     drained = -(-(block + 1) * per_block // _DRAIN) * _DRAIN
@@ -146,7 +158,7 @@ def stamp(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], 
     return start_ns + np.rint(stretch.sample_time_s(block * per_block) * 1e9).astype(np.int64)
 
 
-def describe(blocks: NDArray[np.void], stretch: Stretch, block: NDArray[np.int64], session: int) -> None:
+def describe(blocks: NDArray[np.void], stretch: LoggerStretch, block: NDArray[np.int64], session: int) -> None:
     """Set the constant fields of the blocks of a stretch, and the sequence ids; the ten bits of light must be set before."""
     count, axes, scale, _ = _LAYOUT[stretch.packing]
     blocks["tag"] = b"AX"

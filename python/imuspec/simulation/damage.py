@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuspec.simulation.cwa import Stretch, seal
+from imuspec.simulation.cwa import LoggerStretch, seal
 
 __all__ = ["DAMAGE_KINDS", "BlockDamage", "break_stretches"]
 
@@ -50,13 +50,13 @@ def _draw(seed: int, kind: str) -> np.random.Generator:
 
 
 def break_stretches(
-    whole: Stretch, kinds: tuple[str, ...], seed: int, duration_s: float
-) -> tuple[list[Stretch], list[dict[str, Any]]]:
+    whole: LoggerStretch, kinds: tuple[str, ...], seed: int, duration_s: float
+) -> tuple[list[LoggerStretch], list[dict[str, Any]]]:
     """Cut a stretch at breaks of the device or its clock; each kind of break has its own part of the recording.
 
     Parameters
     ----------
-    whole : Stretch
+    whole : LoggerStretch
         The stretch without breaks.
     kinds : tuple of str
         Kinds of damage; those of single blocks and of the file are ignored.
@@ -67,7 +67,7 @@ def break_stretches(
 
     Returns
     -------
-    list of Stretch
+    list of LoggerStretch
         The stretches.
     list of dict
         Kind, stretch and figures of each break.
@@ -110,7 +110,7 @@ def break_stretches(
     return parts, events
 
 
-def _split(stretch: Stretch, n_before: int) -> tuple[Stretch, Stretch]:
+def _split(stretch: LoggerStretch, n_before: int) -> tuple[LoggerStretch, LoggerStretch]:
     """Return the first ``n_before`` blocks, and the rest with the same queue."""
     n_before = min(n_before, stretch.n_blocks - 1)
     after = replace(
@@ -123,7 +123,7 @@ def _split(stretch: Stretch, n_before: int) -> tuple[Stretch, Stretch]:
     return replace(stretch, n_blocks=n_before), after
 
 
-def _restarted(stretch: Stretch, wait_s: float, duration_s: float, **changes: Any) -> Stretch:
+def _restarted(stretch: LoggerStretch, wait_s: float, duration_s: float, **changes: Any) -> LoggerStretch:
     """Return the stretch with an empty queue, started ``wait_s`` later."""
     index = np.array(stretch.first_block * stretch.samples_per_block, dtype=np.int64)
     start_s = float(stretch.sample_time_s(index)) + wait_s

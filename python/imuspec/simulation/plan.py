@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.simulation import cwa
-from imuspec.simulation.cwa import BLOCK, HEADER_BYTES, Stretch
+from imuspec.simulation.cwa import BLOCK, HEADER_BYTES, LoggerStretch
 from imuspec.simulation.damage import BlockDamage, break_stretches
 from imuspec.simulation.environment import Environment
 from imuspec.simulation.motion import Motion, noise_source
@@ -60,7 +60,7 @@ class Plan:
 
     schedule: Schedule
     environment: Environment
-    stretches: list[Stretch]
+    stretches: list[LoggerStretch]
     breaks: list[dict[str, Any]]
     damaged: BlockDamage
     start_ns: int
@@ -68,12 +68,12 @@ class Plan:
     kinds: tuple[str, ...]
 
     @classmethod
-    def draw(cls, whole: Stretch, *, duration_s: float, start_ns: int, seed: int, kinds: tuple[str, ...]) -> Plan:
+    def draw(cls, whole: LoggerStretch, *, duration_s: float, start_ns: int, seed: int, kinds: tuple[str, ...]) -> Plan:
         """Return the plan of a recording.
 
         Parameters
         ----------
-        whole : Stretch
+        whole : LoggerStretch
             The blocks of the device; their number follows from `duration_s`.
         duration_s : float
             Length of the recording, s.
@@ -142,7 +142,7 @@ class Plan:
             runs=[asdict(stretch) for stretch in self.stretches],
         )
 
-    def _block_time_ns(self, stretch: Stretch) -> NDArray[np.int64]:
+    def _block_time_ns(self, stretch: LoggerStretch) -> NDArray[np.int64]:
         block = stretch.first_block + np.arange(stretch.n_blocks)
         seconds = stretch.sample_time_s(block * stretch.samples_per_block)
         return self.start_ns + np.rint(seconds * 1e9).astype(np.int64)
@@ -208,7 +208,7 @@ class Plan:
 
     def _chunk(
         self,
-        stretch: Stretch,
+        stretch: LoggerStretch,
         index: NDArray[np.int64],
         *,
         motion: Motion,

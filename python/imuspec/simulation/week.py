@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from imuspec.errors import unknown_name
-from imuspec.simulation.cwa import RATE_CODES, Stretch
+from imuspec.simulation.cwa import RATE_CODES, LoggerStretch
 from imuspec.simulation.damage import DAMAGE_KINDS
 from imuspec.simulation.plan import Miscalibration, Plan
 from imuspec.simulation.storing import replacing
@@ -85,7 +85,7 @@ def simulate(
         error = Miscalibration.draw(seed) if error else Miscalibration()
     packing = "ax6" if device == "ax6" else "unpacked" if unpacked else "packed"
     slowness = np.random.default_rng([seed, 8]).uniform(0.984, 0.991)
-    whole = Stretch(0.0, 0, 0, 0, sample_rate, sample_rate * slowness, packing, resumed=True)
+    whole = LoggerStretch(0.0, 0, 0, 0, sample_rate, sample_rate * slowness, packing, resumed=True)
     start_ns = int(start_time.astype(np.int64))
     plan = Plan.draw(whole, duration_s=days * 86400.0, start_ns=start_ns, seed=seed, kinds=kinds)
     truth = plan.truth(error)

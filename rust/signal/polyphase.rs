@@ -115,6 +115,8 @@ mod tests {
             resampler.resample(&Signals::contiguous(&[0.8; 100], 100).unwrap(), &mut out).unwrap();
             assert!(out.iter().all(|y| (y - 0.8).abs() < 1e-3), "{up}/{down}");
         }
+        let counts = [(3, 10, 101, 31), (10, 3, 100, 334), (1, 1, 7, 7), (3, 10, 0, 0)];
+        assert!(counts.iter().all(|&(up, down, n, count)| Polyphase::new(up, down).unwrap().count(n) == count));
         assert!(Polyphase::new(0, 1).is_err() && Polyphase::new(1, 10_001).is_err());
         let three = Signals::contiguous(&[0.0; 3], 3).unwrap();
         assert!(Polyphase::new(1, 1).unwrap().resample(&three, &mut [0.0; 2]).is_err());

@@ -130,6 +130,12 @@ mod tests {
         assert_eq!(found("wsssws", 19, LengthRule::Actipy), [(10, 31)]);
         assert_eq!(found("wsssws", 20, LengthRule::Actipy), []);
         assert_eq!(found("sss ss", 15, LengthRule::Plain), [(0, 30), (40, 60)]);
+        // A deviation of just the tolerance is motion.
+        let mut windows = table("sss");
+        windows[1].sd[2] = 0.013;
+        let options = Options { tolerance_g: 0.013, window: 10, step: 10, patience: 5, rule: LengthRule::Plain };
+        let nonwear: Vec<_> = nonwear(&windows, &options).unwrap().iter().map(|e| (e.start, e.end)).collect();
+        assert_eq!(nonwear, [(0, 10), (20, 30)]);
     }
 
     #[test]

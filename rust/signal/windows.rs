@@ -297,6 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn a_temperature_is_the_mean_of_its_window() {
+        let windows = table(4000, 1000, Missing::Skip);
+        for (i, window) in windows[..20].iter().enumerate() {
+            let mean = 20.0 + (100.0 * i as f64 + 49.5) * 0.001;
+            assert!((window.temperature - mean).abs() < 1e-5, "{i}: {}", window.temperature);
+        }
+    }
+
+    #[test]
+    fn the_first_time_at_or_after_another_is_found_however_far_it_is() {
+        let time: Vec<i64> = (0..1000).map(|i| 3 * i).collect();
+        for end in [-1, 0, 1, 3, 189, 192, 195, 1500, 2997, 2998] {
+            assert_eq!(first_at_or_after(&time, end), time.iter().filter(|&&t| t < end).count(), "{end}");
+        }
+        assert_eq!(first_at_or_after(&[], 5), 0);
+    }
+
+    #[test]
     fn tables_are_the_same_bits_however_chunks_fall() {
         for missing in [Missing::Skip, Missing::Fill] {
             let whole = table(4000, 1000, missing);

@@ -122,13 +122,12 @@ def main(names: list[str]) -> None:
             raise SystemExit(f"{name}: expected tests that pass on the source as it is, got failures")
         mutations = list(mutants(source))
         chosen = random.Random(0).sample(mutations, limit) if 0 < limit < len(mutations) else mutations
-        survivors = [location for location, tree in chosen if not noticed(name, tree, path)]
-        print(
-            f"{name}: {len(chosen)} changes of {len(mutations)}, {len(survivors)} survive",
-            *survivors,
-            sep="\n  ",
-            flush=True,
-        )
+        n_survivors = 0
+        for number, (location, tree) in enumerate(chosen, 1):
+            if not noticed(name, tree, path):
+                n_survivors += 1
+                print(f"  {number} of {len(chosen)}: {location}", flush=True)
+        print(f"{name}: {len(chosen)} changes of {len(mutations)}, {n_survivors} survive", flush=True)
 
 
 if __name__ == "__main__":

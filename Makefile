@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 FUZZ_SECONDS ?= 60
+MIRI_TESTS ?= arrays:: spectral::tile spectral::image::levels::tests::a_tile
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 
@@ -94,10 +95,10 @@ test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(ST
 	IMUSPEC_CPU=plain cargo test --quiet --lib
 	$(PY) -m pytest -q --numprocesses logical --maxprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
-# Of the unsafe code what needs no vector instructions; tests that Miri would run for hours are left out there.
+# Of the unsafe code what needs no vector instructions. All tests of the kernels, `make miri MIRI_TESTS=spectral::`, take hours.
 miri: ## run the native core's plain path under Miri, where nightly has it
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
-	  IMUSPEC_CPU=plain MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --lib -- arrays:: threads:: spectral::; \
+	  IMUSPEC_CPU=plain MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --lib -- $(MIRI_TESTS); \
 	else echo 'Miri is not installed: undefined behaviour is not looked for here (rustup toolchain install nightly --component miri)'; fi
 
 lint: lint-rust lint-python ## check style, types, the stub, licences

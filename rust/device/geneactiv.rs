@@ -14,10 +14,12 @@ use super::lines::{Line, Lines};
 use super::source::Source;
 use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use header::Found;
+use header::{Found, table};
+use pace::{RATE_DIFFERS, rate_by_times};
 use page::{Page, decode, is_hexadecimal};
 
 mod header;
+mod pace;
 mod page;
 
 /// Samples of a whole page, and hexadecimal digits of a sample.
@@ -29,9 +31,6 @@ const BATCH: usize = 32;
 const MAX_HEADER: u64 = 1 << 20;
 /// Pages held back for one that was written out of order.
 const AHEAD: usize = 8;
-/// Steps from page to page that must agree on a rate, and the share by which it must differ from the stated one.
-const AGREEING: usize = 3;
-const RATE_DIFFERS: f64 = 0.05;
 /// A page time farther from its neighbours' is wild, ns: a day.
 const WILD: u64 = 86_400_000_000_000;
 const MARK: &[u8] = b"Recorded Data";
@@ -57,12 +56,6 @@ pub(super) fn refusal(first: &[u8]) -> Option<Error> {
 /// Whether the sequence of the pages begins anew.
 fn began_anew(before: Option<u64>, now: Option<u64>) -> bool {
     now == Some(0) && before.is_some_and(|before| before != 0)
-}
-
-/// g of each 12-bit value of one axis.
-fn table(gain: f64, offset: f64) -> Vec<f32> {
-    let signed = |raw: i32| if raw >= 2048 { raw - 4096 } else { raw };
-    (0..4096).map(|raw| ((f64::from(signed(raw)) * 100.0 - offset) / gain) as f32).collect()
 }
 
 /// A page that waits for its turn.
@@ -250,21 +243,13 @@ impl GeneActiv {
             return;
         }
         let pages: Vec<&Held> = std::iter::once(first).chain(&self.waiting).collect();
-        let rate = |pair: &[&Held]| {
-            let [a, b] = pair else { return None };
-            let follows = b.page.sequence.zip(a.page.sequence).is_some_and(|(b, a)| b.checked_sub(a) == Some(1));
-            let step = b.time.checked_sub(a.time).filter(|step| follows && *step > 0)?;
-            Some(a.n() as f64 * 1e9 / step as f64)
+        let times: Vec<_> = pages.iter().map(|page| (page.page.sequence, page.time, page.n())).collect();
+        let Some(rate) = rate_by_times(&times).filter(|rate| (rate / first.rate - 1.0).abs() > RATE_DIFFERS) else {
+            return;
         };
-        let mut rates: Vec<f64> = pages.windows(2).filter_map(rate).collect();
-        rates.sort_unstable_by(f64::total_cmp);
-        let (Some(&middle), true) = (rates.get(rates.len() / 2), rates.len() >= AGREEING) else { return };
-        let agree = rates.iter().filter(|rate| (*rate / middle - 1.0).abs() < RATE_DIFFERS).count();
-        if agree * 2 > rates.len() && agree >= AGREEING && (middle / first.rate - 1.0).abs() > RATE_DIFFERS {
-            let event = Event::at("rate_differs", first.page.offset, first.index);
-            quality.note(Event { time: Some(first.time), value: middle, ..event });
-            (self.rate_by_times, self.header.nominal_rate) = (Some(middle), middle);
-        }
+        let event = Event::at("rate_differs", first.page.offset, first.index);
+        quality.note(Event { time: Some(first.time), value: rate, ..event });
+        (self.rate_by_times, self.header.nominal_rate) = (Some(rate), rate);
     }
 
     /// Whether a page's time is far from where its neighbours put it.

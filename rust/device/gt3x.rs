@@ -14,10 +14,12 @@
 use super::source::{Archive, Source};
 use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use info::{Info, Scale};
+use bytes::u16_at;
+use info::{Info, Scale, no_scale};
 use records::{Next, Record, read_lux, record, unpack};
 use seconds::{Found, Second, Seconds};
 
+mod bytes;
 mod info;
 mod packed;
 mod records;
@@ -34,16 +36,6 @@ const CHANGED: usize = 4;
 /// Seconds of light that `lux.bin` may have: four years.
 const MAX_LUX: usize = 1 << 27;
 const SECOND: i64 = 1_000_000_000;
-
-fn u8_at(bytes: &[u8], at: usize) -> u8 {
-    bytes.get(at).copied().unwrap_or(0)
-}
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from(u8_at(bytes, at)) | u16::from(u8_at(bytes, at + 1)) << 8
-}
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
 
 /// True where an archive holds a recording of this kind, or what is left of one.
 pub fn sniff(archive: &Archive) -> bool {
@@ -374,11 +366,6 @@ impl Gt3x {
         }
         Ok(())
     }
-}
-
-fn no_scale(offset: u64, serial: &str) -> Error {
-    let reason = format!("Acceleration Scale: expected in info.txt or by the serial number, got none for '{serial}'");
-    Error::malformed("gt3x", offset, reason)
 }
 
 impl Reader for Gt3x {

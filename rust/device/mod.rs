@@ -12,6 +12,7 @@ use crate::error::Result;
 pub mod arrays;
 pub mod calendar;
 pub mod clock;
+mod clocks;
 pub mod columns;
 mod copies;
 pub mod cwa;

@@ -13,12 +13,15 @@ use super::calendar::SECOND;
 use super::source::{self, Archive, Member, Opened};
 use super::tar::{Entry, Tar};
 use super::text::Text;
-use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
+use super::{Batch, Event, Header, Idle, Quality, Reader, Timestamps};
 use crate::error::{Error, Result};
+use joints::{HOUR, join, next_hour};
 use logs::{head_of, note_flags, read_log};
-use members::{Held, Members};
+use members::{Head, Held, Members};
+pub use names::is_member;
 use names::{Hour, is_log};
 
+mod joints;
 mod logs;
 mod members;
 mod names;
@@ -28,15 +31,6 @@ const MAX_HELD: usize = 128 << 20;
 /// Bytes of a log, and members of a folder or an archive, that are looked at.
 const MAX_LOG: usize = 16 << 20;
 const MAX_MEMBERS: usize = 100_000;
-const HOUR: i64 = 3600 * SECOND;
-
-/// True for the name of an hour or of a log.
-pub fn is_member(name: &str) -> bool {
-    is_log(name) || Hour::of(name).is_some()
-}
-
-/// First row's time and the values of a member's first rows.
-type Head = (i64, Vec<[f32; 3]>);
 
 /// A participant.
 pub struct Nhanes {
@@ -327,23 +321,6 @@ impl Nhanes {
         }
         Ok(())
     }
-}
-
-/// Whether the first block of a member continues the one before it.
-fn join(block: &mut Block, first: i64, before: Option<i64>, quality: &mut Quality) {
-    let Some(before) = before else { return };
-    let step = first.saturating_sub(before);
-    block.new_run = block.stamp == Stamp::Settled && (step <= 0 || step as f64 > 2.5e9 / block.rate);
-    if block.new_run {
-        let kind = if step <= 0 { "clock_jump" } else { "gap" };
-        let event = Event { value: step as f64 / 1e9, ..Event::at(kind, block.offset, block.index) };
-        quality.note(Event { time: Some(first), ..event });
-    }
-}
-
-/// The whole hour behind a time.
-fn next_hour(time: i64) -> i64 {
-    (time.div_euclid(HOUR) + 1) * HOUR
 }
 
 impl Reader for Nhanes {

@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::calendar::{self, Cached, LocalClock};
+use super::calendar;
+use super::clocks::{Cached, LocalClock};
 use super::fields::{self, Row, Time};
 use super::lines::Lines;
 use super::number::float;

@@ -1,7 +1,8 @@
-"""The same rows as CSV, NPZ and Parquet prepare to the same samples, wherever they have gaps and repeats."""
+"""The same rows as CSV, NPZ, Parquet and CWA prepare to the same samples, wherever they have gaps and repeats."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,62 @@ def test_the_same_rows_of_three_formats_prepare_to_the_same_samples(
         np.testing.assert_array_equal(prepared.segments, of_text.segments)
         np.testing.assert_array_equal(prepared.shifts, of_text.shifts)
         np.testing.assert_array_equal(prepared.acceleration, of_text.acceleration)
+
+
+def block(sequence: int, counts: NDArray[np.int64], time_ns: int) -> bytes:
+    """Return a block of 80 samples of an AX3 at 100 Hz, whose stamp holds at its first sample."""
+    second, rest = divmod(time_ns, 1_000_000_000)
+    at = np.datetime64(second, "s").item()
+    packed = (at.year - 2000) << 26 | at.month << 22 | at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
+    fraction = rest * 32768 // 1_000_000_000
+    offset = -((fraction << 1) * 100 >> 16)  # the sample at which the whole second began
+    head = struct.pack(
+        "<2sHHIIIHHBBBBhH", b"AX", 508, 0x8000 | fraction, 7, sequence, packed, 0, 261, 0, 200, 0x4A, 0x32, offset, 80
+    )
+    body = bytearray(head + counts.astype("<i2").tobytes() + b"\0\0")
+    body[510:] = struct.pack("<H", -sum(struct.unpack("<256H", body)) & 0xFFFF)
+    return bytes(body)
+
+
+@settings(max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    gaps=st.lists(st.tuples(st.integers(1, 74), st.sampled_from([1, 5, 300, 90_000])), max_size=3),
+    repeated=st.lists(st.integers(0, 74), max_size=3),
+)
+def test_the_same_rows_as_blocks_of_a_cwa_prepare_to_the_same_samples(
+    folder: Path, gaps: list[tuple[int, int]], repeated: list[int]
+) -> None:
+    step = np.full(N, 10_000_000, np.int64)
+    for number, seconds in gaps:
+        step[80 * number] += seconds * 1_000_000_000
+    time = 1_709_542_800_000_000_000 + np.cumsum(step) - step[0]
+    _, xyz = rows(100, [], [], [])
+    counts = np.round(xyz * 256).astype(np.int64)
+    header = struct.pack("<2sHBHI", b"MD", 1020, 0x17, 17, 7).ljust(36, b"\0") + b"\x4a"
+    blocks = []
+    sequence = 0
+    for number in range(N // 80):
+        sequence += 1 + 1000 * any(number == other for other, _ in gaps)
+        part = slice(80 * number, 80 * number + 80)
+        blocks += [block(sequence, counts[part], int(time[80 * number]))] * (1 + repeated.count(number))
+    (folder / "rows.cwa").write_bytes(header.ljust(1024, b"\xff") + b"".join(blocks))
+    again = np.sort(np.concatenate([np.arange(N), *(np.arange(80 * k, 80 * k + 80) for k in repeated)]))
+    npz = folder / "counts.npz"
+    order = np.concatenate([np.tile(np.arange(80 * k, 80 * k + 80), 1 + repeated.count(k)) for k in range(N // 80)])
+    assert len(order) == len(again)
+    np.savez(npz, time=time[order].astype("datetime64[ns]"), xyz=(counts[order] / 256).astype(np.float32))
+    recipe = RECIPE.set("checks.damaged_max=1")
+    of_blocks, of_rows = imuspec.prepare(folder / "rows.cwa", recipe), imuspec.prepare(npz, recipe)
+    assert of_blocks.acceleration is not None, of_blocks.reason
+    assert of_rows.acceleration is not None, of_rows.reason
+    for kinds in (("gap", "gap"), ("repeated_block", "repeated_row")):
+        found = [
+            prepared.quality.counts.get(kind, 0) for prepared, kind in zip((of_blocks, of_rows), kinds, strict=True)
+        ]
+        assert found[0] * (80 if kinds[0] == "repeated_block" else 1) == found[1]
+    assert of_blocks.acceleration.shape == of_rows.acceleration.shape
+    assert (of_blocks.start_time or 0) == pytest.approx(of_rows.start_time, abs=40_000)  # a stamp has 1/32768 s
+    np.testing.assert_allclose(of_blocks.segments, of_rows.segments, atol=1)
+    whole = np.isfinite(of_blocks.acceleration) & np.isfinite(of_rows.acceleration)
+    assert (whole == np.isfinite(of_rows.acceleration)).mean() > 0.999
+    np.testing.assert_allclose(of_blocks.acceleration[whole], of_rows.acceleration[whole], atol=5e-3)

@@ -67,3 +67,9 @@ impl Found {
         Ok((gain, whole(self.offset).ok_or_else(|| missing("offset"))?))
     }
 }
+
+/// g of each 12-bit value of one axis.
+pub fn table(gain: f64, offset: f64) -> Vec<f32> {
+    let signed = |raw: i32| if raw >= 2048 { raw - 4096 } else { raw };
+    (0..4096).map(|raw| ((f64::from(signed(raw)) * 100.0 - offset) / gain) as f32).collect()
+}

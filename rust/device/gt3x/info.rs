@@ -136,3 +136,9 @@ impl Info {
         if raw < 20 || raw == u16::MAX { 0.0 } else { (f32::from(raw) * scale).min(most) }
     }
 }
+
+/// The refusal of a recording whose scale is not known.
+pub fn no_scale(offset: u64, serial: &str) -> Error {
+    let reason = format!("Acceleration Scale: expected in info.txt or by the serial number, got none for '{serial}'");
+    Error::malformed("gt3x", offset, reason)
+}

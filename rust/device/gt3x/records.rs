@@ -2,8 +2,9 @@
 
 use super::super::source::Source;
 use super::super::{Batch, Event, Quality};
+use super::bytes::{u8_at, u16_at, u32_at};
 use super::info::{Scale, scale_is_sound};
-use super::{Gt3x, HEAD, MAX_LUX, PIECE, SEPARATOR, u8_at, u16_at, u32_at};
+use super::{Gt3x, HEAD, MAX_LUX, PIECE, SEPARATOR};
 use crate::error::{Error, Result};
 
 /// A record of `log.bin`, its payload aside.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{HOUR, MAX_LOG};
+use super::MAX_LOG;
+use super::joints::HOUR;
 use crate::device::calendar::{Order, date_and_time};
 use crate::device::fields::{Row, fields};
 use crate::device::source::{self, Opened, Source};

@@ -35,3 +35,8 @@ pub(super) fn is_log(name: &str) -> bool {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     name.contains("_log") && name.ends_with(".csv")
 }
+
+/// True for the name of an hour or of a log.
+pub fn is_member(name: &str) -> bool {
+    is_log(name) || Hour::of(name).is_some()
+}

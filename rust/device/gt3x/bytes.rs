@@ -1,0 +1,11 @@
+//! Little-endian numbers of a record; 0 beyond its end.
+
+pub(super) fn u8_at(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from(u8_at(bytes, at)) | u16::from(u8_at(bytes, at + 1)) << 8
+}
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}

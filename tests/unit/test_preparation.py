@@ -6,6 +6,8 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import pytest
 import stub_native
 from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
-from imuspec.preparation.checks import below, damage
+from imuspec.preparation.checks import below, damage, doubt
 from imuspec.preparation.reasons import alike, calibration_failure
 
 
@@ -312,3 +314,20 @@ def test_the_settings_that_a_reason_names_keep_the_recording(tmp_path) -> None:
 def test_a_reason_has_the_damaged_share_and_the_bound_in_per_cent(share: float | None, reason: str) -> None:
     recipe = Recipe.load("ukb").set("checks.damaged_max=0.25")
     assert damage(recipe, {"damaged_share": share}).partition(" (--set")[0] == reason
+
+
+@pytest.mark.parametrize(
+    ("setting", "counts", "is_excluded"),
+    [
+        ("exclude", {"assumed_date_order": 1}, True),
+        ("exclude", {}, False),
+        ("keep", {"assumed_date_order": 1}, False),
+    ],
+)
+def test_an_assumed_order_of_dates_excludes_where_the_recipe_says_so(
+    setting: str, counts: dict[str, int], is_excluded: bool
+) -> None:
+    recipe = Recipe.load("ukb").set(f"checks.assumed_date_order={setting}")
+    quality: Any = SimpleNamespace(counts=counts)
+    reason = doubt(recipe, {"sample_rate": 100.0, "nominal_rate": 100.0, "norm_g": 1.0}, quality)
+    assert reason.startswith("dates: expected") == is_excluded

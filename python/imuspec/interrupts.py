@@ -38,12 +38,8 @@ class StopRequest(threading.Event):
     signum: int = signal.SIGINT
 
 
-def _ignore() -> None:
-    """Announce nothing."""
-
-
 @contextmanager
-def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopRequest]:
+def stop_on_signal(announce: Callable[[], None] | None = None) -> Iterator[StopRequest]:
     """Set an event at the first SIGINT or SIGTERM; raise at the second.
 
     Parameters
@@ -72,7 +68,8 @@ def stop_on_signal(announce: Callable[[], None] = _ignore) -> Iterator[StopReque
             raise Interrupted("ended at once; repeat the command with --resume to continue", signum)
         stop.signum = signum
         stop.set()
-        announce()
+        if announce is not None:
+            announce()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -175,7 +175,9 @@ class CohortStore(PartStore):
         stored: dict[str, Any] = {}
         if prepared.status == "ok":
             if quantised is None:
-                quantised = _quantised(source, prepared)
+                if prepared.acceleration is None:
+                    raise ValueError(f"{source.id}: a recording that is ok has no acceleration")
+                quantised = quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
             stored = self._write_array(source, prepared, quantised)
         self._write_part(source.id, _part(source, prepared, stored, outcome))
 
@@ -214,7 +216,8 @@ class CohortStore(PartStore):
         }
         with self._temporary_folder(source.id) as waiting:
             _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
-            stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": _size(waiting)}
+            n_bytes = sum(path.stat().st_size for path in files_below(waiting / "c"))
+            stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": n_bytes}
             _add_attributes(waiting, {"sha256": stored["sha256"]})
             stored["zarr_sha256"] = hashlib.sha256((waiting / "zarr.json").read_bytes()).hexdigest()
             self._check_fence()
@@ -223,12 +226,6 @@ class CohortStore(PartStore):
             except OSError as error:
                 raise with_path(error, self.path_of("acceleration", source.id)) from error
         return stored
-
-
-def _quantised(source: InputFile, prepared: Prepared) -> Quantised:
-    if prepared.acceleration is None:
-        raise ValueError(f"{source.id}: expected acceleration of a recording that is ok, got none")
-    return quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
 
 
 def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
@@ -383,10 +380,6 @@ def _part(
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with None for NaN, which JSON cannot hold."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files_below(folder / "c"))
 
 
 def orphans(folder: Path, ids: Iterable[str]) -> list[str]:

@@ -124,7 +124,7 @@ def _of_sources(
     by_last: dict[str, list[InputFile]] = {}
     for source in sources:
         by_last.setdefault(Path(source.name).name, []).append(source)
-    found: dict[str, list[_Interval]] = {}
+    by_source: dict[str, list[_Interval]] = {}
     absent = [name for name in stretches if name not in by_path and name not in by_last]
     if absent:
         raise FileNotFoundError(f"{table}: {folder} has no file {', '.join(absent[:4])}")
@@ -137,8 +137,8 @@ def _of_sources(
                 None,
                 f"line {intervals[0].line}: expected the path of one file, got {name}, which is {paths}",
             )
-        found.setdefault(named[0].path, []).extend(intervals)
-    return found
+        by_source.setdefault(named[0].path, []).extend(intervals)
+    return by_source
 
 
 class _Units:

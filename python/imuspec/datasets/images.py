@@ -211,7 +211,10 @@ class _Wear:
         unknown = [name for name in ids if name not in rates]
         if unknown:
             raise KeyError(f"ids: expected some of the cohort's {len(cohort)}, got {unknown[0]!r}")
-        self.rate = _one_rate({rates[name] for name in ids})
+        distinct = sorted({float(rates[name]) for name in ids})
+        if len(distinct) != 1:
+            raise ValueError(f"cohort: expected recordings of one sample rate, got {distinct} Hz")
+        self.rate = distinct[0]
         self.length = round(window_s * self.rate)
         self.step = max(1, round((window_s - overlap_s) * self.rate))
         self.ids = list(ids)
@@ -251,9 +254,3 @@ class _Wear:
             for position in group:
                 out[position] = stretch[:, first[position] - start : first[position] - start + self.length]
         return out
-
-
-def _one_rate(rates: set[float]) -> float:
-    if len(rates) != 1:
-        raise ValueError(f"cohort: expected recordings of one sample rate, got {sorted(rates)} Hz")
-    return float(next(iter(rates)))

@@ -81,7 +81,8 @@ def subject_split(
         raise ValueError(f"fraction: expected more than 0 and less than half, got {fraction}")
     if missing not in ("redraw", "keep"):
         raise ValueError(f"missing: expected redraw or keep, got {missing!r}")
-    has = _has(windows, member_index, len(members))
+    has = np.zeros((len(members), windows.n_classes), np.bool_)  # which member has which class
+    has[member_index, windows.label] = True
     if missing == "redraw":
         _three_have_each(has, windows, split_by)
     draw, n_redraws = _drawn(has, windows, seed, max(1, round(fraction * len(members))), keep=missing == "keep")
@@ -261,13 +262,6 @@ def _at_least_three(members: NDArray[Any], windows: Windows, split_by: str) -> N
             f"{len(members)} ({some_of(members)})"
             + (": use split_by='recording' if that will do" if split_by == "subject" else "")
         )
-
-
-def _has(windows: Windows, member_index: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
-    """Whether each member has each class ``[member, class]``."""
-    has = np.zeros((n, windows.n_classes), np.bool_)
-    has[member_index, windows.label] = True
-    return has
 
 
 def _three_have_each(has: NDArray[np.bool_], windows: Windows, split_by: str) -> None:

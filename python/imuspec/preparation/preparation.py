@@ -338,12 +338,8 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, (list, tuple, np.ndarray)) and len(value) == 3:
             plain.update({f"{key}_{axis}": float(part) for axis, part in zip("xyz", value, strict=True)})
         else:
-            plain[key] = _scalar(value)
+            plain[key] = value.item() if isinstance(value, np.generic) else value
     return plain
-
-
-def _scalar(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _short(value: Any) -> str:

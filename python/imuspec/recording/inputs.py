@@ -196,7 +196,7 @@ class _Search:
         """Add the recordings of one argument, or of one line of a list."""
         if is_remote(item):
             self._add_remote(item)
-        elif item.startswith("@") or _is_list(item):
+        elif item.startswith("@") or (item.lower().endswith(".txt") and Path(item).is_file() and not _is_table(item)):
             self._add_list(item.removeprefix("@"), lists)
         elif Path(item).is_dir():
             self._add_folder(Path(item))
@@ -311,10 +311,6 @@ def _unread(path: str | None, name: str) -> str:
     if ending == ".txt":
         return "" if path is not None and _is_table(path) else "text that is not a table"
     return "" if ending in FORMATS or ending == ".tar" else "not the ending of a device file"
-
-
-def _is_list(path: str) -> bool:
-    return path.lower().endswith(".txt") and Path(path).is_file() and not _is_table(path)
 
 
 def _is_table(path: str) -> bool:

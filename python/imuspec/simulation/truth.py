@@ -15,16 +15,8 @@ from imuspec.simulation.storing import replacing
 __all__ = ["Truth"]
 
 
-def _floats() -> NDArray[np.float64]:
-    return np.zeros(0)
-
-
 def _integers() -> NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64)
-
-
-def _words() -> NDArray[np.str_]:
-    return np.zeros(0, dtype="U16")
 
 
 @dataclass(eq=False)
@@ -90,10 +82,10 @@ class Truth:
     block_samples: NDArray[np.int64] = field(default_factory=_integers)
     block_index: NDArray[np.int64] = field(default_factory=_integers)
     block_run: NDArray[np.int64] = field(default_factory=_integers)
-    block_temperature: NDArray[np.float64] = field(default_factory=_floats)
+    block_temperature: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     clock_offset_ns: NDArray[np.int64] = field(default_factory=_integers)
     corrupted: NDArray[np.int64] = field(default_factory=_integers)
-    corrupted_kind: NDArray[np.str_] = field(default_factory=_words)
+    corrupted_kind: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, dtype="U16"))
     states: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     state_names: tuple[str, ...] = ()
     nonwear: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))

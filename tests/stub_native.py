@@ -134,3 +134,9 @@ def prepare_stub_cohort(inputs: Any, out: Any, **options: Any) -> Any:
     """Run `prepare_cohort` on told recordings."""
     engine = options.pop("engine", None) or LocalEngine(options.pop("workers", None))
     return preparing.prepare_cohort(inputs, out, engine=StubEngine(engine), **options)
+
+
+def process_id(item: object) -> int:
+    """Return the process that works on an item."""
+    del item
+    return os.getpid()

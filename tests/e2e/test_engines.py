@@ -14,7 +14,7 @@ import pytest
 import stub_native
 from dask_processes import dask, end, ended
 from imuspec import Cohort
-from imuspec.cluster import Limits, open_engine
+from imuspec.cluster import Limits, dask_engine, open_engine
 from run_stub_cohort import RECIPE
 from stub_files import start, tree, wait_for, write_stub
 
@@ -147,3 +147,10 @@ def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=expected):
             open_engine(**options)  # type: ignore[arg-type]
+
+
+def test_the_child_of_a_dask_worker_takes_the_next_item_too() -> None:
+    pids = [dask_engine._in_child(stub_native.process_id, Limits(), item)[0] for item in range(2)]
+    dask_engine._child.pool_of_child[1].__exit__()
+    del dask_engine._child.pool_of_child
+    assert pids[0] == pids[1] != os.getpid()

@@ -254,7 +254,7 @@ class _DaskCrew:
 
 def _in_child(work: Callable[[Any], Any], limits: Limits, item: Any) -> tuple[Any, str, bool]:
     """Work on an item in a child process of this worker; return result, reason of failure, and whether it died."""
-    pool_of_child = getattr(_child, "kept", None)
+    pool_of_child = getattr(_child, "pool_of_child", None)
     if pool_of_child is None or pool_of_child[0] != (work, limits):
         if pool_of_child is not None:
             pool_of_child[1].__exit__()

@@ -13,21 +13,26 @@ __all__ = ["Cnn1d"]
 
 
 class Cnn1d(Encoder):
-    """Three convolutions over time, 3 -> 32 -> 64 -> 128, then one number for each channel.
+    """Three convolutions over time, 3 -> 32 -> 64 -> 128, then pooled over time.
 
-    Each block is a convolution without bias, stride 1, the ends reflected so that no frame is lost, then ReLU and
+    Each block is a convolution without bias, stride 1, the ends reflected so that there is a frame for each sample, then ReLU and
     dropout. With kernel 3 there are 31,008 weights.
 
     Parameters
     ----------
-    n_axes
-        Channels of the signal.
-    kernel
+    n_axes : int, default 3
+        Axes of a window.
+    kernel : int, default 3
         Length of each convolution, samples; odd.
-    dropout
+    dropout : float, default 0.2
         Share of activations that training drops.
-    pool
-        How frames become one embedding: ``max`` over time or ``mean``.
+    pool : {"max", "mean"}, default "max"
+        How the frames are pooled over time.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is even, or `pool` is another word.
 
     References
     ----------
@@ -66,7 +71,7 @@ class Cnn1d(Encoder):
     def frames(self, x: Tensor) -> Tensor:
         """[B, axes, time] -> [B, 128, time]: a frame for each sample."""
         for block in self.blocks:
-            x = block(x)
+            x = block(x)  # [B, 32 or 64 or 128, time]
         return x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,13 +80,12 @@ class Cnn1d(Encoder):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the pooled output of each block, and of the last as ``embedding``."""
-        found: dict[str, Tensor] = {}
+        layers: dict[str, Tensor] = {}
         for i, block in enumerate(self.blocks, 1):
             x = block(x)
-            found[f"block{i}"] = _pooled(x, self.pool)
-        found["embedding"] = found["block3"]
-        return found
+            layers[f"block{i}"] = _pooled(x, self.pool)  # [B, 32 or 64 or 128]
+        return layers | {"embedding": layers["block3"]}
 
 
-def _pooled(frames: Tensor, pool: str) -> Tensor:
+def _pooled(frames: Tensor, pool: str) -> Tensor:  # [B, width, time] -> [B, width]
     return frames.amax(-1) if pool == "max" else frames.mean(-1)

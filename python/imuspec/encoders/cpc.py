@@ -25,9 +25,9 @@ class CpcOriginal(Encoder):
 
     Parameters
     ----------
-    n_axes
-        Channels of the signal.
-    dropout
+    n_axes : int, default 3
+        Axes of a window.
+    dropout : float, default 0.2
         Share of activations that training drops, in the frames and between the GRU's layers.
 
     References
@@ -58,7 +58,7 @@ class CpcOriginal(Encoder):
 
     def context(self, frames: Tensor) -> Tensor:
         """[B, 128, frame] -> [B, 256, frame]; frame t has seen frames 0..t."""
-        states: Tensor = self.gru(frames.transpose(1, 2))[0]
+        states: Tensor = self.gru(frames.transpose(1, 2))[0]  # [B, frame, 256]
         return states.transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class CpcOriginal(Encoder):
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the frames' maximum (``frames``) and the last context (``embedding``)."""
-        frames = self.frames(x)
+        frames = self.frames(x)  # [B, 128, time]
         return {"frames": frames.amax(-1), "embedding": self.context(frames)[..., -1]}
 
 
@@ -75,26 +75,33 @@ class Cpc(Encoder):
     """Frames of 256 numbers from strided convolutions, a context from causal ones, its maximum over time.
 
     Frames: 32 channels (kernel 4, stride 2), 64 (4, 2), 128 (1), 256 (1), without bias and padding. Context layer ``l``
-    looks back over 2, 3, 4, ... frames: ``c <- sqrt(1/2) (c + relu(norm(conv(c))))``, the past before the first frame
-    being that frame again.
+    looks back over 2, 3, 4, ... frames: ``c <- sqrt(1/2) (c + relu(norm(conv(c))))``, the first frame repeated before the
+    beginning.
 
     Parameters
     ----------
-    n_axes
-        Channels of the signal.
-    n_layers
-        Causal layers; the kernels are 2 .. n_layers + 1. 2 to 6 were searched.
-    dropout
+    n_axes : int, default 3
+        Axes of a window.
+    n_layers : int, default 5
+        Causal layers, with kernels of 2 to ``n_layers + 1`` frames. The authors searched 2 to 6.
+    dropout : float, default 0.2
         Share of activations that training drops.
-    norm
-        ``window``: one mean and variance over all channels and frames of a window, as the authors have it; through
-        these two numbers a context knows a little of the future. ``frame``: over the channels of each frame, strictly
+    norm : {"window", "frame"}, default "window"
+        ``window``: one mean and variance over all channels and frames of a window, as in the authors' code; through
+        these two numbers a context depends a little on the future. ``frame``: over the channels of each frame, strictly
         causal.
 
     Attributes
     ----------
-    stride, receptive_field
-        Of a frame, samples: 4 and 10. ``offset`` frames farther no sample is shared.
+    stride, receptive_field : int
+        Of a frame, samples: 4 and 10.
+    offset : int
+        Frames after which no sample is shared.
+
+    Raises
+    ------
+    ValueError
+        If `norm` is another word.
 
     References
     ----------
@@ -138,7 +145,7 @@ class Cpc(Encoder):
 
     @property
     def offset(self) -> int:
-        """How many frames on the first lies that shares no sample: ``ceil(receptive_field / stride)``."""
+        """Frames to the first that shares no sample: ``ceil(receptive_field / stride)``."""
         return math.ceil(self.receptive_field / self.stride)
 
     def frames(self, x: Tensor) -> Tensor:
@@ -158,14 +165,13 @@ class Cpc(Encoder):
         return self.context(self.frames(x)).amax(-1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the frames' maximum (``frames``), that of each causal layer, the last as ``embedding`` too."""
-        h = self.frames(x)
-        found = {"frames": h.amax(-1)}
+        """Return the maximum over time of the frames (``frames``) and of each causal layer, the last as ``embedding`` too."""
+        h = self.frames(x)  # [B, 256, frame]
+        layers = {"frames": h.amax(-1)}
         for i, layer in enumerate(self.causal, 1):
             h = layer(h)
-            found[f"causal{i}"] = h.amax(-1)
-        found["embedding"] = h.amax(-1)
-        return found
+            layers[f"causal{i}"] = h.amax(-1)
+        return layers | {"embedding": h.amax(-1)}
 
 
 class _Causal(nn.Module):

@@ -79,10 +79,15 @@ class Harnet(Encoder):
 
     Parameters
     ----------
-    window_s
-        5, 10 or 30 s: harnet5, harnet10, harnet30.
-    clip_g
-        Acceleration is clipped to plus and minus this, g; None leaves it. The authors clip some of their sets at 3 g.
+    window_s : {5, 10, 30}, default 10
+        Length of a window, s: harnet5, harnet10, harnet30.
+    clip_g : float, optional
+        Limit to which acceleration is clipped, g; by default none. The authors clip some of their sets at 3 g.
+
+    Raises
+    ------
+    ValueError
+        If `window_s` is another length, or a window has other axes or another number of samples.
 
     References
     ----------
@@ -127,12 +132,12 @@ class Harnet(Encoder):
             raise ValueError(f"x: expected [B, {self.n_axes}, {self.n_samples}] at 30 Hz, got {list(x.shape)}")
         if self.clip_g is not None:
             x = x.clamp(-self.clip_g, self.clip_g)
-        found: dict[str, Tensor] = {}
+        layers: dict[str, Tensor] = {}
         for name, stage in self.feature_extractor.named_children():
-            x = stage(x)
-            found[name] = x.mean(-1)
-        found["embedding"] = x.flatten(1)  # one frame is left
-        return found
+            x = stage(x)  # [B, width of the stage, time]
+            layers[name] = x.mean(-1)
+        layers["embedding"] = x.flatten(1)  # one frame is left
+        return layers
 
 
 def _stage(n_in: int, stage: _Stage) -> nn.Sequential:
@@ -161,8 +166,8 @@ class HarnetClassifier(Harnet):
 
     Parameters
     ----------
-    n_classes
-        Classes to tell apart.
+    n_classes : int
+        Number of classes.
     window_s, clip_g
         As in :class:`Harnet`.
     """

@@ -72,12 +72,23 @@ class LimuBert(Encoder):
 
     Parameters
     ----------
-    n_axes
-        Channels: 6 in the public weights (accelerometer in g, then gyroscope in rad/s), 3 in IMG2IMU's comparison.
-    n_steps
-        Longest window, samples: each has a learned position.
-    width, hidden, n_heads, n_layers
-        Sizes.
+    n_axes : int, default 3
+        Axes of a window: 6 in the public weights (accelerometer in g, then gyroscope in rad/s), 3 in IMG2IMU's comparison.
+    n_steps : int, default 120
+        Samples of the longest window: each has a learned position.
+    width : int, default 72
+        Width of a state.
+    hidden : int, default 144
+        Width inside the feed-forward.
+    n_heads : int, default 4
+        Attention heads.
+    n_layers : int, default 4
+        Layers, which share their weights.
+
+    Raises
+    ------
+    ValueError
+        If a window has other axes or more samples.
 
     References
     ----------
@@ -124,14 +135,14 @@ class LimuBert(Encoder):
     def _states(self, x: Tensor) -> list[Tensor]:
         if x.shape[1] != self.n_axes or x.shape[2] > self.n_steps:
             raise ValueError(f"x: expected [B, {self.n_axes}, up to {self.n_steps}], got {list(x.shape)}")
-        h = self.embed(x.transpose(1, 2))
-        found = [h]
+        h = self.embed(x.transpose(1, 2))  # [B, step, width]
+        states = [h]
         for _ in range(self.n_layers):
             h = self.attn(h)
             h = self.norm1(h + self.proj(h))
             h = self.norm2(h + self.pwff(h))
-            found.append(h)
-        return found
+            states.append(h)
+        return states
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, axes, step] -> [B, width]: the mean state."""
@@ -140,7 +151,6 @@ class LimuBert(Encoder):
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the mean state after the embedding (``embed``) and after each layer, the last as ``embedding`` too."""
         states = self._states(x)
-        found = {"embed": states[0].mean(1)}
-        found |= {f"layer{i}": h.mean(1) for i, h in enumerate(states[1:], 1)}
-        found["embedding"] = states[-1].mean(1)
-        return found
+        layers = {"embed": states[0].mean(1)}  # [B, width]
+        layers |= {f"layer{i}": h.mean(1) for i, h in enumerate(states[1:], 1)}
+        return layers | {"embedding": states[-1].mean(1)}

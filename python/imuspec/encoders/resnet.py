@@ -35,11 +35,12 @@ class ResNet(Encoder):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Return the feature maps ``[B, channels, rows, columns]`` of the stem and the four stages."""
-        found = {"stem": self.maxpool(self.relu(self.bn1(self.conv1(x))))}
-        at = found["stem"]
-        for name in ("layer1", "layer2", "layer3", "layer4"):
-            found[name] = at = getattr(self, name)(at)
-        return found
+        maps = {"stem": self.maxpool(self.relu(self.bn1(self.conv1(x))))}  # [B, 64, 24, 32] of 96 x 128
+        maps["layer1"] = self.layer1(maps["stem"])  # [B, 64, 24, 32]
+        maps["layer2"] = self.layer2(maps["layer1"])  # [B, 128, 12, 16]
+        maps["layer3"] = self.layer3(maps["layer2"])  # [B, 256, 6, 8]
+        maps["layer4"] = self.layer4(maps["layer3"])  # [B, 512, 3, 4]
+        return maps
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return each stage's map averaged over rows and columns: 64, 64, 128, 256 and 512 features."""
@@ -56,11 +57,11 @@ def resnet18(*, weights: str = "random", zero_init_residual: bool = False) -> Re
 
     Parameters
     ----------
-    weights
-        "random", "imagenet" (torchvision's IMAGENET1K_V1 file, fetched once and held to its checksum), or the path or URL
-        of a weights file (`imuspec.encoders.weights.read_weights` says which forms).
-    zero_init_residual
-        Random weights: the last norm of each block starts at zero.
+    weights : str, default "random"
+        "random", "imagenet" (torchvision's IMAGENET1K_V1 file, downloaded once and checked by its checksum), or the path
+        or URL of a weights file (`imuspec.encoders.weights.read_weights` says which forms).
+    zero_init_residual : bool, default False
+        Whether the last norm of each block starts at zero, of random weights.
     """
     encoder = ResNet(zero_init_residual=zero_init_residual)
     if weights != "random":

@@ -16,7 +16,7 @@ _INIT_STD = 0.02
 
 
 def rotation_angles(n: int, width: int, base: float = 10000.0) -> Tensor:
-    """Angle of each pair of dimensions at each position, ``position * base**(-2 i / width)``: float64 [n, width // 2]."""
+    """Return the angle of each pair of dimensions at each position, ``position * base**(-2 i / width)``: [n, width // 2]."""
     speed = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     return torch.arange(n, dtype=torch.float64)[:, None] * speed
 
@@ -36,7 +36,7 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def missing_patches(x: Tensor, patch: int = 300) -> Tensor:
-    """Which patches of x [B, axes, patches * patch] hold a NaN: bool [B, patches]."""
+    """Return which patches of x [B, axes, patches * patch] hold a NaN: bool [B, patches]."""
     return torch.isnan(x).reshape(*x.shape[:-1], -1, patch).any(-1).any(1)
 
 
@@ -73,7 +73,7 @@ class _Block(nn.Module):
         self.w2 = nn.Linear(hidden, width, bias=False)
         self.w3 = nn.Linear(width, hidden, bias=False)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attended: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attended: Tensor | None) -> Tensor:  # x [B, P, width]
         x = x + self.attention(self.norm1(x), cosine, sine, attended)
         y = self.norm2(x)
         out: Tensor = x + self.w2(functional.silu(self.w1(y)) * self.w3(y))
@@ -89,27 +89,27 @@ class RoFormer(Encoder):
 
     Parameters
     ----------
-    patch
+    patch : int, default 300
         Samples of a patch.
-    width
-        Size of a patch's embedding.
-    depth
+    width : int, default 256
+        Width of a patch's embedding.
+    depth : int, default 12
         Blocks.
-    n_heads
-        Attention heads; the paper gives none.
-    hidden
-        Width inside the gated feed-forward; None: ``round(8 / 3 width)``.
-    n_patches
-        Most patches of a window. Nothing is learned for a position, so any number up to this will do.
-    base
-        Of the rotation's wavelengths.
-    eps
-        Of the norms.
+    n_heads : int, default 8
+        Attention heads; the paper gives no number.
+    hidden : int, optional
+        Width inside the gated feed-forward; by default ``round(8 / 3 width)``.
+    n_patches : int, default 300
+        Most patches of a window. No position is learned, so a window may have fewer.
+    base : float, default 10000
+        Base of the rotation's wavelengths.
+    eps : float, default 1e-6
+        Added to the mean square in the norms.
 
     Raises
     ------
     ValueError
-        A width that the heads do not divide into even parts.
+        If the heads do not divide the width into even parts, or a window is no whole number of patches.
 
     References
     ----------
@@ -167,17 +167,17 @@ class RoFormer(Encoder):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, *, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
-        """Embeddings [B, patches, width] of windows.
+        """Return the embeddings [B, patches, width] of windows.
 
         Parameters
         ----------
-        x
-            [B, 3, patches * patch], g; anything, NaN too, in patches that are hidden or missing.
-        hidden
+        x : Tensor
+            [B, 3, patches * patch], g; patches that are hidden or missing may hold any value, NaN too.
+        hidden : Tensor, optional
             Bool [B, patches]: patches whose embedding is replaced by the mask token.
-        missing
-            Bool [B, patches]: patches that nobody attends to; their own output means nothing. A window without any
-            other patch attends to all.
+        missing : Tensor, optional
+            Bool [B, patches]: patches that no patch attends to; their own output means nothing. A window of missing
+            patches alone attends to all.
         """
         x, attended = self._embedded(x, hidden, missing)
         cosine, sine = self.cosine[: x.shape[1]], self.sine[: x.shape[1]]
@@ -187,19 +187,19 @@ class RoFormer(Encoder):
         return out
 
     def layers(self, x: Tensor, *, missing: Tensor | None = None) -> dict[str, Tensor]:
-        """The mean over patches of each block's output, ``block1`` and so on, and of the last norm's, ``embedding``."""
+        """Return the mean over patches of each block's output, ``block1`` and so on, and of the last norm's, ``embedding``."""
         if missing is None and bool(torch.isnan(x).any()):
             missing = missing_patches(x, self.patch)
         h, attended = self._embedded(x, None, missing)
         cosine, sine = self.cosine[: h.shape[1]], self.sine[: h.shape[1]]
         weight = torch.ones_like(h[..., :1]) if missing is None else (~missing)[..., None].to(h.dtype)
         total = weight.sum(1).clamp_min(1)
-        found: dict[str, Tensor] = {}
+        layers: dict[str, Tensor] = {}
         for number, block in enumerate(self.blocks, 1):
-            h = block(h, cosine, sine, attended)
-            found[f"block{number}"] = (h * weight).sum(1) / total
-        found["embedding"] = (self.norm(h) * weight).sum(1) / total
-        return found
+            h = block(h, cosine, sine, attended)  # [B, patches, width]
+            layers[f"block{number}"] = (h * weight).sum(1) / total
+        layers["embedding"] = (self.norm(h) * weight).sum(1) / total
+        return layers
 
     def _embedded(self, x: Tensor, hidden: Tensor | None, missing: Tensor | None) -> tuple[Tensor, Tensor | None]:
         n, rest = divmod(x.shape[-1], self.patch)
@@ -212,7 +212,7 @@ class RoFormer(Encoder):
         if missing is not None:
             patches = patches.masked_fill(missing[..., None], 0.0)
             alone = missing.all(1, keepdim=True)
-            attended = (~missing | alone)[:, None, None, :]
+            attended = (~missing | alone)[:, None, None, :]  # [B, 1, 1, patches]
         h = self.embed(patches).to(self.mask_token.dtype)  # what blocks add up stays float32 under autocast
         if hidden is not None:
             h = torch.where(hidden[..., None], self.mask_token, h)

@@ -14,7 +14,7 @@ __all__ = ["Standardised", "axis_statistics", "bare", "standardised"]
 
 
 def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each axis of windows ``[N, axes, time]``, computed in float64."""
+    """Return the mean and standard deviation of each axis of windows ``[N, axes, time]``, computed in float64."""
     values = x.double()
     mean = values.mean((0, 2))
     sd = (values - mean[:, None]).square().mean((0, 2)).sqrt()
@@ -22,14 +22,19 @@ def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class Standardised(Encoder):
-    """``encoder((x - mean) / sd)`` for each axis, the numbers kept with the weights.
+    """``encoder((x - mean) / sd)`` for each axis, both saved with the weights.
 
     Parameters
     ----------
-    encoder
+    encoder : Encoder
         The encoder of standardised windows.
-    mean, sd
-        One number for each axis, g, of the training windows.
+    mean, sd : sequence of float
+        Mean and standard deviation of each axis, g, of the training windows.
+
+    Raises
+    ------
+    ValueError
+        If `mean` and `sd` differ in length, or a standard deviation is not positive.
 
     Examples
     --------
@@ -84,6 +89,6 @@ def standardised(
 def bare(encoder: Encoder) -> Encoder:
     """Return the encoder that takes windows as they are: the inner one of a :class:`Standardised`, else itself.
 
-    Objectives see windows that the view generator has standardised already.
+    Objectives see windows that are standardised already.
     """
     return encoder.inner if isinstance(encoder, Standardised) else encoder

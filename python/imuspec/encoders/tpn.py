@@ -19,10 +19,15 @@ class Tpn(Encoder):
 
     Parameters
     ----------
-    n_axes
-        Channels of the signal.
-    dropout
+    n_axes : int, default 3
+        Axes of a window.
+    dropout : float, default 0.1
         Share of activations that training drops after each convolution.
+
+    Raises
+    ------
+    ValueError
+        If a window has fewer than 46 samples.
 
     References
     ----------
@@ -59,9 +64,8 @@ class Tpn(Encoder):
         least = sum(_KERNELS) - len(_KERNELS) + 1
         if x.shape[-1] < least:
             raise ValueError(f"x: expected windows of {least} samples or more, got {x.shape[-1]}")
-        found: dict[str, Tensor] = {}
+        layers: dict[str, Tensor] = {}
         for i, block in enumerate(self.blocks, 1):
-            x = block(x)
-            found[f"block{i}"] = x.amax(-1)
-        found["embedding"] = found["block3"]
-        return found
+            x = block(x)  # [B, 32 or 64 or 96, frame]
+            layers[f"block{i}"] = x.amax(-1)
+        return layers | {"embedding": layers["block3"]}

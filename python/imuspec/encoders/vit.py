@@ -23,16 +23,21 @@ class Vit(Encoder):
 
     Parameters
     ----------
-    size
-        ``small`` (384 wide), ``base`` (768) or ``tiny`` (192), all of 12 blocks.
-    image
-        Height and width of a picture, multiples of 16.
-    positions
-        ``learned``, or ``sincos``: fixed sines and cosines of row and column, as in MoCo v3 and MAE.
-    n_heads
-        Heads of attention; None takes timm's (6 for small). MoCo v3's small has 12.
-    frozen_patches
-        Whether the projection of patches keeps its random start, which steadies MoCo v3.
+    size : {"tiny", "small", "base"}, default "small"
+        Width of 192, 384 or 768, all of 12 blocks.
+    image : tuple of int, default (96, 128)
+        Rows and columns of a picture, multiples of 16.
+    positions : {"learned", "sincos"}, default "learned"
+        Learned, or fixed sines and cosines of row and column, as in MoCo v3 and MAE.
+    n_heads : int, optional
+        Attention heads; by default timm's (6 for small). MoCo v3's small has 12.
+    frozen_patches : bool, default False
+        Whether the projection of patches keeps its random weights, which stabilises MoCo v3.
+
+    Raises
+    ------
+    ValueError
+        If `size` or `positions` is another word.
 
     References
     ----------
@@ -92,16 +97,16 @@ class Vit(Encoder):
 
         Parameters
         ----------
-        x
+        x : Tensor
             Normalised pictures.
-        keep
-            Indices of the patches that are shown ``[B, kept]``; None shows all.
+        keep : Tensor, optional
+            Indices of the patches that are shown ``[B, kept]``; by default all.
         """
         trunk: Any = self.trunk
-        patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]
+        patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]  # [B, patches, width]
         if keep is not None:
-            patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
-        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
+            patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))  # [B, kept, width]
+        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)  # [B, 1, width]
         states: Tensor = trunk.norm(trunk.blocks(torch.cat([first, patches], 1)))
         return states
 
@@ -114,17 +119,17 @@ class Vit(Encoder):
         trunk: Any = self.trunk
         first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
         h = torch.cat([first, trunk.patch_embed(x) + trunk.pos_embed[:, 1:]], 1)
-        found: dict[str, Tensor] = {}
+        layers: dict[str, Tensor] = {}
         for i, block in enumerate(trunk.blocks, 1):
-            h = block(h)
-            found[f"block{i}"] = trunk.norm(h)[:, 0]
-        found["mean"] = trunk.norm(h)[:, 1:].mean(1)
-        found["embedding"] = found[f"block{len(trunk.blocks)}"]
-        return found
+            h = block(h)  # [B, 1 + patches, width]
+            layers[f"block{i}"] = trunk.norm(h)[:, 0]
+        layers["mean"] = trunk.norm(h)[:, 1:].mean(1)
+        layers["embedding"] = layers[f"block{len(trunk.blocks)}"]
+        return layers
 
 
 def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
-    """Fixed positions ``[1 + rows columns, width]``, zero for the class token.
+    """Return fixed positions ``[1 + rows columns, width]``, zero for the class token.
 
     A quarter of the width each: sine and cosine of the column, sine and cosine of the row, at ``width / 4`` frequencies
     ``10000^(-4 i / width)``.
@@ -132,7 +137,7 @@ def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
     Raises
     ------
     ValueError
-        For a width that is no multiple of 4.
+        If the width is no multiple of 4.
 
     Examples
     --------

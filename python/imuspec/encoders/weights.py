@@ -34,16 +34,16 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
 
     Parameters
     ----------
-    source
-        A path, or an http(s) URL, which is fetched once into torch's hub folder. A name that ends in ``-`` and eight or
-        more hexadecimal digits is held to that SHA-256, as torchvision's are.
+    source : str or Path
+        A path, or an http(s) URL, which is downloaded once into torch's hub folder. A name that ends in ``-`` and eight or
+        more hexadecimal digits must have that SHA-256, as torchvision's have.
 
     Raises
     ------
     FileNotFoundError
-        No file at the path.
+        If there is no file at the path.
     ValueError
-        No state dict in it, or anything that could run code, or a checksum that differs.
+        If the file holds no state dict, or anything that could run code, or its checksum differs.
     """
     path = _fetched(str(source)) if str(source).startswith(("http://", "https://")) else Path(source)
     if not path.is_file():
@@ -53,26 +53,26 @@ def read_weights(source: str | Path) -> dict[str, Tensor]:
 
 
 def load_weights(encoder: nn.Module, source: str | Path) -> None:
-    """Load a weights file into an encoder; every weight must be there, and nothing be left over.
+    """Load a weights file into an encoder. The file must hold every weight and no other.
 
     Raises
     ------
     ValueError
-        The file is of another architecture: the message names keys or shapes that do not fit.
+        If the file is of another architecture; the message names keys or shapes that do not fit.
     """
     put_weights(encoder, read_weights(source), source)
 
 
 def put_weights(encoder: nn.Module, given: Mapping[str, Tensor], source: str | Path) -> None:
-    """Put tensors, keyed as the encoder names them, into it; the source is named in messages. As `load_weights`."""
-    wanted = encoder.state_dict()
-    given = {key: value for key, value in given.items() if key in wanted or not key.endswith("num_batches_tracked")}
-    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
-    extra = [key for key in given if key not in wanted]
+    """Load tensors, keyed as the encoder names them, as `load_weights`; messages name the source."""
+    expected = encoder.state_dict()
+    given = {key: value for key, value in given.items() if key in expected or not key.endswith("num_batches_tracked")}
+    missing = [key for key in expected if key not in given and not key.endswith("num_batches_tracked")]
+    extra = [key for key in given if key not in expected]
     shapes = [
-        f"{key} {list(given[key].shape)} instead of {list(wanted[key].shape)}"
-        for key in wanted
-        if key in given and given[key].shape != wanted[key].shape
+        f"{key} {list(given[key].shape)} instead of {list(expected[key].shape)}"
+        for key in expected
+        if key in given and given[key].shape != expected[key].shape
     ]
     problems = [
         f"{what} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"

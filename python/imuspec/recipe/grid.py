@@ -17,20 +17,21 @@ __all__ = ["expand", "grid_names"]
 
 
 def grid_names() -> list[str]:
-    """Names of the grids that come with the package."""
+    """Return the names of the grids that come with the package."""
     folder = resources.files("imuspec") / "recipes" / "grid"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, Sequence[Any]]) -> list[PretrainRecipe]:
-    """Every combination of a grid's numbers in a recipe, the last key changing fastest.
+    """Return a recipe for every combination of a grid's numbers, the last key changing fastest.
 
     Parameters
     ----------
-    recipe
+    recipe : str, Path or PretrainRecipe
         A pre-training, as `PretrainRecipe.load` takes it.
-    grid
-        ``section.field`` -> values; or a name (``baselines``: the paper's rate x batch x decay) or path of a TOML of that.
+    grid : str, Path or mapping
+        ``section.field`` -> values; or the name (``baselines``: the paper's rate x batch x decay) or path of a TOML file
+        of them.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, 
     Raises
     ------
     ValueError
-        A grid or field that is none, or numbers that do not fit.
+        If the grid or a field is not known, or numbers do not fit together.
 
     Examples
     --------

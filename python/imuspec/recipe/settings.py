@@ -1,4 +1,4 @@
-"""What every recipe is: validated data that loads by name or from a file, changes by key, and is kept as JSON."""
+"""What all recipes share: validated data that loads by name or from a file, changes by key, and is saved as JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from imuspec.errors import unknown_name
 
 __all__ = ["LABELS", "NamedRecipe", "Settings"]
 
-LABELS = ("name", "about")  # what a recipe is called; no number of the run
+LABELS = ("name", "about")  # fields that describe a recipe and change no number
 
 
 class Settings(BaseModel):
-    """Validated numbers: frozen, and a field that is none is an error."""
+    """Validated numbers that do not change; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -36,7 +36,7 @@ class NamedRecipe(Settings):
 
     @classmethod
     def names(cls) -> list[str]:
-        """Names of the recipes that come with the package."""
+        """Return the names of the recipes that come with the package."""
         folder = resources.files("imuspec") / cls.named
         return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
@@ -47,11 +47,11 @@ class NamedRecipe(Settings):
         Raises
         ------
         ValueError
-            A name that no recipe has (the message suggests the nearest), or text that is no TOML.
+            If no recipe has that name (the message lists the closest), or a file is not TOML.
         pydantic.ValidationError
-            A ValueError that lists every wrong or misspelt field.
+            If fields are wrong or misspelt: a ValueError that lists all of them.
         FileNotFoundError
-            A path at which no file lies.
+            If there is no file at the path.
         """
         if isinstance(recipe, cls):
             return recipe
@@ -83,7 +83,7 @@ class NamedRecipe(Settings):
         Raises
         ------
         ValueError
-            No ``=``, a key that is none (the message suggests the nearest), or a value that does not fit.
+            If there is no ``=``, a key is not known (the message lists the closest), or a value does not fit.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""An encoder as one file that runs without PyTorch: ONNX, held equal to the original before it is kept."""
+"""Export of an encoder to ONNX, a file that runs without PyTorch, checked against the original before it is saved."""
 
 from __future__ import annotations
 
@@ -41,27 +41,28 @@ def example_input(encoder: Encoder, *, n_samples: int | None = None, seed: int =
 
 
 def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None = None) -> float:
-    """Write a run's encoder as ONNX, batch size free, and hold it to PyTorch's output.
+    """Export a run's encoder to ONNX, for any batch size, and compare its output with PyTorch's.
 
     Parameters
     ----------
-    run
-        A run's folder.
-    out
-        The file, ``*.onnx``; one of the same name is replaced. Beside it ``*.json`` says what it takes and gives.
-    n_samples
-        Length of a window, for an encoder of signals; default: the encoder's own, else 5 s at 50 Hz.
+    run : str, Path or Run
+        The run, or its folder.
+    out : str or Path
+        The file, ``*.onnx``; a file of that name is replaced. Beside it ``*.json`` describes input and output.
+    n_samples : int, optional
+        Length of a window, for an encoder of signals; by default the encoder's own, or 250 samples.
 
     Returns
     -------
-    Largest difference between ONNX Runtime's and PyTorch's embeddings of a random batch, relative to the largest value.
+    float
+        Largest difference between ONNX Runtime's and PyTorch's embeddings of a random batch, relative to the largest value.
 
     Raises
     ------
     RuntimeError
-        The exported network gives other embeddings; nothing is kept.
+        If the exported network gives other embeddings; no file is written.
     FileNotFoundError
-        The run has no encoder.
+        If the run has no encoder.
 
     Examples
     --------

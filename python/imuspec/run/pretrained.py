@@ -246,12 +246,12 @@ MODELS = {model.name: model for model in _ALL}
 
 
 def find_model(name: str) -> PublicModel:
-    """What is known of a public encoder.
+    """Return what is known of a public encoder.
 
     Raises
     ------
     ValueError
-        A name that is none: the message lists them.
+        If no public encoder has that name; the message lists the closest.
     """
     if name not in MODELS:
         raise ValueError(unknown_name("model", name, MODELS, listing="`imuspec models`"))
@@ -263,17 +263,17 @@ def load_model(name: str, path: str | Path) -> nn.Module:
 
     Parameters
     ----------
-    name
-        Which one, a key of `MODELS`.
-    path
+    name : str
+        A key of `MODELS`.
+    path : str or Path
         Its file, as published.
 
     Raises
     ------
     FileNotFoundError
-        No file at the path.
+        If there is no file at the path.
     ValueError
-        A name that is none, a file that could run code, or one of another form or network; the message names keys.
+        If the name is not known, or the file could run code or is of another form or network; the message names keys.
 
     Examples
     --------

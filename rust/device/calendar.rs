@@ -258,6 +258,7 @@ pub fn date_and_time(day: &[u8], time: &[u8], order: Order) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::clocks::Cached;
 
     #[test]
     fn days_count_from_1970_over_leap_years_and_refuse_dates_that_are_none() {

@@ -175,7 +175,7 @@ impl<T: Real> Place<T> {
         (self.two_sided && bin > 0 && 2 * bin < self.nfft).then(|| self.nfft - bin)
     }
 
-    /// out[bin, first..first + lanes] = value(rows[bin]).
+    /// `out[bin, first..first + lanes] = value(rows[bin])`.
     #[inline(always)]
     fn write<V: Lanes<T = T>>(
         &self,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imuspec import cli
+from imuspec import Cohort, cli
 from imuspec.simulation import simulate
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
@@ -123,6 +123,27 @@ def test_a_stopped_simulate_leaves_nothing_behind(number: signal.Signals, code: 
     assert process.returncode == code, err
     assert list(tmp_path.iterdir()) == []
     assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_terminated_prepare_exits_with_143_and_its_cohort_goes_on(recording: Path, tmp_path: Path) -> None:
+    inputs, cohort = tmp_path / "in", tmp_path / "cohort"
+    inputs.mkdir()
+    for number in range(12):
+        (inputs / f"r{number:02}.cwa").write_bytes(recording.read_bytes())
+    command = [sys.executable, "-m", "imuspec.cli", "prepare", str(inputs), "--out", str(cohort), "--workers", "1"]
+    command += ["--duplicates", "prepare", "--resume"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 120
+    while not list((cohort / "parts").glob("r00*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < give_up, "nothing was prepared"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
+    assert len(Cohort(cohort).outcomes) == 12
+    assert list(Cohort(cohort).verify()) == []
 
 
 def test_a_killed_simulate_leaves_nothing_visible_behind(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
         (
             ["prepre"],
             2,
-            "bench, cohort, datasets, doctor, embed, experiment, export, image, info, models, predict, prepare",
+            "expected one of 'prepare', 'recipe', 'report', 'pretrain', 'probe' (closest of 19; `imuspec --help` lists all)",
         ),
         (["cohort", "staus", "x"], 2, "command: expected one of 'status', "),
         (["prepare", "nowhere.cwa", "--out", "y"], 1, "nowhere.cwa"),

@@ -75,11 +75,13 @@ def test_recipe_shows_a_changed_value_beside_the_default(capsys: pytest.CaptureF
     assert rows["segments.min_wear_h"]["default"] == 24
 
 
-def test_an_unknown_recipe_is_answered_with_all_names(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_recipe_is_answered_with_the_closest_names_and_where_all_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run("recipe", "ukbb") == 2
     error = capsys.readouterr().err
-    assert "capture24" in error
-    assert "img2imu-small" in error
+    assert "expected one of 'ukb', " in error
+    assert "`imuspec recipe` lists all" in error
     assert "'ukbb'" in error
 
 

@@ -76,7 +76,9 @@ def test_a_dask_cluster_gives_the_bytes_of_one_process(command, cohort, run, mod
     assert f"{len(HOURS)} recordings: {len(HOURS)} kept; every file" in said(
         capsys, "cohort", "verify", str(tmp_path / "many")
     )
-    assert "already; --resume" in said(capsys, *first, "--out", str(tmp_path / "one"), code=2)
+    assert "already holds 6 of these 6 recordings; use --resume" in said(
+        capsys, *first, "--out", str(tmp_path / "one"), code=2
+    )
 
 
 def test_features_and_classes_are_those_of_each_recording(
@@ -207,7 +209,7 @@ def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, 
     assert "expected a folder for the tables" in said(capsys, "predict", str(cohort), "--model", str(model), code=2)
     refused = said(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
     assert "plot: expected none with a cohort" in refused
-    refused = said(capsys, "predict", "r.cwa", "--model", str(model), "--engine", "dask", code=2)
+    refused = said(capsys, "predict", __file__, "--model", str(model), "--engine", "dask", code=2)
     assert "expected a cohort with options of workers" in refused
     table = Path(out) / "recordings" / "r3.parquet"
     table.write_bytes(table.read_bytes()[:-1])

@@ -299,7 +299,7 @@ def test_turning_a_quarter_is_turning_a_quarter_and_a_half_is_both_flips() -> No
             "settings of views img2imu: expected one of .permute_chunks., .* got .chunks.",
         ),
         (lambda: SensorViews(operations=("shift",)), "got shift"),
-        (lambda: AllViews(operations=()), "got none"),
+        (lambda: AllViews(operations=()), "got an empty sequence"),
         (lambda: views.build("whole")(torch.zeros(3, 8, 8), generator()), r"\[B, 3, rows, columns\], got \[3, 8, 8\]"),
     ],
 )

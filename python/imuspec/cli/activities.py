@@ -56,7 +56,7 @@ def activities(
     output.say(sequences)
     settings = PatchHeadSettings(head=head, epochs=epochs, standardise=True, least_steps=LEAST_STEPS)
     model = fit_activity_model(
-        patch_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=output.note
+        patch_encoder(run), sequences, settings, folds=folds, cache=out / "features", say=output.say
     )
     model.save(out)
     output.say(f"{out}: imuspec predict RECORDING --model {out}")

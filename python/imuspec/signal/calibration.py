@@ -164,7 +164,7 @@ class Calibration:
             shape = (*array.shape[:-2], array.shape[-1])
             if temperature is None:
                 raise ValueError("temperature: expected [..., time], as this calibration has a temperature slope")
-            degrees = as_signals(temperature, "temperature").astype(np.float64, copy=False)
+            degrees = as_signals(temperature, "temperature").astype(np.float64, order="C", copy=False)
             try:
                 warmth = np.broadcast_to(degrees, shape)
             except ValueError:

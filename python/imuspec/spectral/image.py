@@ -152,7 +152,7 @@ def training_range(
     >>> [round(edge) for edge in training_range(x, nfft=64, noverlap=48)]
     [-7, 20]
     """
-    array = as_signals(x).astype(np.float64, copy=False)
+    array = as_signals(x).astype(np.float64, order="C", copy=False)
     check_axes(array)
     if array.ndim != 3 or not len(array):
         raise ValueError(f"x: expected training windows [n, 3, time], got {array.shape}")

@@ -86,7 +86,7 @@ class ImageStream:
 
         NaN or infinity is refused, and nothing of `x` taken, unless ``nan="mask"``.
         """
-        array = as_signals(x).astype(np.float64, copy=False)
+        array = as_signals(x).astype(np.float64, order="C", copy=False)
         if array.ndim == 1 and self._n_axes == 1:
             array = array[None]
         if array.ndim != 2 or array.shape[0] != self._n_axes:

@@ -55,7 +55,7 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        console = self._console or Console(stderr=True)
+        console = self._console or Console(stderr=True, emoji=False)  # a name with colons is no emoji
         if console.is_terminal:
             columns = (TextColumn(self._doing), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
             self._bar = Bar(*columns, TimeRemainingColumn(), console=console)

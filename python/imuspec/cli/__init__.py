@@ -95,7 +95,7 @@ def _complain(message: str, debug: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if debug:
         console.print_exception()
     console.print(Text(f"error: {' '.join(message.split())}", style="red"), soft_wrap=True)

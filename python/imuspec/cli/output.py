@@ -60,7 +60,7 @@ def show(*parts: RenderableType) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console() if sys.stdout.isatty() else None
+    console = Console(emoji=False) if sys.stdout.isatty() else None
     after_table = False
     for part in parts:
         if console is not None:
@@ -81,7 +81,7 @@ def stderr() -> Console:
     """Return the console of progress bars, which prints nothing with ``--quiet``."""
     from rich.console import Console
 
-    return Console(stderr=True, quiet=_mode["quiet"])
+    return Console(stderr=True, emoji=False, quiet=_mode["quiet"])
 
 
 def _tabbed(table: Table) -> str:

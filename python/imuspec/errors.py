@@ -98,15 +98,15 @@ def unknown_name(option: str, name: object, known: Iterable[str], *, listing: st
     "recipe: expected one of 'ukb', 'actipy', got 'ukbb'"
     """
     names = list(known)
-    given = str(name).lower()
+    lowered = str(name).lower()
 
     def likeness(candidate: str) -> float:
-        texts = [(given, candidate.lower()), (given.rpartition(".")[2], candidate.lower().rpartition(".")[2])]
+        texts = [(lowered, candidate.lower()), (lowered.rpartition(".")[2], candidate.lower().rpartition(".")[2])]
         return max(difflib.SequenceMatcher(None, a, b).ratio() for a, b in texts)
 
     ordered = sorted(names, key=likeness, reverse=True)
     shown = ordered if len(names) <= _ALL_UP_TO else ordered[:_CLOSEST]
-    listed = ", ".join(repr(each) for each in shown) or "no name, as there is none"
+    listed = ", ".join(repr(each) for each in shown) or "no name (none is registered)"
     if len(shown) < len(names):
         listed += f" (closest of {len(names)}" + (f"; {listing} lists all)" if listing else ")")
     return f"{option}: expected one of {listed}{f' or {other}' if other else ''}, got {name!r}"

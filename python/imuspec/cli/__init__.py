@@ -82,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _unknown(error: UnknownCommandError) -> str:
     """The message for an unknown command: the commands there are, the closest first."""
-    given = (error.unused_tokens or [""])[0]
+    command = (error.unused_tokens or [""])[0]
     known = [name for name in error.app or app if not name.startswith("-")]
-    return unknown_name("command", given, known, listing="`imuspec --help`")
+    return unknown_name("command", command, known, listing="`imuspec --help`")
 
 
 def _is_recipe_error(error: Exception) -> bool:

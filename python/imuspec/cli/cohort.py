@@ -34,13 +34,13 @@ def status(path: str, /, *, json: bool = False) -> int:
     from imuspec.cli.console import status_facts, status_table
     from imuspec.preparation.reasons import alike
 
-    kept = _opened(path)
-    rows = kept.outcomes.select(["status", "reason", "id"]).to_pylist()
+    cohort = _opened(path)
+    rows = cohort.outcomes.select(["status", "reason", "id"]).to_pylist()
     groups = alike(tuple(row.values()) for row in rows if row["status"] != "ok")
     if json:
-        output.emit(status_facts(kept.status(), groups))
+        output.emit(status_facts(cohort.status(), groups))
         return 0
-    output.show(status_table(kept.status(), groups, path.rstrip("/").rpartition("/")[2]))
+    output.show(status_table(cohort.status(), groups, path.rstrip("/").rpartition("/")[2]))
     return 0
 
 
@@ -55,16 +55,16 @@ def verify(path: str, /, *, json: bool = False) -> int:
     json
         Print JSON, for programs.
     """
-    kept = _opened(path)
-    problems = kept.verify()
+    cohort = _opened(path)
+    problems = cohort.verify()
     if json:
         described = [{"name": name, "problem": problem} for name, problem in problems]
-        output.emit({"n_recordings": len(kept.outcomes), "n_ok": len(kept.ids), "problems": described})
+        output.emit({"n_recordings": len(cohort.outcomes), "n_ok": len(cohort.ids), "problems": described})
     else:
         for name, problem in problems:
             output.say(f"{name}: {problem}")
         if not problems:
-            output.say(f"{_counted(kept)}; every file is as it was written")
+            output.say(f"{_counted(cohort)}; every file is as it was written")
     return FAILED if problems else 0
 
 
@@ -131,12 +131,12 @@ def merge(path: str, /) -> int:
     from imuspec.cohort.results import ResultStore, is_results
     from imuspec.cohort.store import CohortStore
 
-    kept = _opened(path)
+    cohort = _opened(path)
     store: ResultStore | CohortStore = ResultStore(path) if is_results(path) else CohortStore(path)
     with lock_of(store.folder) as store.fence:
         store.write_tables()
         store.close()
-    output.say(f"{path}: tables of {_counted(kept)}")
+    output.say(f"{path}: tables of {_counted(cohort)}")
     return 0
 
 
@@ -147,7 +147,7 @@ def _opened(path: str) -> Cohort | Results:
     return Results(existing(path)) if is_results(path) else open_cohort(existing(path))
 
 
-def _counted(kept: Cohort | Results) -> str:
+def _counted(cohort: Cohort | Results) -> str:
     from imuspec.preparation.reasons import counted
 
-    return counted(kept.outcomes["status"].to_pylist())
+    return counted(cohort.outcomes["status"].to_pylist())

@@ -1,4 +1,4 @@
-"""What a run, a recording and a cohort look like in a terminal, and as plain lines where there is none."""
+"""Tables and progress of the commands, for a terminal and for a pipe."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ _NAMED = 40  # with more files than this the summary counts reasons instead of n
 _LONGEST = 12  # reasons shown
 
 
-class RunDisplay:
-    """The progress of a run over files: a bar with rate and failures on a terminal; elsewhere a line for each file."""
+class _Display:
+    """The progress of a command, on the console that its options ask for."""
 
-    def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
-        self._progress = Progress(doing, console=console or output.stderr(), silent=output.is_quiet())
+    def __init__(self, doing: str, console: Console | None, *, total: int | None = None) -> None:
+        console = console or output.stderr()
+        self._progress = Progress(doing, total=total, console=console, silent=output.is_quiet())
 
     def __enter__(self) -> Self:
         self._progress.__enter__()
@@ -50,6 +51,13 @@ class RunDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.__exit__(kind, error, trace)
+
+
+class RunDisplay(_Display):
+    """The progress of a run over files: a bar with rate and failures on a terminal; elsewhere a line for each file."""
+
+    def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
+        super().__init__(doing, console)
 
     def update(self, summary: Summary, outcome: Outcome | None) -> None:
         """Show one more file; None at the start and when the run is to stop."""
@@ -66,21 +74,12 @@ class RunDisplay:
         self._progress.update(summary.n_done, total=summary.total, text=text, line=line)
 
 
-class ShareDisplay:
+class ShareDisplay(_Display):
     """The progress of one long job: a bar of percent on a terminal; elsewhere a line for each quarter."""
 
     def __init__(self, doing: str, console: Console | None = None) -> None:
         self._doing, self._quarters = doing, 0
-        self._progress = Progress(doing, total=100, console=console or output.stderr(), silent=output.is_quiet())
-
-    def __enter__(self) -> Self:
-        self._progress.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.__exit__(kind, error, trace)
+        super().__init__(doing, console, total=100)
 
     def update(self, share: float) -> None:
         """Show how much of the job is done, 0 to 1."""

@@ -189,7 +189,7 @@ class ResultStore(PartStore):
         ValueError
             If the folder holds something else, or results of other weights, settings or another cohort.
         """
-        given = {"format": FORMAT, "version": VERSION, "kind": kind, **description}
+        settings = {"format": FORMAT, "version": VERSION, "kind": kind, **description}
         self.refuse_other_folders()
         if not is_remote(self.folder):
             shutil.rmtree(self.work, ignore_errors=True)
@@ -198,16 +198,16 @@ class ResultStore(PartStore):
         if is_results(self.folder):
             stored = Results(self.folder).description
             differences = [
-                f"{key}: {stored.get(key)!r}, {given.get(key)!r}"
-                for key in sorted(stored.keys() | given.keys())
-                if stored.get(key) != given.get(key)
+                f"{key}: {stored.get(key)!r}, {settings.get(key)!r}"
+                for key in sorted(stored.keys() | settings.keys())
+                if stored.get(key) != settings.get(key)
             ]
             if differences:
                 raise ValueError(
-                    f"out: {self.folder} holds results of other settings (stored, given): {'; '.join(differences)}"
+                    f"out: {self.folder} holds results of other settings (stored, requested): {'; '.join(differences)}"
                 )
         else:
-            self._write(self.folder / _MARKER, (json.dumps(given, indent=1, sort_keys=True) + "\n").encode())
+            self._write(self.folder / _MARKER, (json.dumps(settings, indent=1, sort_keys=True) + "\n").encode())
 
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds anything but results."""

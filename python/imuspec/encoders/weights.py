@@ -63,16 +63,18 @@ def load_weights(encoder: nn.Module, source: str | Path) -> None:
     put_weights(encoder, read_weights(source), source)
 
 
-def put_weights(encoder: nn.Module, given: Mapping[str, Tensor], source: str | Path) -> None:
+def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
     """Load tensors, keyed as the encoder names them, as `load_weights`; messages name the source."""
     expected = encoder.state_dict()
-    given = {key: value for key, value in given.items() if key in expected or not key.endswith("num_batches_tracked")}
-    missing = [key for key in expected if key not in given and not key.endswith("num_batches_tracked")]
-    extra = [key for key in given if key not in expected]
+    tensors = {
+        key: value for key, value in tensors.items() if key in expected or not key.endswith("num_batches_tracked")
+    }
+    missing = [key for key in expected if key not in tensors and not key.endswith("num_batches_tracked")]
+    extra = [key for key in tensors if key not in expected]
     shapes = [
-        f"{key} {list(given[key].shape)} instead of {list(expected[key].shape)}"
+        f"{key} {list(tensors[key].shape)} instead of {list(expected[key].shape)}"
         for key in expected
-        if key in given and given[key].shape != expected[key].shape
+        if key in tensors and tensors[key].shape != expected[key].shape
     ]
     problems = [
         f"{what} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
@@ -83,7 +85,7 @@ def put_weights(encoder: nn.Module, given: Mapping[str, Tensor], source: str | P
         raise ValueError(
             f"weights {source}: expected those of {type(encoder).__name__}, got a file {'; '.join(problems)}"
         )
-    encoder.load_state_dict(given, strict=False)
+    encoder.load_state_dict(tensors, strict=False)
 
 
 def _fetched(url: str) -> Path:

@@ -63,7 +63,7 @@ class _Packed:
     def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002  (no setting, whatever the length)
         return [{}]
 
-    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (no choice)
         triads = unpacked(x, self._n_triads)
         with torch.inference_mode():
             parts = [self._encoder(torch.from_numpy(triads[i : i + 64])).numpy() for i in range(0, len(x), 64)]

@@ -84,7 +84,7 @@ def run(setup: Setup[SignalObjectivesOptions]) -> Result:
             for head in ("linear", "logistic"):
                 drawn = judge_draws(
                     setup,
-                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed)),  # type: ignore[misc]
+                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed)),  # type: ignore[misc]  # mypy does not infer a bound default
                     others,
                     head=head,
                 )

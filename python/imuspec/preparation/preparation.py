@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imuspec.preparation.checks import below, damage, doubt
+from imuspec.preparation.clock import grid_times
 from imuspec.preparation.reasons import calibration_failure
 from imuspec.recipe import Recipe
 from imuspec.recording.identity import recording_id
@@ -134,9 +135,14 @@ class Prepared:
         return self.clock(first), self._clock(stop, max(first, stop - 1))
 
     def _clock(self, index: int, shifted_as: int) -> int:
-        n_shifts = np.searchsorted(self.shifts[:, 0], shifted_as, side="right")
-        ahead = int(self.shifts[n_shifts - 1, 1]) if n_shifts else 0
-        return (self.start_time or 0) + round(index * 1_000_000_000 / self.rate) - ahead
+        times = grid_times(
+            np.array([index]),
+            start_time=self.start_time or 0,
+            rate=self.rate,
+            shifts=self.shifts,
+            shifted_as=np.array([shifted_as]),
+        )
+        return int(times[0])
 
     def whole_stretches(self, patch: int) -> list[tuple[int, int]]:
         """Return first and one-past-last patch of each stretch of selected wear without a gap.

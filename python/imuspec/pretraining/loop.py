@@ -61,7 +61,7 @@ def train(
     run : Run
         Where everything goes.
     resume : bool, default False
-        Whether to go on from the run's checkpoint; from the start if there is none.
+        Whether to continue from the run's checkpoint. Without a checkpoint the training starts anew.
     validate : callable, optional
         Called with the objective and the epoch after each epoch, in each process; its figures are logged.
 

@@ -41,7 +41,7 @@ class StatisticsSource(_Plain):
     def __init__(self, rate: float) -> None:
         self._rate = rate
 
-    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (no choice)
         """Return `imuspec.spectral.statistics.window_features` of each window."""
         return {"statistics": window_features(x, self._rate)[0]}
 
@@ -49,7 +49,7 @@ class StatisticsSource(_Plain):
 class MomentsSource(_Plain):
     """Six numbers of the raw window: the mean of each axis with its sign, and the log of its standard deviation."""
 
-    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (no choice)
         """Return `moments` of each window."""
         return {"statistics": moments(x)}
 

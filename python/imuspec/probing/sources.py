@@ -141,12 +141,12 @@ class EncoderSource:
 
     def _picture(self, choice: Choice) -> Choice:
         """Return the keywords of `imuspec.rgb_image`."""
-        given = (choice["black_db"], choice["white_db"]) if "black_db" in choice else self._pictures.range_db
+        range_db = (choice["black_db"], choice["white_db"]) if "black_db" in choice else self._pictures.range_db
         return {
             "nfft": choice["nfft"],
             "noverlap": choice["nfft"] - choice["hop"],
             "norm": self._pictures.norm,
-            "range_db": given,
+            "range_db": range_db,
             "size": self._pictures.size,
         }
 

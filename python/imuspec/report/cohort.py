@@ -1,4 +1,4 @@
-"""The page of a cohort: what became of each file and why, how the recordings compare, which to look at, and a search.
+"""The page of a cohort: the outcome and reason of each file, the spread of the recordings, those to check first, and a search.
 
 It is written from the columns of the cohort's tables, so that 100,000 recordings take seconds, and it holds no more than
 `_MOST_ROWS` recordings, so that its size is bounded.
@@ -65,7 +65,7 @@ _MEASURES = (
 def cohort_page(
     cohort: Cohort, path: str | os.PathLike[str], *, recordings: Literal["none", "worst", "all"] = "none"
 ) -> Path:
-    """Write one HTML page on a cohort: what became of each file and why, and how the recordings compare.
+    """Write one HTML page on a cohort: the outcome and reason of each file, and the spread of the recordings.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ class _Rows:
         self.values["rate_off"] = np.where(np.isfinite(off), off, np.nan)
         lost = [np.nan_to_num(_numbers(table, name)) for name in self.kinds]
         self.values["lost"] = np.sum(lost, axis=0) if lost else np.zeros(len(self.id))
-        self.kept = np.array([status == "ok" for status in self.status], dtype=bool)
+        self.is_ok = np.array([status == "ok" for status in self.status], dtype=bool)
         rank = np.array([_STATUS.index(status) for status in self.status], dtype=np.int64)
         self.order = np.lexsort((np.array(self.id, dtype=object).astype(str), rank)) if self.id else rank
 
@@ -209,7 +209,7 @@ class _Rows:
 
     def facts(self) -> list[tuple[str, str]]:
         """Name and value of the facts at the top."""
-        wear = self.values["wear_h"][self.kept]
+        wear = self.values["wear_h"][self.is_ok]
         recorded = self.values["duration_h"]
         facts = [
             ("kept", f"{self.count['ok']:,}"),
@@ -232,7 +232,7 @@ class _Rows:
         for measure in _MEASURES:
             values = [("", "data", self.values[measure.column][self._of(measure)])]
             if measure.column == "calibration_error_after_mg":
-                before = ("before", "second", self.values["calibration_error_before_mg"][self.kept])
+                before = ("before", "second", self.values["calibration_error_before_mg"][self.is_ok])
                 values = [before, ("after", "data", values[0][2])]
             finite = values[-1][2][np.isfinite(values[-1][2])]
             if finite.size > 1 and np.ptp(finite) > 0:
@@ -241,7 +241,7 @@ class _Rows:
 
     def _of(self, measure: _Measure) -> NDArray[np.bool_]:
         """Recordings of which a measure means something: wear and calibration only of those that were kept."""
-        return self.kept if measure.column in ("wear_h", "calibration_error_after_mg") else self._read
+        return self.is_ok if measure.column in ("wear_h", "calibration_error_after_mg") else self._read
 
     @property
     def _read(self) -> NDArray[np.bool_]:
@@ -249,11 +249,11 @@ class _Rows:
 
     def worst(self) -> list[tuple[int, str]]:
         """(row, why) of the kept recordings at the bad end of each measure, twenty at most; none where there are few."""
-        if self.kept.sum() <= 4 * _WORST:
+        if self.is_ok.sum() <= 4 * _WORST:
             return []
         found: dict[int, list[str]] = {}
         for measure in _MEASURES:
-            values = np.where(self.kept, self.values[measure.column], np.nan)
+            values = np.where(self.is_ok, self.values[measure.column], np.nan)
             middle = float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan
             badness = {"high": values, "low": -values, "far": np.abs(values)}[measure.bad]
             order = np.argsort(np.where(np.isfinite(badness), -badness, np.inf), kind="stable")[:_WORST]
@@ -292,8 +292,8 @@ class _Rows:
             "device": self.device[row],
             "rate": words.number(value["sample_rate"], ".2f"),
             "recorded": words.number(value["duration_h"], ".1f"),
-            "wear": words.number(value["wear_h"], ".1f") if self.kept[row] else "\u2013",
-            "error": words.number(value["calibration_error_after_mg"], ".1f") if self.kept[row] else "\u2013",
+            "wear": words.number(value["wear_h"], ".1f") if self.is_ok[row] else "\u2013",
+            "error": words.number(value["calibration_error_after_mg"], ".1f") if self.is_ok[row] else "\u2013",
         }
 
     def packed(self, pages: set[str]) -> str:
@@ -310,8 +310,8 @@ class _Rows:
             "device": [devices.place(self.device[row]) for row in order],
             "rate": _rounded(value["sample_rate"], order, 2),
             "recorded": _rounded(value["duration_h"], order, 1),
-            "wear": _rounded(np.where(self.kept, value["wear_h"], np.nan), order, 1),
-            "error": _rounded(np.where(self.kept, value["calibration_error_after_mg"], np.nan), order, 1),
+            "wear": _rounded(np.where(self.is_ok, value["wear_h"], np.nan), order, 1),
+            "error": _rounded(np.where(self.is_ok, value["calibration_error_after_mg"], np.nan), order, 1),
             "page": [index for index, row in enumerate(order) if self.id[row] in pages],
             "reasons": reasons.texts,
             "devices": devices.texts,

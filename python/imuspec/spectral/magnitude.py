@@ -213,13 +213,13 @@ def _resolutions(
     nfft: int | Sequence[int], hop: int | Sequence[int] | None, *, floor: float, eps_per_root_n: float | None
 ) -> list[tuple[int, int, float]]:
     """(nfft, hop, floor) for each nfft."""
-    lengths = [as_integer(n, "nfft", 2) for n in ([nfft] if np.ndim(nfft) == 0 else list(nfft))]  # type: ignore[arg-type]
+    lengths = [as_integer(n, "nfft", 2) for n in ([nfft] if np.ndim(nfft) == 0 else list(nfft))]  # type: ignore[arg-type]  # one or several
     if not lengths:
         raise ValueError(f"nfft: expected whole numbers of at least 2, got {nfft}")
     if hop is None:
         hops = [n // 2 for n in lengths]
     else:
-        hops = [as_integer(h, "hop", 1) for h in ([hop] if np.ndim(hop) == 0 else list(hop))]  # type: ignore[arg-type]
+        hops = [as_integer(h, "hop", 1) for h in ([hop] if np.ndim(hop) == 0 else list(hop))]  # type: ignore[arg-type]  # one or several
     if len(hops) != len(lengths):
         raise ValueError(f"hop: expected a whole number of at least 1 for each nfft, got {hop}")
     root = [1.0] * len(lengths) if eps_per_root_n is None else [float(np.sqrt(n)) for n in lengths]

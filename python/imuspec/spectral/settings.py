@@ -120,7 +120,7 @@ def shows_settings(function: _Function) -> _Function:
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
         for f in dataclasses.fields(ImageSettings)
     ]
-    setattr(function, "__signature__", signature.replace(parameters=[*named, *fields]))  # noqa: B010
+    setattr(function, "__signature__", signature.replace(parameters=[*named, *fields]))  # noqa: B010  (mypy knows no such attribute of a Callable)
     return function
 
 

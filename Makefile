@@ -68,7 +68,7 @@ demo: $(STAMPS)/packages-demo $(STAMPS)/extension-release $(STAMPS)/command ## s
 	$(BIN)/imuspec report $(DEMO)/recording.cwa --out $(DEMO)/recording.html --recipe capture24
 	@printf '%s\n' '' 'What was made:' \
 	  '  $(DEMO)/recording.cwa    two simulated days of a wrist, as an Axivity writes them; their truth is beside it' \
-	  '  $(DEMO)/cohort           what became of them: calibrated wear as Zarr, tables as Parquet' \
+	  '  $(DEMO)/cohort           its calibrated wear as Zarr, tables as Parquet' \
 	  '  $(DEMO)/days.png         the days as strips of colour' \
 	  '  $(DEMO)/recording.html   what was done, on one page: open it in a browser'
 

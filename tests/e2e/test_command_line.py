@@ -47,7 +47,7 @@ def elsewhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_prepare_says_of_each_file_what_became_of_it(recordings: Path, tmp_path, capsys) -> None:
+def test_prepare_prints_the_outcome_of_each_file(recordings: Path, tmp_path, capsys) -> None:
     code, out, err = _run(capsys, "prepare", recordings, "--out", tmp_path / "out", "--workers", 2, *SHORT)
     assert code == 0
     for name, outcome in {"a.cwa": "ok", "b.cwa.gz": "ok", "c.cwa": "excluded", "garbage.cwa": "failed"}.items():

@@ -143,6 +143,21 @@ def test_text_of_drawings_is_readable_on_a_phone(browser: Any, pages: dict[str, 
     assert min(heights, default=8) >= 7.5
 
 
+@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_text_of_drawings_lies_within_them(browser: Any, pages: dict[str, Path], kind: str, width: int) -> None:
+    page, _ = opened(browser, pages[kind], viewport={"width": width, "height": 844})
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("svg text")].filter(text => text.getClientRects().length)
+            .filter(text => {
+                const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();
+                return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                    || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+            }).map(text => text.textContent.trim())"""
+    )
+    assert cut == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_markup_in_names_and_headers_is_text(browser: Any, pages: dict[str, Path], kind: str) -> None:
     page, noted = opened(browser, pages[kind])

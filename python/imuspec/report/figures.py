@@ -199,7 +199,7 @@ def sphere_figure(still: Still, *, cube_g: float = 0.3, applied: bool = True, na
         figure = new_figure(NARROW, 3.7) if narrow else new_figure(BROAD, 2.75)
         if narrow:
             grid = figure.add_gridspec(2, 3, height_ratios=[1, 1.15], hspace=0.52, wspace=0.12)
-            grid.update(left=0.115, right=0.985, top=0.92, bottom=0.12)
+            grid.update(left=0.155, right=0.985, top=0.92, bottom=0.12)
             panels = [figure.add_subplot(grid[0, k]) for k in range(3)]
             last = figure.add_subplot(grid[1, :])
         else:
@@ -272,7 +272,7 @@ def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
     with style():
         figure = new_figure(NARROW if narrow else BROAD, 1.95)
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.16 if narrow else 0.075, right=0.975, top=0.86, bottom=0.24)
+        figure.subplots_adjust(left=0.18 if narrow else 0.075, right=0.975, top=0.86, bottom=0.24)
         origin = int(recording.time[long[0][0]])
         for a, b in long:
             at = np.unique(np.linspace(a, b - 1, 300).astype(np.int64))
@@ -280,7 +280,7 @@ def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
             axes.plot((time - origin) / 3.6e12, (at - a) / nominal - (time - time[0]) / 1e9, color=COLOURS["data"])
         axes.axhline(0, color=COLOURS["faint"], lw=0.6, zorder=0)
         axes.set(xlabel="hours from the start", ylabel="counted - clock (s)")
-        axes.set_title(f"Counting samples at {nominal:g} Hz, from the start of each run")
+        axes.set_title(f"Counting samples at {nominal:g} Hz{'' if narrow else ', from the start of each run'}")
         axes.margins(x=0.01)
         return figure
 

@@ -153,7 +153,7 @@ def test_one_transposed_convolution_is_a_linear_map_for_each_step() -> None:
 def test_the_slow_copy_of_moco_v3_moves_by_its_schedule() -> None:
     torch.manual_seed(0)
     objective = MocoV3(Vit(size="tiny"), total_steps=4, hidden=32, width=8)
-    fast, slow = (dict(part.named_parameters()) for part in (objective.encoder, objective.slow_encoder))
+    fast, slow = (dict(part.named_parameters()) for part in (objective.encoder, objective.momentum_encoder))
     assert all(not parameter.requires_grad for parameter in slow.values())
     name, expected = "trunk.cls_token", slow["trunk.cls_token"].clone()
     for step, m in enumerate([0.99, 0.99 + 0.01 * (1 - (1 + math.cos(math.pi / 4)) / 2), 0.995]):

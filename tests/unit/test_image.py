@@ -289,7 +289,7 @@ def test_settings_that_no_picture_has_are_refused_when_they_are_made(options: An
 
 def test_the_module_refuses_the_settings_that_it_does_not_have() -> None:
     nn = pytest.importorskip("imuspec.nn")
-    with pytest.raises(ValueError, match="norm: expected 'axis-window', which alone RGBImage has, got 'fixed'"):
+    with pytest.raises(ValueError, match="norm: expected 'axis-window', as RGBImage supports no other, got 'fixed'"):
         nn.RGBImage(norm="fixed")
     with pytest.raises(ValueError, match="levels: expected one of"):
         nn.RGBImage(levels="grays")

@@ -1,7 +1,7 @@
-"""Encoders: batches of pictures or windows to embeddings, by name.
+"""Encoders by name. An encoder maps a batch of windows or pictures to embeddings.
 
-An encoder is an `imuspec.encoders.Encoder`: ``forward(x) -> [B, n_features]`` and ``layers(x)``, its intermediate
-embeddings by name. To add one, subclass it and add its maker to `REGISTRY`.
+``encoder(x)`` returns the embeddings ``[B, n_features]``, and ``encoder.layers(x)`` the intermediate embeddings by name. To
+add an encoder, subclass `Encoder` and add the class, or a function that builds it, to `REGISTRY`.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ REGISTRY: Registry[Encoder] = Registry(
 
 
 def names() -> list[str]:
-    """Return the names that `build` knows."""
+    """Return the names of all encoders, sorted."""
     return REGISTRY.names()
 
 
 def build(name: str, **settings: Any) -> Encoder:
-    """Return a new encoder, which remembers in ``spec`` how it was built.
+    """Return a new encoder. Its ``spec`` holds the name and the settings, so that a run can build it again.
 
     Parameters
     ----------
     name : str
-        A name of `names`.
-    **settings
-        Settings of the encoder's class or function.
+        Name of the encoder, one of `names`.
+    **settings : object
+        Keyword arguments of the encoder's class or function.
 
     Raises
     ------
     ValueError
-        If no encoder has that name, or it has no such setting.
+        If `name` is not a known encoder, or a setting is not one of its arguments.
     """
     encoder = REGISTRY.build(name, **settings)
     encoder.spec = EncoderSpec(name, {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()})

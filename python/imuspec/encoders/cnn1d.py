@@ -1,4 +1,4 @@
-"""The small convolutional network of the baselines that start from the signal."""
+"""The small convolutional network of IMG2IMU's baselines on raw windows."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["Cnn1d"]
 
 
 class Cnn1d(Encoder):
-    """Three convolutions over time, 3 -> 32 -> 64 -> 128, then pooled over time.
+    """Three convolutions over time, 3 -> 32 -> 64 -> 128 channels, then a pool over time.
 
-    Each block is a convolution without bias, stride 1, the ends reflected so that there is a frame for each sample, then ReLU and
-    dropout. With kernel 3 there are 31,008 weights.
+    Each block is a convolution without bias (stride 1, reflection padding), ReLU and dropout. The padding gives one frame
+    for each sample. With kernel 3 there are 31,008 weights.
 
     Parameters
     ----------
     n_axes : int, default 3
         Axes of a window.
     kernel : int, default 3
-        Length of each convolution, samples; odd.
+        Length of each convolution, an odd number of samples.
     dropout : float, default 0.2
-        Share of activations that training drops.
+        Share of activations that are set to zero in training.
     pool : {"max", "mean"}, default "max"
-        How the frames are pooled over time.
+        Reduction of the frames over time.
 
     Raises
     ------
     ValueError
-        If the kernel is even, or `pool` is another word.
+        If `kernel` is even, or `pool` is not a known reduction.
 
     References
     ----------
@@ -69,17 +69,17 @@ class Cnn1d(Encoder):
         )
 
     def frames(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 128, time]: a frame for each sample."""
+        """Return a frame for each sample, ``[B, 128, time]``, of windows ``[B, axes, time]``."""
         for block in self.blocks:
             x = block(x)  # [B, 32 or 64 or 128, time]
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 128]."""
+        """Return the embeddings ``[B, 128]`` of windows ``[B, axes, time]``."""
         return _pooled(self.frames(x), self.pool)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the pooled output of each block, and of the last as ``embedding``."""
+        """Return the pooled output of each block, ``block1`` to ``block3``; ``embedding`` is that of the last."""
         layers: dict[str, Tensor] = {}
         for i, block in enumerate(self.blocks, 1):
             x = block(x)

@@ -1,4 +1,4 @@
-"""The encoders of contrastive predictive coding: frames of a window, and a context that has seen only the past."""
+"""The encoders of contrastive predictive coding: frames of a window, and at each frame a context of the past frames."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from imuspec.encoders.encoder import Encoder
 
 __all__ = ["Cpc", "CpcOriginal"]
 
-# Output width, kernel and stride of the convolutions that make frames.
+# Output width, kernel and stride of each convolution from samples to frames.
 _FRAMES = ((32, 4, 2), (64, 4, 2), (128, 1, 1), (256, 1, 1))
 
 
 class CpcOriginal(Encoder):
-    """A frame of 128 numbers for each sample (:class:`Cnn1d`), read by a GRU of two layers of 256.
+    """CPC of 2021: a frame ``z_t`` of 128 numbers for each sample, from :class:`Cnn1d`, then a GRU of two layers of 256.
 
-    The embedding is the context after the last frame.
+    ``c_t = GRU(z_0, ..., z_t)`` is the context. The embedding is the context after the last frame.
 
     Parameters
     ----------
     n_axes : int, default 3
         Axes of a window.
     dropout : float, default 0.2
-        Share of activations that training drops, in the frames and between the GRU's layers.
+        Share of activations that are set to zero in training, in the convolutions and between the GRU's layers.
 
     References
     ----------
@@ -53,55 +53,55 @@ class CpcOriginal(Encoder):
         self.gru = nn.GRU(self.n_frame_features, self.n_features, 2, batch_first=True, dropout=dropout)
 
     def frames(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 128, time]."""
+        """Return a frame for each sample, ``[B, 128, time]``, of windows ``[B, axes, time]``."""
         return self.convolutions.frames(x)
 
     def context(self, frames: Tensor) -> Tensor:
-        """[B, 128, frame] -> [B, 256, frame]; frame t has seen frames 0..t."""
+        """Return the context ``[B, 256, frame]`` at each of the frames ``[B, 128, frame]``, from it and those before."""
         states: Tensor = self.gru(frames.transpose(1, 2))[0]  # [B, frame, 256]
         return states.transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 256]."""
+        """Return the embeddings ``[B, 256]`` of windows ``[B, axes, time]``."""
         return self.context(self.frames(x))[..., -1]
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the frames' maximum (``frames``) and the last context (``embedding``)."""
+        """Return the maximum over time of the frames (``frames``), and the last context (``embedding``)."""
         frames = self.frames(x)  # [B, 128, time]
         return {"frames": frames.amax(-1), "embedding": self.context(frames)[..., -1]}
 
 
 class Cpc(Encoder):
-    """Frames of 256 numbers from strided convolutions, a context from causal ones, its maximum over time.
+    """Enhanced CPC of 2023: frames of 256 numbers from strided convolutions, and a context from causal convolutions.
 
-    Frames: 32 channels (kernel 4, stride 2), 64 (4, 2), 128 (1), 256 (1), without bias and padding. Context layer ``l``
-    looks back over 2, 3, 4, ... frames: ``c <- sqrt(1/2) (c + relu(norm(conv(c))))``, the first frame repeated before the
-    beginning.
+    Frames: convolutions of 32 channels (kernel 4, stride 2), 64 (4, 2), 128 (1, 1) and 256 (1, 1), without bias and padding.
+    Context: ``c <- sqrt(1/2) (c + relu(norm(conv(c))))`` in each layer, with kernels of 2, 3, 4, ... frames that reach back
+    in time. Before the start the first frame is repeated. The embedding is the maximum of the context over time.
 
     Parameters
     ----------
     n_axes : int, default 3
         Axes of a window.
     n_layers : int, default 5
-        Causal layers, with kernels of 2 to ``n_layers + 1`` frames. The authors searched 2 to 6.
+        Number of causal layers, with kernels of 2 to ``n_layers + 1`` frames. The authors searched 2 to 6.
     dropout : float, default 0.2
-        Share of activations that training drops.
+        Share of activations that are set to zero in training.
     norm : {"window", "frame"}, default "window"
-        ``window``: one mean and variance over all channels and frames of a window, as in the authors' code; through
-        these two numbers a context depends a little on the future. ``frame``: over the channels of each frame, strictly
-        causal.
+        ``window``: one mean and variance over all channels and frames of a window, as in the authors' code. Through these
+        two numbers a context depends slightly on later frames. ``frame``: mean and variance over the channels of each
+        frame, which is strictly causal.
 
     Attributes
     ----------
     stride, receptive_field : int
-        Of a frame, samples: 4 and 10.
+        Distance between frames, 4 samples, and length of a frame, 10 samples.
     offset : int
-        Frames after which no sample is shared.
+        Distance to the first frame that shares no sample with a frame, in frames.
 
     Raises
     ------
     ValueError
-        If `norm` is another word.
+        If `norm` is not a known norm.
 
     References
     ----------
@@ -141,31 +141,34 @@ class Cpc(Encoder):
         self.causal = nn.ModuleList(
             _Causal(self.n_features, kernel, dropout, norm) for kernel in range(2, n_layers + 2)
         )
-        self.stride, self.receptive_field = _reach(_FRAMES)
+        self.stride, self.receptive_field = _geometry(_FRAMES)
 
     @property
     def offset(self) -> int:
-        """Frames to the first that shares no sample: ``ceil(receptive_field / stride)``."""
+        """Distance to the first frame that shares no sample with a frame: ``ceil(receptive_field / stride)`` frames."""
         return math.ceil(self.receptive_field / self.stride)
 
     def frames(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 256, frame]."""
+        """Return the frames ``[B, 256, frame]`` of windows ``[B, axes, time]``."""
         for block in self.convolutions:
             x = block(x)
         return x
 
     def context(self, frames: Tensor) -> Tensor:
-        """[B, 256, frame] -> [B, 256, frame]; frame t has seen frames 0..t (see ``norm``)."""
+        """Return the context ``[B, 256, frame]`` at each of the frames ``[B, 256, frame]``, from it and those before."""
         for layer in self.causal:
             frames = layer(frames)
         return frames
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 256]."""
+        """Return the embeddings ``[B, 256]`` of windows ``[B, axes, time]``."""
         return self.context(self.frames(x)).amax(-1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the maximum over time of the frames (``frames``) and of each causal layer, the last as ``embedding`` too."""
+        """Return the maximum over time of the frames (``frames``) and of each causal layer (``causal1``, ...).
+
+        ``embedding`` is the maximum of the last layer.
+        """
         h = self.frames(x)  # [B, 256, frame]
         layers = {"frames": h.amax(-1)}
         for i, layer in enumerate(self.causal, 1):
@@ -175,29 +178,28 @@ class Cpc(Encoder):
 
 
 class _Causal(nn.Module):
-    """One layer of the context: a convolution that looks back, normalised, added to its input."""
+    """A layer of the context, ``sqrt(1/2) (c + relu(norm(conv(c))))`` with a causal convolution."""
 
     def __init__(self, width: int, kernel: int, dropout: float, norm: str) -> None:
         super().__init__()
-        self.past, self.norm_by = kernel - 1, norm
+        self.padding, self.norm_over = kernel - 1, norm
         self.conv = nn.Conv1d(width, width, kernel)
         self.norm = nn.GroupNorm(1, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, c: Tensor) -> Tensor:  # [B, width, frame]
-        h = self.conv(functional.pad(c, (self.past, 0), mode="replicate"))
-        if self.norm_by == "frame":
-            h = functional.layer_norm(h.transpose(1, 2), (h.shape[1],), self.norm.weight, self.norm.bias).transpose(
-                1, 2
-            )
+        h = self.conv(functional.pad(c, (self.padding, 0), mode="replicate"))  # [B, width, frame]
+        if self.norm_over == "frame":
+            channels_last = h.transpose(1, 2)  # [B, frame, width]
+            h = functional.layer_norm(channels_last, (h.shape[1],), self.norm.weight, self.norm.bias).transpose(1, 2)
         else:
             h = self.norm(h)
         out: Tensor = (c + self.dropout(functional.relu(h))) * math.sqrt(0.5)
         return out
 
 
-def _reach(convolutions: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
-    """Stride and receptive field of a stack of convolutions, samples."""
+def _geometry(convolutions: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """Return stride and receptive field, samples, of a stack of convolutions (width, kernel, stride)."""
     stride, field = 1, 1
     for _, kernel, step in convolutions:
         field += (kernel - 1) * stride

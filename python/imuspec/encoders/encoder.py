@@ -1,4 +1,4 @@
-"""The base class of encoders, and the record of how one was built."""
+"""The base class of encoders, and the name and settings that an encoder was built from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DEFAULT_SAMPLES = 250  # 5 s at 50 Hz
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """How an encoder was built: what a Run keeps beside the weights.
+    """Name and settings of an encoder. A run stores them beside the weights.
 
     Attributes
     ----------
     name : str
         Name in `imuspec.encoders.REGISTRY`.
     settings : mapping
-        Arguments of its maker; paths as text.
+        Keyword arguments of the encoder's class or function, with paths as text.
     """
 
     name: str
@@ -30,20 +30,20 @@ class EncoderSpec:
 
 
 class Encoder(nn.Module):
-    """A network from a batch of pictures or windows to one embedding each.
+    """A network that maps a batch of pictures or windows to one embedding for each.
 
-    A subclass sets ``kind`` and ``n_features`` and defines ``forward`` and `layers`.
+    A subclass sets ``kind`` and ``n_features``, and defines ``forward`` and `layers`.
 
     Attributes
     ----------
-    kind : str
-        ``"image"`` for pictures ``[B, 3, rows, columns]``, ``"signal"`` for windows ``[B, axes, time]`` in g.
+    kind : {"image", "signal"}
+        Input of the encoder: pictures ``[B, 3, rows, columns]``, or windows ``[B, axes, time]`` in g.
     n_features : int
-        Numbers of an embedding.
+        Length of an embedding.
     n_axes : int
         Axes of a window, or channels of a picture.
-    spec : EncoderSpec, optional
-        How `imuspec.encoders.build` built it; None for an encoder that was built otherwise.
+    spec : EncoderSpec or None
+        Name and settings, if `imuspec.encoders.build` built the encoder.
     """
 
     kind: Literal["image", "signal"]
@@ -52,15 +52,21 @@ class Encoder(nn.Module):
     spec: EncoderSpec | None = None
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the intermediate embeddings by name, each ``[B, features]``."""
+        """Return the intermediate embeddings by name, each ``[B, features]``; the last is ``embedding``.
+
+        Parameters
+        ----------
+        x : Tensor
+            Input as for ``forward``.
+        """
         raise NotImplementedError
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the shape of one input, without the batch.
+        """Return the shape of one input, without the batch dimension.
 
         Parameters
         ----------
         n_samples : int, optional
-            Length of a window; by default the encoder's own, or 250 samples where it takes any.
+            Length of a window; by default that of the encoder, or 250 samples if the encoder takes any length.
         """
         return (3, 96, 128) if self.kind == "image" else (self.n_axes, n_samples or _DEFAULT_SAMPLES)

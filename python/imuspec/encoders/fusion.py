@@ -1,4 +1,4 @@
-"""Encoders of several triads of axes, of one axis, and of acceleration where acceleration and rotation are expected."""
+"""Adapters: several triads of axes, a single axis, and acceleration for an encoder of acceleration and rotation."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["AccelerationAlone", "Fusion", "SingleAxis", "acceleration_alone", "f
 
 
 class Fusion(Encoder):
-    """An encoder with its own weights for each triad of axes; the embedding joins theirs.
+    """An encoder for each triad of axes, each with separate weights. The embedding is the concatenation of theirs.
 
-    A triad is an accelerometer or a gyroscope at one place on the body.
+    A triad is the three axes of an accelerometer or a gyroscope at one position on the body.
 
     Parameters
     ----------
     encoders : sequence of Encoder
-        One for each triad, all of one kind.
+        One encoder for each triad, all of the same kind.
 
     Raises
     ------
     ValueError
-        If the encoders are of different kinds, or the input has another number of triads.
+        If the encoders have different kinds, or the input has another number of triads.
 
     Examples
     --------
@@ -47,7 +47,13 @@ class Fusion(Encoder):
         self.n_features = sum(encoder.n_features for encoder in encoders)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (triads, ...), then the shape that each encoder takes."""
+        """Return the shape of one input: the number of triads, then the input shape of each encoder.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            As in `Encoder.input_shape`.
+        """
         return (len(self.encoders), *cast("Encoder", self.encoders[0]).input_shape(n_samples))
 
     def _triads(self, x: Tensor) -> list[tuple[Encoder, Tensor]]:
@@ -56,11 +62,11 @@ class Fusion(Encoder):
         return [(cast("Encoder", encoder), part) for encoder, part in zip(self.encoders, x.unbind(1), strict=True)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, triad, 3, ...] -> [B, sum of the encoders' features]."""
+        """Return the embeddings ``[B, sum of the encoders' features]`` of inputs ``[B, triad, 3, ...]``."""
         return torch.cat([encoder(part) for encoder, part in self._triads(x)], 1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return each encoder's layers as ``triad1.NAME``, ``triad2.NAME``, ..., and the joined ``embedding``."""
+        """Return the layers of each encoder as ``triad1.NAME``, ``triad2.NAME``, ..., and the whole ``embedding``."""
         layers: dict[str, Tensor] = {}
         embeddings = []
         for i, (encoder, part) in enumerate(self._triads(x), 1):
@@ -71,12 +77,12 @@ class Fusion(Encoder):
 
 
 class SingleAxis(Encoder):
-    """One axis, or one channel of a picture, repeated three times for an encoder of three.
+    """One axis, or a picture of one channel, copied to the three channels of an encoder.
 
     Parameters
     ----------
     encoder : Encoder
-        The encoder of three channels.
+        An encoder of three axes or channels.
 
     Raises
     ------
@@ -92,31 +98,37 @@ class SingleAxis(Encoder):
         self.kind, self.n_features = encoder.kind, encoder.n_features
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the shape that the inner encoder takes, with one channel."""
+        """Return the inner encoder's input shape, with one channel.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            As in `Encoder.input_shape`.
+        """
         return (1, *self.inner.input_shape(n_samples)[1:])
 
-    def _three(self, x: Tensor) -> Tensor:
+    def _copied(self, x: Tensor) -> Tensor:
         if x.shape[1] != 1:
             raise ValueError(f"x: expected one channel [B, 1, ...], got {list(x.shape)}")
         return x.expand(-1, 3, *x.shape[2:])  # [B, 3, ...]
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 1, ...] -> [B, features]."""
-        embeddings: Tensor = self.inner(self._three(x))
+        """Return the embeddings ``[B, features]`` of windows or pictures ``[B, 1, ...]``."""
+        embeddings: Tensor = self.inner(self._copied(x))
         return embeddings
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """Return the inner encoder's layers, each ``[B, features]``."""
-        return self.inner.layers(self._three(x))
+        return self.inner.layers(self._copied(x))
 
 
 class AccelerationAlone(Encoder):
-    """Acceleration for an encoder of accelerometer and gyroscope: the gyroscope's axes are zero.
+    """Acceleration for an encoder of accelerometer and gyroscope. The gyroscope's axes are set to zero.
 
     Parameters
     ----------
     encoder : Encoder
-        The encoder of six axes, the accelerometer's first.
+        An encoder of six axes, the accelerometer's first.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -125,11 +137,17 @@ class AccelerationAlone(Encoder):
         self.kind, self.n_features = encoder.kind, encoder.n_features
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the shape that the inner encoder takes, with three axes."""
+        """Return the inner encoder's input shape, with three axes.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            As in `Encoder.input_shape`.
+        """
         return (3, *self.inner.input_shape(n_samples)[1:])
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, time] -> [B, features]."""
+        """Return the embeddings ``[B, features]`` of windows ``[B, 3, time]``."""
         embeddings: Tensor = self.inner(torch.cat([x, torch.zeros_like(x)], 1))  # from [B, 6, time]
         return embeddings
 
@@ -139,7 +157,7 @@ class AccelerationAlone(Encoder):
 
 
 def fusion(*, encoder: str, n_triads: int = 2, settings: Mapping[str, Any] | None = None) -> Fusion:
-    """Return a :class:`Fusion` of encoders of one name and settings, each with its own weights.
+    """Return a :class:`Fusion` of encoders with the same name and settings.
 
     Parameters
     ----------
@@ -148,7 +166,12 @@ def fusion(*, encoder: str, n_triads: int = 2, settings: Mapping[str, Any] | Non
     n_triads : int, default 2
         Number of triads.
     settings : mapping, optional
-        Settings of the encoders.
+        Keyword arguments of each encoder.
+
+    Raises
+    ------
+    ValueError
+        If `n_triads` is below 1, or `encoder` is not a known encoder.
     """
     from imuspec import encoders
 
@@ -158,14 +181,30 @@ def fusion(*, encoder: str, n_triads: int = 2, settings: Mapping[str, Any] | Non
 
 
 def single_axis(*, encoder: str, settings: Mapping[str, Any] | None = None) -> SingleAxis:
-    """Return a :class:`SingleAxis` on the encoder of this name and settings."""
+    """Return a :class:`SingleAxis` around a new encoder.
+
+    Parameters
+    ----------
+    encoder : str
+        Name of the encoder in `imuspec.encoders.REGISTRY`.
+    settings : mapping, optional
+        Keyword arguments of the encoder.
+    """
     from imuspec import encoders
 
     return SingleAxis(encoders.build(encoder, **(settings or {})))
 
 
 def acceleration_alone(*, encoder: str, settings: Mapping[str, Any] | None = None) -> AccelerationAlone:
-    """Return an :class:`AccelerationAlone` on the encoder of this name and settings."""
+    """Return an :class:`AccelerationAlone` around a new encoder.
+
+    Parameters
+    ----------
+    encoder : str
+        Name of the encoder in `imuspec.encoders.REGISTRY`.
+    settings : mapping, optional
+        Keyword arguments of the encoder.
+    """
     from imuspec import encoders
 
     return AccelerationAlone(encoders.build(encoder, **(settings or {})))

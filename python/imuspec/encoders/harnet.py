@@ -1,4 +1,4 @@
-"""HARNet: a residual network over ten seconds of wrist acceleration at 30 Hz, its keys those of the public weights."""
+"""HARNet: a residual network on ten seconds of wrist acceleration at 30 Hz, with the keys of the public weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _ResBlock(nn.Module):
 
 
 class _Downsample(nn.Module):
-    """Every ``factor``-th value of a fixed smoothing: ``order + 1`` boxes of ``factor`` convolved, summing to 1."""
+    """A fixed low-pass and every ``factor``-th value of it. The kernel is ``order + 1`` boxes convolved, with sum 1."""
 
     kernel: Tensor
 
@@ -72,27 +72,28 @@ class _Downsample(nn.Module):
 
 
 class Harnet(Encoder):
-    """Five stages, each convolution, residual blocks, batch norm, ReLU and a smoothed downsampling, to one frame.
+    """Five stages of convolution, residual blocks, batch norm, ReLU and downsampling, from a window to one frame.
 
-    For 10 s: widths 64, 128, 256, 512, 1024; lengths 300 -> 150, 75, 15, 3, 1; 10,457,408 parameters. Convolutions wrap
-    around the window's ends.
+    For 10 s the stages have 64, 128, 256, 512 and 1024 channels, the lengths are 300 -> 150, 75, 15, 3, 1, and there are
+    10,457,408 parameters. Convolutions have circular padding.
 
     Parameters
     ----------
     window_s : {5, 10, 30}, default 10
         Length of a window, s: harnet5, harnet10, harnet30.
     clip_g : float, optional
-        Limit to which acceleration is clipped, g; by default none. The authors clip some of their sets at 3 g.
+        Limit of the acceleration, g: values are clipped to plus and minus it. By default there is no limit. The authors clip
+        some of their data sets at 3 g.
 
     Raises
     ------
     ValueError
-        If `window_s` is another length, or a window has other axes or another number of samples.
+        If `window_s` is not a known length, or a window has another number of axes or samples.
 
     References
     ----------
     Yuan et al. 2024, Self-supervised learning for human activity recognition using 700,000 person-days of wearable data.
-    Written from the network's description; the public weights are licensed for academic use only.
+    This code was written from the description of the network. The public weights are for academic use only.
 
     Examples
     --------
@@ -119,15 +120,21 @@ class Harnet(Encoder):
         self.n_features = n_in
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (axes, samples); the number of samples is the encoder's own."""
+        """Return (axes, samples).
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Length of a window; by default the only one that the encoder takes.
+        """
         return (self.n_axes, n_samples or self.n_samples)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, time] in g at 30 Hz -> [B, features]."""
+        """Return the embeddings ``[B, features]`` of windows ``[B, 3, time]``, g, at 30 Hz."""
         return self.layers(x)["embedding"]
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the mean over time of each stage, the last as ``embedding`` too."""
+        """Return the mean over time of each stage, ``layer1`` to ``layer5``; ``embedding`` is the last."""
         if x.shape[1:] != (self.n_axes, self.n_samples):
             raise ValueError(f"x: expected [B, {self.n_axes}, {self.n_samples}] at 30 Hz, got {list(x.shape)}")
         if self.clip_g is not None:
@@ -136,7 +143,7 @@ class Harnet(Encoder):
         for name, stage in self.feature_extractor.named_children():
             x = stage(x)  # [B, width of the stage, time]
             layers[name] = x.mean(-1)
-        layers["embedding"] = x.flatten(1)  # one frame is left
+        layers["embedding"] = x.flatten(1)  # from [B, features, 1]
         return layers
 
 
@@ -162,13 +169,17 @@ class _Head(nn.Module):
 
 
 class HarnetClassifier(Harnet):
-    """HARNet with its head, features -> 512 -> classes: 135 keys, 10,985,286 parameters for 10 s and six classes.
+    """HARNet with the authors' classifier, features -> 512 -> classes.
+
+    For 10 s and six classes it has 135 keys and 10,985,286 parameters.
 
     Parameters
     ----------
     n_classes : int
         Number of classes.
-    window_s, clip_g
+    window_s : {5, 10, 30}, default 10
+        As in :class:`Harnet`.
+    clip_g : float, optional
         As in :class:`Harnet`.
     """
 
@@ -177,6 +188,6 @@ class HarnetClassifier(Harnet):
         self.classifier = _Head(self.n_features, n_classes)
 
     def logits(self, x: Tensor) -> Tensor:
-        """[B, 3, time] -> [B, classes]."""
+        """Return the logits ``[B, classes]`` of windows ``[B, 3, time]``, g, at 30 Hz."""
         scores: Tensor = self.classifier(self(x))
         return scores

@@ -1,4 +1,4 @@
-"""LIMU-BERT: a small transformer over the samples of a window, its four layers sharing one block's weights."""
+"""LIMU-BERT: a small transformer on the samples of a window, whose four layers share their weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ __all__ = ["LimuBert", "Norm"]
 
 
 class Norm(nn.Module):
-    """Layer normalisation ``gamma (x - mean) / sqrt(variance + 1e-12) + beta``, its parameters named as in the weights."""
+    """Layer normalisation, ``gamma (x - mean) / sqrt(variance + 1e-12) + beta``, with the public weights' names.
+
+    Parameters
+    ----------
+    width : int
+        Length of the last dimension, over which mean and variance are computed.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -20,11 +26,12 @@ class Norm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised values ``[..., width]``."""
         return functional.layer_norm(x, (x.shape[-1],), self.gamma, self.beta, 1e-12)
 
 
 class _Embedding(nn.Module):
-    """A sample and its place: one normalisation serves before and after the place is added."""
+    """A linear map of each sample plus its learned position, with the same normalisation before and after the sum."""
 
     def __init__(self, n_axes: int, n_steps: int, width: int) -> None:
         super().__init__()
@@ -38,6 +45,8 @@ class _Embedding(nn.Module):
 
 
 class _Attention(nn.Module):
+    """Multi-head self-attention, ``softmax(q k^T / sqrt(width / heads)) v``, without an output projection."""
+
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
@@ -54,6 +63,8 @@ class _Attention(nn.Module):
 
 
 class _FeedForward(nn.Module):
+    """``fc2(gelu(fc1(h)))``."""
+
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
@@ -65,30 +76,30 @@ class _FeedForward(nn.Module):
 
 
 class LimuBert(Encoder):
-    """A state of 72 numbers for each sample of a window, then their mean.
+    """A transformer that computes a state of 72 numbers for each sample. The embedding is the mean of the states.
 
-    With ``a = attention(h)`` a layer is ``b = norm1(a + proj(a))``, ``h <- norm2(b + feed_forward(b))``: the residual
-    starts from the attention's output, and the layer's input is not added. All layers use the same weights.
+    A layer is ``a = attention(h)``, ``b = norm1(a + proj(a))``, ``h <- norm2(b + feed_forward(b))``. As in the authors' code,
+    the first residual adds the output of the attention, not the input of the layer. All layers have the same weights.
 
     Parameters
     ----------
     n_axes : int, default 3
         Axes of a window: 6 in the public weights (accelerometer in g, then gyroscope in rad/s), 3 in IMG2IMU's comparison.
     n_steps : int, default 120
-        Samples of the longest window: each has a learned position.
+        Samples of the longest window. Each has a learned position.
     width : int, default 72
         Width of a state.
     hidden : int, default 144
-        Width inside the feed-forward.
+        Width of the hidden layer of the feed-forward network.
     n_heads : int, default 4
-        Attention heads.
+        Number of attention heads.
     n_layers : int, default 4
-        Layers, which share their weights.
+        Number of layers.
 
     Raises
     ------
     ValueError
-        If a window has other axes or more samples.
+        If a window has another number of axes, or more than `n_steps` samples.
 
     References
     ----------
@@ -125,14 +136,21 @@ class LimuBert(Encoder):
         self.norm2 = Norm(width)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (axes, samples); by default the longest window."""
+        """Return (axes, samples).
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Length of a window; by default the longest.
+        """
         return (self.n_axes, n_samples or self.n_steps)
 
     def states(self, x: Tensor) -> Tensor:
-        """[B, axes, step] -> [B, step, width]: the state of each sample after the last layer."""
+        """Return the states ``[B, step, width]`` after the last layer, of windows ``[B, axes, step]``."""
         return self._states(x)[-1]
 
     def _states(self, x: Tensor) -> list[Tensor]:
+        """Return the states ``[B, step, width]`` after the embedding and after each layer."""
         if x.shape[1] != self.n_axes or x.shape[2] > self.n_steps:
             raise ValueError(f"x: expected [B, {self.n_axes}, up to {self.n_steps}], got {list(x.shape)}")
         h = self.embed(x.transpose(1, 2))  # [B, step, width]
@@ -145,11 +163,14 @@ class LimuBert(Encoder):
         return states
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, step] -> [B, width]: the mean state."""
+        """Return the mean states ``[B, width]`` of windows ``[B, axes, step]``."""
         return self.states(x).mean(1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the mean state after the embedding (``embed``) and after each layer, the last as ``embedding`` too."""
+        """Return the mean state after the embedding (``embed``) and after each layer (``layer1``, ...).
+
+        ``embedding`` is the mean state after the last layer.
+        """
         states = self._states(x)
         layers = {"embed": states[0].mean(1)}  # [B, width]
         layers |= {f"layer{i}": h.mean(1) for i, h in enumerate(states[1:], 1)}

@@ -1,4 +1,4 @@
-"""RoFormer: a transformer over the ten-second patches of a window, positions by rotation of queries and keys."""
+"""RoFormer: a transformer on the ten-second patches of a window, with rotary position embedding."""
 
 from __future__ import annotations
 
@@ -16,16 +16,38 @@ _INIT_STD = 0.02
 
 
 def rotation_angles(n: int, width: int, base: float = 10000.0) -> Tensor:
-    """Return the angle of each pair of dimensions at each position, ``position * base**(-2 i / width)``: [n, width // 2]."""
-    speed = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    return torch.arange(n, dtype=torch.float64)[:, None] * speed
+    """Return the rotation angle of each pair of dimensions at each position, ``position * base**(-2 i / width)``.
+
+    Parameters
+    ----------
+    n : int
+        Number of positions.
+    width : int
+        Number of dimensions, even.
+    base : float, default 10000
+        Base of the wavelengths.
+
+    Returns
+    -------
+    Tensor
+        float64 ``[n, width // 2]``, radians.
+    """
+    frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    return torch.arange(n, dtype=torch.float64)[:, None] * frequency
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn the pairs (0, 1), (2, 3), ... of the last dimension of x [..., position, width] by their position's angles.
+    """Rotate each pair of dimensions (0, 1), (2, 3), ... by the angle of its position.
 
-    ``(a, b) -> (a cos - b sin, a sin + b cos)``, so that a product of two turned vectors depends on the distance of their
-    positions alone. Cosine and sine are [position, width // 2].
+    ``(a, b) -> (a cos - b sin, a sin + b cos)``. The product of two rotated vectors depends only on the distance between
+    their positions.
+
+    Parameters
+    ----------
+    x : Tensor
+        Queries or keys ``[..., position, width]``.
+    cosine, sine : Tensor
+        Cosine and sine of the angles ``[position, width // 2]``.
 
     References
     ----------
@@ -36,11 +58,26 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def missing_patches(x: Tensor, patch: int = 300) -> Tensor:
-    """Return which patches of x [B, axes, patches * patch] hold a NaN: bool [B, patches]."""
+    """Return which patches of windows contain a NaN.
+
+    Parameters
+    ----------
+    x : Tensor
+        Windows ``[B, axes, patches * patch]``.
+    patch : int, default 300
+        Samples of a patch.
+
+    Returns
+    -------
+    Tensor
+        Bool ``[B, patches]``.
+    """
     return torch.isnan(x).reshape(*x.shape[:-1], -1, patch).any(-1).any(1)
 
 
 class _Attention(nn.Module):
+    """Multi-head self-attention whose queries and keys are rotated by their position."""
+
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
@@ -81,40 +118,45 @@ class _Block(nn.Module):
 
 
 class RoFormer(Encoder):
-    """The encoder of the LMM masked auto-encoder: 12 blocks of width 256 over up to 300 patches of 10 s at 30 Hz.
+    """The encoder of the LMM masked auto-encoder: 12 blocks of width 256 on up to 300 patches of 10 s at 30 Hz.
 
-    A patch of 3 axes x 300 samples is flattened axis by axis and mapped to ``width``; hidden patches become one learned
-    vector; blocks normalise first and have no biases. 9,677,568 parameters; with the reconstruction head of
-    :class:`~imuspec.objectives.masked.MaskedSignalAutoencoder` the 9,908,868 of the published network.
+    A linear layer maps each patch, its 3 x 300 samples axis by axis, to an embedding. The mask token, a learned vector,
+    replaces the embedding of a hidden patch. Each block is ``x <- x + attention(norm x)``, then
+    ``x <- x + W2 (silu(W1 norm x) * W3 norm x)``, without biases. There are 9,677,568 parameters. With the reconstruction head
+    of :class:`~imuspec.objectives.masked.MaskedSignalAutoencoder` there are 9,908,868, as in the paper.
 
     Parameters
     ----------
     patch : int, default 300
         Samples of a patch.
     width : int, default 256
-        Width of a patch's embedding.
+        Width of the embedding of a patch.
     depth : int, default 12
-        Blocks.
+        Number of blocks.
     n_heads : int, default 8
-        Attention heads; the paper gives no number.
+        Number of attention heads.
     hidden : int, optional
-        Width inside the gated feed-forward; by default ``round(8 / 3 width)``.
+        Width of the hidden layer of the feed-forward network; by default ``round(8 / 3 width)``.
     n_patches : int, default 300
-        Most patches of a window. No position is learned, so a window may have fewer.
+        Largest number of patches in a window.
     base : float, default 10000
-        Base of the rotation's wavelengths.
+        Base of the wavelengths of the rotation.
     eps : float, default 1e-6
-        Added to the mean square in the norms.
+        Number that the norms add to the mean square.
 
     Raises
     ------
     ValueError
-        If the heads do not divide the width into even parts, or a window is no whole number of patches.
+        If `width` is no multiple of ``2 * n_heads``, or a window is no whole number of patches.
+
+    Notes
+    -----
+    The paper does not state the number of heads, the initial weights and the order of the samples in a patch. These are
+    our choice.
 
     References
     ----------
-    Lorenzen et al., arXiv 2502.17477 v1, section 2.2; Su et al. 2021 (rotary positions); heads, initial weights and the
-    order of a flattened patch are ours.
+    Lorenzen et al., arXiv 2502.17477 v1, section 2.2; Su et al. 2021, RoFormer (rotary positions).
 
     Examples
     --------
@@ -154,10 +196,10 @@ class RoFormer(Encoder):
         angles = rotation_angles(n_patches, width // n_heads, base)
         self.register_buffer("cosine", angles.cos().float(), persistent=False)
         self.register_buffer("sine", angles.sin().float(), persistent=False)
-        self._start()
+        self._initialise()
 
-    def _start(self) -> None:
-        """Small normal weights; those that end a residual branch smaller still, so that depth does not add up."""
+    def _initialise(self) -> None:
+        """Set normal weights. Those at the end of a residual branch are smaller, so that the sum over blocks is not large."""
         nn.init.normal_(self.mask_token, std=_INIT_STD)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
@@ -167,17 +209,22 @@ class RoFormer(Encoder):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, *, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
-        """Return the embeddings [B, patches, width] of windows.
+        """Return the embedding of each patch.
 
         Parameters
         ----------
         x : Tensor
-            [B, 3, patches * patch], g; patches that are hidden or missing may hold any value, NaN too.
+            Windows ``[B, 3, patches * patch]``, g. Hidden and missing patches may hold any value, NaN too.
         hidden : Tensor, optional
-            Bool [B, patches]: patches whose embedding is replaced by the mask token.
+            Bool ``[B, patches]``, true for patches to replace by the mask token.
         missing : Tensor, optional
-            Bool [B, patches]: patches that no patch attends to; their own output means nothing. A window of missing
-            patches alone attends to all.
+            Bool ``[B, patches]``, true for patches that were not measured. No patch attends to them, and their output has
+            no meaning. If all patches of a window are missing, they attend to each other.
+
+        Returns
+        -------
+        Tensor
+            ``[B, patches, width]``.
         """
         x, attended = self._embedded(x, hidden, missing)
         cosine, sine = self.cosine[: x.shape[1]], self.sine[: x.shape[1]]
@@ -187,13 +234,23 @@ class RoFormer(Encoder):
         return out
 
     def layers(self, x: Tensor, *, missing: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the mean over patches of each block's output, ``block1`` and so on, and of the last norm's, ``embedding``."""
+        """Return the mean over patches of the output of each block (``block1``, ...) and of the last norm (``embedding``).
+
+        Parameters
+        ----------
+        x : Tensor
+            Windows ``[B, 3, patches * patch]``, g.
+        missing : Tensor, optional
+            Bool ``[B, patches]``, true for patches to leave out; by default those with a NaN.
+        """
         if missing is None and bool(torch.isnan(x).any()):
             missing = missing_patches(x, self.patch)
         h, attended = self._embedded(x, None, missing)
         cosine, sine = self.cosine[: h.shape[1]], self.sine[: h.shape[1]]
-        weight = torch.ones_like(h[..., :1]) if missing is None else (~missing)[..., None].to(h.dtype)
-        total = weight.sum(1).clamp_min(1)
+        weight = (
+            torch.ones_like(h[..., :1]) if missing is None else (~missing)[..., None].to(h.dtype)
+        )  # [B, patches, 1]
+        total = weight.sum(1).clamp_min(1)  # [B, 1]
         layers: dict[str, Tensor] = {}
         for number, block in enumerate(self.blocks, 1):
             h = block(h, cosine, sine, attended)  # [B, patches, width]
@@ -202,6 +259,7 @@ class RoFormer(Encoder):
         return layers
 
     def _embedded(self, x: Tensor, hidden: Tensor | None, missing: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the input ``[B, patches, width]`` of the first block, and the attention mask ``[B, 1, 1, patches]``."""
         n, rest = divmod(x.shape[-1], self.patch)
         if x.ndim != 3 or x.shape[1] != self.n_axes or rest or not 1 <= n <= self.n_patches:
             raise ValueError(
@@ -211,9 +269,9 @@ class RoFormer(Encoder):
         attended = None
         if missing is not None:
             patches = patches.masked_fill(missing[..., None], 0.0)
-            alone = missing.all(1, keepdim=True)
-            attended = (~missing | alone)[:, None, None, :]  # [B, 1, 1, patches]
-        h = self.embed(patches).to(self.mask_token.dtype)  # what blocks add up stays float32 under autocast
+            all_missing = missing.all(1, keepdim=True)  # [B, 1]
+            attended = (~missing | all_missing)[:, None, None, :]  # [B, 1, 1, patches]
+        h = self.embed(patches).to(self.mask_token.dtype)  # the residual sum stays float32 under autocast
         if hidden is not None:
             h = torch.where(hidden[..., None], self.mask_token, h)
         return h, attended

@@ -1,4 +1,4 @@
-"""An encoder that takes acceleration in g and standardises it by numbers of the data that it was trained on."""
+"""An encoder that takes acceleration in g and standardises each axis first."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from torch import Tensor
 
 from imuspec.encoders.encoder import Encoder
 
-__all__ = ["Standardised", "axis_statistics", "bare", "standardised"]
+__all__ = ["Standardised", "axis_statistics", "inner_encoder", "standardised"]
 
 
 def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation of each axis of windows ``[N, axes, time]``, computed in float64."""
+    """Return the mean and standard deviation of each axis, computed in float64.
+
+    Parameters
+    ----------
+    x : Tensor
+        Windows ``[N, axes, time]``.
+
+    Returns
+    -------
+    mean, sd : tuple of float
+        A number for each axis, in the unit of `x`.
+    """
     values = x.double()
     mean = values.mean((0, 2))
     sd = (values - mean[:, None]).square().mean((0, 2)).sqrt()
@@ -22,19 +33,21 @@ def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class Standardised(Encoder):
-    """``encoder((x - mean) / sd)`` for each axis, both saved with the weights.
+    """An encoder of standardised windows with its standardisation: ``encoder((x - mean) / sd)`` for each axis.
+
+    The weights file holds mean and standard deviation too.
 
     Parameters
     ----------
     encoder : Encoder
-        The encoder of standardised windows.
+        An encoder of standardised windows.
     mean, sd : sequence of float
-        Mean and standard deviation of each axis, g, of the training windows.
+        Mean and standard deviation of each axis over the training windows, g.
 
     Raises
     ------
     ValueError
-        If `mean` and `sd` differ in length, or a standard deviation is not positive.
+        If `mean` and `sd` have different lengths, or a standard deviation is not positive.
 
     Examples
     --------
@@ -60,35 +73,51 @@ class Standardised(Encoder):
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None])
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the shape that the inner encoder takes."""
+        """Return the inner encoder's input shape.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            As in `Encoder.input_shape`.
+        """
         return self.inner.input_shape(n_samples)
 
     def standardise(self, x: Tensor) -> Tensor:
-        """[B, axes, time] in g -> the same in standard deviations."""
+        """Return ``(x - mean) / sd`` of windows ``[B, axes, time]``, g."""
         return (x - self.mean) / self.sd
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, time] in g -> [B, features]."""
+        """Return the embeddings ``[B, features]`` of windows ``[B, axes, time]``, g."""
         out: Tensor = self.inner(self.standardise(x))
         return out
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the encoder's layers."""
+        """Return the inner encoder's layers, each ``[B, features]``, of windows ``[B, axes, time]``, g."""
         return self.inner.layers(self.standardise(x))
 
 
 def standardised(
     *, encoder: str, mean: Sequence[float], sd: Sequence[float], settings: Mapping[str, Any] | None = None
 ) -> Standardised:
-    """Return a :class:`Standardised` around the encoder of this name, built with these settings."""
+    """Return a :class:`Standardised` around a new encoder.
+
+    Parameters
+    ----------
+    encoder : str
+        Name of the encoder in `imuspec.encoders.REGISTRY`.
+    mean, sd : sequence of float
+        Mean and standard deviation of each axis, g.
+    settings : mapping, optional
+        Keyword arguments of the encoder.
+    """
     from imuspec import encoders
 
     return Standardised(encoders.build(encoder, **(settings or {})), mean=mean, sd=sd)
 
 
-def bare(encoder: Encoder) -> Encoder:
-    """Return the encoder that takes windows as they are: the inner one of a :class:`Standardised`, else itself.
+def inner_encoder(encoder: Encoder) -> Encoder:
+    """Return the inner encoder of a :class:`Standardised`, and any other encoder unchanged.
 
-    Objectives see windows that are standardised already.
+    Objectives use it because the windows that they receive are already standardised.
     """
     return encoder.inner if isinstance(encoder, Standardised) else encoder

@@ -1,4 +1,4 @@
-"""The transformation prediction network, the encoder of multi-task pre-training and of SimCLR for activities."""
+"""The transformation prediction network (TPN), the encoder of multi-task pre-training and of SimCLR for activities."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ _WIDTHS = (32, 64, 96)
 
 
 class Tpn(Encoder):
-    """Three convolutions over time without padding, 32 (24 samples), 64 (16), 96 (8), then the maximum over time.
+    """Three convolutions over time without padding, then the maximum over time.
 
-    84,416 parameters for three axes. A window needs 46 samples or more.
+    The convolutions have 32, 64 and 96 channels and kernels of 24, 16 and 8 samples. There are 84,416 parameters for three
+    axes.
 
     Parameters
     ----------
     n_axes : int, default 3
         Axes of a window.
     dropout : float, default 0.1
-        Share of activations that training drops after each convolution.
+        Share of activations that are set to zero in training, after each convolution.
 
     Raises
     ------
@@ -32,8 +33,8 @@ class Tpn(Encoder):
     References
     ----------
     Saeed, Ozcelebi, Lukkien 2019, Multi-task self-supervised learning for human activity detection; Tang et al. 2020,
-    Exploring contrastive learning in human activity recognition for healthcare. Their penalty of 1e-4 on the squared
-    kernels is weight decay here.
+    Exploring contrastive learning in human activity recognition for healthcare. Instead of their L2 penalty of 1e-4 on the
+    kernels, use the optimiser's weight decay.
 
     Examples
     --------
@@ -56,14 +57,14 @@ class Tpn(Encoder):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, axes, time] -> [B, 96]."""
+        """Return the embeddings ``[B, 96]`` of windows ``[B, axes, time]``."""
         return self.layers(x)["embedding"]
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the maximum over time of each block, and of the last as ``embedding``."""
-        least = sum(_KERNELS) - len(_KERNELS) + 1
-        if x.shape[-1] < least:
-            raise ValueError(f"x: expected windows of {least} samples or more, got {x.shape[-1]}")
+        """Return the maximum over time of each block, ``block1`` to ``block3``; ``embedding`` is that of the last."""
+        shortest = sum(_KERNELS) - len(_KERNELS) + 1
+        if x.shape[-1] < shortest:
+            raise ValueError(f"x: expected windows of {shortest} samples or more, got {x.shape[-1]}")
         layers: dict[str, Tensor] = {}
         for i, block in enumerate(self.blocks, 1):
             x = block(x)  # [B, 32 or 64 or 96, frame]

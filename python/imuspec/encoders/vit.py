@@ -1,4 +1,4 @@
-"""Vision transformers over pictures of 96 x 128 pixels: timm's, with the variants of MoCo v3 and of MAE."""
+"""timm's vision transformers for pictures of 96 x 128 pixels, with the variants of MoCo v3 and MAE."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _SIZES = {"tiny": "vit_tiny_patch16_224", "small": "vit_small_patch16_224", "bas
 
 
 class Vit(Encoder):
-    """A class token and 6 x 8 patches of 16 x 16 pixels through timm's transformer; the embedding is the token's state.
+    """A transformer on a class token and 6 x 8 patches of 16 x 16 pixels. The embedding is the class token's last state.
 
-    21.6 million parameters for ``small``, 85.7 million for ``base``.
+    There are 21.6 million parameters for ``small`` and 85.7 million for ``base``.
 
     Parameters
     ----------
     size : {"tiny", "small", "base"}, default "small"
-        Width of 192, 384 or 768, all of 12 blocks.
+        Width of 192, 384 or 768. All sizes have 12 blocks.
     image : tuple of int, default (96, 128)
         Rows and columns of a picture, multiples of 16.
     positions : {"learned", "sincos"}, default "learned"
-        Learned, or fixed sines and cosines of row and column, as in MoCo v3 and MAE.
+        Learned positions, or fixed sines and cosines of row and column, as in MoCo v3 and MAE.
     n_heads : int, optional
-        Attention heads; by default timm's (6 for small). MoCo v3's small has 12.
+        Number of attention heads; by default timm's, 6 for ``small``. MoCo v3's ``small`` has 12.
     frozen_patches : bool, default False
-        Whether the projection of patches keeps its random weights, which stabilises MoCo v3.
+        Whether the patch projection stays at its random weights, which makes MoCo v3 more stable.
 
     Raises
     ------
     ValueError
-        If `size` or `positions` is another word.
+        If `size` or `positions` is not a known value.
 
     References
     ----------
-    Dosovitskiy et al. 2021; Chen, Xie, He 2021 (MoCo v3); He et al. 2022 (MAE).
+    Dosovitskiy et al. 2021, An image is worth 16x16 words; Chen, Xie, He 2021 (MoCo v3); He et al. 2022 (MAE).
 
     Examples
     --------
@@ -80,6 +80,7 @@ class Vit(Encoder):
             self._freeze_patches(trunk.patch_embed.proj)
 
     def _freeze_patches(self, projection: nn.Conv2d) -> None:
+        """Give the patch projection MoCo v3's random weights, and exclude it from training."""
         bound = math.sqrt(6.0 / (projection.in_channels * math.prod(projection.kernel_size) + self.n_features))
         nn.init.uniform_(projection.weight, -bound, bound)
         if projection.bias is not None:
@@ -88,37 +89,54 @@ class Vit(Encoder):
             parameter.requires_grad_(False)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (channels, rows, columns)."""
+        """Return (channels, rows, columns).
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Ignored: pictures have a fixed size.
+        """
         del n_samples
         return (3, *self.image)
 
-    def tokens(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """[B, 3, H, W] -> [B, 1 + patches, width]: states after the last norm, the class token first.
+    def tokens(self, x: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Return the states after the last norm.
 
         Parameters
         ----------
         x : Tensor
-            Normalised pictures.
-        keep : Tensor, optional
-            Indices of the patches that are shown ``[B, kept]``; by default all.
+            Normalised pictures ``[B, 3, H, W]``.
+        shown : Tensor, optional
+            Indices ``[B, shown]`` of the patches that the transformer sees; by default all patches.
+
+        Returns
+        -------
+        Tensor
+            ``[B, 1 + shown, width]``, the class token first.
         """
-        trunk: Any = self.trunk
-        patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]  # [B, patches, width]
-        if keep is not None:
-            patches = patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))  # [B, kept, width]
-        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)  # [B, 1, width]
-        states: Tensor = trunk.norm(trunk.blocks(torch.cat([first, patches], 1)))
+        states: Tensor = self.trunk.norm(self.trunk.blocks(self._embedded(x, shown)))
         return states
 
+    def _embedded(self, x: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Return the input ``[B, 1 + shown, width]`` of the first block."""
+        trunk: Any = self.trunk
+        patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]  # [B, patches, width]
+        if shown is not None:
+            patches = patches.gather(1, shown[..., None].expand(-1, -1, patches.shape[-1]))  # [B, shown, width]
+        token = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)  # [B, 1, width]
+        return torch.cat([token, patches], 1)
+
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, width]."""
+        """Return the embeddings ``[B, width]`` of normalised pictures ``[B, 3, H, W]``."""
         return self.tokens(x)[:, 0]
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the class token after each block, normalised, the last as ``embedding``; ``mean`` is that of patches."""
+        """Return the normalised class token after each block (``block1``, ...), and the mean patch after the last (``mean``).
+
+        ``embedding`` is the class token after the last block.
+        """
         trunk: Any = self.trunk
-        first = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)
-        h = torch.cat([first, trunk.patch_embed(x) + trunk.pos_embed[:, 1:]], 1)
+        h = self._embedded(x)  # [B, 1 + patches, width]
         layers: dict[str, Tensor] = {}
         for i, block in enumerate(trunk.blocks, 1):
             h = block(h)  # [B, 1 + patches, width]
@@ -129,10 +147,22 @@ class Vit(Encoder):
 
 
 def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
-    """Return fixed positions ``[1 + rows columns, width]``, zero for the class token.
+    """Return fixed two-dimensional positions.
 
-    A quarter of the width each: sine and cosine of the column, sine and cosine of the row, at ``width / 4`` frequencies
-    ``10000^(-4 i / width)``.
+    Each of the four quarters of the width is the sine or the cosine of the column, or the sine or the cosine of the row,
+    times the frequencies ``10000^(-4 i / width)``. The position of the class token is zero.
+
+    Parameters
+    ----------
+    grid : tuple of int
+        Rows and columns of patches.
+    width : int
+        Width of a position, a multiple of 4.
+
+    Returns
+    -------
+    Tensor
+        float32 ``[1 + rows * columns, width]``.
 
     Raises
     ------
@@ -148,7 +178,7 @@ def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
     if width % 4:
         raise ValueError(f"width: expected a multiple of 4, got {width}")
     rows, columns = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing="ij")
-    pace = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-    across, down = columns.reshape(-1, 1) * pace, rows.reshape(-1, 1) * pace
+    frequency = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    across, down = columns.reshape(-1, 1) * frequency, rows.reshape(-1, 1) * frequency  # [rows * columns, width / 4]
     patches = torch.cat([across.sin(), across.cos(), down.sin(), down.cos()], 1)
     return torch.cat([torch.zeros(1, width, dtype=torch.float64), patches]).float()

@@ -1,4 +1,4 @@
-"""Weights from files: safetensors, torchvision's, MoCo's checkpoints. Nothing but tensors is ever unpickled."""
+"""Read weights from safetensors files, torchvision's files and MoCo's checkpoints. Only tensors are unpickled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 __all__ = ["load_weights", "put_weights", "read_tensors", "read_weights"]
 
-# Prefixes under which published checkpoints keep the trunk, the query encoder's before the key encoder's.
+# Prefixes of the encoder's keys in published checkpoints. The query encoder comes before the key encoder.
 _PREFIXES = (
     "module.encoder_q.",
     "module.base_encoder.",
@@ -27,44 +27,73 @@ _HEADS = re.compile(r"^(fc|head|classifier|projector|predictor)\.")
 
 
 def read_weights(source: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a weights file or URL, keyed as the trunk names them, without any head.
+    """Return the encoder's tensors in a weights file or at a URL, without heads and without a prefix in their keys.
 
-    Known forms: safetensors; a plain state dict (torchvision's ``resnet18-*.pth``); one under ``state_dict`` or ``model``
-    with the prefixes of MoCo's and SimSiam's checkpoints. Of two encoders in one file the query encoder is taken.
+    Formats: safetensors; a plain state dict, such as torchvision's ``resnet18-*.pth``; a checkpoint of MoCo or SimSiam, with
+    a state dict under ``state_dict`` or ``model``. If a checkpoint has a query and a key encoder, the query encoder is read.
 
     Parameters
     ----------
     source : str or Path
-        A path, or an http(s) URL, which is downloaded once into torch's hub folder. A name that ends in ``-`` and eight or
-        more hexadecimal digits must have that SHA-256, as torchvision's have.
+        A path, or an http(s) URL, which is downloaded once into torch's hub folder. If the file name ends in ``-`` and at
+        least eight hexadecimal digits, as torchvision's do, the SHA-256 of the file must start with them.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Key of the encoder -> tensor.
 
     Raises
     ------
     FileNotFoundError
         If there is no file at the path.
     ValueError
-        If the file holds no state dict, or anything that could run code, or its checksum differs.
+        If the file has no state dict, has objects other than tensors, or has another checksum.
     """
-    path = _fetched(str(source)) if str(source).startswith(("http://", "https://")) else Path(source)
+    path = _download(str(source)) if str(source).startswith(("http://", "https://")) else Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"weights: expected a file, got none at {path}")
-    _check_sum(path)
-    return _trunk(read_tensors(path), path)
+    _verify_checksum(path)
+    return _select_encoder(read_tensors(path), path)
 
 
 def load_weights(encoder: nn.Module, source: str | Path) -> None:
-    """Load a weights file into an encoder. The file must hold every weight and no other.
+    """Load a weights file into an encoder. The file must hold all of its weights and no others.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        The encoder, changed in place.
+    source : str or Path
+        A path or URL, as in `read_weights`.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no file at the path.
     ValueError
-        If the file is of another architecture; the message names keys or shapes that do not fit.
+        If the weights are of another architecture. The message names keys or shapes that do not fit.
     """
     put_weights(encoder, read_weights(source), source)
 
 
 def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Load tensors, keyed as the encoder names them, as `load_weights`; messages name the source."""
+    """Load tensors into an encoder. They must be all of its weights and no others.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        The encoder, changed in place.
+    tensors : mapping of str to Tensor
+        Key of the encoder -> tensor. Batch norm's ``num_batches_tracked`` may be missing.
+    source : str or Path
+        Origin of the tensors, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the tensors are of another architecture. The message names keys or shapes that do not fit.
+    """
     expected = encoder.state_dict()
     tensors = {
         key: value for key, value in tensors.items() if key in expected or not key.endswith("num_batches_tracked")
@@ -77,8 +106,8 @@ def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str |
         if key in tensors and tensors[key].shape != expected[key].shape
     ]
     problems = [
-        f"{what} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
-        for what, keys in (("without", missing), ("with", extra), ("shapes", shapes))
+        f"{relation} {', '.join(keys[:3])}{f' and {len(keys) - 3} more' if len(keys) > 3 else ''}"
+        for relation, keys in (("without", missing), ("with", extra), ("shapes", shapes))
         if keys
     ]
     if problems:
@@ -88,7 +117,7 @@ def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str |
     encoder.load_state_dict(tensors, strict=False)
 
 
-def _fetched(url: str) -> Path:
+def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rpartition("/")[2]
     if not path.exists():
@@ -97,7 +126,8 @@ def _fetched(url: str) -> Path:
     return path
 
 
-def _check_sum(path: Path) -> None:
+def _verify_checksum(path: Path) -> None:
+    """Raise ValueError if the SHA-256 of a file does not start with the digits in its name."""
     stated = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
     if stated:
         with path.open("rb") as file:
@@ -107,7 +137,18 @@ def _check_sum(path: Path) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file under the keys that it has, of a checkpoint those of its model. As `read_weights`."""
+    """Return the tensors of a file with the keys of the file. Of a checkpoint only those of the model are returned.
+
+    Parameters
+    ----------
+    path : Path
+        A file in one of the formats of `read_weights`.
+
+    Raises
+    ------
+    ValueError
+        If the file has no state dict, or has objects other than tensors.
+    """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -132,12 +173,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return {str(key): value for key, value in content.items()}
 
 
-def _trunk(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _select_encoder(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return the encoder's tensors, without the prefix of their keys."""
     for prefix in _PREFIXES:
         if any(key.startswith(prefix) for key in tensors):
             tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             break
-    trunk = {key: value for key, value in tensors.items() if not _HEADS.match(key)}
-    if not trunk:
+    encoder = {key: value for key, value in tensors.items() if not _HEADS.match(key)}
+    if not encoder:
         raise ValueError(f"weights {path}: expected weights of an encoder, got none besides heads")
-    return trunk
+    return encoder

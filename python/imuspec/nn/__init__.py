@@ -1,7 +1,8 @@
-"""The spectral kernels as PyTorch modules: constant-matrix transforms for a GPU, the native loss on a CPU.
+"""The spectral kernels as PyTorch modules.
 
-No complex tensor occurs, so the modules export (``torch.export``, ONNX) and train under autocast: they compute in float32
-at least. Tests hold them equal to the native kernels.
+A module multiplies frames by a constant real matrix in place of a Fourier transform. It needs no complex tensors, so it can
+be exported (``torch.export``, ONNX) and trained under autocast. It computes in float32 or float64. On a CPU the loss uses the
+native kernel. Tests compare the modules with the native kernels.
 """
 
 from __future__ import annotations

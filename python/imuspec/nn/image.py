@@ -1,4 +1,4 @@
-"""Spectrograms and RGB images of windows as modules."""
+"""Spectrograms and RGB images of windows as PyTorch modules."""
 
 from __future__ import annotations
 
@@ -16,27 +16,34 @@ from imuspec.spectral.settings import ImageOptions, ImageSettings, settings_of, 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CANVAS = (480, 640)
-# red of the nine colours from white to black between which matplotlib's Greys interpolates
+# Red channel of the nine colours, from white to black, between which matplotlib's Greys map interpolates.
 _GREYS_ANCHORS = (255, 240, 217, 189, 150, 115, 82, 37, 0)
 
 
 class Spectrogram(nn.Module):
-    """:func:`imuspec.spectrogram` as a module: one-sided, no detrending.
+    """:func:`imuspec.spectrogram` as a module: one-sided, without detrending.
 
     Parameters
     ----------
-    nperseg, noverlap
-        Samples of a frame and of the overlap of neighbours; `noverlap` is `nperseg // 8` unless given, as SciPy's.
-    fs
+    nperseg : int
+        Samples of a frame.
+    noverlap : int, optional
+        Samples that neighbouring frames share; by default ``nperseg // 8``, as in SciPy.
+    fs : float, default 1
         Sample rate, Hz.
-    window
-        "hann" (periodic, SciPy's) or "hann_symmetric" (the papers').
-    scaling
-        "density" (unit**2 / Hz) or "spectrum" (unit**2).
-    mode
-        "psd" or "magnitude".
-    db
-        10 log10 of the power instead.
+    window : {"hann", "hann_symmetric"}, default "hann"
+        Periodic Hann window, as in SciPy, or the symmetric one of the IMG2IMU paper.
+    scaling : {"density", "spectrum"}, default "density"
+        Power in unit**2 / Hz, or in unit**2.
+    mode : {"psd", "magnitude"}, default "psd"
+        Power, or its square root.
+    db : bool, default False
+        Whether to return the power in decibels, ``10 log10(power)``.
+
+    Raises
+    ------
+    ValueError
+        If `nperseg` is below 8, `noverlap` is negative or at least `nperseg`, or `window` is not a known window.
 
     Examples
     --------
@@ -45,7 +52,7 @@ class Spectrogram(nn.Module):
     torch.Size([2, 3, 33, 110])
     """
 
-    edge: Tensor
+    factor: Tensor
 
     def __init__(
         self,
@@ -68,43 +75,64 @@ class Spectrogram(nn.Module):
         scale = 1 / (fs * (taps**2).sum()) if scaling == "density" else 1 / taps.sum() ** 2
         self.mode, self.db = mode, db
         self.transform = FramedTransform(taps * np.sqrt(scale), nperseg - noverlap, padded=False)
-        doubled = np.full(nperseg // 2 + 1, 2.0 if mode == "psd" else 1.0)
-        doubled[0] = 1.0
+        factor = np.full(
+            nperseg // 2 + 1, 2.0 if mode == "psd" else 1.0
+        )  # power is one-sided, magnitude is not doubled
+        factor[0] = 1.0
         if nperseg % 2 == 0:
-            doubled[-1] = 1.0
-        self.register_buffer("edge", torch.from_numpy(doubled), persistent=False)
+            factor[-1] = 1.0
+        self.register_buffer("factor", torch.from_numpy(factor), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., time] to [..., freq, frame], float32 at least."""
+        """Return the spectrograms.
+
+        Parameters
+        ----------
+        x : Tensor
+            Signals ``[..., time]``.
+
+        Returns
+        -------
+        Tensor
+            ``[..., freq, frame]``, float64 for float64 signals, else float32.
+        """
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
-            power = (self.transform(x) * self.edge.to(x.dtype)).transpose(-1, -2)
+            power = (self.transform(x) * self.factor.to(x.dtype)).transpose(-1, -2)  # [..., freq, frame]
             if self.db:
                 return 10 * torch.log10(power)
             return power if self.mode == "psd" else magnitude(power)
 
 
 class RGBImage(nn.Module):
-    """:func:`imuspec.rgb_image` as a module, with the norm "axis-window": [..., 3, time] to [..., 3, 96, 128].
+    """:func:`imuspec.rgb_image` as a module, with the norm "axis-window".
+
+    Per axis of a window, with ``P[k, t] = |rfft(frame_t * hann)[k]|^2``, all bins but the edges doubled:
+    ``D = 10 log10 P``, ``u = (D - min D) / (max D - min D)``, then grey levels of ``u``, flipped and resized.
 
     Parameters
     ----------
     settings : ImageSettings, optional
-        As in :func:`imuspec.rgb_image`; all but `nfft`, `noverlap`, `levels`, `resize` and `size` must be left alone.
+        As in :func:`imuspec.rgb_image`. Only `nfft`, `noverlap`, `levels`, `resize` and `size` may differ from the defaults.
     dtype : {"float32", "uint8"}, default "float32"
-        "float32" for ImageNet-normalised input of a network, "uint8" for levels.
-    **options
-        The fields of `ImageSettings` as keywords.
+        "float32" for pictures normalised by ImageNet's mean and standard deviation, "uint8" for levels 0 to 255.
+    **options : object
+        Fields of `ImageSettings` as keywords.
 
     Raises
     ------
     ValueError
-        If a setting is outside its domain, or one that this module does not have.
+        If a setting is outside its domain, or this module does not support it.
 
     Notes
     -----
-    Min-max over the log hangs on the weakest cell, which in float32 holds gravity's rounding noise. So the mean of the
-    window is taken out before the transform and its exact leakage, mean * W[k], put back. float64 input stays float64.
+    The smallest cell of a spectrogram sets the minimum of ``D``. In float32 that cell is mostly rounding noise of gravity.
+    The module therefore subtracts the mean of the window before the transform, and adds the transform of the mean,
+    ``mean * W[k]``, afterwards. float64 input is computed in float64.
+
+    References
+    ----------
+    Yoon et al. 2025, IMG2IMU, IEEE Transactions on Mobile Computing.
 
     Examples
     --------
@@ -133,7 +161,7 @@ class RGBImage(nn.Module):
             value = getattr(settings, name)
             if value != getattr(default, name):
                 raise ValueError(
-                    f"{name}: expected {getattr(default, name)!r}, which alone RGBImage has, got {value!r}"
+                    f"{name}: expected {getattr(default, name)!r}, as RGBImage supports no other, got {value!r}"
                 )
         if dtype not in ("uint8", "float32"):
             raise ValueError(f"dtype: expected uint8 or float32, got {dtype!r}")
@@ -148,14 +176,22 @@ class RGBImage(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., 3, time] to [..., 3, rows, columns].
+        """Return the pictures of windows.
 
-        An axis with NaN gives NaN pixels in its channel; uint8 has no NaN and refuses it.
+        Parameters
+        ----------
+        x : Tensor
+            Windows ``[..., 3, time]``. An axis with a NaN gives a channel of NaN.
+
+        Returns
+        -------
+        Tensor
+            ``[..., 3, rows, columns]``, 96 rows and 128 columns by default.
 
         Raises
         ------
         ValueError
-            If `x` is not [..., 3, time], or has NaN and the output is uint8.
+            If `x` has another shape, or it has NaN and the output is uint8.
         """
         if x.ndim < 2 or x.shape[-2] != 3:
             raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
@@ -169,54 +205,66 @@ class RGBImage(nn.Module):
             return ((picture.float() / 255 - self.mean) / self.std).contiguous()
 
     def _power(self, x: Tensor) -> Tensor:
-        """[..., freq, frame]."""
+        """Return the power ``[..., freq, frame]`` of windows ``[..., time]``."""
         x = nn.functional.pad(x, (0, max(0, self.nfft - x.shape[-1])))
-        mean = x.mean(-1, keepdim=True)
-        real, imaginary = self.transform.parts(x - mean)
-        leakage = self.leakage.to(x.dtype)
+        mean = x.mean(-1, keepdim=True)  # [..., 1]
+        real, imaginary = self.transform.parts(x - mean)  # [..., frame, freq]
+        leakage = self.leakage.to(x.dtype)  # [2, freq]
         real, imaginary = (v + mean.unsqueeze(-1) * w for v, w in ((real, leakage[0]), (imaginary, leakage[1])))
         power = real.square() + imaginary.square()
         last = power.shape[-1] - (1 - self.nfft % 2)
-        edges = torch.ones_like(leakage[0])
-        edges[1:last] = 2.0
-        return (power * edges).transpose(-1, -2)
+        factor = torch.ones_like(leakage[0])
+        factor[1:last] = 2.0
+        return (power * factor).transpose(-1, -2)
 
     def _levels(self, power: Tensor) -> Tensor:
-        """Grey levels 0 to 255 of a power grid, its min and max over the cells that are not silent."""
-        missing = (power.isnan() | power.isinf()).any(-1, keepdim=True).any(-2, keepdim=True)
-        heard = power > 0
-        db = 10 * torch.log10(torch.where(heard, power, 1.0))
-        low = torch.where(heard, db, torch.inf).amin((-2, -1), keepdim=True)
-        high = torch.where(heard, db, -torch.inf).amax((-2, -1), keepdim=True)
-        seen = heard & (high > low)
-        u = torch.where(seen, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
+        """Return the grey levels 0 to 255 of power ``[..., freq, frame]``. Cells without power are black."""
+        missing = (power.isnan() | power.isinf()).any(-1, keepdim=True).any(-2, keepdim=True)  # [..., 1, 1]
+        positive = power > 0
+        db = 10 * torch.log10(torch.where(positive, power, 1.0))
+        low = torch.where(positive, db, torch.inf).amin((-2, -1), keepdim=True)  # [..., 1, 1]
+        high = torch.where(positive, db, -torch.inf).amax((-2, -1), keepdim=True)
+        drawn = positive & (high > low)
+        u = torch.where(drawn, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
         if self.levels == "linear":
             levels = torch.floor(255 * u + 0.5)
         else:
             index = torch.floor(256 * torch.where(missing, 0.0, u)).clamp(max=255).long()
-            levels = self.grey[index].to(power.dtype) * seen
+            levels = self.grey[index].to(power.dtype) * drawn
         return torch.where(missing, torch.nan, levels)
 
     def _resized(self, grid: Tensor) -> Tensor:
+        """Return levels ``[..., freq, frame]`` at the size of the picture, rounded after each pass as in Pillow."""
         if self.size is None:
             return grid
         (rows, columns), (canvas_rows, canvas_columns) = self.size, CANVAS
         horizontal = torch.from_numpy(_matrix(self.resize, grid.shape[-1], columns, canvas_columns)).to(grid)
         vertical = torch.from_numpy(_matrix(self.resize, grid.shape[-2], rows, canvas_rows)).to(grid)
-        wide = grid @ horizontal.T
+        wide = grid @ horizontal.T  # [..., freq, columns]
         if self.resize != "bilinear":
-            wide = torch.floor(wide + 0.5)  # Pillow keeps 8 bits between its passes
+            wide = torch.floor(wide + 0.5)  # Pillow rounds to 8 bits between its two passes
         return torch.floor(vertical @ wide + 0.5).clamp(0, 255)
 
 
 def greys_levels() -> NDArray[np.uint8]:
-    """The 256 grey values: 255 less the red of matplotlib's Greys, from its nine colours."""
+    """Return the 256 grey levels of the paper's pictures: 255 minus the red channel of matplotlib's Greys map."""
     red = np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(_GREYS_ANCHORS)), _GREYS_ANCHORS)
     return (255 - np.floor(red + 1e-9)).astype(np.uint8)
 
 
 def triangle_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """[n_out, n_in]: Pillow's bilinear filter, a triangle as wide as the shrinking asks for."""
+    """Return Pillow's bilinear filter as a matrix: a triangle whose half-width is the scale.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of pixels before and after.
+
+    Returns
+    -------
+    ndarray
+        float64 ``[n_out, n_in]``; each row sums to 1.
+    """
     scale = n_in / n_out
     support = max(scale, 1.0)
     matrix = np.zeros((n_out, n_in))
@@ -229,20 +277,42 @@ def triangle_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
 
 
 def two_point_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """[n_out, n_in]: linear interpolation between the two nearest pixel centres."""
-    place = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)
-    low = np.minimum(place.astype(int), max(n_in - 2, 0))
+    """Return linear interpolation between the two nearest pixel centres as a matrix.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of pixels before and after.
+
+    Returns
+    -------
+    ndarray
+        float64 ``[n_out, n_in]``; each row sums to 1.
+    """
+    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)  # in pixels of the input
+    low = np.minimum(position.astype(int), max(n_in - 2, 0))
     matrix = np.zeros((n_out, n_in))
-    matrix[np.arange(n_out), low] = 1 - (place - low)
-    matrix[np.arange(n_out), np.minimum(low + 1, n_in - 1)] += place - low
+    matrix[np.arange(n_out), low] = 1 - (position - low)
+    matrix[np.arange(n_out), np.minimum(low + 1, n_in - 1)] += position - low
     return matrix
 
 
 def canvas_matrix(n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
-    """[n_out, n_in]: nearest neighbour onto a canvas, then :func:`triangle_matrix`."""
-    shown = (np.arange(n_canvas) + 0.5) * n_in / n_canvas
+    """Return the paper's resizing as a matrix: nearest neighbour onto a canvas, then :func:`triangle_matrix`.
+
+    Parameters
+    ----------
+    n_in, n_out, n_canvas : int
+        Number of pixels before, after, and of the canvas.
+
+    Returns
+    -------
+    ndarray
+        float64 ``[n_out, n_in]``; each row sums to 1.
+    """
+    source = (np.arange(n_canvas) + 0.5) * n_in / n_canvas
     stretch = np.zeros((n_canvas, n_in))
-    stretch[np.arange(n_canvas), shown.astype(int)] = 1
+    stretch[np.arange(n_canvas), source.astype(int)] = 1
     return np.asarray(triangle_matrix(n_canvas, n_out) @ stretch)
 
 

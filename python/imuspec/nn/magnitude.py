@@ -1,4 +1,4 @@
-"""LMM and LMV features and the spectral reconstruction loss, differentiable."""
+"""Log mean magnitude (LMM), log magnitude variance (LMV) and the spectral reconstruction loss, as PyTorch modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from imuspec import _core
 from imuspec.arrays import as_signals
 from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
-from imuspec.spectral.magnitude import _resolutions
+from imuspec.spectral.magnitude import resolutions_of
 
 Moment = Literal["mean", "variance", "unbiased-variance"]
 Resolution = tuple[int, int, float]
@@ -21,7 +21,7 @@ Resolution = tuple[int, int, float]
 
 
 class _LogMoment(nn.Module):
-    """The log of a moment over time of |STFT| at one resolution."""
+    """The logarithm of a moment over time of |STFT|, for one frame length and hop."""
 
     def __init__(self, resolution: Resolution, *, literal_min: bool) -> None:
         super().__init__()
@@ -29,22 +29,34 @@ class _LogMoment(nn.Module):
         self.literal_min = literal_min
         self.transform = FramedTransform(hann(nfft), hop, padded=True)
 
-    def magnitudes(self, x: Tensor) -> Tensor:
+    def magnitudes(self, x: Tensor) -> Tensor:  # [..., time] -> [..., frame, bin]
         return magnitude(self.transform(x))
 
-    def log(self, magnitudes: Tensor, moment: Moment) -> Tensor:
+    def log(self, magnitudes: Tensor, moment: Moment) -> Tensor:  # [..., frame, bin] -> [..., bin]
         unbiased = int(moment == "unbiased-variance")
         value = magnitudes.mean(-2) if moment == "mean" else magnitudes.var(-2, correction=unbiased)
         return torch.log(value.clamp(max=self.floor) if self.literal_min else value.clamp(min=self.floor))
 
 
 class LogMeanMagnitude(nn.Module):
-    """:func:`imuspec.log_mean_magnitude` as a module.
+    """:func:`imuspec.log_mean_magnitude` as a module: ``U[k] = log max(mean_t |STFT|[t, k], floor)``.
 
     Parameters
     ----------
-    nfft, hop, floor, eps_per_root_n, literal_min
-        As there; a sequence of `nfft` makes the output a tuple.
+    nfft : int or sequence of int, default 32
+        Samples of a frame. If it is a sequence, the output is a tuple.
+    hop : int or sequence of int, optional
+        Samples from one frame to the next; by default ``nfft // 2``.
+    floor : float, default 0.1
+        Smallest mean magnitude before the logarithm, in the signal's unit.
+    eps_per_root_n : float, optional
+        If given, the floor is ``eps_per_root_n * sqrt(nfft)``.
+    literal_min : bool, default False
+        Whether the floor is an upper limit, as the paper prints it.
+
+    References
+    ----------
+    Lorenzen et al., arXiv 2502.17477 v1, equations 1 to 3.
 
     Examples
     --------
@@ -65,12 +77,23 @@ class LogMeanMagnitude(nn.Module):
         literal_min: bool = False,
     ) -> None:
         super().__init__()
-        resolutions = _resolutions(nfft, hop, floor=floor, eps_per_root_n=eps_per_root_n)
+        resolutions = resolutions_of(nfft, hop, floor=floor, eps_per_root_n=eps_per_root_n)
         self.single = np.ndim(nfft) == 0
         self.parts = nn.ModuleList(_LogMoment(r, literal_min=literal_min) for r in resolutions)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """[..., time] to [..., nfft // 2 + 1], float32 at least, or a tuple of those for several `nfft`."""
+        """Return the features.
+
+        Parameters
+        ----------
+        x : Tensor
+            Signals ``[..., time]``, g.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            ``[..., nfft // 2 + 1]``, float64 for float64 signals, else float32. A tuple if `nfft` is a sequence.
+        """
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
             results = tuple(part.log(part.magnitudes(x), self.moment) for part in self._parts())
@@ -81,12 +104,20 @@ class LogMeanMagnitude(nn.Module):
 
 
 class LogMagnitudeVariance(LogMeanMagnitude):
-    """:func:`imuspec.log_magnitude_variance` as a module; `unbiased` divides by one less than the number of frames.
+    """:func:`imuspec.log_magnitude_variance` as a module: ``V[k] = log max(var_t |STFT|[t, k], floor)``.
 
     Parameters
     ----------
-    nfft, hop, floor, eps_per_root_n, literal_min, unbiased
-        As there.
+    nfft : int or sequence of int, default 32
+        Samples of a frame. If it is a sequence, the output is a tuple.
+    unbiased : bool, default False
+        Whether the variance divides by one less than the number of frames.
+    **settings : object
+        `hop`, `floor`, `eps_per_root_n` and `literal_min` of :class:`LogMeanMagnitude`.
+
+    References
+    ----------
+    Lorenzen et al., arXiv 2502.17477 v1, equations 4 to 6.
 
     Examples
     --------
@@ -101,7 +132,7 @@ class LogMagnitudeVariance(LogMeanMagnitude):
 
 
 class LossTerms(NamedTuple):
-    """The terms of the loss without their weights, detached, each [...] or a scalar; zero where not computed."""
+    """The terms of the loss before their weights, without gradient. A term that was not computed is 0."""
 
     lmm: Tensor
     lmv: Tensor
@@ -116,13 +147,13 @@ class _Settings(NamedTuple):
 
 
 class _NativeLoss(torch.autograd.Function):
-    """The loss of every signal from the native kernel, which computes the gradient beside it: only that is kept."""
+    """The loss of each signal by the native kernel. It computes the gradient too, so backward needs nothing else."""
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, target: Tensor, settings: _Settings) -> tuple[Tensor, Tensor]:
         terms = prediction.new_empty((*prediction.shape[:-1], 3))
         gradient = torch.empty_like(prediction, memory_format=torch.contiguous_format)
-        differentiated = ctx.needs_input_grad[0]
+        with_gradient = ctx.needs_input_grad[0]
         _core.lmm_loss_into(
             as_signals(prediction, "prediction", double="float64"),
             as_signals(target, "target", double="float64"),
@@ -131,9 +162,9 @@ class _NativeLoss(torch.autograd.Function):
             settings.weights,
             settings.unbiased,
             terms.numpy(),
-            gradient.numpy() if differentiated else None,
+            gradient.numpy() if with_gradient else None,
         )
-        if differentiated:
+        if with_gradient:
             ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(terms)
         return _weighted(terms.unbind(-1), settings.weights), terms
@@ -146,7 +177,7 @@ class _NativeLoss(torch.autograd.Function):
 
 
 def _weighted(terms: Sequence[Tensor], weights: Sequence[float | None]) -> Tensor:
-    """The weighted sum; a term of weight zero has no share even if it is infinite."""
+    """Return the weighted sum of the terms. A term of weight 0 does not count, even if it is infinite."""
     total = torch.zeros_like(terms[0])
     for term, weight in zip(terms, weights, strict=True):
         if weight:
@@ -155,27 +186,47 @@ def _weighted(terms: Sequence[Tensor], weights: Sequence[float | None]) -> Tenso
 
 
 class LMMLoss(nn.Module):
-    """Spectral reconstruction loss: w_lmm LMM + w_lmv LMV + w_mse MSE.
+    """Spectral reconstruction loss, ``lmm * LMM + lmv * LMV + mse * MSE``.
 
-    LMM = sum over `nfft` of mean_k (U[k](prediction) - U[k](target))^2 with U of :func:`imuspec.log_mean_magnitude`, LMV
-    the same of :func:`imuspec.log_magnitude_variance`, MSE the mean over samples. On a CPU the native kernel computes loss
-    and gradient in one pass; elsewhere, and in an export, a constant-matrix transform does.
+    Of one axis of a patch: ``LMM = mean_k (U[k](prediction) - U[k](target))^2`` with ``U`` of
+    :func:`imuspec.log_mean_magnitude`, summed over `nfft`; LMV is the same with ``V`` of
+    :func:`imuspec.log_magnitude_variance`; ``MSE = mean_n (prediction_n - target_n)^2``.
 
     Parameters
     ----------
-    nfft, hop, floor, eps_per_root_n, literal_min, unbiased
-        As of the features.
-    lmm, lmv, mse
-        Weights. None leaves the term out; 0 computes and reports it without a share in the loss.
-    reduction
-        "mean": *sum* over axes, mean over masked patches (equation 7). "none": the loss of every patch and axis.
-    native
-        Use the native kernel; None decides by the device.
+    nfft : int or sequence of int, default 32
+        Samples of a frame. The terms of several frame lengths are summed.
+    hop : int or sequence of int, optional
+        Samples from one frame to the next; by default ``nfft // 2``.
+    floor : float, default 0.1
+        Smallest mean magnitude, g, and smallest variance, g squared, before the logarithm.
+    eps_per_root_n : float, optional
+        If given, the floor is ``eps_per_root_n * sqrt(nfft)``.
+    literal_min : bool, default False
+        Whether the floor is an upper limit, as the paper prints it.
+    unbiased : bool, default False
+        Whether the variance divides by one less than the number of frames.
+    lmm, lmv, mse : float or None, default 1, None, None
+        Weights of the terms. A term with weight None is not computed. A term with weight 0 is computed and reported, but is
+        not in the loss.
+    reduction : {"mean", "none"}, default "mean"
+        "mean": sum over the axes, mean over the masked patches (equation 7). "none": the loss of each patch and axis.
+    native : bool, optional
+        Whether to use the native kernel; by default it is used on a CPU, but not in an export.
+
+    Raises
+    ------
+    ValueError
+        If `reduction` is not a known reduction, or `nfft`, `hop` or the floor are outside their domains.
 
     Notes
     -----
-    Lorenzen et al., arXiv 2502.17477 v1: equations 1 to 3 (LMM), 4 to 6 (LMV), 7 (reduction), combinations LMM + MSE and
-    LMM + LMV. The gradient flows to the prediction only. Computed in float32 at least, under autocast too.
+    The native kernel computes loss and gradient in one pass. The gradient flows to the prediction only. float64 input is
+    computed in float64, other input in float32, under autocast too.
+
+    References
+    ----------
+    Lorenzen et al., arXiv 2502.17477 v1: equations 1 to 3 (LMM), 4 to 6 (LMV), 7 (reduction).
 
     Examples
     --------
@@ -203,33 +254,44 @@ class LMMLoss(nn.Module):
         super().__init__()
         if reduction not in ("mean", "none"):
             raise ValueError(f'reduction: expected "mean" or "none", got {reduction!r}')
-        resolutions = _resolutions(nfft, hop, floor=floor, eps_per_root_n=eps_per_root_n)
+        resolutions = resolutions_of(nfft, hop, floor=floor, eps_per_root_n=eps_per_root_n)
         self.settings = _Settings(resolutions, literal_min, unbiased, (lmm, lmv, mse))
         self.reduction, self.native = reduction, native
         self.parts = nn.ModuleList(_LogMoment(r, literal_min=literal_min) for r in resolutions)
 
     def forward(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Loss of the marked patches.
+        """Return the loss of the masked patches.
 
         Parameters
         ----------
         prediction : Tensor
-            [..., axis, time], g.
+            ``[..., axis, time]``, g.
         target : Tensor
-            Of the same shape; no gradient flows to it.
+            ``[..., axis, time]``, g. No gradient flows to it.
         mask : Tensor, optional
-            [...], bool, or integers that mark where they are not 0. Without a marked patch the loss is 0.
-            ``reduction="none"`` ignores it.
+            Bool ``[...]``, or integers, where all but 0 are true: the patches to compare. By default all. Without such a
+            patch the loss is 0. ``reduction="none"`` ignores the mask.
+
+        Returns
+        -------
+        Tensor
+            A scalar, or ``[..., axis]`` with ``reduction="none"``.
 
         Raises
         ------
         ValueError
-            If the shapes do not fit or the mask is of floating point.
+            If the shapes do not fit, or the mask has floating-point or complex numbers.
         """
         return self.measure(prediction, target, mask)[0]
 
     def measure(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, LossTerms]:
-        """The loss, and its terms for a log, reduced alike."""
+        """Return the loss and its terms before their weights, in the same reduction.
+
+        Parameters
+        ----------
+        prediction, target, mask : Tensor
+            As in `forward`.
+        """
         if prediction.shape != target.shape or prediction.ndim < 2:
             raise ValueError(f"prediction: expected {tuple(target.shape)}, got {tuple(prediction.shape)}")
         if mask is not None and mask.shape != prediction.shape[:-2]:
@@ -238,12 +300,11 @@ class LMMLoss(nn.Module):
         if native is None:
             native = prediction.device.type == "cpu" and not torch.compiler.is_compiling()
         if mask is not None and self.reduction == "mean":
-            marked = _marked(mask)
-            if native:  # unmarked patches are left out, which is faster
-                prediction, target, mask = prediction[marked], target[marked], None
-            else:  # and here silenced, so that a NaN in one of them has no gradient
-                prediction, target = (torch.where(marked[..., None, None], x, 0.0) for x in (prediction, target))
-                mask = marked
+            mask = _as_bool(mask)
+            if native:  # only the masked patches are computed, which is faster
+                prediction, target, mask = prediction[mask], target[mask], None
+            else:  # the others become 0, so that a NaN in one of them has no gradient
+                prediction, target = (torch.where(mask[..., None, None], x, 0.0) for x in (prediction, target))
         with torch.autocast(prediction.device.type, enabled=False):
             prediction = in_full_precision(prediction)
             target = target.detach().to(prediction.dtype)
@@ -251,61 +312,63 @@ class LMMLoss(nn.Module):
         return self._reduced(loss, mask), LossTerms(*(self._reduced(term, mask) for term in terms))
 
     def _native(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the loss ``[..., axis]`` and the three terms, from the native kernel."""
         if not prediction.numel():
-            nothing = prediction.sum(-1)
-            return nothing, [nothing.detach()] * 3
+            zero = prediction.sum(-1)
+            return zero, [zero.detach()] * 3
         loss, terms = _NativeLoss.apply(prediction, target, self.settings)
         return loss, list(terms.unbind(-1))
 
     def _matrix(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        nothing = torch.zeros_like(prediction[..., 0])
-        _, lmv_weight, mse_weight = weights = self.settings.weights
-        lmm, lmv, mse = nothing, nothing, nothing
-        spread: Moment = "unbiased-variance" if self.settings.unbiased else "variance"
+        """Return the loss ``[..., axis]`` and the three terms, from the constant-matrix transform."""
+        lmm = lmv = mse = torch.zeros_like(prediction[..., 0])
+        lmm_weight, lmv_weight, mse_weight = weights = self.settings.weights
+        variance: Moment = "unbiased-variance" if self.settings.unbiased else "variance"
         for part in self.parts:
             if not isinstance(part, _LogMoment):
                 continue
-            ours, theirs = part.magnitudes(prediction), part.magnitudes(target)
-            if weights[0] is not None:
-                lmm = lmm + (part.log(ours, "mean") - part.log(theirs, "mean")).square().mean(-1)
+            predicted, true = part.magnitudes(prediction), part.magnitudes(target)  # [..., axis, frame, bin]
+            if lmm_weight is not None:
+                lmm = lmm + (part.log(predicted, "mean") - part.log(true, "mean")).square().mean(-1)
             if lmv_weight is not None:
-                lmv = lmv + (part.log(ours, spread) - part.log(theirs, spread)).square().mean(-1)
+                lmv = lmv + (part.log(predicted, variance) - part.log(true, variance)).square().mean(-1)
         if mse_weight is not None:
             mse = (prediction - target).square().mean(-1)
         return _weighted((lmm, lmv, mse), weights), [term.detach() for term in (lmm, lmv, mse)]
 
     def _reduced(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the mean over masked patches of the sum over axes of values ``[..., axis]``."""
         if self.reduction == "none":
             return values
-        patches = values.sum(-1)
+        patches = values.sum(-1)  # [...]
         if mask is None:
             return patches.sum() / max(patches.numel(), 1)
         return torch.where(mask, patches, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def _marked(mask: Tensor) -> Tensor:
-    """Return a mask as bool; an integer mask marks where it is not 0."""
+def _as_bool(mask: Tensor) -> Tensor:
+    """Return a mask as bool. Of an integer mask all but 0 is true."""
     if mask.is_floating_point() or mask.is_complex():
         raise ValueError(f"mask: expected bool or integers, got {str(mask.dtype).removeprefix('torch.')}")
     return mask.bool()
 
 
 def lmm_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None, **settings: Any) -> Tensor:
-    """:class:`LMMLoss` as a function: the same settings, nothing kept between calls.
+    """Return the loss of :class:`LMMLoss`. Use the class in a training loop: this function builds it at each call.
 
     Parameters
     ----------
-    prediction, target
-        [..., axis, time] in g.
-    mask
-        [...], bool, or integers that mark where they are not 0; without a marked patch the loss is 0.
-    settings
-        Those of :class:`LMMLoss`.
+    prediction, target : Tensor
+        ``[..., axis, time]``, g. The gradient flows to the prediction only.
+    mask : Tensor, optional
+        Bool ``[...]``, or integers, where all but 0 are true: the patches to compare. By default all.
+    **settings : object
+        Keyword arguments of :class:`LMMLoss`.
 
     Returns
     -------
     Tensor
-        A scalar, or [..., axis] with ``reduction="none"``.
+        A scalar, or ``[..., axis]`` with ``reduction="none"``.
 
     Examples
     --------

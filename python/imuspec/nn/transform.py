@@ -13,7 +13,20 @@ from torch.nn import functional
 
 
 def hann(n: int, *, periodic: bool = True) -> NDArray[np.float64]:
-    """The Hann window of n samples, w[k] = (1 - cos(2 pi k / m)) / 2, m = n (periodic) or n - 1."""
+    """Return the Hann window, ``w[k] = (1 - cos(2 pi k / m)) / 2``.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    periodic : bool, default True
+        Whether ``m = n`` (periodic window) or ``m = n - 1`` (symmetric window).
+
+    Returns
+    -------
+    ndarray
+        float64 ``[n]``.
+    """
     if n == 1:
         return np.ones(1)
     values: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n if periodic else n - 1))
@@ -21,7 +34,19 @@ def hann(n: int, *, periodic: bool = True) -> NDArray[np.float64]:
 
 
 def dft_matrix(window: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[n, 2 * bins]: a frame times it gives real parts, then imaginary parts, of its windowed one-sided transform."""
+    """Return the windowed one-sided Fourier transform as a real matrix.
+
+    Parameters
+    ----------
+    window : ndarray
+        Window ``[n]``.
+
+    Returns
+    -------
+    ndarray
+        float64 ``[n, 2 * bins]`` with ``bins = n // 2 + 1``. The product of a frame and the matrix is the real parts, then
+        the imaginary parts, of the transform.
+    """
     n = len(window)
     phase = np.outer(np.arange(n), np.arange(n // 2 + 1)) % n * (2 * np.pi / n)
     matrix: NDArray[np.float64] = window[:, None] * np.concatenate([np.cos(phase), -np.sin(phase)], axis=1)
@@ -29,20 +54,29 @@ def dft_matrix(window: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_full_precision(x: Tensor) -> Tensor:
-    """Return float64 as it is and other types as float32: half precision is too coarse for the log of a spectrum."""
+    """Return a float64 tensor unchanged, and others as float32. Half precision is too coarse for the log of a spectrum."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def magnitude(power: Tensor) -> Tensor:
-    """Square root of the power; NaN stays NaN. The gradient at zero is zero, where that of sqrt is infinite."""
+    """Return the square root of the power, with gradient 0 at power 0, where that of sqrt is infinite. NaN stays NaN."""
     zero = power == 0
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, power)))
 
 
 class FramedTransform(nn.Module):
-    """Power of the windowed one-sided transform of frames [..., time] -> [..., frame, bin].
+    """Power of the windowed one-sided Fourier transform of overlapping frames.
 
-    With a hop of half a frame each half is multiplied once and no frame is copied; otherwise frames are unfolded.
+    If `hop` is half a frame, each half-frame is multiplied by its half of the matrix once, and no frame is copied.
+
+    Parameters
+    ----------
+    window : ndarray
+        Window ``[nfft]``.
+    hop : int
+        Samples from one frame to the next.
+    padded : bool
+        Whether to add ``nfft // 2`` zeros on both sides, so that frame ``m`` is centred on sample ``m * hop``.
     """
 
     matrix: Tensor
@@ -53,14 +87,30 @@ class FramedTransform(nn.Module):
         self.register_buffer("matrix", torch.from_numpy(dft_matrix(window)), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Moves the matrix to another device; a change of precision is left to `parts`, which starts from float64."""
+        """Move the matrix to another device, but keep it in float64: `parts` converts it to the precision of its input."""
         exact = self.matrix
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's has no types
         self.matrix = exact.to(self.matrix.device)
         return self
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary parts [..., frame, bin]."""
+        """Return the real and imaginary parts.
+
+        Parameters
+        ----------
+        x : Tensor
+            Signals ``[..., time]``.
+
+        Returns
+        -------
+        real, imaginary : Tensor
+            ``[..., frame, bin]``.
+
+        Raises
+        ------
+        ValueError
+            If the signal is shorter than a frame.
+        """
         matrix = self.matrix.to(x.dtype)
         pad = self.nfft // 2 if self.padded else 0
         n_frames = (x.shape[-1] + 2 * pad - self.nfft) // self.hop + 1
@@ -69,12 +119,13 @@ class FramedTransform(nn.Module):
         if self.nfft == 2 * self.hop:
             length = (n_frames + 1) * self.hop
             blocks = functional.pad(x, (pad, length - pad - x.shape[-1])).unflatten(-1, (n_frames + 1, self.hop))
-            halves = blocks[..., :-1, :] @ matrix[: self.hop] + blocks[..., 1:, :] @ matrix[self.hop :]
+            spectrum = blocks[..., :-1, :] @ matrix[: self.hop] + blocks[..., 1:, :] @ matrix[self.hop :]
         else:
-            halves = functional.pad(x, (pad, pad)).unfold(-1, self.nfft, self.hop) @ matrix
-        real, imaginary = halves.chunk(2, -1)
+            spectrum = functional.pad(x, (pad, pad)).unfold(-1, self.nfft, self.hop) @ matrix
+        real, imaginary = spectrum.chunk(2, -1)  # from [..., frame, 2 * bins]
         return real, imaginary
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the power ``[..., frame, bin]`` of signals ``[..., time]``."""
         real, imaginary = self.parts(x)
         return real.square() + imaginary.square()

@@ -1,7 +1,7 @@
-"""Objectives: an encoder and its views to a loss, by name.
+"""Training objectives by name. An objective computes a loss from an encoder and the views of a batch.
 
-An objective is an `imuspec.objectives.Objective`. To add one, subclass it and add it to `REGISTRY`, and its settings to
-`imuspec.recipe`: a section that names the views, the encoders and the source that it takes, and what it needs of them.
+To add an objective, subclass `Objective`, add the class to `REGISTRY`, and add a section with its settings to
+`imuspec.recipe`. The section names the views, encoders and source that fit the objective, and the facts that it needs.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ REGISTRY: Registry[Objective] = Registry(
 
 
 def names() -> list[str]:
-    """Return the names that `build` knows."""
+    """Return the names of all objectives, sorted."""
     return REGISTRY.names()
 
 
 def build(name: str, encoder: Encoder, **settings: Any) -> Objective:
-    """Return an objective on an encoder.
+    """Return a new objective that trains an encoder.
 
     Parameters
     ----------
     name : str
-        A name of `names`.
+        Name of the objective, one of `names`.
     encoder : Encoder
         The encoder to train.
-    **settings
-        Settings of the objective's class.
+    **settings : object
+        Keyword arguments of the objective's class.
 
     Raises
     ------
     ValueError
-        If no objective has that name, or it has no such setting.
+        If `name` is not a known objective, or a setting is not one of its arguments.
     """
     return REGISTRY.build(name, encoder, **settings)

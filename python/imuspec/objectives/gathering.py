@@ -1,4 +1,4 @@
-"""Rows of a batch from every process, in the order of ranks."""
+"""Collect the rows of a batch from all training processes, in the order of their ranks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,28 @@ __all__ = ["gather", "gather_with_gradient", "rank", "world"]
 
 
 def world() -> int:
-    """Return the number of training processes."""
+    """Return the number of training processes, 1 without `torch.distributed`."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return the number of this process, from 0."""
+    """Return the index of this process, from 0."""
     return dist.get_rank() if world() > 1 else 0
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Return the rows ``[B, ...]`` of all processes as ``[world B, ...]``; no gradient flows through them."""
+    """Return the rows of all processes, without a gradient.
+
+    Parameters
+    ----------
+    rows : Tensor
+        Rows ``[B, ...]`` of this process. ``B`` is the same in each process.
+
+    Returns
+    -------
+    Tensor
+        ``[world B, ...]``. With one process, `rows` itself.
+    """
     if world() == 1:
         return rows
     rows = rows.detach().contiguous()
@@ -32,10 +43,20 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:
-    """Return the rows ``[B, ...]`` of all processes as ``[world B, ...]``.
+    """Return the rows of all processes, with their gradient.
 
-    The gradient of a row is the sum of the gradients of all processes' losses, so that DDP's mean over the processes is
-    the gradient of the mean loss on the joint batch.
+    The gradient of a row is the sum of the gradients of all processes' losses. DDP's mean over the processes is then the
+    gradient of the mean loss on the joint batch.
+
+    Parameters
+    ----------
+    rows : Tensor
+        Rows ``[B, ...]`` of this process. ``B`` is the same in each process.
+
+    Returns
+    -------
+    Tensor
+        ``[world B, ...]``.
     """
     if world() == 1:
         return rows

@@ -1,4 +1,4 @@
-"""The masked auto-encoder of pictures: a transformer sees a quarter of the patches, a small one paints the others."""
+"""The masked auto-encoder of pictures: a small decoder predicts the pixels of patches that the encoder does not see."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders.vit import Vit, sincos_positions
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["MaskedImageAutoencoder", "patch_error", "patches"]
 
-_PATCH = 16  # pixels, as those of `Vit`
+_PATCH = 16  # side of a patch of `Vit`, pixels
 
 
 def patches(images: Tensor, size: int = _PATCH) -> Tensor:
-    """Cut pictures into square patches.
+    """Return the square patches of pictures.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ def patches(images: Tensor, size: int = _PATCH) -> Tensor:
     Returns
     -------
     Tensor
-        ``[B, patch, size * size * C]``: patches row by row, in each the pixels row by row, channels last.
+        ``[B, patch, size * size * C]``: the patches row by row. The pixels of a patch are also row by row, channels last.
     """
     n, channels, height, width = images.shape
-    cut = images.reshape(n, channels, height // size, size, width // size, size)
-    return cut.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, size * size * channels)
+    grid = images.reshape(n, channels, height // size, size, width // size, size)  # [B, C, row, y, column, x]
+    return grid.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, size * size * channels)
 
 
 def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bool = True) -> Tensor:
-    """Return the mean squared error of hidden patches.
+    """Return the mean squared error of the hidden patches.
 
     ``loss = mean over hidden patches p and pixels i of (output_pi - t_pi)^2`` with
     ``t_p = (target_p - mean(target_p)) / sqrt(var(target_p) + 1e-6)``.
@@ -44,15 +44,15 @@ def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bo
     Parameters
     ----------
     output, target : Tensor
-        ``[B, patch, pixels]``.
+        Predicted and true patches ``[B, patch, pixels]``.
     hidden : Tensor
-        Bool ``[B, patch]``.
+        Bool ``[B, patch]``, true for patches that the encoder did not see.
     normalise : bool, default True
-        Whether to normalise each target patch; False compares with the pixels themselves.
+        Whether to normalise each target patch. If False, ``t_p`` is the patch itself.
 
     References
     ----------
-    He et al. 2022, Masked autoencoders are scalable vision learners, section 3 (reconstruction target).
+    He et al. 2022, Masked autoencoders are scalable vision learners, section 3, "Reconstruction target".
     """
     if normalise:
         mean, variance = target.mean(-1, keepdim=True), target.var(-1, keepdim=True)  # [B, patch, 1]
@@ -62,26 +62,32 @@ def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bo
 
 
 class MaskedImageAutoencoder(Objective):
-    """A decoder on the states of :class:`~imuspec.encoders.vit.Vit`; a learned token stands for each hidden patch.
+    """Masked auto-encoder (MAE): the encoder sees a quarter of the patches, a decoder predicts the others.
 
-    The loss is `patch_error` of the hidden patches.
+    The decoder is a small transformer. Its input is the encoder's state of each patch shown, and a learned token for each
+    hidden patch. The loss is `patch_error`.
 
     Parameters
     ----------
     encoder : Vit
-        The encoder to train, with ``positions="sincos"`` in the paper.
+        The encoder to train. The paper's has ``positions="sincos"``.
     share : float, default 0.75
-        Share of the patches that is hidden, drawn anew for each picture from torch's generator.
+        Share of the patches to hide. Each picture has its own random draw, from torch's generator.
     width : int, default 512
         Width of the decoder.
     n_blocks : int, default 8
-        Blocks of the decoder.
+        Number of the decoder's transformer blocks.
     n_heads : int, default 16
-        Attention heads of the decoder.
+        Number of the decoder's attention heads.
+
+    Raises
+    ------
+    ValueError
+        If `share` is not between 0 and 1.
 
     Notes
     -----
-    Figure: ``feature_sd``, the mean standard deviation of the normalised class tokens; 0 is collapse.
+    Metric: ``feature_sd``, the mean standard deviation of the class tokens of unit length. It is 0 at collapse.
 
     References
     ----------
@@ -104,17 +110,17 @@ class MaskedImageAutoencoder(Objective):
         self.register_buffer("positions", sincos_positions(encoder.grid, width), persistent=False)
         self.blocks = nn.Sequential(*(Block(width, n_heads, qkv_bias=True) for _ in range(n_blocks)))
         self.norm = nn.LayerNorm(width)
-        self.paint = nn.Linear(width, _PATCH * _PATCH * 3)
+        self.to_pixels = nn.Linear(width, _PATCH * _PATCH * 3)
 
     def decode(self, states: Tensor, shown: Tensor) -> Tensor:
-        """Paint all patches from the states of those that are shown.
+        """Predict the pixels of all patches.
 
         Parameters
         ----------
         states : Tensor
-            ``[B, 1 + shown, features]``, the class token first.
+            Encoder states ``[B, 1 + shown, features]``, the class token first.
         shown : Tensor
-            Indices of the shown patches ``[B, shown]``.
+            Indices ``[B, shown]`` of the patches that the encoder saw.
 
         Returns
         -------
@@ -122,14 +128,20 @@ class MaskedImageAutoencoder(Objective):
             ``[B, patch, pixels]``.
         """
         h = self.embed(states)  # [B, 1 + shown, width]
-        whole = self.token.to(h.dtype).expand(len(h), self.n_patches, -1)  # [B, patch, width]
-        whole = whole.scatter(1, shown[..., None].expand(-1, -1, h.shape[-1]), h[:, 1:])
-        h = self.norm(self.blocks(torch.cat([h[:, :1], whole], 1) + self.positions))  # [B, 1 + patch, width]
-        painted: Tensor = self.paint(h[:, 1:])
-        return painted
+        tokens = self.token.to(h.dtype).expand(len(h), self.n_patches, -1)  # [B, patch, width]
+        tokens = tokens.scatter(1, shown[..., None].expand(-1, -1, h.shape[-1]), h[:, 1:])
+        h = self.norm(self.blocks(torch.cat([h[:, :1], tokens], 1) + self.positions))  # [B, 1 + patch, width]
+        pixels: Tensor = self.to_pixels(h[:, 1:])  # [B, patch, pixels]
+        return pixels
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of normalised pictures ``[B, 3, H, W]``."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
+
+        Parameters
+        ----------
+        images : Tensor
+            Normalised pictures ``[B, 3, H, W]``.
+        """
         order = torch.rand(len(images), self.n_patches, device=images.device).argsort(1)  # [B, patch]
         shown = order[:, : self.n_shown]  # [B, shown]
         hidden = torch.ones(len(images), self.n_patches, dtype=torch.bool, device=images.device)

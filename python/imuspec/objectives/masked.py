@@ -1,4 +1,4 @@
-"""The masked auto-encoder of signals: reconstruct hidden ten-second patches, judged by their log mean magnitudes."""
+"""The masked auto-encoder of signals: reconstruct hidden ten-second patches, compared by their log mean magnitudes."""
 
 from __future__ import annotations
 
@@ -12,39 +12,47 @@ from torch import distributed as dist
 from imuspec.encoders.roformer import RoFormer
 from imuspec.nn import LMMLoss
 from imuspec.objectives.gathering import world
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["MaskedSignalAutoencoder"]
 
 
 class MaskedSignalAutoencoder(Objective):
-    """A linear head on RoFormer's embeddings rebuilds each patch; only hidden patches count in the loss.
+    """A linear head on RoFormer's embeddings reconstructs each patch. Only hidden patches count in the loss.
 
-    ``loss = lmm LMM + lmv LMV + mse MSE``: each term is summed over the axes and averaged over the hidden patches of the
-    whole batch, those of other processes included, so that any division of a batch among processes has the same gradient.
-    :class:`imuspec.nn.LMMLoss` defines the terms.
+    ``loss = lmm LMM + lmv LMV + mse MSE``. For a patch ``x`` and its reconstruction ``y``, with frames of ``N`` samples,
+    ``S = |STFT|``, ``U(x)_k = log max(mean_t S_kt, floor)`` and ``V(x)_k = log max(var_t S_kt, floor)``:
+    ``LMM = mean_k (U(x)_k - U(y)_k)^2``, ``LMV = mean_k (V(x)_k - V(y)_k)^2``, ``MSE = mean_n (x_n - y_n)^2``.
+    Each term is the sum over the axes and the mean over the hidden patches of the whole batch. Patches of other processes
+    count too, so the gradient does not depend on the number of processes.
 
     Parameters
     ----------
     encoder : RoFormer
         The encoder to train.
     nfft : int or sequence of int, default 32
-        Samples of a frame of the loss; the losses of several are summed.
+        Samples of a frame of the loss. The losses of several lengths are summed.
     hop : int or sequence of int, optional
         Samples between frames; by default half of `nfft`.
-    floor, eps_per_root_n, literal_min, unbiased
-        As of :class:`imuspec.nn.LMMLoss`.
+    floor : float, default 0.1
+        Lower limit of the mean magnitude and of its variance before the logarithm, g and g squared.
+    eps_per_root_n : float, optional
+        If given, the floor is this number times the square root of `nfft`.
+    literal_min : bool, default False
+        Whether `floor` is an upper limit, as the paper's equations 1 and 4 are printed.
+    unbiased : bool, default False
+        Whether the variance divides by one less than the number of frames.
     lmm, lmv, mse : float, default 1, 0, 0
-        Weights. A term of weight 0 is left out of training and still measured in validation.
+        Weights of the terms. A term of weight 0 is not in the training loss, but validation reports it.
 
     Raises
     ------
     ValueError
-        If a weight is negative, or none is above 0.
+        If a weight is negative, or all are 0.
 
     Notes
     -----
-    Figures: the terms with a weight, before their weights.
+    Metrics: ``lmm``, ``lmv`` and ``mse``, before their weights, if their weight is above 0.
 
     References
     ----------
@@ -56,8 +64,8 @@ class MaskedSignalAutoencoder(Objective):
     >>> from imuspec.encoders.roformer import RoFormer
     >>> objective = MaskedSignalAutoencoder(RoFormer(depth=1))
     >>> hidden = torch.tensor([[True, False, True]])
-    >>> loss, figures = objective(torch.randn(1, 3, 900), hidden)
-    >>> sorted(figures)
+    >>> loss, metrics = objective(torch.randn(1, 3, 900), hidden)
+    >>> sorted(metrics)
     ['lmm']
     """
 
@@ -94,44 +102,72 @@ class MaskedSignalAutoencoder(Objective):
         weights = {"lmm": lmm, "lmv": lmv, "mse": mse}
         self.terms = tuple(name for name, weight in weights.items() if weight)
         self.loss = LMMLoss(**settings, lmm=lmm or None, lmv=lmv or None, mse=mse or None)
-        self.measured = LMMLoss(**settings, lmm=lmm, lmv=lmv, mse=mse)
+        self.loss_of_all_terms = LMMLoss(**settings, lmm=lmm, lmv=lmv, mse=mse)
 
     def reconstruct(self, x: Tensor, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
-        """Return the reconstruction of each patch ``[B, patches, 3, patch]``, g, from windows ``[B, 3, time]``."""
-        flat: Tensor = self.head(self.encoder(x, hidden=hidden, missing=missing))  # [B, patches, 3 patch]
+        """Return the reconstruction of all patches.
+
+        Parameters
+        ----------
+        x : Tensor
+            Windows ``[B, 3, patches * patch]``, g.
+        hidden : Tensor, optional
+            Bool ``[B, patches]``, true for patches that the encoder must not see.
+        missing : Tensor, optional
+            Bool ``[B, patches]``, true for patches that were not measured.
+
+        Returns
+        -------
+        Tensor
+            ``[B, patches, 3, patch]``, g.
+        """
+        flat: Tensor = self.head(self.encoder(x, hidden=hidden, missing=missing))  # [B, patches, 3 * patch]
         return flat.view(*flat.shape[:-1], self.encoder.n_axes, self.encoder.patch)
 
-    def forward(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Tensor, Figures]:
-        """Return the loss, and its terms without their weights.
+    def forward(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Tensor, Metrics]:
+        """Return the loss, and its terms before their weights.
 
         Parameters
         ----------
         x : Tensor
             Windows ``[B, 3, patches * patch]``, g.
         hidden : Tensor
-            Bool ``[B, patches]``: patches to reconstruct.
+            Bool ``[B, patches]``, true for patches to reconstruct.
         missing : Tensor, optional
-            Bool ``[B, patches]``: patches that were not measured; attention and loss leave them out.
+            Bool ``[B, patches]``, true for patches that were not measured. Attention and loss ignore them.
         """
         counted = hidden if missing is None else hidden & ~missing  # [B, patches]
         loss, terms = self.loss.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
-        share: Tensor | float = 1.0
-        if world() > 1:  # this process's hidden patches over the mean of all processes
-            mine = counted.sum().float()
-            total = mine.clone()
-            dist.all_reduce(total)
-            share = mine * world() / total.clamp_min(1)
-        return loss * share, {name: getattr(terms, name) * share for name in self.terms}
+        factor: Tensor | float = 1.0
+        if world() > 1:  # number of hidden patches of this process over the mean number of all processes
+            n_own = counted.sum().float()
+            n_total = n_own.clone()
+            dist.all_reduce(n_total)
+            factor = n_own * world() / n_total.clamp_min(1)
+        return loss * factor, {name: getattr(terms, name) * factor for name in self.terms}
 
     @torch.no_grad()
-    def measure(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Figures, Tensor]:
-        """Return the loss with all three terms, unweighted, and the number of patches that they are means over."""
+    def measure(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Metrics, Tensor]:
+        """Return the loss and all three terms, for validation.
+
+        Parameters
+        ----------
+        x, hidden, missing : Tensor
+            As in `forward`.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``loss``, and ``lmm``, ``lmv``, ``mse`` before their weights: means over the hidden patches.
+        Tensor
+            Number of those patches, a scalar.
+        """
         counted = hidden if missing is None else hidden & ~missing  # [B, patches]
-        loss, terms = self.measured.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
+        loss, terms = self.loss_of_all_terms.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
         return {"loss": loss, **terms._asdict()}, counted.sum()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return matrices with weight decay; norms, biases and the mask token without."""
+        """Return two groups: matrices with weight decay, and norms, biases and the mask token without."""
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]

@@ -1,4 +1,4 @@
-"""MoCo v3: contrast over the batch, without a queue, for vision transformers."""
+"""MoCo v3: the keys of the batch are the negatives, without a queue. Made for vision transformers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from torch.nn import functional
 
 from imuspec.encoders import Encoder
 from imuspec.objectives.gathering import gather, rank
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["MocoV3", "batch_contrast"]
 
 
 def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -> Tensor:
-    """Return ``2 t`` times the cross-entropy of a query's own key among the keys of the batch of all processes.
+    """Return MoCo v3's loss: the cross-entropy of each query's own key among all keys, times ``2 t``.
 
-    ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with ``q`` and ``k`` of unit length.
+    ``loss = -2 t / B sum_i log(exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t))`` with ``q`` and ``k`` of unit length. The
+    sum over ``j`` runs over the keys of all processes.
 
     Parameters
     ----------
     queries, keys : Tensor
-        ``q`` and ``k``, ``[B, width]``; no gradient flows to the keys.
+        ``q`` and ``k``, ``[B, width]``. Row ``i`` of both is the same picture. No gradient flows to the keys.
     temperature : float, default 0.2
         ``t``.
 
@@ -42,30 +43,36 @@ def batch_contrast(queries: Tensor, keys: Tensor, *, temperature: float = 0.2) -
 
 
 class MocoV3(Objective):
-    """Encoder, projector and predictor make queries; a slow copy of encoder and projector makes keys.
+    """Encoder, projector and predictor compute queries; the momentum encoder and its projector compute keys.
 
-    ``loss = contrast(q1, k2) + contrast(q2, k1)`` with `batch_contrast`. After step ``s`` of ``total_steps`` the copy
-    moves, ``slow <- m slow + (1 - m) fast``, with ``m = 1 - (1 - momentum) (1 + cos(pi s / total_steps)) / 2``.
+    ``loss = contrast(q1, k2) + contrast(q2, k1)`` with `batch_contrast`. After step ``s`` of ``total_steps`` the momentum
+    encoder and projector change, ``key <- m key + (1 - m) query``, with
+    ``m = 1 - (1 - momentum) (1 + cos(pi s / total_steps)) / 2``, ``s = 0, 1, ...``.
 
     Parameters
     ----------
     encoder : Encoder
         The encoder to train.
     total_steps : int
-        Optimiser steps of the whole training; the copy stands still at its end.
+        Optimiser steps of the whole training, over which ``m`` rises to 1.
     momentum : float, default 0.99
-        ``m`` at the start.
+        ``m`` at the first step.
     temperature : float, default 0.2
         Temperature of :func:`batch_contrast`.
     hidden : int, default 4096
-        Width inside projector (three layers) and predictor (two). Batch norm follows each layer, the last without affine.
+        Width of the hidden layers of the projector (three layers) and the predictor (two).
     width : int, default 256
-        Width of the contrasted vectors.
+        Width of queries and keys.
+
+    Raises
+    ------
+    ValueError
+        If `total_steps` is below 1.
 
     Notes
     -----
-    Figures: ``top1``, the share of queries whose own key is the closest; ``positive_cosine`` of query and key;
-    ``feature_sd``, the mean standard deviation of the normalised embeddings (0 is collapse).
+    Metrics: ``top1``, the share of queries whose own key is the closest; ``positive_cosine`` of query and own key;
+    ``feature_sd``, the mean standard deviation of the embeddings of unit length (0 at collapse).
 
     References
     ----------
@@ -90,44 +97,50 @@ class MocoV3(Objective):
         self.total_steps, self.momentum, self.temperature = total_steps, momentum, temperature
         self.projector = _perceptron([encoder.n_features, hidden, hidden, width])
         self.predictor = _perceptron([width, hidden, width])
-        self.slow_encoder = copy.deepcopy(encoder).requires_grad_(False)
-        self.slow_projector = copy.deepcopy(self.projector).requires_grad_(False)
+        self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.momentum_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of two views ``[B, 3, H, W]`` of each picture."""
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            Two views ``[B, 3, H, W]`` of each picture.
+        """
         features = [self.encoder(view) for view in (first, second)]  # [B, features] each
         q1, q2 = (self.predictor(self.projector(h)) for h in features)  # [B, width]
         with torch.no_grad():
-            k1, k2 = (self.slow_projector(self.slow_encoder(view)) for view in (first, second))  # [B, width]
+            k1, k2 = (self.momentum_projector(self.momentum_encoder(view)) for view in (first, second))  # [B, width]
         t = self.temperature
         loss = batch_contrast(q1, k2, temperature=t) + batch_contrast(q2, k1, temperature=t)
         with torch.no_grad():
             q, k = functional.normalize(q1, dim=1), functional.normalize(k2, dim=1)
-            own = rank() * len(q) + torch.arange(len(q), device=q.device)
-            figures = {
+            own = rank() * len(q) + torch.arange(len(q), device=q.device)  # [B]
+            metrics = {
                 "top1": ((q @ gather(k).T).argmax(1) == own).float().mean(),
                 "positive_cosine": (q * k).sum(1).mean(),
                 "feature_sd": functional.normalize(features[0], dim=1).std(0).mean(),
             }
-        return loss, figures
+        return loss, metrics
 
     def current_momentum(self) -> float:
-        """Return ``m`` at this step."""
+        """Return ``m`` of the next update: `momentum` at first, near 1 at the end."""
         return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * min(1.0, int(self.step) / self.total_steps))) / 2
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Move the slow copy towards the encoder."""
+        """Update the momentum encoder and projector."""
         m = self.current_momentum()
-        for fast, slow in ((self.encoder, self.slow_encoder), (self.projector, self.slow_projector)):
-            for new, old in zip(fast.parameters(), slow.parameters(), strict=True):
+        for source, average in ((self.encoder, self.momentum_encoder), (self.projector, self.momentum_projector)):
+            for new, old in zip(source.parameters(), average.parameters(), strict=True):
                 old.lerp_(new, 1 - m)
         self.step += 1
 
 
 def _perceptron(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers without bias, each with batch norm, ReLU between; the last norm has no affine."""
+    """Return linear layers without bias, each with batch norm, and ReLU between. The last norm has no scale and shift."""
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(itertools.pairwise(widths), 2):
         last = i == len(widths)

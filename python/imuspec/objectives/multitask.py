@@ -1,4 +1,4 @@
-"""Recognising what was done to a window: the tasks of Saeed et al., and HARNet's four."""
+"""Recognise which operations were applied to a window: the eight tasks of Saeed et al., and HARNet's four."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders import Encoder
-from imuspec.encoders.standardised import bare
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.encoders.standardised import inner_encoder
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["HarnetTasks", "MultiTask", "binary_losses", "two_way_losses"]
 
 
 def binary_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy of each task ``[T]``.
+    """Return the mean binary cross-entropy of each task.
 
     ``loss_t = -1/N sum_n [y_nt log s(l_nt) + (1 - y_nt) log(1 - s(l_nt))]`` with ``s`` the logistic function.
 
     Parameters
     ----------
     logits : Tensor
-        ``[N, T]``.
+        ``l``, ``[N, T]``: one logit for each of T tasks.
     labels : Tensor
-        ``[N, T]``, 0 or 1.
+        ``y``, ``[N, T]``, 0 or 1.
+
+    Returns
+    -------
+    Tensor
+        ``[T]``.
 
     References
     ----------
@@ -33,36 +38,41 @@ def binary_losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def two_way_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each task ``[T]``, with a logit for "no" and one for "yes".
+    """Return the mean two-class cross-entropy of each task.
 
     ``loss_t = -1/N sum_n log softmax(l_nt)[y_nt]``.
 
     Parameters
     ----------
     logits : Tensor
-        ``[N, T, 2]``.
+        ``l``, ``[N, T, 2]``: a logit for "not applied" and one for "applied".
     labels : Tensor
-        ``[N, T]``, 0 or 1.
+        ``y``, ``[N, T]``, 0 or 1.
+
+    Returns
+    -------
+    Tensor
+        ``[T]``.
     """
     scores = functional.log_softmax(logits, -1)  # [N, T, 2]
     return -scores.gather(-1, labels.long()[..., None]).squeeze(-1).mean(0)
 
 
 class MultiTask(Objective):
-    """A head ``features -> 256 -> ReLU -> 1`` for each operation; the loss is the mean of `binary_losses`.
+    """A head ``features -> 256 -> ReLU -> 1`` for each operation. The loss is the mean of `binary_losses`.
 
     Parameters
     ----------
     encoder : Encoder
         The encoder to train.
     n_tasks : int, default 8
-        Operations to recognise.
+        Number of operations to recognise.
     hidden : int, default 256
-        Width of each head.
+        Width of the hidden layer of each head.
 
     Notes
     -----
-    Figure: ``balanced_accuracy``, mean over the tasks; 0.5 for a head that always gives one answer.
+    Metric: ``balanced_accuracy``, the mean over the tasks. It is 0.5 if all heads give a constant answer.
 
     References
     ----------
@@ -76,26 +86,34 @@ class MultiTask(Objective):
             for _ in range(n_tasks)
         )
 
-    def forward(self, windows: Tensor, labels: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of windows ``[N, axes, time]`` and the operations on them ``[N, T]``."""
-        features = bare(self.encoder)(windows)  # [N, features]
+    def forward(self, windows: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
+
+        Parameters
+        ----------
+        windows : Tensor
+            Windows ``[N, axes, time]``.
+        labels : Tensor
+            ``[N, T]``, 1 if the operation was applied to the window, else 0.
+        """
+        features = inner_encoder(self.encoder)(windows)  # [N, features]
         logits = torch.cat([head(features) for head in self.heads], 1)  # [N, T]
         return binary_losses(logits, labels).mean(), _balanced_accuracy(logits > 0, labels)
 
 
 class HarnetTasks(Objective):
-    """One linear layer ``features -> 2`` for each operation; the loss is the mean of `two_way_losses`.
+    """A linear layer ``features -> 2`` for each operation. The loss is the mean of `two_way_losses`.
 
     Parameters
     ----------
     encoder : Encoder
         The encoder to train.
     n_tasks : int, default 4
-        Operations to recognise: reversal, permutation, scaling, time warp.
+        Number of operations to recognise. The paper's are reversal, permutation, scaling and time warp.
 
     Notes
     -----
-    Figure: ``balanced_accuracy``, mean over the tasks; 0.5 for a head that always gives one answer.
+    Metric: ``balanced_accuracy``, the mean over the tasks. It is 0.5 if all heads give a constant answer.
 
     References
     ----------
@@ -106,15 +124,23 @@ class HarnetTasks(Objective):
         super().__init__(encoder)
         self.heads = nn.ModuleList(nn.Linear(encoder.n_features, 2) for _ in range(n_tasks))
 
-    def forward(self, windows: Tensor, labels: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of windows ``[B, 3, time]`` and the operations on them ``[B, T]``."""
-        features = bare(self.encoder)(windows)  # [B, features]
+    def forward(self, windows: Tensor, labels: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
+
+        Parameters
+        ----------
+        windows : Tensor
+            Windows ``[B, 3, time]``.
+        labels : Tensor
+            ``[B, T]``, 1 if the operation was applied to the window, else 0.
+        """
+        features = inner_encoder(self.encoder)(windows)  # [B, features]
         logits = torch.stack([head(features) for head in self.heads], 1)  # [B, T, 2]
         return two_way_losses(logits, labels).mean(), _balanced_accuracy(logits[..., 1] > logits[..., 0], labels)
 
 
-def _balanced_accuracy(predicted: Tensor, labels: Tensor) -> Figures:
-    """Mean over tasks of (true positive rate + true negative rate) / 2, of bool predictions ``[N, T]``."""
+def _balanced_accuracy(predicted: Tensor, labels: Tensor) -> Metrics:
+    """Return the mean over tasks of (sensitivity + specificity) / 2, from bool predictions ``[N, T]``."""
     positive = labels > 0.5  # [N, T]
     sensitivity = (predicted & positive).sum(0) / positive.sum(0).clamp_min(1)  # [T]
     specificity = (~predicted & ~positive).sum(0) / (~positive).sum(0).clamp_min(1)  # [T]

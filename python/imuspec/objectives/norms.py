@@ -1,4 +1,4 @@
-"""Batch norm in groups: what several GPUs do to one batch, on one device; and how far features spread."""
+"""Batch norm in groups, as several GPUs compute it, and a measure of collapse."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["GroupedBatchNorm", "group_norms", "spread"]
 
 
 class GroupedBatchNorm(nn.BatchNorm2d):
-    """Batch norm with the statistics of consecutive groups of a batch, as if each group had its own GPU.
+    """Batch norm with separate statistics for consecutive groups of a batch, as if each group had its own GPU.
 
-    In eval mode, and in its state dict, it is a `torch.nn.BatchNorm2d`. The running statistics take the mean over the
-    groups.
+    In eval mode it is a `torch.nn.BatchNorm2d`, and its state dict has the same keys. In training the running statistics
+    change by the mean over the groups.
 
     Parameters
     ----------
     norm : torch.nn.BatchNorm2d
-        The norm whose settings, parameters and running statistics it takes over.
+        The norm to replace. The new norm uses its settings, parameters and running statistics.
     group : int
-        Items of a group. A batch that is not larger is one group.
+        Number of items in a group. A batch of at most that many items is one group.
     """
 
     def __init__(self, norm: nn.BatchNorm2d, group: int) -> None:
@@ -31,12 +31,17 @@ class GroupedBatchNorm(nn.BatchNorm2d):
         self.training, self.group = norm.training, group
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise maps ``[B, channels, rows, columns]``.
+        """Return the normalised maps.
+
+        Parameters
+        ----------
+        input : Tensor
+            Feature maps ``[B, channels, rows, columns]``.
 
         Raises
         ------
         ValueError
-            In training, if the batch is larger than a group and no multiple of it.
+            In training, if the batch is larger than a group but no multiple of it.
         """
         if not self.training or len(input) <= self.group or self.running_mean is None or self.running_var is None:
             return super().forward(input)
@@ -66,9 +71,9 @@ def group_norms(module: nn.Module, group: int) -> nn.Module:
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place; parameters and buffers stay the same tensors under the same names.
+        The module, changed in place. Parameters and buffers stay the same tensors under the same names.
     group : int
-        Items of a group; 0 changes nothing.
+        Number of items in a group; 0 changes nothing.
 
     Returns
     -------
@@ -87,9 +92,23 @@ def group_norms(module: nn.Module, group: int) -> nn.Module:
 
 
 def spread(features: Tensor) -> Tensor:
-    """Return how far L2-normalised features ``[B, d]`` spread: mean standard deviation times sqrt(d).
+    """Return a measure of collapse: the mean standard deviation of features of unit length, times sqrt(d).
 
-    0 when all are the same (collapse), near 1 when directions are spread evenly.
+    It is 0 if all features are the same (collapse), and near 1 if their directions are uniform.
+
+    Parameters
+    ----------
+    features : Tensor
+        Features ``[B, d]`` of any length.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    References
+    ----------
+    Chen and He 2021, Exploring simple Siamese representation learning, section 4.1.
     """
     unit = functional.normalize(features.detach().float(), dim=1)
     return torch.mul(unit.std(0, correction=0).mean(), unit.shape[1] ** 0.5)

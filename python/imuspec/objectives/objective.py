@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from imuspec.encoders import Encoder
 
-__all__ = ["Figures", "Objective"]
+__all__ = ["Metrics", "Objective"]
 
-Figures = dict[str, Tensor]
-"""Scalars for the log, by name."""
+Metrics = dict[str, Tensor]
+"""Name of a metric -> scalar tensor, for the log."""
 
 
 class Objective(nn.Module):
-    """An encoder with what trains it: ``forward(*views)`` returns the loss, a scalar, and figures for the log.
+    """An encoder, its heads and its loss: ``forward(*views)`` returns the loss, a scalar, and metrics for the log.
 
-    The training loop calls `after_step` after each optimiser step and gives the optimiser `parameter_groups`. All that a
-    resumed training needs is in the state dict.
+    The training loop gives `parameter_groups` to the optimiser, and calls `after_step` after each of its steps. The state
+    dict must hold all that a resumed training needs.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Objective(nn.Module):
     Attributes
     ----------
     sync_norm : bool
-        Whether several GPUs share the statistics of batch norm.
+        Whether batch norm computes its statistics over all GPUs.
     """
 
     sync_norm: ClassVar[bool] = False
@@ -39,11 +39,11 @@ class Objective(nn.Module):
         self.encoder = encoder
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the parameters to train, in groups of the optimiser's settings.
+        """Return the parameters to train as the optimiser's parameter groups.
 
-        A group with ``fixed_lr`` true keeps the learning rate of the end of the warm-up.
+        A group with ``fixed_lr=True`` always has the learning rate of the end of the warm-up.
         """
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def after_step(self) -> None:
-        """Update what follows the weights: a slow copy, a queue. By default nothing."""
+        """Update what changes after an optimiser step, such as a key encoder or a queue. By default do nothing."""

@@ -1,4 +1,4 @@
-"""LIMU-BERT's objective: reconstruct the hidden steps of a window."""
+"""LIMU-BERT's objective: reconstruct the samples of a window that were chosen for masking."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.encoders.limu_bert import LimuBert, Norm
-from imuspec.encoders.standardised import Standardised, bare
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.encoders.standardised import Standardised, inner_encoder
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["MaskedReconstruction", "masked_error"]
 
 
 def masked_error(output: Tensor, target: Tensor, chosen: Tensor) -> Tensor:
-    """Return the mean squared error of the chosen steps.
+    """Return the mean squared error of the chosen steps (samples).
 
     ``loss = mean over chosen steps t and axes a of (output_at - target_at)^2``, over all windows of the batch.
 
     Parameters
     ----------
     output, target : Tensor
-        ``[B, axes, step]``.
+        Reconstructed and true windows ``[B, axes, step]``.
     chosen : Tensor
-        Bool ``[B, step]``.
+        Bool ``[B, step]``, true for the steps to compare.
 
     References
     ----------
@@ -35,18 +35,20 @@ def masked_error(output: Tensor, target: Tensor, chosen: Tensor) -> Tensor:
 
 
 class MaskedReconstruction(Objective):
-    """A decoder on the states of :class:`~imuspec.encoders.limu_bert.LimuBert`: ``decoder(norm(gelu(linear(h))))``.
+    """Masked reconstruction: a decoder ``decoder(norm(gelu(linear(h))))`` on LIMU-BERT's state ``h`` of each sample.
 
-    The loss is `masked_error` of the chosen steps.
+    The loss is `masked_error` of the steps that :class:`~imuspec.views.pretext.SpanMask` chose.
 
     Parameters
     ----------
     encoder : LimuBert or Standardised
-        The encoder to train. ``fc`` is a layer that the public weights carry and nothing uses.
+        The encoder to train.
 
     Notes
     -----
-    Figure: ``relative_error``, the loss over that of each window's mean.
+    The layer ``fc`` is unused. It exists because the public weights contain it.
+
+    Metric: ``relative_error``, the loss divided by the loss of a constant reconstruction, each window's mean.
 
     Examples
     --------
@@ -54,12 +56,12 @@ class MaskedReconstruction(Objective):
     >>> from imuspec.encoders.limu_bert import LimuBert
     >>> from imuspec.objectives.reconstruction import MaskedReconstruction
     >>> x, chosen = torch.zeros(2, 3, 100), torch.ones(2, 100, dtype=torch.bool)
-    >>> loss, figures = MaskedReconstruction(LimuBert())(x, x, chosen)
+    >>> loss, metrics = MaskedReconstruction(LimuBert())(x, x, chosen)
     """
 
     def __init__(self, encoder: LimuBert | Standardised) -> None:
         super().__init__(encoder)
-        inner = bare(encoder)
+        inner = inner_encoder(encoder)
         width = inner.n_features
         self.fc = nn.Linear(width, width).requires_grad_(False)
         self.linear = nn.Linear(width, width)
@@ -67,20 +69,31 @@ class MaskedReconstruction(Objective):
         self.decoder = nn.Linear(width, inner.n_axes)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Return the decoder's reconstruction ``[B, axes, step]`` of windows of that shape."""
-        h = cast("LimuBert", bare(self.encoder)).states(x)  # [B, step, width]
+        """Return the reconstruction of windows.
+
+        Parameters
+        ----------
+        x : Tensor
+            Windows ``[B, axes, step]``.
+
+        Returns
+        -------
+        Tensor
+            ``[B, axes, step]``.
+        """
+        h = cast("LimuBert", inner_encoder(self.encoder)).states(x)  # [B, step, width]
         steps: Tensor = self.decoder(self.norm(functional.gelu(self.linear(h))))  # [B, step, axes]
         return steps.transpose(1, 2)
 
-    def forward(self, shown: Tensor, target: Tensor, chosen: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of the views of :class:`~imuspec.views.pretext.SpanMask`.
+    def forward(self, shown: Tensor, target: Tensor, chosen: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
 
         Parameters
         ----------
         shown, target : Tensor
-            Windows ``[B, axes, step]`` with and without hidden steps.
+            Windows ``[B, axes, step]`` with and without masked steps.
         chosen : Tensor
-            Bool ``[B, step]``: steps to reconstruct.
+            Bool ``[B, step]``, true for the steps to reconstruct.
         """
         loss = masked_error(self.reconstruct(shown), target, chosen)
         mean = target.mean(-1, keepdim=True).expand_as(target)  # [B, axes, step]

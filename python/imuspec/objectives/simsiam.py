@@ -1,4 +1,4 @@
-"""SimSiam: two views alike through a predictor, no negatives, no momentum."""
+"""SimSiam: predict the projection of one view from the other, without negatives and without a momentum encoder."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.nn import functional
 
 from imuspec.encoders import Encoder
 from imuspec.objectives.norms import spread
-from imuspec.objectives.objective import Figures, Objective
+from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["SimSiam", "negative_cosine"]
 
 
 def negative_cosine(predicted: Tensor, projected: Tensor) -> Tensor:
-    """Return ``D(p, z) = -1/B sum_i (p_i / |p_i|) . (z_i / |z_i|)``; no gradient flows to ``z``.
+    """Return the negative cosine similarity, ``D(p, z) = -1/B sum_i (p_i / |p_i|) . (z_i / |z_i|)``.
 
     Parameters
     ----------
     predicted, projected : Tensor
-        ``p`` and ``z``, ``[B, width]``.
+        ``p`` and ``z``, ``[B, width]``. No gradient flows to ``z``.
 
     References
     ----------
@@ -31,23 +31,26 @@ def negative_cosine(predicted: Tensor, projected: Tensor) -> Tensor:
 
 
 class SimSiam(Objective):
-    """Encoder, projector and predictor: ``loss = D(p1, z2) / 2 + D(p2, z1) / 2`` with ``D`` the `negative_cosine`.
+    """Encoder, projector and predictor on both views.
+
+    ``loss = D(p1, z2) / 2 + D(p2, z1) / 2`` with ``D`` the `negative_cosine`, ``z = projector(encoder(view))`` and
+    ``p = predictor(z)``.
 
     Parameters
     ----------
     encoder : Encoder
         The encoder to train.
     features : int, default 2048
-        Width of the projector's three layers and of what is compared.
+        Width of the projector's three layers, and of ``z`` and ``p``.
     hidden : int, default 512
-        Width inside the predictor.
+        Width of the predictor's hidden layer.
     fixed_predictor_lr : bool, default True
-        Whether the predictor keeps the learning rate of the end of the warm-up.
+        Whether the predictor's learning rate stays at that of the end of the warm-up.
 
     Notes
     -----
-    Figures: ``positive_cosine`` of the two views, ``negative_cosine`` of different pictures, ``spread`` of the
-    projections (`imuspec.objectives.norms.spread`; near 0 is collapse).
+    Metrics: ``positive_cosine`` of the two views; ``negative_cosine`` of views of different pictures; ``spread`` of the
+    projections (`imuspec.objectives.norms.spread`, near 0 at collapse).
 
     References
     ----------
@@ -76,25 +79,31 @@ class SimSiam(Objective):
         self.fixed_predictor_lr = fixed_predictor_lr
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the predictor's parameters apart from the others: it may keep its learning rate."""
-        rest = [*self.encoder.parameters(), *self.projector.parameters()]
+        """Return two groups: encoder and projector, and the predictor, whose learning rate may be constant."""
+        trunk = [*self.encoder.parameters(), *self.projector.parameters()]
         return [
-            {"params": [parameter for parameter in rest if parameter.requires_grad], "fixed_lr": False},
+            {"params": [parameter for parameter in trunk if parameter.requires_grad], "fixed_lr": False},
             {"params": list(self.predictor.parameters()), "fixed_lr": self.fixed_predictor_lr},
         ]
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Figures]:
-        """Return the loss and figures of two views ``[B, 3, rows, columns]`` of each picture."""
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Metrics]:
+        """Return the loss and the metrics.
+
+        Parameters
+        ----------
+        first, second : Tensor
+            Two views ``[B, 3, rows, columns]`` of each picture.
+        """
         z1, z2 = self.projector(self.encoder(first)), self.projector(self.encoder(second))  # [B, width]
         loss = (negative_cosine(self.predictor(z1), z2) + negative_cosine(self.predictor(z2), z1)) / 2
         with torch.no_grad():
             u1, u2 = functional.normalize(z1.float(), dim=1), functional.normalize(z2.float(), dim=1)
             positive = (u1 * u2).sum(1).mean()
             n = len(u1)
-            everyone = (u1.sum(0) * u2.sum(0)).sum() / n  # sum over all pairs / n
-            figures = {
+            all_pairs = (u1.sum(0) * u2.sum(0)).sum() / n  # sum of the cosines of all n * n pairs, over n
+            metrics = {
                 "positive_cosine": positive,
-                "negative_cosine": (everyone - positive) / max(n - 1, 1),
+                "negative_cosine": (all_pairs - positive) / max(n - 1, 1),
                 "spread": spread(z1),
             }
-        return loss, figures
+        return loss, metrics

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating[Any]]
 
-__all__ = ["log_magnitude_variance", "log_mean_magnitude"]
+__all__ = ["log_magnitude_variance", "log_mean_magnitude", "resolutions_of"]
 
 
 @overload
@@ -192,7 +192,7 @@ def _features(
 ) -> Floats | tuple[Floats, ...]:
     signals = _signals(x)
     one = np.ndim(nfft) == 0
-    resolutions = _resolutions(nfft, hop, floor=limit[0], eps_per_root_n=limit[1])
+    resolutions = resolutions_of(nfft, hop, floor=limit[0], eps_per_root_n=limit[1])
     shapes = [(*signals.shape[:-1], n // 2 + 1) for n, _, _ in resolutions]
     given = None if out is None else [out] if one else list(out)
     arrays = [np.empty(s, dtype=signals.dtype) for s in shapes] if given is None else _checked(given, shapes, signals)
@@ -209,10 +209,25 @@ def _signals(x: ArrayLike) -> Floats:
     return array
 
 
-def _resolutions(
+def resolutions_of(
     nfft: int | Sequence[int], hop: int | Sequence[int] | None, *, floor: float, eps_per_root_n: float | None
 ) -> list[tuple[int, int, float]]:
-    """(nfft, hop, floor) for each nfft."""
+    """Return (nfft, hop, floor) for each `nfft`, after a check.
+
+    Parameters
+    ----------
+    nfft, hop : int or sequence of int
+        As in :func:`log_mean_magnitude`.
+    floor : float
+        As in :func:`log_mean_magnitude`.
+    eps_per_root_n : float, optional
+        As in :func:`log_mean_magnitude`.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its domain, or `nfft` and `hop` have different lengths.
+    """
     lengths = [as_integer(n, "nfft", 2) for n in ([nfft] if np.ndim(nfft) == 0 else list(nfft))]  # type: ignore[arg-type]  # one or several
     if not lengths:
         raise ValueError(f"nfft: expected whole numbers of at least 2, got {nfft}")

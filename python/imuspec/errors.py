@@ -13,6 +13,7 @@ _CLOSEST = 5
 
 # package -> the extra that installs it
 EXTRAS = {
+    "cryptography": "cluster",
     "dask": "cluster",
     "dask_jobqueue": "cluster",
     "distributed": "cluster",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 import stub_native
@@ -105,8 +109,9 @@ def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: 
 
 def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp_path: Path) -> None:
     """`sbatch` and `scancel` stand in for Slurm's: a job is a process of this machine."""
-    programs = tmp_path / "bin"
+    programs, home = tmp_path / "bin", tmp_path / "home"
     programs.mkdir()
+    home.mkdir()
     (programs / "sbatch").write_text(
         f'#!/bin/sh\ncp "$1" {tmp_path}/script.$$\nsetsid sh {tmp_path}/script.$$ >>{tmp_path}/log 2>&1 &\n'
         f'echo $! >>{tmp_path}/jobs\necho "Submitted batch job $!"\n'
@@ -120,6 +125,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        patch.setenv("HOME", str(home))
         run = start(told, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
         try:
             said, trouble = run.communicate(timeout=120)
@@ -130,6 +136,10 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     script = next(tmp_path.glob("script.*")).read_text()
     assert "#SBATCH -p short" in script
     assert "#SBATCH -t 01:00:00" in script
+    assert "--protocol tls://" in script
+    assert f"--tls-key {home}/" in script
+    assert "--no-dashboard" in script
+    assert list(home.glob(".dask-jobqueue*")) == []  # the files of the certificate
     jobs = set((tmp_path / "jobs").read_text().split())
     assert len(jobs) == 2
     assert set((tmp_path / "cancelled").read_text().split()) == jobs
@@ -154,3 +164,49 @@ def test_the_child_of_a_dask_worker_takes_the_next_item_too() -> None:
     dask_engine._child.pool_of_child[1].__exit__()
     del dask_engine._child.pool_of_child
     assert pids[0] == pids[1] != os.getpid()
+
+
+def _ports(process: psutil.Process) -> set[int]:
+    """The ports at which a process and its children listen."""
+    family = [process, *process.children(recursive=True)]
+    return {c.laddr.port for each in family for c in each.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+
+async def _answers(address: str, security: Any) -> bool:
+    """Whether a process of Dask tells a stranger who it is, as each does before it runs the stranger's code."""
+    from distributed.core import rpc
+
+    async with rpc(address, timeout=3, connection_args=security.get_connection_args("client")) as peer:
+        try:
+            return bool(await asyncio.wait_for(peer.identity(), timeout=3))
+        except OSError:
+            return False
+
+
+def test_a_stranger_gets_no_answer_from_any_process_of_a_cluster() -> None:
+    from distributed import Security
+
+    before = _ports(psutil.Process())
+    with open_engine("dask", workers=1):
+        ports = _ports(psutil.Process()) - before
+        for scheme, security in (
+            ("tcp", Security()),
+            ("tls", Security.temporary()),
+        ):  # without, and with another certificate
+            assert not [p for p in ports if asyncio.run(_answers(f"{scheme}://127.0.0.1:{p}", security))], scheme
+        for port in ports:
+            for page in ("status", "health", "info/main/workers.html", "api/v1"):
+                with pytest.raises(OSError, match=r"404|Remote end closed|timed out|reset|refused"):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=2)
+    assert len(ports) >= 3  # a scheduler, a nanny, a worker
+
+
+def test_a_cluster_answers_strangers_if_protection_is_off_by_name() -> None:
+    from distributed import Security
+
+    before = _ports(psutil.Process())
+    with open_engine("dask", workers=1, protection="none"):
+        ports = _ports(psutil.Process()) - before
+        assert any(asyncio.run(_answers(f"tcp://127.0.0.1:{port}", Security())) for port in ports)
+    with pytest.raises(ValueError, match="protection: expected one of"):
+        open_engine("dask", protection="off")  # type: ignore[arg-type]

@@ -105,6 +105,9 @@ class Many:
         With dask: the address of a scheduler that runs, or the path of its file.
     cluster
         With dask: slurm:FILE.toml, which says how many jobs to submit and of what kind.
+    protection
+        With dask, of a cluster that this command starts. tls: certificates made for the run, strangers are refused. none:
+        whoever reaches its ports can run code as you.
     memory_limit
         Memory that one recording may take, as 4GB; one that takes more is ended and recorded as failed.
     time_limit
@@ -119,6 +122,7 @@ class Many:
     engine: Literal["local", "dask"] = "local"
     scheduler: str | None = None
     cluster: str | None = None
+    protection: Literal["tls", "none"] = "tls"
     memory_limit: str | None = None
     time_limit: str = "6h"
 
@@ -131,6 +135,7 @@ class Many:
             workers=self.workers,
             scheduler=self.scheduler,
             cluster=self.cluster,
+            protection=self.protection,
             limits=Limits.parse(self.memory_limit, None if self.time_limit == "none" else self.time_limit),
         )
         shard = share_of(self.shard)

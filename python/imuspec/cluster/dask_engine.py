@@ -4,6 +4,9 @@ Each Dask worker works on an item in a child process, with the same limits and t
 recording that kills its process ends no worker. Only few items are submitted at a time, so the scheduler's memory does not
 grow with their number. If the scheduler is lost, the engine waits for it and submits its items again. That is safe, since
 work on a recording writes the same bytes again.
+
+A scheduler and its workers run what their clients send. So a cluster that the engine starts takes only connections with
+the certificate that was made for it, and its web pages are off.
 """
 
 from __future__ import annotations
@@ -18,17 +21,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from imuspec.cluster.engine import Crew, Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import cores
 from imuspec.cluster.pool import Ended, Pool
-from imuspec.errors import require
+from imuspec.errors import require, unknown_name
 from imuspec.interrupts import shielded_from_interrupt
 
-__all__ = ["DaskEngine"]
+__all__ = ["DaskEngine", "Protection"]
 
+Protection = Literal["tls", "none"]
+
+# Dask opens a port for web pages in every process, even if they are off. Then it is one of loopback, and serves nothing.
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_LOOPBACK = "127.0.0.1:0"
 _CONNECT_S = 30.0
 _COUNT_S = 1.0  # interval between requests for the number of workers
 _child = threading.local()
@@ -50,13 +58,17 @@ class DaskEngine(Engine):
         Limits on one item.
     patience_s : float, default 600.0
         How long to wait for a lost scheduler, s.
+    protection : {"tls", "none"}, default "tls"
+        Of a cluster that the engine starts. "tls": a certificate is made for the run; who does not have it is refused,
+        and all traffic is encrypted. "none": whoever reaches a port of the cluster can run code as this user. A running
+        scheduler has its own: ``tls://`` addresses take the certificates of Dask's configuration.
 
     Raises
     ------
     ValueError
         If both a scheduler and a cluster are given, or the cluster is not valid.
-    RuntimeError
-        If Dask is not installed.
+    ImportError
+        If Dask, or cryptography for a certificate, is not installed.
     """
 
     def __init__(
@@ -67,17 +79,23 @@ class DaskEngine(Engine):
         cluster: str | None = None,
         limits: Limits | None = None,
         patience_s: float = 600.0,
+        protection: Protection = "tls",
     ) -> None:
+        if protection not in get_args(Protection):
+            raise ValueError(unknown_name("protection", protection, get_args(Protection)))
         if scheduler and cluster:
             raise ValueError(f"engine: expected a scheduler or a cluster, got both: {scheduler} and {cluster}")
         if workers is not None and workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
         require("the engine dask", "distributed")
+        if not scheduler and protection == "tls":
+            require("TLS of a Dask cluster", "cryptography")
         self.workers = workers
         self.limits = limits or Limits()
         self._scheduler = scheduler
         self._jobs = _jobs(cluster) if cluster else None
         self._patience_s = patience_s
+        self._protection = protection
         self._stack = ExitStack()
         self._client: Any = None
         self._cluster: Any = None
@@ -139,33 +157,52 @@ class DaskEngine(Engine):
             ) from error
 
     def _started(self) -> Any:
-        if self._jobs is not None:
-            n_jobs, options = self._jobs
-            try:
-                cluster: Any = importlib.import_module("dask_jobqueue").SLURMCluster(**options)
-            except TypeError as error:
-                raise ValueError(f"cluster: expected what dask_jobqueue.SLURMCluster takes, got {error}") from error
-            cluster.scale(jobs=n_jobs)
-            return cluster
-        return self._processes_here()
-
-    def _processes_here(self) -> Any:
-        """Start a cluster on this machine; try three times, since Dask gives up if a process is killed while it starts."""
+        """Start a cluster; try three times, since Dask gives up if a process is killed while it starts."""
+        distributed, configuration = importlib.import_module("distributed"), importlib.import_module("dask").config
+        security = distributed.Security.temporary() if self._protection == "tls" else None
         for remaining in (2, 1, 0):
             try:
-                with shielded_from_interrupt():  # `limits` bound the memory of an item, not Dask
-                    return importlib.import_module("distributed").LocalCluster(
-                        n_workers=self.workers or cores(),
-                        threads_per_worker=1,
-                        processes=True,
-                        memory_limit=0,
-                        dashboard_address=None,
-                        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port: others run here too
-                    )
+                with configuration.set(_NO_PAGES):
+                    if self._jobs is not None:
+                        return _slurm_cluster(*self._jobs, security)
+                    with shielded_from_interrupt():  # `limits` bound the memory of an item, not Dask
+                        return distributed.LocalCluster(
+                            n_workers=self.workers or cores(),
+                            threads_per_worker=1,
+                            processes=True,
+                            memory_limit=0,
+                            dashboard_address=None,
+                            scheduler_kwargs={"dashboard_address": _LOOPBACK, "dashboard": False},
+                            security=security,
+                        )
             except RuntimeError:
                 if not remaining:
                     raise
         raise AssertionError("the last try returns or raises")
+
+
+def _slurm_cluster(n_jobs: int, options: dict[str, Any], security: Any) -> Any:
+    """Submit the jobs of a Slurm cluster; its workers read their certificate from files that only this user can read."""
+    folder = importlib.import_module("dask").config.get("jobqueue.slurm.shared-temp-directory", None)
+    pages = {"dashboard": False, "dashboard_address": _LOOPBACK}
+    settings = {
+        "shared_temp_directory": folder or str(Path.home()),  # nodes of a Slurm cluster share it
+        **options,
+        "scheduler_options": {**pages, **options.get("scheduler_options", {})},
+        "worker_extra_args": [
+            "--no-dashboard",
+            "--dashboard-address",
+            _LOOPBACK,
+            *options.get("worker_extra_args", []),
+        ],
+        "security": security,
+    }
+    try:
+        cluster: Any = importlib.import_module("dask_jobqueue").SLURMCluster(**settings)
+    except TypeError as error:
+        raise ValueError(f"cluster: expected what dask_jobqueue.SLURMCluster takes, got {error}") from error
+    cluster.scale(jobs=n_jobs)
+    return cluster
 
 
 def _jobs(text: str) -> tuple[int, dict[str, Any]]:

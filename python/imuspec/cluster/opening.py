@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
 from imuspec.errors import unknown_name
+
+if TYPE_CHECKING:
+    from imuspec.cluster.dask_engine import Protection
 
 __all__ = ["ENGINES", "open_engine"]
 
@@ -19,6 +24,7 @@ def open_engine(
     scheduler: str | None = None,
     cluster: str | None = None,
     limits: Limits | None = None,
+    protection: Protection = "tls",
 ) -> Engine:
     """Return an engine by name.
 
@@ -35,12 +41,14 @@ def open_engine(
         processes on this machine.
     limits : Limits, optional
         Limits on one item.
+    protection : {"tls", "none"}, default "tls"
+        With dask: whether a cluster that is started takes only connections with a certificate made for the run.
 
     Raises
     ------
     ValueError
         If there is no engine of this name, or an option belongs to another engine.
-    RuntimeError
+    ImportError
         If Dask is not installed.
     """
     if name not in ENGINES:
@@ -51,4 +59,4 @@ def open_engine(
         return LocalEngine(workers, limits=limits)
     from imuspec.cluster.dask_engine import DaskEngine
 
-    return DaskEngine(workers, scheduler=scheduler, cluster=cluster, limits=limits)
+    return DaskEngine(workers, scheduler=scheduler, cluster=cluster, limits=limits, protection=protection)

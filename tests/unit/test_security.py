@@ -9,7 +9,11 @@ import os
 import pickle
 import stat
 import struct
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,7 @@ from imuspec import Cohort, RecordingError
 from imuspec.simulation import simulate
 from imuspec.storage import private_folder
 from run_stub_cohort import RECIPE
+from stub_files import environment
 
 PACKAGE = Path(imuspec.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -164,12 +169,120 @@ def test_temporary_folders_are_private_and_go_away() -> None:
     assert not folder.exists()
 
 
-def test_what_a_killed_process_left_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HOLDER = """
+import sys, time
+from pathlib import Path
+from imuspec import storage
+
+if sys.argv[1]:
+    storage._machine = lambda: sys.argv[1]
+with storage.private_folder() as folder:
+    (folder / "data").write_text("x")
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+WEEK_S = 7 * 24 * 3600
+
+
+@pytest.fixture
+def holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], tuple[Path, Callable[[], None]]]]:
+    """Start processes that use a private folder of one shared TMPDIR; return the folder, and a function that kills."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = tmp_path / f"imuspec-{os.getuid()}-{2**22 + 1}-abc"  # no process has so high a number
-    alive = tmp_path / f"imuspec-{os.getuid()}-{os.getpid()}-abc"
-    dead.mkdir()
-    alive.mkdir()
+    processes = []
+
+    def start(machine: str) -> tuple[Path, Callable[[], None]]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, machine],
+            env=environment(TMPDIR=str(tmp_path)),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+
+        def kill() -> None:
+            process.kill()
+            process.wait()
+
+        return Path(process.stdout.readline().strip()), kill
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def _look() -> None:
     with private_folder():
-        assert not dead.exists()
-        assert alive.exists()
+        pass
+
+
+def test_the_folder_of_a_live_process_stays_and_that_of_a_killed_one_goes(holder) -> None:
+    folder, kill = holder("")
+    os.utime(folder, (0, 0))
+    _look()
+    assert (folder / "data").exists()
+    kill()
+    _look()
+    assert not folder.exists()
+
+
+def test_the_folder_of_a_live_process_on_another_machine_stays_however_old(holder) -> None:
+    folder, kill = holder("another boot pid:[1]")
+    os.utime(folder, (0, 0))
+    _look()
+    assert (folder / "data").exists()
+    kill()
+    os.utime(folder, (time.time() - WEEK_S + 3600,) * 2)
+    _look()  # its process number means nothing here, so age decides
+    assert (folder / "data").exists()
+    os.utime(folder, (time.time() - WEEK_S - 3600,) * 2)
+    _look()
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces of processes are Linux's")
+def test_the_folder_of_a_live_process_in_a_container_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("namespaces cannot be made here")
+    command = [*unshare, sys.executable, "-c", HOLDER, ""]
+    with subprocess.Popen(command, env=environment(TMPDIR=str(tmp_path)), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            folder = Path(process.stdout.readline().strip())
+            number = 2**22 + 1  # as if no process here had its number
+            unknown = folder.rename(folder.with_name(f"imuspec-{os.getuid()}-{number}-abc"))
+            _look()
+            assert (unknown / "data").exists()
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no links")
+def test_what_is_not_a_private_folder_of_this_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    number = 2**22 + 1  # no process has so high a number
+    precious, user = tmp_path / "precious", os.getuid()
+    precious.mkdir()
+    (precious / "data").write_text("x")
+    (tmp_path / f"imuspec-{user}-{number}-link").symlink_to(precious)
+    (tmp_path / f"imuspec-{user}-{number}-file").write_text("x")
+    young, old = tmp_path / f"imuspec-{user}-{number}-young", tmp_path / f"imuspec-{user}-{number}-old"
+    others = tmp_path / f"imuspec-{user}-{number}-others"
+    for folder in (young, old, others):
+        folder.mkdir()
+    for path in (old, others, tmp_path / f"imuspec-{user}-{number}-file"):
+        os.utime(path, (0, 0))
+    names = {path.name for path in tmp_path.iterdir()} - {old.name}
+    if user == 0:
+        os.chown(others, 12345, 12345)
+    else:
+        others.rmdir()
+        names -= {others.name}
+    _look()
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert (precious / "data").exists()

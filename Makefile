@@ -23,7 +23,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants mutants-rust soak wheel docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants mutants-rust soak flips wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -156,6 +156,9 @@ fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/comma
 
 soak: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command ## prepare 2,000 recordings while workers are killed at random
 	$(PY) tests/soak.py
+
+flips: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## change 10,000 bits of a cohort's files: verify must see each
+	$(PY) tests/flips.py
 
 wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
 	$(BIN)/maturin build --release --out dist

@@ -56,3 +56,12 @@ def test_without_parts_the_tables_are_empty(tmp_path: Path) -> None:
     kept.write_tables()
     assert Results(tmp_path / "out").outcomes.num_rows == 0
     assert pq.read_table(tmp_path / "out" / "summary.parquet").num_rows == 0
+
+
+def test_a_figure_that_is_not_a_number_is_missing_in_the_summary(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "out")
+    store.create("means", {})
+    store.write("a", "aa", Computed(pa.table({"mean": [1.0]}), ({"mean": float("nan"), "worn": 1.5},)))
+    store.write_tables()
+    assert Results(tmp_path / "out").summary.to_pylist() == [{"id": "a", "mean": None, "worn": 1.5}]
+    assert Results(tmp_path / "out").verify() == []

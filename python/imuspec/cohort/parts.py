@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST",
+    "UNFINISHED",
     "Fence",
     "PartStore",
     "check_manifest",
+    "finite",
     "part_batches",
     "part_ids",
+    "problems_of_parts",
     "read_part",
     "read_sealed",
     "sealed",
@@ -31,6 +35,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+UNFINISHED = "unfinished: an interrupted run left it; run again with --resume"
 
 _BATCH = 500  # parts in memory at a time
 
@@ -126,6 +131,11 @@ def sealed(content: Mapping[str, Any]) -> bytes:
     return json.dumps({**content, "sealed": _seal(content)}, allow_nan=False).encode()
 
 
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with None for NaN and infinity, which JSON cannot hold."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+
+
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read JSON that `sealed` wrote.
 
@@ -203,6 +213,27 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
     for name in list_names(folder / "parts"):
         if f"parts/{name}" not in known:
             yield f"parts/{name}", "it is not in the manifest: a run was interrupted, or the file was copied here"
+
+
+def problems_of_parts(ids: Iterable[str], problem_of: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Return the id and the problem of each recording that has one.
+
+    Parameters
+    ----------
+    ids : iterable of str
+        The names of the parts.
+    problem_of : callable
+        Returns the problem of one recording, or "". An error that it raises because of damage is a problem too.
+    """
+    problems = []
+    for identity in sorted(ids):
+        try:
+            problem = problem_of(identity)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = str(error)
+        if problem:
+            problems.append((identity, problem))
+    return problems
 
 
 def part_batches(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, Any]]]:

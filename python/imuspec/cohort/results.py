@@ -20,10 +20,21 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imuspec.cohort.parts import MANIFEST, PartStore, check_manifest, part_batches, part_ids, read_part
+from imuspec.cohort.parts import (
+    MANIFEST,
+    UNFINISHED,
+    PartStore,
+    check_manifest,
+    finite,
+    part_batches,
+    part_ids,
+    problems_of_parts,
+    read_part,
+)
 from imuspec.recording.identity import check_id
 from imuspec.storage import as_path, is_remote, list_names
 
@@ -74,13 +85,13 @@ class Results:
         self.path = as_path(path)
         try:
             self.description: dict[str, Any] = json.loads((self.path / _MARKER).read_text("utf-8"))
-            valid = self.description["format"] == FORMAT
+            valid, version = self.description["format"] == FORMAT, self.description["version"]
         except (OSError, ValueError, KeyError, TypeError):
-            valid = False
+            valid, version = False, None
         if not valid:
             raise ValueError(f"results: expected a folder that imuspec embed or predict wrote, got {path}")
-        if self.description["version"] != VERSION:
-            raise ValueError(f"results {path}: expected version {VERSION}, got {self.description['version']}")
+        if version != VERSION:
+            raise ValueError(f"results {path}: expected version {VERSION}, got {version}")
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r}, {self.description['what']}, {len(self.ids)} recordings)"
@@ -127,7 +138,7 @@ class Results:
         parts = self._parts()
         counts = Counter(row["status"] for row in parts)
         reasons = Counter(row["reason"] for row in parts if row["status"] != "ok")
-        unfinished = len(self._orphans(parts))
+        unfinished = len(self._orphans(row["id"] for row in parts))
         done = {"total": len(parts), "ok": counts["ok"], "excluded": 0, "failed": counts["failed"]}
         return {**done, "unfinished": unfinished, "reasons": dict(reasons.most_common())}
 
@@ -139,35 +150,31 @@ class Results:
         list of (str, str)
             Id or file, and problem; empty if every table is complete and unchanged.
         """
-        parts, problems = self._parts(), []
+        ids = {name.removesuffix(".json") for name in list_names(self.path / "parts")}
         tables = set(list_names(self.path / "recordings"))
-        for row in parts:
-            name = f"{row['id']}.parquet"
-            if row["status"] != "ok":
-                if name in tables:
-                    problems.append((row["id"], f"{row['status']}, yet it has a table"))
-            elif name not in tables:
-                problems.append((row["id"], "its table is missing"))
-            elif hashlib.sha256((self.path / "recordings" / name).read_bytes()).hexdigest() != row["sha256"]:
-                problems.append((row["id"], "its table is not what was written: the checksum differs"))
-        return (
-            problems
-            + [
-                (name, "unfinished: an interrupted run left it; run again with --resume")
-                for name in self._orphans(parts)
-            ]
-            + list(
-                check_manifest(self.path, needed={f"{name}.parquet" for name in _TABLES} <= set(list_names(self.path)))
-            )
-        )
+        problems = problems_of_parts(ids, partial(self._problem, tables))
+        reported = {f"parts/{identity}.json" for identity, _ in problems}
+        problems += [(name, UNFINISHED) for name in self._orphans(ids)]
+        finished = {f"{name}.parquet" for name in _TABLES} <= set(list_names(self.path))
+        return problems + [pair for pair in check_manifest(self.path, needed=finished) if pair[0] not in reported]
+
+    def _problem(self, tables: set[str], identity: str) -> str:
+        part, name = read_part(self.path, identity), f"{identity}.parquet"
+        if part["status"] != "ok":
+            return f"{part['status']}, yet it has a table" if name in tables else ""
+        if name not in tables:
+            return "its table is missing"
+        if hashlib.sha256((self.path / "recordings" / name).read_bytes()).hexdigest() != part["sha256"]:
+            return "its table is not what was written: the checksum differs"
+        return ""
 
     def _parts(self) -> list[dict[str, Any]]:
         """All parts without their summaries, which have many rows."""
         parts = (part for batch in part_batches(self.path, part_ids(self.path)) for part in batch)
         return [{key: value for key, value in part.items() if key != "summary"} for part in parts]
 
-    def _orphans(self, parts: Iterable[Mapping[str, Any]]) -> list[str]:
-        valid = {f"{row['id']}.parquet" for row in parts}
+    def _orphans(self, ids: Iterable[str]) -> list[str]:
+        valid = {f"{identity}.parquet" for identity in ids}
         return [name.removesuffix(".parquet") for name in list_names(self.path / "recordings") if name not in valid]
 
 
@@ -264,7 +271,7 @@ class ResultStore(PartStore):
         summary: Iterable[Mapping[str, Any]],
     ) -> None:
         part = {"id": recording_id, "status": status, "reason": reason, **stored, "source_sha256": source_sha256}
-        self._write_part(recording_id, {**part, "summary": [dict(row) for row in summary]})
+        self._write_part(recording_id, {**part, "summary": [finite(row) for row in summary]})
 
 
 def _parquet(table: pa.Table) -> bytes:

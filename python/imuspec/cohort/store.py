@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.parts import MANIFEST, PartStore, part_batches, read_part, with_path
+from imuspec.cohort.parts import MANIFEST, PartStore, finite, part_batches, read_part, with_path
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile
 from imuspec.storage import (
@@ -370,16 +370,11 @@ def _part(
             "reason": prepared.reason,
             **outcome,
         },
-        "recording": {} if prepared.status == "failed" else _finite(recording),
+        "recording": {} if prepared.status == "failed" else finite(recording),
         "segments": prepared.rows(prepared.segments),
         "nonwear": prepared.rows(prepared.nonwear),
-        "quality": [_finite(event._asdict()) for event in prepared.quality.table],
+        "quality": [finite(event._asdict()) for event in prepared.quality.table],
     }
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with None for NaN, which JSON cannot hold."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 def orphans(folder: Path, ids: Iterable[str]) -> list[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
-from imuspec.cohort.parts import check_manifest, read_part
+from imuspec.cohort.parts import UNFINISHED, check_manifest, problems_of_parts, read_part
 from imuspec.cohort.store import checksum, orphans
 from imuspec.cohort.tables import TABLES
-from imuspec.storage import list_names
+from imuspec.storage import files_below, list_names
 
 __all__ = ["problems_of_cohort"]
+
+_SHARD = "c/0/0"
 
 
 def problems_of_cohort(folder: Path) -> list[tuple[str, str]]:
@@ -21,20 +24,11 @@ def problems_of_cohort(folder: Path) -> list[tuple[str, str]]:
     folder : Path
         A cohort.
     """
-    problems = []
     ids = {name.removesuffix(".json") for name in list_names(folder / "parts")}
-    for identity in sorted(ids):
-        try:
-            problem = _problem_of_recording(folder, identity)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problem = str(error)
-        if problem:
-            problems.append((identity, problem))
-    problems += [
-        (name, "unfinished: an interrupted run left it; run again with --resume") for name in orphans(folder, ids)
-    ]
-    finished = {f"{name}.parquet" for name in TABLES} <= set(list_names(folder))
+    problems = problems_of_parts(ids, partial(_problem_of_recording, folder))
     reported = {f"parts/{identity}.json" for identity, _ in problems}
+    problems += [(name, UNFINISHED) for name in orphans(folder, ids)]
+    finished = {f"{name}.parquet" for name in TABLES} <= set(list_names(folder))
     return problems + [pair for pair in check_manifest(folder, needed=finished) if pair[0] not in reported]
 
 
@@ -45,6 +39,9 @@ def _problem_of_recording(folder: Path, identity: str) -> str:
         return f"{status}, yet it has an array" if array.exists() else ""
     if not array.exists():
         return "its array is missing"
+    files = [path.relative_to(array).as_posix() for path in files_below(array)]
+    if files not in ([_SHARD, "zarr.json"], ["zarr.json"]):
+        return f"its array: expected the files {_SHARD} and zarr.json, got {', '.join(files)}"
     if checksum(array) != part["recording"]["sha256"]:
         return "its array is not what was written: the checksum differs"
     if hashlib.sha256((array / "zarr.json").read_bytes()).hexdigest() != part["recording"]["zarr_sha256"]:

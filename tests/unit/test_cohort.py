@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -186,3 +188,18 @@ def test_tables_do_not_depend_on_how_many_parts_are_in_memory(cohort: Cohort, mo
     CohortStore(cohort.path).write_tables()
     for name, table in wanted.items():
         assert getattr(Cohort(cohort.path), name).equals(table), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads that Linux lists")
+def test_reading_tables_starts_no_thread_of_arrow(cohort: Cohort) -> None:
+    """A process that ends while Arrow starts a thread is aborted: exit code 134 after a complete answer."""
+    CohortStore(cohort.path).write_tables()
+    script = (
+        "import os, sys, pyarrow.parquet, imuspec\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "cohort = imuspec.Cohort(sys.argv[1])\n"
+        "cohort.recordings, cohort.segments, cohort.nonwear, cohort.quality, cohort.inputs\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    command = [sys.executable, "-c", script, str(cohort.path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "0"

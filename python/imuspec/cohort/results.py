@@ -35,6 +35,7 @@ from imuspec.cohort.parts import (
     problems_of_parts,
     read_part,
 )
+from imuspec.cohort.store import read_table
 from imuspec.recording.identity import check_id
 from imuspec.storage import as_path, is_remote, list_names
 
@@ -121,9 +122,6 @@ class Results:
         KeyError
             If the recording has no table.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         try:
             path = self.path / "recordings" / f"{check_id(recording_id, 'id')}.parquet"
             valid = path.is_file()
@@ -131,7 +129,7 @@ class Results:
             valid = False
         if not valid:
             raise KeyError(f"results {self.path}: expected a recording that has a table, got {recording_id!r}")
-        return pq.read_table(pa.BufferReader(path.read_bytes()))
+        return read_table(path)
 
     def status(self) -> dict[str, Any]:
         """Return counts of recordings by status, their total, and counts of reasons."""

@@ -270,6 +270,9 @@ def checksum(array: Path) -> str:
 def read_table(path: Path) -> pa.Table:
     """Read a Parquet table.
 
+    Arrow's pools of threads stay unused: a process that ends while one starts is aborted (apache/arrow issue 34314), which
+    happened to one command in fifty on a busy machine.
+
     Raises
     ------
     ValueError
@@ -279,7 +282,7 @@ def read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(pa.BufferReader(path.read_bytes()))
+        return pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
     except pa.ArrowException as error:
         raise ValueError(f"{path}: expected a Parquet table, got a damaged file ({error})") from error
 

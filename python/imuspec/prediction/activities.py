@@ -153,7 +153,7 @@ class Activities:
             import pyarrow.parquet as pq
 
             with atomic_path(path) as file:
-                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file, compression="zstd")
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False, nthreads=1), file, compression="zstd")
         else:
             with atomic_path(path) as file:
                 table.to_csv(file, index=False, float_format="%.4f")

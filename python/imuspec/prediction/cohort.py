@@ -124,7 +124,8 @@ class CohortActivities:
         minutes["day"] = minutes["day"].dt.strftime("%Y-%m-%d")
         rows = minutes.astype(object).where(minutes.notna(), None).to_dict("records")
         return Computed(
-            pa.Table.from_pandas(result.table(), preserve_index=False).replace_schema_metadata(), tuple(rows)
+            pa.Table.from_pandas(result.table(), preserve_index=False, nthreads=1).replace_schema_metadata(),
+            tuple(rows),
         )
 
 

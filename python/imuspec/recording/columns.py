@@ -203,7 +203,8 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
         others: dict[str, Any] = {key: _gathered(key) for key in kinds if key not in columns}
         clock = _Clock()
         row = 0
-        for batch in file.iter_batches(batch_size=1 << 16, columns=list(dict.fromkeys(selected.values()))):
+        names = list(dict.fromkeys(selected.values()))
+        for batch in file.iter_batches(batch_size=1 << 16, columns=names, use_threads=False):
             rows = slice(row, row + batch.num_rows)
             row += batch.num_rows
             for key, name in selected.items():

@@ -220,6 +220,8 @@ def test_a_dark_page_prints_light_without_controls_and_without_cut_figures(
         }).length"""
     )
     assert cut == 0
+    beyond = "tables => tables.filter(table => table.getBoundingClientRect().right > 701).length"
+    assert page.eval_on_selector_all("table", beyond) == 0
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 

@@ -208,7 +208,7 @@ def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, 
     assert "got" in said(capsys, *embed[:5], str(cohort), code=2)
     assert "expected a folder for the tables" in said(capsys, "predict", str(cohort), "--model", str(model), code=2)
     refused = said(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
-    assert "plot: expected none with a cohort" in refused
+    assert "plot: expected no --plot with a cohort" in refused
     refused = said(capsys, "predict", __file__, "--model", str(model), "--engine", "dask", code=2)
     assert "expected a cohort with options of workers" in refused
     table = Path(out) / "recordings" / "r3.parquet"

@@ -12,9 +12,12 @@ import pytest
 
 import stub_native
 from imuspec import Cohort, Recipe
+from imuspec.cohort.arrays import MISSING
 from imuspec.cohort.parts import sealed
-from imuspec.cohort.store import MISSING, CohortStore, quantise
+from imuspec.cohort.store import CohortStore, quantise
+from imuspec.preparation import prepare
 from imuspec.recording.inputs import find_sources
+from imuspec.simulation import simulate
 
 RECIPE = Recipe.load("ukb").set("segments.min_wear_h=0.1", "store.chunk_h=0.1")
 
@@ -42,6 +45,45 @@ def test_values_come_back_within_half_a_step_and_missing_as_nan(cohort: Cohort, 
     assert found.dtype == np.float32
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     assert np.nanmax(np.abs(found - wanted)) <= RECIPE.store.step_g / 2 * 1.001
+
+
+def test_a_prepared_recording_comes_back_with_its_quality_and_metadata(tmp_path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    simulate(folder / "ok.cwa", days=0.1, seed=1, damage=("lost", "clock_back"))
+    simulate(folder / "short.cwa", days=0.01, seed=2, damage=("lost",))
+    store = CohortStore(tmp_path / "cohort")
+    recipe = RECIPE.set("segments.min_wear_h=0.4", "calibration.required=false")
+    store.create(recipe)
+    made = {}
+    for source in find_sources([folder]):
+        made[source.id] = prepare(source.path, recipe)
+        store.write(source, made[source.id])
+    store.close()
+    assert [made[identity].status for identity in ("ok", "short")] == ["ok", "excluded"]
+    for identity, before in made.items():
+        after = Cohort(tmp_path / "cohort").prepared(identity)
+        for name in ("id", "status", "reason", "start_time", "quality", "figures"):
+            assert repr(getattr(after, name)) == repr(getattr(before, name)), name
+        assert after.quality.counts["lost_blocks"] > 0
+        header = {key: value for key, value in before.header.items() if key != "labels"}
+        header["metadata"] = dict(sorted(header["metadata"].items()))
+        assert header["metadata"]
+        assert repr(sorted(after.header.items())) == repr(sorted(header.items()))
+        assert repr(after.calibration) == repr(before.calibration)  # NaN equals NaN in words
+        np.testing.assert_array_equal(after.segments, before.segments)
+        np.testing.assert_array_equal(after.nonwear, before.nonwear)
+    back = Cohort(tmp_path / "cohort").prepared("ok")
+    np.testing.assert_array_equal(back.shifts, made["ok"].shifts)
+    assert len(back.shifts)
+    assert Cohort(tmp_path / "cohort").prepared("short").acceleration is None
+
+
+def test_a_recording_without_an_outcome_cannot_be_restored(cohort: Cohort) -> None:
+    assert cohort.prepared("d").status == "failed"
+    assert cohort.prepared("d").reason.startswith("expected a recording")
+    with pytest.raises(KeyError, match="expected an id of its outcomes, got 'nobody'"):
+        cohort.prepared("nobody")
 
 
 def test_a_stretch_is_the_same_as_that_part_of_the_whole(cohort: Cohort) -> None:

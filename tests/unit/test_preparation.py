@@ -233,7 +233,7 @@ def test_times_of_a_report_follow_the_clock_through_a_jump() -> None:
     assert found.runs.tolist() == [[0, 300], [300, 600], [600, 900]]
     assert found.starts.tolist() == [prepared.clock(first) for first in (0, 300, 600)]
     assert (found.stops - found.starts).tolist() == [10_000_000_000] * 3
-    assert found.kept[1].tolist() == list(prepared.clock_span(300, 600))
+    assert found.selected[1].tolist() == list(prepared.clock_span(300, 600))
     assert [row["start"] for row in _stretches(prepared)] == [
         "1970-01-01 00:00:00",
         "1969-12-31 23:00:10",

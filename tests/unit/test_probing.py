@@ -313,7 +313,7 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
     assert table[["shots", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
     assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)
     assert (out / "confusion-last-2-clean.png").stat().st_size > 3000
-    assert "labelled windows a class" in (out / "shots.svg").read_text("utf-8")
+    assert "labelled windows per class" in (out / "shots.svg").read_text("utf-8")
     assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
     facts = json.loads((out / "probe.json").read_text("utf-8"))
     assert (facts["run"], facts["data"]) == ("random", "hapt=somewhere")

@@ -1,4 +1,4 @@
-"""The commands, a module for each group. Each imports what it needs inside its function, so that help answers at once."""
+"""The commands, one module per group. Each imports what it needs inside its function, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Parameters
     ----------
-    arguments : sequence of str, default None
-        The words of the command line; None takes those of the process.
+    arguments : sequence of str, optional
+        The arguments of the command line. The default is those of the process.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _unknown(error: UnknownCommandError) -> str:
-    """The message for an unknown command: the commands there are, the closest first."""
+    """Return the message for an unknown command, with the known commands, closest first."""
     command = (error.unused_tokens or [""])[0]
     known = [name for name in error.app or app if not name.startswith("-")]
     return unknown_name("command", command, known, listing="`imuspec --help`")

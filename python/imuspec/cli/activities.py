@@ -1,4 +1,4 @@
-"""Commands on what a wearer does: activities fits a model, predict applies it."""
+"""Commands for the activities of wearers: activities fits a model, predict applies it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from imuspec.cli import output
-from imuspec.cli.app import Many, app, existing, finished, is_cohort
+from imuspec.cli.app import Many, command, existing, finished, is_cohort
 from imuspec.cli.probing import LEAST_STEPS, patch_encoder
 from imuspec.errors import require
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["activities", "predict"]
 
 
-@app.command
+@command
 def activities(
     run: str,
     /,
@@ -28,24 +28,24 @@ def activities(
     epochs: int = 70,
     folds: int = 5,
 ) -> int:
-    """Fit a model of activities: a head on a frozen encoder, its errors on unseen people, smoothing.
+    """Fit an activity model: a head on a frozen encoder, its errors on unseen people, and smoothing.
 
     Parameters
     ----------
-    run
-        A run's folder of imuspec pretrain mae-..., or random.
-    data
-        NAME=PATH[,setting=value,...]: capture24 and the folder of its official files, or another labelled set of
+    run : str
+        The folder of a run of imuspec pretrain mae-..., or random.
+    data : str
+        NAME=PATH[,setting=value,...]: capture24 and the folder of its official files, or another labelled data set of
         continuous recordings.
-    out
-        Folder of the model, for imuspec predict.
-    head
-        Head on the encoder: logistic, a layer on standardised features, fitted to convergence; linear, the paper's layer;
-        mlp; lstm.
-    epochs
-        Passes over the labelled windows; more where these make fewer than 2,000 steps of a linear or mlp head.
-    folds
-        Groups of people left out in turn, on whom errors are measured.
+    out : Path
+        Folder for the model; imuspec predict --model takes it.
+    head : {"logistic", "linear", "mlp", "lstm"}, default "logistic"
+        Head on the encoder: logistic (one layer on standardised features, fitted to convergence), linear (the layer of the
+        paper), mlp or lstm.
+    epochs : int, default 70
+        Passes over the labelled windows. A linear or mlp head takes at least 2,000 steps, so it may take more passes.
+    folds : int, default 5
+        Number of groups of people. Each group is left out once, and the errors are measured on it.
     """
     require("imuspec activities", "torch")
     from imuspec.datasets import DatasetReference
@@ -63,7 +63,7 @@ def activities(
     return 0
 
 
-@app.command
+@command
 def predict(
     recording: str,
     /,
@@ -76,29 +76,30 @@ def predict(
     json: bool = False,
     many: Many | None = None,
 ) -> int:
-    """Say what a wearer did when: a class for each ten seconds, minutes of each class and day, a picture of the week.
+    """Predict activities: a class for every ten seconds, the minutes of each class and day, and a figure of the days.
 
-    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, and the minutes of all in its
-    summary.parquet; imuspec cohort status and verify look after it.
+    A cohort is predicted in parallel, on processes or a cluster. The folder --out then gets a table for each recording, and
+    summary.parquet with the minutes of all of them. imuspec cohort status and verify work on this folder.
 
     Parameters
     ----------
-    recording
+    recording : str
         A device file, or the folder (or s3:// URL) of a cohort.
-    model
-        A folder of imuspec activities.
-    out
-        The table over time, in .parquet or .csv; the minutes go beside it. Of a cohort: a folder.
-    plot
-        A picture of the days, in .png, .svg or .pdf.
-    smooth
-        Let neighbouring patches correct one another (hidden Markov model).
-    recipe
-        From file to wear, as capture24 or ukb; by default capture24 with wear of any length, calibrated where possible.
-    many
-        How to go over a cohort.
-    json
+    model : Path
+        A folder that imuspec activities wrote.
+    out : str, optional
+        The file for the table over time, .parquet or .csv; the minutes are written beside it. For a cohort: a folder.
+    plot : Path, optional
+        The file for a figure of the days: .png, .svg or .pdf.
+    smooth : bool, default False
+        Smooth the classes over time with a hidden Markov model.
+    recipe : str, optional
+        Recipe that prepares the file, as capture24 or ukb. The default is capture24 with wear of any length, calibrated
+        where possible.
+    json : bool, default False
         Print JSON, for programs.
+    many : Many, optional
+        Options of a run over many recordings.
     """
     output.begin(json=json)
     require("imuspec predict", "torch")
@@ -108,24 +109,24 @@ def predict(
         return _predict_cohort(recording, model, out, plot, recipe, smooth=smooth, many=many or Many(), json=json)
     if many not in (None, Many()):
         raise ValueError(f"recording: expected a cohort with options of workers and engines, got the file {recording}")
-    from imuspec.prediction import predict as predicted
+    from imuspec.prediction import predict as predict_recording
 
-    found = predicted(recording, model, recipe=recipe, smooth=smooth)
-    for note in found.notes:
+    activities = predict_recording(recording, model, recipe=recipe, smooth=smooth)
+    for note in activities.notes:
         output.say(f"note: {note}")
-    minutes = found.minutes()
+    minutes = activities.minutes()
     if json:
         rows = minutes.assign(day=minutes["day"].dt.strftime("%Y-%m-%d")).to_dict("records")
-        output.emit({"path": recording, "notes": list(found.notes), "minutes": rows})
+        output.emit({"path": recording, "notes": list(activities.notes), "minutes": rows})
     output.show(_minutes_table(minutes, Path(recording).name))
     if out is not None:
-        for path in found.save(out):
+        for path in activities.save(out):
             output.say(path)
     if plot is not None:
         require("imuspec predict --plot", "matplotlib")
         from imuspec.report.drawing import plot as draw
 
-        draw(found, plot)
+        draw(activities, plot)
         output.say(plot)
     return 0
 
@@ -143,7 +144,7 @@ def _predict_cohort(
 ) -> int:
     given = [name for name, value in (("plot", plot), ("recipe", recipe)) if value is not None]
     if given:
-        raise ValueError(f"{given[0]}: expected none with a cohort, which is prepared already, got one")
+        raise ValueError(f"{given[0]}: expected no --{given[0]} with a cohort, got one")
     if out is None:
         raise ValueError("out: expected a folder for the tables of a cohort, got none")
     from imuspec.cli.console import RunDisplay
@@ -152,7 +153,7 @@ def _predict_cohort(
     from imuspec.prediction.cohort import CohortActivities
     from imuspec.run.named import weights_digest
 
-    ActivityModel.load(model)  # what is wrong with it is said once, not of each recording
+    ActivityModel.load(model)  # an error in it is raised once, not for each recording
     work = CohortActivities(str(model.absolute()), weights_digest(str(model)), smooth)
     with RunDisplay(doing="predicting") as display:
         summary = compute(cohort, out, work, progress=display.update, **many.options())
@@ -160,12 +161,14 @@ def _predict_cohort(
 
 
 def _minutes_table(minutes: pd.DataFrame, title: str) -> Table:
-    """A row a day, a column an activity: minutes, with the interval where it is known."""
+    """Return minutes as a table: one row per day, one column per activity, with the interval where it is known."""
     import pandas as pd
     from rich.table import Table
 
     names = list(dict.fromkeys(minutes["activity"]))
-    table = Table(title=f"{title}: minutes a day (95 % interval allowing for the model's errors)", title_justify="left")
+    table = Table(
+        title=f"{title}: minutes per day (95 % interval, including the errors of the model)", title_justify="left"
+    )
     table.add_column("day")
     for name in names:
         table.add_column(name, justify="right")

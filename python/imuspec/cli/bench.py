@@ -1,4 +1,4 @@
-"""How fast this machine is: bench, bench table3."""
+"""Commands that measure this machine: bench, bench table3."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 from cyclopts import App
 
 from imuspec.cli import output
-from imuspec.cli.app import app, existing
+from imuspec.cli.app import app, existing, unwrapped
 
 __all__ = ["compare", "table3"]
 
-bench_app = App(name="bench", help="Measure this machine.")
+bench_app = App(name="bench", help="Measure the speed of this machine.")
 app.command(bench_app)
 
 
 @bench_app.default
+@unwrapped
 def compare(*, quick: bool = False, json: bool = False) -> int:
-    """Measure spectrograms, pictures and LMM features beside the libraries that are installed: SciPy, torch, FFTW, MKL.
+    """Time spectrograms, pictures and LMM features, beside other installed libraries: SciPy, torch, FFTW, MKL.
 
-    Each row is a library: a batch on one thread (its processor time) and on all (by the wall), one window by itself, the
-    memory that the batch takes beyond its input, and how many times as long as ours it takes on one thread. Results are
-    compared first.
+    Each row is a library. The columns are: a batch on one thread (processor time), a batch on all threads (wall time), a
+    single window, the memory of the batch beyond its input, and the ratio to imuspec on one thread. All libraries must give
+    the same result before they are timed.
 
     Parameters
     ----------
-    quick
-        One setting and fewer rounds.
-    json
+    quick : bool, default False
+        Measure one setting with fewer rounds.
+    json : bool, default False
         Print JSON, for programs.
     """
     output.begin(json=json)
@@ -37,7 +38,7 @@ def compare(*, quick: bool = False, json: bool = False) -> int:
     from imuspec.bench import compare as measured
     from imuspec.cli.console import bench_facts, bench_table
 
-    output.say("1 thread and one window: processor time; all threads: by the wall, so best with nothing else running")
+    output.say("1 thread and one window: processor time; all threads: wall time, so run nothing else beside it")
     facts = []
     for job, group in groupby(measured(quick=quick), key=lambda result: result.job):
         results = list(group)
@@ -49,17 +50,18 @@ def compare(*, quick: bool = False, json: bool = False) -> int:
 
 
 @bench_app.command
+@unwrapped
 def table3(*, model: Path | None = None, json: bool = False) -> int:
-    """Measure a picture and a network as the paper did on phones: window to tensor, and one forward pass.
+    """Time a picture and a network as the paper did on phones: window to tensor, then one forward pass.
 
-    Ten runs after warm-up on 600 samples, on one thread and on all; wall time, share of one core, memory; in PyTorch and,
-    where it is installed, in ONNX Runtime.
+    Each figure is the mean of ten runs after warm-up, on 600 samples, on one thread and on all: wall time, share of one core,
+    and memory. PyTorch is measured, and ONNX Runtime if it is installed.
 
     Parameters
     ----------
-    model
-        A run's folder, whose encoder of pictures is measured; by default a ResNet-18 with random weights.
-    json
+    model : Path, optional
+        The folder of a run with a picture encoder; by default a ResNet-18 with random weights.
+    json : bool, default False
         Print JSON, for programs.
     """
     from imuspec.bench import PHONES, costs
@@ -78,5 +80,5 @@ def _encoder(folder: Path) -> Any:
 
     encoder = Run(folder).load_encoder()
     if encoder.kind != "image":
-        raise ValueError(f"model: expected an encoder of pictures, got one of {encoder.kind}s in {folder}")
+        raise ValueError(f"model: expected a picture encoder, got an encoder of kind {encoder.kind} in {folder}")
     return encoder

@@ -1,4 +1,4 @@
-"""Commands on a cohort: status, verify, merge."""
+"""Commands for a cohort: status, verify, export, merge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import FAILED, app, existing, open_cohort
+from imuspec.cli.app import FAILED, app, existing, open_cohort, unwrapped
 
 if TYPE_CHECKING:
     from imuspec.cohort.cohort import Cohort
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "merge", "status", "verify"]
 
-cohort_app = App(name="cohort", help="Show a cohort's state, check it, write its tables, export it.")
+cohort_app = App(name="cohort", help="Check, export or complete a cohort.")
 app.command(cohort_app)
 
 
 @cohort_app.command
+@unwrapped
 def status(path: str, /, *, json: bool = False) -> int:
     """Show how many recordings are ok, excluded or failed, and the reasons.
 
     Parameters
     ----------
-    path
-        The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
-    json
+    path : str
+        The folder or s3:// URL of a cohort, or of results that imuspec embed or predict wrote.
+    json : bool, default False
         Print JSON, for programs.
     """
     from imuspec.cli.console import status_facts, status_table
@@ -45,14 +46,15 @@ def status(path: str, /, *, json: bool = False) -> int:
 
 
 @cohort_app.command
+@unwrapped
 def verify(path: str, /, *, json: bool = False) -> int:
     """Check every file against its checksum; exit code 1 if one is missing or was changed.
 
     Parameters
     ----------
-    path
-        The folder of a cohort, or of results of one (imuspec embed, predict), or its s3:// URL.
-    json
+    path : str
+        The folder or s3:// URL of a cohort, or of results that imuspec embed or predict wrote.
+    json : bool, default False
         Print JSON, for programs.
     """
     cohort = _opened(path)
@@ -64,11 +66,12 @@ def verify(path: str, /, *, json: bool = False) -> int:
         for name, problem in problems:
             output.say(f"{name}: {problem}")
         if not problems:
-            output.say(f"{_counted(cohort)}; every file is as it was written")
+            output.say(f"{_counted(cohort)}; every file is unchanged")
     return FAILED if problems else 0
 
 
 @cohort_app.command
+@unwrapped
 def export(
     path: str,
     ids: Annotated[list[str] | None, Parameter(name="ID...")] = None,
@@ -79,24 +82,24 @@ def export(
     resume: bool = False,
     json: bool = False,
 ) -> int:
-    """Write the calibrated wear of recordings with its time, a Parquet or CSV file for each, for other tools.
+    """Write calibrated wear with its time for other tools: one Parquet or CSV file per recording.
 
-    Columns: time_ns and time (the device's local clock), x_g, y_g and z_g (g; empty where nothing was measured), segment
-    (0 for the first stretch of wear). A table recordings names every recording, the excluded ones with their reason.
+    The columns are time_ns and time (local device clock), x_g, y_g and z_g (g; empty where nothing was measured), and segment
+    (0 for the first stretch of wear). The table recordings lists every recording, and why a recording is excluded.
 
     Parameters
     ----------
-    path
-        The cohort's folder, or its s3:// URL.
-    ids
-        Optional: recordings to write; all if not given.
-    out
-        A folder, new, empty, or with --resume of an earlier export.
-    format
-        parquet keeps all digits of the time; csv has milliseconds in time, and all digits in time_ns.
-    resume
-        Continue an earlier export: files that are there and whose recordings did not change stay as they are.
-    json
+    path : str
+        The folder or s3:// URL of the cohort.
+    ids : list of str, optional
+        Recordings to write; all by default.
+    out : Path
+        A new or empty folder, or with --resume the folder of an earlier export.
+    format : {"parquet", "csv"}, default "parquet"
+        parquet: time in full resolution. csv: time in milliseconds; time_ns has the full resolution.
+    resume : bool, default False
+        Continue an earlier export. Files of unchanged recordings are not written again.
+    json : bool, default False
         Print JSON, for programs.
     """
     from imuspec.cohort.export import Exported, export_cohort
@@ -119,13 +122,14 @@ def export(
 
 
 @cohort_app.command
+@unwrapped
 def merge(path: str, /) -> int:
-    """Write the tables of a cohort again from its parts. The last share of a job array does it by itself.
+    """Write the tables of a cohort again from its parts; the last share of a job array does this on its own.
 
     Parameters
     ----------
-    path
-        The cohort's folder, or its s3:// URL.
+    path : str
+        The folder or s3:// URL of the cohort.
     """
     from imuspec.cohort.lock import lock_of
     from imuspec.cohort.results import ResultStore, is_results
@@ -136,12 +140,12 @@ def merge(path: str, /) -> int:
     with lock_of(store.folder) as store.fence:
         store.write_tables()
         store.close()
-    output.say(f"{path}: tables of {_counted(cohort)}")
+    output.say(f"{path}: tables of {_counted(cohort)} written")
     return 0
 
 
 def _opened(path: str) -> Cohort | Results:
-    """Open a cohort, or results of one."""
+    """Open a cohort, or results computed from one."""
     from imuspec.cohort.results import Results, is_results
 
     return Results(existing(path)) if is_results(path) else open_cohort(existing(path))

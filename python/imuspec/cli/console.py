@@ -1,4 +1,4 @@
-"""Tables and progress of the commands, for a terminal and for a pipe."""
+"""Tables and progress displays of the commands, for a terminal and for a pipe."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 _COLOURS = {"ok": "green", "excluded": "yellow", "failed": "red"}
-_NAMED = 40  # with more files than this the summary counts reasons instead of naming files
+_NAMED = 40  # with more files than this, the summary counts reasons and names no files
 _LONGEST = 12  # reasons shown
 
 
 class _Display:
-    """The progress of a command, on the console that its options ask for."""
+    """The progress of a command; with ``--quiet`` it shows nothing."""
 
     def __init__(self, doing: str, console: Console | None, *, total: int | None = None) -> None:
         console = console or output.stderr()
@@ -54,19 +54,19 @@ class _Display:
 
 
 class RunDisplay(_Display):
-    """The progress of a run over files: a bar with rate and failures on a terminal; elsewhere a line for each file."""
+    """The progress of a run over files: on a terminal a bar with rate and failures, elsewhere one line per file."""
 
     def __init__(self, console: Console | None = None, *, doing: str = "preparing") -> None:
         super().__init__(doing, console)
 
     def update(self, summary: Summary, outcome: Outcome | None) -> None:
-        """Show one more file; None at the start and when the run is to stop."""
+        """Show one more file; `outcome` is None at the start of a run and when it is stopping."""
         if outcome is None and summary.interrupted:
-            self._progress.say("stopping: what is under way is finished first; Ctrl-C again ends at once")
+            self._progress.say("stopping after the files in progress; press Ctrl-C again to stop at once")
             return
         if outcome is not None:
-            what = f"{outcome.status}: {outcome.reason or outcome.stored}"
-            line = f"{summary.n_done}/{summary.total} {outcome.name}: {what} ({outcome.seconds:.1f} s)"
+            result = f"{outcome.status}: {outcome.reason or outcome.stored}"
+            line = f"{summary.n_done}/{summary.total} {outcome.name}: {result} ({outcome.seconds:.1f} s)"
         else:
             line = f"{summary.done_before} of {summary.total} were done before" if summary.done_before else ""
         counts = ", ".join(f"{summary.count(status)} {status}" for status in ("excluded", "failed"))
@@ -75,28 +75,28 @@ class RunDisplay(_Display):
 
 
 class ShareDisplay(_Display):
-    """The progress of one long job: a bar of percent on a terminal; elsewhere a line for each quarter."""
+    """The progress of one long job: on a terminal a bar, elsewhere one line per quarter."""
 
     def __init__(self, doing: str, console: Console | None = None) -> None:
         self._doing, self._quarters = doing, 0
         super().__init__(doing, console, total=100)
 
     def update(self, share: float) -> None:
-        """Show how much of the job is done, 0 to 1."""
+        """Show the share of the job that is done, 0 to 1."""
         line = f"{self._doing}: {25 * int(share * 4)} %" if int(share * 4) > self._quarters else ""
         self._quarters = max(self._quarters, int(share * 4))
         self._progress.update(round(100 * share), line=line)
 
 
 def summary_lines(summary: Summary, *, named: bool = True) -> Iterator[RenderableType]:
-    """Show the outcomes of a run: of few files each one, of many the number with each reason.
+    """Yield the outcomes of a run: each file of a small run, the count of each reason of a large one.
 
     Parameters
     ----------
     summary : Summary
-        Of the run.
+        The outcomes.
     named : bool, default True
-        Whether few files are named; False where a line for each was printed before.
+        Whether the files of a small run are named; False if a line was printed for each before.
     """
     if len(summary.outcomes) > _NAMED:
         yield _reasons(summary)
@@ -110,7 +110,7 @@ def summary_lines(summary: Summary, *, named: bool = True) -> Iterator[Renderabl
     rate = _rate(summary)
     yield Text(f"{summary.cohort}: {', '.join(counts)}{f'; {rate}' if rate else ''}")
     if summary.outcomes and not summary.count("ok") and summary.count("excluded") and not summary.done_before:
-        yield Text("nothing is kept: no recording of this run meets the recipe")
+        yield Text("no recording of this run meets the requirements of the recipe")
 
 
 def summary_facts(summary: Summary) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def summary_facts(summary: Summary) -> dict[str, Any]:
                 "name": outcome.name,
                 "status": outcome.status,
                 "reason": outcome.reason,
-                "kept": outcome.stored,
+                "stored": outcome.stored,
                 "size_bytes": outcome.n_bytes,
                 "duration_s": outcome.seconds,
             }
@@ -139,15 +139,15 @@ def summary_facts(summary: Summary) -> dict[str, Any]:
 
 
 def _files(summary: Summary) -> Table:
-    table = Table("file", "outcome", "why, or what is kept", box=None, pad_edge=False)
+    table = Table("file", "outcome", "reason, or what was stored", box=None, pad_edge=False)
     for outcome in sorted(summary.outcomes, key=lambda outcome: outcome.name):
-        what = outcome.reason or outcome.stored
-        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(what))
+        result = outcome.reason or outcome.stored
+        table.add_row(Text(outcome.name), Text(outcome.status, _COLOURS[outcome.status]), Text(result))
     return table
 
 
 def _reasons(summary: Summary) -> Table:
-    table = Table("files", "outcome", "why", "for example", box=None, pad_edge=False)
+    table = Table("files", "outcome", "reason", "example", box=None, pad_edge=False)
     groups = alike([(outcome.status, outcome.reason, outcome.name) for outcome in summary.outcomes])
     for group in groups[:_LONGEST]:
         example = Text(group.example if group.reason else "")
@@ -165,7 +165,7 @@ def _rate(summary: Summary) -> str:
 
 
 def status_facts(status: dict[str, Any], groups: list[Reasons]) -> dict[str, Any]:
-    """Return the state of a cohort for JSON: counts, and reasons that differ in figures alone as one."""
+    """Return the state of a cohort for JSON: counts, and reasons; reasons that differ only in numbers are merged."""
     counts = {f"n_{key}": value for key, value in status.items() if isinstance(value, int)}
     counts["n_recordings"] = counts.pop("n_total")
     return {
@@ -176,12 +176,12 @@ def status_facts(status: dict[str, Any], groups: list[Reasons]) -> dict[str, Any
 
 
 def status_table(status: dict[str, Any], groups: list[Reasons], name: str) -> Table:
-    """Show how many recordings of a cohort came out how, and why."""
+    """Show the outcomes of a cohort: the number of recordings with each status and each reason."""
     table = Table("recordings", "", title=Text(name), title_justify="left")
     for key in ("total", "ok", "excluded", "failed", "unfinished"):
         table.add_row(str(status[key]), Text(key, _COLOURS.get(key, "")))
     words = {
-        "missing": "inputs without an outcome: run again with --resume",
+        "missing": "inputs without an outcome; run again with --resume",
         "passed_over": "files passed over",
         "not_given": "recordings whose file is no longer among the inputs",
     }
@@ -195,7 +195,7 @@ def status_table(status: dict[str, Any], groups: list[Reasons], name: str) -> Ta
 
 
 def bench_facts(results: list[Measurement]) -> list[dict[str, Any]]:
-    """Return one job of `imuspec bench` for JSON: a row for each library."""
+    """Return one job of `imuspec bench` for JSON: one row per library."""
     return [
         {
             "job": result.job,
@@ -211,8 +211,8 @@ def bench_facts(results: list[Measurement]) -> list[dict[str, Any]]:
 
 
 def bench_table(job: str, results: list[Measurement]) -> Table:
-    """Show one job of `imuspec bench`: a row for each contestant."""
-    heads = ["", "1 thread, ms", "all threads, ms", "x ours"]
+    """Show one job of `imuspec bench`: one row per library."""
+    heads = ["", "1 thread, ms", "all threads, ms", "x imuspec"]
     single, memory = results[0].window_s is not None, results[0].memory is not None
     heads += ["one window, us"] * single + ["memory, MB"] * memory
     table = Table(title=Text(job), title_justify="left")
@@ -226,12 +226,12 @@ def bench_table(job: str, results: list[Measurement]) -> Table:
     return table
 
 
-def cost_table(ours: list[Cost], phones: list[Cost]) -> Table:
-    """Show `imuspec bench table3`: this machine, then the paper's phones."""
+def cost_table(measured: list[Cost], phones: list[Cost]) -> Table:
+    """Show `imuspec bench table3`: this machine, then the phones of the paper."""
     table = Table("machine", "step", title="mean of ten runs, batch 1", title_justify="left")
     for head in ("ms", "CPU, % of one core", "memory, MB"):
         table.add_column(head, justify="right")
-    for group in (ours, phones):
+    for group in (measured, phones):
         for cost in group:
             memory = "" if cost.memory_mb is None else f"{cost.memory_mb:.3g}"
             table.add_row(Text(cost.machine), cost.step, f"{cost.ms:.4g}", f"{cost.cpu_percent:.0f}", memory)

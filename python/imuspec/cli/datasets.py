@@ -1,11 +1,11 @@
-"""The command datasets: lists the public sets that are read, and counts the windows of a copy."""
+"""Command: datasets, which lists the supported public data sets and counts the windows of a copy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from imuspec.cli import output
-from imuspec.cli.app import app
+from imuspec.cli.app import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["datasets"]
 
 
-@app.command
+@command
 def datasets(name: str | None = None, /, *, json: bool = False) -> int:
-    """List the public sets that are read; describe one; check a copy of it.
+    """List the supported public data sets, describe one, or check a copy of one.
 
-    NAME=PATH[,setting=value,...] is how every command names a labelled set: imuspec datasets daphnet lists the settings of
-    its reader. window_s, rate, overlap, resampling, lowpass_hz and min_agreement set the windows, split_by and missing the splits.
-    A part without = is one more value of the setting before it, as in daphnet=dataset/,sensors=ankle,trunk. LABEL@NAME=PATH
-    gives the set another name in tables.
+    Every command takes a labelled data set as NAME=PATH[,setting=value,...]. imuspec datasets NAME lists the settings of its
+    reader. The settings window_s, rate, overlap, resampling, lowpass_hz and min_agreement define the windows; split_by and
+    missing define the splits. A part without = is one more value of the setting before it, as in
+    daphnet=dataset/,sensors=ankle,trunk. LABEL@NAME=PATH gives the set another name in tables.
 
     Parameters
     ----------
-    name
-        Optional: a set of the list, to describe it; or NAME=PATH[,setting=value,...], to read a copy and count its windows by class
-        and subject, and the rows that are in none by reason.
-    json
+    name : str, optional
+        A data set to describe; or NAME=PATH[,setting=value,...] to read a copy of it. For a copy, the windows are counted by
+        class and subject, and the rows outside any window by reason.
+    json : bool, default False
         Print JSON, for programs.
     """
     from imuspec.datasets.catalogue import CATALOGUE, find_set
@@ -53,7 +53,7 @@ def datasets(name: str | None = None, /, *, json: bool = False) -> int:
 
 
 def _facts(info: DatasetInfo) -> dict[str, Any]:
-    """What is known of a set, for JSON."""
+    """Return the description of a set for JSON."""
     return {
         "name": info.name,
         "title": info.title,
@@ -69,12 +69,12 @@ def _facts(info: DatasetInfo) -> dict[str, Any]:
 
 
 def _settings(info: DatasetInfo) -> dict[str, Any]:
-    """The settings of a set's reader that a user may change, with their defaults."""
+    """Return the settings of a set's reader that a user can change, with their defaults."""
     return {key: value for key, value in info.settings.items() if key not in ("subjects", "unit")}
 
 
 def _counts(windows: Windows) -> dict[str, Any]:
-    """Windows by class and subject, and the rows that are in none, for JSON."""
+    """Return the windows by class and subject, and the rows outside any window, for JSON."""
     counted = zip(windows.subjects.tolist(), windows.table().tolist(), strict=True)
     return {
         "name": windows.name,
@@ -91,7 +91,7 @@ def _list(sets: Iterable[DatasetInfo]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("set", "what", "window", box=None, pad_edge=False)
+    table = Table("set", "description", "window", box=None, pad_edge=False)
     for info in sets:
         table.add_row(Text(info.name, "bold"), Text(info.description), Text(f"{info.window_s:g} s"))
     return table
@@ -125,7 +125,7 @@ def _shown(value: object) -> str:
 
 
 def _tables(windows: Windows) -> Iterator[RenderableType]:
-    """Windows by class and subject, and the rows that are in none."""
+    """Yield the windows by class and subject, and the rows outside any window."""
     from rich.table import Table
     from rich.text import Text
 
@@ -141,7 +141,7 @@ def _tables(windows: Windows) -> Iterator[RenderableType]:
     table.add_row("all", *(f"{n:,}" for n in counted.sum(axis=0).tolist()), f"{len(windows):,}")
     yield table
     lost = Table("rows", "", title=Text(f"{windows.n_rows:,} rows of the files"), title_justify="left")
-    for why, n in sorted(windows.counts.items(), key=lambda item: -item[1]):
-        lost.add_row(f"{n:,}", Text(why))
+    for reason, n in sorted(windows.counts.items(), key=lambda item: -item[1]):
+        lost.add_row(f"{n:,}", Text(reason))
     lost.add_row(f"{windows.n_rows - sum(windows.counts.values()):,}", Text("in a window"), style="bold")
     yield lost

@@ -1,4 +1,4 @@
-"""Command: doctor, which says what this installation has and tests the native kernels against their definitions."""
+"""Command: doctor, which shows what is installed and tests the native kernels against their definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imuspec.cli import output
-from imuspec.cli.app import FAILED, app
+from imuspec.cli.app import FAILED, command
 
 __all__ = ["doctor"]
 
@@ -27,16 +27,22 @@ EXTRAS = {
 REQUIRED = ("numpy", "pydantic", "cyclopts", "rich", "zarr", "pyarrow")
 
 
-@app.command
+@command
 def doctor(*, json: bool = False) -> int:
     """Show versions, extras, processor, GPU and disk, and test the native kernels; exit code 1 if a kernel fails.
 
     Parameters
     ----------
-    json
+    json : bool, default False
         Print JSON, for programs.
     """
-    facts = {"system": _system(), "packages": _packages(), "extras": _extras(), "gpu": _gpu(), "kernels": _kernels()}
+    facts = {
+        "system": _system(),
+        "packages": {package: _version(package) or "missing" for package in REQUIRED},
+        "extras": _extras(),
+        "gpu": _gpu(),
+        "kernels": {name: _outcome(test) for name, test in _TESTS.items()},
+    }
     failed = [name for name, result in facts["kernels"].items() if result != "ok"]
     if json:
         kernels = {name.lower().replace(" ", "_").replace("-", "_"): text for name, text in facts["kernels"].items()}
@@ -71,7 +77,7 @@ def _system() -> dict[str, Any]:
 
 
 def _described(system: dict[str, Any]) -> dict[str, str]:
-    """The system in words."""
+    """Return the facts of the system in words."""
     from imuspec.report.words import size
 
     chosen = {name: value or "not set" for name, value in system["environment"].items()}
@@ -92,15 +98,11 @@ def _version(package: str) -> str:
         return ""
 
 
-def _packages() -> dict[str, str]:
-    return {package: _version(package) or "missing" for package in REQUIRED}
-
-
 def _extras() -> dict[str, str]:
-    """What each extra still needs."""
+    """Return for each extra whether it is installed, or what is missing."""
     missing = {extra: [name for name in packages if not _version(name)] for extra, packages in EXTRAS.items()}
     return {
-        extra: f"incomplete, without {', '.join(names)}: pip install 'imuspec[{extra}]'" if names else "installed"
+        extra: f"incomplete, {', '.join(names)} missing: pip install 'imuspec[{extra}]'" if names else "installed"
         for extra, names in missing.items()
     }
 
@@ -116,17 +118,13 @@ def _gpu() -> dict[str, str]:
     return {"torch": f"{torch.__version__}, CUDA {torch.version.cuda}", **cards}
 
 
-def _kernels() -> dict[str, str]:
-    """Each kernel against a definition in NumPy on random windows: ok, or the difference."""
-    return {name: _outcome(test) for name, test in _TESTS.items()}
-
-
 def _outcome(test: Callable[[], Iterator[tuple[float, float]]]) -> str:
+    """Compare a kernel with its definition in NumPy on random windows; return "ok" or the difference."""
     try:
         for difference, tolerance in test():
             if not difference <= tolerance:
                 return f"differs by {difference:.3g}, at most {tolerance:.3g} is allowed"
-    except Exception as error:  # the reason is the answer
+    except Exception as error:  # an error of a kernel is its result
         return f"{type(error).__name__}: {error}"
     return "ok"
 
@@ -138,7 +136,7 @@ def _windows() -> Any:
 
 
 def _power(x: Any, nfft: int, noverlap: int) -> Any:
-    """Periodic-Hann periodograms, [..., frequency, frame], in float64 NumPy."""
+    """Return periodograms with a periodic Hann window, [..., frequency, frame], in float64 NumPy."""
     import numpy as np
 
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(nfft) / nfft)
@@ -153,10 +151,10 @@ def _spectrogram() -> Iterator[tuple[float, float]]:
 
     x = _windows()
     for nfft, noverlap in ((32, 16), (64, 60), (128, 116), (100, 75)):
-        want = _power(x, nfft, noverlap)
+        expected = _power(x, nfft, noverlap)
         got = spectrogram(x, nperseg=nfft, noverlap=noverlap, scaling="spectrum", mode="magnitude")[2]
         hann_sum = nfft / 2
-        yield float(np.abs(got - np.sqrt(want) / hann_sum).max()), 1e-5
+        yield float(np.abs(got - np.sqrt(expected) / hann_sum).max()), 1e-5
 
 
 def _image() -> Iterator[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The command embed: write the features of a frozen encoder."""
+"""Command: embed, which writes the features of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import Many, app, existing, finished, open_cohort
+from imuspec.cli.app import Many, command, existing, finished, open_cohort
 from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
 from imuspec.errors import require
 from imuspec.storage import atomic_path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["embed"]
 
 
-@app.command
+@command
 def embed(
     run: str,
     /,
@@ -35,37 +35,37 @@ def embed(
     json: bool = False,
     many: Many | None = None,
 ) -> int:
-    """Write the embedding of every window of a data set, with label, subject and origin; or of a cohort's wear.
+    """Write the embedding of every window of a data set, with its label, subject and position, or of the wear of a cohort.
 
-    Over a cohort, on processes or a cluster: a table for each recording in the folder --out, a row for each ten seconds of
-    kept wear (or each window_s); imuspec cohort status and verify look after it.
+    A cohort is embedded in parallel, on processes or a cluster. The folder --out then gets a table for each recording, with
+    one row for every ten seconds of wear (or every window_s). imuspec cohort status and verify work on this folder.
 
     Parameters
     ----------
-    run
-        As for probe: a run's folder, random:FOLDER, random, imagenet, a weights file, or statistics. For a cohort, a run of
-        mae-... too.
-    data
-        NAME=PATH[,setting=value,...]: the data set, where it lies, and settings of its reader and windows; or
-        cohort=PATH[,window_s=SECONDS], a folder (or s3:// URL) of imuspec prepare.
-    out
-        File to write: .npz, or .parquet with a column for each feature. For a cohort: a folder.
-    nfft
-        Samples of a frame of the pictures.
-    hop
-        Samples from a frame of the pictures to the next.
-    norm
-        How the pictures are normalised: axis-window (the paper's), joint-window, fixed or dataset.
-    layer
-        last, or an inner layer.
-    device
-        Where the encoder runs.
-    assignments
-        pictures.FIELD=VALUE: any other number of the pictures. May be given several times.
-    many
-        How to go over a cohort.
-    json
+    run : str
+        As for imuspec probe: the folder of a run, random:FOLDER, random, imagenet, a weights file, or statistics. A cohort
+        also takes a run of mae-....
+    data : str
+        NAME=PATH[,setting=value,...]: the data set, its path, and settings of its reader and windows; or
+        cohort=PATH[,window_s=SECONDS]: the folder or s3:// URL of a cohort.
+    out : str
+        The file to write: .npz, or .parquet with one column per feature. For a cohort: a folder.
+    nfft : int, default 128
+        Samples per spectrogram frame of the pictures.
+    hop : int, default 8
+        Samples from one spectrogram frame to the next.
+    norm : str, optional
+        Normalisation of the pictures: axis-window (as in the paper), joint-window, fixed or dataset.
+    layer : str, default "last"
+        last, or the name of an inner layer.
+    device : str, default "cpu"
+        Device that runs the encoder, as cpu or cuda.
+    assignments : list of str, optional
+        pictures.FIELD=VALUE: any other setting of the pictures. Can be given more than once.
+    json : bool, default False
         Print JSON, for programs.
+    many : Many, optional
+        Options of a run over many recordings.
     """
     output.begin(json=json)
     require("imuspec embed", "torch")
@@ -75,7 +75,7 @@ def embed(
     reference = DatasetReference.parse(data)
     if reference.loader == "cohort":
         if device != "cpu":
-            raise ValueError(f"device: expected cpu with a cohort, whose recordings go to processes, got {device}")
+            raise ValueError(f"device: expected cpu with a cohort, got {device}")
         pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
         settings = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
         return _embed_cohort(run, reference, out, settings, many or Many(), json=json)
@@ -116,15 +116,15 @@ def _embed_cohort(
     if rate != stored:
         raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
     kind, colon, folder = run.rpartition("random:")
-    place = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
-    work = CohortEmbedding(place, weights_digest(run), window_s=window_s or long, **settings)
+    named = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
+    work = CohortEmbedding(named, weights_digest(run), window_s=window_s or long, **settings)
     with RunDisplay(doing="embedding") as display:
         summary = compute(cohort.path, out, work, progress=display.update, **many.options())
     return finished(summary, json=json)
 
 
 def _window_s(cohort: DatasetReference) -> float | None:
-    """Length of a cohort's windows, the only setting that it takes."""
+    """Return the length of the windows, the only setting that a cohort takes."""
     for key, text in cohort.settings.items():
         try:
             length = float(text) if key == "window_s" else 0.0

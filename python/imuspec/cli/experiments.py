@@ -1,4 +1,4 @@
-"""Commands that repeat the papers: experiment."""
+"""Command: experiment, which repeats a table or figure of a paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import SEVERAL, app
+from imuspec.cli.app import SEVERAL, command
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["experiment"]
 
 
-@app.command
+@command
 def experiment(
     name: str | None = None,
     /,
@@ -33,29 +33,30 @@ def experiment(
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     json: bool = False,
 ) -> int:
-    """Repeat a table or figure of a paper: ours, the paper's, the difference. Without a name: list them.
+    """Repeat a table or figure of a paper and show the differences; without a name, list the experiments.
 
     Parameters
     ----------
-    name
-        Optional: an experiment, as the list names it.
-    out
-        Folder for tables, figures and the recipe; by default experiments/NAME.
-    cache
-        Folder of pre-trainings, which experiments share where recipe and data are the same; by default pretrained, beside the
-        folder of the results.
-    tiny
-        A trial of the same code in minutes on a CPU; its numbers mean nothing, and every table and figure says so.
-    data
-        NAME=PATH[,setting=value,...]: a data set; LABEL@NAME=PATH: another set in the place of LABEL. May be given several
-        times.
-    runs
-        ROW=FOLDER: the run whose encoder makes a row; ROW@SET=FOLDER for one data set. May be given several times.
-    seeds
+    name : str, optional
+        An experiment of the list.
+    out : Path, optional
+        Folder for the tables, figures and settings; by default experiments/NAME.
+    cache : Path, optional
+        Folder for pre-training runs. Experiments with the same recipe and data share a run. By default the folder pretrained
+        beside the results.
+    tiny : bool, default False
+        Run the same code in minutes on a CPU. The numbers mean nothing, and every table and figure says so.
+    data : list of str, optional
+        NAME=PATH[,setting=value,...]: a data set. LABEL@NAME=PATH: another data set in place of LABEL. Can be given more than
+        once.
+    runs : list of str, optional
+        ROW=FOLDER: the run whose encoder is used for a row. ROW@SET=FOLDER: for one data set only. Can be given more than
+        once.
+    seeds : int, default 5
         Number of seeds, counted from 0.
-    assignments
-        NAME=VALUE: one of the experiment's own numbers. May be given several times.
-    json
+    assignments : list of str, optional
+        NAME=VALUE: a setting of the experiment. Can be given more than once.
+    json : bool, default False
         Print JSON, for programs.
     """
     output.begin(json=json)
@@ -68,7 +69,7 @@ def experiment(
         if json:
             output.emit([{"name": e.name, "about": e.about, "data": list(e.data)} for e in map(describe, names())])
             return 0
-        table = Table("experiment", "what it shows", "data", box=None, pad_edge=False)
+        table = Table("experiment", "description", "data", box=None, pad_edge=False)
         for each in map(describe, names()):
             table.add_row(each.name, Text(each.about), ", ".join(each.data))
         output.show(table)
@@ -77,9 +78,9 @@ def experiment(
         require("imuspec experiment", package)
     if seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
-    found = describe(name)
-    target = out or Path("experiments") / found.name
-    setup = found.setup(
+    chosen = describe(name)
+    target = out or Path("experiments") / chosen.name
+    setup = chosen.setup(
         target,
         data=data or (),
         runs=runs or (),
@@ -89,27 +90,27 @@ def experiment(
         cache=cache or target.parent / "pretrained",
         say=output.say,
     )
-    result, comparison = perform(found, setup)
+    result, comparison = perform(chosen, setup)
     if json:
-        described = {"name": found.name, "about": found.about, "tiny": tiny, "out": str(setup.out)}
+        described = {"name": chosen.name, "about": chosen.about, "tiny": tiny, "out": str(setup.out)}
         output.emit({**described, "notes": list(result.notes), "rows": comparison.to_dict("records")})
         return 0
-    output.show(_comparison(comparison, found.about, tiny=tiny))
+    output.show(_comparison(comparison, chosen.about, tiny=tiny))
     for note in result.notes:
         output.say(note)
-    output.say(f"tables, figures and recipe: {setup.out}")
+    output.say(f"tables, figures and settings: {setup.out}")
     return 0
 
 
 def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:
-    """Ours | paper | difference, a line each."""
+    """Return the comparison with the paper as a table: imuspec, paper, difference."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(f"{about}{' (TINY: numbers mean nothing)' if tiny else ''}"), title_justify="left")
     for name in ("row", "column"):
         table.add_column(name)
-    for name in ("ours", "paper", "difference"):
+    for name in ("imuspec", "paper", "difference"):
         table.add_column(name, justify="right")
     before = None
     for record in frame.to_dict("records"):

@@ -1,4 +1,4 @@
-"""What `imuspec info` shows of a recording: facts for JSON, and tables made of them."""
+"""What `imuspec info` shows about a recording: facts for JSON, and tables of these facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["recording_facts", "recording_tables"]
 
-# What Axivity's OmGui writes into a file's header.
+# Keys that Axivity's OmGui writes into the header of a file.
 _OMGUI = {
     "_c": "study centre",
     "_s": "study code",
@@ -47,9 +47,9 @@ def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[
     Parameters
     ----------
     recording : Recording
-        What was read.
+        The recording.
     identifying : bool, default False
-        Whether the fields of the header that identify a person are among the facts.
+        Whether to include header fields that identify a person.
     """
     actipy = recording.info()
     path = Path(recording.path)
@@ -81,7 +81,7 @@ def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[
                 "n": count,
                 "is_doubtful": is_doubtful(kind),
                 "meaning": kind_meaning(kind),
-                "places": [_place(event) for event in recording.quality.events(kind)],
+                "places": [_position(event) for event in recording.quality.events(kind)],
             }
             for kind, count in recording.quality.counts.items()
         },
@@ -89,9 +89,9 @@ def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[
 
 
 def recording_tables(facts: dict[str, Any]) -> Iterator[Table]:
-    """Show those facts: what is to be checked first, the recording, and what was lost or repaired."""
+    """Yield the facts as tables: what to check first, the recording, and what was lost or repaired."""
     events = facts["events"]
-    first = Table("to be checked first", "meaning")
+    first = Table("check first", "meaning")
     for kind, event in events.items():
         if event["is_doubtful"]:
             first.add_row(kind_name(kind), event["meaning"])
@@ -106,16 +106,16 @@ def recording_tables(facts: dict[str, Any]) -> Iterator[Table]:
     if not events:
         yield Table("nothing lost, repaired or assumed", show_header=True)
         return
-    losses = Table("lost or repaired", "count", "first at", "byte", "meaning")
+    losses = Table("lost or repaired", "count", "first time", "byte", "meaning")
     for kind, event in events.items():
-        place = event["places"][0] if event["places"] else {}
-        at = (place.get("time") or "")[:19].replace("T", " ")
-        losses.add_row(kind_name(kind), str(event["n"]), at, f"{place.get('byte', '')}", event["meaning"])
+        first = event["places"][0] if event["places"] else {}
+        time = (first.get("time") or "")[:19].replace("T", " ")
+        losses.add_row(kind_name(kind), str(event["n"]), time, f"{first.get('byte', '')}", event["meaning"])
     yield losses
 
 
 def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a recording is, as a person would ask for it."""
+    """Yield name and value of the main facts, in words."""
     measured, nominal = facts["sample_rate_hz"], facts["nominal_rate_hz"]
     rate = f"{measured:.3f} Hz measured" if np.isfinite(measured) and measured else "not known"
     yield "device", f"{facts['device'] or 'unknown'} {facts['device_id']} ({facts['format']})"
@@ -123,7 +123,7 @@ def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if facts[key]:
             yield name, f"{facts[key][:19].replace('T', ' ')}, the device's local clock"
     yield "samples", f"{facts['n_samples']:,}"
-    yield "rate", rate + (f", {nominal:g} Hz as set" if nominal else "")
+    yield "rate", rate + (f", {nominal:g} Hz nominal" if nominal else "")
     covered = f"{duration(facts['recorded_s'])} of {duration(facts['span_s'])}"
     yield "recorded", f"{covered}, in {facts['n_runs']} stretch{'' if facts['n_runs'] == 1 else 'es'} without a gap"
     if facts["worst_stamp_residual_ms"] > 0:
@@ -136,7 +136,7 @@ def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "file", size(facts["size_bytes"])
 
 
-def _place(event: Event) -> dict[str, Any]:
+def _position(event: Event) -> dict[str, Any]:
     time = None if event.time is None else _iso(event.time)
     return {"time": time, "byte": event.offset, "block": event.block, "n": event.count, "value": event.value}
 
@@ -150,7 +150,7 @@ def _seconds(ns: int) -> str:
 
 
 def _metadata(metadata: Mapping[str, str]) -> dict[str, str | None]:
-    """Return a header's fields with keys in one style; times that are counted in seconds or ticks are ISO times."""
+    """Return the fields of a header with keys in one style; times in seconds or ticks become ISO times."""
     return {_key(key): _value(key, value) for key, value in metadata.items()}
 
 
@@ -165,5 +165,5 @@ def _value(key: str, value: str) -> str | None:
         return _seconds(int(text) * 10**9)
     if key in _NET_TICKS and text.isdigit():
         since_1970 = int(text) - _TICKS_AT_1970
-        return _seconds(since_1970 * 100) if abs(since_1970) < 9 * 10**16 else None  # 0 stands for none
+        return _seconds(since_1970 * 100) if abs(since_1970) < 9 * 10**16 else None  # 0 means that there is no time
     return text or None

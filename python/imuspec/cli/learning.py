@@ -1,4 +1,4 @@
-"""Commands that train and show: pretrain, views."""
+"""Commands for pre-training: pretrain, views."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import INTERRUPTED, SEVERAL, app, existing
+from imuspec.cli.app import INTERRUPTED, SEVERAL, command, existing
 from imuspec.errors import require
 from imuspec.interrupts import Interrupted
 
 __all__ = ["pretrain", "views"]
 
 
-@app.command
+@command
 def pretrain(
     recipe: str,
     /,
@@ -28,27 +28,28 @@ def pretrain(
     resume: bool = False,
     tiny: bool = False,
 ) -> int:
-    """Pre-train an encoder: pictures, views, objective and rates as a recipe says.
+    """Pre-train an encoder on pictures, windows or days of wear, by a recipe.
 
-    On several GPUs or CPUs: torchrun --nproc-per-node N -m imuspec.cli pretrain ...
+    To use several GPUs or CPUs: torchrun --nproc-per-node N -m imuspec.cli pretrain ...
 
     Parameters
     ----------
-    recipe
-        A recipe by name, or the path of a TOML file. On pictures: img2imu, moco, moco-all, simsiam, supervised and others,
-        with -small for some thousand pictures. On windows of signal: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10,
-        harnet30. On days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. docs/pretraining.md lists all.
-    data
-        For pictures: a folder, one with a folder for each class, or an npz of encoded pictures; may be given several times.
-        For windows: NAME=PATH[,setting=value,...], a labelled set, or the folder of a cohort. For days of wear: a cohort.
-    out
-        The run's folder.
-    assignments
-        Change a number of the recipe, as training.base_lr=1e-3; may be given several times.
-    resume
-        Go on with a run that stopped, from its last checkpoint.
-    tiny
-        Two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, to see that all works.
+    recipe : str
+        The name of a recipe, or the path of a TOML file. For pictures: img2imu, moco, moco-all, simsiam, supervised and others;
+        add -small for a few thousand pictures. For windows: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10,
+        harnet30. For days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. imuspec recipe lists all of them.
+    data : list of str
+        For pictures: a folder of pictures, a folder with one subfolder per class, or an .npz of encoded pictures; can be given
+        more than once. For windows: NAME=PATH[,setting=value,...], or the folder of a cohort. For days of wear: the folder of a
+        cohort.
+    out : Path
+        The folder for the run.
+    assignments : list of str, optional
+        Change a setting of the recipe, as training.base_lr=1e-3. Can be given more than once.
+    resume : bool, default False
+        Continue a stopped run from its last checkpoint.
+    tiny : bool, default False
+        Train two epochs on 256 pictures of 48 x 64: the same code in a minute on a CPU, as a test.
     """
     require("imuspec pretrain", "torch", "lightning_fabric")
     from imuspec.pretraining.pretraining import pretrain as train
@@ -63,11 +64,11 @@ def pretrain(
         output.say(f"tiny: {followed.about}")
     try:
         with contextlib.ExitStack() as stack:
-            if output.is_quiet():  # training shows its progress there
+            if output.is_quiet():  # training shows its progress on standard error
                 stack.enter_context(contextlib.redirect_stderr(stack.enter_context(Path(os.devnull).open("w"))))
             run = train(followed.set(*(assignments or ())), data, out, resume=resume)
     except KeyboardInterrupt as stop:
-        output.say(f"{stop or 'stopped'}: the same command with --resume goes on")
+        output.say(f"{stop or 'stopped'}: the same command with --resume continues")
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     last = [line for line in run.metrics() if "loss" in line][-1]
     output.say(
@@ -76,18 +77,18 @@ def pretrain(
     return 0
 
 
-@app.command
+@command
 def views(image: Path, /, *, out: Path, seed: int = 0) -> int:
-    """Draw what pre-training shows the encoder of a picture: each operation several times, and whole views.
+    """Draw augmented views of a picture, as pre-training uses them: each operation several times, and whole views.
 
     Parameters
     ----------
-    image
-        A picture: a photograph, or a spectrogram picture.
-    out
-        The figure, ending in .png, .svg or .pdf.
-    seed
-        Another seed draws other views.
+    image : Path
+        A photograph or a spectrogram picture.
+    out : Path
+        The file for the figure: .png, .svg or .pdf.
+    seed : int, default 0
+        Seed of the random views.
     """
     require("imuspec views", "matplotlib")
     require("imuspec views", "torch")

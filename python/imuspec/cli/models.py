@@ -1,4 +1,4 @@
-"""Public encoders, and encoders for other machines: models, export."""
+"""Commands for encoders: models (public weights), export (ONNX)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import app, existing
+from imuspec.cli.app import command, existing
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["export", "models"]
 
 
-@app.command
+@command
 def models(
     name: str | None = None,
     /,
@@ -27,22 +27,22 @@ def models(
     out: Path | None = None,
     json: bool = False,
 ) -> int:
-    """List public encoders with source, licence and what they take; or import a file of one.
+    """List public encoders with their source, licence and input, or import the weights of one.
 
-    imuspec models --import FILE --as NAME --out RUN keeps the weights as safetensors in a run's folder, which every
-    command that takes a run takes. Nothing is fetched, and nothing but tensors is read from the file.
+    imuspec models --import FILE --as NAME --out RUN stores the weights as safetensors in the folder of a run. Every command
+    that takes a run takes this folder. Nothing is downloaded, and only tensors are read from the file.
 
     Parameters
     ----------
-    name
-        Optional: an encoder of the list, to show all that is known of it.
-    import_
-        A file of weights, as published.
-    as_
-        Which encoder it is of.
-    out
-        The run's folder.
-    json
+    name : str, optional
+        An encoder of the list, to show its details.
+    import_ : Path, optional
+        A file of published weights.
+    as_ : str, optional
+        The encoder that the weights belong to.
+    out : Path, optional
+        The folder for the run.
+    json : bool, default False
         Print JSON, for programs.
     """
     output.begin(json=json)
@@ -72,8 +72,8 @@ def models(
             "about": model.about,
             "file": model.url,
             "licence": model.licence,
-            "takes": model.takes,
-            "gives": f"[B, {encoder.n_features}]",
+            "input": model.takes,
+            "output": f"[B, {encoder.n_features}]",
             "parameters": f"{n_parameters:,}",
             "encoder": f"{model.encoder} {dict(model.settings) or ''}".strip(),
             "cite": model.reference,
@@ -84,7 +84,7 @@ def models(
     if json:
         output.emit([_facts(model) for model in MODELS.values()])
         return 0
-    table = Table("model", "what", "licence", "takes", box=None, pad_edge=False)
+    table = Table("model", "description", "licence", "input", box=None, pad_edge=False)
     for model in MODELS.values():
         table.add_row(model.name, Text(model.about), Text(model.licence), Text(model.takes))
     output.show(table)
@@ -104,18 +104,18 @@ def _facts(model: PublicModel) -> dict[str, Any]:
     }
 
 
-@app.command
+@command
 def export(run: Path, /, *, out: Path, n_samples: int | None = None) -> int:
-    """Write a run's encoder as an ONNX file, which runs without PyTorch, and hold it to PyTorch's embeddings.
+    """Write the encoder of a run as an ONNX file, which runs without PyTorch, and compare its embeddings with PyTorch's.
 
     Parameters
     ----------
-    run
-        The run's folder.
-    out
-        The file to write, as model.onnx; model.json beside it says what it takes and gives.
-    n_samples
-        Length of a window, for an encoder of signals; by default the encoder's own, else 5 s at 50 Hz.
+    run : Path
+        The folder of the run.
+    out : Path
+        The file to write, as model.onnx. The file model.json beside it describes input and output.
+    n_samples : int, optional
+        Samples per window of a signal encoder. The default is the length of the encoder, or else 5 s at 50 Hz.
     """
     require("imuspec export", "onnx", "onnxscript", "onnxruntime", "torch")
     existing(run)

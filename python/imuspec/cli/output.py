@@ -1,7 +1,7 @@
-"""Where a command prints: tables for people and for pipes, JSON for programs, nothing with --quiet.
+"""How commands print: tables for people and pipes, JSON for programs, only errors with ``--quiet``.
 
-On a terminal a table is drawn; in a pipe or a file its cells are separated by tabs, without padding. With ``--json`` the
-standard output holds one JSON document and everything else goes to the standard error.
+A table is drawn on a terminal. In a pipe or a file, tabs separate its cells. With ``--json``, the standard output holds one
+JSON document, and everything else goes to the standard error.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def begin(*, quiet: bool | None = None, json: bool = False) -> None:
 
     Parameters
     ----------
-    quiet : bool, default None
-        Whether only errors are printed; None leaves it as it is.
+    quiet : bool, optional
+        Whether only errors are printed. The default keeps the setting.
     json : bool, default False
-        Whether the standard output is for JSON alone.
+        Whether the standard output is reserved for JSON.
     """
     _mode["json"] = json
     if quiet is not None:
@@ -48,13 +48,13 @@ def say(line: object) -> None:
 
 
 def note(line: object) -> None:
-    """Print a line on the way to the result, to the standard error."""
+    """Print a line of progress to the standard error."""
     if not _mode["quiet"]:
         print(line, file=sys.stderr, flush=True)
 
 
 def show(*parts: RenderableType) -> None:
-    """Print tables and texts of the result: drawn on a terminal, with tabs elsewhere."""
+    """Print tables and texts of the result: drawn on a terminal, separated by tabs elsewhere."""
     if _mode["quiet"] or _mode["json"]:
         return
     from rich.console import Console
@@ -73,7 +73,7 @@ def show(*parts: RenderableType) -> None:
 
 
 def emit(value: Any) -> None:
-    """Print the result as JSON, also with ``--quiet``. A number that is not finite is null."""
+    """Print the result as JSON, even with ``--quiet``. A number that is not finite becomes null."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str))
 
 
@@ -102,6 +102,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
-    if hasattr(value, "item") and callable(value.item):  # a number of NumPy
+    if hasattr(value, "item") and callable(value.item):  # a NumPy scalar
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""The command probe: judge frozen features on labelled data."""
+"""Command: probe, which scores frozen features on labelled data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import SEVERAL, app
+from imuspec.cli.app import SEVERAL, command
 from imuspec.errors import require
 from imuspec.storage import write_atomically
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["patch_encoder", "probe", "probe_recipe", "window_encoder", "windows_for"]
 
-LEAST_STEPS = 2000  # of a head on few windows of patches
+LEAST_STEPS = 2000  # of a head that is fitted on few windows of patches
 _NAMES = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
 
 
-@app.command
+@command
 def probe(
     run: str,
     /,
@@ -49,44 +49,44 @@ def probe(
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     json: bool = False,
 ) -> int:
-    """Judge a frozen encoder with few labels: compute features once, fit heads on them, report scores with intervals.
+    """Score a frozen encoder with few labels: compute its features once, fit heads on them, report scores with intervals.
 
-    An option that the run does not use is an error.
+    An option that has no effect for the run is an error.
 
     Parameters
     ----------
-    run
-        A run's folder; random:FOLDER, the same architecture with its initial random weights; random, a ResNet-18; imagenet;
-        a weights file in torchvision's form; statistics, hand-crafted ones of the window with logistic regression; or
-        supervised, a ResNet-18 trained on all labels. People that the run was pre-trained on are left out.
-    data
-        NAME=PATH[,setting=value,...]: a data set, where it lies, and settings of its reader, windows and splits; see
-        imuspec datasets. For a run of mae-... capture24=FOLDER reads the official files.
-    out
-        Folder for tables, figures and the recipe; by default probe/NAME-RUN.
-    recipe
-        Probe recipe by name, or the path of a TOML file; by default linear.
-    shots
-        Labelled windows of each class. May be given several times.
-    seeds
-        Number of seeds, counted from 0: a split, a draw and a head each; by default 5.
-    norm
-        Of the pictures: axis-window (the paper's), joint-window, fixed or dataset.
-    layer
-        last, or an inner layer as layer1; layer1.bands keeps six bands of frequency. May be given several times.
-    head
-        linear, or logistic (standardised features); by default logistic for statistics, linear otherwise. For a run of mae-...:
-        linear, logistic, mlp or lstm on every ten seconds of the labelled recordings, in windows of fifty minutes, subjects
-        split 80:20.
-    test_subjects
-        Subjects of the test part in every draw, separated by commas; or official, the nine of HAPT and UCI HAR.
-    unseen_by
-        Leave out the people of this run instead: so statistics are judged on the same ones.
-    device
-        Where the encoder runs.
-    assignments
-        SECTION.FIELD=VALUE: any other number of the recipe. May be given several times.
-    json
+    run : str
+        The folder of a run; random:FOLDER (the same architecture with its initial random weights); random (a ResNet-18);
+        imagenet; a weights file of torchvision; statistics (hand-crafted features with logistic regression); or supervised (a
+        ResNet-18 trained on all labels). People that the run was pre-trained on are left out.
+    data : str
+        NAME=PATH[,setting=value,...]: a data set, its path, and settings of its reader, windows and splits; see imuspec
+        datasets. For a run of mae-..., capture24=FOLDER reads the official files.
+    out : Path, optional
+        Folder for the tables, figures and recipe; by default probe/NAME-RUN.
+    recipe : str, optional
+        The name of a probe recipe, or the path of a TOML file; by default linear.
+    shots : list of int, optional
+        Labelled windows per class. Can be given more than once.
+    seeds : int, optional
+        Number of seeds, counted from 0; by default 5. Each seed has its own split, draw of windows and head.
+    norm : str, optional
+        Normalisation of the pictures: axis-window (as in the paper), joint-window, fixed or dataset.
+    layer : list of str, optional
+        last, or an inner layer, as layer1; layer1.bands averages within six frequency bands. Can be given more than once.
+    head : str, optional
+        linear, or logistic (on standardised features); by default logistic for statistics, linear otherwise. A run of mae-...
+        takes linear, logistic, mlp or lstm, on every ten seconds of the labelled recordings, in windows of fifty minutes, with
+        subjects split 80:20.
+    test_subjects : str, optional
+        Test subjects of every draw, separated by commas; or official, the nine of HAPT and UCI HAR.
+    unseen_by : str, optional
+        Leave out the people of this run instead, so that statistics are scored on the same people as the run.
+    device : str, default "cpu"
+        Device that runs the encoder, as cpu or cuda.
+    assignments : list of str, optional
+        SECTION.FIELD=VALUE: any other setting of the recipe. Can be given more than once.
+    json : bool, default False
         Print JSON, for programs.
     """
     output.begin(json=json)
@@ -118,7 +118,7 @@ def probe(
             run, reference, chosen, seeds or 5, device, output.say, out or Path("probe") / f"{name}-{chosen}"
         )
         target = out or Path("probe") / f"{name}-{chosen}"
-        _keep(target, result, reference.label, facts)
+        _write(target, result, reference.label, facts)
     else:
         _refuse(options, _used(run), run)
         settings = probe_recipe(run, recipe or "linear", shots, seeds, norm, assignments)
@@ -131,7 +131,7 @@ def probe(
         split = _split(windows, test_subjects)
         result = _probe(run, windows, settings, layer, head, split, device, output.say)
         target = out or Path("probe") / name
-        _keep(target, result, reference.label, facts)
+        _write(target, result, reference.label, facts)
         write_atomically(target / "recipe.json", settings.to_json().encode())
     if json:
         output.emit({**facts, "out": str(target), "scores": result.summary().to_dict("records")})
@@ -141,7 +141,7 @@ def probe(
 
 
 def _refuse(options: dict[str, Any], used: tuple[str, ...], run: str) -> None:
-    """Refuse an option that would change nothing."""
+    """Raise ValueError for an option that would have no effect."""
     for option, value in options.items():
         if value is not None and option not in used:
             expected = ", ".join(f"--{name}" for name in ("data", "out", "seeds", *used))
@@ -149,7 +149,7 @@ def _refuse(options: dict[str, Any], used: tuple[str, ...], run: str) -> None:
 
 
 def _used(run: str) -> tuple[str, ...]:
-    """Options that a probe of windows uses beside data, out and seeds."""
+    """Return the options that a probe of windows uses beside data, out and seeds."""
     shared = ("recipe", "test-subjects", "unseen-by", "set")
     if run == "statistics":
         return ("shots", "head", *shared)
@@ -164,7 +164,7 @@ def _used(run: str) -> tuple[str, ...]:
 def probe_recipe(
     run: str, recipe: str, shots: list[int] | None, seeds: int | None, norm: str | None, assignments: list[str] | None
 ) -> ProbeRecipe:
-    """Return the recipe with the command's options; pictures have the size that the run was pre-trained on."""
+    """Return the recipe with the options of the command; pictures have the size that the run was pre-trained on."""
     from imuspec.recipe import ProbeRecipe
     from imuspec.run.named import picture_size
 
@@ -177,26 +177,28 @@ def probe_recipe(
 
 
 def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = None) -> Windows:
-    """Load the set's windows, with the length and rate of those that the run was pre-trained on, if it was on windows."""
+    """Load the windows of a data set; a run that was pre-trained on windows determines their length and rate."""
     from imuspec.run.named import window_form
 
     if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
-        raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training, got {unseen_by!r}")
+        raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training run, got {unseen_by!r}")
     form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
     return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
 
 
 def _unseen(windows: Windows, run: str) -> tuple[Windows, str]:
-    """The windows of people that the run was not pre-trained on, and a note; all windows where it saw every one."""
+    """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
     import numpy as np
 
     from imuspec.run.named import people_seen
 
     seen = people_seen(run)
     if not set(seen.people) & set(windows.people):
-        both = all(any(identity.startswith("folder ") for identity in of) for of in (seen.people, windows.people))
+        both = all(
+            any(identity.startswith("folder ") for identity in people) for people in (seen.people, windows.people)
+        )
         alike = np.isin(windows.subject, seen.subjects or ()).any()
-        note = f"{run}: pre-trained on another folder, whose subjects of the same names are taken for other people"
+        note = f"{run}: pre-trained on another folder; subjects with the same names there are taken as other people"
         return windows, note if both and alike else ""
     if seen.subjects is None:
         return windows, f"{run}: pre-trained on the people of {windows.name}: scores are not of unseen people"
@@ -273,30 +275,30 @@ def _probe(
 
 
 def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> nn.Module:
-    """Load a frozen encoder of windows; one that takes a gyroscope too gets zeros there, which is said."""
+    """Load a frozen encoder of windows; an encoder that also takes a gyroscope gets zeros, with a note."""
     from imuspec.encoders.fusion import AccelerationAlone
     from imuspec.run.named import load_encoder
 
     encoder = load_encoder(run)
     if getattr(encoder, "n_axes", 3) != 6 or windows.x.shape[1] != 3:
         return encoder
-    say(f"{run}: takes six axes, {windows.name} has acceleration alone: the gyroscope's are zero")
+    say(f"{run}: takes six axes, {windows.name} has only acceleration: the gyroscope axes are zero")
     return AccelerationAlone(encoder)
 
 
 def _of_patches(run: str, head: str | None) -> bool:
-    """Whether a probe is of patches: by its head, or by the run's encoder.
+    """Whether a probe is of patches, which the head or the encoder of the run determines.
 
     Raises
     ------
     ValueError
-        If the head is one on patches and the run names an encoder of pictures, whose place another network would take.
+        If the head takes patches, and the run is not an encoder of patches.
     """
     if head in ("lstm", "mlp"):
         if run in ("random", "imagenet", "statistics", "supervised"):
             raise ValueError(
-                f"head: expected linear or logistic for {run}, got {head}, a head on patches; random:RUN with a run of mae-... "
-                "is an encoder of patches with its initial random weights"
+                f"head: expected linear or logistic for {run}, got {head}, a head for patches; random:RUN with a run of "
+                "mae-... is an encoder of patches with its initial random weights"
             )
         return True
     described = Path(run.removeprefix("random:")) / "encoder.json"
@@ -326,7 +328,7 @@ def _probe_patches(
     say: Callable[[str], None],
     target: Path,
 ) -> ProbeResult:
-    """Probe patch by patch; features are kept in the target folder for the next time."""
+    """Probe an encoder of patches; the features are stored in the target folder, so that a later probe can use them."""
     if head not in ("linear", "logistic", "mlp", "lstm"):
         raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
     from imuspec.probing import PatchHeadSettings, embed_patches, probe_patches
@@ -341,11 +343,11 @@ def _probe_patches(
         say=say,
     )
     if head == "lstm":
-        say("the epoch is the best on the part that is scored, as in the paper")
+        say("the best epoch is chosen on the test part, as in the paper")
     return result
 
 
-def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -> None:
+def _write(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -> None:
     """Write the tables, figures and facts of a probe."""
     import pandas as pd
 
@@ -361,7 +363,7 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
         zip(result.table["layer"], result.table["shots"], result.table["test"], strict=True)
     ):
         confusion = result.confusion(layer, int(shots), test)
-        title = f"{name}, {layer}, {shots or 'all'} labels a class, {len(set(result.table['seed']))} draws"
+        title = f"{name}, {layer}, {shots or 'all'} labels per class, {len(set(result.table['seed']))} draws"
         stem = f"confusion-{layer}-{shots}-{test}"
         counts = pd.DataFrame(confusion, result.class_names, result.class_names)
         write_table(counts.reset_index(names="truth"), target / stem)
@@ -369,7 +371,7 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
             save(confusion_figure(confusion, result.class_names, title), target / f"{stem}.{kind}")
     if result.table["shots"].nunique() > 1:
         curves = result.summary().rename(columns={"layer": "row", "macro_f1": "value", "macro_f1_sd": "sd"})
-        figure = curve_figure(curves.assign(column=name), x="shots", xlabel="labelled windows a class")
+        figure = curve_figure(curves.assign(column=name), x="shots", xlabel="labelled windows per class")
         for kind in ("png", "svg"):
             save(figure, target / f"shots.{kind}")
     splits = {str(seed): members for seed, members in result.members.items()}
@@ -380,7 +382,7 @@ def _keep(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) -
 def _table(summary: pd.DataFrame, title: str) -> Table:
     from rich.table import Table
 
-    table = Table("layer", "labels a class", "seeds", *(n.replace("_", " ") for n in _NAMES), title=title)
+    table = Table("layer", "labels per class", "seeds", *(n.replace("_", " ") for n in _NAMES), title=title)
     for row in summary.to_dict("records"):
         figures = [f"{row[n]:.3f} ± {row[f'{n}_sd']:.3f}" if row["n"] > 1 else f"{row[n]:.3f}" for n in _NAMES]
         table.add_row(str(row["layer"]), str(row["shots"] or "all"), str(row["n"]), *figures)

@@ -1,4 +1,4 @@
-"""Command: recipe, which lists the named recipes and every setting of one."""
+"""Command: recipe, which lists the recipes, and the settings of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import SEVERAL, app
+from imuspec.cli.app import SEVERAL, command
 from imuspec.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _UNITS = {
 }
 
 
-@app.command
+@command
 def recipe(
     name: str | None = None,
     /,
@@ -38,15 +38,15 @@ def recipe(
     changes: Annotated[list[str] | None, SEVERAL, Parameter(name="--set")] = None,
     json: bool = False,
 ) -> int:
-    """List the named recipes, or every setting of one with its meaning and value.
+    """List the recipes, or every setting of one with its value, unit and meaning.
 
     Parameters
     ----------
-    name
-        Optional: a recipe (as ukb, img2imu or linear) or a TOML file of a preparation.
-    changes
-        Change a setting first, as segments.min_wear_h=1; may be given several times.
-    json
+    name : str, optional
+        A recipe, as ukb, img2imu or linear, or a TOML file with a preparation recipe.
+    changes : list of str, optional
+        Change a setting first, as segments.min_wear_h=1. Can be given more than once.
+    json : bool, default False
         Print JSON, for programs.
     """
     from rich.table import Table
@@ -73,7 +73,7 @@ def recipe(
 
 
 def settings(chosen: NamedRecipe) -> list[dict[str, Any]]:
-    """Return a row for each setting of a recipe: key as ``--set`` takes it, value, default, unit, meaning."""
+    """Return one row per setting of a recipe: its key for ``--set``, value, default, unit and meaning."""
     from pydantic import BaseModel
     from pydantic_core import PydanticUndefined
 
@@ -94,14 +94,14 @@ def settings(chosen: NamedRecipe) -> list[dict[str, Any]]:
                     "value": plain,
                     "default": plain if default is PydanticUndefined else encoder.loads(encoder.dumps(default)),
                     "unit": unit(field),
-                    "meaning": described.description or f"which kind of {section}: the settings below are its own",
+                    "meaning": described.description or f"kind of {section}, which determines the settings below",
                 }
             )
     return rows
 
 
 def unit(field: str) -> str:
-    """Return the unit of a setting by its name, empty for one without."""
+    """Return the unit of a setting by its name; "" if it has none."""
     return next((symbol for ending, symbol in _UNITS.items() if field == ending[1:] or field.endswith(ending)), "")
 
 

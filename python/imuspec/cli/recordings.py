@@ -1,4 +1,4 @@
-"""Commands on recordings: prepare, info, simulate, image, report."""
+"""Commands for recordings: prepare, info, simulate, image, report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from imuspec.cli import output
-from imuspec.cli.app import SEVERAL, Many, Stated, app, existing, finished
+from imuspec.cli.app import SEVERAL, Many, Stated, command, existing, finished
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["image", "info", "prepare", "report", "simulate"]
 
 
-@app.command
+@command
 def prepare(
     inputs: Annotated[list[str], Parameter(name="IN...")],
     /,
@@ -36,22 +36,25 @@ def prepare(
 
     Parameters
     ----------
-    inputs
-        Device files, folders of them, globs, or text lists (@list or *.txt, a path each line); s3:// URLs too.
-    out
-        The cohort's folder, new or begun before; an s3:// URL too.
-    recipe
+    inputs : list of str
+        Device files, folders, globs, s3:// URLs, or text files with one path per line (@list or *.txt).
+    out : str
+        The folder or s3:// URL of the cohort; new, empty, or with --resume of an earlier run.
+    recipe : str, default "ukb"
         ukb, capture24, nhanes, actipy, or a TOML file.
-    set
-        Change a number of the recipe, as calibration.min_windows=10; may be given several times.
-    check_inputs
-        With --resume: compare the SHA-256 of every file, not only of those that changed after they were prepared.
-    replaced
-        With --resume: refuse files with other content than when they were prepared, or prepare them again.
-    duplicates
-        skip records a file with the same bytes as another as excluded; prepare prepares it too.
-    json
+    set : list of str, optional
+        Change a setting of the recipe, as calibration.min_windows=10. Can be given more than once.
+    check_inputs : bool, default False
+        With --resume: compare the SHA-256 of every file, not only of files with a newer change time.
+    replaced : {"refuse", "prepare"}, default "refuse"
+        With --resume, for files whose content changed since they were prepared: refuse stops with an error, prepare prepares
+        them again.
+    duplicates : {"skip", "prepare"}, default "skip"
+        For files with the same bytes as another file: skip records them as excluded, prepare prepares them too.
+    json : bool, default False
         Print JSON, for programs.
+    many : Many, optional
+        Options of a run over many recordings.
     """
     output.begin(json=json)
     from imuspec.cli.console import RunDisplay
@@ -69,7 +72,7 @@ def prepare(
     return finished(summary, json=json)
 
 
-@app.command
+@command
 def info(
     path: Path,
     /,
@@ -79,26 +82,28 @@ def info(
     timestamps: Literal["device", "actipy"] = "device",
     stated: Stated | None = None,
 ) -> int:
-    """Show what a recording holds: device, rate, times, gaps, and everything lost. Of a folder: its recordings.
+    """Show the device, rate, times and gaps of a recording, and everything lost or repaired; or list a folder.
 
     Parameters
     ----------
-    path
-        A device file, or a folder of them.
-    json
+    path : Path
+        A device file, or a folder of device files.
+    json : bool, default False
         Print JSON, for programs.
-    identifying
-        Also the fields of the header that identify a person: names, dates of birth, notes.
-    timestamps
-        device, or actipy for times equal to actipy's.
+    identifying : bool, default False
+        Also show header fields that identify a person: names, dates of birth, notes.
+    timestamps : {"device", "actipy"}, default "device"
+        device: the clock of the device. actipy: times equal to those of actipy.
+    stated : Stated, optional
+        What the user states about a table.
     """
     from imuspec.recording.inputs import find_inputs
     from imuspec.recording.reading import read
 
     existing(path)
-    found = find_inputs([path]) if path.is_dir() else None
-    if found is not None and [source.path for source in found.sources] != [str(path.absolute())]:
-        return _list_inputs(found, json=json)
+    inputs = find_inputs([path]) if path.is_dir() else None
+    if inputs is not None and [source.path for source in inputs.sources] != [str(path.absolute())]:
+        return _list_inputs(inputs, json=json)
     from imuspec.cli.facts import recording_facts, recording_tables
 
     facts = recording_facts(read(path, timestamps, **(stated or Stated()).options()), identifying=identifying)
@@ -109,30 +114,30 @@ def info(
     return 0
 
 
-def _list_inputs(found: Inputs, *, json: bool) -> int:
-    """Print the recordings of a folder, and the files that are passed over."""
+def _list_inputs(inputs: Inputs, *, json: bool) -> int:
+    """Print the recordings of a folder, and the files that are passed over with the reason."""
     from rich.table import Table
     from rich.text import Text
 
     from imuspec.report.words import size
 
     if json:
-        recordings = [{"id": s.id, "name": s.name, "size_bytes": s.n_bytes} for s in found.sources]
-        output.emit({"recordings": recordings, "passed_over": [entry._asdict() for entry in found.passed_over]})
+        recordings = [{"id": s.id, "name": s.name, "size_bytes": s.n_bytes} for s in inputs.sources]
+        output.emit({"recordings": recordings, "passed_over": [entry._asdict() for entry in inputs.passed_over]})
         return 0
     table = Table("id", "file", "size", box=None, pad_edge=False)
-    for source in found.sources:
+    for source in inputs.sources:
         table.add_row(Text(source.id), Text(source.name), size(source.n_bytes))
-    skipped = Table("passed over", "why", box=None, pad_edge=False)
-    for entry in found.passed_over:
+    skipped = Table("passed over", "reason", box=None, pad_edge=False)
+    for entry in inputs.passed_over:
         skipped.add_row(*map(Text, entry))
-    n = len(found.sources)
-    total = Text(f"{n} recording{'' if n == 1 else 's'}, {len(found.passed_over)} passed over")
-    output.show(table, *([skipped] if found.passed_over else []), total)
+    n = len(inputs.sources)
+    total = Text(f"{n} recording{'' if n == 1 else 's'}, {len(inputs.passed_over)} passed over")
+    output.show(table, *([skipped] if inputs.passed_over else []), total)
     return 0
 
 
-@app.command
+@command
 def simulate(
     out: Path,
     /,
@@ -145,26 +150,26 @@ def simulate(
     damage: Annotated[list[str] | None, SEVERAL] = None,
     miscalibration: bool = False,
 ) -> int:
-    """Write a realistic recording whose truth is known: nights, walks, a bicycle, the device laid aside.
+    """Write a realistic recording with known truth: nights, walks, cycling, and non-wear.
 
     Parameters
     ----------
-    out
-        The device file of an Axivity, ending in .cwa, .cwa.gz or .cwa.zip; its truth is written beside it.
-    days
-        Length.
-    seed
-        The same seed gives the same bytes.
-    sample_rate
-        Hz, one that the device has.
-    device
-        ax3, or ax6 with a gyroscope.
-    unpacked
-        16-bit samples instead of 10-bit ones.
-    damage
-        A kind of damage; may be given several times. An unknown kind is answered with the list.
-    miscalibration
-        A sensor with an error of gain and offset.
+    out : Path
+        The Axivity file to write: .cwa, .cwa.gz or .cwa.zip. The truth is written beside it.
+    days : float, default 7.0
+        Length of the recording, days.
+    seed : int, default 0
+        Seed of the random numbers; the same seed gives the same bytes.
+    sample_rate : float, default 100.0
+        Sampling rate that the device supports, Hz.
+    device : str, default "ax3"
+        ax3, or ax6 (with gyroscope).
+    unpacked : bool, default False
+        Write 16-bit samples instead of 10-bit samples.
+    damage : list of str, optional
+        A kind of damage. Can be given more than once. The error for an unknown kind lists all kinds.
+    miscalibration : bool, default False
+        Simulate a sensor with gain and offset errors.
     """
     from imuspec.cli.console import ShareDisplay
     from imuspec.report.words import size
@@ -186,18 +191,20 @@ def simulate(
     return 0
 
 
-@app.command
+@command
 def image(path: Path, /, *, out: Path, recipe: str | None = None, stated: Stated | None = None) -> int:
-    """Draw a recording at a glance: each day as a strip of colour, and one window as a network sees it.
+    """Draw a recording: each day as a strip of colour, and one window as a network sees it.
 
     Parameters
     ----------
-    path
+    path : Path
         A device file.
-    out
-        The picture, ending in .png, .svg or .pdf.
-    recipe
-        Prepare it by this recipe first, which marks non-wear; without it the raw recording is drawn.
+    out : Path
+        The file for the figure: .png, .svg or .pdf.
+    recipe : str, optional
+        Prepare the recording by this recipe first, so that non-wear is marked. Without it the raw recording is drawn.
+    stated : Stated, optional
+        What the user states about a table.
     """
     from imuspec.preparation import prepare as prepare_file
     from imuspec.recipe import Recipe
@@ -217,7 +224,7 @@ def image(path: Path, /, *, out: Path, recipe: str | None = None, stated: Stated
     return 0
 
 
-@app.command
+@command
 def report(
     path: str,
     /,
@@ -227,21 +234,21 @@ def report(
     set: Annotated[list[str] | None, SEVERAL] = None,
     recordings: Literal["none", "worst", "all"] = "none",
 ) -> int:
-    """Write one HTML page on a recording, a cohort, a training, a probe or an experiment.
+    """Write one HTML page about a recording, a cohort, a training run, a probe or an experiment.
 
     Parameters
     ----------
-    path
-        A device file, or the folder of a cohort, a training, a probe or an experiment.
-    out
-        The page.
-    recipe
-        Of a recording: ukb, capture24, nhanes, actipy, or a TOML file.
-    set
-        Of a recording: change a number of the recipe, as segments.min_wear_h=1; may be given several times.
-    recordings
-        Of a cohort: also write the pages of the recordings to look at first (worst), or of all, into a folder beside the
-        page, which links to them.
+    path : str
+        A device file, or the folder of a cohort, a training run, a probe or an experiment.
+    out : Path
+        The HTML file to write.
+    recipe : str, default "ukb"
+        For a recording: ukb, capture24, nhanes, actipy, or a TOML file.
+    set : list of str, optional
+        For a recording: change a setting of the recipe, as segments.min_wear_h=1. Can be given more than once.
+    recordings : {"none", "worst", "all"}, default "none"
+        For a cohort: also write the pages of the recordings to check first (worst), or of all recordings, into a folder beside
+        the page. The page links to them.
     """
     from imuspec.recipe import Recipe
     from imuspec.report import write_page

@@ -6,34 +6,31 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from imuspec.cohort.arrays import StoredArrays
 from imuspec.cohort.drawing import draw_stretch
 from imuspec.cohort.parts import part_ids, read_part
-from imuspec.cohort.store import MISSING, check_version, orphans, read_table, table_batches
+from imuspec.cohort.store import check_version, orphans, read_table, table_batches
 from imuspec.cohort.tables import TABLES
 from imuspec.cohort.verification import problems_of_cohort
 from imuspec.preparation.clock import grid_times
 from imuspec.preparation.reasons import counted
 from imuspec.recipe import Recipe
-from imuspec.recording.identity import check_id
-from imuspec.storage import as_path, is_remote, list_names
+from imuspec.storage import as_path, list_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import zarr
     from numpy.typing import NDArray
 
     from imuspec.preparation import Prepared
 
 __all__ = ["Cohort", "Window"]
-
-_OPEN = 64  # arrays kept open
 
 
 class Window(NamedTuple):
@@ -70,7 +67,7 @@ class Cohort:
         self.path = as_path(path)
         check_version(self.path)
         self._tables: dict[str, pa.Table] = {}
-        self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
+        self._arrays = StoredArrays(self.path)
         self._ids: list[str] | None = None
         self._wear: dict[str, list[tuple[int, int]]] | None = None
 
@@ -168,55 +165,45 @@ class Cohort:
         ValueError
             If the stretch is not inside the recording.
         """
-        array = self._array(recording_id)
-        rate, total = _attribute(array, "rate_hz"), array.shape[1]
+        array = self._arrays[recording_id]
+        rate, total = array.rate, len(array)
         first = round(start_s * rate)
         stop = total if length_s is None else first + round(length_s * rate)
         if not 0 <= first <= stop <= total:
             requested = f"{start_s:g} s to " + ("the end" if length_s is None else f"{start_s + length_s:g} s")
             raise ValueError(f"read {recording_id}: expected a stretch inside 0 to {total / rate:g} s, got {requested}")
-        return self._samples(array, first, stop)
+        return array.values(first, stop)
 
     def start_time(self, recording_id: str) -> np.datetime64:
         """Return the local device clock of a recording's first sample, datetime64[ns]."""
-        return np.datetime64(str(self._array(recording_id).attrs["start_time"]), "ns")
+        return self._arrays[recording_id].start_time
 
     def samples(self, recording_id: str, first: int, stop: int) -> NDArray[np.float32]:
         """Read samples `first` to `stop` of one recording, float32 [3, time], g; NaN where missing."""
-        array = self._array(recording_id)
-        self._check_stretch(recording_id, array, first, stop)
-        return self._samples(array, first, stop)
+        return self._arrays[recording_id].values(first, stop)
 
     def times(self, recording_id: str, first: int, stop: int) -> NDArray[np.int64]:
         """Return the device's local clock at samples `first` to `stop`, int64 [time], ns since 1970.
 
         It follows the clock where that was set back, as `Prepared.clock` does.
         """
-        array = self._array(recording_id)
-        self._check_stretch(recording_id, array, first, stop)
-        shifts: Any = array.attrs["shifts"]
+        array = self._arrays[recording_id]
+        array.check(first, stop)
         return grid_times(
             np.arange(first, stop, dtype=np.int64),
-            start_time=int(self.start_time(recording_id).astype(np.int64)),
-            rate=_attribute(array, "rate_hz"),
-            shifts=np.array(shifts, np.int64).reshape(-1, 2),
+            start_time=int(array.start_time.astype(np.int64)),
+            rate=array.rate,
+            shifts=array.shifts,
         )
 
     def stretches(self, recording_id: str) -> list[tuple[int, int]]:
         """Return first and one-past-last sample of each stretch of kept wear of one recording, in order."""
-        self._array(recording_id)
+        self._arrays[recording_id]  # raises KeyError for an unknown id
         return list(self._wear_stretches().get(recording_id, []))
 
     def checksum(self, recording_id: str) -> str:
         """Return the SHA-256 of one recording's stored samples, as it was when they were written."""
-        return str(self._array(recording_id).attrs["sha256"])
-
-    @staticmethod
-    def _check_stretch(recording_id: str, array: zarr.Array[Any], first: int, stop: int) -> None:
-        if not 0 <= first <= stop <= array.shape[1]:
-            raise ValueError(
-                f"read {recording_id}: expected samples inside 0 to {array.shape[1]}, got {first} to {stop}"
-            )
+        return self._arrays[recording_id].sha256
 
     def random_windows(
         self,
@@ -256,9 +243,8 @@ class Cohort:
         for recording_id in ids:
             draw = self.random_stretch(recording_id, hours, seed=seed, epoch=epoch, shorter=shorter)
             if draw is not None:
-                array = self._array(recording_id)
-                rate = _attribute(array, "rate_hz")
-                yield Window(recording_id, draw[0] / rate, self._samples(array, *draw))
+                array = self._arrays[recording_id]
+                yield Window(recording_id, draw[0] / array.rate, array.values(*draw))
 
     def random_stretch(
         self,
@@ -292,10 +278,9 @@ class Cohort:
         (int, int) or None
             First and one-past-last sample.
         """
-        array = self._array(recording_id)
-        rate = _attribute(array, "rate_hz")
-        stretches = [(0, int(array.shape[1]))] if wear == "all" else self._wear_stretches().get(recording_id, [])
-        return draw_stretch(stretches, round(hours * 3600 * rate), (seed, epoch, recording_id), shorter)
+        array = self._arrays[recording_id]
+        stretches = [(0, len(array))] if wear == "all" else self._wear_stretches().get(recording_id, [])
+        return draw_stretch(stretches, round(hours * 3600 * array.rate), (seed, epoch, recording_id), shorter)
 
     def read_stored(self, recording_id: str, first: int, stop: int) -> tuple[NDArray[np.int16], float]:
         """Return stored samples of one recording, for loaders: they take half the memory of `read`.
@@ -319,42 +304,35 @@ class Cohort:
         ValueError
             If the samples are not inside the recording.
         """
-        array = self._array(recording_id)
-        self._check_stretch(recording_id, array, first, stop)
-        return np.asarray(array[:, first:stop]), _attribute(array, "step_g")
+        array = self._arrays[recording_id]
+        return array.steps(first, stop), array.step_g
 
     def prepared(self, recording_id: str) -> Prepared:
-        """Return one recording as `imuspec.prepare` returned it, with acceleration in the resolution of the store.
+        """Return one recording as `imuspec.prepare` returned it.
+
+        The acceleration has the resolution of the store. It is None for an excluded recording. The means of the still
+        windows, and the labels of the header, are not stored.
+
+        Parameters
+        ----------
+        recording_id : str
+            An id of `outcomes`.
 
         Raises
         ------
         KeyError
             If the cohort has no such recording.
+        ValueError
+            If `recording_id` is not a valid id, or the part of the recording is damaged.
         """
-        from imuspec.preparation import Prepared
+        from imuspec.cohort.serialisation import prepared_of
 
-        array = self._array(recording_id)
-        part = read_part(self.path, recording_id)
-        row, outcome = part["recording"], part["outcome"]
-        known = {"format", "device", "device_id", "nominal_rate", "sample_rate"}
-        calibration = {key.removeprefix("calibration_"): row[key] for key in row if key.startswith("calibration_")}
-        figures = {k: row[k] for k in row if k not in known and not k.startswith(("calibration_", "quality_"))}
-        return Prepared(
-            outcome["source"],
-            recording_id,
-            self.recipe,
-            outcome["status"],
-            outcome["reason"],
-            self._samples(array, 0, array.shape[1]),
-            _attribute(array, "rate_hz"),
-            int(self.start_time(recording_id).astype(np.int64)),
-            np.array(array.attrs["shifts"], np.int64).reshape(-1, 2),
-            segments=_pairs(part["segments"]),
-            nonwear=_pairs(part["nonwear"]),
-            calibration=calibration,
-            header={key: row[key] for key in row if key in known},
-            figures=figures,
-        )
+        try:
+            part = read_part(self.path, recording_id)
+        except FileNotFoundError:
+            raise KeyError(f"cohort {self.path}: expected an id of its outcomes, got {recording_id!r}") from None
+        array = self._arrays[recording_id] if part["outcome"]["status"] == "ok" else None
+        return prepared_of(part, self.recipe, array)
 
     def status(self) -> dict[str, Any]:
         """Return counts of recordings and inputs by their state.
@@ -413,35 +391,6 @@ class Cohort:
         batches = list(table_batches(self.path, done))
         self._tables = {name: pa.concat_tables([batch[name] for batch in batches]) for name in TABLES}
 
-    def _array(self, recording_id: str) -> zarr.Array[Any]:
-        if recording_id in self._arrays:
-            self._arrays.move_to_end(recording_id)
-            return self._arrays[recording_id]
-        import zarr
-        from zarr.storage import FsspecStore, LocalStore
-
-        try:
-            folder = self.path / "acceleration" / check_id(recording_id, "id")
-            known = (folder / "zarr.json").is_file()
-        except ValueError:
-            known = False
-        if not known:
-            raise KeyError(f"cohort {self.path}: expected one of its {len(self)} ids, got {recording_id!r}")
-        store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
-        array = zarr.open_array(store, mode="r")
-        self._arrays[recording_id] = array
-        if len(self._arrays) > _OPEN:
-            self._arrays.popitem(last=False)
-        return array
-
-    @staticmethod
-    def _samples(array: zarr.Array[Any], first: int, stop: int) -> NDArray[np.float32]:
-        stored = np.asarray(array[:, first:stop])
-        values = stored.astype(np.float32)
-        values *= np.float32(_attribute(array, "step_g"))
-        values[stored == MISSING] = np.nan
-        return values
-
     def _wear_stretches(self) -> dict[str, list[tuple[int, int]]]:
         if self._wear is None:
             self._wear = {}
@@ -449,13 +398,3 @@ class Cohort:
             for recording_id, first, stop in zip(*columns, strict=True):
                 self._wear.setdefault(recording_id, []).append((first, stop))
         return self._wear
-
-
-def _attribute(array: zarr.Array[Any], name: str) -> float:
-    """Return a number among an array's attributes."""
-    value: Any = array.attrs[name]
-    return float(value)
-
-
-def _pairs(rows: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
-    return np.array([(row["start_index"], row["stop_index"]) for row in rows], np.int64).reshape(-1, 2)

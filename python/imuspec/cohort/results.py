@@ -95,7 +95,7 @@ class Results:
             raise ValueError(f"results {path}: expected version {VERSION}, got {version}")
 
     def __repr__(self) -> str:
-        return f"Results({str(self.path)!r}, {self.description['what']}, {len(self.ids)} recordings)"
+        return f"Results({str(self.path)!r}, {self.description['kind']}, {len(self.ids)} recordings)"
 
     @property
     def ids(self) -> list[str]:

@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.parts import MANIFEST, PartStore, finite, part_batches, read_part, with_path
+from imuspec.cohort.arrays import MISSING
+from imuspec.cohort.parts import MANIFEST, PartStore, part_batches, read_part, with_path
+from imuspec.cohort.serialisation import part_of
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile
 from imuspec.storage import (
@@ -50,11 +52,10 @@ if TYPE_CHECKING:
 
     Quantised = tuple[NDArray[np.int16], int]
 
-__all__ = ["FORMAT", "MISSING", "VERSION", "CohortStore", "checksum", "quantise", "read_table"]
+__all__ = ["FORMAT", "VERSION", "CohortStore", "checksum", "quantise", "read_table"]
 
 FORMAT = "imuspec-cohort"
 VERSION = 1
-MISSING = np.int16(-32768)
 _LARGEST = 32767
 _BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
 
@@ -179,7 +180,7 @@ class CohortStore(PartStore):
                     raise ValueError(f"{source.id}: a recording that is ok has no acceleration")
                 quantised = quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
             stored = self._write_array(source, prepared, quantised)
-        self._write_part(source.id, _part(source, prepared, stored, outcome))
+        self._write_part(source.id, part_of(source, prepared, stored, outcome))
 
     def write_tables(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables, then the manifest."""
@@ -346,38 +347,6 @@ def _add_attributes(array: Path, attributes: dict[str, Any]) -> None:
 
 def _group(attributes: dict[str, Any]) -> bytes:
     return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=2).encode()
-
-
-def _part(
-    source: InputFile, prepared: Prepared, stored: dict[str, Any], outcome: Mapping[str, str | int]
-) -> dict[str, Any]:
-    header = {key: value for key, value in prepared.header.items() if key not in ("metadata", "labels")}
-    recording = {
-        **header,
-        "start_time": prepared.start_time,
-        "rate_hz": prepared.rate,
-        **prepared.figures,
-        **{f"calibration_{key}": value for key, value in prepared.calibration.items()},
-        **{f"quality_{kind}": count for kind, count in prepared.quality.counts.items()},
-        "metadata": json.dumps(prepared.header.get("metadata") or {}, sort_keys=True),
-        **stored,
-    }
-    return {
-        "outcome": {
-            "id": source.id,
-            "source": source.name,
-            "source_bytes": source.n_bytes,
-            "source_sha256": "",
-            "duplicate_of": None,
-            "status": prepared.status,
-            "reason": prepared.reason,
-            **outcome,
-        },
-        "recording": {} if prepared.status == "failed" else finite(recording),
-        "segments": prepared.rows(prepared.segments),
-        "nonwear": prepared.rows(prepared.nonwear),
-        "quality": [finite(event._asdict()) for event in prepared.quality.table],
-    }
 
 
 def orphans(folder: Path, ids: Iterable[str]) -> list[str]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from imuspec.cohort.arrays import MISSING
 from imuspec.cohort.cohort import Cohort
-from imuspec.cohort.store import MISSING
 from imuspec.datasets.patches import hide_patches, spread_starts
 
 __all__ = ["Batch", "DaySettings", "WearDays"]

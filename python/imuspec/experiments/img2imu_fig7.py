@@ -53,4 +53,4 @@ def _drawn(points: pd.DataFrame) -> Figure:
     from imuspec.report.scores import curve_figure
 
     table = points.assign(column=points["set"])
-    return curve_figure(table, x="shots", xlabel="labelled windows a class")
+    return curve_figure(table, x="shots", xlabel="labelled windows per class")

@@ -135,7 +135,7 @@ def _drawn(table: pd.DataFrame) -> Figure:
     from imuspec.report.scores import row_figure
 
     both = compare(table, "img2imu-table1")
-    return row_figure(both[both["value"].notna()], title="Ten labelled windows a class, altered test windows")
+    return row_figure(both[both["value"].notna()], title="Ten labelled windows per class, altered test windows")
 
 
 def _pictures(setup: Setup[Table1Options], windows: Windows, altered: dict[str, Any]) -> Figure:

@@ -1,4 +1,4 @@
-"""Figures and self-contained HTML pages. matplotlib and jinja2 (extra ``report``) load with the first figure."""
+"""Figures and self-contained HTML pages. matplotlib and jinja2 (extra ``report``) are imported with the first figure."""
 
 from __future__ import annotations
 

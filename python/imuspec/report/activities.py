@@ -1,4 +1,4 @@
-"""A week of activities: the days one below the other, hours across, and beside them the hours of each class."""
+"""The figure of predicted activities: one row per day, and beside it the hours of each class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["activities_figure", "class_colours"]
 
-# Okabe and Ito's colours (2008), quiet ones for rest; what is not named takes the next that is free.
+# Colours of Okabe and Ito (2008). A class without a colour takes the next free one of `_OTHERS`.
 _OF_CLASS = {
     "sleep": "#0072b2",
     "sit-stand": "#56b4e9",
@@ -31,7 +31,7 @@ _NONWEAR = -2
 
 
 def class_colours(names: Sequence[str]) -> list[str]:
-    """Return a colour for each class, the same in all figures."""
+    """Return a colour for each class; a known class has the same colour in all figures."""
     taken = [_OF_CLASS[name] for name in names if name in _OF_CLASS]
     free = [colour for colour in _OTHERS if colour not in taken]
     return [_OF_CLASS.get(name) or free.pop(0) if name in _OF_CLASS or free else COLOURS["muted"] for name in names]
@@ -44,16 +44,16 @@ def activities_figure(
 
     Parameters
     ----------
-    time
-        int64 [n], ns of the local clock, rising: where each step begins.
-    label
-        int64 [n]: class; -1 nothing known, -2 not worn.
-    class_names
+    time : int64 array [n]
+        Start of each step, ns of the local clock, increasing.
+    label : int64 array [n]
+        Class of each step; -1 unknown, -2 not worn.
+    class_names : sequence of str
         The classes.
-    step_s
+    step_s : float
         Length of a step, s.
-    title
-        Above the days.
+    title : str, default ""
+        Title of the figure.
     """
     days = np.floor_divide(time, _DAY_NS)
     shown = np.arange(days.min(), days.max() + 1) if len(days) else np.arange(1)
@@ -64,14 +64,14 @@ def activities_figure(
         left, right = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
         figure.subplots_adjust(left=0.085, right=0.985, top=1 - 0.5 / tall, bottom=0.46 / tall, wspace=0.07)
         for row, day in enumerate(shown.tolist()):
-            here = days == day
-            _day(left, row, (time[here] - day * _DAY_NS) / 3.6e12, label[here], colours, step_s / 3600)
-            _hours(right, row, label[here], colours, step_s / 3600)
+            on_day = days == day
+            _day(left, row, (time[on_day] - day * _DAY_NS) / 3.6e12, label[on_day], colours, step_s / 3600)
+            _hours(right, row, label[on_day], colours, step_s / 3600)
         left.set(xlim=(0, 24), xticks=range(0, 25, 3), ylim=(len(shown) - 0.4, -0.6), yticks=range(len(shown)))
         left.set_xticklabels([f"{hour:02d}:00" for hour in range(0, 25, 3)])
         left.set_yticklabels([np.datetime64(int(day), "D").item().strftime("%a %d %b") for day in shown])
         left.set_xlabel("time of day")
-        right.set(xlim=(0, 24), xticks=range(0, 25, 6), xlabel="hours a day")
+        right.set(xlim=(0, 24), xticks=range(0, 25, 6), xlabel="hours per day")
         right.tick_params(axis="y", length=0, labelleft=False)
         left.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
         plain_axes(left, spines=("bottom",))
@@ -96,11 +96,11 @@ def _day(
 
 
 def _hours(axes: Axes, row: int, label: NDArray[np.int64], colours: Sequence[str], step: float) -> None:
-    at = 0.0
+    start = 0.0
     for code, colour in [*enumerate(colours), (_NONWEAR, COLOURS["nonwear"])]:
-        long = float((label == code).sum()) * step
-        axes.barh(row, long, 0.66, left=at, color=colour, lw=0)
-        at += long
+        hours = float((label == code).sum()) * step
+        axes.barh(row, hours, 0.66, left=start, color=colour, lw=0)
+        start += hours
 
 
 def _legend(figure: Figure, names: Sequence[str], colours: Sequence[str], nonwear: bool) -> None:
@@ -109,5 +109,5 @@ def _legend(figure: Figure, names: Sequence[str], colours: Sequence[str], nonwea
     handles = [Patch(color=colour, lw=0, label=name) for name, colour in zip(names, colours, strict=True)]
     if nonwear:
         handles.append(Patch(color=COLOURS["nonwear"], lw=0, label="not worn"))
-    place: Any = {"loc": "upper right", "bbox_to_anchor": (0.985, 0.995), "borderaxespad": 0.1}
-    figure.legend(handles=handles, ncols=len(handles), handlelength=1, handleheight=0.8, columnspacing=1.3, **place)
+    position: Any = {"loc": "upper right", "bbox_to_anchor": (0.985, 0.995), "borderaxespad": 0.1}
+    figure.legend(handles=handles, ncols=len(handles), handlelength=1, handleheight=0.8, columnspacing=1.3, **position)

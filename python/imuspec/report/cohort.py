@@ -1,6 +1,6 @@
-"""The page of a cohort: the outcome and reason of each file, the spread of the recordings, those to check first, and a search.
+"""The page of a cohort: outcomes and reasons, distributions, the recordings to check first, and a search.
 
-It is written from the columns of the cohort's tables, so that 100,000 recordings take seconds, and it holds no more than
+The page is written from the columns of the cohort's tables, so that 100,000 recordings take seconds. It has at most
 `_MOST_ROWS` recordings, so that its size is bounded.
 """
 
@@ -12,7 +12,6 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,30 +20,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.preparation.reasons import alike
-from imuspec.recording.quality import Event, Quality
 from imuspec.report import words
 from imuspec.report.distributions import Panel, distribution_figure
 from imuspec.report.recording import preparation_page
-from imuspec.report.rendering import command, drawn, known_number, render
+from imuspec.report.rendering import command, drawn, render
 from imuspec.storage import is_remote, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from imuspec.cohort.cohort import Cohort
-    from imuspec.preparation import Prepared
 
 __all__ = ["cohort_page"]
 
-_MOST_ROWS = 100_000  # that can be searched
-_STATIC_ROWS = 100  # that stand in the page without its script
+_MOST_ROWS = 100_000  # recordings that can be searched
+_STATIC_ROWS = 100  # recordings that are shown without the script
 _MOST_REASONS = 40
-_WORST = 5  # of each measure
+_WORST = 5  # recordings per measure
 _STATUS = ("failed", "excluded", "ok")
 
 
 class _Measure(NamedTuple):
-    """A column by which recordings are compared, which end of it is bad, and how its values are written."""
+    """A column by which recordings are compared, its bad end, and the format of its values."""
 
     column: str
     title: str
@@ -56,8 +53,8 @@ class _Measure(NamedTuple):
 
 _MEASURES = (
     _Measure("calibration_error_after_mg", "calibration error", "mean distance from 1 g (mg)", "high", ".1f", " mg"),
-    _Measure("wear_h", "wear kept", "hours kept", "low", ".1f", " h"),
-    _Measure("rate_off", "sampling rate", "off the nominal rate (%)", "far", "+.2f", " %"),
+    _Measure("wear_h", "selected wear", "hours of wear", "low", ".1f", " h"),
+    _Measure("rate_off", "sampling rate", "difference from the nominal rate (%)", "far", "+.2f", " %"),
     _Measure("lost", "lost or repaired", "blocks, rows or gaps lost or repaired", "high", ",.0f", ""),
 )
 
@@ -65,22 +62,22 @@ _MEASURES = (
 def cohort_page(
     cohort: Cohort, path: str | os.PathLike[str], *, recordings: Literal["none", "worst", "all"] = "none"
 ) -> Path:
-    """Write one HTML page on a cohort: the outcome and reason of each file, and the spread of the recordings.
+    """Write one HTML page about a cohort: the outcome and reason of each file, and the distributions of the recordings.
 
     Parameters
     ----------
     cohort : Cohort
         The cohort.
-    path : path
-        File to write, whole or not at all.
+    path : path-like
+        File to write; it is complete or absent.
     recordings : {"none", "worst", "all"}, default "none"
-        Of which recordings pages are written too, into the folder ``NAME-recordings`` beside the page. The page links to
-        each page that is there, whenever it was written; a page that is there is not written again.
+        The recordings that also get a page, in the folder ``NAME-recordings`` beside the page. The page links to every page
+        in this folder. An existing page is not written again.
 
     Returns
     -------
     Path
-        The page: one file, which loads nothing from anywhere.
+        The page: one file that loads no other.
 
     Raises
     ------
@@ -98,18 +95,18 @@ def cohort_page(
     chosen = range(len(rows)) if few or recordings == "all" else [row for row, _ in worst if recordings == "worst"]
     _write_pages(cohort, folder, [rows.id[row] for row in chosen])
     pages = {entry.name.removesuffix(".html") for entry in os.scandir(folder)} if folder.is_dir() else set()
-    place = cohort.path if is_remote(cohort.path) else Path(cohort.path).resolve()
+    source = cohort.path if is_remote(cohort.path) else Path(cohort.path).resolve()
     recipe = cohort.recipe
     fields: dict[str, Any] = {
-        "title": place.name,
-        "path": str(place),
-        "words": f"{rows.count['ok']:,} of {len(rows):,} recording{'' if len(rows) == 1 else 's'} kept, "
-        f"with the recipe {recipe.name}.",
+        "title": source.name,
+        "path": str(source),
+        "words": f"{rows.count['ok']:,} of {len(rows):,} recording{'' if len(rows) == 1 else 's'} "
+        f"{'is' if rows.count['ok'] == 1 else 'are'} ok with the recipe {recipe.name}.",
         "header": rows.facts(),
         "outcomes": _bars(rows.outcomes()),
         "distributions": drawn(lambda narrow: distribution_figure(rows.panels(), narrow=narrow), "distributions"),
         "losses": rows.losses(),
-        "worst": [{**rows.cells(row, pages, folder), "why": why} for row, why in worst],
+        "worst": [{**rows.cells(row, pages, folder), "reason": reason} for row, reason in worst],
         "rows": [rows.cells(row, pages, folder) for row in rows.order[:_STATIC_ROWS].tolist()],
         "total": len(rows),
         "searched": min(len(rows), _MOST_ROWS),
@@ -124,45 +121,16 @@ def cohort_page(
 
 
 def _write_pages(cohort: Cohort, folder: Path, ids: Sequence[str]) -> None:
-    """Write the page of each recording that has none yet."""
+    """Write the pages of recordings that do not have one yet."""
     for identity in ids:
         page = folder / f"{identity}.html"
         if not page.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            preparation_page(_prepared(cohort, identity), page)
-
-
-def _prepared(cohort: Cohort, identity: str) -> Prepared:
-    """Return a recording as its page needs it: with what was lost and the header's fields; without samples unless it is ok."""
-    from imuspec.cohort.parts import read_part
-    from imuspec.preparation import Prepared
-
-    part = read_part(cohort.path, identity)
-    row, outcome = part["recording"], part["outcome"]
-    counts = {key.removeprefix("quality_"): row[key] for key in row if key.startswith("quality_")}
-    events = tuple(Event(**{**event, "value": known_number(event["value"])}) for event in part["quality"])
-    header = {key: row[key] for key in row if not key.startswith(("calibration_", "quality_"))}
-    quality = Quality(counts, events)
-    header["metadata"] = json.loads(row.get("metadata") or "{}")
-    if outcome["status"] == "ok":
-        return replace(cohort.prepared(identity), quality=quality, header=header)
-    return Prepared(
-        path=outcome["source"],
-        id=identity,
-        recipe=cohort.recipe,
-        status=outcome["status"],
-        reason=outcome["reason"],
-        rate=known_number(row.get("rate_hz")),
-        start_time=row.get("start_time"),
-        calibration={key.removeprefix("calibration_"): row[key] for key in row if key.startswith("calibration_")},
-        quality=quality,
-        header=header,
-        figures=header,
-    )
+            preparation_page(cohort.prepared(identity), page)
 
 
 def _bars(outcomes: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
-    """Rows of the outcomes; what is over `_MOST_REASONS` together in the last."""
+    """Return the rows of the outcomes; the last one counts all reasons beyond `_MOST_REASONS`."""
     shown = list(outcomes[:_MOST_REASONS])
     rest = outcomes[_MOST_REASONS:]
     most = max((n for _, _, n in outcomes), default=1)
@@ -178,7 +146,7 @@ def _bars(outcomes: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
 
 
 class _Rows:
-    """The columns of a cohort's tables that the page needs, a row for each recording."""
+    """The columns of a cohort's tables that the page needs, one row per recording."""
 
     def __init__(self, cohort: Cohort) -> None:
         table, outcomes = cohort.recordings, cohort.outcomes
@@ -187,7 +155,7 @@ class _Rows:
         self.status: list[str] = table["status"].to_pylist()
         reasons = dict(zip(outcomes["id"].to_pylist(), outcomes["reason"].to_pylist(), strict=True))
         self.reason = [reasons.get(identity) or "" for identity in self.id]
-        self.device: list[str] = [text or "" for text in _column(table, "device", "")]
+        self.device: list[str] = [text or "" for text in table["device"].to_pylist()]
         self.count = Counter(self.status)
         self.kinds = [name for name in table.column_names if name.startswith("quality_")]
         self.values = {
@@ -212,46 +180,44 @@ class _Rows:
         wear = self.values["wear_h"][self.is_ok]
         recorded = self.values["duration_h"]
         facts = [
-            ("kept", f"{self.count['ok']:,}"),
+            ("ok", f"{self.count['ok']:,}"),
             ("excluded", f"{self.count['excluded']:,}"),
             ("failed", f"{self.count['failed']:,}"),
             ("recorded", f"{np.nansum(recorded):,.1f} h"),
-            ("wear kept", f"{np.nansum(wear):,.1f} h"),
+            ("selected wear", f"{np.nansum(wear):,.1f} h"),
         ]
         if np.isfinite(wear).sum() > 1:
-            facts.append(("median wear kept", f"{np.nanmedian(wear):,.1f} h"))
+            facts.append(("median selected wear", f"{np.nanmedian(wear):,.1f} h"))
         return [*facts, ("stored", words.size(float(np.nansum(_numbers(self.table, "stored_bytes")))))]
 
     def outcomes(self) -> list[tuple[str, str, int]]:
-        """(status, reason, count); reasons that differ in their numbers alone count together."""
+        """Return (status, reason, count); reasons that differ only in their numbers are counted together."""
         return [group[:3] for group in alike(zip(self.status, self.reason, self.id, strict=True))]
 
     def panels(self) -> list[Panel]:
-        """Distributions of the recordings for which a figure is known and differs; none for a single recording."""
-        found = []
+        """Return the distributions of the measures that are known and differ between recordings."""
+        panels = []
         for measure in _MEASURES:
-            values = [("", "data", self.values[measure.column][self._of(measure)])]
+            values = [("", "data", self.values[measure.column][self._compared(measure)])]
             if measure.column == "calibration_error_after_mg":
                 before = ("before", "second", self.values["calibration_error_before_mg"][self.is_ok])
                 values = [before, ("after", "data", values[0][2])]
             finite = values[-1][2][np.isfinite(values[-1][2])]
             if finite.size > 1 and np.ptp(finite) > 0:
-                found.append(Panel(measure.title, measure.label, values))
-        return found
+                panels.append(Panel(measure.title, measure.label, values))
+        return panels
 
-    def _of(self, measure: _Measure) -> NDArray[np.bool_]:
-        """Recordings of which a measure means something: wear and calibration only of those that were kept."""
-        return self.is_ok if measure.column in ("wear_h", "calibration_error_after_mg") else self._read
-
-    @property
-    def _read(self) -> NDArray[np.bool_]:
+    def _compared(self, measure: _Measure) -> NDArray[np.bool_]:
+        """Return for each recording whether a measure has a meaning: wear and calibration only of those that are ok."""
+        if measure.column in ("wear_h", "calibration_error_after_mg"):
+            return self.is_ok
         return np.array([status != "failed" for status in self.status], dtype=bool)
 
     def worst(self) -> list[tuple[int, str]]:
-        """(row, why) of the kept recordings at the bad end of each measure, twenty at most; none where there are few."""
+        """Return (row, reason) of ok recordings at the bad end of each measure, at most twenty; none of a small cohort."""
         if self.is_ok.sum() <= 4 * _WORST:
             return []
-        found: dict[int, list[str]] = {}
+        reasons: dict[int, list[str]] = {}
         for measure in _MEASURES:
             values = np.where(self.is_ok, self.values[measure.column], np.nan)
             middle = float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan
@@ -259,13 +225,13 @@ class _Rows:
             order = np.argsort(np.where(np.isfinite(badness), -badness, np.inf), kind="stable")[:_WORST]
             for row in order.tolist():
                 if np.isfinite(badness[row]) and values[row] != middle:
-                    found.setdefault(row, []).append(
+                    reasons.setdefault(row, []).append(
                         f"{measure.title} {words.number(values[row], measure.form)}{measure.unit}"
                     )
-        return [(row, ", ".join(why)) for row, why in found.items()]
+        return [(row, ", ".join(parts)) for row, parts in reasons.items()]
 
     def losses(self) -> list[dict[str, str]]:
-        """What was lost or repaired in all recordings together."""
+        """Return what was lost or repaired in all recordings together."""
         rows = []
         for name in self.kinds:
             counts = np.nan_to_num(_numbers(self.table, name))
@@ -282,7 +248,7 @@ class _Rows:
         return sorted(rows, key=lambda row: row["title"])
 
     def cells(self, row: int, pages: set[str], folder: Path) -> dict[str, str]:
-        """A recording as a row of a table."""
+        """Return a recording as a row of a table."""
         value = {name: float(column[row]) for name, column in self.values.items()}
         return {
             "id": self.id[row],
@@ -306,8 +272,8 @@ class _Rows:
         columns = {
             "id": [self.id[row] for row in order],
             "status": [_STATUS.index(self.status[row]) for row in order],
-            "reason": [reasons.place(self.reason[row]) for row in order],
-            "device": [devices.place(self.device[row]) for row in order],
+            "reason": [reasons.index(self.reason[row]) for row in order],
+            "device": [devices.index(self.device[row]) for row in order],
             "rate": _rounded(value["sample_rate"], order, 2),
             "recorded": _rounded(value["duration_h"], order, 1),
             "wear": _rounded(np.where(self.is_ok, value["wear_h"], np.nan), order, 1),
@@ -321,25 +287,21 @@ class _Rows:
 
 
 class _Index:
-    """Texts that repeat, each kept once."""
+    """Texts that repeat; each is stored once."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
 
-    def place(self, text: str) -> int:
-        return self._places.setdefault(text, len(self._places))
+    def index(self, text: str) -> int:
+        return self._indices.setdefault(text, len(self._indices))
 
     @property
     def texts(self) -> list[str]:
-        return list(self._places)
-
-
-def _column(table: pa.Table, name: str, missing: Any) -> list[Any]:
-    return table[name].to_pylist() if name in table.column_names else [missing] * len(table)
+        return list(self._indices)
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    """A column as float64, NaN where it has no value or does not exist."""
+    """Return a column as float64; NaN for null, or if the column does not exist."""
     if name not in table.column_names:
         return np.full(len(table), np.nan)
     return np.asarray(table[name].cast("float64").fill_null(np.nan).to_numpy(), dtype=np.float64)

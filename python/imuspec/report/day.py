@@ -1,4 +1,4 @@
-"""A day at a glance, and a recording at a glance."""
+"""Two figures of a recording: strips of colour for its days, and the range of each axis over time."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def day_image(
 ) -> Figure | Path:
     """Draw each local day as a strip of colour, from midnight to midnight, and one window as the image a network sees.
 
-    A strip's column is a minute (less where the whole recording is one strip, below six hours); its rows are 0.5 to
-    15 Hz upwards; its colour is the energy of the three axes together: the mean periodogram of 2 s frames, on one fixed
-    scale in dB relative to 1 g^2/Hz, so that days and people compare. The scale is cividis, which people with a colour
-    vision deficiency see as others do. Non-wear is hatched, where it is known. The window on the right is 10 s, drawn by
+    Each column of a strip is a minute, or less in a recording of up to six hours, which is one strip. The rows are 0.5 to
+    15 Hz, upwards. The colour is the energy of the three axes together: the mean periodogram of 2 s frames, on a fixed
+    scale in dB relative to 1 g^2/Hz, so that days and people can be compared. The colour map is cividis, which looks the same
+    to people with a colour vision deficiency. Non-wear is hatched if it is known. The window on the right is 10 s, drawn by
     `imuspec.rgb_image` with its defaults, which stretch each axis to its own range.
 
     Parameters
     ----------
     source : Recording or Prepared
-        A recording as it was read does not say when it was worn; a prepared one does.
-    out : path, optional
-        File to write, ending in .png, .svg or .pdf; without it the figure is returned.
+        The recording. Only a prepared one has known non-wear.
+    out : path-like, optional
+        File to write: .png, .svg or .pdf. Without it, the figure is returned.
     floor_db, top_db : float, default -60 and -15
         Ends of the colour scale, dB relative to 1 g^2/Hz.
     dpi : int, default 150
@@ -69,9 +69,9 @@ def day_image(
     Raises
     ------
     TypeError
-        If `source` is neither.
+        If `source` is not a recording.
     ValueError
-        If it holds no samples, or ``floor_db >= top_db``.
+        If `source` has no samples, or ``floor_db >= top_db``.
 
     Examples
     --------
@@ -90,11 +90,13 @@ def day_image(
         strips = figure.add_subplot(grid[0])
         window = lively_window(signal, reduced)
         _strips(strips, reduced, colours(reduced, floor_db=floor_db, top_db=top_db))
-        _nonwear(strips, signal, reduced)
+        for row, start, stop in spans.by_row(signal.not_worn, reduced):
+            strips.broken_barh([(start, stop - start)], (row + 0.06, 0.84), **_HATCHED)
         _titles(figure, source, signal)
         side = grid[1].get_position(figure)
         if window is not None:
-            _mark(strips, reduced, window[1])
+            row, offset = divmod(window[1] - reduced.origin, reduced.row_ns)
+            strips.plot([offset / 3.6e12], [row], marker="v", ms=5, color=COLOURS["ink"], clip_on=False, lw=0)
             _window(figure, (side.x0, side.y1, side.width), signal, window)
         _key(figure, (floor_db, top_db), (side.x0, side.width), signal)
         if out is None:
@@ -103,22 +105,22 @@ def day_image(
 
 
 def colours(reduced: Minutes, *, floor_db: float = -60.0, top_db: float = -15.0) -> NDArray[np.uint8]:
-    """Return RGBA [n_rows, n_frequencies, n_steps, 4], low frequencies last; transparent where there are no samples."""
+    """Return RGBA colours, uint8 [n_rows, n_frequencies, n_steps, 4], low frequencies last; no samples are transparent."""
     from matplotlib import colormaps
 
     with np.errstate(divide="ignore", invalid="ignore"):
         level = (10 * np.log10(reduced.power.sum(axis=2)) - floor_db) / (top_db - floor_db)
-    there = np.asarray(np.isfinite(reduced.power).all(axis=(2, 3)))
+    measured = np.asarray(np.isfinite(reduced.power).all(axis=(2, 3)))
     shade = np.clip(np.nan_to_num(level, nan=0.0, neginf=0.0, posinf=1.0), 0, 1)
     image = np.asarray(colormaps[_MAP](shade, bytes=True), dtype=np.uint8).transpose(0, 2, 1, 3)[:, ::-1].copy()
-    image[..., 3] = np.where(there, 255, 0)[:, None, :]
+    image[..., 3] = np.where(measured, 255, 0)[:, None, :]
     return image
 
 
 def lively_window(signal: Track, reduced: Minutes) -> tuple[int, int] | None:
-    """Return (first sample, its ns) of ten seconds worth a look: of the liveliest tenth, the step of the clearest rhythm.
+    """Return the first sample, and its time in ns, of ten seconds with movement; None if there are no ten seconds in one run.
 
-    None where there are no ten seconds without a gap.
+    Of the tenth of the steps with the highest ENMO, it is the step with the clearest rhythm below 5 Hz.
     """
     enmo = np.where(reduced.covered > 0.99, reduced.enmo, np.nan)
     for row, start, stop in spans.by_row(signal.not_worn, reduced):
@@ -127,22 +129,22 @@ def lively_window(signal: Track, reduced: Minutes) -> tuple[int, int] | None:
     rhythm = reduced.power[..., reduced.frequency <= _RHYTHM_HZ].sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         peak = rhythm.max(axis=-1, initial=0) / reduced.power.sum(axis=(2, 3))
-    there = np.isfinite(enmo) & np.isfinite(peak)
-    if not there.any():
+    known = np.isfinite(enmo) & np.isfinite(peak)
+    if not known.any():
         return None
-    lively = there & (enmo >= np.quantile(enmo[there], 0.9))
+    lively = known & (enmo >= np.quantile(enmo[known], 0.9))
     step = int(np.where(lively, peak, -1).argmax())
-    return _window_at(signal, reduced.origin + step * reduced.step_ns, round(_WINDOW_S * signal.rate))
+    return _window_near(signal, reduced.origin + step * reduced.step_ns, round(_WINDOW_S * signal.rate))
 
 
-def _window_at(signal: Track, wanted: int, n: int) -> tuple[int, int] | None:
-    """(first sample, its ns) of ``n`` samples in one run, as near to the time wanted as there are."""
-    found = []
+def _window_near(signal: Track, time: int, n: int) -> tuple[int, int] | None:
+    """Return the first sample, and its ns, of the `n` samples in one run that are closest to `time` (ns)."""
+    windows = []
     for (a, b), start in zip(signal.runs, signal.starts, strict=True):
         if b - a >= n:
-            first = int(np.clip(a + round((wanted - int(start)) / 1e9 * signal.rate), a, b - n))
-            found.append((first, int(start) + round((first - int(a)) / signal.rate * 1e9)))
-    return min(found, key=lambda place: abs(place[1] - wanted), default=None)
+            first = int(np.clip(a + round((time - int(start)) / 1e9 * signal.rate), a, b - n))
+            windows.append((first, int(start) + round((first - int(a)) / signal.rate * 1e9)))
+    return min(windows, key=lambda window: abs(window[1] - time), default=None)
 
 
 def _strips(axes: Axes, reduced: Minutes, image: NDArray[np.uint8]) -> None:
@@ -160,23 +162,13 @@ def _strips(axes: Axes, reduced: Minutes, image: NDArray[np.uint8]) -> None:
     plain_axes(axes, spines=())
 
 
-def _nonwear(axes: Axes, signal: Track, reduced: Minutes) -> None:
-    for row, start, stop in spans.by_row(signal.not_worn, reduced):
-        axes.broken_barh([(start, stop - start)], (row + 0.06, 0.84), **_HATCHED)
-
-
-def _mark(axes: Axes, reduced: Minutes, ns: int) -> None:
-    row, at = divmod(ns - reduced.origin, reduced.row_ns)
-    axes.plot([at / 3.6e12], [row], marker="v", ms=5, color=COLOURS["ink"], clip_on=False, lw=0)
-
-
-def _window(figure: Figure, place: tuple[float, float, float], signal: Track, window: tuple[int, int]) -> None:
+def _window(figure: Figure, box: tuple[float, float, float], signal: Track, window: tuple[int, int]) -> None:
     from imuspec.spectral.image import rgb_image
 
     first, ns = window
     n = round(_WINDOW_S * signal.rate)
     image = np.asarray(rgb_image(np.ascontiguousarray(signal.acceleration[:, first : first + n])))
-    left, top, width = place
+    left, top, width = box
     height = width * figure.get_figwidth() * 0.75 / figure.get_figheight()
     axes = figure.add_axes((left, top - height, width, height))
     axes.imshow(np.moveaxis(image, 0, -1), extent=(0, _WINDOW_S, 0, signal.rate / 2), aspect="auto")
@@ -205,20 +197,20 @@ def _titles(figure: Figure, source: Any, signal: Track) -> None:
 
 
 def name_of(source: Any) -> str:
-    """Return the file's name without its folder, or the id."""
+    """Return the name of the file without its folder, or the id."""
     path = getattr(source, "path", None)
     if path:
         return Path(os.fspath(path)).name
     return str(getattr(source, "id", "") or getattr(source, "device_id", "") or "recording")
 
 
-def _key(figure: Figure, scale: tuple[float, float], place: tuple[float, float], signal: Track) -> None:
-    """Draw what the colours mean, at the right bottom."""
+def _key(figure: Figure, scale: tuple[float, float], box: tuple[float, float], signal: Track) -> None:
+    """Draw the colour scale at the bottom right."""
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     tall, wide = figure.get_figheight(), figure.get_figwidth()
-    left, width = place
+    left, width = box
     small: Any = {"fontsize": 7, "color": COLOURS["muted"]}
     bar = figure.add_axes((left, 0.62 / tall, width, 0.09 / tall))
     bar.imshow(colormaps[_MAP](np.linspace(0, 1, 256))[None, :, :], extent=(*scale, 0, 1), aspect="auto")
@@ -235,23 +227,23 @@ def _key(figure: Figure, scale: tuple[float, float], place: tuple[float, float],
 
 
 def plot_recording(recording: Any) -> Figure:
-    """Draw a recording as it was read: the range of each axis over time, gaps shaded, and temperature if known.
+    """Draw the range of each axis of a recording over time, with shaded gaps, and the temperature if it is known.
 
     Parameters
     ----------
     recording : Recording
-        What to draw.
+        The recording.
 
     Returns
     -------
     Figure
-        The matplotlib figure; ``figure.savefig`` writes it. Long recordings are drawn as the least and greatest value
-        of some 2,400 stretches, so that no spike is lost.
+        The matplotlib figure. A long recording is drawn as the smallest and largest values of 2,400 stretches, so that no
+        spike is lost.
 
     Raises
     ------
     ValueError
-        If it holds no samples.
+        If the recording has no samples.
 
     Examples
     --------
@@ -289,27 +281,27 @@ def plot_recording(recording: Any) -> Figure:
 def _temperature(axes: Axes, recording: Any, signal: Track, values: NDArray[np.float32]) -> None:
     step = max(1, len(values) // _COLUMNS)
     for a, b in signal.runs:
-        at = np.asarray(recording.time[int(a) : int(b) : step]).astype("datetime64[ns]")
-        axes.plot(at, values[int(a) : int(b) : step], color=COLOURS["second"])
+        time = np.asarray(recording.time[int(a) : int(b) : step]).astype("datetime64[ns]")
+        axes.plot(time, values[int(a) : int(b) : step], color=COLOURS["second"])
     axes.set_ylabel("\u00b0C")
 
 
 def _envelope(signal: Track, edges: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """[3, columns] least and greatest value between the edges; NaN where there are no samples."""
+    """Return the smallest and largest values between the edges, [3, columns]; NaN where there are no samples."""
     low = np.full((3, len(edges) - 1), np.inf, dtype=np.float32)
     high = np.full((3, len(edges) - 1), -np.inf, dtype=np.float32)
     period = 1e9 / signal.rate
     for (a, b), start, stop in zip(signal.runs, signal.starts, signal.stops, strict=True):
         first = int(np.clip(np.searchsorted(edges, start, side="right") - 1, 0, len(edges) - 2))
         last = int(np.clip(np.searchsorted(edges, stop, side="left") - 1, first, len(edges) - 2))
-        which = np.arange(first, last + 1)
-        begins = np.clip(np.ceil((edges[which] - float(start)) / period), 0, b - a).astype(np.int64)
+        columns = np.arange(first, last + 1)
+        begins = np.clip(np.ceil((edges[columns] - float(start)) / period), 0, b - a).astype(np.int64)
         begins[0] = 0
         filled = begins < np.append(begins[1:], b - a)
-        begins, which = begins[filled], which[filled]
+        begins, columns = begins[filled], columns[filled]
         x = signal.acceleration[:, int(a) : int(b)]
-        low[:, which] = np.minimum(low[:, which], np.minimum.reduceat(x, begins, axis=1))
-        high[:, which] = np.maximum(high[:, which], np.maximum.reduceat(x, begins, axis=1))
+        low[:, columns] = np.minimum(low[:, columns], np.minimum.reduceat(x, begins, axis=1))
+        high[:, columns] = np.maximum(high[:, columns], np.maximum.reduceat(x, begins, axis=1))
     empty = low > high
     low[empty] = high[empty] = np.nan
     return low, high

@@ -1,4 +1,4 @@
-"""A row for each calendar day: hours recorded and worn, and how much the wearer moved."""
+"""One row per calendar day: hours recorded and worn, and the mean acceleration."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Day(NamedTuple):
     Attributes
     ----------
     date : str
-        As ``Tue 4 Nov``.
+        The day, as ``Tue 4 Nov``.
     recorded_h, worn_h : float
-        Hours with samples, and those of them in which the device was worn; NaN where wear is not known.
+        Hours with samples, and hours of these in which the device was worn (NaN if wear is unknown).
     enmo_mg : float
-        Mean of max(|a| - 1 g, 0) over the time worn (or recorded, where wear is not known); NaN without any.
+        Mean of max(|a| - 1 g, 0) over the time worn, or recorded if wear is unknown; NaN if there is no such time.
     """
 
     date: str
@@ -41,7 +41,7 @@ class Day(NamedTuple):
 
 
 def daily(signal: Track, reduced: Minutes) -> list[Day]:
-    """Return a row for each day of the local clock that a recording touches.
+    """Return one row per day of the local clock, from the first to the last day of a recording.
 
     Parameters
     ----------
@@ -56,34 +56,34 @@ def daily(signal: Track, reduced: Minutes) -> list[Day]:
     date, hours = start // DAY_NS, reduced.step_ns / 3.6e12
     rows = []
     for day in range(int(date[0]), int(date[-1]) + 1):
-        here = date == day
-        time = float(worn[here].sum())
+        on_day = date == day
+        time = float(worn[on_day].sum())
         rows.append(
             Day(
                 spans.day_label(day * DAY_NS),
-                float(recorded[here].sum()) * hours,
+                float(recorded[on_day].sum()) * hours,
                 time * hours if signal.nonwear is not None else math.nan,
-                float((enmo[here] * worn[here]).sum()) / time if time else math.nan,
+                float((enmo[on_day] * worn[on_day]).sum()) / time if time else math.nan,
             )
         )
     return rows
 
 
 def mean_enmo(signal: Track, reduced: Minutes) -> float:
-    """Return the mean of max(|a| - 1 g, 0) over the time worn, mg; over all time where wear is not known; NaN without any."""
+    """Return the mean of max(|a| - 1 g, 0) in mg over the time worn, or over all time if wear is unknown; NaN if none."""
     _, worn = _shares(signal, reduced)
     total = float(worn.sum())
     return float((np.nan_to_num(reduced.enmo.ravel().astype(np.float64)) * worn).sum()) / total if total else math.nan
 
 
 def _shares(signal: Track, reduced: Minutes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of every step [n] that was recorded, and that was worn as well."""
+    """Return the share of every step that was recorded, and the share that was also worn, [n]."""
     recorded = reduced.covered.ravel().astype(np.float64)
     edges = np.arange(recorded.size + 1, dtype=np.int64) * reduced.step_ns
     order = signal.not_worn[np.argsort(signal.not_worn[:, 0], kind="stable")] - reduced.origin
     passed = np.zeros(edges.size)
     end = np.iinfo(np.int64).min
-    for start, stop in order.tolist():  # a clock that was set back makes stretches overlap: each time counts once
+    for start, stop in order.tolist():  # stretches overlap if the clock was set back; each time counts once
         first, end = max(start, end), max(stop, end)
         passed += np.clip(edges - first, 0, max(end - first, 0))
     nonwear = np.diff(passed) / reduced.step_ns

@@ -1,4 +1,4 @@
-"""How the recordings of a cohort compare: histograms, or a dot for each recording where there are few."""
+"""Distributions over the recordings of a cohort: histograms, or one dot per recording of a small cohort."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel", "distribution_figure"]
 
-_FEW = 20  # recordings: a dot each
+_FEW = 20  # with fewer recordings, each is a dot
 
 
 class Panel(NamedTuple):
-    """One distribution: its title, what the values are, and its series as (name, colour, values)."""
+    """One distribution: title, label of the values, and series as (name, colour, values)."""
 
     title: str
     label: str
@@ -28,16 +28,16 @@ class Panel(NamedTuple):
 
 
 def distribution_figure(panels: Sequence[Panel], *, narrow: bool = False) -> Figure | None:
-    """Draw distributions beside each other, or one below the other; None where there is none.
+    """Draw distributions side by side, or one below the other on a phone; None if there are no panels.
 
-    Values beyond the middle 99 % are drawn in the outermost bars, so that one odd recording does not hide the others.
+    Values outside the central 99 % are drawn in the outermost bars, so that one outlier does not hide the others.
 
     Parameters
     ----------
     panels : sequence of Panel
-        What to draw; values that are not finite are left out.
+        The distributions; values that are not finite are left out.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     if not panels:
         return None
@@ -60,29 +60,29 @@ def distribution_figure(panels: Sequence[Panel], *, narrow: bool = False) -> Fig
 def _panel(axes: Axes, panel: Panel) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    found = [(name, colour, values[np.isfinite(values)]) for name, colour, values in panel.series]
-    n = found[-1][2].size
+    finite = [(name, colour, values[np.isfinite(values)]) for name, colour, values in panel.series]
+    n = finite[-1][2].size
     if n < _FEW:
-        for level, (name, colour, values) in enumerate(found):
+        for level, (name, colour, values) in enumerate(finite):
             axes.plot(values, np.full(values.size, -level), "o", ms=5, mew=0, alpha=0.7, color=COLOURS[colour])
             axes.annotate(
                 name, (0, -level), (0, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7.5
             )
-        axes.set(yticks=[], ylim=(-len(found) + 0.2, 0.8))
+        axes.set(yticks=[], ylim=(-len(finite) + 0.2, 0.8))
         axes.margins(x=0.12)
         plain_axes(axes, spines=("bottom",))
     else:
-        together = np.concatenate([values for _, _, values in found])
+        together = np.concatenate([values for _, _, values in finite])
         low, high = np.quantile(together, [0.005, 0.995])
         inside = together[(together >= low) & (together <= high)]
         edges: Any = np.histogram_bin_edges(inside, bins=min(40, max(8, int(np.sqrt(inside.size) * 2))))
-        for k, (name, colour, values) in list(enumerate(found))[::-1]:
-            filled = k == len(found) - 1
+        for k, (name, colour, values) in list(enumerate(finite))[::-1]:
+            filled = k == len(finite) - 1
             kind: Any = "stepfilled" if filled else "step"
             clipped = np.clip(values, edges[0], edges[-1])
             axes.hist(clipped, edges, histtype=kind, lw=0 if filled else 1.3, color=COLOURS[colour], label=name)
         axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-        if len(found) > 1:
+        if len(finite) > 1:
             axes.legend(handlelength=1.2)
     axes.set_xlabel(panel.label)
     axes.set_title(f"{panel.title} (n = {n:,})")

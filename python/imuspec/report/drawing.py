@@ -1,4 +1,4 @@
-"""One call that draws whatever there is a picture of."""
+"""One function that draws any object that has a figure."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def plot(value: Recording | Prepared | Activities, out: str | Path | None = None
     Parameters
     ----------
     value : Recording, Prepared or Activities
-        A recording is drawn as the range of each axis over time; a prepared recording as a strip for each day with its
-        wear; activities as a row for each day.
-    out : str or Path, optional
-        Also write the figure to this file (.png, .svg or .pdf).
+        A recording is drawn as the range of each axis over time, a prepared recording as one strip per day with its wear,
+        and activities as one row per day.
+    out : path-like, optional
+        File to write as well: .png, .svg or .pdf.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        The figure.
+    Figure
+        The matplotlib figure.
 
     Raises
     ------
     TypeError
-        If there is no picture of such a value.
+        If there is no figure for an object of this type.
 
     Examples
     --------

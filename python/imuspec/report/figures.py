@@ -1,4 +1,4 @@
-"""Figures of a recording's page: its days, how it was calibrated, how its clock ran, temperature, light and battery.
+"""Figures of a recording's page: days, calibration, clock, temperature, light and battery.
 
 Each is drawn for a wide page or, with ``narrow``, for a phone.
 """
@@ -23,23 +23,23 @@ __all__ = ["Still", "clock_figure", "slow_figure", "sphere_figure", "still_windo
 
 _STILL_G = 0.013
 _WINDOW_S = 10.0
-_MOST_STEPS = 45_000  # drawn of a recording
-_MOST_POINTS = 400  # drawn on a sphere
+_MOST_STEPS = 45_000  # steps of a recording that are drawn
+_MOST_POINTS = 400  # points on the sphere that are drawn
 
 
 def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure:
-    """Draw mean acceleration (ENMO) minute by minute, a row a day; non-wear and gaps shaded, kept segments underlined.
+    """Draw mean acceleration (ENMO) per minute, one row per day; non-wear and gaps are shaded, selected wear is underlined.
 
-    Heights are square roots of mg, so that sleep and quiet sitting differ on the same row as a run.
+    Heights are square roots of mg, so that sleep and quiet sitting can be told apart in a row that has a run as well.
 
     Parameters
     ----------
     reduced : Minutes
-        The recording minute by minute.
+        The recording, reduced to minutes.
     signal : Track
         The recording.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     hours, enmo = _coarser(reduced, 3 if narrow and reduced.daily else 1)
     finite = enmo[np.isfinite(enmo)]
@@ -56,15 +56,15 @@ def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure
         )  # fmt: skip
         _shade(axes, reduced, signal.not_worn, "nonwear", (0.08, 0.82))
         _shade(axes, reduced, spans.gaps(signal, min_s=60), "gap", (0.08, 0.82), hatch="///////")
-        _shade(axes, reduced, signal.kept, "good", (0.93, 0.045))
+        _shade(axes, reduced, signal.selected, "good", (0.93, 0.045))
         for row in range(reduced.n_rows):
             _area(axes, hours, row + 0.9, np.sqrt(np.clip(enmo[row] / top, 0, 1)) * 0.82)
             axes.axhline(row + 0.9, color=COLOURS["muted"], lw=0.5, zorder=3)
             for level in (*levels, top):
-                at = row + 0.9 - 0.82 * float(np.sqrt(level / top))
-                axes.plot([0, width], [at, at], color=COLOURS["faint"], lw=0.5, zorder=0.8)
+                height = row + 0.9 - 0.82 * float(np.sqrt(level / top))
+                axes.plot([0, width], [height, height], color=COLOURS["faint"], lw=0.5, zorder=0.8)
                 unit = " mg" if level == top else ""
-                axes.text(width * 1.006, at, f"{level:g}{unit}", fontsize=6.5, color=COLOURS["muted"], va="center")
+                axes.text(width * 1.006, height, f"{level:g}{unit}", fontsize=6.5, color=COLOURS["muted"], va="center")
         axes.set_ylim(reduced.n_rows + 0.05, 0)
         spans.hour_axis(axes, reduced, narrow=narrow)
         axes.set_yticks([row + 0.6 for row in range(reduced.n_rows)])
@@ -76,23 +76,23 @@ def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure
 
 
 def _coarser(reduced: Minutes, at_least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Hours of the middle of each step [m], and ENMO [n_rows, m]: steps joined so that a long recording stays small."""
+    """Return the middle of each step in hours [m], and ENMO [n_rows, m]; steps of a long recording are joined."""
     n_rows, n = reduced.enmo.shape
     joined = at_least
     if reduced.daily:
         joined = next(k for k in (1, 3, 5, 10, 15, 30, 60, 1440) if k >= at_least and n_rows * n <= _MOST_STEPS * k)
     whole = n // joined
     parts = reduced.enmo[:, : whole * joined].reshape(n_rows, whole, joined).astype(np.float64)
-    there = np.isfinite(parts).sum(axis=2)
+    count = np.isfinite(parts).sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        enmo = np.where(there > 0, np.nan_to_num(parts).sum(axis=2) / there, np.nan)
+        enmo = np.where(count > 0, np.nan_to_num(parts).sum(axis=2) / count, np.nan)
     return (np.arange(whole) + 0.5) * joined * (reduced.step_ns / 3.6e12), enmo
 
 
 def _area(axes: Axes, x: NDArray[np.float64], base: float, height: NDArray[np.float64]) -> None:
-    """Fill below a curve, each stretch without NaN by itself."""
-    there = np.isfinite(height)
-    edges = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
+    """Fill the area below a curve; each stretch without NaN is filled separately."""
+    known = np.isfinite(height)
+    edges = np.flatnonzero(np.diff(known, prepend=False, append=False)).reshape(-1, 2)
     half = (x[1] - x[0]) / 2 if len(x) > 1 else 0.0
     for a, b in edges.tolist():
         across = np.concatenate([[x[a] - half], x[a:b], [x[b - 1] + half]])
@@ -100,11 +100,11 @@ def _area(axes: Axes, x: NDArray[np.float64], base: float, height: NDArray[np.fl
 
 
 def _shade(
-    axes: Axes, reduced: Minutes, found: spans.Spans, colour: str, place: tuple[float, float], *, hatch: str = ""
+    axes: Axes, reduced: Minutes, stretches: spans.Spans, colour: str, box: tuple[float, float], *, hatch: str = ""
 ) -> None:
-    for row, start, stop in spans.by_row(found, reduced):
+    for row, start, stop in spans.by_row(stretches, reduced):
         axes.broken_barh(
-            [(start, stop - start)], (row + place[0], place[1]), facecolor=COLOURS[colour], zorder=0.5,
+            [(start, stop - start)], (row + box[0], box[1]), facecolor=COLOURS[colour], zorder=0.5,
             lw=0, edgecolor=COLOURS["bad"], hatch=hatch or None,
         )  # fmt: skip
 
@@ -113,16 +113,16 @@ def _legend(axes: Axes, signal: Track, *, narrow: bool) -> None:
     from matplotlib.patches import Patch
 
     names = [("data", "mean acceleration", "")]
-    names += [("good", "kept", "")] * bool(len(signal.kept))
+    names += [("good", "selected wear", "")] * bool(len(signal.selected))
     names += [("nonwear", "not worn", "")] * bool(len(signal.not_worn))
     names += [("gap", "no samples", "///////")] * bool(len(spans.gaps(signal, min_s=60)))
     handles = [
         Patch(facecolor=COLOURS[colour], edgecolor=COLOURS["bad"], hatch=hatch or None, lw=0, label=label)
         for colour, label, hatch in names
     ]
-    place: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
+    position: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
     columns = 2 if narrow else len(names)
-    axes.legend(handles=handles, ncols=columns, handlelength=1.2, handleheight=0.8, columnspacing=1.4, **place)
+    axes.legend(handles=handles, ncols=columns, handlelength=1.2, handleheight=0.8, columnspacing=1.4, **position)
 
 
 def _round_up(value: float) -> float:
@@ -134,66 +134,66 @@ def _round_up(value: float) -> float:
 
 @dataclass(frozen=True)
 class Still:
-    """Mean acceleration of the windows in which the device lay or was held still.
+    """Mean acceleration of the windows in which the device was still.
 
     Attributes
     ----------
     before, after : float64 [n, 3]
-        As measured and calibrated, g. Equal where nothing was applied.
+        Before and after calibration, g; equal if no calibration was applied.
     """
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
 
     def residual(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return |mean| - 1 g of each point [n], mg."""
+        """Return |mean| - 1 g of each point, mg, [n]."""
         return np.asarray((np.linalg.norm(points, axis=1) - 1) * 1000)
 
 
 def still_windows(signal: Track, calibration: dict[str, Any], *, tolerance_g: float = _STILL_G) -> Still:
-    """Find the 10 s windows whose standard deviation is below the tolerance on each axis, in calibrated acceleration.
+    """Return the 10 s windows whose standard deviation is below the tolerance on every axis, in calibrated acceleration.
 
-    What was measured comes from undoing offset + gain x; a temperature slope is not undone.
+    The values before calibration are computed by inverting offset + gain x; a temperature slope is not inverted.
 
     Parameters
     ----------
     signal : Track
         Calibrated acceleration.
-    calibration : dict
-        ``offset_x`` to ``gain_z``; empty where nothing was applied.
+    calibration : dict of str to object
+        ``offset_x`` to ``gain_z``; empty if no calibration was applied.
     tolerance_g : float, default 0.013
-        Bound of the standard deviation, g.
+        Upper bound of the standard deviation, g.
     """
     n = max(2, round(_WINDOW_S * signal.rate))
-    found = [np.empty((0, 3))]
+    means = [np.empty((0, 3))]
     for a, b in signal.runs:
         whole = int((b - a) // n)
-        for at in range(0, whole, 360):
-            count = min(360, whole - at)
-            first = int(a) + at * n
+        for window in range(0, whole, 360):
+            count = min(360, whole - window)
+            first = int(a) + window * n
             x = signal.acceleration[:, first : first + count * n].reshape(3, count, n)
             mean = x.mean(axis=2, dtype=np.float64)
             still = (x.std(axis=2, ddof=1, dtype=np.float64) < tolerance_g).all(axis=0)
-            found.append(mean[:, still].T)
-    after = np.concatenate(found)
+            means.append(mean[:, still].T)
+    after = np.concatenate(means)
     offset = np.array([float(calibration.get(f"offset_{axis}") or 0.0) for axis in "xyz"])
     gain = np.array([float(calibration.get(f"gain_{axis}") or 1.0) for axis in "xyz"])
     return Still((after - offset) / gain, after)
 
 
 def sphere_figure(still: Still, *, cube_g: float = 0.3, applied: bool = True, narrow: bool = False) -> Figure:
-    """Draw still windows on the unit sphere seen along each axis, and how far from 1 g they lie before and after.
+    """Draw still windows on the unit sphere along each axis, and their distance from 1 g before and after calibration.
 
     Parameters
     ----------
     still : Still
         The windows.
     cube_g : float, default 0.3
-        Where the lines lie beyond which a fit needs windows, g.
+        Distance of the lines beyond which the fit needs windows, g.
     applied : bool, default True
-        Whether a calibration was applied; without, there is only what was measured.
+        Whether a calibration was applied; if not, only the measured values are drawn.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     with style():
         figure = new_figure(NARROW, 3.7) if narrow else new_figure(BROAD, 2.75)
@@ -252,17 +252,17 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
-    """Draw how far counting samples at the nominal rate strays from the stamps, s; None for less than a minute.
+    """Draw the difference between counting samples at the nominal rate and the time stamps, s; None below one minute.
 
-    Below zero, counting falls behind the device's clock. A straight line is a sensor that runs at another rate than it was
-    set to; a bend is a rate that changes, as with temperature.
+    Below zero, counting is behind the clock of the device. A straight line means a rate that differs from the nominal rate. A
+    curve means a rate that changes, for example with temperature.
 
     Parameters
     ----------
     recording : Recording
-        As it was read.
+        The recording.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     runs = np.asarray(recording.runs, dtype=np.int64).reshape(-1, 2)
     nominal = float(recording.nominal_rate)
@@ -275,9 +275,9 @@ def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
         figure.subplots_adjust(left=0.18 if narrow else 0.075, right=0.975, top=0.86, bottom=0.24)
         origin = int(recording.time[long[0][0]])
         for a, b in long:
-            at = np.unique(np.linspace(a, b - 1, 300).astype(np.int64))
-            time = np.asarray(recording.time)[at].astype(np.int64)
-            axes.plot((time - origin) / 3.6e12, (at - a) / nominal - (time - time[0]) / 1e9, color=COLOURS["data"])
+            index = np.unique(np.linspace(a, b - 1, 300).astype(np.int64))
+            time = np.asarray(recording.time)[index].astype(np.int64)
+            axes.plot((time - origin) / 3.6e12, (index - a) / nominal - (time - time[0]) / 1e9, color=COLOURS["data"])
         axes.axhline(0, color=COLOURS["faint"], lw=0.6, zorder=0)
         axes.set(xlabel="hours from the start", ylabel="counted - clock (s)")
         axes.set_title(f"Counting samples at {nominal:g} Hz{'' if narrow else ', from the start of each run'}")
@@ -286,14 +286,14 @@ def clock_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
 
 
 def slow_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
-    """Draw temperature, light and battery over time, those that the file has; None where it has none.
+    """Draw the temperature, light and battery of a recording over time; None if it has none of them.
 
     Parameters
     ----------
     recording : Recording
-        As it was read.
+        The recording.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     channels = [
         (label, scale, *channel)
@@ -326,7 +326,7 @@ def slow_figure(recording: Any, *, narrow: bool = False) -> Figure | None:
 
 
 def _slow(recording: Any, name: str, most: int = 600) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Time [m] and mean value [m] of a slow channel over stretches of equal length; NaN where there are no samples."""
+    """Return time [m] and mean value [m] of a slow channel over stretches of equal length; NaN without samples."""
     blocks, each = recording.blocks, getattr(recording, f"sample_{name}", None)
     if each is not None:
         step = max(1, len(each) // (20 * most))
@@ -336,15 +336,15 @@ def _slow(recording: Any, name: str, most: int = 600) -> tuple[NDArray[np.int64]
         time, values = np.asarray(recording.time)[first], np.asarray(getattr(blocks, name))
     else:
         return None
-    there = np.isfinite(values)
-    if there.sum() < 2:
+    known = np.isfinite(values)
+    if known.sum() < 2:
         return None
-    time, values = time[there].astype(np.int64), values[there].astype(np.float64)
+    time, values = time[known].astype(np.int64), values[known].astype(np.float64)
     start, stop = int(time.min()), int(time.max()) + 1
     n = min(most, len(values))
-    which = (time - start) * n // max(stop - start, 1)
-    count = np.bincount(which, minlength=n)
+    stretch = (time - start) * n // max(stop - start, 1)
+    count = np.bincount(stretch, minlength=n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(which, weights=values, minlength=n) / count
+        mean = np.bincount(stretch, weights=values, minlength=n) / count
     middle = start + ((np.arange(n) + 0.5) * ((stop - start) / n)).astype(np.int64)
     return middle, mean

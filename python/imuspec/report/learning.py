@@ -1,6 +1,6 @@
-"""The pages of a training, a probe and an experiment: curves, tables with their spread, confusion, figures, settings.
+"""The pages of a training run, a probe and an experiment: curves, tables, confusion matrices, figures, settings.
 
-They are written from the files of the folder alone: no weights are loaded, nothing is computed anew.
+They are written from the files of the folder: no weights are loaded, and nothing is computed again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,81 +23,47 @@ from imuspec.storage import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["curves_figure", "experiment_page", "probe_page", "run_page"]
+__all__ = ["Kind", "curves_figure", "learning_page"]
 
-_MOST_POINTS = 400  # of a curve
-_MOST_ROWS = 300  # of a table
-_MOST_BYTES = 3_000_000  # of a figure that is taken into the page
+Kind = Literal["training", "probe", "experiment"]
+
+_MOST_POINTS = 400  # points of a curve
+_MOST_ROWS = 300  # rows of a table
+_MOST_BYTES = 3_000_000  # size of a figure that is put into the page
 _FIRST = ("loss", "top1", "lr", "balanced_accuracy", "macro_f1")
 _LABELS = {
     "loss": "loss",
     "lr": "learning rate",
-    "top1": "top-1 (share right)",
+    "top1": "top-1 accuracy",
     "grad_norm": "norm of the gradient",
-    "per_s": "samples a second",
+    "per_s": "samples per second",
     "spread": "spread of features",
     "feature_sd": "sd of features",
     "positive_cosine": "cosine of positive pairs",
 }
-_EMPTY: dict[str, Any] = {"notes": [], "curves": None, "tables": [], "confusions": [], "figures": [], "settings": ""}
+_EMPTY: dict[str, Any] = {
+    "about": "",
+    "notes": [],
+    "curves": None,
+    "tables": [],
+    "confusions": [],
+    "figures": [],
+    "settings": "",
+}
 
 
-def run_page(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """Write one HTML page on a training: loss, learning rate and every other logged figure over the steps.
-
-    Parameters
-    ----------
-    path : path
-        Folder of the training.
-    out : path
-        File to write, whole or not at all.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    OSError
-        If the page cannot be written; the error names `out`.
-    """
-    run = Run(os.fspath(path))
-    lines = run.metrics()
-    recipe = _read(run.path / "recipe.json", {})
-    series = _series(lines)
-    last = lines[-1] if lines else {}
-    facts = [
-        ("recipe", str(recipe.get("name", ""))),
-        ("objective", _name(recipe, "objective")),
-        ("encoder", _name(recipe, "encoder")),
-        ("steps", f"{last.get('step', 0):,}"),
-        ("epochs", f"{last['epoch']:g}" if "epoch" in last else ""),
-        ("last loss", _shown(series["loss"][1][-1]) if "loss" in series else ""),
-        ("encoder kept", "yes" if run.has_encoder else "not yet"),
-    ]
-    return _write(
-        path,
-        out,
-        kind="training",
-        about=str(recipe.get("about", "")),
-        header=[(name, value) for name, value in facts if value],
-        curves=drawn(lambda narrow: curves_figure(series, narrow=narrow), "curves"),
-        tables=[_summary(series)] if series else [],
-        notes=[] if lines else ["Nothing was logged yet."],
-        settings=json.dumps(recipe, indent=2, ensure_ascii=False),
-    )
-
-
-def probe_page(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """Write one HTML page on a probe: scores with their spread and intervals, confusion, score of each class.
+def learning_page(kind: Kind, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+    """Write one HTML page about a training run, a probe or an experiment.
 
     Parameters
     ----------
-    path : path
-        Folder of the probe.
-    out : path
-        File to write, whole or not at all.
+    kind : {"training", "probe", "experiment"}
+        "training": every logged value over the steps. "probe": scores with intervals, confusion, and the score of each class.
+        "experiment": the results beside those of the paper, and the figures.
+    path : path-like
+        The folder.
+    out : path-like
+        File to write; it is complete or absent.
 
     Returns
     -------
@@ -110,6 +76,43 @@ def probe_page(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pat
         If the page cannot be written; the error names `out`.
     """
     folder = Path(path)
+    fields = {
+        "kind": kind,
+        "title": folder.resolve().name,
+        "path": str(folder.resolve()),
+        "command": command("report", os.fspath(path), "--out", os.fspath(out)),
+        **_EMPTY,
+        **{"training": _training, "probe": _probe, "experiment": _experiment}[kind](folder),
+    }
+    fields["header"] = [(name, value) for name, value in fields["header"] if value]
+    return write_atomically(out, render("learning.html.j2", fields))
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    run = Run(os.fspath(folder))
+    lines = run.metrics()
+    recipe = _read(run.path / "recipe.json", {})
+    series = _series(lines)
+    last = lines[-1] if lines else {}
+    return {
+        "about": str(recipe.get("about", "")),
+        "header": [
+            ("recipe", str(recipe.get("name", ""))),
+            ("objective", _name(recipe, "objective")),
+            ("encoder", _name(recipe, "encoder")),
+            ("steps", f"{last.get('step', 0):,}"),
+            ("epochs", f"{last['epoch']:g}" if "epoch" in last else ""),
+            ("last loss", _shown(series["loss"][1][-1]) if "loss" in series else ""),
+            ("encoder saved", "yes" if run.has_encoder else "not yet"),
+        ],
+        "curves": drawn(lambda narrow: curves_figure(series, narrow=narrow), "curves"),
+        "tables": [_summary(series)] if series else [],
+        "notes": [] if lines else ["Nothing was logged yet."],
+        "settings": json.dumps(recipe, indent=2, ensure_ascii=False),
+    }
+
+
+def _probe(folder: Path) -> dict[str, Any]:
     facts = _read(folder / "probe.json", {})
     titles = {
         "summary": "Scores, mean \u00b1 sd over seeds",
@@ -117,74 +120,37 @@ def probe_page(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pat
         "per_class": "F1 of each class",
     }
     shown = {key: value for key, value in facts.items() if isinstance(value, str | int | float)}
-    return _write(
-        path,
-        out,
-        kind="probe",
-        header=[(key.replace("_", " "), str(value)) for key, value in shown.items() if str(value)],
+    return {
+        "header": [(key.replace("_", " "), str(value)) for key, value in shown.items()],
         **_tables(folder, titles),
-        figures=_figures(folder, "confusion-"),
-        settings=json.dumps(facts, indent=2, ensure_ascii=False),
-    )
-
-
-def experiment_page(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """Write one HTML page on an experiment: our numbers beside the paper's, and its figures and maps.
-
-    Parameters
-    ----------
-    path : path
-        Folder of the experiment.
-    out : path
-        File to write, whole or not at all.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    OSError
-        If the page cannot be written; the error names `out`.
-    """
-    folder = Path(path)
-    facts = _read(folder / "experiment.json", {})
-    titles = {"comparison": "Beside the paper", "table": "Results", "seeds": "Scores of each seed"}
-    tables = _tables(folder, titles)
-    if any(table["stem"] == "comparison" for table in tables["tables"]):  # it has all that the table has
-        tables["tables"] = [table for table in tables["tables"] if table["stem"] != "table"]
-    header = [
-        ("experiment", str(facts.get("experiment", ""))),
-        ("data", ", ".join(f"{key}: {value}" for key, value in (facts.get("data") or {}).items())),
-        ("seeds", ", ".join(str(seed) for seed in facts.get("seeds") or [])),
-        ("took", f"{facts['seconds']:,.0f} s" if "seconds" in facts else ""),
-    ]
-    return _write(
-        path,
-        out,
-        kind="experiment",
-        about=str(facts.get("about", "")),
-        header=[(name, value) for name, value in header if value],
-        notes=[str(note) for note in facts.get("notes") or []],
-        **tables,
-        figures=_figures(folder, "confusion" if tables["confusions"] else "\0"),
-        settings=json.dumps(facts, indent=2, ensure_ascii=False),
-    )
-
-
-def _write(path: str | os.PathLike[str], out: str | os.PathLike[str], **fields: Any) -> Path:
-    place = Path(path).resolve()
-    about = {
-        "title": place.name,
-        "path": str(place),
-        "command": command("report", os.fspath(path), "--out", os.fspath(out)),
+        "figures": _figures(folder, "confusion-"),
+        "settings": json.dumps(facts, indent=2, ensure_ascii=False),
     }
-    return write_atomically(out, render("learning.html.j2", {"about": "", **_EMPTY, **about, **fields}))
+
+
+def _experiment(folder: Path) -> dict[str, Any]:
+    facts = _read(folder / "experiment.json", {})
+    titles = {"comparison": "Comparison with the paper", "table": "Results", "seeds": "Scores of each seed"}
+    tables = _tables(folder, titles)
+    if any(table["stem"] == "comparison" for table in tables["tables"]):  # it contains all of the table
+        tables["tables"] = [table for table in tables["tables"] if table["stem"] != "table"]
+    return {
+        "about": str(facts.get("about", "")),
+        "header": [
+            ("experiment", str(facts.get("experiment", ""))),
+            ("data", ", ".join(f"{key}: {value}" for key, value in (facts.get("data") or {}).items())),
+            ("seeds", ", ".join(str(seed) for seed in facts.get("seeds") or [])),
+            ("duration", f"{facts['seconds']:,.0f} s" if "seconds" in facts else ""),
+        ],
+        "notes": [str(note) for note in facts.get("notes") or []],
+        **tables,
+        "figures": _figures(folder, "confusion" if tables["confusions"] else "\0"),
+        "settings": json.dumps(facts, indent=2, ensure_ascii=False),
+    }
 
 
 def _read(path: Path, missing: Any) -> Any:
-    """The content of a JSON file, or `missing` where it does not exist or is no JSON."""
+    """Return the content of a JSON file; `missing` if it does not exist or is not JSON."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
@@ -200,27 +166,27 @@ Series = dict[str, tuple[list[float], list[float]]]
 
 
 def _series(lines: Sequence[Mapping[str, Any]]) -> Series:
-    """Step and value of every logged figure, the most asked for first."""
-    found: Series = {}
+    """Return steps and values of every logged value, the most important first."""
+    series: Series = {}
     for line in lines:
         for key, value in line.items():
             if key not in ("step", "epoch") and isinstance(value, int | float) and not isinstance(value, bool):
-                steps, values = found.setdefault(key, ([], []))
+                steps, values = series.setdefault(key, ([], []))
                 steps.append(float(line.get("step", len(steps))))
                 values.append(float(value))
     first = {name: index for index, name in enumerate(_FIRST)}
-    return dict(sorted(found.items(), key=lambda item: first.get(item[0], len(first))))
+    return dict(sorted(series.items(), key=lambda item: first.get(item[0], len(first))))
 
 
 def curves_figure(series: Series, *, narrow: bool = False) -> Figure | None:
-    """Draw every logged figure over the steps, a small panel each; None where nothing was logged.
+    """Draw every logged value over the steps, one small panel each; None if nothing was logged.
 
     Parameters
     ----------
-    series : dict
-        Name -> (steps, values).
+    series : dict of str to (list of float, list of float)
+        Steps and values by name.
     narrow : bool, default False
-        Whether to lay it out for a phone.
+        Whether to lay the figure out for a phone.
     """
     if not series:
         return None
@@ -248,26 +214,26 @@ def curves_figure(series: Series, *, narrow: bool = False) -> Figure | None:
 
 
 def _fewer(steps: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Means of neighbours, so that a long training stays a small drawing."""
+    """Return means of neighbouring points, so that the figure of a long training run stays small."""
     joined = -(-len(steps) // _MOST_POINTS)
     if joined <= 1:
         return list(steps), list(values)
     parts = range(0, len(steps), joined)
-    return [steps[min(at + joined, len(steps)) - 1] for at in parts], [
-        float(np.mean(values[at : at + joined])) for at in parts
+    return [steps[min(first + joined, len(steps)) - 1] for first in parts], [
+        float(np.mean(values[first : first + joined])) for first in parts
     ]
 
 
 def _summary(series: Series) -> dict[str, Any]:
-    """First, last, least and greatest value of every logged figure, as a table."""
+    """Return the first, last, smallest and largest of every logged value as a table."""
     rows = [
         [_LABELS.get(name, name.replace("_", " ")), *map(_shown, (values[0], values[-1], min(values), max(values)))]
         for name, (_, values) in series.items()
     ]
-    head = ["figure", "first", "last", "least", "greatest"]
+    head = ["value", "first", "last", "smallest", "largest"]
     return {
         "stem": "",
-        "title": "From first to last",
+        "title": "First and last values",
         "head": head,
         "numeric": [False] + [True] * 4,
         "rows": rows,
@@ -276,7 +242,7 @@ def _summary(series: Series) -> dict[str, Any]:
 
 
 def _tables(folder: Path, titles: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Tables and confusion matrices of a folder: files that `imuspec.evaluation.write_table` wrote."""
+    """Return the tables and confusion matrices of a folder, which `imuspec.evaluation.write_table` wrote."""
     order = {name: index for index, name in enumerate(titles)}
     tables, confusions = [], []
     for path in sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.name)):
@@ -293,7 +259,7 @@ def _tables(folder: Path, titles: Mapping[str, str]) -> dict[str, list[dict[str,
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Cells of a table: ``x`` and ``x_sd`` are one cell, ``x_low`` and ``x_high`` an interval."""
+    """Return the cells of a table: ``x`` and ``x_sd`` become one cell, ``x_low`` and ``x_high`` an interval."""
     names = list(dict.fromkeys(key for row in rows for key in row))
     spread = {f"{name}_sd": name for name in names if f"{name}_sd" in names}
     if "sd" in names and "value" in names:
@@ -310,10 +276,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             head.append(f"{base} interval")
             cells.append([_interval(row.get(name), row.get(f"{base}_high")) for row in rows])
             continue
-        sd = next((key for key, of in spread.items() if of == name), None)
+        sd = next((key for key, value in spread.items() if value == name), None)
         head.append(name)
         cells.append([_with_spread(row.get(name), row.get(sd) if sd else None) for row in rows])
-    numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in _bases(head, names)]
+    bases = [name if name in names else f"{name.removesuffix(' interval')}_low" for name in head]
+    numeric = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in bases]
     shown = [list(row) for row in zip(*cells, strict=True)][:_MOST_ROWS]
     return {
         "head": [name.replace("_", " ") for name in head],
@@ -323,16 +290,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _bases(head: Sequence[str], names: Sequence[str]) -> list[str]:
-    return [name if name in names else f"{name.removesuffix(' interval')}_low" for name in head]
-
-
 def _interval(low: Any, high: Any) -> str:
     return "\u2013" if low is None or high is None else f"{_shown(low)} to {_shown(high)}"
 
 
 def _with_spread(value: Any, sd: Any) -> str:
-    """Return a value and its sd with equally many digits."""
+    """Return a value and its sd with the same number of digits."""
     if not isinstance(value, int | float) or not isinstance(sd, int | float):
         return _shown(value)
     form = ".3f" if 0.01 <= abs(value) < 1000 else ".3g"
@@ -348,7 +311,7 @@ def _shown(value: Any) -> str:
 
 
 def _confusion(rows: Sequence[Mapping[str, Any]], stem: str) -> dict[str, Any]:
-    """Shares of each true class, in percent, with the counts."""
+    """Return the shares of each true class, in percent, with the counts."""
     names = [name for name in rows[0] if name != "truth"]
     lines = []
     for row in rows:
@@ -364,18 +327,18 @@ def _confusion(rows: Sequence[Mapping[str, Any]], stem: str) -> dict[str, Any]:
 
 
 def _figures(folder: Path, beside: str) -> list[dict[str, Any]]:
-    """Figures of a folder, but for those that begin with `beside`, which the page shows as tables."""
-    found = []
+    """Return the figures of a folder, except those that begin with `beside`, which the page shows as tables."""
+    figures = []
     for number, path in enumerate(sorted(folder.glob("*.svg"))):
         if path.name.startswith(beside):
             continue
         if path.stat().st_size > _MOST_BYTES:
-            found.append({"title": path.name, "drawing": None, "raster": False, "id": f"figure{number}"})
+            figures.append({"title": path.name, "drawing": None, "raster": False, "id": f"figure{number}"})
             continue
         try:
             text = path.read_text("utf-8")
             drawing = included(text, f"figure{number}")
         except (OSError, UnicodeDecodeError, ValueError):
             continue
-        found.append({"title": path.stem, "drawing": drawing, "raster": "<image" in text, "id": f"figure{number}"})
-    return found
+        figures.append({"title": path.stem, "drawing": drawing, "raster": "<image" in text, "id": f"figure{number}"})
+    return figures

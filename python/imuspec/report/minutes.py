@@ -1,9 +1,9 @@
-"""A recording minute by minute: mean acceleration and spectral energy of every minute of every local day.
+"""A recording reduced to minutes: mean acceleration and spectral energy of every minute of every local day.
 
-A recording of a few hours is one row of shorter steps instead.
+A recording of a few hours is a single row of shorter steps instead.
 
-A week at 100 Hz is 60 million samples on three axes; a page shows ten thousand minutes. One pass over hours reduces one
-to the other, so that memory does not grow with the recording.
+A week at 100 Hz has 60 million samples on three axes; a page shows ten thousand minutes. The reduction goes hour by hour, so
+that memory does not grow with the length of the recording.
 """
 
 from __future__ import annotations
@@ -16,32 +16,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imuspec.spectral.spectrogram import spectrogram
+
 __all__ = ["DAY_NS", "MINUTE_NS", "Minutes", "Track", "minutes", "track"]
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
-_FRAME_S = 2.0  # half a hertz a row
-_HIGHEST_HZ = 15.0  # what is left of human movement after the papers' low-pass
+_FRAME_S = 2.0  # half a hertz per row
+_HIGHEST_HZ = 15.0  # the cutoff of the low-pass in the papers
 
 
 @dataclass(frozen=True)
 class Track:
-    """Acceleration in stretches without a gap, whatever it came from.
+    """Acceleration in stretches without a gap, from a `Recording` or a `Prepared`.
 
     Attributes
     ----------
     acceleration : float32 [3, n]
-        g.
+        Acceleration, g.
     rate : float
-        Hz.
+        Sampling rate, Hz.
     runs : int64 [k, 2]
         First and one-past-last sample of each stretch.
     starts, stops : int64 [k]
-        Where each stretch begins and ends, ns of the local clock.
+        Start and end of each stretch, ns of the local clock.
     nonwear : int64 [j, 2] or None
-        When the device was not worn, ns; None where that is not known.
-    kept : int64 [m, 2]
-        The segments that a recipe keeps, ns.
+        Times at which the device was not worn, ns; None if unknown.
+    selected : int64 [m, 2]
+        The segments of wear that a recipe selects, ns.
     """
 
     acceleration: NDArray[np.float32]
@@ -50,31 +52,31 @@ class Track:
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     nonwear: NDArray[np.int64] | None = None
-    kept: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    selected: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     @property
     def not_worn(self) -> NDArray[np.int64]:
-        """When the device is known not to have been worn, int64 [j, 2], ns."""
+        """Times at which the device was not worn, int64 [j, 2], ns; empty if unknown."""
         return np.empty((0, 2), dtype=np.int64) if self.nonwear is None else self.nonwear
 
 
 def track(source: Any) -> Track:
-    """Return what a `Recording` or a `Prepared` holds as a `Track`.
+    """Return a `Recording` or a `Prepared` as a `Track`.
 
     Parameters
     ----------
     source : Recording or Prepared
-        A recording as it was read does not say when it was worn.
+        The recording. Only a prepared one has known non-wear.
 
     Returns
     -------
     Track
-        Its stretches; none of them is empty.
+        The stretches; none of them is empty.
 
     Raises
     ------
     TypeError
-        If `source` is neither.
+        If `source` is not a recording.
     """
     if hasattr(source, "sample_rate") and hasattr(source, "runs"):
         return _from_recording(source)
@@ -101,50 +103,50 @@ def _from_uniform(prepared: Any) -> Track:
     x = prepared.acceleration
     x = np.empty((3, 0), dtype=np.float32) if x is None else np.asarray(x)
     rate = float(prepared.rate)
-    there = np.isfinite(x[0]).view(np.int8)
-    edges = np.flatnonzero(np.diff(there, prepend=np.int8(0), append=np.int8(0)))
+    known = np.isfinite(x[0]).view(np.int8)
+    edges = np.flatnonzero(np.diff(known, prepend=np.int8(0), append=np.int8(0)))
     runs = edges.reshape(-1, 2).astype(np.int64)
 
-    # a stretch goes on until one sample after its last, which may stand before a jump of the clock
+    # a stretch ends one period after its last sample, which may be before a jump of the clock
     def times(stretches: NDArray[np.int64]) -> NDArray[np.int64]:
-        spans = [prepared.clock_span(first, past) for first, past in stretches.tolist()]
+        spans = [prepared.clock_span(first, stop) for first, stop in stretches.tolist()]
         return np.asarray(spans, dtype=np.int64).reshape(-1, 2)
 
     jumps = np.asarray(prepared.shifts, dtype=np.int64).reshape(-1, 2)[:, 0]
     runs = _cut(runs, jumps)
     bounds = times(runs)
-    kept = prepared.segments if prepared.status == "ok" else np.empty((0, 2), dtype=np.int64)
+    selected = prepared.segments if prepared.status == "ok" else np.empty((0, 2), dtype=np.int64)
     nonwear = _cut(np.asarray(prepared.nonwear), jumps)
-    return Track(x, rate, runs, bounds[:, 0], bounds[:, 1], times(nonwear), times(_cut(np.asarray(kept), jumps)))
+    return Track(x, rate, runs, bounds[:, 0], bounds[:, 1], times(nonwear), times(_cut(np.asarray(selected), jumps)))
 
 
 def _cut(stretches: NDArray[np.int64], jumps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cut stretches of samples where the clock jumps, so that time is even inside each."""
+    """Cut stretches of samples where the clock jumps, so that time is uniform inside each."""
     pieces: list[tuple[int, int]] = []
-    for first, past in stretches.tolist():
-        inside = jumps[(jumps > first) & (jumps < past)].tolist()
-        pieces += itertools.pairwise([first, *inside, past])
+    for first, stop in stretches.tolist():
+        inside = jumps[(jumps > first) & (jumps < stop)].tolist()
+        pieces += itertools.pairwise([first, *inside, stop])
     return np.asarray(pieces, dtype=np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
 class Minutes:
-    """Every step (a minute, if the recording is long) of every row (a local day).
+    """Mean acceleration and power of every step (a minute) of every row (a local day); of a short recording, one row.
 
     Attributes
     ----------
     origin : int
-        Where the first row begins, ns of the local clock.
+        Start of the first row, ns of the local clock.
     row_ns, step_ns : int
         Length of a row and of a step, ns.
     covered : float32 [n_rows, n_steps]
         Share of the step that has samples.
     enmo : float32 [n_rows, n_steps]
-        Mean of max(|a| - 1 g, 0) in mg; NaN without samples.
+        Mean of max(|a| - 1 g, 0), mg; NaN without samples.
     power : float32 [n_rows, n_steps, 3, n_frequencies]
-        g^2/Hz; NaN where no frame lies.
+        Mean power spectral density, g^2/Hz; NaN without a frame.
     frequency : float64 [n_frequencies]
-        Hz, without 0.
+        Frequencies without 0, Hz.
     """
 
     origin: int
@@ -157,7 +159,7 @@ class Minutes:
 
     @property
     def n_rows(self) -> int:
-        """Number of rows: local calendar days that the recording touches, or one."""
+        """Number of rows: local calendar days from the first to the last, or one."""
         return len(self.enmo)
 
     @property
@@ -167,20 +169,20 @@ class Minutes:
 
 
 def minutes(source: Track) -> Minutes:
-    """Reduce a track to minutes of local days; one of less than six hours to a single row of some 700 steps.
+    """Reduce a track to minutes of local days; a track of up to six hours becomes one row of about 700 steps.
 
     ENMO is max(|a| - 1 g, 0) averaged over the step's samples (van Hees et al. 2013). Power is the mean periodogram
-    (Hann, no overlap, mean removed) of the 2 s frames whose centre lies in the step.
+    (Hann, no overlap, mean removed) of the 2 s frames whose centre is in the step.
 
     Parameters
     ----------
     source : Track
-        What was measured.
+        The acceleration.
 
     Returns
     -------
     Minutes
-        Whole rows.
+        The reduced recording.
     """
     origin, row_ns, step_ns, n_rows = _grid(source)
     n = n_rows * (row_ns // step_ns)
@@ -190,15 +192,15 @@ def minutes(source: Track) -> Minutes:
     count, enmo = np.zeros(n), np.zeros(n)
     frames, power = np.zeros(n), np.zeros((n, 3, int(keep.sum())), dtype=np.float32)
     for x, start in _hours(source, per_frame):
-        begins, which = _split(x.shape[1], start - origin, 1e9 / source.rate, step_ns)
-        count[which] += np.diff(begins, append=x.shape[1])
-        enmo[which] += np.add.reduceat(_enmo(x), begins)
+        begins, steps = _split(x.shape[1], start - origin, 1e9 / source.rate, step_ns)
+        count[steps] += np.diff(begins, append=x.shape[1])
+        enmo[steps] += np.add.reduceat(_enmo(x), begins)
         if x.shape[1] >= per_frame:
-            density = _density(x, source.rate, per_frame)[:, keep]
+            density = spectrogram(x, source.rate, nperseg=per_frame, noverlap=0, detrend="constant")[2][:, keep]
             half = per_frame / 2 / source.rate * 1e9
-            begins, which = _split(density.shape[2], start - origin + half, per_frame / source.rate * 1e9, step_ns)
-            frames[which] += np.diff(begins, append=density.shape[2])
-            power[which] += np.moveaxis(np.add.reduceat(density, begins, axis=2), 2, 0)
+            begins, steps = _split(density.shape[2], start - origin + half, per_frame / source.rate * 1e9, step_ns)
+            frames[steps] += np.diff(begins, append=density.shape[2])
+            power[steps] += np.moveaxis(np.add.reduceat(density, begins, axis=2), 2, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_enmo = (enmo / count * 1000).astype(np.float32)
         power /= frames[:, None, None].astype(np.float32)
@@ -214,7 +216,7 @@ def minutes(source: Track) -> Minutes:
 
 
 def _grid(source: Track) -> tuple[int, int, int, int]:
-    """Origin, length of a row, length of a step (ns), number of rows."""
+    """Return origin, length of a row, length of a step (ns), and number of rows."""
     if not len(source.starts):
         return 0, DAY_NS, MINUTE_NS, 1
     first, last = int(source.starts.min()), int(source.stops.max())
@@ -227,22 +229,22 @@ def _grid(source: Track) -> tuple[int, int, int, int]:
 
 
 def _hours(source: Track, per_frame: int) -> Iterator[tuple[NDArray[np.float32], float]]:
-    """Stretches of at most an hour, each with its time: time is taken afresh, so that a rate error does not add up."""
+    """Yield stretches of at most an hour with their start, ns; an error of the rate does not add up over them."""
     step = max(1, round(3600 * source.rate / per_frame)) * per_frame
     for (a, b), start, stop in zip(source.runs, source.starts, source.stops, strict=True):
-        for at in range(int(a), int(b), step):
-            share = (at - int(a)) / (int(b) - int(a))
-            yield source.acceleration[:, at : min(at + step, int(b))], float(start) + share * float(stop - start)
+        for first in range(int(a), int(b), step):
+            share = (first - int(a)) / (int(b) - int(a))
+            yield source.acceleration[:, first : min(first + step, int(b))], float(start) + share * float(stop - start)
 
 
 def _split(n: int, start: float, period: float, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where steps begin among ``n`` points ``period`` ns apart, and which steps they are."""
+    """Return the first point of each step among `n` points `period` ns apart, and the indices of these steps."""
     low, high = int(start // step), int((start + (n - 1) * period) // step)
-    which = np.arange(low, high + 1, dtype=np.int64)
-    begins = np.ceil((which * float(step) - start) / period).astype(np.int64)
+    steps = np.arange(low, high + 1, dtype=np.int64)
+    begins = np.ceil((steps * float(step) - start) / period).astype(np.int64)
     begins[0] = 0
     filled = begins < np.append(begins[1:], n)
-    return begins[filled], which[filled]
+    return begins[filled], steps[filled]
 
 
 def _enmo(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -253,10 +255,3 @@ def _enmo(x: NDArray[np.float32]) -> NDArray[np.float32]:
     norm -= 1
     np.maximum(norm, 0, out=norm)
     return norm
-
-
-def _density(x: NDArray[np.float32], rate: float, per_frame: int) -> NDArray[np.float32]:
-    from imuspec.spectral.spectrogram import spectrogram
-
-    _, _, density = spectrogram(x, rate, nperseg=per_frame, noverlap=0, detrend="constant")
-    return np.asarray(density, dtype=np.float32)

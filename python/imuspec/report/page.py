@@ -1,4 +1,4 @@
-"""The page of whatever lies at a path: a recording, a cohort, a training, a probe or an experiment."""
+"""The page of a path: a recording, a cohort, a training run, a probe or an experiment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Written", "write_page"]
 
 
 class Written(NamedTuple):
-    """What a page is about: recording, cohort, training, probe or experiment; and why a recording could not be read."""
+    """The subject of a page (recording, cohort, training, probe, experiment), and why a recording could not be read."""
 
     kind: str
     problem: str = ""
@@ -30,35 +30,35 @@ def write_page(
     recipe: str | Path | Recipe = "ukb",
     recordings: Literal["none", "worst", "all"] = "none",
 ) -> Written:
-    """Write one HTML page on what lies at a path.
+    """Write one HTML page about a recording, or about the folder of a cohort, a training run, a probe or an experiment.
 
     Parameters
     ----------
-    path : path
-        A device file, or the folder of an NHANES participant, a cohort, a training, a probe or an experiment.
-    out : path
-        The page, whole or not at all.
-    recipe : str, Path or Recipe, default "ukb"
-        What a recording is prepared by.
+    path : path-like
+        A device file, or the folder of an NHANES participant, a cohort, a training run, a probe or an experiment.
+    out : path-like
+        The page to write; it is complete or absent.
+    recipe : path-like or Recipe, default "ukb"
+        The recipe that prepares a recording.
     recordings : {"none", "worst", "all"}, default "none"
-        As of `imuspec.report.cohort_page`.
+        As in `imuspec.report.cohort_page`.
 
     Returns
     -------
     Written
-        What lies at `path`. Of a recording that could not be read there is a page too, and ``problem`` says why.
+        The subject of the page. A recording that could not be read also gets a page; ``problem`` is the reason.
 
     Raises
     ------
     FileNotFoundError
-        If nothing lies at `path`.
+        If `path` does not exist.
     RecordingError
-        If `path` is a file that is no recording, or a folder that is none of those. Nothing is written.
+        If `path` is a file that is not a recording, or a folder of another kind. Nothing is written.
     OSError
         If the page cannot be written; the error names `out`.
     """
     from imuspec.report.cohort import cohort_page
-    from imuspec.report.learning import experiment_page, probe_page, run_page
+    from imuspec.report.learning import Kind, learning_page
     from imuspec.storage import as_path
 
     source = as_path(path)
@@ -69,15 +69,16 @@ def write_page(
 
         cohort_page(Cohort(source), out, recordings=recordings)
         return Written("cohort")
-    for name, kind in (("experiment.json", "experiment"), ("probe.json", "probe"), ("metrics.jsonl", "training")):
+    kinds: dict[str, Kind] = {"experiment.json": "experiment", "probe.json": "probe", "metrics.jsonl": "training"}
+    for name, kind in kinds.items():
         if (source / name).is_file():
-            {"experiment": experiment_page, "probe": probe_page, "training": run_page}[kind](source, out)
+            learning_page(kind, source, out)
             return Written(kind)
     return _recording(source, out, recipe)
 
 
 def _recording(path: Path, out: str | os.PathLike[str], recipe: str | Path | Recipe) -> Written:
-    """Write the page of a recording; of a file that failed only where its name is that of a device file."""
+    """Write the page of a recording; a file that cannot be read gets a page only if its name is that of a device file."""
     from imuspec.preparation import prepare
     from imuspec.recipe import Recipe
     from imuspec.recording.reading import read
@@ -87,7 +88,7 @@ def _recording(path: Path, out: str | os.PathLike[str], recipe: str | Path | Rec
         raise RecordingError(
             str(path),
             None,
-            "expected a recording, cohort, training, probe or experiment, got a folder that is none of those",
+            "expected a recording, cohort, training run, probe or experiment, got another folder",
         )
     followed = Recipe.load(recipe)
     prepared = prepare(path, followed)
@@ -102,7 +103,7 @@ def _recording(path: Path, out: str | os.PathLike[str], recipe: str | Path | Rec
 
 
 def _is_participant(folder: Path) -> bool:
-    """Whether a folder is one recording, not a folder of recordings or of anything else."""
+    """Whether a folder is one recording, and not a folder of recordings or something else."""
     from imuspec.recording.inputs import find_inputs
 
     try:

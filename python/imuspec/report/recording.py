@@ -1,11 +1,10 @@
-"""The page of one recording: what was read, what was done to it, and what to know before using it."""
+"""The page of one recording: its facts, its preparation, and what to know before using it."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +29,22 @@ _MOST_DAYS = 400
 
 
 def preparation_page(prepared: Prepared, path: str | os.PathLike[str], *, recording: Recording | None = None) -> Path:
-    """Write one HTML page that shows what was done to one recording, and says in words what was not right.
+    """Write one HTML page about a prepared recording: how it was prepared, and everything lost, repaired or improbable.
 
     Parameters
     ----------
     prepared : Prepared
-        What `imuspec.prepare` returned; a failed one gives a page too.
-    path : path
-        File to write, whole or not at all.
+        The result of `imuspec.prepare`; a failed recording also gets a page.
+    path : path-like
+        File to write; it is complete or absent.
     recording : Recording, optional
-        The recording as it was read. With it the page also shows how the device's clock ran, and temperature, light and
-        battery where the file has them.
+        The recording before preparation. With it, the page also shows the clock of the device, and temperature, light and
+        battery if the file has them.
 
     Returns
     -------
     Path
-        The page: one file, which loads nothing from anywhere.
+        The page: one file that loads no other.
 
     Raises
     ------
@@ -92,7 +91,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _days(prepared: Prepared, fields: dict[str, Any]) -> dict[str, Any]:
-    """Time line, table of days, sphere and window; nothing where there are no samples."""
+    """Return time line, table of days, sphere and window; {} without samples."""
     signal = None if prepared.acceleration is None else track(prepared)
     if signal is None or not len(signal.runs):
         return {}
@@ -101,11 +100,14 @@ def _days(prepared: Prepared, fields: dict[str, Any]) -> dict[str, Any]:
     measured = "" if fitted else ", as measured, not calibrated"
     step = "minute" if reduced.step_ns == MINUTE_NS else spans.duration(reduced.step_ns / 1e9)
     rows = days.daily(signal, reduced)
-    activity = [("mean ENMO, worn", f"{days.mean_enmo(signal, reduced):.1f} mg"), ("valid days", _valid(rows))]
-    found: dict[str, Any] = {
+    activity = [
+        ("mean ENMO, worn", f"{days.mean_enmo(signal, reduced):.1f} mg"),
+        ("valid days", f"{sum(row.valid for row in rows)} of {len(rows)}"),
+    ]
+    result: dict[str, Any] = {
         "timeline": drawn(lambda narrow: figures.timeline(reduced, signal, narrow=narrow), "timeline"),
         "timeline_caption": f"ENMO, the mean of max(|a| - 1 g, 0) of every {step}{measured}, on the device's local clock. "
-        "Heights are square roots of mg, on one scale for all days.",
+        "Heights are square roots of mg, on the same scale for all days.",
         "days": [_day(row) for row in rows[:_MOST_DAYS]],
         "window": _window(signal, reduced),
         "header": [*fields["header"][:1], *activity, *fields["header"][1:]],
@@ -114,8 +116,8 @@ def _days(prepared: Prepared, fields: dict[str, Any]) -> dict[str, Any]:
         applied = prepared.calibration if fitted else {}
         still = figures.still_windows(signal, applied, tolerance_g=prepared.recipe.nonwear.tolerance_g)
         if len(still.after):
-            found |= _sphere(still, prepared)
-    return found
+            result |= _sphere(still, prepared)
+    return result
 
 
 def _sphere(still: figures.Still, prepared: Prepared) -> dict[str, Any]:
@@ -142,12 +144,8 @@ def _day(row: days.Day) -> dict[str, str]:
     }
 
 
-def _valid(rows: Sequence[days.Day]) -> str:
-    return f"{sum(row.valid for row in rows)} of {len(rows)}"
-
-
 def _clock(prepared: Prepared, recording: Recording | None) -> dict[str, Any]:
-    """Say how the clock ran, and draw it where there is something to see; nothing of a file that was not read."""
+    """Return the text and the figures of the clock, and of temperature, light and battery; None of a failed recording."""
     if prepared.status == "failed":
         return {"clock_words": None, "clock": None, "slow": None}
     text, much = words.clock(prepared.header)
@@ -161,22 +159,22 @@ def _clock(prepared: Prepared, recording: Recording | None) -> dict[str, Any]:
 
 
 def _calibration(prepared: Prepared) -> dict[str, Any]:
-    """Say how the calibration went; offset and gain of each axis only where they were fitted."""
-    found = prepared.calibration
-    if not found:
+    """Return the text of the calibration, and offset and gain of each axis if they were fitted."""
+    fit = prepared.calibration
+    if not fit:
         return {"calibration_words": None, "calibration": [], "slopes": False, "calibration_rule": ""}
-    slopes = any(found.get(f"temperature_slope_{axis}") for axis in "xyz")
+    slopes = any(fit.get(f"temperature_slope_{axis}") for axis in "xyz")
     rows = [
         {
             "axis": axis,
-            "offset": words.number(1000 * known_number(found.get(f"offset_{axis}")), "+.2f"),
-            "gain": words.number(known_number(found.get(f"gain_{axis}")), ".5f"),
-            "slope": words.number(1000 * known_number(found.get(f"temperature_slope_{axis}")), "+.3f"),
+            "offset": words.number(1000 * known_number(fit.get(f"offset_{axis}")), "+.2f"),
+            "gain": words.number(known_number(fit.get(f"gain_{axis}")), ".5f"),
+            "slope": words.number(1000 * known_number(fit.get(f"temperature_slope_{axis}")), "+.3f"),
         }
         for axis in "xyz"
     ]
     return {
-        "calibration": rows if found.get("ok") else [],
+        "calibration": rows if fit.get("ok") else [],
         "slopes": slopes,
         "calibration_words": words.calibration(prepared),
         "calibration_rule": words.calibration_rule(prepared.recipe),
@@ -184,20 +182,21 @@ def _calibration(prepared: Prepared) -> dict[str, Any]:
 
 
 def _window(signal: Track, reduced: Minutes) -> dict[str, Any] | None:
-    place = lively_window(signal, reduced)
-    if place is None:
+    window = lively_window(signal, reduced)
+    if window is None:
         return None
+    first, time = window
     from matplotlib.image import imsave
 
     from imuspec.spectral.image import rgb_image
 
     n = round(10.0 * signal.rate)
-    image = np.asarray(rgb_image(np.ascontiguousarray(signal.acceleration[:, place[0] : place[0] + n])))
+    image = np.asarray(rgb_image(np.ascontiguousarray(signal.acceleration[:, first : first + n])))
     buffer = io.BytesIO()
     imsave(buffer, np.ascontiguousarray(np.moveaxis(image, 0, -1)), format="png", metadata={"Software": "imuspec"})
     return {
         "png": base64.b64encode(buffer.getvalue()).decode("ascii"),
-        "time": spans.stamp(place[1]),
+        "time": spans.stamp(time),
         "samples": n,
         "rate": f"{signal.rate:.4g}",
         "nyquist": f"{signal.rate / 2:.3g}",
@@ -208,10 +207,10 @@ def _window(signal: Track, reduced: Minutes) -> dict[str, Any] | None:
 
 def _stretches(prepared: Prepared) -> list[dict[str, str]]:
     rows = []
-    for first, past in prepared.segments[:_MOST_SEGMENTS].tolist():
-        start, stop = prepared.clock_span(first, past)
-        hours = (past - first) / prepared.rate / 3600
-        rows.append({"start": spans.stamp(start), "stop": spans.stamp(stop), "hours": f"{hours:.2f}"})
+    for first, stop in prepared.segments[:_MOST_SEGMENTS].tolist():
+        begin, end = prepared.clock_span(first, stop)
+        hours = (stop - first) / prepared.rate / 3600
+        rows.append({"start": spans.stamp(begin), "stop": spans.stamp(end), "hours": f"{hours:.2f}"})
     return rows
 
 

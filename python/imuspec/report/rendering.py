@@ -1,8 +1,8 @@
-"""How a page becomes one HTML file: templates, drawings in two widths, and the command that repeats the page.
+"""HTML files of pages: templates, drawings in two widths, and the command that writes a page again.
 
-Text from files (names, annotations, reasons) reaches a page only through jinja2's escaping. The drawings, which this
-package makes, are the one thing marked as safe, and matplotlib escapes the text in them. A policy in each page's head
-forbids every request and every script but the page's own.
+jinja2 escapes all text from files (names, annotations, reasons). Only the drawings, which this package makes, are marked as
+safe, and matplotlib escapes the text in them. A policy in the head of each page forbids all requests, and all scripts except
+that of the page.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def render(template: str, fields: dict[str, Any]) -> bytes:
     Parameters
     ----------
     template : str
-        Name of a template of this package.
-    fields : dict
-        What the template needs; ``script``, if there is one, is JavaScript that runs in the page.
+        File name of a template.
+    fields : dict of str to object
+        Values for the template; ``script``, if given, is JavaScript that runs in the page.
     """
     require("a page", "jinja2")
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -60,20 +60,20 @@ def render(template: str, fields: dict[str, Any]) -> bytes:
 
 
 def _options(text: str) -> list[dict[str, Any]]:
-    """Cut a sentence into words and the options of a command that it names, so that a page can set those apart."""
+    """Split a sentence into text and command options, so that a page can set the options in another font."""
     parts = re.split(r"(--(?:set|recipe) [\w./=\u2026-]*[\w/\u2026])", text)
     return [{"text": part, "option": bool(index % 2)} for index, part in enumerate(parts) if part]
 
 
 def drawn(draw: Callable[[bool], Figure | None], name: str) -> Markup | None:
-    """Return a drawing as markup, twice: laid out for a wide page and for a phone; the page shows one of them.
+    """Return a drawing as markup, laid out for a wide page and for a phone; the page shows one of the two.
 
     Parameters
     ----------
     draw : callable
-        Called with whether the page is narrow; returns a figure, or None if there is nothing to draw.
+        Takes whether the page is narrow; returns a figure, or None if there is nothing to draw.
     name : str
-        Unique in the page.
+        Name of the drawing, unique in the page.
     """
     from markupsafe import Markup
 
@@ -87,21 +87,21 @@ def drawn(draw: Callable[[bool], Figure | None], name: str) -> Markup | None:
 
 
 def included(text: str, name: str) -> Markup:
-    """Return an SVG file that imuspec wrote earlier as markup; whatever a drawing does not need is left out."""
+    """Return the text of an SVG file as markup, without elements that a drawing does not need."""
     from markupsafe import Markup
 
     return Markup(f'<div class="wide">{follow_page(text, name, caption=f"{name}-caption")}</div>')
 
 
 def command(*words: object) -> str:
-    """Return an ``imuspec`` command as one would type it in a shell."""
+    """Return an ``imuspec`` command as it is typed in a shell."""
     return shlex.join(["imuspec", *(str(word) for word in words)])
 
 
 def recipe_options(followed: Recipe) -> list[str]:
-    """Return the options of a command that give this recipe: its name, and the settings that differ from it.
+    """Return the command options for a recipe: its name, and the settings that were changed.
 
-    A recipe of the user's own is named as the file it came from, whose folder is not known.
+    For a recipe from a file, the option is the name of the file; its folder is not known.
     """
     if followed.name not in Recipe.names():
         return ["--recipe", f"{followed.name}.toml"]
@@ -123,11 +123,11 @@ def _setting(value: object) -> str:
 
 
 def known_number(value: Any) -> float:
-    """Return a number, NaN for None."""
+    """Return a number; NaN for None."""
     return math.nan if value is None else float(value)
 
 
-def shown(rows: Sequence[object], most: int, what: str) -> str:
-    """Return how many rows there are and, if not all are shown, how many are."""
-    text = f"{len(rows):,} {what}{'' if len(rows) == 1 else 's'}"
+def shown(rows: Sequence[object], most: int, noun: str) -> str:
+    """Return the number of rows in words, and how many of them are shown if not all are."""
+    text = f"{len(rows):,} {noun}{'' if len(rows) == 1 else 's'}"
     return text if len(rows) <= most else f"the first {most:,} of {text}"

@@ -1,4 +1,4 @@
-"""Figures of scores: a confusion matrix, rows with their spread, curves over the number of labels."""
+"""Figures of scores: a confusion matrix, rows with standard deviations, curves over the number of labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SERIES", "confusion_figure", "curve_figure", "row_figure"]
 
-#: Okabe and Ito's eight less yellow, and the marks that tell them apart in grey.
+#: The colours of Okabe and Ito (2008) without yellow, with marks that tell them apart in grey.
 SERIES = (
     ("#0072b2", "o"),
     ("#d55e00", "s"),
@@ -30,16 +30,16 @@ SERIES = (
 
 
 def confusion_figure(confusion: ArrayLike, names: Sequence[str], title: str = "") -> Figure:
-    """Draw a confusion matrix: shares of each true class, counts where there is room.
+    """Draw a confusion matrix: the share of each true class, and the counts.
 
     Parameters
     ----------
     confusion : array [C, C]
-        Counts, rows the truth.
+        Counts; rows are the true classes.
     names : sequence of str
         The classes.
-    title : str
-        Above it.
+    title : str, default ""
+        Title of the figure.
 
     Returns
     -------
@@ -77,16 +77,16 @@ def _blues() -> Any:
 
 
 def row_figure(table: pd.DataFrame, *, label: str = "macro-F1", title: str = "") -> Figure:
-    """Draw a long table as dots with their spread: a line for each row, a panel for each column.
+    """Draw a long table as dots with standard deviations: one line per row, one panel per column.
 
     Parameters
     ----------
     table : DataFrame
-        ``row``, ``column``, ``value``; ``sd`` and ``paper``, where given, become a bar and a hollow mark.
-    label : str
-        What the values are.
-    title : str
-        Above it.
+        Columns ``row``, ``column``, ``value``; ``sd`` and ``paper``, if given, are drawn as a bar and a hollow mark.
+    label : str, default "macro-F1"
+        Label of the values.
+    title : str, default ""
+        Title of the figure.
 
     Returns
     -------
@@ -116,35 +116,37 @@ def row_figure(table: pd.DataFrame, *, label: str = "macro-F1", title: str = "")
 
 
 def _dots(axes: Axes, cells: pd.DataFrame) -> None:
-    at = np.arange(len(cells))
+    position = np.arange(len(cells))
     if "sd" in cells:
         spread = cells["sd"].fillna(0)
-        axes.hlines(at, cells["value"] - spread, cells["value"] + spread, color=COLOURS["data"], lw=1.2)
+        axes.hlines(position, cells["value"] - spread, cells["value"] + spread, color=COLOURS["data"], lw=1.2)
     if "paper" in cells:
-        axes.plot(cells["paper"], at, "o", mfc="none", mec=COLOURS["bad"], mew=1, ms=5)
-    axes.plot(cells["value"], at, "o", color=COLOURS["data"], ms=4.5)
+        axes.plot(cells["paper"], position, "o", mfc="none", mec=COLOURS["bad"], mew=1, ms=5)
+    axes.plot(cells["value"], position, "o", color=COLOURS["data"], ms=4.5)
 
 
 def _key(axes: Axes, *, with_paper: bool) -> None:
     if not with_paper:
         return
-    ours = axes.plot([], [], "o", color=COLOURS["data"], ms=4.5, label="ours, mean ± sd")[0]
+    result = axes.plot([], [], "o", color=COLOURS["data"], ms=4.5, label="imuspec, mean ± sd")[0]
     paper = axes.plot([], [], "o", mfc="none", mec=COLOURS["bad"], ms=5, label="paper")[0]
-    axes.figure.legend(handles=[ours, paper], loc="lower right", ncols=2, borderaxespad=0.2, handletextpad=0.2)
+    axes.figure.legend(handles=[result, paper], loc="lower right", ncols=2, borderaxespad=0.2, handletextpad=0.2)
 
 
 def curve_figure(table: pd.DataFrame, *, x: str, xlabel: str, label: str = "macro-F1") -> Figure:
-    """Draw a score against a number on a logarithmic axis: a panel for each column, a curve for each row.
+    """Draw a score against a number on a logarithmic axis: one panel per column, one curve per row.
 
     Parameters
     ----------
     table : DataFrame
-        ``row``, ``column``, `x`, ``value``, and ``sd`` where there is more than one draw. A row whose `x` is 0, all
-        there is, becomes a level line.
+        Columns ``row``, ``column``, `x` and ``value``, and ``sd`` if there is more than one draw. A row with `x` = 0 (all
+        labels) becomes a horizontal line.
     x : str
         Column with the number.
-    xlabel, label : str
-        Of the axes.
+    xlabel : str
+        Label of the number.
+    label : str, default "macro-F1"
+        Label of the values.
 
     Returns
     -------
@@ -158,7 +160,9 @@ def curve_figure(table: pd.DataFrame, *, x: str, xlabel: str, label: str = "macr
         for panel, name in zip(panels, names, strict=True):
             for number, row in enumerate(rows):
                 part = table[(table["row"] == row) & (table["column"] == name)].sort_values(x)
-                shift = 1 + 0.02 * (number - (len(rows) - 1) / 2) / max(len(rows) / 5, 1)  # bars do not hide each other
+                shift = 1 + 0.02 * (number - (len(rows) - 1) / 2) / max(
+                    len(rows) / 5, 1
+                )  # so that error bars do not overlap
                 _curve(panel, part, x, shift, number, row)
             panel.set_xscale("log")
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

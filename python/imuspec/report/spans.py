@@ -1,4 +1,4 @@
-"""Stretches of time in a recording: gaps, non-wear, kept segments; on the local clock and cut at midnight."""
+"""Stretches of time in a recording (gaps, non-wear, selected wear) on the local clock, cut at midnight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Spans = NDArray[np.int64]
 
 
 def gaps(source: Track, *, min_s: float = 0.0) -> Spans:
-    """Return where no samples are for longer than `min_s`, int64 [k, 2], ns. A clock that was set back leaves none."""
+    """Return the gaps longer than `min_s`, int64 [k, 2], ns. A clock that was set back leaves no gap."""
     order = np.argsort(source.starts, kind="stable")
     starts, stops = source.starts[order][1:], np.maximum.accumulate(source.stops[order])[:-1]
     wide = starts - stops > min_s * 1e9
@@ -28,26 +28,26 @@ def gaps(source: Track, *, min_s: float = 0.0) -> Spans:
 
 
 def by_row(spans: Spans, rows: Minutes) -> Iterator[tuple[int, float, float]]:
-    """Yield (row, hour, hour) of every piece, cut where a row ends; hours count from the row's beginning."""
+    """Yield row, start and end of every piece, cut at the ends of rows; in hours from the start of the row."""
     for start, stop in spans:
-        at = int(start)
-        while at < stop:
-            row = (at - rows.origin) // rows.row_ns
+        time = int(start)
+        while time < stop:
+            row = (time - rows.origin) // rows.row_ns
             begin = rows.origin + row * rows.row_ns
             end = min(int(stop), begin + rows.row_ns)
-            yield int(row), (at - begin) / _HOUR_NS, (end - begin) / _HOUR_NS
-            at = end
+            yield int(row), (time - begin) / _HOUR_NS, (end - begin) / _HOUR_NS
+            time = end
 
 
 def hour_axis(axes: Axes, rows: Minutes, *, narrow: bool = False) -> None:
-    """Label hours of the day, or times of a short recording; fewer where the figure is narrow."""
+    """Label the hours of the day, or the times of a short recording; a narrow figure has fewer labels."""
     width = rows.row_ns / _HOUR_NS
     if rows.daily:
         ticks = np.arange(0.0, 25.0, 6.0 if narrow else 3.0)
     else:
         choices = np.array([5 / 60, 10 / 60, 0.5, 1, 2, 5, 10, 15, 30, 60, 120])
-        wanted = width * 60 / (4 if narrow else 8)
-        step = float(choices[min(int(np.searchsorted(choices, wanted)), len(choices) - 1)]) / 60
+        ideal = width * 60 / (4 if narrow else 8)
+        step = float(choices[min(int(np.searchsorted(choices, ideal)), len(choices) - 1)]) / 60
         first = rows.origin % DAY_NS / _HOUR_NS
         ticks = np.arange(np.ceil(first / step) * step, first + width + 1e-9, step) - first
     axes.set(xlim=(0, width), xticks=ticks)
@@ -62,7 +62,7 @@ def hour_axis(axes: Axes, rows: Minutes, *, narrow: bool = False) -> None:
 
 
 def date_axis(axes: Axes, *, narrow: bool = False) -> None:
-    """Label dates and times of an axis of datetime64."""
+    """Label a datetime64 axis with dates and times."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator: Any = AutoDateLocator(minticks=2 if narrow else 4, maxticks=5 if narrow else 10)
@@ -77,12 +77,12 @@ def day_label(ns: int) -> str:
 
 
 def stamp(ns: int) -> str:
-    """Return a time of the device's local clock as ``2026-11-04 14:32:10``."""
+    """Return a time (ns) as ``2026-11-04 14:32:10``."""
     return str(np.datetime64(int(ns), "ns").astype("datetime64[s]")).replace("T", " ")
 
 
 def duration(seconds: float) -> str:
-    """Return a length as a person says it: ``6 d 23 h``, ``3 h 05 min``, ``42.5 s``."""
+    """Return a length of time in words: ``6 d 23 h``, ``3 h 05 min``, ``42.5 s``."""
     if not np.isfinite(seconds):
         return "unknown"
     if seconds < 60:

@@ -1,7 +1,7 @@
-"""One look for all figures: colours that a colour-blind reader can tell apart, thin lines, SVG that follows the page.
+"""One style for all figures: colours for colour-blind readers, thin lines, and SVG in the colours of its page.
 
-Figures are drawn in the colours of `COLOURS`. Written to a PNG they stay as they are; put into a page, each becomes a
-CSS variable, so that one drawing serves a light page, a dark one and paper.
+Figures are drawn in `COLOURS`. A PNG has these colours. In a page, each colour becomes a CSS variable, so that one drawing
+serves light pages, dark pages and print.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["BROAD", "COLOURS", "NARROW", "follow_page", "new_figure", "plain_axes", "save", "style", "svg"]
 
 _SVG = "http://www.w3.org/2000/svg"
-#: What a drawing of matplotlib consists of; ``style``, ``metadata`` and whatever runs or links is none of it.
+#: Elements of a matplotlib drawing; ``style``, ``metadata``, scripts and links are left out.
 _ELEMENTS = frozenset(
     {"g", "path", "defs", "use", "text", "tspan", "clipPath", "rect", "circle", "line", "image", "pattern"}
 )
@@ -37,10 +37,10 @@ _ATTRIBUTES = frozenset(
     }
 )  # fmt: skip
 
-#: Width of a figure for a wide page and for a phone, inches: in both, text comes out about as large as the page's.
+#: Width of a figure for a wide page and for a phone, inches; the text is about as large as that of the page.
 BROAD, NARROW = 10.0, 3.9
 
-#: Name -> colour on white. The data colours are Okabe and Ito's (2008). No two are equal: `svg` finds them by value.
+#: Name -> colour on white. The data colours are from Okabe and Ito (2008). All differ, because `svg` finds them by value.
 COLOURS = {
     "ink": "#1b1f24",
     "muted": "#5d6672",
@@ -90,7 +90,7 @@ _RC: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Set the look for the figures made and drawn inside; the user's own matplotlib settings come back afterwards."""
+    """Set the style of the figures made and drawn inside, then restore the matplotlib settings of the user."""
     require("a figure", "matplotlib")
     import matplotlib as mpl
 
@@ -101,7 +101,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure (inches) with an off-screen canvas: no display and no global state."""
+    """Return an empty figure (size in inches) with an off-screen canvas: it needs no display and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,18 +111,18 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def plain_axes(axes: Axes, *, spines: tuple[str, ...] = ("left", "bottom")) -> None:
-    """Hide all spines but these."""
+    """Hide all spines except these."""
     for name, spine in axes.spines.items():
         spine.set_visible(name in spines)
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Path:
-    """Write a figure; the suffix says how (.png, .svg, .pdf).
+    """Write a figure as .png, .svg or .pdf, by the suffix of its name.
 
     Raises
     ------
     ValueError
-        If the suffix is none of these.
+        If the name has another suffix.
     """
     kind = Path(path).suffix.lower().lstrip(".")
     if kind not in {"png", "svg", "pdf"}:
@@ -136,16 +136,16 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Pat
 
 
 def svg(figure: Figure, name: str, *, caption: str) -> str:
-    """Return a figure as an SVG element for a page: transparent, its colours CSS variables, its ids its own.
+    """Return a figure as an SVG element of a page: transparent, with CSS variables as colours and unique ids.
 
-    Text stays text, so it can be searched and follows the page's colour.
+    Text remains text, so that it can be searched.
 
     Parameters
     ----------
     figure : Figure
-        What to draw.
+        The figure.
     name : str
-        Unique in the page.
+        Name of the drawing, unique in the page.
     caption : str
         Id of the element that describes the drawing.
     """
@@ -156,22 +156,21 @@ def svg(figure: Figure, name: str, *, caption: str) -> str:
 
 
 def follow_page(text: str, name: str, *, caption: str) -> str:
-    """Return an SVG that `save` or matplotlib wrote as an element that follows the page's colours and is as wide.
+    """Return an SVG that `save` or matplotlib wrote as an element in the colours and width of a page.
 
-    Elements and attributes that no drawing needs are left out: scripts, links, styles of the whole page, references to
-    anything outside.
+    Elements and attributes that a drawing does not need are left out: scripts, links, style sheets, external references.
 
     Parameters
     ----------
     text : str
         The SVG file.
     name, caption : str
-        As of `svg`.
+        As in `svg`.
 
     Raises
     ------
     ValueError
-        If the text is no SVG.
+        If the text is not an SVG.
     """
     try:
         root = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", text, count=1))
@@ -190,7 +189,7 @@ def follow_page(text: str, name: str, *, caption: str) -> str:
 
 
 def _element(node: ElementTree.Element, name: str, used: set[str]) -> str:
-    """Return an element and what it holds as markup; nothing for an element that is not in `_ELEMENTS`."""
+    """Return an element with its content as markup; "" for an element that is not in `_ELEMENTS`."""
     tag = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
     if node.tag != f"{{{_SVG}}}{tag}" or tag not in _ELEMENTS:
         return ""
@@ -206,7 +205,7 @@ def _element(node: ElementTree.Element, name: str, used: set[str]) -> str:
             elif re.fullmatch(r"data:image/png;base64,[\w+/=\s]*", value):
                 attributes.append(f'href="{value}"')
         elif bare in _ATTRIBUTES and not re.search(r"url\((?!#)|@import|expression", value):
-            changed = value if bare == "transform" else _value(value)  # a scale may be small
+            changed = value if bare == "transform" else _value(value)  # a scale can be small, and is not rounded
             attributes.append(f'{bare}="{escape(changed).replace("url(#", f"url(#{name}-")}"')
     inside = escape(node.text or "") if tag in ("text", "tspan") else ""
     inside += "".join(
@@ -216,7 +215,7 @@ def _element(node: ElementTree.Element, name: str, used: set[str]) -> str:
 
 
 def _value(value: str) -> str:
-    """Return the value of an attribute: colours as variables, numbers to a hundredth of a point, the page's font."""
+    """Return an attribute with colours as variables, numbers to a hundredth of a point, and the font of the page."""
     for variable, colour in COLOURS.items():
         value = value.replace(colour, f"var(--{variable})")
     value = re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))

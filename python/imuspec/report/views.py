@@ -1,4 +1,4 @@
-"""What pre-training shows the encoder of one picture."""
+"""The figure of augmented views of one picture."""
 
 from __future__ import annotations
 
@@ -37,22 +37,23 @@ def views_figure(
     seed: int = 0,
     dpi: int = 200,
 ) -> Figure | Path:
-    """Draws each operation of IMG2IMU's views several times, whole views of MoCo v2, and all augmentations once each.
+    """Draw each operation of the IMG2IMU views several times, whole views of MoCo v2, and each other augmentation once.
 
     Parameters
     ----------
-    picture
-        The path of a picture, which is stretched to 96 x 128, or uint8 ``[3, rows, columns]``.
-    out
-        File to write, ending in .png, .svg or .pdf; without it the figure is returned.
-    seed
-        Another seed draws other views.
-    dpi
+    picture : path-like or uint8 array [3, rows, columns]
+        A picture, or the path of a picture, which is resized to 96 x 128.
+    out : path-like, optional
+        File to write: .png, .svg or .pdf. Without it, the figure is returned.
+    seed : int, default 0
+        Seed of the random views.
+    dpi : int, default 200
         Dots per inch of a PNG.
 
     Returns
     -------
-    The figure, or the path written.
+    Figure or Path
+        The matplotlib figure, or the file written.
     """
     from imuspec.pretraining.photo_source import decode
 
@@ -80,7 +81,7 @@ def _figure(array: NDArray[np.uint8], seed: int) -> Figure:
             axes.imshow(image, interpolation="nearest", aspect="auto")
             axes.set_xticks([])
             axes.set_yticks([])
-            for spine in axes.spines.values():  # a white picture keeps an edge on a white page
+            for spine in axes.spines.values():  # so that a white picture has an edge on a white page
                 spine.set(visible=True, color=COLOURS["faint"], linewidth=0.5)
             if titles:
                 axes.set_title(titles[column], fontsize=7.5, color=COLOURS["muted"], pad=2)
@@ -89,7 +90,7 @@ def _figure(array: NDArray[np.uint8], seed: int) -> Figure:
 
 
 def _rows(array: NDArray[np.uint8], seed: int) -> list[tuple[str, list[NDArray[Any]], list[str]]]:
-    """(label, pictures, their titles) of each row."""
+    """Return label, pictures and titles of the pictures of each row."""
     import torch
 
     from imuspec.views.automatic import AllViews

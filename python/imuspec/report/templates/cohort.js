@@ -2,7 +2,7 @@
 (async () => {
   const table = document.getElementById("recordings");
   const field = document.getElementById("search");
-  const note = document.getElementById("found");
+  const note = document.getElementById("matches");
   const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
   if (!("DecompressionStream" in window)) return;
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -30,9 +30,9 @@
     const outcome = document.createElement("span");
     outcome.className = status[data.status[i]];
     outcome.textContent = status[data.status[i]];
-    const said = cell(outcome);
-    if (data.reasons[data.reason[i]]) said.append(`: ${data.reasons[data.reason[i]]}`);
-    made.append(cell(name), said, cell(data.devices[data.device[i]], "time"), cell(number(data.rate[i], 2), "num"),
+    const result = cell(outcome);
+    if (data.reasons[data.reason[i]]) result.append(`: ${data.reasons[data.reason[i]]}`);
+    made.append(cell(name), result, cell(data.devices[data.device[i]], "time"), cell(number(data.rate[i], 2), "num"),
       cell(number(data.recorded[i], 1), "num"), cell(number(data.wear[i], 1), "num"), cell(number(data.error[i], 1), "num"));
     return made;
   };

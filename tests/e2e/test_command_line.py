@@ -218,7 +218,7 @@ def test_a_stop_says_what_happens_next() -> None:
     summary.interrupted = True
     with RunDisplay(screen) as display:
         display.update(summary, None)
-    assert "Ctrl-C again ends at once" in screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "press Ctrl-C again to stop at once" in screen.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_terminal_gets_a_bar_with_rate_time_left_and_failures() -> None:

@@ -92,7 +92,7 @@ def export(
     path : str
         The folder or s3:// URL of the cohort.
     ids : list of str, optional
-        Recordings to write; all by default.
+        Optional: ids of recordings to write; by default all.
     out : Path
         A new or empty folder, or with --resume the folder of an earlier export.
     format : {"parquet", "csv"}, default "parquet"

@@ -38,7 +38,7 @@ def experiment(
     Parameters
     ----------
     name : str, optional
-        An experiment of the list.
+        Optional: an experiment of the list.
     out : Path, optional
         Folder for the tables, figures and settings; by default experiments/NAME.
     cache : Path, optional

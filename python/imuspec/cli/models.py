@@ -35,7 +35,7 @@ def models(
     Parameters
     ----------
     name : str, optional
-        An encoder of the list, to show its details.
+        Optional: an encoder of the list, to show its details.
     import_ : Path, optional
         A file of published weights.
     as_ : str, optional

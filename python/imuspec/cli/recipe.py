@@ -43,7 +43,7 @@ def recipe(
     Parameters
     ----------
     name : str, optional
-        A recipe, as ukb, img2imu or linear, or a TOML file with a preparation recipe.
+        Optional: a recipe, as ukb, img2imu or linear, or a TOML file with a preparation recipe.
     changes : list of str, optional
         Change a setting first, as segments.min_wear_h=1. Can be given more than once.
     json : bool, default False

@@ -31,8 +31,8 @@ def datasets(name: str | None = None, /, *, json: bool = False) -> int:
     Parameters
     ----------
     name : str, optional
-        Optional: a data set to describe; or NAME=PATH[,setting=value,...] to read a copy of it. For a copy, the windows are counted by
-        class and subject, and the rows outside any window by reason.
+        Optional: a data set to describe; or NAME=PATH[,setting=value,...] to read a copy of it. For a copy, the windows are
+        counted by class and subject, and the rows outside any window by reason.
     json : bool, default False
         Print JSON, for programs.
     """

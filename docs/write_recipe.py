@@ -23,17 +23,17 @@ from imuspec.recipe.settings import LABELS, NamedRecipe
 PAGE = Path(__file__).parent / "reference" / "recipe.md"
 HEAD = """# Recipes
 
-A recipe is every number of a run. `imuspec recipe` lists those that come with the package, `imuspec recipe NAME` the
-settings of one with their values; `--set section.setting=value` of `prepare`, `image`, `report`, `pretrain`, `probe` and `embed`
-changes one, and a TOML file may stand in the place of a name:
+A recipe has all settings of a run. `imuspec recipe` lists the recipes of the package, and `imuspec recipe NAME` the settings of
+one with their values. `--set section.setting=value` of `prepare`, `image`, `report`, `pretrain`, `probe` and `embed` changes a
+setting. A TOML file can be used instead of a name:
 
 ```toml
-# mine.toml: settings that are not named keep their default
+# mine.toml: settings that are not given have their defaults
 [segments]
 min_wear_h = 4
 ```
 
-The recipe that was followed is kept as JSON beside every result. This page is written by `docs/write_recipe.py`.
+The recipe is stored as JSON beside every result. `docs/write_recipe.py` writes this page.
 """
 FAMILIES: list[tuple[str, type[NamedRecipe], str]] = [
     ("Preparation", Recipe, "From a device file to calibrated wear: `imuspec prepare`, `image` and `report`."),
@@ -73,7 +73,7 @@ def page() -> str:
     """The page as Markdown."""
     lines = [HEAD]
     for title, family, about in FAMILIES:
-        lines += [f"## {title}", "", about, "", "| recipe | what |", "| --- | --- |"]
+        lines += [f"## {title}", "", about, "", "| recipe | description |", "| --- | --- |"]
         lines += [f"| `{name}` | {cell(family.load(name).about)} |" for name in family.names()]
         lines.append("")
         for section, field in family.model_fields.items():

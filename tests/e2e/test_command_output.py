@@ -157,3 +157,18 @@ def test_help_describes_every_option_and_shows_no_false(command: str, capsys: py
 @pytest.mark.parametrize("command", ["datasets", "experiment", "models", "recipe"])
 def test_help_says_that_a_name_is_optional(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"NAME\s+Optional:", run(capsys, command, "--help")[1])
+
+
+@pytest.mark.parametrize("words", [("embed",), ("bench",), ("cohort", "export")])
+def test_help_shows_the_paragraphs_of_a_docstring_and_not_its_lines(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    text = run(capsys, *words, "--help")[1]
+    first = {
+        "embed": "A cohort is embedded in parallel, .* work on this folder.$",
+        "bench": "Each row is a library.*before they are timed.$",
+        "cohort": "The columns are time_ns.*a recording is excluded.$",
+    }
+    assert re.search(first[words[0]], text, re.MULTILINE)
+    assert "--json" in text

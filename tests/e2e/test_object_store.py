@@ -184,7 +184,7 @@ def test_the_command_line_takes_urls(store: Any) -> None:
     assert status.returncode == 0, status.stderr
     assert "2" in status.stdout
     assert (
-        run("cohort", "verify", "s3://bucket/cli").stdout == "2 recordings: 0 kept, 2 failed; every file is unchanged\n"
+        run("cohort", "verify", "s3://bucket/cli").stdout == "2 recordings: 0 ok, 2 failed; every file is unchanged\n"
     )
     assert run("cohort", "merge", "s3://bucket/cli").returncode == 0
     assert json.loads(store.cat_file("bucket/cli/parts/broken.json"))["outcome"]["status"] == "failed"

@@ -82,7 +82,7 @@ def test_a_cohort_is_looked_after(command: str, folder: Path) -> None:
 
 def test_a_cohort_with_an_excluded_recording_is_verified(folder: Path) -> None:
     succeed("imuspec", "prepare", "recordings", "--out", "strict", "--recipe", "ukb", cwd=folder)
-    assert "2 recordings: 0 kept, 2 excluded" in succeed("imuspec", "cohort", "verify", "strict", cwd=folder)
+    assert "2 recordings: 0 ok, 2 excluded" in succeed("imuspec", "cohort", "verify", "strict", cwd=folder)
 
 
 def test_python_reads_prepares_and_draws(folder: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_event_that_the_readers_note_is_on_the_page() -> None:
 
 
 def test_every_event_that_the_table_of_formats_names_has_a_row() -> None:
-    table = PAGE.partition("## What each format tells")[2].partition("## Quality events")[0]
+    table = PAGE.partition("## What each format states")[2].partition("## Quality events")[0]
     named = {name for name in re.findall(r"`([a-z_]+)`", table) if "_" in name} - {"activity_bin", "damaged_share"}
     assert named <= set(ROW.findall(PAGE))
 

@@ -78,7 +78,7 @@ def test_the_first_commands_run_one_after_the_other(inside: Path, capsys: pytest
             main(words)
         assert not ended.value.code, (words, capsys.readouterr().err)
     assert (inside / "wear" / "p1.csv").is_file()
-    assert "1 kept" in capsys.readouterr().out
+    assert "1 ok" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("inside")

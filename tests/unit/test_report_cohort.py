@@ -119,7 +119,7 @@ def test_a_cohort_page_names_the_kept_recordings_at_the_bad_end_of_each_measure(
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_a_cohort_of_few_has_a_page_without_histograms_or_a_list_of_the_worst(tmp_path: Path, n: int) -> None:
     html = cohort_pages.cohort_page(cohort(n), tmp_path / "cohort.html").read_text("utf-8")
-    assert ("<svg" in html) == (n > 2)  # of two recordings one is kept, and of both rates one is known
+    assert ("<svg" in html) == (n > 2)  # of two recordings one is ok, and of both rates one is known
     assert "Recordings to check first" not in html
     assert re.search(rf"of {n} recording{'' if n == 1 else 's'} (is|are) ok", html)
 

@@ -12,7 +12,7 @@ from imuspec.cli.app import app, existing, unwrapped
 
 __all__ = ["compare", "table3"]
 
-bench_app = App(name="bench", help="Measure the speed of this machine.")
+bench_app = App(name="bench")
 app.command(bench_app)
 
 

@@ -197,7 +197,7 @@ class Cohort:
         )
 
     def stretches(self, recording_id: str) -> list[tuple[int, int]]:
-        """Return first and one-past-last sample of each stretch of kept wear of one recording, in order."""
+        """Return first and one-past-last sample of each stretch of selected wear of one recording, in order."""
         self._arrays[recording_id]  # raises KeyError for an unknown id
         return list(self._wear_stretches().get(recording_id, []))
 

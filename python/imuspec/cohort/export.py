@@ -192,7 +192,7 @@ def _writer(path: Path, file_format: Format) -> Any:
 
 
 def _slabs(cohort: Cohort, identity: str, file_format: Format) -> Iterator[pa.Table]:
-    """Yield the rows of a recording's kept wear in order, some at a time."""
+    """Yield the rows of a recording's selected wear in order, in batches."""
     import pyarrow as pa
 
     schema = _schema(file_format)

@@ -149,21 +149,9 @@ def _holder(path: Path) -> str:
 
 
 class CohortLease:
-    """Hold a share of a cohort in an object store while inside ``with``.
+    """Hold a share of a cohort in an object store while inside ``with``; parameters and errors are those of `CohortLock`.
 
     It can be pickled: the copy in another process checks the same lease.
-
-    Parameters
-    ----------
-    cohort : Path
-        URL of the cohort.
-    number, total : int, default 1
-        The share, from 1, and the number of shares.
-
-    Raises
-    ------
-    InUseError
-        On entering, if a live run holds the same share, or the cohort divided into another number of shares.
     """
 
     def __init__(self, cohort: Path, *, number: int = 1, total: int = 1) -> None:

@@ -60,17 +60,17 @@ def alike(outcomes: Iterable[tuple[str, str, str]]) -> list[Reasons]:
 
 
 def counted(statuses: Iterable[str]) -> str:
-    """Return how many recordings there are, and how many came out how, in words.
+    """Return the number of recordings, and the number with each status, in words.
 
     Examples
     --------
     >>> from imuspec.preparation.reasons import counted
     >>> counted(["excluded"])
-    '1 recording: 0 kept, 1 excluded'
+    '1 recording: 0 ok, 1 excluded'
     """
     counts = Counter(statuses)
     total = sum(counts.values())
-    parts = [f"{counts['ok']} kept"]
+    parts = [f"{counts['ok']} ok"]
     parts += [f"{counts[status]} {status}" for status in ("excluded", "failed") if counts[status]]
     return f"{total} recording{'' if total == 1 else 's'}: {', '.join(parts)}"
 

@@ -1,8 +1,8 @@
-"""Runs the benches and tells ours from the peer's: tables on the screen, or RESULTS.md with ``--write``.
+"""Run the benches and compare imuspec with its peers: tables on the screen, or RESULTS.md with ``--write``.
 
-``benches/interleaved_*.py`` print rows, one JSON object a line with ``what``, ``ours_s``, ``peer``, ``peer_s`` and, where they
-have one, ``note``; they run ours and the peer in turns, in one process or in processes of their own. Each script is a section
-of the report, with the machine and the time of its run; ``--only`` runs some and leaves the other sections as they are.
+``benches/interleaved_*.py`` print one JSON object a line with ``what``, ``ours_s``, ``peer``, ``peer_s`` and an optional
+``note``. They run imuspec and the peer in turns. Each script gives one section for each processor and instruction set that it
+ran on, with the date; ``--only`` runs some scripts, and the sections of the others and of other processors stay as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,38 +53,41 @@ def interleaved(script: Path) -> list[Row]:
 
 def interleaved_rows(text: str) -> list[Row]:
     """Rows among the lines of a script's output."""
-    found = []
-    for line in text.splitlines():
-        if line.startswith("{"):
-            told = json.loads(line)
-            found.append(Row(told["what"], told["ours_s"], told["peer"], told["peer_s"], told.get("note", "")))
-    return found
+    return [Row(**json.loads(line)) for line in text.splitlines() if line.startswith("{")]
+
+
+def processor() -> str:
+    """Name and family of the processor, and the widest instruction set that the native core uses on it."""
+    from imuspec import _core
+
+    try:
+        fields = dict(
+            re.findall(r"^(model name|cpu family)\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        )
+    except OSError:
+        fields = {}
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    family = f" family {fields['cpu family']}" if "cpu family" in fields else ""
+    return f"{name}{family}, {_core.cpu_path()}"
 
 
 def machine() -> str:
     """Processor, cores and system."""
-    try:
-        model = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
-    except OSError:
-        model = None
-    name = model[1] if model else platform.processor() or platform.machine()
-    return (
-        f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def versions() -> str:
-    """Name and version of ours and of each peer that is installed."""
-    found = []
+    """Name and version of imuspec and of each peer that is installed."""
+    names = []
     for name in _PACKAGES:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            names.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             if name == "imuspec":
                 from imuspec import __version__
 
-                found.append(f"imuspec {__version__}")
-    return ", ".join(found)
+                names.append(f"imuspec {__version__}")
+    return ", ".join(names)
 
 
 def seconds(value: float) -> str:
@@ -111,52 +115,52 @@ def table(rows: list[Row]) -> str:
 
 
 def busy() -> str:
-    """What else runs: the load that the bench comes on top of."""
+    """The load of the machine before the run."""
     return f", load {os.getloadavg()[0]:.1f} before the run" if hasattr(os, "getloadavg") else ""
 
 
 def section(script: Path, rows: list[Row], load: str = "") -> str:
-    """A script's rows under its first line, with what they were measured on."""
-    said = re.search(r'"""(.*?)(?:"""|\n)', script.read_text("utf-8"))
-    title = script.stem.removeprefix("interleaved_")
+    """A script's rows under its first line, with the machine they were measured on."""
+    summary = re.search(r'"""(.*?)(?:"""|\n)', script.read_text("utf-8"))
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     on = f"{stamp}: {machine()}{load}"
-    head = f"{_mark(title)}\n\n{said[1] if said else ''}\n\n- {on}\n- {versions()}\n\n"
+    title = heading(script.stem.removeprefix("interleaved_"))
+    head = f"{title}\n\n{summary[1] if summary else ''}\n\n- {on}\n- {versions()}\n\n"
     return f"{head}{table(rows)}\n"
 
 
-def _mark(title: str) -> str:
-    return f"## {title.capitalize()}"
+def heading(title: str) -> str:
+    """The heading of a script's section on this processor."""
+    return f"## {title.capitalize()}: {processor()}"
 
 
-def joined(old: str, new: dict[str, str]) -> str:
-    """The report: new sections by title, and those of the old one that were not measured again."""
-    parts = re.split(r"^(?=## )", old, flags=re.MULTILINE)
-    kept = {part.splitlines()[0]: part for part in parts if part.startswith("## ")}
-    kept |= {_mark(title): text for title, text in new.items()}
+def joined(old: str, new: Sequence[str]) -> str:
+    """The report: new sections, and those of the old report whose heading is not among them."""
+    parts = [part for part in re.split(r"^(?=## )", old, flags=re.MULTILINE) if part.startswith("## ")]
+    sections = {part.splitlines()[0]: part for part in [*parts, *new]}
     head = "# Results\n\nWritten by `make bench-report`. A ratio says how many times longer the peer takes.\n"
-    return "\n".join([head, *(text.rstrip("\n") + "\n" for _, text in sorted(kept.items()))])
+    return "\n".join([head, *(text.rstrip("\n") + "\n" for _, text in sorted(sections.items()))])
 
 
 def main() -> int:
-    """Runs every bench there is."""
+    """Run the benches."""
     scripts = {path.stem.removeprefix("interleaved_"): path for path in sorted(_HERE.glob("interleaved_*.py"))}
-    parser = argparse.ArgumentParser(description="Run the benches; tell ours from the peer's.")
+    parser = argparse.ArgumentParser(description="Run the benches and compare imuspec with its peers.")
     parser.add_argument("--write", type=Path, help="file to write instead of the screen")
     parser.add_argument("--only", choices=list(scripts), action="append", help="some sections; the others stay")
-    told = parser.parse_args()
-    new = {}
-    for title in told.only or scripts:
+    settings = parser.parse_args()
+    new = []
+    for title in settings.only or scripts:
         load, rows = busy(), interleaved(scripts[title])
         if not rows:
             sys.exit(f"{scripts[title].name}: expected at least one row, got none")
-        new[title] = section(scripts[title], rows, load)
-    if told.write is None:
+        new.append(section(scripts[title], rows, load))
+    if settings.write is None:
         print(joined("", new))
     else:
-        old = told.write.read_text("utf-8") if told.write.exists() else ""
-        told.write.write_text(joined(old, new), "utf-8")
-        print(told.write)
+        old = settings.write.read_text("utf-8") if settings.write.exists() else ""
+        settings.write.write_text(joined(old, new), "utf-8")
+        print(settings.write)
     return 0
 
 

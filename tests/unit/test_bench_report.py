@@ -38,9 +38,11 @@ def test_a_section_is_written_alone(report: ModuleType) -> None:
     section = report.section(script, rows, ", load 0.5 before the run")
     assert "| a/b | 2 ms | p | 30 ms | 15.0x | n |" in section
     assert "load 0.5" in section
-    first = report.joined("", {"image": section, "recording": "## Recording\n\nold\n"})
-    again = report.joined(first, {"image": section.replace("15.0x", "16.0x")})
+    assert section.startswith(f"## Image: {report.processor()}\n")
+    first = report.joined("", [section, "## Recording: a processor\n\nold\n", "## Image: another processor\n\nother\n"])
+    again = report.joined(first, [section.replace("15.0x", "16.0x")])
     assert "16.0x" in again
     assert "15.0x" not in again
-    assert again.count("## ") == 2
+    assert again.count("## ") == 3
     assert "old" in again
+    assert "other" in again

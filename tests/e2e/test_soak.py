@@ -14,10 +14,10 @@ import soak
 def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--recordings", "150", "--minutes", "30", "--kill-every", "0.8", "--engine", "local"]
+    arguments = ["--recordings", "60", "--minutes", "20", "--kill-every", "1.2", "--engine", "local"]
     monkeypatch.setattr(sys, "argv", ["soak.py", *arguments, "--folder", str(tmp_path)])
     assert soak.main() == 0
     found = json.loads(capsys.readouterr().out)
     assert found["faults"] == []
-    assert sum(found["outcomes"].values()) == 150
+    assert sum(found["outcomes"].values()) == 60
     assert found["kills"] >= 2

@@ -72,6 +72,21 @@ def test_copies_are_named_and_not_prepared_twice(cohort: Path, tmp_path: Path) -
     assert [o.status for o in _run(source, cohort, resume=True, duplicates="prepare").outcomes] == ["ok"]
 
 
+def test_a_copy_is_prepared_once_its_original_has_other_bytes(cohort: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for name in ("a copy", "z copy"):  # the ids of copies come before and after that of the original
+        shutil.copy(source / "p2.cwa", source / f"{name}.cwa")
+    _run(source, cohort, resume=True)
+    assert {row["duplicate_of"] for row in Cohort(cohort).outcomes.to_pylist()} == {None, "p2"}
+    assert _run(source, cohort, resume=True).outcomes == []
+    _tell(source / "p2.cwa", seed=77)
+    assert {o.status for o in _run(source, cohort, resume=True, replaced="prepare").outcomes} == {"ok", "excluded"}
+    rows = {row["source"]: row for row in Cohort(cohort).outcomes.to_pylist()}
+    assert rows["p2.cwa"]["status"] == rows["a copy.cwa"]["status"] == "ok"
+    assert rows["z copy.cwa"]["duplicate_of"] == rows["a copy.cwa"]["id"]
+    assert len(Cohort(cohort).ids) == 3
+
+
 def test_files_that_come_and_go_change_no_id_and_are_listed(cohort: Path, tmp_path: Path) -> None:
     _tell(tmp_path / "in" / "p1.bin", seed=3)
     _tell(tmp_path / "other" / "p2.cwa", seed=4)

@@ -126,11 +126,12 @@ def prepare_cohort(
     store = CohortStore(out, share=label)
     store.refuse_other_folders()
     files = _with_known_ids(store, files)
-    everything = {source.id for source in files.sources}
+    by_id = {source.id: source for source in files.sources}
+    everything = set(by_id)
     jobs = [_Job(source, loaded, str(store.folder), label, None) for source in share(files.sources, *shard)]
     rows = _input_rows(store, files)
     if resume and store.holds(loaded) and store.has_tables() and everything <= store.done() and store.inputs() == rows:
-        repeat = partial(_needs_repeat, store, options)
+        repeat = partial(_needs_repeat, store, options, by_id)
         if not pending_jobs(store, jobs, repeat, resume=True):  # nothing is written: the disk may be read-only
             summary = Summary(store.folder, len(jobs), len(jobs), notes=_notes(rows))
             if progress:
@@ -138,7 +139,7 @@ def prepare_cohort(
             return summary
     with lock_of(store.folder, number=shard[0], total=shard[1]) as store.fence:
         store.create(loaded)
-        pending = pending_jobs(store, jobs, partial(_needs_repeat, store, options), resume=resume)
+        pending = pending_jobs(store, jobs, partial(_needs_repeat, store, options, by_id), resume=resume)
         summary = Summary(store.folder, len(jobs), len(jobs) - len(pending), notes=_notes(rows))
         copies = _duplicates(store, files.sources, pending) if duplicates == "skip" else {}
         jobs = [replace(job, fence=store.fence, duplicate_of=copies.get(job.id)) for job in pending]
@@ -225,12 +226,14 @@ def _record_failure(store: CohortStore, job: _Job, reason: str) -> Outcome:
     return _outcome(job, prepared, 0.0)
 
 
-def _needs_repeat(store: CohortStore, options: _Options, job: _Job) -> bool:
+def _needs_repeat(store: CohortStore, options: _Options, sources: Mapping[str, InputFile], job: _Job) -> bool:
     """Whether a file that has a part is prepared again."""
     source, outcome = job.source, store.outcome(job.id)
     failed = outcome["status"] == "failed"
     if _is_same(store, source, outcome, check=options.check_inputs):
-        prepare_copy = options.duplicates == "prepare" and outcome["duplicate_of"] is not None
+        prepare_copy = outcome["duplicate_of"] is not None and (
+            options.duplicates == "prepare" or not _is_copied(store, sources, outcome, check=options.check_inputs)
+        )
         return bool((failed and options.retry_failed) or prepare_copy)
     if failed or options.replaced == "prepare":
         return True
@@ -239,6 +242,19 @@ def _needs_repeat(store: CohortStore, options: _Options, job: _Job) -> bool:
         f"{outcome['source_bytes']} bytes), got other content ({source.n_bytes} bytes): "
         "use --replaced prepare to prepare it again; to keep both, use another name or another cohort"
     )
+
+
+def _is_copied(
+    store: CohortStore, sources: Mapping[str, InputFile], outcome: Mapping[str, Any], *, check: bool
+) -> bool:
+    """Whether the recording that a copy refers to still has the copy's bytes."""
+    original = outcome["duplicate_of"]
+    if not store.path_of("parts", original, ".json").exists():
+        return False
+    stored = store.outcome(original)
+    if stored["source_sha256"] != outcome["source_sha256"]:
+        return False
+    return original not in sources or _is_same(store, sources[original], stored, check=check)
 
 
 def _is_same(store: CohortStore, source: InputFile, outcome: Mapping[str, Any], *, check: bool = False) -> bool:
@@ -294,7 +310,8 @@ def _duplicates(store: CohortStore, sources: Sequence[InputFile], pending: Seque
             continue
         for same_head in _grouped(group, _HEAD):
             for same in _grouped(same_head, None):
-                prepared_ids = [s.id for s in same if s.id not in new and store.outcome(s.id)["status"] != "failed"]
+                outcomes = [store.outcome(source.id) for source in same if source.id not in new]
+                prepared_ids = [o["id"] for o in outcomes if o["status"] != "failed" and o["duplicate_of"] is None]
                 first = min(prepared_ids or (source.id for source in same))
                 copies.update({source.id: first for source in same if source.id in new and source.id != first})
     return copies

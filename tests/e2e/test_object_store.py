@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 import stub_native
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine
-from imuspec.cohort.lock import InUseError, lock_of
+from imuspec.cohort.lock import InUseError, LostLeaseError, lock_of
 from imuspec.recording.inputs import find_sources
 from imuspec.storage import as_path
 from run_stub_cohort import RECIPE
@@ -152,6 +153,36 @@ def test_a_lease_is_renewed_and_given_back(store: Any, monkeypatch: pytest.Monke
         with lock_of(cohort, number=2, total=2):
             pass
     assert store.find("bucket/leased") == []
+
+
+def test_a_lease_is_created_only_if_it_is_absent_and_of_two_takers_one_holds_it(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pipe_file("bucket/put/1", b"first", mode="create")
+    with pytest.raises(FileExistsError):
+        store.pipe_file("bucket/put/1", b"second", mode="create")
+    assert store.cat_file("bucket/put/1") == b"first"
+    monkeypatch.setattr("imuspec.cohort.lock.CohortLease._refuse_live", lambda *_: None)  # as if a minute had gone by
+    folder = as_path("s3://bucket/taken")
+    (folder / ".lock" / "1of1.1").write_bytes(b'{"host": "h", "pid": 1}')
+    start, holders, refused = threading.Barrier(2), [], []
+
+    def take() -> None:
+        start.wait()
+        try:
+            with lock_of(folder) as fence:
+                time.sleep(0.5)
+                fence.check()
+                holders.append(fence)
+        except (InUseError, LostLeaseError) as error:
+            refused.append(error)
+
+    takers = [threading.Thread(target=take) for _ in range(2)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert (len(holders), len(refused)) == (1, 1)
 
 
 def test_what_lies_in_a_bucket_is_named_as_on_a_disk(store: Any, tmp_path: Path) -> None:

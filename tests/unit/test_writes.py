@@ -16,7 +16,7 @@ SAFE = {"atomic_path", "replacing", "private_folder", "TemporaryDirectory", "_te
 # function -> why its write need not go through the writer
 ALLOWED = {
     "imuspec.cohort.lock.CohortLock.__enter__": "names the holder of a lock, for a message; a torn name is ignored",
-    "imuspec.cohort.lock.CohortLease._renew": "an object appears when its last byte has arrived",
+    "imuspec.cohort.lock.CohortLease.renew": "an object appears when its last byte has arrived",
     "imuspec.cohort.lock.CohortLease._refuse_live": "an empty object that shows the clock of the store",
     "imuspec.cohort.store._add_attributes": "writes to the temporary folder of an array",
     "imuspec.simulation.text.write_nhanes": "writes to a folder that is renamed when it is complete",

@@ -6,7 +6,8 @@ the file system has no flock, the package creates a marker file exclusively inst
 In an object store the lock is a lease: an object ``1of1.N`` that names its holder, with a number N that grows by one with
 every takeover. It is created only if it is absent, one request that the store decides, so two runs cannot both take over
 the same dead lease. The holder writes it again while it runs. A lease is dead if it was not written for a minute by the
-store's own clock. The number is a fencing token: a run checks before every write that no higher one exists.
+store's own clock. The number is a fencing token: a run checks before every write that no higher one exists, and that the
+lease is still its own.
 """
 
 from __future__ import annotations
@@ -165,11 +166,12 @@ class CohortLease:
         self._renewing: threading.Thread | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"cohort": str(self._cohort), "share": self._share, "generation": self._generation}
+        names = ("_share", "_token", "_generation")
+        return {"cohort": str(self._cohort), **{name: getattr(self, name) for name in names}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._cohort, self._share, self._generation = as_path(state["cohort"]), state["share"], state["generation"]
-        self._lost, self._renewing = "", None
+        self._cohort = as_path(state.pop("cohort"))
+        self.__dict__.update(state, _lost="", _renewing=None)
 
     def __enter__(self) -> Self:
         before = self._leases(self._share)
@@ -199,7 +201,7 @@ class CohortLease:
             raise
         for path in before.values():
             path.unlink(missing_ok=True)
-        self._renewing = threading.Thread(target=self._renew, daemon=True)
+        self._renewing = threading.Thread(target=self._keep_renewing, daemon=True)
         self._renewing.start()
         return self
 
@@ -210,7 +212,8 @@ class CohortLease:
         if self._renewing is not None:
             self._renewing.join()
         with contextlib.suppress(OSError):
-            self._path(self._generation).unlink(missing_ok=True)
+            if self._is_own():  # a run that lost it must not remove that of another
+                self._path(self._generation).unlink(missing_ok=True)
 
     def check(self) -> None:
         """Check that this run still holds the lease.
@@ -222,25 +225,43 @@ class CohortLease:
         """
         if self._renewing is not None and time.monotonic() - self._renewed > DEAD_S * 0.8:
             self._lost = self._lost or "its lease could not be renewed"
-        if not self._lost and max(self._leases(self._share), default=0) != self._generation:
+        if not self._lost and not (max(self._leases(self._share), default=0) == self._generation and self._is_own()):
             self._lost = "another run has taken its lease over"
         if self._lost:
             raise LostLeaseError(f"cohort {self._cohort}: {self._lost}; repeat the command with --resume to continue")
 
-    def _renew(self) -> None:
-        """Write the lease every `RENEW_S`; repeat a failed try sooner, until the lease is dead."""
+    def renew(self) -> None:
+        """Write the lease again.
+
+        Raises
+        ------
+        LostLeaseError
+            As in `check`.
+        """
+        started = time.monotonic()
+        self.check()
+        self._path(self._generation).write_bytes(self._content())
+        self._renewed = started
+
+    def _keep_renewing(self) -> None:
+        """Renew every `RENEW_S`; repeat a failed try sooner, until the lease is dead."""
         wait = RENEW_S
         while not self._over.wait(wait):
-            started = time.monotonic()
             try:
-                self.check()
-                self._path(self._generation).write_bytes(self._content())
+                self.renew()
             except LostLeaseError:
                 return
             except Exception:  # whatever the store answers, the next try may succeed
                 wait = RENEW_S / 5
-                continue
-            self._renewed, wait = started, RENEW_S
+            else:
+                wait = RENEW_S
+
+    def _is_own(self) -> bool:
+        """Whether the lease of this run's number is this run's: numbers begin again at 1 after the last run."""
+        try:
+            return bool(json.loads(self._path(self._generation).read_bytes())["token"] == self._token)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
 
     def _path(self, generation: int) -> Any:
         return self._cohort / ".lock" / f"{self._share}.{generation}"

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imuspec import Cohort, cli
 from imuspec.simulation import simulate
+from picture_files import encoded, npz_of
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
 
@@ -169,3 +171,79 @@ def test_a_reader_that_goes_away_ends_a_command_with_1() -> None:
     process.stdout = None
     _, err = process.communicate("")
     assert (process.returncode, err) == (1, "")
+
+
+# The signal comes when the output is written, beside its place, and before it has its name.
+WHILE_WRITING = """
+import os, signal, sys
+from imuspec import cli, storage
+
+def sync(path, real=storage.sync):
+    os.kill(os.getpid(), signal.SIGTERM)
+    real(path)
+
+storage.sync = sync
+cli.main(sys.argv[1:])
+"""
+
+
+def _command(name: str, recording: Path, tmp_path: Path) -> tuple[list[str], Path]:
+    """The words of a command, and the folder that it writes to."""
+    out = tmp_path / "out"
+    out.mkdir()
+    if name == "simulate":
+        return [name, str(out / "x.cwa"), "--days", "0.01"], out
+    if name == "export":
+        pytest.importorskip("onnxscript", reason="the extra export")
+        from imuspec import encoders
+        from imuspec.run.run import Run
+
+        Run(tmp_path / "run").save_encoder(encoders.build("cnn1d"))
+        return [name, str(tmp_path / "run"), "--out", str(out / "m.onnx"), "--n-samples", "100"], out
+    pytest.importorskip("matplotlib", reason="the extra report")
+    return [name, str(recording), "--out", str(out / ("x.png" if name == "image" else "x.html"))], out
+
+
+@pytest.mark.parametrize("name", ["simulate", "report", "image", "export"])
+def test_a_command_terminated_while_it_writes_exits_with_143_and_leaves_nothing(
+    name: str, recording: Path, tmp_path: Path
+) -> None:
+    arguments, out = _command(name, recording, tmp_path)
+    command = [sys.executable, "-c", WHILE_WRITING, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 143, done.stderr
+    assert list(out.iterdir()) == []
+    assert done.stderr.splitlines()[-1] == "error: terminated"
+
+
+def test_a_terminated_pretrain_exits_with_143_and_keeps_a_checkpoint(tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric", reason="the extra train")
+    from imuspec.run.run import Run
+
+    photos = npz_of(tmp_path / "photos.npz", [encoded(i) for i in range(40)], label=np.arange(40) % 4)
+    small = ["source.limit=32", "source.height=32", "source.width=32", "training.batch=16", "objective.queue=32"]
+    small += [
+        "objective.norm_group=8",
+        "views.permute_min_columns=3",
+        "training.epochs=500",
+        "training.log_steps=1",
+        "training.device=cpu",
+    ]
+    settings = [word for setting in small for word in ("--set", setting)]
+    run = Run(tmp_path / "run")
+    command = [sys.executable, "-m", "imuspec.cli", "pretrain", "img2imu-small", "--data", str(photos)]
+    command += ["--out", str(run.path), *settings]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 240
+    while not (run.path / "metrics.jsonl").is_file() or not (run.path / "metrics.jsonl").read_text():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up, "nothing was learned"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, err = process.communicate(timeout=240)
+    assert process.returncode == 143, err
+    assert "the same command with --resume goes on" in said
+    state = run.load_checkpoint()
+    assert state is not None
+    assert state["step"] == run.metrics()[-1]["step"]
+    assert [path for path in run.path.rglob("*.part*") if path.is_file()] == []

@@ -1,12 +1,14 @@
-"""The error of a recording that cannot be read, the check for optional packages, and the message for unknown names."""
+"""The error of a recording that cannot be read, the check for optional packages, and what messages say and leave out."""
 
 from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
+import re
 from collections.abc import Iterable
 
-__all__ = ["EXTRAS", "RecordingError", "require", "unknown_name"]
+__all__ = ["EXTRAS", "RecordingError", "require", "unknown_name", "without_credentials"]
 
 _ALL_UP_TO = 8  # names listed whole; of more only the closest
 _CLOSEST = 5
@@ -51,6 +53,37 @@ _NAMES = {
     "umap": "umap-learn",
     "upath": "universal-pathlib",
 }
+
+
+_USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_QUERY = re.compile(r"(://[^\s?'\"]*\?)[^\s'\"]*=[^\s'\"]*")
+_PARAMETER = re.compile(r"\b((?:X-Amz-|X-Goog-)?(?:Signature|Credential|Security-Token)|AWSAccessKeyId|sig)=[^&\s'\"]+")
+_ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
+_SECRET_VARIABLE = re.compile(r".*(SECRET|TOKEN|PASSWORD|ACCESS_KEY).*(?<!FILE)", re.IGNORECASE)
+_SHORTEST_SECRET = 8  # characters; shorter values of variables are words
+
+
+def without_credentials(text: str) -> str:
+    """Return a text for logs, tables and messages in which ... stands for credentials.
+
+    Parameters
+    ----------
+    text : str
+        A text that may quote an address or an answer of a store. Users and queries of URLs (presigned ones have a signature
+        there), access keys of AWS, and the values of environment variables that name a secret are left out.
+
+    Examples
+    --------
+    >>> from imuspec.errors import without_credentials
+    >>> without_credentials("https://me:secret@host/p1.cwa?X-Amz-Signature=fe21: forbidden")
+    'https://...@host/p1.cwa?... forbidden'
+    """
+    for pattern, replacement in ((_USER, "...@"), (_QUERY, r"\1..."), (_PARAMETER, r"\1=..."), (_ACCESS_KEY, "...")):
+        text = pattern.sub(replacement, text)
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST_SECRET and _SECRET_VARIABLE.fullmatch(name):
+            text = text.replace(value, "...")
+    return text
 
 
 def require(purpose: str, *packages: str) -> None:

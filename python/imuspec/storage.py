@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from imuspec.errors import require
+from imuspec.errors import require, without_credentials
 
 __all__ = [
     "absolute",
@@ -37,6 +37,7 @@ __all__ = [
     "remove_tree",
     "sync",
     "temporary_name",
+    "without_query",
     "write_atomically",
 ]
 
@@ -62,19 +63,25 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     ------
     RuntimeError
         If the path is a URL that no installed file system opens.
+    ValueError
+        If the URL holds a user or a password.
     ImportError
         If the extra cluster is not installed.
     """
     if not is_remote(path):
         return Path(path)
-    require(str(path), "upath")
+    if "@" in str(path).partition("://")[2].partition("/")[0]:
+        raise ValueError(
+            f"{without_credentials(str(path))}: expected credentials in the environment, got a URL that holds them"
+        )
+    require(without_credentials(str(path)), "upath")
     from upath import UPath
 
     try:
         # Other hosts write too, so listings are not cached.
         return cast(Path, UPath(str(path).rstrip("/"), use_listings_cache=False))
     except (ImportError, ValueError) as error:
-        raise RuntimeError(f"{path}: {error}") from error
+        raise RuntimeError(without_credentials(f"{path}: {error}")) from error
 
 
 def absolute(path: Path) -> Path:
@@ -288,10 +295,9 @@ def local_copy(path: str) -> Iterator[str]:
         try:
             path.encode()
         except UnicodeEncodeError:
+            endings = "".join(Path(path).suffixes[-2:]).encode("ascii", "replace").decode("ascii")
             with private_folder() as folder:
-                link = folder / f"recording{''.join(Path(path).suffixes[-2:])}".encode("ascii", "replace").decode(
-                    "ascii"
-                )
+                link = folder / f"recording{endings}"
                 link.symlink_to(Path(path).absolute())
                 yield str(link)
         else:
@@ -299,7 +305,7 @@ def local_copy(path: str) -> Iterator[str]:
         return
     with private_folder() as folder:
         system, root = _system(as_path(path))
-        name = str(folder / root.rpartition("/")[2])
+        name = str(folder / without_query(root).rpartition("/")[2])
         if system.isfile(root):
             system.get_file(root, name)
         else:
@@ -366,10 +372,8 @@ def _machine() -> str:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to another user
-        return True
+    except OSError as error:  # it belongs to another user, or there is none
+        return not isinstance(error, ProcessLookupError)
     return True
 
 
@@ -379,13 +383,18 @@ def _system(folder: Path) -> tuple[Any, str]:
     return remote.fs, str(remote.path).rstrip("/")
 
 
+def without_query(url: str) -> str:
+    """Return a URL of a web server without its query, which a presigned URL has its signature in."""
+    return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
+
+
 def remote_files(url: str) -> Iterable[tuple[str, int]]:
     """Yield URL and size in bytes of each object that a URL, a glob or a prefix matches."""
     import glob
 
     system, root = _system(as_path(url))
     scheme = url.partition("://")[0]
-    if glob.has_magic(root):
+    if glob.has_magic(without_query(root)):
         listed = system.glob(root, detail=True)
     elif system.isfile(root):
         listed = {root: system.info(root)}
@@ -393,4 +402,4 @@ def remote_files(url: str) -> Iterable[tuple[str, int]]:
         listed = system.find(root, detail=True)
     for name, details in sorted(listed.items()):
         if details.get("type") == "file":
-            yield f"{scheme}://{name}", int(details.get("size") or 0)
+            yield name if is_remote(name) else f"{scheme}://{name}", int(details.get("size") or 0)

@@ -24,7 +24,7 @@ from imuspec.cli import (
     recordings,
 )
 from imuspec.cli.app import FAILED, INTERRUPTED, USAGE, app
-from imuspec.errors import unknown_name
+from imuspec.errors import unknown_name, without_credentials
 from imuspec.interrupts import Interrupted, interrupted_by_sigterm
 
 __all__ = [
@@ -97,8 +97,11 @@ def _complain(message: str, debug: bool) -> None:
 
     console = Console(stderr=True, emoji=False)
     if debug:
-        console.print_exception()
-    console.print(Text(f"error: {' '.join(message.split())}", style="red"), soft_wrap=True)
+        with console.capture() as trace:
+            console.print_exception()
+        console.out(without_credentials(trace.get()), end="", highlight=False)
+    line = without_credentials(" ".join(message.split()))
+    console.print(Text(f"error: {line}", style="red"), soft_wrap=True)
 
 
 def _line(error: Exception) -> str:

@@ -25,6 +25,7 @@ from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
 from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import checksum
+from imuspec.errors import without_credentials
 from imuspec.preparation import Prepared
 from imuspec.storage import absolute
 
@@ -154,7 +155,9 @@ def compute_recording(job: _Job) -> Outcome:
             raise ValueError("its array is not what was prepared: the checksum differs")
         computed = job.work(cohort.prepared(job.id))
     except Exception as error:  # an error of one recording must not end the run
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = without_credentials(
+            str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        )
         store.write_failure(job.id, job.sha256, reason)
         return Outcome(job.id, job.id, "failed", reason, job.n_bytes, time.monotonic() - started)
     store.write(job.id, job.sha256, computed)
@@ -168,6 +171,7 @@ def _cohort(path: str) -> Cohort:
 
 
 def _record_failure(store: ResultStore, job: _Job, reason: str) -> Outcome:
+    reason = without_credentials(reason)
     store.remove(job.id)
     store.write_failure(job.id, job.sha256, reason)
     return Outcome(job.id, job.id, "failed", reason, job.n_bytes, 0.0)

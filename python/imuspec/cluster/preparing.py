@@ -22,6 +22,7 @@ from imuspec.cluster.running import Outcome, Progress, Summary, pending_jobs, ru
 from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
 from imuspec.cohort.store import CohortStore, quantise
+from imuspec.errors import without_credentials
 from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile, Inputs, find_inputs, irregular, share
@@ -203,7 +204,7 @@ def _prepared(job: _Job) -> tuple[str, Prepared]:
 
 
 def _without_signal(job: _Job, status: Literal["excluded", "failed"], reason: str) -> Prepared:
-    return Prepared(job.source.path, job.id, job.recipe, status, reason)
+    return Prepared(job.source.name, job.id, job.recipe, status, without_credentials(reason))
 
 
 def _write(store: CohortStore, job: _Job, prepared: Prepared, quantised: Any = None, **outcome: str) -> None:

@@ -16,8 +16,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from imuspec.errors import without_credentials
 from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
-from imuspec.storage import as_path, is_remote, remote_files
+from imuspec.storage import as_path, is_remote, remote_files, without_query
 
 __all__ = ["InputFile", "Inputs", "PassedOver", "find_inputs", "find_sources", "irregular", "share"]
 
@@ -42,7 +43,7 @@ class InputFile:
     """
 
     id: str
-    path: str
+    path: str = field(repr=False)  # a URL may carry a signature
     name: str
 
     @cached_property
@@ -259,12 +260,17 @@ class _Search:
 
     def _add_remote(self, url: str) -> None:
         """Add the recordings below a URL: the same as for a local folder with the same files."""
-        listed = [file for file, _ in remote_files(url)]
-        if listed == [url] and not glob.has_magic(url):
-            self._add_path(url, url.rpartition("/")[2])
+        try:
+            listed = [file for file, _ in remote_files(url)]
+        except (OSError, ValueError, RuntimeError, ImportError):
+            raise
+        except Exception as error:  # of the store's library, which may quote the URL with its signature
+            raise OSError(without_credentials(f"inputs: {url}: {type(error).__name__}: {error}")) from None
+        if listed == [url] and not glob.has_magic(without_query(url)):
+            self._add_path(url, without_query(url).rpartition("/")[2])
             return
         if not listed:
-            raise FileNotFoundError(f"inputs: {url} does not exist")
+            raise FileNotFoundError(f"inputs: {without_query(url)} does not exist")
         prefix = f"{url.rstrip('/')}/"
         for file in listed:
             folder, _, name = file.rpartition("/")

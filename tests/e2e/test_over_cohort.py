@@ -73,7 +73,7 @@ def test_a_dask_cluster_gives_the_bytes_of_one_process(command, cohort, run, mod
         said(capsys, *first, "--out", str(tmp_path / "shares"), "--shard", share, "--workers", "1")
     assert tree(tmp_path / "one") == tree(tmp_path / "many") == tree(tmp_path / "shares")
     assert len(tree(tmp_path / "one")) == 2 * len(HOURS) + 4  # tables, recipe and manifest
-    assert f"{len(HOURS)} recordings: {len(HOURS)} kept; every file" in said(
+    assert f"{len(HOURS)} recordings: {len(HOURS)} ok; every file" in said(
         capsys, "cohort", "verify", str(tmp_path / "many")
     )
     assert "already holds 6 of these 6 recordings; use --resume" in said(

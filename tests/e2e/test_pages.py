@@ -232,7 +232,7 @@ def test_the_search_of_a_cohort_finds_by_outcome_and_links_to_pages(browser: Any
     assert n == 4
     page.fill("#search", "failed")
     assert page.locator("#recordings tbody tr").count() == 1
-    assert page.inner_text("#found") == "1 match."
+    assert page.inner_text("#matches") == "1 match."
     assert "broken" in page.inner_text("#recordings tbody")
     page.fill("#search", "nothing like it")
     assert page.locator("#recordings tbody tr").count() == 0

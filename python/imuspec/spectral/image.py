@@ -14,6 +14,7 @@ from imuspec.spectral.spectrogram import spectrogram
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+_UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)  # NumPy has one object of each in native byte order
 _RANGE_WINDOWS = 512  # their cells are enough for two percentiles
 
 
@@ -196,6 +197,8 @@ def new_pictures(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
         If `dtype` is another.
     """
     kind = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is none
-    if kind not in (np.uint8, np.float32):
+    if kind is _UINT8 or kind is _FLOAT32:  # one picture takes 20 us: the general way below is a thirtieth of it
+        return np.empty(shape, kind)
+    if kind not in (_UINT8, _FLOAT32):
         raise TypeError(f"dtype: expected uint8 or float32, got {kind}")
     return np.empty(shape, kind.newbyteorder("="))

@@ -93,7 +93,7 @@ def settings_of(settings: ImageSettings | None, options: ImageOptions) -> ImageS
         return settings or _DEFAULTS
     types = tuple(map(type, options.values()))
     if _PLAIN.issuperset(types):  # a single picture takes less time than its settings' checks
-        return _known_settings(settings or _DEFAULTS, tuple(options.items()), types)
+        return _known_settings(settings, tuple(options.items()), types)
     return dataclasses.replace(settings or _DEFAULTS, **options)
 
 
@@ -103,10 +103,10 @@ _PLAIN = {int, float, str, type(None)}
 
 @lru_cache(maxsize=64)
 def _known_settings(
-    settings: ImageSettings, options: tuple[tuple[str, Any], ...], _types: tuple[type, ...]
+    settings: ImageSettings | None, options: tuple[tuple[str, Any], ...], _types: tuple[type, ...]
 ) -> ImageSettings:
     """Return settings checked once for many calls. The types are part of the key: 64 equals 64.0, which is refused."""
-    return dataclasses.replace(settings, **dict(options))
+    return dataclasses.replace(settings or _DEFAULTS, **dict(options))
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

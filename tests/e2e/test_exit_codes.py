@@ -242,7 +242,7 @@ def test_a_terminated_pretrain_exits_with_143_and_keeps_a_checkpoint(tmp_path: P
     process.send_signal(signal.SIGTERM)
     said, err = process.communicate(timeout=240)
     assert process.returncode == 143, err
-    assert "the same command with --resume goes on" in said
+    assert "the same command with --resume continues" in said
     state = run.load_checkpoint()
     assert state is not None
     assert state["step"] == run.metrics()[-1]["step"]

@@ -412,7 +412,7 @@ def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_pa
     other = source(tmp_path / "b", set="folder", people=["folder /a", "folder 1"], subjects=[0, 1, 2])
     left, note = _unseen(study, other)
     assert len(left) == len(study)
-    assert "another folder, whose subjects of the same names are taken for other people" in note
+    assert "pre-trained on another folder; subjects with the same names there are taken as other people" in note
     moved = source(tmp_path / "c", set="folder", people=["folder /old", "folder 2"], subjects=[0, 1])
     assert len(_unseen(study, moved)[0].subjects) == 8
     left, note = _unseen(study, source(tmp_path / "d", set="hapt", people=["hapt"], subjects=[0]))

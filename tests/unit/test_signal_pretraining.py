@@ -238,7 +238,7 @@ def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_
     with pytest.raises(SystemExit) as ended:
         main(["probe", "statistics", "--data", "hapt=somewhere", "--unseen-by", str(tmp_path / "no")])
     assert ended.value.code == 1
-    assert "unseen_by: expected the folder of a pre-training, got" in capsys.readouterr().err
+    assert "unseen_by: expected the folder of a pre-training run, got" in capsys.readouterr().err
     assert len({tuple(n) for n in tested.values()}) == 1  # the same test windows for all three
     assert set(tested["statistics"]) == {12}  # one of five subjects
 

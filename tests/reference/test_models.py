@@ -32,20 +32,20 @@ def published(name: str) -> tuple[dict[str, object], dict[str, torch.Tensor]]:
     model = find_model(name)
     trunk = weights(model.build())
     extra = torch.zeros(3)
-    if model.form == "torchvision":
+    if model.layout == "torchvision":
         return {**trunk, "fc.weight": extra, "fc.bias": extra}, trunk
-    if model.form == "moco":
+    if model.layout == "moco":
         query = {f"module.encoder_q.{key}": value for key, value in {**trunk, "fc.weight": extra}.items()}
         key = {f"module.encoder_k.{key}": value * 0 for key, value in trunk.items()}
         return {"epoch": 200, "arch": "resnet50", "state_dict": {**query, **key, "module.queue": extra}}, trunk
-    if model.form == "moco_v3":
+    if model.layout == "moco_v3":
         base = {f"module.base_encoder.{key.removeprefix('trunk.')}": value for key, value in trunk.items()}
         heads = {"module.base_encoder.head.0.weight": extra, "module.momentum_encoder.cls_token": extra}
         return {"state_dict": {**base, **heads, "module.predictor.0.weight": extra}}, trunk
-    if model.form == "mae":
+    if model.layout == "mae":
         named = {key.removeprefix("trunk."): value for key, value in trunk.items()}
         return {"model": {**named, "mask_token": extra, "decoder_embed.weight": extra}}, trunk
-    if model.form == "harnet":
+    if model.layout == "harnet":
         heads = {f"{task}.linear.weight": extra for task in ("aot_h", "scale_h", "permute_h", "time_w_h")}
         return {f"module.{key}": value for key, value in {**trunk, **heads}.items()}, trunk
     inner = {f"transformer.{key}": value for key, value in trunk.items()}

@@ -216,7 +216,7 @@ def test_an_encoder_remembers_how_it_was_built_and_one_built_otherwise_is_not_sa
     assert joined.encoders[0].spec == EncoderSpec("tpn", {})  # type: ignore[index, union-attr]
     Run(tmp_path).save_encoder(joined)
     assert Run(tmp_path).load_encoder().spec == joined.spec
-    with pytest.raises(ValueError, match=r"expected one that encoders\.build made, got a SmallEncoder without spec"):
+    with pytest.raises(ValueError, match=r"expected one that encoders\.build returned, got a SmallEncoder without spec"):
         Run(tmp_path).save_encoder(SmallEncoder())
 
 

@@ -208,5 +208,5 @@ def _restore(fabric: Fabric, run: Run, objective: Objective, optimizer: torch.op
             ) from error
         log.load_state(state)
     if fabric.is_global_zero:
-        run.forget_after(step)
+        run.truncate_metrics(step)
     return step

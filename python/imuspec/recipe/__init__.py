@@ -1,8 +1,8 @@
-"""Every number of a run, as validated data: TOML in, resolved JSON kept beside the result.
+"""Recipes: every number of a run, as validated data. They are read from TOML, and stored as JSON beside the result.
 
-`Recipe` says how a device file becomes calibrated wear, `PretrainRecipe` how an encoder is pre-trained, `ProbeRecipe` how
-it is judged. The named ones stand in ``imuspec/recipes``; a file of one's own may state only what differs from the
-defaults. Every field has a description (``imuspec.Recipe.model_json_schema()`` prints them).
+`Recipe` holds the settings from a device file to calibrated wear, `PretrainRecipe` those of the pre-training of an encoder,
+and `ProbeRecipe` those of its evaluation. The named recipes are in ``imuspec/recipes``. A TOML file needs only the settings
+that differ from the defaults. Every field has a description, which ``imuspec.Recipe.model_json_schema()`` prints.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A recipe many times: every combination of some numbers, as a list of recipes."""
+"""Grids: one recipe for every combination of the values of some fields."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def grid_names() -> list[str]:
 
 
 def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, Sequence[Any]]) -> list[PretrainRecipe]:
-    """Return a recipe for every combination of a grid's numbers, the last key changing fastest.
+    """Return a recipe for every combination of a grid's values. The last key changes fastest.
 
     Parameters
     ----------
     recipe : str, Path or PretrainRecipe
-        A pre-training, as `PretrainRecipe.load` takes it.
+        A pre-training, as in `PretrainRecipe.load`.
     grid : str, Path or mapping
-        ``section.field`` -> values; or the name (``baselines``: the paper's rate x batch x decay) or path of a TOML file
-        of them.
+        ``section.field`` -> values, the path of a TOML file with them, or a name. The grid ``baselines`` has the IMG2IMU
+        paper's learning rates, batch sizes and weight decays.
 
     Returns
     -------
     list of PretrainRecipe
-        Their names end in the numbers chosen, so that each has a folder of its own.
+        Each name ends with the chosen values, so that no two recipes have the same name.
 
     Raises
     ------
     ValueError
-        If the grid or a field is not known, or numbers do not fit together.
+        If `grid` or a field of it is not known, or values do not fit together.
 
     Examples
     --------
@@ -49,15 +49,15 @@ def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, 
     >>> len(expand("simclr-har", "baselines"))
     90
     """
-    first = PretrainRecipe.load(recipe)
+    original = PretrainRecipe.load(recipe)
     values = dict(grid) if isinstance(grid, Mapping) else _read(grid)
-    made = []
+    recipes = []
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination, strict=True))
-        changed = first.set(*(f"{key}={json.dumps(value)}" for key, value in chosen.items()))
-        tail = "-".join(f"{key.rpartition('.')[2]}-{value:g}" for key, value in chosen.items())
-        made.append(changed.model_copy(update={"name": f"{first.name}-{tail}"}))
-    return made
+        changed = original.set(*(f"{key}={json.dumps(value)}" for key, value in chosen.items()))
+        suffix = "-".join(f"{key.rpartition('.')[2]}-{value:g}" for key, value in chosen.items())
+        recipes.append(changed.model_copy(update={"name": f"{original.name}-{suffix}"}))
+    return recipes
 
 
 def _read(grid: str | Path) -> dict[str, list[Any]]:

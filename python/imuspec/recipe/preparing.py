@@ -1,7 +1,7 @@
-"""From device file to calibrated wear, as numbers.
+"""The recipe of preparation, from a device file to calibrated wear.
 
-The named recipes stand in ``imuspec/recipes/*.toml``, one per run that a paper or a tool reports; the defaults are those
-of ``ukb``. Field names carry their unit.
+The named recipes are in ``imuspec/recipes/*.toml``, one for each paper or tool that is reproduced. The defaults are those of
+``ukb``. Field names end in their unit.
 """
 
 from __future__ import annotations
@@ -27,158 +27,160 @@ __all__ = [
 
 
 class ReadingSettings(Settings):
-    """From bytes to samples with times."""
+    """How a device file becomes samples with times."""
 
     timestamps: Literal["device", "actipy"] = Field(
         "device",
-        description="device: the fraction and offset of each block's stamp, a new run at every break; "
-        "actipy: sample times equal to actipy 3.8.3's, whole milliseconds",
+        description="device: times from the fraction and offset of each block's time stamp, a new run at every break; "
+        "actipy: the times of actipy 3.8.3, whole milliseconds",
     )
     date_order: Literal["auto", "day_first", "month_first"] = Field(
         "auto",
-        description="order of day and month in dates that the file leaves open; auto: month first in tables, day first in "
-        "GENEActiv files, counted as assumed_date_order",
+        description="order of day and month in ambiguous dates; auto: month first in tables, day first in GENEActiv files, "
+        "counted as assumed_date_order",
     )
     unit: Literal["auto", "g", "mg", "m/s2"] = Field(
         "auto",
-        description="unit of the acceleration in tables (CSV, Parquet, NPZ); auto: as the header names it, else by the norm",
+        description="unit of the acceleration in tables (CSV, Parquet, NPZ); auto: the unit in the header, or else the unit "
+        "that fits the norm",
     )
     rate_hz: NonNegativeFloat = Field(
         0.0,
-        description="rows per second of tables without usable times (row numbers, no time column), Hz; 0: such tables are refused",
+        description="rows per second of tables without times (no time column, or row numbers only), Hz; 0: such tables are "
+        "an error",
     )
     idle_sleep: Literal["fill", "gap"] = Field(
         "fill",
-        description="what stands where an ActiGraph slept: fill repeats the last value, as ActiLife does, flags it and "
-        "counts it as stationary; gap leaves it missing",
+        description="samples while an ActiGraph was in idle sleep mode; fill: repeat the last value, as ActiLife does, flag "
+        "it and count it as stationary; gap: missing",
     )
 
 
 class LowpassSettings(Settings):
     """Zero-phase Butterworth low-pass."""
 
-    enabled: bool = Field(True, description="whether to filter at all")
-    cutoff_hz: PositiveFloat = Field(15.0, description="frequency that two passes lower by 6 dB, Hz")
-    order: PositiveInt = Field(8, le=16, description="order of one pass")
+    enabled: bool = Field(True, description="whether to filter")
+    cutoff_hz: PositiveFloat = Field(15.0, description="frequency with a gain of -6 dB after both passes, Hz")
+    order: PositiveInt = Field(8, le=16, description="order of each pass")
     across_gaps: bool = Field(
-        False, description="filter straight across gaps as if there were none (actipy); false: each run by itself"
+        False, description="filter across gaps as if there were none (actipy); false: filter each run separately"
     )
 
 
 class ResampleSettings(Settings):
-    """To a uniform grid."""
+    """Resampling to uniform times."""
 
-    rate_hz: PositiveFloat = Field(30.0, le=1000.0, description="rate of the grid, Hz")
+    rate_hz: PositiveFloat = Field(30.0, le=1000.0, description="sample rate after resampling, Hz")
     method: Literal["linear", "nearest"] = Field(
         "linear",
-        description="linear between neighbouring samples, or the nearest sample within 1 s, used at most once more "
-        "(actipy)",
+        description="linear: interpolation between neighbouring samples; nearest: the nearest sample within 1 s, repeated "
+        "at most once (actipy)",
     )
 
 
 class CalibrationSettings(Settings):
-    """Offset and gain from still windows, whose mean must have the length of gravity, 1 g."""
+    """Offset and gain of each axis, fitted to still windows, whose mean acceleration must have the length of gravity, 1 g."""
 
-    enabled: bool = Field(True, description="whether to calibrate at all")
+    enabled: bool = Field(True, description="whether to calibrate")
     required: bool = Field(
         True,
-        description="a recording that cannot be calibrated is excluded (paper); false: kept uncalibrated (actipy)",
+        description="exclude a recording that cannot be calibrated (paper); false: keep it uncalibrated (actipy)",
     )
-    temperature: bool = Field(False, description="fit a slope against the device's temperature too")
+    temperature: bool = Field(False, description="also fit a dependence on the device's temperature")
     method: Literal["actipy", "vanhees"] = Field(
-        "actipy", description="actipy: mean error, quantile weights; vanhees: van Hees 2014 as GGIR does it"
+        "actipy", description="actipy: mean error, quantile weights; vanhees: van Hees 2014 as in GGIR"
     )
     window_s: PositiveFloat = Field(10.0, description="length of a window, s")
     stationary_g: PositiveFloat = Field(
-        0.013, description="a window is still when the standard deviation of each axis is below this, g"
+        0.013, description="a window is still if the standard deviation of each axis is below this, g"
     )
-    min_windows: PositiveInt = Field(50, description="fewer still windows: calibration failed")
+    min_windows: PositiveInt = Field(50, description="with fewer still windows the calibration fails")
     cube_g: NonNegativeFloat = Field(
-        0.3, lt=1.0, description="each axis needs still windows below minus and above plus this, g"
+        0.3, lt=1.0, description="each axis needs still windows with means below minus and above plus this, g"
     )
     max_error_mg: PositiveFloat = Field(
         10.0,
-        description="mean distance from 1 g below which data count as calibrated, before (left as they are) or after "
-        "the fit (else failed), mg",
+        description="mean distance from 1 g below which data are calibrated: before the fit they stay unchanged, after a "
+        "fit that does not reach it the calibration fails, mg",
     )
-    max_iterations: PositiveInt = Field(1000, description="rounds of the fit at most")
+    max_iterations: PositiveInt = Field(1000, description="largest number of rounds of the fit")
 
 
 class NonwearSettings(Settings):
-    """Where the device lay still, off the wrist."""
+    """Detection of stretches in which the device was not worn."""
 
     window_s: PositiveFloat = Field(10.0, description="length of a window, s")
     tolerance_g: PositiveFloat = Field(
-        0.013, description="a window is still when the standard deviation of each axis is below this, g"
+        0.013, description="a window is still if the standard deviation of each axis is below this, g"
     )
     min_minutes: PositiveFloat = Field(90.0, description="a still stretch longer than this is non-wear, min")
     sliding: bool = Field(
-        False, description="windows that slide by a tenth of their length; false: consecutive windows"
+        False, description="windows overlap and start a tenth of their length apart; false: consecutive windows"
     )
     rule: Literal["whole", "actipy"] = Field(
         "whole",
-        description="length of k still windows: whole counts all k of them; actipy counts k - 1, so that its stretch "
-        "must be one window longer and leaves its last window as wear",
+        description="length of a stretch of k still windows; whole: k windows; actipy: k - 1 windows, so that a non-wear "
+        "stretch needs one more window, and its last window is wear",
     )
 
 
 class SegmentSettings(Settings):
-    """Contiguous wear that is kept."""
+    """Contiguous stretches of wear in the output."""
 
-    min_wear_h: NonNegativeFloat = Field(24.0, description="shorter stretches of wear are dropped, h")
+    min_wear_h: NonNegativeFloat = Field(24.0, description="shorter stretches of wear are left out, h")
     max_gap_s: NonNegativeFloat = Field(
         1.0,
-        description="a longer gap ends a segment; a shorter one is interpolated and counted, s; where it lies just under "
-        "one lost record of the format (gt3x: 1 s and a sample), it is lifted to that",
+        description="a longer gap ends a segment, a shorter one is interpolated and counted, s; if the limit is just below "
+        "one lost record of the format (gt3x: 1 s and a sample), it is raised to that",
     )
 
 
 class CheckSettings(Settings):
-    """When a recording that was read is not believed."""
+    """Limits outside which a recording is excluded or fails."""
 
     norm_min_g: NonNegativeFloat = Field(
-        0.5, description="median norm of still seconds below this: not acceleration in g, excluded, g"
+        0.5, description="exclude if the median norm of still seconds is below this: it is not acceleration in g, g"
     )
-    norm_max_g: PositiveFloat = Field(2.0, description="median norm of still seconds above this: excluded, g")
+    norm_max_g: PositiveFloat = Field(2.0, description="exclude if the median norm of still seconds is above this, g")
     damaged_max: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="share of the file that could not be read above this: failed, so that it is retried",
+        description="fail if a larger share of the file cannot be read, so that the file is tried again",
     )
     rate_min_hz: NonNegativeFloat = Field(
         10.0,
-        description="samples slower than this: excluded, Hz; steps and gestures reach 5 Hz. Slower than twice the "
-        "low-pass or than the grid is always an event (slow_source)",
+        description="exclude if the sample rate is lower, Hz; steps and gestures reach 5 Hz. A rate below twice the low-pass "
+        "or below that of the result is always an event (slow_source)",
     )
-    rate_max_hz: PositiveFloat = Field(10_000.0, description="samples faster than this: excluded, Hz")
+    rate_max_hz: PositiveFloat = Field(10_000.0, description="exclude if the sample rate is higher, Hz")
     gain_max: PositiveFloat = Field(
-        0.2, description="gain of an axis farther than this from 1: excluded; omconvert has the same bound"
+        0.2, description="exclude if the gain of an axis differs more from 1; omconvert has the same limit"
     )
     worn_min_share: float = Field(
-        0.001, ge=0, le=1, description="share of wear and non-wear that is wear, below this: never worn, excluded"
+        0.001, ge=0, le=1, description="exclude as never worn if a smaller share of wear and non-wear is wear"
     )
     assumed_date_order: Literal["keep", "exclude"] = Field(
-        "keep", description="what becomes of dates whose order of day and month is assumed"
+        "keep", description="keep or exclude recordings whose order of day and month is assumed"
     )
 
 
 class MetadataSettings(Settings):
-    """What of a file's header goes into a cohort."""
+    """Header fields that a cohort stores."""
 
     identifying: Literal["drop", "keep"] = Field(
-        "drop", description="names, subject codes, dates of birth, sex, notes: drop leaves them out of every output"
+        "drop", description="names, subject codes, dates of birth, sex and notes; drop: they are in no output"
     )
 
 
 class StoreSettings(Settings):
-    """How a cohort keeps acceleration: int16 multiples of a step, the smallest int16 for missing."""
+    """Storage of acceleration in a cohort: int16 multiples of a step, with the smallest int16 for missing samples."""
 
     step_g: PositiveFloat = Field(
         0.000625,
         ge=0.0001,
         le=0.01,
-        description="g per unit; 0.000625 reaches +-20.479 g: the +-16 g of the widest sensor, what calibration adds, "
+        description="g per unit; 0.000625 covers +-20.479 g: the +-16 g of the widest sensor, the change by calibration, "
         "and the filter's overshoot at clipped samples",
     )
     chunk_h: PositiveFloat = Field(1.0, description="length of a compressed chunk, h")
@@ -213,7 +215,7 @@ class Recipe(NamedRecipe):
     store: StoreSettings = StoreSettings()
 
     def flat(self) -> dict[str, bool | int | float | str]:
-        """Return every number in one dict, keyed ``section_field``."""
+        """Return every number, ``section_field`` -> value."""
         values: dict[str, bool | int | float | str] = {}
         for key, value in self.model_dump().items():
             if isinstance(value, dict):
@@ -223,6 +225,13 @@ class Recipe(NamedRecipe):
         return values
 
     def differences(self, other: Recipe) -> list[str]:
-        """Return one ``key: mine, theirs`` for each number that differs; name and description do not count."""
-        mine, theirs = self.flat(), other.flat()
-        return [f"{key}: {mine[key]}, {theirs[key]}" for key in mine if mine[key] != theirs[key] and key not in LABELS]
+        """Return a line ``key: value, other value`` for each number that differs. Name and description may differ.
+
+        Parameters
+        ----------
+        other : Recipe
+            The recipe to compare with.
+        """
+        first, second = self.flat(), other.flat()
+        different = [key for key in first if first[key] != second[key] and key not in LABELS]
+        return [f"{key}: {first[key]}, {second[key]}" for key in different]

@@ -1,12 +1,12 @@
-"""What a pre-training is: where the data come from, what is shown of them, the encoder, the objective, the training.
+"""The recipe of a pre-training: source of the data, views, encoder, objective and training.
 
-Each of the first four sections begins with a ``name``, the choice; the other fields are those of what was chosen. To add a
-kind, add its class here and to the union of its section, and its maker to the registry of the same name.
+The field ``name`` of each of the first four sections is a choice, which determines the other fields of the section. To add
+a choice, add its class here and to the union of its section, and add the object that it builds to the section's registry.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -33,115 +33,110 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class ImageSourceSettings(Settings):
-    """Pictures of a folder, an ImageFolder or an npz of encoded images, whole, at the encoder's size."""
+    """Pictures of a folder, an ImageFolder or an npz of encoded pictures, resized without a crop."""
 
     name: Literal["images"] = "images"
     height: PositiveInt = Field(96, description="rows of a picture")
     width: PositiveInt = Field(128, description="columns of a picture")
     memory_gb: PositiveFloat = Field(
-        4.0, description="decoded pictures are kept in memory when they need no more than this, GB; else decoded anew"
+        4.0, description="memory for decoded pictures, GB; if they need more, they are decoded again in each epoch"
     )
-    workers: int = Field(-1, ge=-1, description="processes that decode; -1: a core each, but one")
-    limit: NonNegativeInt = Field(0, description="use a random draw of this many pictures; 0: all")
+    workers: int = Field(-1, ge=-1, description="processes that decode; -1: one less than the number of cores")
+    limit: NonNegativeInt = Field(0, description="number of pictures to draw at random; 0: all pictures")
 
 
 class SensorViewsSettings(ViewsSettings):
-    """IMG2IMU's operations: what happens to a picture when a sensor is worn otherwise."""
+    """IMG2IMU's operations, which change a picture as another placement or timing of the sensor would."""
 
     name: Literal["img2imu"] = "img2imu"
     operations: tuple[Literal["translate_x", "permute_x", "hue", "jitter"], ...] = Field(
         ("translate_x", "permute_x", "hue", "jitter"), min_length=1, description="operations to draw from"
     )
-    cascade: bool = Field(False, description="apply each by chance, one after the other; false: one for each view")
-    cascade_probability: Probability = Field(0.5, description="cascade: chance of each operation")
+    cascade: bool = Field(
+        False, description="apply each operation with cascade_probability, in turn; false: one operation for each view"
+    )
+    cascade_probability: Probability = Field(0.5, description="cascade: probability of each operation")
     translate_max: float = Field(0.45, gt=0, lt=1, description="largest shift, as a fraction of the width")
     translate_fill: Literal["zero", "edge", "wrap", "mean"] = Field(
-        "zero", description="what stands in the columns left empty: black, the edge, the other side, the picture's mean"
+        "zero",
+        description="columns that the shift left empty become black, repeat the edge, come from the other side, or become "
+        "the picture's mean",
     )
-    permute_chunks: int = Field(4, ge=2, le=8, description="pieces that change places")
-    permute_min_columns: PositiveInt = Field(10, description="narrowest piece, columns")
+    permute_chunks: int = Field(4, ge=2, le=8, description="number of chunks to permute")
+    permute_min_columns: PositiveInt = Field(10, description="width of the narrowest chunk, columns")
     permute_cuts: Literal["random", "equal", "poisson"] = Field(
         "random",
-        description="random cuts, equal pieces, or random cuts whose number is Poisson with mean permute_chunks - 1",
+        description="random cuts, chunks of equal width, or random cuts whose number is Poisson with mean "
+        "permute_chunks - 1",
     )
     hue: Literal["mix", "perm", "hsv"] = Field(
-        "mix", description="mix: squared random rotation of the channels; perm: channels change places; hsv: turned hue"
+        "mix",
+        description="mix: squared random rotation of the channels; perm: permutation of the channels; hsv: rotation of the "
+        "hue",
     )
-    hue_max: float = Field(0.5, gt=0, le=0.5, description="hue = hsv: largest turn, as a fraction of the circle")
-    jitter_max: PositiveFloat = Field(0.1, le=1, description="largest deviation, as a fraction of the full scale")
+    hue_max: float = Field(0.5, gt=0, le=0.5, description="hue = hsv: largest rotation, as a fraction of the circle")
+    jitter_max: PositiveFloat = Field(0.1, le=1, description="largest noise, as a fraction of the full scale")
     jitter_noise: Literal["uniform", "gaussian"] = Field(
-        "uniform", description="distribution; gaussian has the standard deviation of the uniform one"
+        "uniform", description="distribution of the noise; both have the same standard deviation"
     )
-    jitter_shared: bool = Field(False, description="one deviation for the three channels of a pixel")
+    jitter_shared: bool = Field(False, description="the three channels of a pixel have the same noise")
 
 
 class PhotoViewsSettings(ViewsSettings):
-    """MoCo v2's and SimSiam's crop, colours, grey, blur and flip; with version 1 MoCo v1's."""
+    """Crop, colour jitter, grey, blur and flip, as in MoCo v2 and SimSiam, or as in MoCo v1."""
 
     name: Literal["moco"] = "moco"
-    version: Literal[1, 2] = Field(2, description="order and probabilities of MoCo v1 or of v2 and SimSiam")
+    version: Literal[1, 2] = Field(2, description="order and probabilities of MoCo v1, or of v2 and SimSiam")
     crop_min: float = Field(0.2, gt=0, le=1, description="smallest area of a crop, as a fraction of the picture")
     jitter: float = Field(0.4, ge=0, le=1, description="largest change of brightness, contrast and saturation")
-    jitter_hue: float = Field(0.1, ge=0, le=0.5, description="version 2: largest turn of hue; version 1 uses jitter")
-    grey_probability: Probability = Field(0.2, description="chance of a grey picture")
-    blur_probability: Probability = Field(0.5, description="version 2: chance of a blur")
-    blur_sigma_max: float = Field(2.0, gt=0.1, le=5, description="version 2: widest blur, pixels; the narrowest is 0.1")
-    flip_probability: Probability = Field(0.5, description="chance of a mirrored picture")
+    jitter_hue: float = Field(0.1, ge=0, le=0.5, description="version 2: largest change of hue; version 1 uses jitter")
+    grey_probability: Probability = Field(0.2, description="probability of a grey picture")
+    blur_probability: Probability = Field(0.5, description="version 2: probability of a blur")
+    blur_sigma_max: float = Field(
+        2.0, gt=0.1, le=5, description="version 2: largest standard deviation of the blur, pixels; the smallest is 0.1"
+    )
+    flip_probability: Probability = Field(0.5, description="probability of a mirrored picture")
+
+
+AllOperation = Literal[
+    "rotate",
+    "sharpness",
+    "shear",
+    "contrast",
+    "brightness",
+    "colour",
+    "invert",
+    "solarize",
+    "posterize",
+    "equalize",
+    "autocontrast",
+]
 
 
 class AllViewsSettings(ViewsSettings):
-    """One of the eleven operations of automatic augmentation for each view, magnitudes uniform."""
+    """One of the eleven operations of AutoAugment for each view, with a uniform random magnitude."""
 
     name: Literal["all"] = "all"
-    operations: tuple[
-        Literal[
-            "rotate",
-            "sharpness",
-            "shear",
-            "contrast",
-            "brightness",
-            "colour",
-            "invert",
-            "solarize",
-            "posterize",
-            "equalize",
-            "autocontrast",
-        ],
-        ...,
-    ] = Field(
-        (
-            "rotate",
-            "sharpness",
-            "shear",
-            "contrast",
-            "brightness",
-            "colour",
-            "invert",
-            "solarize",
-            "posterize",
-            "equalize",
-            "autocontrast",
-        ),
-        min_length=1,
-        description="operations to draw from",
+    operations: tuple[AllOperation, ...] = Field(
+        get_args(AllOperation), min_length=1, description="operations to draw from"
     )
-    rotate_max: PositiveFloat = Field(30.0, le=180, description="largest turn, degrees")
-    shear_max: PositiveFloat = Field(0.3, description="largest shear along either axis")
+    rotate_max: PositiveFloat = Field(30.0, le=180, description="largest rotation, degrees")
+    shear_max: PositiveFloat = Field(0.3, description="largest shear along each axis")
     enhance_max: float = Field(
-        0.9, gt=0, le=1, description="sharpness, contrast, brightness, colour: factor in 1 -+ this"
+        0.9, gt=0, le=1, description="sharpness, contrast, brightness, colour: largest difference of the factor from 1"
     )
-    posterize_min_bits: int = Field(4, ge=0, le=8, description="fewest bits that posterize keeps")
-    after_moco: bool = Field(False, description="in addition to MoCo v2's views instead of in their place")
+    posterize_min_bits: int = Field(4, ge=0, le=8, description="smallest number of bits after posterize")
+    after_moco: bool = Field(False, description="apply the operation after MoCo v2's; false: instead of them")
 
 
 class WholeViewsSettings(ViewsSettings):
-    """The picture as it is, once: for training with labels."""
+    """One view: the unchanged picture, for training with labels."""
 
     name: Literal["whole"] = "whole"
 
 
 class ResNetSettings(EncoderSettings):
-    """ResNet-18 as torchvision has it, without its last layer."""
+    """torchvision's ResNet-18 without its last layer."""
 
     name: Literal["resnet18"] = "resnet18"
     weights: str = Field(
@@ -152,46 +147,45 @@ class ResNetSettings(EncoderSettings):
 
 
 class MoCoSettings(ObjectiveSettings):
-    """Momentum contrast: a queue of keys from a slowly following copy of the encoder."""
+    """MoCo (momentum contrast): each query must be closer to its own key than to the keys of a queue."""
 
     name: Literal["moco"] = "moco"
     head: Literal["mlp", "linear"] = Field("mlp", description="mlp: 512-512-features (v2); linear: 512-features (v1)")
-    features: PositiveInt = Field(64, description="width of the contrasted vector")
-    queue: PositiveInt = Field(4096, description="keys in the queue, a multiple of the batch")
-    momentum: float = Field(0.999, ge=0, lt=1, description="how much of the key encoder stays at each step")
+    features: PositiveInt = Field(64, description="width of queries and keys")
+    queue: PositiveInt = Field(4096, description="number of keys in the queue, a multiple of the batch")
+    momentum: float = Field(0.999, ge=0, lt=1, description="share of the key encoder's weights that each step keeps")
     temperature: PositiveFloat = Field(0.2, description="temperature of the softmax; v1: 0.07")
     norm_group: NonNegativeInt = Field(
-        32, description="pictures that batch norm takes together, as one GPU would; 0: the whole batch of the process"
+        32, description="pictures that share batch norm statistics, as on one GPU; 0: all pictures of the process"
     )
-    shuffle: bool = Field(True, description="encode the keys in another order, so that norm groups tell nothing")
+    shuffle: bool = Field(
+        True, description="encode the keys in random order, so that a query and its key do not share statistics"
+    )
 
 
 class SimSiamSettings(ObjectiveSettings):
-    """Similarity of two views through a predictor, without negatives."""
+    """SimSiam: predict the projection of one view from the other, without negatives."""
 
     name: Literal["simsiam"] = "simsiam"
-    features: PositiveInt = Field(2048, description="width of projector and compared vector")
-    hidden: PositiveInt = Field(512, description="width inside the predictor")
-    fixed_predictor_lr: bool = Field(True, description="keep the predictor's learning rate at base_lr")
+    features: PositiveInt = Field(2048, description="width of the projector and of the compared vectors")
+    hidden: PositiveInt = Field(512, description="width of the predictor's hidden layer")
+    fixed_predictor_lr: bool = Field(True, description="the predictor's learning rate stays at base_lr")
 
 
 class SupervisedSettings(ObjectiveSettings):
-    """Cross-entropy on labels, all parameters."""
+    """Cross-entropy on labels. All parameters are trained."""
 
     needs: ClassVar[tuple[Need, ...]] = ("n_classes",)
     views: ClassVar[tuple[str, ...]] = ("whole",)
 
     name: Literal["supervised"] = "supervised"
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-
-
-def _largest_part(batch: int, at_most: int) -> int:
-    """Largest proper divisor of a batch up to a number; 0 if there is none above 1."""
-    return next((group for group in range(min(at_most, batch - 1), 1, -1) if batch % group == 0), 0)
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target distribution that is uniform over all classes"
+    )
 
 
 class PretrainRecipe(NamedRecipe):
-    """Every number of one pre-training.
+    """Every number of a pre-training.
 
     Examples
     --------
@@ -249,51 +243,26 @@ class PretrainRecipe(NamedRecipe):
     training: TrainingSettings = TrainingSettings()
 
     def tiny(self) -> Self:
-        """Return the same recipe for a few minutes of one core: two epochs of 32, no workers, 256 pictures or windows.
+        """Return the recipe with small numbers, for a test of a few minutes on one core.
 
-        Pictures are 48 x 64, a transformer is timm's tiny one.
+        It has two epochs, batches of 32 and 256 pictures of 48 x 64 or windows. On days of wear it has 12 minutes of each
+        recording and a network of two blocks.
         """
-        if isinstance(self.source, WearSourceSettings):
-            return self._tiny_wear()
-        moco = isinstance(self.objective, MoCoSettings)
-        queue = ("objective.queue=128", "objective.norm_group=8") if moco else ()
-        pieces = ("views.permute_min_columns=5",) if isinstance(self.views, SensorViewsSettings) else ()
-        return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
-            "source.limit=256",
-            *(("source.height=48", "source.width=64", "source.workers=0") if self.source.name == "images" else ()),
-            *(
-                ('encoder.size="tiny"', "encoder.n_heads=3", "encoder.image=[48, 64]")
-                if self.encoder.name == "vit"
-                else ()
-            ),
-            "training.epochs=2",
-            "training.batch=32",
-            "training.warmup_epochs=0",
-            "training.log_steps=4",
-            *queue,
-            *pieces,
-        )
-
-    def _tiny_wear(self) -> Self:
-        return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(
-            "source.hours=0.2",
-            "source.recordings=1",
-            "source.window_s=120",
-            "source.overlap_s=0",
-            "source.workers=0",
-            "encoder.width=32",
-            "encoder.depth=2",
-            "encoder.n_heads=4",
-            "encoder.n_patches=12",
-            "training.epochs=2",
-            "training.batch=6",
-            "training.log_steps=1",
-        )
+        settings: tuple[str, ...] = _TINY_WEAR if isinstance(self.source, WearSourceSettings) else _TINY
+        if isinstance(self.source, ImageSourceSettings):
+            settings += ("source.height=48", "source.width=64", "source.workers=0")
+        if isinstance(self.views, SensorViewsSettings):
+            settings += ("views.permute_min_columns=5",)
+        if isinstance(self.encoder, signals.VitSettings):
+            settings += ('encoder.size="tiny"', "encoder.n_heads=3", "encoder.image=[48, 64]")
+        if isinstance(self.objective, MoCoSettings):
+            settings += ("objective.queue=128", "objective.norm_group=8")
+        return self.model_copy(update={"about": f"{self.about}; tiny, to see that all works"}).set(*settings)
 
     @model_validator(mode="before")
     @classmethod
     def _choices_by_default(cls, values: Any) -> Any:
-        """A section without a name is of the kind that it is when it is left out."""
+        """Add the name of the default choice to a section without a name."""
         if isinstance(values, dict):
             for section in ("source", "views", "encoder", "objective"):
                 given = values.get(section)
@@ -321,8 +290,32 @@ class PretrainRecipe(NamedRecipe):
         if isinstance(self.objective, MoCoSettings) and self.objective.norm_group:
             group, batch = self.objective.norm_group, self.training.batch
             if batch % group or batch == group:
+                divisor = next((n for n in range(min(group, batch - 1), 1, -1) if batch % n == 0), 0)
                 raise ValueError(
-                    f"objective.norm_group: expected a part of the batch, {batch}, such as {_largest_part(batch, group)}, "
-                    f"or 0, got {group}: in one group query and key share their statistics"
+                    f"objective.norm_group: expected a part of the batch, {batch}, such as {divisor}, or 0, got {group}: "
+                    f"in one group query and key share their statistics"
                 )
         return self
+
+
+_TINY = (
+    "source.limit=256",
+    "training.epochs=2",
+    "training.batch=32",
+    "training.warmup_epochs=0",
+    "training.log_steps=4",
+)
+_TINY_WEAR = (
+    "source.hours=0.2",
+    "source.recordings=1",
+    "source.window_s=120",
+    "source.overlap_s=0",
+    "source.workers=0",
+    "encoder.width=32",
+    "encoder.depth=2",
+    "encoder.n_heads=4",
+    "encoder.n_patches=12",
+    "training.epochs=2",
+    "training.batch=6",
+    "training.log_steps=1",
+)

@@ -1,4 +1,4 @@
-"""Makers by name: what a recipe names, a registry builds."""
+"""Registries build the encoder, objective, views or source that a recipe names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Makers by name. The module of a maker is imported when it is first used, so that none pays for another's libraries.
+    """Classes and functions by name. Their modules are imported at first use, so that unused libraries are not loaded.
 
     Parameters
     ----------
     kind : str
-        What the makers make, for messages.
+        Kind of the objects, for messages.
     makers : mapping of str to str
-        Name -> ``module:attribute`` of a class or function that takes settings as keywords.
+        Name -> ``module:attribute`` of a class or function that takes settings as keyword arguments.
     listing : str, default ""
         Call that lists all names, for messages.
 
@@ -44,10 +44,15 @@ class Registry(Generic[T]):
     def maker(self, name: str) -> Callable[..., T]:
         """Return the class or function of a name.
 
+        Parameters
+        ----------
+        name : str
+            One of `names`.
+
         Raises
         ------
         ValueError
-            If the name is not known.
+            If `name` is not a known name.
         """
         if name not in self._makers:
             raise ValueError(unknown_name(self._kind, name, self._makers, listing=self._listing))
@@ -55,21 +60,21 @@ class Registry(Generic[T]):
         return cast("Callable[..., T]", getattr(importlib.import_module(module), attribute))
 
     def build(self, name: str, *parts: Any, **settings: Any) -> T:
-        """Call the maker of a name.
+        """Call the class or function of a name.
 
         Parameters
         ----------
         name : str
-            A name of `names`.
-        *parts
-            Objects that the new one is built on, before its settings.
-        **settings
-            Settings of the maker.
+            One of `names`.
+        *parts : object
+            Positional arguments, such as the encoder of an objective.
+        **settings : object
+            Keyword arguments.
 
         Raises
         ------
         ValueError
-            If the name is not known, or the maker has no such setting.
+            If `name` is not a known name, or a setting is not one of the arguments.
         """
         maker = self.maker(name)
         known = list(inspect.signature(maker).parameters)[len(parts) :]

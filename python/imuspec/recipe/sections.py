@@ -1,4 +1,4 @@
-"""What a section of a pre-training declares beside its fields: what it needs, and what fits it."""
+"""Base classes of a pre-training's sections. Beside its fields a section declares its needs, and the sections that fit."""
 
 from __future__ import annotations
 
@@ -9,29 +9,36 @@ from imuspec.recipe.settings import Settings
 __all__ = ["EncoderSettings", "Need", "ObjectiveSettings", "ViewsSettings"]
 
 Need = Literal["n_classes", "n_steps", "n_tasks", "total_steps"]
-"""A fact of the data or the training: labels, samples of a window, operations that the views label, optimiser steps."""
+"""A number that comes from the data or the training: classes, samples of a window, operations that the views label, or
+optimiser steps."""
 
 ANY_SIGNAL = ("cnn1d", "tpn", "limu_bert", "cpc", "cpc_original", "harnet")
-"""Encoders of windows that any objective on windows trains."""
+"""Encoders that fit every general objective on windows."""
 
 
 class EncoderSettings(Settings):
-    """A section whose fields and needs are the arguments of an encoder's maker."""
+    """A section whose fields and needs are the arguments of an encoder.
+
+    Attributes
+    ----------
+    needs : tuple of str
+        Arguments that come from the data or the training, not from the recipe.
+    """
 
     needs: ClassVar[tuple[Need, ...]] = ()
 
 
 class ObjectiveSettings(Settings):
-    """A section whose fields and needs are the arguments of an objective's class.
+    """A section whose fields and needs are the arguments of an objective.
 
     Attributes
     ----------
     needs : tuple of str
-        Arguments that the data and the training give, not the recipe.
+        Arguments that come from the data or the training, not from the recipe.
     source : str
-        Name of the source that it takes.
+        Name of the source that fits.
     views, encoders : tuple of str
-        Names of the views and encoders that it takes.
+        Names of the views and encoders that fit.
     """
 
     needs: ClassVar[tuple[Need, ...]] = ()
@@ -45,5 +52,5 @@ class ViewsSettings(Settings):
 
     @property
     def n_tasks(self) -> int | None:
-        """Number of operations that the views label; None where they label none."""
+        """Number of operations that the views label; None if they have no labels."""
         return None

@@ -1,4 +1,4 @@
-"""What all recipes share: validated data that loads by name or from a file, changes by key, and is saved as JSON."""
+"""Base classes of recipes: validated data, loaded by name or from a file, changed by key, and saved as JSON."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from imuspec.errors import unknown_name
 
 __all__ = ["LABELS", "NamedRecipe", "Settings"]
 
-LABELS = ("name", "about")  # fields that describe a recipe and change no number
+LABELS = ("name", "about")  # fields that describe a recipe and have no effect on results
 
 
 class Settings(BaseModel):
-    """Validated numbers that do not change; an unknown field is an error."""
+    """Validated, immutable data. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class NamedRecipe(Settings):
-    """Every number of one run, in sections.
+    """Every number of a run, in sections.
 
-    A section whose settings depend on a choice (the objective of a pre-training) has the choice as its field ``name``;
-    setting that name starts the section again from the defaults of what was chosen.
+    The settings of some sections depend on a choice, such as the objective of a pre-training. Their field ``name`` is the
+    choice. If `set` changes it, all other fields of the section get the defaults of the new choice.
     """
 
-    named: ClassVar[str]  # folder under the package where the named recipes of this kind stand
+    named: ClassVar[str]  # folder of the named recipes, relative to the package
 
-    name: str = Field("custom", description="what the recipe is called in tables")
-    about: str = Field("", description="whose run it is, in a line")
+    name: str = Field("custom", description="name of the recipe in tables")
+    about: str = Field("", description="paper or tool that the recipe follows, in a line")
 
     @classmethod
     def names(cls) -> list[str]:
@@ -42,16 +42,23 @@ class NamedRecipe(Settings):
 
     @classmethod
     def load(cls, recipe: str | Path | Self) -> Self:
-        """Return a named recipe, one from a TOML or resolved JSON file, or the recipe given.
+        """Return a recipe by name or from a file.
+
+        Parameters
+        ----------
+        recipe : str, Path or recipe
+            A name of `names`, the path of a TOML file or of the JSON of `to_json`, or a recipe, which is returned.
 
         Raises
         ------
         ValueError
-            If no recipe has that name (the message lists the closest), or a file is not TOML.
+            If `recipe` is not a known recipe (the message lists the closest names), or the file is not TOML.
         pydantic.ValidationError
-            If fields are wrong or misspelt: a ValueError that lists all of them.
+            If fields are wrong or misspelt. The error, a ValueError, lists all of them.
         FileNotFoundError
             If there is no file at the path.
+        TypeError
+            If `recipe` is of another type.
         """
         if isinstance(recipe, cls):
             return recipe
@@ -70,20 +77,25 @@ class NamedRecipe(Settings):
         )
 
     @classmethod
-    def _parse(cls, text: str, name: str, where: str) -> Self:
+    def _parse(cls, text: str, name: str, origin: str) -> Self:
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"recipe {where}: expected TOML, got text with an error: {error}") from error
+            raise ValueError(f"recipe {origin}: expected TOML, got text with an error: {error}") from error
         return cls.model_validate({"name": name, **values})
 
     def set(self, *assignments: str) -> Self:
-        """Return a copy with numbers changed, each as ``section.field=value``; of lists the brackets may be left out.
+        """Return a copy with other values.
+
+        Parameters
+        ----------
+        *assignments : str
+            ``section.field=value``, with values as in TOML. Quotes of text and brackets of lists may be left out.
 
         Raises
         ------
         ValueError
-            If there is no ``=``, a key is not known (the message lists the closest), or a value does not fit.
+            If there is no ``=``, a key is not known (the message lists the closest), or a value is not valid.
 
         Examples
         --------
@@ -97,20 +109,20 @@ class NamedRecipe(Settings):
         pending = [_assignment(text) for text in assignments]
         values = self.model_dump()
         chosen = {key.removesuffix(".name"): value for key, value in pending if key.endswith(".name")}
-        anew = {
+        replaced = {
             section: {"name": value}
             for section, value in chosen.items()
             if isinstance(values.get(section), dict) and values[section].get("name", value) != value
         }
-        if anew:
-            values = self._valid({**values, **anew}).model_dump()
+        if replaced:
+            values = self._valid({**values, **replaced}).model_dump()
         known = [name for name in _keys(values) if name not in LABELS]
         for key, value in pending:
             if key not in known:
                 raise ValueError(unknown_name("set", key, known, listing="`imuspec recipe NAME`"))
             section, _, field = key.rpartition(".")
             fields = values[section] if section else values
-            fields[field] = _listed(value) if isinstance(fields[field], tuple) else value
+            fields[field] = _as_list(value) if isinstance(fields[field], tuple) else value
         return self._valid(values)
 
     def _valid(self, values: dict[str, Any]) -> Self:
@@ -120,11 +132,12 @@ class NamedRecipe(Settings):
             raise ValueError(f"set: {'; '.join(_problem(dict(item), values) for item in error.errors())}") from error
 
     def to_json(self) -> str:
-        """Return the resolved recipe as JSON: every number, defaults included."""
+        """Return the recipe as JSON, with all defaults."""
         return self.model_dump_json(indent=2) + "\n"
 
 
 def _assignment(text: str) -> tuple[str, object]:
+    """Return the key and the value of ``section.field=value``."""
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
         raise ValueError(f"set: expected section.field=value, got {text!r}")
@@ -132,15 +145,21 @@ def _assignment(text: str) -> tuple[str, object]:
 
 
 def _problem(item: dict[str, Any], values: dict[str, Any]) -> str:
-    """Name a field as a user writes it: without the choice that pydantic puts between section and field."""
-    where: tuple[int | str, ...] = item["loc"]
-    if len(where) > 2 and isinstance(values.get(str(where[0])), dict) and where[1] not in values[str(where[0])]:
-        where = (where[0], *where[2:])
+    """Return the message of an error of pydantic, with the key that a user writes.
+
+    pydantic's location of a field in a section with a choice is (section, choice, field). The choice is left out.
+    """
+    location: tuple[int | str, ...] = item["loc"]
+    if len(location) > 2:
+        section = values.get(str(location[0]))
+        if isinstance(section, dict) and location[1] not in section:
+            location = (location[0], *location[2:])
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{'.'.join(map(str, where))}: {message}" if where else message
+    return f"{'.'.join(map(str, location))}: {message}" if location else message
 
 
 def _keys(values: dict[str, Any]) -> list[str]:
+    """Return ``section.field`` of every field."""
     keys: list[str] = []
     for key, value in values.items():
         keys += [f"{key}.{field}" for field in value] if isinstance(value, dict) else [key]
@@ -148,15 +167,15 @@ def _keys(values: dict[str, Any]) -> list[str]:
 
 
 def _value(text: str) -> object:
-    """Read a value as TOML would; what is no TOML is a bare word."""
+    """Return a TOML value; text that is not TOML is returned unchanged, as if it were in quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _listed(value: object) -> object:
-    """Several values as a user writes them: in brackets, with commas between, or one alone."""
+def _as_list(value: object) -> object:
+    """Return the values of a list that a user wrote with brackets, with commas only, or as a single value."""
     if isinstance(value, str):
         return [_value(part.strip()) for part in value.split(",")]
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""What a pre-training on days of wear is: the masked auto-encoder's sections."""
+"""The sections of a pre-training on days of wear: those of the masked auto-encoder."""
 
 from __future__ import annotations
 
@@ -13,49 +13,57 @@ __all__ = ["MaskedSettings", "RoFormerSettings", "UnchangedViewsSettings", "Wear
 
 
 class WearSourceSettings(Settings):
-    """A random day of wear from each recording of a cohort, cut into windows of fifty minutes."""
+    """A random day of wear of each recording of a cohort, divided into windows of fifty minutes."""
 
     name: Literal["wear"] = "wear"
-    hours: PositiveFloat = Field(24.0, description="stretch of wear of each recording in an epoch, h")
-    recordings: PositiveInt = Field(8, description="recordings of a batch, all processes together")
+    hours: PositiveFloat = Field(24.0, description="length of the stretch of wear from each recording, h")
+    recordings: PositiveInt = Field(8, description="recordings in a batch, over all processes")
     window_s: PositiveFloat = Field(3000.0, description="length of a window, s")
-    overlap_s: NonNegativeFloat = Field(300.0, description="what two windows share at least, s")
+    overlap_s: NonNegativeFloat = Field(300.0, description="smallest overlap of neighbouring windows, s")
     patch_s: PositiveFloat = Field(10.0, description="length of a patch, s")
-    strict: bool = Field(False, description="windows that overlap exactly: 31 a day; false: 32 spread over it")
-    mask: float = Field(0.6, gt=0, lt=1, description="part of a window's patches that is hidden")
+    strict: bool = Field(
+        False,
+        description="all windows overlap by exactly overlap_s, 31 a day; false: 32 windows that cover the whole day",
+    )
+    mask: float = Field(0.6, gt=0, lt=1, description="share of a window's patches to hide")
     shorter: Literal["skip", "whole"] = Field(
-        "whole", description="a recording without so long a stretch: leave it out, or take its longest whole"
+        "whole",
+        description="recordings without so long a stretch; skip: leave them out; whole: use their longest stretch",
     )
     missing: Literal["drop", "mask"] = Field(
         "drop",
-        description="drop: stretches of kept wear; mask: any stretch, non-wear and gaps marked as missing patches",
+        description="drop: only stretches of wear; mask: any stretch, with non-wear and gaps marked as missing patches",
     )
-    visits: PositiveInt = Field(1, description="stretches of each recording in an epoch")
-    share: float = Field(1.0, gt=0, le=1, description="part of the recordings that is trained on, nested")
-    validation: float = Field(0.1, ge=0, lt=1, description="part of the recordings that is held out to validate")
-    workers: int = Field(-1, ge=-1, description="processes that read ahead; -1: a core each, but one")
+    visits: PositiveInt = Field(1, description="number of stretches from each recording in an epoch")
+    share: float = Field(
+        1.0, gt=0, le=1, description="share of the recordings to train on; a smaller share is part of a larger one"
+    )
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the recordings that is held out for validation")
+    workers: int = Field(-1, ge=-1, description="processes that read data; -1: one less than the number of cores")
 
 
 class UnchangedViewsSettings(ViewsSettings):
-    """The batch as the source gives it."""
+    """One view: the batch of the source, unchanged."""
 
     name: Literal["unchanged"] = "unchanged"
 
 
 class RoFormerSettings(EncoderSettings):
-    """A transformer over patches with rotary positions."""
+    """A transformer on patches, with rotary position embedding."""
 
     name: Literal["roformer"] = "roformer"
-    patch: PositiveInt = Field(300, description="samples of a patch: patch_s at the cohort's rate")
-    width: PositiveInt = Field(256, description="size of a patch's embedding, a multiple of 2 n_heads")
-    depth: PositiveInt = Field(12, description="blocks")
-    n_heads: PositiveInt = Field(8, description="attention heads")
-    hidden: PositiveInt | None = Field(None, description="width inside the feed-forward; none: 8/3 of width, rounded")
-    n_patches: PositiveInt = Field(300, description="most patches of a window")
+    patch: PositiveInt = Field(300, description="samples in a patch: patch_s times the cohort's rate")
+    width: PositiveInt = Field(256, description="width of the embedding of a patch, a multiple of 2 n_heads")
+    depth: PositiveInt = Field(12, description="number of blocks")
+    n_heads: PositiveInt = Field(8, description="number of attention heads")
+    hidden: PositiveInt | None = Field(
+        None, description="width of the feed-forward network's hidden layer; none: 8/3 of width, rounded"
+    )
+    n_patches: PositiveInt = Field(300, description="largest number of patches in a window")
 
 
 class MaskedSettings(ObjectiveSettings):
-    """Reconstruction of hidden patches: log mean magnitude (LMM), its variance (LMV), squared error (MSE)."""
+    """Reconstruct hidden patches. The loss compares log mean magnitude (LMM), log magnitude variance (LMV) and samples (MSE)."""
 
     source: ClassVar[str] = "wear"
     views: ClassVar[tuple[str, ...]] = ("unchanged",)
@@ -63,12 +71,14 @@ class MaskedSettings(ObjectiveSettings):
 
     name: Literal["masked"] = "masked"
     nfft: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
-        (32,), description="samples of a frame; several are summed"
+        (32,), description="samples in a frame; the losses of several lengths are summed"
     )
-    floor: PositiveFloat = Field(0.1, description="least mean magnitude or variance that the logarithm tells apart")
-    eps_per_root_n: PositiveFloat | None = Field(None, description="floor of this times the root of nfft instead")
-    literal_min: bool = Field(False, description="a cap where the floor is, as the paper's equations are printed")
-    unbiased: bool = Field(False, description="variance divided by one less than the number of frames")
+    floor: PositiveFloat = Field(0.1, description="lower limit of mean magnitude and variance before the logarithm")
+    eps_per_root_n: PositiveFloat | None = Field(
+        None, description="if given, the floor is this times the square root of nfft"
+    )
+    literal_min: bool = Field(False, description="floor is an upper limit, as the paper's equations are printed")
+    unbiased: bool = Field(False, description="divide the variance by one less than the number of frames")
     lmm: NonNegativeFloat = Field(1.0, description="weight of the log mean magnitude")
     lmv: NonNegativeFloat = Field(0.0, description="weight of the log magnitude variance")
     mse: NonNegativeFloat = Field(0.0, description="weight of the mean squared error")

@@ -1,4 +1,4 @@
-"""The folder of a training, encoders by name, public weights, and export to ONNX."""
+"""The folder of a training, loading of encoders, public weights, and export to ONNX."""
 
 from __future__ import annotations
 

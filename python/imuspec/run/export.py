@@ -1,4 +1,4 @@
-"""Export of an encoder to ONNX, a file that runs without PyTorch, checked against the original before it is saved."""
+"""Export an encoder to ONNX, which runs without PyTorch. The result is compared with PyTorch's before it is saved."""
 
 from __future__ import annotations
 
@@ -20,47 +20,49 @@ _TOLERANCE = 1e-4
 
 
 def example_input(encoder: Encoder, *, n_samples: int | None = None, seed: int = 0) -> torch.Tensor:
-    """Return a batch of two random inputs of the shape that an encoder takes.
+    """Return a batch of two random inputs for an encoder.
 
     Parameters
     ----------
     encoder : Encoder
         The encoder.
     n_samples : int, optional
-        Length of a window; by default the encoder's own, or 250 samples where it takes any.
+        Length of a window; by default that of the encoder, or 250 samples if the encoder takes any length.
     seed : int, default 0
         Seed of the random values.
 
     Returns
     -------
     Tensor
-        float32 ``[2, 3, rows, columns]`` or ``[2, axes, time]``; of a fusion ``[2, triad, ...]``.
+        float32 ``[2, 3, rows, columns]`` or ``[2, axes, time]``; for a fusion of encoders ``[2, triad, ...]``.
     """
     generator = torch.Generator().manual_seed(seed)
     return torch.randn((2, *encoder.input_shape(n_samples)), generator=generator)
 
 
 def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None = None) -> float:
-    """Export a run's encoder to ONNX, for any batch size, and compare its output with PyTorch's.
+    """Export the encoder of a run to ONNX, for any batch size.
 
     Parameters
     ----------
     run : str, Path or Run
         The run, or its folder.
     out : str or Path
-        The file, ``*.onnx``; a file of that name is replaced. Beside it ``*.json`` describes input and output.
+        Path of the ONNX file; an existing file is replaced. A JSON file of the same name describes input and output.
     n_samples : int, optional
-        Length of a window, for an encoder of signals; by default the encoder's own, or 250 samples.
+        Length of a window, for an encoder of windows; by default that of the encoder, or 250 samples if the encoder takes
+        any length.
 
     Returns
     -------
     float
-        Largest difference between ONNX Runtime's and PyTorch's embeddings of a random batch, relative to the largest value.
+        Largest difference between the embeddings of ONNX Runtime and of PyTorch for a random batch, divided by the largest
+        absolute value.
 
     Raises
     ------
     RuntimeError
-        If the exported network gives other embeddings; no file is written.
+        If that difference is 1e-4 or more. Then no file is written.
     FileNotFoundError
         If the run has no encoder.
 
@@ -70,17 +72,17 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     >>> export_onnx("runs/mine", "mine.onnx")  # doctest: +SKIP
     3.1e-07
     """
-    held = run if isinstance(run, Run) else Run(run)
-    encoder, path = held.load_encoder(), Path(out)
+    run = run if isinstance(run, Run) else Run(run)
+    encoder, path = run.load_encoder(), Path(out)
     x = example_input(encoder, n_samples=n_samples)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as waiting:
+    with atomic_path(path) as unchecked:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations
+            warnings.simplefilter("ignore")  # deprecation warnings inside the exporter
             torch.onnx.export(
                 encoder,
                 (x,),
-                str(waiting),
+                str(unchecked),
                 input_names=["input"],
                 output_names=["embedding"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -88,14 +90,17 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
                 external_data=False,
                 verbose=False,
             )
+        batch = torch.cat([x, x.flip(-1), x[:1]])  # of another size than the exported batch
         with torch.inference_mode():
-            expected = encoder(torch.cat([x, x.flip(-1), x[:1]])).numpy()
-        got = run_onnx(waiting, torch.cat([x, x.flip(-1), x[:1]]).numpy())
-        difference = float(np.abs(got - expected).max() / max(float(np.abs(expected).max()), 1e-12))
+            expected = encoder(batch).numpy()
+        result = run_onnx(unchecked, batch.numpy())
+        difference = float(np.abs(result - expected).max() / max(float(np.abs(expected).max()), 1e-12))
         if not difference < _TOLERANCE:
-            raise RuntimeError(f"export: expected PyTorch's embeddings within {_TOLERANCE:g}, got {difference:.2g} off")
+            raise RuntimeError(
+                f"export: expected a difference from PyTorch below {_TOLERANCE:g}, got {difference:.2g}: no file was written"
+            )
     contract = {
-        "encoder": json.loads((held.path / "encoder.json").read_text("utf-8")),
+        "encoder": json.loads((run.path / "encoder.json").read_text("utf-8")),
         "input": ["batch", *x.shape[1:]],
         "embedding": ["batch", int(expected.shape[1])],
         "largest_relative_difference": difference,
@@ -105,7 +110,22 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
 
 
 def run_onnx(path: str | Path, x: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:
-    """Embeddings of a batch by ONNX Runtime; threads 0 takes as many as there are cores."""
+    """Return the embeddings of a batch, computed by ONNX Runtime on the CPU.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ONNX file.
+    x : ndarray
+        float32 batch of windows or pictures.
+    threads : int, default 0
+        Number of threads; 0 for one per core.
+
+    Returns
+    -------
+    ndarray
+        float32 ``[B, features]``.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

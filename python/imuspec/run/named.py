@@ -1,4 +1,4 @@
-"""What a user calls an encoder (a run, random:RUN, imagenet, a weights file), and what is known of it."""
+"""Encoders by the name that a user gives: a run, random:RUN, random, imagenet or a weights file."""
 
 from __future__ import annotations
 
@@ -25,64 +25,109 @@ __all__ = [
     "window_form",
 ]
 
-_BORN = ("random", "imagenet", "statistics")
-_PARTS = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
+_WORDS = ("random", "imagenet", "statistics")  # names that are no path
+_FILES = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
 
 
-def weights_digest(what: str) -> str:
-    """Return a digest of a run's folder or of a weights file; empty for what a name says.
+def weights_digest(name: str) -> str:
+    """Return a SHA-256 of an encoder's files.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, "random:" and a run's folder, a weights file, "random", "imagenet" or "statistics". Of "random:" and
+        a folder only the architecture counts, as the weights follow from a seed.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits; empty for "random", "imagenet" and "statistics".
 
     Raises
     ------
     FileNotFoundError
-        There is no such run.
+        If there is no such run or file.
     """
-    if what in _BORN and not Path(what).exists():
+    if name in _WORDS and not Path(name).exists():
         return ""
-    form = what.startswith("random:")  # of an encoder as it was born the form alone counts
-    path = Path(what.removeprefix("random:"))
-    if form and (path / "encoder.json").is_file():
+    path = _folder(name)
+    if name.startswith("random:") and (path / "encoder.json").is_file():
         return hashlib.sha256(b"random:" + (path / "encoder.json").read_bytes()).hexdigest()
-    files = [path] if path.is_file() else [path / name for name in _PARTS if (path / name).is_file()]
+    files = [path] if path.is_file() else [path / file for file in _FILES if (path / file).is_file()]
     if not files:
-        raise FileNotFoundError(f"run: expected a run's folder, a weights file, {', '.join(_BORN)}, got {what!r}")
+        raise FileNotFoundError(f"run: expected a run's folder, a weights file, {', '.join(_WORDS)}, got {name!r}")
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def expect_digest(what: str, digest: str) -> None:
-    """Raise ValueError unless the weights named have this digest."""
-    if weights_digest(what) != digest:
-        raise ValueError(f"run: expected the weights that the run began with, got others in {what}")
+def expect_digest(name: str, digest: str) -> None:
+    """Raise an error if an encoder's files changed since `weights_digest`.
+
+    Parameters
+    ----------
+    name : str
+        As in `weights_digest`.
+    digest : str
+        The earlier result of `weights_digest`.
+
+    Raises
+    ------
+    ValueError
+        If the digest differs.
+    """
+    if weights_digest(name) != digest:
+        raise ValueError(f"run: expected weights unchanged since the start, got others in {name}")
 
 
-def picture_size(what: str) -> tuple[int, int] | None:
-    """Rows and columns of the pictures on which a run's encoder was pre-trained; None for what is no run on pictures."""
-    source = _source_of(what)
+def picture_size(name: str) -> tuple[int, int] | None:
+    """Return the size of the pictures that a run's encoder was pre-trained on.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, or another name of an encoder.
+
+    Returns
+    -------
+    tuple of int or None
+        Rows and columns. None if `name` is not a run that was pre-trained on pictures.
+    """
+    source = _source_section(name)
     return (source["height"], source["width"]) if {"height", "width"} <= set(source) else None
 
 
-def window_form(what: str) -> tuple[float, float] | None:
-    """Length, s, and rate, Hz, of the windows on which a run's encoder was pre-trained; None for what is no run on them."""
-    imported = _folder(what) / "model.json"
-    source = json.loads(imported.read_text("utf-8")) if imported.is_file() else _source_of(what)
+def window_form(name: str) -> tuple[float, float] | None:
+    """Return the length and rate of the windows that a run's encoder was pre-trained on.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, or another name of an encoder.
+
+    Returns
+    -------
+    tuple of float or None
+        Length, s, and sample rate, Hz. None if `name` is not a run that was pre-trained on windows.
+    """
+    imported = _folder(name) / "model.json"
+    source = json.loads(imported.read_text("utf-8")) if imported.is_file() else _source_section(name)
     return (source["window_s"], source["rate_hz"]) if {"window_s", "rate_hz"} <= set(source) else None
 
 
 @dataclass(frozen=True)
 class PeopleSeen:
-    """People whose windows a run was pre-trained on.
+    """People whose windows a run was pre-trained on. Their windows must not be in a test split.
 
     Attributes
     ----------
     name : str
-        Name of the set; empty for a run on no labelled set.
+        Name of the labelled set; empty if the run used none.
     people : tuple of str
-        Their identities, as `imuspec.datasets.Windows.people`.
-    subjects : tuple, optional
-        Subjects used; None for all.
+        Identities of the people, as `imuspec.datasets.Windows.people`.
+    subjects : tuple or None
+        Subjects of the set that were used; None for all.
     """
 
     name: str = ""
@@ -90,9 +135,15 @@ class PeopleSeen:
     subjects: tuple[Any, ...] | None = ()
 
 
-def people_seen(what: str) -> PeopleSeen:
-    """Return the people whose windows a run was pre-trained on: its source's, or a public model's."""
-    model, source = (_folder(what) / name for name in ("model.json", "source.json"))
+def people_seen(name: str) -> PeopleSeen:
+    """Return the people whose windows a run, or an imported public model, was pre-trained on.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, or another name of an encoder, for which the result is empty.
+    """
+    model, source = (_folder(name) / file for file in ("model.json", "source.json"))
     if model.is_file():
         facts = json.loads(model.read_text("utf-8"))
         return PeopleSeen(facts["name"], tuple(facts.get("people", ())), None)
@@ -100,49 +151,54 @@ def people_seen(what: str) -> PeopleSeen:
     return PeopleSeen(facts.get("set", ""), tuple(facts.get("people", ())), tuple(facts.get("subjects", ())))
 
 
-def _source_of(what: str) -> dict[str, Any]:
-    """The section ``source`` of a run's recipe; empty for what is no run."""
-    recipe = _folder(what) / "recipe.json"
+def _source_section(name: str) -> dict[str, Any]:
+    """Return the section ``source`` of a run's recipe; empty if `name` is not a run."""
+    recipe = _folder(name) / "recipe.json"
     return dict(json.loads(recipe.read_text("utf-8")).get("source", {})) if recipe.is_file() else {}
 
 
-def _folder(what: str) -> Path:
-    return Path(what.removeprefix("random:"))
+def _folder(name: str) -> Path:
+    return Path(name.removeprefix("random:"))
 
 
-def load_encoder(what: str, *, seed: int = 0) -> Encoder:
-    """Return a frozen encoder by what a user calls it.
+def load_encoder(name: str, *, seed: int = 0) -> Encoder:
+    """Return an encoder by the name that a user gives.
 
     Parameters
     ----------
-    what : str
-        A run's folder; "random:" and a run's folder, an encoder of its form as it was born; "random", a ResNet-18 as it
-        was born; "imagenet", torchvision's supervised one; or the path of a weights file of torchvision's form.
-    seed : int
-        Of the random weights.
+    name : str
+        - a run's folder: the run's encoder
+        - "random:" and a run's folder: the same architecture with its initial random weights
+        - "random": a ResNet-18 with random weights
+        - "imagenet": torchvision's ResNet-18, trained on ImageNet's labels
+        - a weights file: a ResNet-18 with the weights of the file
+    seed : int, default 0
+        Seed of the random weights.
 
     Returns
     -------
-    nn.Module
-        In eval mode.
+    Encoder
+        The encoder in eval mode.
 
     Raises
     ------
-    ValueError, FileNotFoundError
-        For what is none of these.
+    FileNotFoundError
+        If `name` is not one of these, or the run has no encoder.
+    ValueError
+        If the weights do not fit the encoder.
     """
-    if what == "random":
+    if name == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return encoders.build("resnet18").eval()
-    if what.startswith("random:"):
-        return Run(_folder(what)).random_encoder(seed=seed)
-    path = Path(what)
-    if what == "imagenet" or path.is_file():
-        return encoders.build("resnet18", weights=what).eval()
+    if name.startswith("random:"):
+        return Run(_folder(name)).random_encoder(seed=seed)
+    path = Path(name)
+    if name == "imagenet" or path.is_file():
+        return encoders.build("resnet18", weights=name).eval()
     if path.is_dir():
         with warnings.catch_warnings():
             return Run(path).load_encoder()
     raise FileNotFoundError(
-        f"run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got {what!r}"
+        f"run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got {name!r}"
     )

@@ -1,7 +1,7 @@
-"""Public encoders by name: where they come from, under which licence, what they take; and their files into Runs.
+"""Public encoders by name, with origin, licence and input, and the import of their files as Runs.
 
-Nothing is fetched here: a file that one has is imported (``imuspec models --import FILE --as NAME --out RUN``), its keys and
-shapes checked, and kept as safetensors beside what is said of it.
+This module downloads nothing. ``imuspec models --import FILE --as NAME --out RUN`` reads a file that the user downloaded,
+checks its keys and shapes, and stores the weights as safetensors beside a description.
 """
 
 from __future__ import annotations
@@ -27,30 +27,32 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PublicModel:
-    """What is known of a public encoder.
+    """Description of a public encoder.
 
     Attributes
     ----------
-    name
-        What it is called here.
-    about
+    name : str
+        Name in this package.
+    about : str
         Method, network and data, in a line.
-    url
-        Where its file lies.
-    licence
-        Of the weights.
-    takes
-        The input contract, in words: shape, rate, unit, normalisation.
-    encoder, settings
-        How `imuspec.encoders.build` makes it.
-    form
-        How its file is laid out; a key of the converters.
-    reference
-        Whom to cite.
-    window
-        Of an encoder of signals: length, s, and rate, Hz, of what it takes.
+    url : str
+        Address of the file.
+    licence : str
+        Licence of the weights.
+    takes : str
+        Shape, rate, unit and normalisation of the input.
+    encoder : str
+        Name of the encoder in `imuspec.encoders.REGISTRY`.
+    settings : mapping
+        Keyword arguments of the encoder.
+    layout : str
+        Layout of the file, a key of `CONVERTERS`.
+    reference : str
+        Authors and year of the paper to cite.
+    window : tuple of float, optional
+        Length, s, and rate, Hz, of the input of an encoder of windows.
     people : tuple of str
-        People whose windows it was trained on, where `imuspec.datasets` reads their set: the same identities.
+        Identities of the people whose windows the encoder was trained on, if `imuspec.datasets` reads their set.
     """
 
     name: str
@@ -60,7 +62,7 @@ class PublicModel:
     takes: str
     encoder: str
     settings: Mapping[str, Any]
-    form: str
+    layout: str
     reference: str
     window: tuple[float, float] | None = None
     people: tuple[str, ...] = ()
@@ -78,46 +80,47 @@ def _without(tensors: Tensors, *heads: str) -> Tensors:
     return {key: value for key, value in tensors.items() if not key.startswith(heads)}
 
 
-def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
+def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
+    """All but the last layer."""
     return _without(tensors, "fc.")
 
 
-def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
-    """``module.encoder_q.*``; ``encoder_k``, the queue and the head are left."""
+def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
+    """``module.encoder_q.*``, without the head, the key encoder and the queue."""
     return _without(_strip(tensors, "module.encoder_q."), "fc.")
 
 
 def _moco_v3(tensors: Tensors, encoder: nn.Module) -> Tensors:
-    """``module.base_encoder.*`` in timm's names, without the projector."""
+    """``module.base_encoder.*``, which has timm's names, without the projector."""
     return _in_timm(_without(_strip(tensors, "module.base_encoder."), "head."), encoder)
 
 
 def _mae(tensors: Tensors, encoder: nn.Module) -> Tensors:
-    """The encoder's part in timm's names, without the decoder."""
+    """The encoder, which has timm's names, without the decoder."""
     return _in_timm(_without(tensors, "decoder", "mask_token"), encoder)
 
 
 def _in_timm(tensors: Tensors, encoder: nn.Module) -> Tensors:
-    """Names under ``trunk.``, and positions of another grid brought to the encoder's (bicubic, as timm does)."""
+    """Add the prefix ``trunk.``, and resample positions of another grid to the encoder's (bicubic, as timm does)."""
     from timm.layers.pos_embed import resample_abs_pos_embed
 
-    named = {f"trunk.{key}": value for key, value in tensors.items()}
+    prefixed = {f"trunk.{key}": value for key, value in tensors.items()}
     key = "trunk.pos_embed"
-    wanted: Tensor = encoder.state_dict()[key]
-    if key in named and named[key].shape != wanted.shape and named[key].shape[2] == wanted.shape[2]:
-        grid: tuple[int, int] = encoder.grid  # type: ignore[assignment]  # a ViT has it
-        named[key] = resample_abs_pos_embed(named[key], new_size=list(grid), num_prefix_tokens=1)
-    return named
+    expected: Tensor = encoder.state_dict()[key]  # [1, 1 + patches, width]
+    if key in prefixed and prefixed[key].shape != expected.shape and prefixed[key].shape[2] == expected.shape[2]:
+        grid: tuple[int, int] = encoder.grid  # type: ignore[assignment]  # the encoder is a Vit, which has a grid
+        prefixed[key] = resample_abs_pos_embed(prefixed[key], new_size=list(grid), num_prefix_tokens=1)
+    return prefixed
 
 
-def _harnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
-    """``feature_extractor.*``, with or without ``module.``; the four tasks' heads and a classifier are left."""
-    bare = {key.removeprefix("module."): value for key, value in tensors.items()}
-    return _without(bare, "aot_h", "scale_h", "permute_h", "time_w_h", "classifier")
+def _harnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
+    """``feature_extractor.*``, with or without ``module.``, without the heads of the four tasks and a classifier."""
+    without_prefix = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return _without(without_prefix, "aot_h", "scale_h", "permute_h", "time_w_h", "classifier")
 
 
-def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one form for all
-    """``transformer.*``; the decoder is left."""
+def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
+    """``transformer.*``, without the decoder."""
     return _strip(tensors, "transformer.")
 
 
@@ -129,7 +132,7 @@ CONVERTERS: dict[str, Callable[[Tensors, nn.Module], Tensors]] = {
     "harnet": _harnet,
     "limu_bert": _limu_bert,
 }
-"""Form of a file -> its tensors, keyed as the encoder names them."""
+"""Layout of a file -> function that returns its tensors with the encoder's keys."""
 
 _PICTURE = "[B, 3, 96, 128], 0..1 normalised by ImageNet's mean and standard deviation"
 _META = "https://dl.fbaipublicfiles.com"
@@ -242,16 +245,21 @@ _ALL = (
 )
 
 MODELS = {model.name: model for model in _ALL}
-"""Name -> what is known of it."""
+"""Name -> public encoder."""
 
 
 def find_model(name: str) -> PublicModel:
-    """Return what is known of a public encoder.
+    """Return the description of a public encoder.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MODELS`.
 
     Raises
     ------
     ValueError
-        If no public encoder has that name; the message lists the closest.
+        If `name` is not a known public encoder. The message lists the closest names.
     """
     if name not in MODELS:
         raise ValueError(unknown_name("model", name, MODELS, listing="`imuspec models`"))
@@ -266,14 +274,20 @@ def load_model(name: str, path: str | Path) -> nn.Module:
     name : str
         A key of `MODELS`.
     path : str or Path
-        Its file, as published.
+        The published file.
+
+    Returns
+    -------
+    torch.nn.Module
+        The encoder, in eval mode.
 
     Raises
     ------
     FileNotFoundError
         If there is no file at the path.
     ValueError
-        If the name is not known, or the file could run code or is of another form or network; the message names keys.
+        If `name` is not a known public encoder, or the file has objects other than tensors, another layout, or weights of
+        another network. The message names keys.
 
     Examples
     --------
@@ -285,25 +299,34 @@ def load_model(name: str, path: str | Path) -> nn.Module:
         raise FileNotFoundError(f"{file}: expected the file of {name}, got nothing there ({model.url})")
     encoder = model.build()
     with torch.no_grad():
-        given = CONVERTERS[model.form](read_tensors(file), encoder)
-    put_weights(encoder, given, file)
+        weights = CONVERTERS[model.layout](read_tensors(file), encoder)
+    put_weights(encoder, weights, file)
     return encoder.eval()
 
 
 def import_model(name: str, path: str | Path, out: str | Path) -> Run:
-    """Keep a public encoder as a Run: ``encoder.safetensors``, ``encoder.json``, and ``model.json`` on its origin.
+    """Store a public encoder as a Run. Its ``model.json`` describes the origin.
 
     Parameters
     ----------
-    name, path
-        As for `load_model`.
-    out
-        The run's folder, without an encoder yet.
+    name : str
+        A key of `MODELS`.
+    path : str or Path
+        The published file.
+    out : str or Path
+        Folder of the run, which must not have an encoder yet.
+
+    Returns
+    -------
+    Run
+        The run, with ``encoder.safetensors``, ``encoder.json`` and ``model.json``.
 
     Raises
     ------
     FileExistsError
-        The folder holds an encoder already.
+        If the folder has an encoder.
+    FileNotFoundError, ValueError
+        As for `load_model`.
     """
     run = Run(out)
     if run.has_encoder:
@@ -311,6 +334,6 @@ def import_model(name: str, path: str | Path, out: str | Path) -> Run:
     encoder, model = load_model(name, path), find_model(name)
     run.save_encoder(encoder)
     origin = {key: getattr(model, key) for key in ("name", "about", "url", "licence", "takes", "reference", "people")}
-    form = dict(zip(("window_s", "rate_hz"), model.window, strict=True)) if model.window else {}
-    run.write_text("model.json", json.dumps({**origin, **form, "file": Path(path).name}, indent=2) + "\n")
+    window = dict(zip(("window_s", "rate_hz"), model.window, strict=True)) if model.window else {}
+    run.write_text("model.json", json.dumps({**origin, **window, "file": Path(path).name}, indent=2) + "\n")
     return run

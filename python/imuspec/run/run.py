@@ -1,4 +1,4 @@
-"""A Run: the folder of one training, with its recipe, its figures, its checkpoints and the encoder that came of it."""
+"""A Run: the folder of one training, with its recipe, metrics, checkpoints and encoder."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ R = TypeVar("R", bound=NamedRecipe)
 class Run:
     """The folder of one training.
 
-    ``recipe.json`` holds every number, ``metrics.jsonl`` a line for each logged step, ``checkpoints/last.pt`` what a
-    resume needs, ``encoder.safetensors`` and ``encoder.json`` the encoder and how to build it. Every file but
-    ``metrics.jsonl``, which grows, is written beside its place and renamed, so that it is whole or absent.
+    ``recipe.json`` holds every number of the recipe, ``metrics.jsonl`` a line for each logged step, ``checkpoints/last.pt``
+    the state that a resumed training needs, ``encoder.json`` and ``encoder.safetensors`` the name, settings and weights of
+    the encoder. Lines are added to ``metrics.jsonl``. Every other file is written under a temporary name and renamed, so
+    that it is complete or absent.
 
     Parameters
     ----------
-    path
-        The folder; it need not exist yet.
+    path : str or Path
+        The folder, which need not exist yet.
 
     Examples
     --------
@@ -50,34 +51,41 @@ class Run:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where the newest checkpoint lies, or will."""
+        """Path of the newest checkpoint, which need not exist yet."""
         return self.path / "checkpoints" / "last.pt"
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the encoder was kept: the training came to its end, or to a checkpoint."""
+        """Whether the run has an encoder. A training writes it with each checkpoint."""
         return (self.path / "encoder.json").is_file()
 
     def begin(self, recipe: NamedRecipe, *, resume: bool = False) -> None:
-        """Make the folder and keep the recipe in it; on a resume hold the recipe against the kept one.
+        """Create the folder and write the recipe. To resume, compare the recipe with the stored one.
+
+        Parameters
+        ----------
+        recipe : NamedRecipe
+            The recipe of the training.
+        resume : bool, default False
+            Whether the folder may hold a training.
 
         Raises
         ------
         FileExistsError
-            The folder holds a training already and `resume` is false.
+            If the folder holds a training and `resume` is false.
         ValueError
-            A resume with another recipe; the message names what differs.
+            If the stored recipe has other numbers. The message names them.
         """
-        kept = self.path / "recipe.json"
-        if kept.exists() and not resume:
+        stored = self.path / "recipe.json"
+        if stored.exists() and not resume:
             raise FileExistsError(
-                f"run {self.path}: expected a new folder, got one with a training: resume, or remove it"
+                f"run {self.path}: expected a new folder, got one with a training: resume it, or remove it"
             )
-        if kept.exists():
-            differences = _differences(json.loads(kept.read_text("utf-8")), json.loads(recipe.to_json()))
+        if stored.exists():
+            differences = _differences(json.loads(stored.read_text("utf-8")), json.loads(recipe.to_json()))
             if differences:
                 raise ValueError(
-                    f"run {self.path}: expected the recipe it was begun with, got {'; '.join(differences)}"
+                    f"run {self.path}: expected the recipe that the run started with, got {'; '.join(differences)}"
                 )
             for folder in (self.path, self.checkpoint_path.parent):
                 remove_partial(folder)
@@ -85,31 +93,55 @@ class Run:
         self.write_text("recipe.json", recipe.to_json())
 
     def recipe(self, kind: type[R]) -> R:
-        """Return the recipe that the run follows, as a recipe of this kind."""
+        """Return the recipe of the run.
+
+        Parameters
+        ----------
+        kind : type
+            Class of the recipe, such as `imuspec.recipe.PretrainRecipe`.
+        """
         return kind.load(self.path / "recipe.json")
 
-    def log(self, **figures: float | int | str) -> None:
-        """Add a line to ``metrics.jsonl``."""
+    def log(self, **metrics: float | int | str) -> None:
+        """Add a line to ``metrics.jsonl``.
+
+        Parameters
+        ----------
+        **metrics : float, int or str
+            Name -> value.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(figures) + "\n")
+            file.write(json.dumps(metrics) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``; a last line cut short by a crash is left out."""
+        """Return the lines of ``metrics.jsonl``, without a last line that a crash left incomplete."""
         path = self.path / "metrics.jsonl"
         if not path.exists():
             return []
         whole = path.read_text("utf-8").rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines()]
 
-    def forget_after(self, step: int) -> None:
-        """Drop the lines of ``metrics.jsonl`` after a step: a resume from there writes them again."""
-        kept = [line for line in self.metrics() if line.get("step", 0) <= step]
+    def truncate_metrics(self, step: int) -> None:
+        """Remove the lines of ``metrics.jsonl`` after a step, as a training that resumes there writes them again.
+
+        Parameters
+        ----------
+        step : int
+            Last step to keep.
+        """
+        remaining = [line for line in self.metrics() if line.get("step", 0) <= step]
         if (self.path / "metrics.jsonl").exists():
-            self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in remaining))
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep what a resume needs: tensors, numbers, text and containers of them."""
+        """Replace the newest checkpoint.
+
+        Parameters
+        ----------
+        state : mapping of str to object
+            Tensors, numbers, text, and lists and dictionaries of them.
+        """
         import torch
 
         self.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,12 +149,12 @@ class Run:
             torch.save(dict(state), path)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint with tensors in main memory, None when there is none yet.
+        """Return the newest checkpoint, with tensors on the CPU; None if there is no checkpoint.
 
         Raises
         ------
         ValueError
-            The file is no checkpoint, or holds anything that could run code.
+            If the file is not a checkpoint, or has objects other than those of `save_checkpoint`.
         """
         import torch
 
@@ -131,7 +163,8 @@ class Run:
         try:
             state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{self.checkpoint_path}: expected a checkpoint, got {_first_line(error)}") from error
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            raise ValueError(f"{self.checkpoint_path}: expected a checkpoint, got {reason}") from error
         return dict(state)
 
     def save_encoder(self, encoder: nn.Module) -> None:
@@ -140,12 +173,12 @@ class Run:
         Parameters
         ----------
         encoder : Encoder
-            Built by `imuspec.encoders.build`, which says how.
+            An encoder that `imuspec.encoders.build` returned.
 
         Raises
         ------
         ValueError
-            If the encoder was built otherwise.
+            If the encoder has no ``spec`` because it was built in another way.
         """
         from safetensors.torch import save_file
 
@@ -153,76 +186,86 @@ class Run:
 
         if not isinstance(encoder, Encoder) or encoder.spec is None:
             raise ValueError(
-                f"encoder: expected one that encoders.build made, got a {type(encoder).__name__} without spec"
+                f"encoder: expected one that encoders.build returned, got a {type(encoder).__name__} without spec"
             )
         weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.path / "encoder.safetensors") as path:
             save_file(weights, path)
-        built = {"name": encoder.spec.name, "settings": dict(encoder.spec.settings)}
-        self.write_text("encoder.json", json.dumps(built, indent=2) + "\n")
+        spec = {"name": encoder.spec.name, "settings": dict(encoder.spec.settings)}
+        self.write_text("encoder.json", json.dumps(spec, indent=2) + "\n")
 
     def load_encoder(self) -> Encoder:
-        """Return the encoder of the run, in eval mode, in main memory.
+        """Return the encoder of the run, in eval mode, on the CPU.
 
         Raises
         ------
         FileNotFoundError
-            No encoder was kept yet.
+            If the run has no encoder.
         ValueError
-            The weights are not those of the encoder that ``encoder.json`` names.
+            If the weights do not fit the encoder that ``encoder.json`` names.
         """
         require("an encoder", "torch")
         from imuspec import encoders
 
-        encoder = self._built()
+        encoder = self._untrained()
         encoders.load_weights(encoder, self.path / "encoder.safetensors")
         return encoder.eval()
 
     def random_encoder(self, *, seed: int = 0) -> Encoder:
-        """Return an encoder of the run's form as it is born: what a pre-training is to beat. In eval mode.
+        """Return the encoder of the run with its initial random weights, in eval mode: a baseline for the pre-training.
 
         Parameters
         ----------
-        seed
-            Of the weights. Mean and standard deviation of the axes, if the encoder keeps them, are the run's.
+        seed : int, default 0
+            Seed of the weights. A standardised encoder has the run's mean and standard deviation of each axis.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the run has no encoder.
         """
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._built().eval()
+            return self._untrained().eval()
 
-    def _built(self) -> Encoder:
-        """The encoder that ``encoder.json`` describes, with random weights."""
+    def _untrained(self) -> Encoder:
+        """Return the encoder of ``encoder.json`` with random weights."""
         from imuspec import encoders
 
-        described = self.path / "encoder.json"
-        if not described.is_file():
+        path = self.path / "encoder.json"
+        if not path.is_file():
             raise FileNotFoundError(
-                f"run {self.path}: expected encoder.json, got none: the training kept no encoder yet"
+                f"run {self.path}: expected encoder.json, got none: the training has not saved an encoder yet"
             )
-        built = json.loads(described.read_text("utf-8"))
-        settings = {**built["settings"], **({"weights": "random"} if "weights" in built["settings"] else {})}
-        return encoders.build(built["name"], **settings)
+        spec = json.loads(path.read_text("utf-8"))
+        settings = {**spec["settings"], **({"weights": "random"} if "weights" in spec["settings"] else {})}
+        return encoders.build(spec["name"], **settings)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file of the run, whole or not at all."""
+        """Write a text file of the run, complete or not at all.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file relative to the run's folder.
+        text : str
+            Content.
+        """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode())
 
 
-def _differences(kept: dict[str, Any], given: dict[str, Any], within: str = "") -> list[str]:
-    found: list[str] = []
-    for key in sorted({*kept, *given} - ({"name", "about"} if not within else set())):
-        mine, theirs = kept.get(key), given.get(key)
-        if isinstance(mine, dict) and isinstance(theirs, dict):
-            found += _differences(mine, theirs, f"{key}.")
-        elif mine != theirs:
-            found.append(f"{within}{key}: {mine} then, {theirs} now")
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+def _differences(stored: dict[str, Any], given: dict[str, Any], section: str = "") -> list[str]:
+    """Return a line for each number of the recipes that differs. Name and description may differ."""
+    differences: list[str] = []
+    for key in sorted({*stored, *given} - ({"name", "about"} if not section else set())):
+        before, now = stored.get(key), given.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            differences += _differences(before, now, f"{key}.")
+        elif before != now:
+            differences.append(f"{section}{key}: {before} then, {now} now")
+    return differences

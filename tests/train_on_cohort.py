@@ -19,7 +19,7 @@ from imuspec import Cohort
 from imuspec.encoders import Encoder
 from imuspec.objectives.supervised import Supervised
 from imuspec.pretraining.loop import train
-from imuspec.pretraining.processes import place
+from imuspec.pretraining.processes import rank_and_world
 from imuspec.recipe import TrainingSettings
 from imuspec.run.run import Run
 
@@ -50,7 +50,7 @@ class CohortSource:
 
     def __init__(self, cohort: Path, deadly_step: int | None) -> None:
         self._cohort = Cohort(cohort)
-        self._rank, self._world = place()
+        self._rank, self._world = rank_and_world()
         self._deadly_step = deadly_step
         self._died = cohort.parent / "died"
 

@@ -212,11 +212,11 @@ import sys, torch
 from imuspec import objectives
 from imuspec.recipe import TrainingSettings
 from imuspec.run.run import Run
-from imuspec.pretraining import place, train
+from imuspec.pretraining import rank_and_world, train
 sys.path.insert(0, sys.argv[2])  # tests/
 from training_task import ArraySource, SmallEncoder, stripes
 torch.set_num_threads(1)
-rank, world = place()
+rank, world = rank_and_world()
 pictures = stripes(256, 1)[0]
 torch.manual_seed(0)
 objective = objectives.build("moco", SmallEncoder(), features=8, queue=128, norm_group=8)

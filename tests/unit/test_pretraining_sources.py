@@ -111,7 +111,9 @@ def test_a_resume_with_other_data_is_refused(tmp_path: Path) -> None:
     )
     other = windows()
     other.x[0, 0, 0] += 1
-    with pytest.raises(ValueError, match=r"data: expected what the run was begun with, SHA-256 \w{12}, got \w{12}"):
+    with pytest.raises(
+        ValueError, match=r"data: expected the data that the run started with, SHA-256 \w{12}, got \w{12}"
+    ):
         pretrain(recipe, other, tmp_path / "run", resume=True)  # type: ignore[arg-type]
     assert json.loads((tmp_path / "run" / "source.json").read_text()) == facts
     pretrain(recipe, windows(), tmp_path / "run", resume=True)  # type: ignore[arg-type]
@@ -216,7 +218,9 @@ def test_an_encoder_remembers_how_it_was_built_and_one_built_otherwise_is_not_sa
     assert joined.encoders[0].spec == EncoderSpec("tpn", {})  # type: ignore[index, union-attr]
     Run(tmp_path).save_encoder(joined)
     assert Run(tmp_path).load_encoder().spec == joined.spec
-    with pytest.raises(ValueError, match=r"expected one that encoders\.build returned, got a SmallEncoder without spec"):
+    with pytest.raises(
+        ValueError, match=r"expected one that encoders\.build returned, got a SmallEncoder without spec"
+    ):
         Run(tmp_path).save_encoder(SmallEncoder())
 
 

@@ -123,7 +123,7 @@ class Exploding(Objective):
 def test_a_loss_that_is_not_finite_stops_and_keeps_nothing_of_it(tmp_path) -> None:
     settings = QUICK.model_copy(update={"checkpoint_steps": 5, "log_steps": 10})
     run = Run(tmp_path)
-    with pytest.raises(NonFiniteLossError, match=r"expected a finite number, got nan at step 6 .*is from before"):
+    with pytest.raises(NonFiniteLossError, match=r"expected a finite number, got nan at step 6 .*was saved before"):
         train(Exploding(), source(), settings=settings, run=run)
     state = run.load_checkpoint()
     assert state is not None

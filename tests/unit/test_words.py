@@ -1,7 +1,4 @@
-"""The word list of CONTRIBUTING.md, and the form of docstrings, held over the sources.
-
-A wing in `PENDING` has old words left. The list shall be empty.
-"""
+"""The word list of CONTRIBUTING.md, and the form of docstrings, held over the sources."""
 
 from __future__ import annotations
 
@@ -12,10 +9,7 @@ from functools import cache
 
 import pytest
 
-from wings import FILES, MODULES, wing_of
-
-PENDING = {"pretraining"}
-CHECKED = [module for module in MODULES if wing_of(module) not in PENDING]
+from wings import FILES, MODULES
 
 # An identifier, and what to write in its place.
 FORBIDDEN_NAMES = {
@@ -129,7 +123,7 @@ def faults_of_form(name: str, docstring: str | None, arguments: ast.arguments) -
     return faults
 
 
-@pytest.mark.parametrize("module", CHECKED)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_name_is_a_word_of_the_field(module: str) -> None:
     faults = [
         f"{FILES[module]}:{line}: {name}: use {FORBIDDEN_NAMES[name.strip('_')]}"
@@ -139,12 +133,12 @@ def test_a_name_is_a_word_of_the_field(module: str) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("module", CHECKED)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_public_docstring_describes_the_parameters_of_the_signature(module: str) -> None:
     assert [fault for item in documented(tree(module)) for fault in faults_of_form(*item)] == []
 
 
-@pytest.mark.parametrize("module", CHECKED)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_docstring_is_in_plain_english(module: str) -> None:
     texts = [
         ast.get_docstring(node) or ""
@@ -158,10 +152,6 @@ def test_a_docstring_is_in_plain_english(module: str) -> None:
         for match in re.finditer(phrase, text, re.MULTILINE)
     ]
     assert faults == []
-
-
-def test_the_list_of_pending_wings_names_only_wings() -> None:
-    assert {wing_of(module) for module in MODULES} >= PENDING
 
 
 def test_the_checks_see_a_forbidden_name_and_a_docstring_that_disagrees() -> None:

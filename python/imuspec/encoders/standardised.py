@@ -10,26 +10,7 @@ from torch import Tensor
 
 from imuspec.encoders.encoder import Encoder
 
-__all__ = ["Standardised", "axis_statistics", "inner_encoder", "standardised"]
-
-
-def axis_statistics(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation of each axis, computed in float64.
-
-    Parameters
-    ----------
-    x : Tensor
-        Windows ``[N, axes, time]``.
-
-    Returns
-    -------
-    mean, sd : tuple of float
-        A number for each axis, in the unit of `x`.
-    """
-    values = x.double()
-    mean = values.mean((0, 2))
-    sd = (values - mean[:, None]).square().mean((0, 2)).sqrt()
-    return tuple(mean.tolist()), tuple(sd.tolist())
+__all__ = ["Standardised", "inner_encoder", "standardised"]
 
 
 class Standardised(Encoder):

@@ -1,4 +1,4 @@
-"""The log of a training: means of its figures over steps and processes, and what stops it when they go wrong."""
+"""The log of a training: means of the metrics over steps and processes, and errors for losses that are not finite."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ _COLLAPSED_LINES = 20
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; the last checkpoint is from before."""
+    """The loss or the gradient became NaN or infinite. The last checkpoint was saved before that."""
 
 
 class CollapseError(RuntimeError):
-    """The features of all items became the same, from which a contrastive training does not recover."""
+    """The features of all items became nearly the same. A contrastive training does not recover from that."""
 
 
 class Log:
-    """Losses and figures of the steps since the last line, and the lines in ``metrics.jsonl``, TensorBoard and `progress`.
+    """The log of a training. It collects the metrics of each step, and writes their means as lines.
+
+    Lines go to ``metrics.jsonl``, to TensorBoard if it is installed, and to `progress`.
 
     Parameters
     ----------
     fabric : Fabric
-        The processes; the first one writes.
+        The processes of the training. The first process writes.
     run : Run
-        Where lines go.
+        The run whose ``metrics.jsonl`` gets the lines.
     settings : TrainingSettings
-        Steps between lines, spread that counts as collapse, learning rates.
+        Steps between lines, smallest spread, learning rates.
     steps_per_epoch : int
-        Optimiser steps of an epoch.
+        Optimiser steps in an epoch.
     progress : Progress
-        Shows each line.
+        Display of the lines.
     """
 
     def __init__(
@@ -53,15 +55,21 @@ class Log:
         self.fabric, self.run, self.settings, self.progress = fabric, run, settings, progress
         self.n, self.total = steps_per_epoch, settings.epochs * steps_per_epoch
         self.rate = learning_rate(settings)
-        self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []  # loss, gradient norm, figures of each step
-        self.low_lines = 0
-        self._timed = (0.0, 0)
+        self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []  # loss, gradient norm, metrics of each step
+        self.low_lines = 0  # consecutive lines with a spread below the limit
+        self._last_line = (0.0, 0)  # time, s, and step
         self._board: Any = None
 
     @contextmanager
     def writing(self, step: int) -> Iterator[None]:
-        """Start the clock at a step, and write TensorBoard's files where it is installed."""
-        self._timed = (time.monotonic(), step)
+        """Open the log, and close it at the end.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps that earlier processes took.
+        """
+        self._last_line = (time.monotonic(), step)
         if self.fabric.is_global_zero and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -72,32 +80,65 @@ class Log:
             if self._board is not None:
                 self._board.close()
 
-    def add(self, loss: Tensor, norm: Tensor, figures: dict[str, Tensor]) -> None:
-        """Keep the loss, the norm of the gradient and the figures of a step, all scalars, for the next line."""
-        self.pending.append((loss.detach(), norm, figures))
+    def add(self, loss: Tensor, norm: Tensor, metrics: dict[str, Tensor]) -> None:
+        """Add a step to the next line.
+
+        Parameters
+        ----------
+        loss, norm : Tensor
+            Loss, and norm of the gradient, scalars.
+        metrics : dict of str to Tensor
+            Metrics of the objective, scalars.
+        """
+        self.pending.append((loss.detach(), norm, metrics))
 
     def check_gradient(self, norm: Tensor, step: int) -> None:
-        """Raise `NonFiniteLossError` before a gradient that is not finite reaches the weights of any process."""
-        # 16-mixed scales the loss and skips such steps itself
+        """Raise an error if the gradient is not finite, before the optimiser changes the weights.
+
+        Parameters
+        ----------
+        norm : Tensor
+            Norm of the gradient, a scalar, the same in all processes.
+        step : int
+            Number of the step, for the message.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the norm is NaN or infinite. With the precision ``16-mixed`` Fabric skips such steps, and there is no error.
+        """
         if self.settings.precision != "16-mixed" and not bool(torch.isfinite(norm)):
-            self._refuse("gradient", float(norm), step)
+            self._raise_not_finite("gradient", float(norm), step)
 
     def write(self, step: int) -> None:
-        """Write the mean of the steps since the last line, once all their losses are known to be finite."""
+        """Write the means over the steps since the last line and over all processes.
+
+        Parameters
+        ----------
+        step : int
+            Number of the last step.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If a loss is NaN or infinite.
+        CollapseError
+            If the spread was below the limit in 20 consecutive lines.
+        """
         if not self.pending:
             return
         losses = torch.stack([loss for loss, _, _ in self.pending]).float()  # [steps]
         self._check_losses(losses, step)
         means = {"loss": losses.mean()}
         for key in self.pending[0][2]:
-            means[key] = torch.stack([figures[key].detach().float() for _, _, figures in self.pending]).mean()
+            means[key] = torch.stack([metrics[key].detach().float() for _, _, metrics in self.pending]).mean()
         means["grad_norm"] = torch.stack([norm for _, norm, _ in self.pending]).float().mean()
         if self.fabric.world_size > 1:
             means = {key: cast("Tensor", self.fabric.all_reduce(value)) for key, value in means.items()}
         self._check_spread(means, step)
         now = time.monotonic()
-        seconds, steps = now - self._timed[0], step - self._timed[1]
-        self._timed = (now, step)
+        seconds, steps = now - self._last_line[0], step - self._last_line[1]
+        self._last_line = (now, step)
         self.pending.clear()
         self.write_line(
             {
@@ -110,19 +151,36 @@ class Log:
         )
 
     def write_line(self, line: dict[str, float]) -> None:
-        """Write a line of figures with its ``step`` and ``epoch``."""
+        """Write a line.
+
+        Parameters
+        ----------
+        line : dict of str to float
+            Metrics, with ``step`` and ``epoch``.
+        """
         step = int(line["step"])
-        figures = {key: value for key, value in line.items() if key != "step"}
+        metrics = {key: value for key, value in line.items() if key != "step"}
         if self.fabric.is_global_zero:
             self.run.log(**line)
         if self._board is not None:
-            for key, value in figures.items():
+            for key, value in metrics.items():
                 self._board.add_scalar(key, value, step)
-        text = ", ".join(f"{key} {value:.4g}" for key, value in figures.items() if key not in ("epoch", "grad_norm"))
+        text = ", ".join(f"{key} {value:.4g}" for key, value in metrics.items() if key not in ("epoch", "grad_norm"))
         self.progress.update(step, text=text, line=f"step {step}/{self.total} epoch {line['epoch']:.2f}: {text}")
 
     def state(self, step: int) -> dict[str, Any]:
-        """Return what a resumed training needs: the steps since the last line, all finite, as means of the processes."""
+        """Return the state that a resumed training needs: the steps since the last line, as means over the processes.
+
+        Parameters
+        ----------
+        step : int
+            Number of the last step, for messages.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If a loss is NaN or infinite.
+        """
         if self.pending:
             self._check_losses(torch.stack([loss for loss, _, _ in self.pending]).float(), step)
 
@@ -131,40 +189,41 @@ class Log:
             return value if self.fabric.world_size == 1 else cast("Tensor", self.fabric.all_reduce(value.float()))
 
         pending = [
-            (mean(loss), mean(norm), {key: mean(value) for key, value in figures.items()})
-            for loss, norm, figures in self.pending
+            (mean(loss), mean(norm), {key: mean(value) for key, value in metrics.items()})
+            for loss, norm, metrics in self.pending
         ]
         return {"pending": pending, "low_lines": self.low_lines}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
+        """Restore an earlier result of `state`."""
         self.pending, self.low_lines = self.fabric.to_device(state["pending"]), int(state["low_lines"])
 
     def _check_losses(self, losses: Tensor, step: int) -> None:
-        """Raise if a loss ``[steps]`` of the steps up to `step` is not finite in any process."""
+        """Raise an error if any process has a loss that is not finite. ``losses [steps]`` are those up to `step`."""
         finite = torch.isfinite(losses)
         if self.fabric.world_size > 1:
             finite = cast("Tensor", self.fabric.all_reduce(finite.float(), reduce_op="sum")) >= self.fabric.world_size
         bad = (~finite).nonzero()
         if len(bad):
             first = int(bad[0])
-            self._refuse("loss", float(losses[first]), step - len(losses) + first + 1)
+            self._raise_not_finite("loss", float(losses[first]), step - len(losses) + first + 1)
 
     def _check_spread(self, means: dict[str, Tensor], step: int) -> None:
+        """Raise an error if the spread was below the limit in 20 consecutive lines."""
         low = "spread" in means and float(means["spread"]) < self.settings.collapse_spread
         self.low_lines = self.low_lines + 1 if low else 0
         if self.low_lines >= _COLLAPSED_LINES:
             raise CollapseError(
-                f"features: expected a spread of at least {self.settings.collapse_spread} (1: spread evenly, 0: all the "
-                f"same), got less in {self.low_lines} lines of the log up to step {step}: collapsed; another "
-                f"training.base_lr, objective or views may help, training.collapse_spread=0 goes on"
+                f"features: expected a spread of at least {self.settings.collapse_spread} (1: uniform directions, 0: all the "
+                f"same), got less in {self.low_lines} consecutive lines of the log up to step {step}: collapsed; another "
+                f"training.base_lr, objective or views may help, training.collapse_spread=0 turns this check off"
             )
 
-    def _refuse(self, name: str, value: float, step: int) -> None:
+    def _raise_not_finite(self, name: str, value: float, step: int) -> None:
         checkpoint = self.run.checkpoint_path
-        where = f"; the checkpoint in {checkpoint} is from before" if checkpoint.exists() else ""
+        saved = f"; the checkpoint {checkpoint} was saved before" if checkpoint.exists() else ""
         raise NonFiniteLossError(
             f"{name}: expected a finite number, got {value} at step {step} "
             f"(learning rate {self.rate(step - 1, self.n):.3g}): a lower training.base_lr, "
-            f"a warm-up or training.clip may help{where}"
+            f"a warm-up or training.clip may help{saved}"
         )

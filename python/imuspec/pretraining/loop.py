@@ -1,7 +1,7 @@
-"""One loop, read from top to bottom: batch, views, loss, step, figures, checkpoint.
+"""The training loop: batch, views, loss, optimiser step, log, checkpoint.
 
-On several processes start it with ``torchrun --nproc-per-node N -m imuspec.cli pretrain ...``: Fabric reads torchrun's
-variables, gradients are averaged by DDP (nccl on GPUs, gloo on CPUs).
+To train with N processes, start ``torchrun --nproc-per-node N -m imuspec.cli pretrain ...``. Fabric reads the environment
+variables of torchrun, and DDP averages the gradients (nccl on GPUs, gloo on CPUs).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["CollapseError", "NonFiniteLossError", "train"]
 
 Views = Callable[[Any, torch.Generator], tuple[Tensor, ...]]
 
-_LINES_S = 10.0  # shortest time between lines where there is no bar
+_LINES_S = 10.0  # shortest time between two printed lines, if there is no progress bar
 
 
 def train(
@@ -43,27 +43,28 @@ def train(
     resume: bool = False,
     validate: Validate | None = None,
 ) -> Run:
-    """Train an objective; write figures, checkpoints and the encoder to a run.
+    """Train an objective, and write metrics, checkpoints and the encoder to a run.
 
-    A training that was stopped and resumed gives the same bits as one that was not, on the same machine and libraries:
-    every draw follows from (seed, step, rank), and the checkpoint holds the rest.
+    On the same machine and libraries, a training that was stopped and resumed gives the same bits as one that was not. The
+    random numbers of a step depend only on (seed, step, rank), and the checkpoint holds all other state.
 
     Parameters
     ----------
     objective : Objective
-        The encoder and what trains it.
+        The objective with its encoder.
     source : BatchSource
-        The batches.
+        Source of the batches.
     views : callable, optional
-        (batch, generator) -> what the objective sees, drawn on the batch's device; by default the batch itself.
+        ``views(batch, generator)`` returns the inputs of the objective, computed on the batch's device; by default the batch
+        is the input.
     settings : TrainingSettings
-        Optimiser, learning rates, precision, checkpoints.
+        Optimiser, learning rates, precision, log and checkpoints.
     run : Run
-        Where everything goes.
+        The run to write to.
     resume : bool, default False
-        Whether to continue from the run's checkpoint. Without a checkpoint the training starts anew.
+        Whether to continue from the run's checkpoint. Without a checkpoint the training starts from step 0.
     validate : callable, optional
-        Called with the objective and the epoch after each epoch, in each process; its figures are logged.
+        ``validate(objective, epoch)`` is called after each epoch in each process. The metrics that it returns are logged.
 
     Returns
     -------
@@ -73,12 +74,12 @@ def train(
     Raises
     ------
     NonFiniteLossError
-        If the gradient is not finite, before its step is taken, or the loss, at the next line of the log; parameters
-        from then on are not saved.
+        If the gradient is not finite, before the weights change; or if the loss is not finite, at the next line of the log.
+        No later weights are saved.
     CollapseError
-        If the features are nearly the same for all items over 20 lines of the log.
+        If the features of all items were nearly the same in 20 consecutive lines of the log.
     imuspec.interrupts.Interrupted
-        On Ctrl-C or SIGTERM: the current step is finished and a checkpoint saved.
+        On Ctrl-C or SIGTERM, after the current step and a checkpoint.
     ValueError
         If the checkpoint is of another architecture.
     """
@@ -98,7 +99,8 @@ def train(
     log = Log(fabric, run, settings, steps_per_epoch=n, progress=progress)
     step = _restore(fabric, run, objective, optimizer, log) if resume else 0
     saved_at = time.monotonic()
-    with progress, log.writing(step), stop_on_signal() as stop, _forked_draws(fabric.device):
+    gpus = [fabric.device] if fabric.device.type == "cuda" else []
+    with progress, log.writing(step), stop_on_signal() as stop, torch.random.fork_rng(devices=gpus):
         objective.train()
         for epoch in range(step // n, settings.epochs):
             for stored in source.epoch(epoch, step % n):
@@ -106,11 +108,14 @@ def train(
                     group["lr"] = peak_rate(settings) if group.get("fixed_lr") else rate(step, n)
                 _seed(settings.seed, step, fabric.global_rank, generator)
                 batch = fabric.to_device(stored)
-                shown = views(batch, generator) if views else batch if isinstance(batch, tuple) else (batch,)
+                inputs = views(batch, generator) if views else batch if isinstance(batch, tuple) else (batch,)
                 if images:
-                    shown = tuple(v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for v in shown)
+                    inputs = tuple(
+                        view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
+                        for view in inputs
+                    )
 
-                loss, figures = model(*shown)
+                loss, metrics = model(*inputs)
                 stepper.zero_grad()
                 fabric.backward(loss)
                 norm = _clip(objective, settings.clip or math.inf)
@@ -119,18 +124,18 @@ def train(
                 step += 1
                 objective.after_step()
 
-                log.add(loss, norm, figures)
-                logs = step % settings.log_steps == 0
-                if logs:
+                log.add(loss, norm, metrics)
+                logged = step % settings.log_steps == 0
+                if logged:
                     log.write(step)
-                due = bool(settings.checkpoint_steps) and step % settings.checkpoint_steps == 0
-                late = time.monotonic() - saved_at >= 60 * settings.checkpoint_minutes
-                if due or _agreed(fabric, late, ask=logs):
+                due_by_step = bool(settings.checkpoint_steps) and step % settings.checkpoint_steps == 0
+                due_by_time = time.monotonic() - saved_at >= 60 * settings.checkpoint_minutes
+                if due_by_step or _decide(fabric, due_by_time, together=logged):
                     _save(fabric, run, objective, optimizer, log, step)
                     saved_at = time.monotonic()
-                if _agreed(fabric, stop.is_set(), ask=logs):
+                if _decide(fabric, stop.is_set(), together=logged):
                     _save(fabric, run, objective, optimizer, log, step)
-                    raise Interrupted(f"stopped after step {step} of {total}: resume goes on", stop.signum)
+                    raise Interrupted(f"stopped after step {step} of {total}: resume to continue", stop.signum)
             log.write(step)
             if validate is not None:
                 objective.eval()
@@ -150,51 +155,46 @@ def _optimizer(objective: Objective, settings: TrainingSettings, device: torch.d
     fused = device.type in ("cpu", "cuda")
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
-    maker = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return maker(groups, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay, fused=fused)
-
-
-def _forked_draws(device: torch.device) -> Any:
-    """Leave torch's generators as they were when the training ends."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    optimiser = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    return optimiser(groups, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay, fused=fused)
 
 
 def _seed(seed: int, step: int, rank: int, generator: torch.Generator) -> None:
-    """Seed every draw of a step from (seed, step, rank), so that a resume needs no generator's past."""
+    """Seed torch's generator and that of the views with (seed, step, rank), so that a checkpoint needs no generator state."""
     words = np.random.SeedSequence([seed, step, rank]).generate_state(2, np.uint64)
     torch.manual_seed(int(words[0] >> 1))
     generator.manual_seed(int(words[1] >> 1))
 
 
 def _clip(objective: Objective, largest: float) -> Tensor:
-    """Scale the gradient down to the largest norm, and return its norm before."""
+    """Scale the gradient so that its norm is at most `largest`, and return the norm before."""
     parameters = [parameter for parameter in objective.parameters() if parameter.grad is not None]
     return nn.utils.clip_grad_norm_(parameters, largest, foreach=True).detach()
 
 
-def _agreed(fabric: Fabric, mine: bool, *, ask: bool) -> bool:
-    """Whether the processes stop or save now: one decides alone; several ask the first, at the steps of a line."""
+def _decide(fabric: Fabric, condition: bool, *, together: bool) -> bool:
+    """Return the same decision in all processes: the condition of the first process, at steps where they communicate."""
     if fabric.world_size == 1:
-        return mine
-    return ask and bool(fabric.broadcast(mine))
+        return condition
+    return together and bool(fabric.broadcast(condition))
 
 
 def _save(
     fabric: Fabric, run: Run, objective: Objective, optimizer: torch.optim.Optimizer, log: Log, step: int
 ) -> None:
-    """Write the checkpoint, and the encoder as it is now."""
-    logged = log.state(step)
+    """Write the checkpoint and the encoder."""
+    log_state = log.state(step)
     average_norms(fabric, objective)
     if fabric.is_global_zero:
-        weights, moments = objective.state_dict(), optimizer.state_dict()
-        run.save_checkpoint({"step": step, "objective": weights, "optimizer": moments, **logged})
+        states = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
+        run.save_checkpoint({"step": step, **states, **log_state})
         if objective.encoder.spec is not None:
             run.save_encoder(objective.encoder)
     fabric.barrier()
 
 
 def _restore(fabric: Fabric, run: Run, objective: Objective, optimizer: torch.optim.Optimizer, log: Log) -> int:
-    """Load the run's checkpoint, if it has one, and return its step."""
+    """Load the run's checkpoint, and return its step; 0 if there is none."""
     state = run.load_checkpoint()
     step = 0 if state is None else int(state["step"])
     if state is not None:

@@ -1,7 +1,7 @@
-"""Pictures for pre-training: any folder, a folder for each class, or an npz of encoded pictures; decoded, whole, one size.
+"""Pictures for pre-training, from a folder, a folder for each class, or an npz file of encoded pictures.
 
-What does not decode is left out, counted and named. Decoded pictures stay in memory when they fit, else worker processes
-decode them anew for each step. The whole picture is stretched to the size asked for, with no crop.
+Pictures are resized without a crop. A picture that cannot be decoded is left out, counted and named. Decoded pictures stay in
+memory if they fit; otherwise worker processes decode them again for each step.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ __all__ = ["EncodedPictures", "PictureSource", "decode", "find_pictures"]
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"}
 _UNKNOWN = -1
 _CHUNK = 64
-_WORTH_WORKERS = 512  # fewer pictures decode in the time that workers take to start
+_MIN_FOR_WORKERS = 512  # workers need more time to start than this many pictures need to decode
 
 
 @dataclass(frozen=True)
 class EncodedPictures:
-    """Encoded pictures, N of them.
+    """N encoded pictures, with labels and names.
 
     Attributes
     ----------
-    items : list
-        Paths, or the bytes of one encoded picture each.
+    items : list of Path or bytes
+        Path or content of each picture file.
     label : ndarray
-        int64 ``[N]``: index in `class_names`; -1 where no label is known.
+        int64 ``[N]``: index in `class_names`, or -1 for an unknown label.
     class_names : list of str
-        Names of the labels.
+        Names of the classes.
     names : list of str
-        Name of each picture in messages.
+        Name of each picture, for messages.
     """
 
     items: list[Path | bytes]
@@ -56,7 +56,7 @@ class EncodedPictures:
         return len(self.items)
 
     def __getitem__(self, index: NDArray[np.int64]) -> EncodedPictures:
-        """Return the pictures of these indices."""
+        """Return the pictures with these indices."""
         chosen = [int(i) for i in index]
         return EncodedPictures(
             [self.items[i] for i in chosen], self.label[chosen], self.class_names, [self.names[i] for i in chosen]
@@ -68,7 +68,7 @@ class EncodedPictures:
         return bool((self.label >= 0).all())
 
     def digest(self) -> str:
-        """Return a SHA-256 of names, labels, and sizes of files or bytes of encoded pictures."""
+        """Return a SHA-256 of the names, the labels, and the size of each file or the content of each picture of an npz."""
         digest = hashlib.sha256(repr((self.names, self.class_names)).encode() + self.label.tobytes())
         for item in self.items:
             digest.update(item if isinstance(item, bytes) else str(item.stat().st_size).encode())
@@ -76,38 +76,47 @@ class EncodedPictures:
 
 
 def find_pictures(data: str | Path | Sequence[str | Path]) -> EncodedPictures:
-    """Find the pictures of a folder or an npz, or of several one after the other.
+    """Find the pictures in folders and npz files.
 
-    A folder is searched with all below it; where every picture lies in a sub-folder the first one's name is its class. An
-    npz has ``data`` (uint8, the files end to end), ``offset`` (N + 1), and may have ``label`` and ``class_name``. Classes
-    of the same name in several places are one class.
+    Parameters
+    ----------
+    data : str, Path or sequence of them
+        Folders, which are searched recursively, and npz files. If all pictures of a folder are in sub-folders, the name of
+        the first sub-folder of the path is the class. An npz file has ``data`` (uint8, the picture files end to end) and
+        ``offset`` (int64 ``[N + 1]``), and may have ``label`` (int64 ``[N]``) and ``class_name``. Equal class names in
+        several folders or files are the same class.
+
+    Returns
+    -------
+    EncodedPictures
+        The pictures in the order of `data`, those of a folder sorted by path.
 
     Raises
     ------
     FileNotFoundError
-        Nothing at a path.
+        If there is no folder or file at a path.
     ValueError
-        No picture in a folder, or an npz of another layout.
+        If a folder has no pictures, or an npz file has another layout.
     """
-    places = [data] if isinstance(data, str | Path) else list(data)
-    if not places:
+    paths = [Path(data)] if isinstance(data, str | Path) else [Path(path) for path in data]
+    if not paths:
         raise ValueError("data: expected a folder or an npz file, got none")
-    found = [_in_npz(Path(at)) if Path(at).suffix == ".npz" else _in_folder(Path(at)) for at in places]
-    names = sorted({name for part in found for name in part.class_names}) if len(found) > 1 else found[0].class_names
-    position = {name: number for number, name in enumerate(names)}
+    parts = [_read_npz(path) if path.suffix == ".npz" else _search_folder(path) for path in paths]
+    names = sorted({name for part in parts for name in part.class_names}) if len(parts) > 1 else parts[0].class_names
+    index = {name: number for number, name in enumerate(names)}
     labels = []
-    for part in found:
-        to = np.array([*(position[name] for name in part.class_names), _UNKNOWN])
-        labels.append(to[part.label])
+    for part in parts:
+        new_label = np.array([*(index[name] for name in part.class_names), _UNKNOWN])
+        labels.append(new_label[part.label])
     return EncodedPictures(
-        [item for part in found for item in part.items],
+        [item for part in parts for item in part.items],
         np.concatenate(labels).astype(np.int64),
         names,
-        [name for part in found for name in part.names],
+        [name for part in parts for name in part.names],
     )
 
 
-def _in_folder(folder: Path) -> EncodedPictures:
+def _search_folder(folder: Path) -> EncodedPictures:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of pictures or an npz file, got nothing there")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
@@ -115,12 +124,12 @@ def _in_folder(folder: Path) -> EncodedPictures:
         raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(ENDINGS))}), got none")
     parts = [path.relative_to(folder).parts for path in paths]
     classes = sorted({part[0] for part in parts}) if all(len(part) > 1 for part in parts) else []
-    number = {name: i for i, name in enumerate(classes)}
-    label = np.array([number.get(part[0], _UNKNOWN) for part in parts], np.int64)
+    index = {name: number for number, name in enumerate(classes)}
+    label = np.array([index.get(part[0], _UNKNOWN) for part in parts], np.int64)
     return EncodedPictures(list(paths), label, classes, ["/".join(part) for part in parts])
 
 
-def _in_npz(path: Path) -> EncodedPictures:
+def _read_npz(path: Path) -> EncodedPictures:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected an npz file of pictures, got nothing there")
     with np.load(path, allow_pickle=False) as archive:
@@ -142,14 +151,26 @@ def _in_npz(path: Path) -> EncodedPictures:
 
 
 def decode(item: Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a picture as RGB ``[3, rows, columns]``, stretched to ``size = (rows, columns)`` by Pillow's bilinear filter.
+    """Decode a picture and resize it by Pillow's bilinear filter.
 
-    A JPEG much larger than that is decoded at a half, a quarter or an eighth of its size first, as its format allows.
+    A large JPEG is decoded at a half, a quarter or an eighth of its size, which its format allows, before it is resized.
+
+    Parameters
+    ----------
+    item : Path or bytes
+        Path or content of a picture file.
+    size : tuple of int
+        Rows and columns of the result.
+
+    Returns
+    -------
+    ndarray
+        RGB, uint8 ``[3, rows, columns]``.
 
     Raises
     ------
     ValueError
-        The file does not decode; the message has the reason.
+        If the picture cannot be decoded. The message has the reason.
     """
     from PIL import Image
 
@@ -158,16 +179,14 @@ def decode(item: Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as picture:
             picture.draft("RGB", (columns, rows))
             whole = picture.convert("RGB").resize((columns, rows), Image.Resampling.BILINEAR)
-    except (
-        Exception
-    ) as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, DecompressionBomb...
+    except Exception as error:  # decoders raise many types: OSError, SyntaxError, struct.error, DecompressionBombError
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"expected a picture, got a file that does not decode: {reason}") from error
     return np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1))
 
 
 class _Decoding(Dataset[tuple[NDArray[np.uint8], str]]):
-    """Item i, decoded; zeros and a reason where it does not decode."""
+    """Decoded pictures with an empty reason, or zeros with the reason why a picture cannot be decoded."""
 
     def __init__(self, items: list[Path | bytes], size: tuple[int, int]) -> None:
         self.items, self.size = items, size
@@ -187,10 +206,10 @@ def _stacked(batch: list[tuple[NDArray[np.uint8], str]]) -> tuple[Tensor, list[s
 
 
 class PictureSource:
-    """Batches of whole pictures, uint8 ``[B, 3, rows, columns]``, in a new order each epoch.
+    """Batches of pictures, uint8 ``[B, 3, rows, columns]``, in another random order in each epoch.
 
-    The batches are a function of (seed, epoch, step, rank, world): order ``default_rng([seed, epoch])``, step by step,
-    each process its consecutive part of the step. What is left over after the last whole batch waits for another epoch.
+    The order of an epoch is a permutation by ``default_rng([seed, epoch])``. Each step takes the next `batch` pictures, and
+    each process a consecutive part of them. Pictures after the last complete batch are not used in the epoch.
 
     Parameters
     ----------
@@ -199,31 +218,31 @@ class PictureSource:
     size : tuple of int, default (96, 128)
         Rows and columns.
     batch : int, default 256
-        Pictures of a step, all processes together.
+        Pictures in a step, over all processes.
     seed : int, default 0
         Seed of the orders.
     rank, world : int, default 0, 1
         Index of this process, and number of processes.
     workers : int, default 0
-        Processes that decode; 0 decodes in this one.
+        Number of processes that decode; with 0 this process decodes.
     memory_gb : float, default 4
-        Decoded pictures stay in memory when they need no more than this, GB.
+        Largest memory for decoded pictures, GB. If they need more, they are decoded again for each step.
     labels : bool, default False
         Whether to yield ``(pictures, labels)``.
 
     Attributes
     ----------
     skipped : list of tuple of str
-        (name, reason) of every picture that did not decode. In memory they are left out. Where pictures are decoded for
-        each step, a picture is found when it is first due, and the next one of the step takes its place.
+        (name, reason) of every picture that cannot be decoded. If pictures are decoded for each step, such a picture is
+        replaced by the next one of the step, and is listed after its first use.
     n_classes : int, optional
-        Number of labels; None without `labels`.
+        Number of classes; None without `labels`.
 
     Raises
     ------
     ValueError
-        If there are fewer pictures than a batch, the processes do not divide a batch, or labels are asked for and some
-        are unknown.
+        If there are fewer pictures than a batch, `batch` is no multiple of `world`, or `labels` is true and a label is
+        unknown.
     """
 
     name = "images"
@@ -264,7 +283,7 @@ class PictureSource:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Numbers of pictures in use, of those that did not decode, and of those of an epoch."""
+        """Numbers of pictures that are used, that cannot be decoded, and in an epoch."""
         return {
             "pictures": len(self.pictures),
             "undecodable": len(self.skipped),
@@ -272,15 +291,34 @@ class PictureSource:
         }
 
     def scaled(self, batch: Any) -> Any:
-        """Return the batch: views take pictures as uint8."""
+        """Return the batch unchanged, as views take uint8 pictures.
+
+        Parameters
+        ----------
+        batch : Tensor or tuple of Tensor
+            A batch of `epoch`.
+        """
         return batch
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Any]:
-        """Yield this process's batches of an epoch from `first_step` on."""
+        """Yield the batches of this process in an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Index of the epoch.
+        first_step : int, default 0
+            Step of the epoch to start from.
+
+        Yields
+        ------
+        Tensor or tuple of Tensor
+            Pictures, uint8 ``[B, 3, rows, columns]``; with labels also int64 ``[B]``.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pictures))
-        mine = self.batch // self.world
-        at = [step * self.batch + self.rank * mine for step in range(first_step, self.steps_per_epoch)]
-        steps = [order[begin : begin + mine] for begin in at]
+        n = self.batch // self.world
+        starts = [step * self.batch + self.rank * n for step in range(first_step, self.steps_per_epoch)]
+        steps = [order[start : start + n] for start in starts]
         for index, pictures in zip(steps, self._batches(steps), strict=True):
             yield (pictures, torch.from_numpy(self.pictures.label[index])) if self.labels else pictures
 
@@ -288,41 +326,41 @@ class PictureSource:
         if self._decoded is not None:
             yield from (self._decoded[torch.from_numpy(index)] for index in steps)
             return
-        known = dict(self.skipped)
-        loader = self._loader(self.pictures.items, steps)
-        for index, (pictures, reasons) in zip(steps, loader, strict=True):
+        listed = dict(self.skipped)
+        for index, (pictures, reasons) in zip(steps, self._loader(steps, self.workers), strict=True):
             bad = [i for i, reason in enumerate(reasons) if reason]
             good = [i for i, reason in enumerate(reasons) if not reason]
             for i in bad:
                 name = self.pictures.names[index[i]]
-                if name not in known:
-                    known[name] = reasons[i]
+                if name not in listed:
+                    listed[name] = reasons[i]
                     self.skipped.append((name, reasons[i]))
                 if not good:
-                    raise ValueError(f"{name}: {reasons[i]}; nor does any other picture of its step")
+                    raise ValueError(f"{name}: {reasons[i]}; no other picture of the step decodes")
                 pictures[i] = pictures[next((j for j in good if j > i), good[0])]
             yield pictures
 
     def _decode_all(self) -> None:
+        """Decode all pictures into memory, and leave out those that cannot be decoded."""
         n = len(self.pictures)
         decoded = torch.empty((n, 3, *self.size), dtype=torch.uint8)
-        kept: list[int] = []
-        steps = [np.arange(begin, min(begin + _CHUNK, n)) for begin in range(0, n, _CHUNK)]
-        workers = self.workers if n >= _WORTH_WORKERS else 0
-        for index, (pictures, reasons) in zip(steps, self._loader(self.pictures.items, steps, workers), strict=True):
+        remaining: list[int] = []
+        chunks = [np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+        workers = self.workers if n >= _MIN_FOR_WORKERS else 0
+        for index, (pictures, reasons) in zip(chunks, self._loader(chunks, workers), strict=True):
             good = [i for i, reason in enumerate(reasons) if not reason]
-            decoded[len(kept) : len(kept) + len(good)] = pictures[good]
-            kept += [int(index[i]) for i in good]
+            decoded[len(remaining) : len(remaining) + len(good)] = pictures[good]
+            remaining += [int(index[i]) for i in good]
             self.skipped += [(self.pictures.names[index[i]], reason) for i, reason in enumerate(reasons) if reason]
-        self._decoded = decoded[: len(kept)]
-        self.pictures = self.pictures[np.array(kept, np.int64)]
+        self._decoded = decoded[: len(remaining)]
+        self.pictures = self.pictures[np.array(remaining, np.int64)]
 
     def _loader(
-        self, items: list[Path | bytes], steps: list[NDArray[np.int64]], workers: int | None = None
-    ) -> DataLoader[tuple[NDArray[np.uint8], str]]:
+        self, batches: list[NDArray[np.int64]], workers: int
+    ) -> DataLoader[tuple[NDArray[np.uint8], str]]:  # yields (uint8 [B, 3, rows, columns], reasons)
         return DataLoader(
-            _Decoding(items, self.size),
-            batch_sampler=[[int(i) for i in index] for index in steps],
-            num_workers=self.workers if workers is None else workers,
+            _Decoding(self.pictures.items, self.size),
+            batch_sampler=[[int(i) for i in index] for index in batches],
+            num_workers=workers,
             collate_fn=_stacked,
         )

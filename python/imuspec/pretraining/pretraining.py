@@ -1,9 +1,9 @@
 """Pre-train an encoder by a recipe.
 
-A recipe's first four sections each name a choice. A registry builds each by that name, with the section's other fields as
-arguments: `SOURCES` here, `imuspec.views`, `imuspec.encoders`, `imuspec.objectives`. What a section needs beside its fields
-(``n_classes``, ``n_steps``, ``n_tasks``, ``total_steps``) comes from the data and the training. To add a kind, add its
-section to `imuspec.recipe.pretraining` and its maker to the registry.
+Each of the first four sections of a recipe names a choice. A registry builds the object of that name, with the other fields
+of the section as arguments: `SOURCES` in this module, and those of `imuspec.views`, `imuspec.encoders` and
+`imuspec.objectives`. The arguments ``n_classes``, ``n_steps``, ``n_tasks`` and ``total_steps`` come from the data and the
+training. To add a choice, add its section to `imuspec.recipe.pretraining`, and a class or function to the registry.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from imuspec import encoders, objectives, views
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.photo_source import PictureSource, find_pictures
-from imuspec.pretraining.processes import place
+from imuspec.pretraining.processes import rank_and_world
 from imuspec.pretraining.source import Source
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.pretraining import ImageSourceSettings, MoCoSettings
@@ -42,27 +42,27 @@ SOURCES: Registry[Source] = Registry(
 )
 
 _MEANINGS: dict[Need, str] = {
-    "n_classes": "the number of labels",
+    "n_classes": "the number of classes",
     "n_steps": "the number of samples of a window",
     "n_tasks": "the number of operations that the views label",
     "total_steps": "the number of optimiser steps",
 }
-_NAMED = 5  # pictures that did not decode and are named in a message
+_N_PRINTED = 5  # inputs that were left out and are printed by name
 
 
 def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
-    """Return the pictures that a recipe asks for.
+    """Return the source of pictures of a recipe.
 
     Parameters
     ----------
     recipe : PretrainRecipe
         A recipe with the source ``images``.
     data : str, Path or sequence of them
-        As `imuspec.pretraining.photo_source.find_pictures` takes it.
+        Folders and npz files, as in `imuspec.pretraining.photo_source.find_pictures`.
     """
     settings = recipe.source
     assert isinstance(settings, ImageSourceSettings)
-    rank, world = place()
+    rank, world = rank_and_world()
     pictures = find_pictures(data)
     if settings.limit and settings.limit < len(pictures):
         drawn = np.random.default_rng([recipe.training.seed, len(pictures)]).permutation(len(pictures))
@@ -81,23 +81,46 @@ def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
 
 
 def build_source(recipe: PretrainRecipe, data: Any) -> Source:
-    """Return the batches that a recipe asks for, from data of the kind that its source takes."""
+    """Return the source of a recipe.
+
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        The recipe.
+    data : str, Path, sequence of them, or Windows
+        Data for the recipe's source, as in `pretrain`.
+    """
     return SOURCES.build(recipe.source.name, recipe, data)
 
 
 def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[Tensor, ...]]:
-    """Return what turns a batch of the source into the views of the recipe: (batch, generator) -> tensors."""
+    """Return the function ``views(batch, generator)`` from a batch of the source to the views of the recipe.
+
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        The recipe.
+    source : Source
+        Its source, whose ``scaled`` converts the unit of a batch.
+    """
     generate = views.build(recipe.views.name, **recipe.views.model_dump(exclude={"name"}))
     return lambda batch, generator: generate(source.scaled(batch), generator)
 
 
 def build_objective(recipe: PretrainRecipe, source: Source) -> objectives.Objective:
-    """Return the objective of a recipe on its encoder, with the random weights that follow from the recipe's seed.
+    """Return the objective and encoder of a recipe, with random weights from the recipe's seed.
+
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        The recipe.
+    source : Source
+        Its source.
 
     Raises
     ------
     ValueError
-        If the encoder or the objective needs a fact that the source or the views do not have.
+        If the encoder or the objective needs a number that the source and the views do not have.
     """
     facts: dict[Need, int | None] = {
         "n_classes": source.n_classes,
@@ -120,13 +143,13 @@ def build_objective(recipe: PretrainRecipe, source: Source) -> objectives.Object
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        chosen = recipe.encoder
-        settings = chosen.model_dump(exclude={"name"}) | needed("encoder", chosen.name, chosen.needs)
+        section = recipe.encoder
+        settings = section.model_dump(exclude={"name"}) | needed("encoder", section.name, section.needs)
         if source.mean is None or source.sd is None:
-            encoder = encoders.build(chosen.name, **settings)
-        else:  # it takes g and keeps the numbers by which its windows were standardised
+            encoder = encoders.build(section.name, **settings)
+        else:  # the encoder takes g, and stores the mean and standard deviation of its training windows
             statistics = {"mean": list(source.mean), "sd": list(source.sd)}
-            encoder = encoders.build("standardised", encoder=chosen.name, settings=settings, **statistics)
+            encoder = encoders.build("standardised", encoder=section.name, settings=settings, **statistics)
         objective = recipe.objective
         settings = objective.model_dump(exclude={"name"}) | needed("objective", objective.name, objective.needs)
         return objectives.build(objective.name, encoder, **settings)
@@ -146,27 +169,29 @@ def pretrain(
     recipe : str, Path or PretrainRecipe
         A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a recipe.
     data : str, Path or sequence of them
-        For pictures: a folder, one with a folder for each class, an npz of encoded pictures, or several of these. For
-        windows of signal: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort, or
+        For pictures: a folder, a folder with a sub-folder for each class, an npz file of encoded pictures, or several of
+        these. For windows: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort, or
         `imuspec.datasets.Windows`. For days of wear: the folder of a cohort.
     out : str or Path
-        Folder of the run: new, or of an earlier training if `resume`.
+        Folder of the run. It must be new, or hold an earlier training if `resume` is true.
     resume : bool, default False
-        Whether to go on from the last checkpoint; the result has the same bits as without the stop.
+        Whether to continue from the last checkpoint. The result has the same bits as without the stop.
 
     Returns
     -------
     Run
-        ``run.metrics()`` are its figures, ``run.load_encoder()`` is the encoder.
+        ``run.metrics()`` returns the metrics, ``run.load_encoder()`` the encoder.
 
     Raises
     ------
     ValueError
-        If a field of the recipe is misspelt or does not fit the data, or if `resume` reads other data.
+        If a field of the recipe is misspelt or does not fit the data, or a resumed run gets other data.
     FileExistsError
         If the folder holds a training and `resume` is false.
     imuspec.pretraining.NonFiniteLossError
-        If the loss becomes NaN or infinite.
+        If the gradient or the loss becomes NaN or infinite.
+    imuspec.pretraining.CollapseError
+        If the features of all items become nearly the same.
 
     Examples
     --------
@@ -177,12 +202,12 @@ def pretrain(
     """
     recipe = PretrainRecipe.load(recipe)
     run = Run(out)
-    first = place()[0] == 0
-    if first:
+    writes = rank_and_world()[0] == 0  # the first process writes the folder
+    if writes:
         run.begin(recipe, resume=resume)
     source = build_source(recipe, data)
     _check_queue(recipe, source)
-    if first:
+    if writes:
         if resume:
             _check_data(run, source)
         _write_facts(run, source)
@@ -196,17 +221,17 @@ def pretrain(
         resume=resume,
         validate=source.validate,
     )
-    if first:
-        _write_facts(run, source)
+    if writes:
+        _write_facts(run, source)  # again, as more inputs may have been left out
     return run
 
 
 def _check_queue(recipe: PretrainRecipe, source: Source) -> None:
-    n_shown = source.steps_per_epoch * recipe.training.batch
+    n_shown = source.steps_per_epoch * recipe.training.batch  # pictures in an epoch
     if isinstance(recipe.objective, MoCoSettings) and recipe.objective.queue > n_shown:
         raise ValueError(
-            f"objective.queue: expected at most the {n_shown} pictures of an epoch, got {recipe.objective.queue}: keys of "
-            f"the same picture would count as others; set objective.queue to a smaller multiple of training.batch"
+            f"objective.queue: expected at most the {n_shown} pictures of an epoch, got {recipe.objective.queue}: keys of a "
+            f"query's own picture would be among its negatives; set objective.queue to a smaller multiple of training.batch"
         )
 
 
@@ -215,8 +240,8 @@ def _check_data(run: Run, source: Source) -> None:
     earlier = json.loads(path.read_text("utf-8"))["digest"] if path.is_file() else source.digest
     if earlier != source.digest:
         raise ValueError(
-            f"data: expected what the run was begun with, SHA-256 {earlier[:12]}, got {source.digest[:12]}: resume with the "
-            f"same data, or begin another run"
+            f"data: expected the data that the run started with, SHA-256 {earlier[:12]}, got {source.digest[:12]}: resume "
+            f"with the same data, or start another run"
         )
 
 
@@ -236,7 +261,7 @@ def _write_facts(run: Run, source: Source) -> None:
 def _print_counts(run: Run, source: Source) -> None:
     counts = ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in source.counts.items())
     print(f"{run.path}: {counts}", file=sys.stderr)
-    for name, reason in source.skipped[:_NAMED]:
+    for name, reason in source.skipped[:_N_PRINTED]:
         print(f"left out: {name}: {reason}", file=sys.stderr)
-    if len(source.skipped) > _NAMED:
-        print(f"left out: {len(source.skipped) - _NAMED} more, see source.json", file=sys.stderr)
+    if len(source.skipped) > _N_PRINTED:
+        print(f"left out: {len(source.skipped) - _N_PRINTED} more, see source.json", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The processes of a training: which one this is, how they start, and how they agree."""
+"""The processes of a training: their number, their start, and their batch norms."""
 
 from __future__ import annotations
 
@@ -13,22 +13,36 @@ from torch import Tensor, nn
 
 from imuspec.recipe import TrainingSettings
 
-__all__ = ["average_norms", "place", "start_processes"]
+__all__ = ["average_norms", "rank_and_world", "start_processes"]
 
 
-def place() -> tuple[int, int]:
-    """Return the rank of this process and the number of processes, from torchrun's variables; (0, 1) without them."""
+def rank_and_world() -> tuple[int, int]:
+    """Return the rank of this process and the number of processes, from the environment variables of torchrun.
+
+    Without these variables the result is (0, 1).
+    """
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def start_processes(settings: TrainingSettings) -> Fabric:
-    """Return the device and the processes of a training; several average their gradients by DDP."""
-    world = place()[1]
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    """Connect the processes of a training, and select their devices.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Device and precision.
+
+    Returns
+    -------
+    Fabric
+        The processes. If there are several, DDP averages their gradients.
+    """
+    _, world = rank_and_world()
+    local_world = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     fabric = Fabric(
         accelerator=settings.device,
-        devices=here,
-        num_nodes=world // here,
+        devices=local_world,
+        num_nodes=world // local_world,
         strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
         precision=settings.precision,
     )
@@ -39,13 +53,23 @@ def start_processes(settings: TrainingSettings) -> Fabric:
 
 
 def _leave_group() -> None:
-    """End gloo's threads: a process that exits while they run may abort after all its work is done."""
+    """Stop the threads of gloo. A process that exits while they run may abort."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def average_norms(fabric: Fabric, module: nn.Module) -> None:
-    """Give every process the mean of the batch norms' running statistics, as each has seen its own batches alone."""
+    """Replace the running statistics of all batch norms by their mean over the processes.
+
+    Each process computes them from its part of the batches only.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        The processes.
+    module : torch.nn.Module
+        The module, changed in place.
+    """
     if fabric.world_size == 1:
         return
     for name, buffer in module.named_buffers():

@@ -1,4 +1,4 @@
-"""The learning rate of each step: a linear rise, then a fall."""
+"""The learning rate of each step: a linear warm-up, then a fall."""
 
 from __future__ import annotations
 
@@ -16,18 +16,30 @@ def peak_rate(settings: TrainingSettings) -> float:
 
 
 def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
-    """Return ``lr(step, steps_per_epoch)``, evaluated before each optimiser step.
+    """Return the function ``lr(step, steps_per_epoch)``, for steps from 0.
 
-    With ``e = step / steps_per_epoch``, warm-up ``w`` and ``E`` epochs: ``start + (base - start) e / w`` while ``e < w``,
-    then with ``u = (e - w) / (E - w)`` in [0, 1] ``end + (base - end)(1 + cos(pi u)) / 2`` (cosine),
-    ``base + (end - base) u`` (linear), ``base (end / base)**u`` (exponential), ``base / 10**(milestones passed)`` (steps)
-    or ``base``. restarts: ``start + (base - start)(step + 1) / (w steps_per_epoch)`` in the warm-up, then each epoch a cosine
-    from ``base`` towards ``end``. The settings' ``scale_lr`` multiplies all of it by batch / 256.
+    With ``e = step / steps_per_epoch``, a warm-up of ``w`` of ``E`` epochs and ``u = (e - w) / (E - w)``:
+
+    - warm-up, ``e < w``: ``start + (base - start) e / w``
+    - cosine: ``end + (base - end)(1 + cos(pi u)) / 2``
+    - linear: ``base + (end - base) u``
+    - exponential: ``base (end / base)**u``
+    - steps: ``base / 10**(number of step_epochs up to e)``
+    - constant: ``base``
+    - restarts: ``start + (base - start)(step + 1) / (w steps_per_epoch)`` in the warm-up, then in each epoch a cosine from
+      ``base`` to ``end``
+
+    With ``scale_lr`` all rates are multiplied by ``batch / 256``.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        The learning rates.
 
     Raises
     ------
     ValueError
-        If the fall is exponential to 0, or by steps without their epochs.
+        If the fall is exponential and `end_lr` is 0, or the fall is by steps and `step_epochs` is empty.
 
     Examples
     --------
@@ -44,34 +56,33 @@ def learning_rate(settings: TrainingSettings) -> Callable[[int, int], float]:
 
     def rate(step: int, steps_per_epoch: int) -> float:
         if settings.fall == "restarts":
-            return scale * _restarted(settings, step, steps_per_epoch)
+            return scale * _with_restarts(settings, step, steps_per_epoch)
         epoch = step / steps_per_epoch
         warmup = settings.warmup_epochs
         if epoch < warmup:
             return scale * (settings.start_lr + (settings.base_lr - settings.start_lr) * epoch / warmup)
-        return scale * _fallen(settings, epoch)
+        return scale * _after_warmup(settings, epoch)
 
     return rate
 
 
-def _restarted(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """The rate of a rise that ends at the last step of the warm-up, then of a cosine in each epoch."""
+def _with_restarts(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
     base, end, warmup = settings.base_lr, settings.end_lr, round(settings.warmup_epochs * steps_per_epoch)
     if step < warmup:
         return settings.start_lr + (base - settings.start_lr) * (step + 1) / warmup
-    done = (step - warmup) % steps_per_epoch / steps_per_epoch
-    return end + (base - end) * (1 + math.cos(math.pi * done)) / 2
+    u = (step - warmup) % steps_per_epoch / steps_per_epoch
+    return end + (base - end) * (1 + math.cos(math.pi * u)) / 2
 
 
-def _fallen(settings: TrainingSettings, epoch: float) -> float:
-    base, end, left = settings.base_lr, settings.end_lr, settings.epochs - settings.warmup_epochs
-    done = min((epoch - settings.warmup_epochs) / left, 1.0) if left > 0 else 1.0
+def _after_warmup(settings: TrainingSettings, epoch: float) -> float:
+    base, end, remaining = settings.base_lr, settings.end_lr, settings.epochs - settings.warmup_epochs
+    u = min((epoch - settings.warmup_epochs) / remaining, 1.0) if remaining > 0 else 1.0
     if settings.fall == "cosine":
-        return end + (base - end) * (1 + math.cos(math.pi * done)) / 2
+        return end + (base - end) * (1 + math.cos(math.pi * u)) / 2
     if settings.fall == "linear":
-        return base + (end - base) * done
+        return base + (end - base) * u
     if settings.fall == "exponential":
-        return float(base * (end / base) ** done)
+        return float(base * (end / base) ** u)
     if settings.fall == "steps":
         return float(base / 10 ** sum(epoch >= milestone for milestone in settings.step_epochs))
     return base

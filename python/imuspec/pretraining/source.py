@@ -1,4 +1,4 @@
-"""What a training reads, and what a pre-training asks of it."""
+"""Protocols of the sources of batches."""
 
 from __future__ import annotations
 
@@ -14,21 +14,34 @@ __all__ = ["Batch", "BatchSource", "Source", "Validate"]
 
 Batch = Tensor | tuple[Tensor, ...]
 Validate = Callable[[Objective, int], dict[str, float]]
-"""(objective, epoch) -> figures for the log."""
+"""(objective, epoch) -> metrics for the log."""
 
 
 class BatchSource(Protocol):
-    """Batches of this process, a function of (seed, epoch, step, rank, world) alone."""
+    """The batches of a training. A batch depends only on (seed, epoch, step, rank, world)."""
 
     steps_per_epoch: int
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from `first_step` on: a tensor or a tuple of tensors each."""
+        """Yield the batches of this process in an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Index of the epoch.
+        first_step : int, default 0
+            Step of the epoch to start from.
+
+        Yields
+        ------
+        Tensor or tuple of Tensor
+            A batch.
+        """
         ...
 
 
 class Source(BatchSource, Protocol):
-    """Batches of a pre-training, and what is known of the data behind them."""
+    """The batches of a pre-training, with a description of their data."""
 
     skipped: list[tuple[str, str]]
     """(name, reason) of every input that was left out."""
@@ -40,44 +53,50 @@ class Source(BatchSource, Protocol):
 
     @property
     def n_classes(self) -> int | None:
-        """Number of labels; None if the batches carry none."""
+        """Number of classes; None if the batches have no labels."""
         ...
 
     @property
     def n_steps(self) -> int | None:
-        """Samples of a window; None for pictures, and where windows differ in length."""
+        """Samples in a window; None for pictures, and for windows of different lengths."""
         ...
 
     @property
     def mean(self) -> Sequence[float] | None:
-        """Mean of each axis, g, that `scaled` subtracts; None where it does not standardise."""
+        """Mean of each axis, g, that `scaled` subtracts; None if it does not standardise."""
         ...
 
     @property
     def sd(self) -> Sequence[float] | None:
-        """Standard deviation of each axis, g, by which `scaled` divides; None where it does not standardise."""
+        """Standard deviation of each axis, g, by which `scaled` divides; None if it does not standardise."""
         ...
 
     @property
     def people(self) -> PeopleSeen:
-        """Whose data they are; its name is empty where that is not known."""
+        """The people of a labelled set; empty for other data."""
         ...
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what is read: a resumed training must read the same."""
+        """SHA-256 of the data. A resumed training must have the same."""
         ...
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of items in use, and of those that are not, by kind."""
+        """Numbers of items that are used and left out, by kind."""
         ...
 
     @property
     def validate(self) -> Validate | None:
-        """What is called after each epoch, if anything."""
+        """Function to call after each epoch, or None."""
         ...
 
     def scaled(self, batch: Any) -> Batch:
-        """Return a batch in the unit that views take, on its device."""
+        """Return a batch in the unit that the views take, on the same device.
+
+        Parameters
+        ----------
+        batch : Tensor or tuple of Tensor
+            A batch of `epoch`.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Days of wear of a cohort for the masked auto-encoder, some recordings held out to validate."""
+"""Days of wear of a cohort for the masked auto-encoder. Some recordings are held out for validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imuspec.cohort.cohort import Cohort
 from imuspec.datasets.wear_days import DaySettings, WearDays
 from imuspec.objectives import Objective
 from imuspec.objectives.masked import MaskedSignalAutoencoder
-from imuspec.pretraining.processes import place
+from imuspec.pretraining.processes import rank_and_world
 from imuspec.pretraining.source import Batch, Validate
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.wear import RoFormerSettings, WearSourceSettings
@@ -25,27 +25,27 @@ from imuspec.run.named import PeopleSeen
 
 __all__ = ["WearSource", "split_recordings", "wear_source"]
 
-_FAR = 2**31  # a seed apart from any epoch's
+_VALIDATION_SEED = 2**31  # added to the recipe's seed, so that it differs from all seeds of training
 
 
 class WearSource:
-    """Days of wear to train on, and days of other recordings to validate.
+    """Days of wear to train on, and days of other recordings for validation.
 
     Parameters
     ----------
     days : WearDays
         The training batches.
     validate : callable, optional
-        Called after each epoch.
+        Function to call after each epoch.
     held_out : int, default 0
-        Number of recordings that are held out to validate.
+        Number of recordings that are held out for validation.
     digest : str, default ""
         SHA-256 of the recordings.
     """
 
     name = "wear"
     n_classes: int | None = None
-    n_steps: int | None = None  # windows of a cohort's wear differ in length
+    n_steps: int | None = None  # windows may have different lengths
     mean: Sequence[float] | None = None
     sd: Sequence[float] | None = None
     people = PeopleSeen()
@@ -59,30 +59,62 @@ class WearSource:
         self.skipped = days.skipped
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Yield this process's batches of an epoch from `first_step` on."""
+        """Yield the batches of this process in an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Index of the epoch.
+        first_step : int, default 0
+            Step of the epoch to start from.
+
+        Yields
+        ------
+        tuple of Tensor
+            Stored samples int16 ``[B, 3, time]``, hidden bool ``[B, patches]``, and missing bool ``[B, patches]`` if a patch
+            is missing.
+        """
         return self.days.epoch(epoch, first_step)
 
     def scaled(self, batch: Any) -> Batch:
-        """Return a batch of stored samples ``[B, 3, time]`` in g, with what came with it."""
+        """Return a batch with the samples in g, float32.
+
+        Parameters
+        ----------
+        batch : tuple of Tensor
+            A batch of `epoch`.
+        """
         return self.days.in_g(batch)
 
 
 def split_recordings(recipe: PretrainRecipe, cohort: Cohort) -> tuple[list[str], list[str]]:
-    """Return the recordings to train on and those held out, in an order that follows from the recipe's seed.
+    """Return the recordings for training and those held out for validation, drawn with the recipe's seed.
 
-    Of the rest after the held-out ones the recipe's share is trained on: the first of the order, so that shares are nested.
+    A smaller ``source.share`` selects a part of the recordings of a larger one.
+
+    Parameters
+    ----------
+    recipe : PretrainRecipe
+        A recipe with the source ``wear``.
+    cohort : Cohort
+        The cohort.
+
+    Returns
+    -------
+    training, held_out : list of str
+        Identifiers of recordings, sorted.
     """
     settings = cast("WearSourceSettings", recipe.source)
     order = np.random.default_rng([recipe.training.seed, 7]).permutation(cohort.ids).tolist()
-    n_held = round(settings.validation * len(order))
+    n_held_out = round(settings.validation * len(order))
     if settings.validation and len(order) > 1:
-        n_held = max(n_held, 1)
-    held, rest = order[:n_held], order[n_held:]
-    return sorted(rest[: max(1, round(settings.share * len(rest)))]), sorted(held)
+        n_held_out = max(n_held_out, 1)
+    held_out, remaining = order[:n_held_out], order[n_held_out:]
+    return sorted(remaining[: max(1, round(settings.share * len(remaining)))]), sorted(held_out)
 
 
 def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
-    """Return the days of wear that a recipe asks for.
+    """Return the source of days of wear of a recipe.
 
     Parameters
     ----------
@@ -94,19 +126,19 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
     Raises
     ------
     ValueError
-        If `data` is not one cohort, or the encoder's patch has another length than the source's.
+        If `data` is not one cohort, or the encoder's patch does not have the length of the source's patch.
     """
     cohorts = [data] if isinstance(data, str | Path | Cohort) else list(cast("Sequence[Any]", data))
     if len(cohorts) != 1:
         raise ValueError(f"data: expected one cohort, got {len(cohorts)}")
     cohort = cohorts[0] if isinstance(cohorts[0], Cohort) else Cohort(cohorts[0])
     settings = cast("WearSourceSettings", recipe.source)
-    rank, world = place()
-    train, held = split_recordings(recipe, cohort)
+    rank, world = rank_and_world()
+    training, held_out = split_recordings(recipe, cohort)
     days = WearDays(
         cohort,
         _day_settings(settings),
-        ids=train,
+        ids=training,
         recordings=settings.recordings,
         seed=recipe.training.seed,
         process=(rank, world),
@@ -120,32 +152,32 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
         )
     stored = cohort.recordings.select(["id", "sha256"]).to_pydict()
     digests = dict(zip(stored["id"], stored["sha256"], strict=True))
-    digest = hashlib.sha256(repr([(each, digests[each]) for each in (*train, *held)]).encode()).hexdigest()
-    return WearSource(days, validate=_validation(recipe, cohort, held), held_out=len(held), digest=digest)
+    digest = hashlib.sha256(repr([(name, digests[name]) for name in (*training, *held_out)]).encode()).hexdigest()
+    return WearSource(days, validate=_validation(recipe, cohort, held_out), held_out=len(held_out), digest=digest)
 
 
 def _day_settings(settings: WearSourceSettings) -> DaySettings:
-    return DaySettings(**{each.name: getattr(settings, each.name) for each in fields(DaySettings)})
+    return DaySettings(**{field.name: getattr(settings, field.name) for field in fields(DaySettings)})
 
 
-def _validation(recipe: PretrainRecipe, cohort: Cohort, held: list[str]) -> Validate | None:
-    """What validates each epoch: the same stretches and hidden patches of the held-out recordings, each time.
+def _validation(recipe: PretrainRecipe, cohort: Cohort, held_out: list[str]) -> Validate | None:
+    """Return the function that validates an epoch, or None if no recordings are held out.
 
-    Its figures are the loss and all its terms without their weights: ``validation_loss``, ``validation_lmm``,
-    ``validation_lmv`` and ``validation_mse``. None without recordings held out.
+    It uses the same stretches and hidden patches in each epoch. Its metrics are the loss and all its terms before their
+    weights: ``validation_loss``, ``validation_lmm``, ``validation_lmv`` and ``validation_mse``.
     """
-    rank, world = place()
-    if not held:
+    rank, world = rank_and_world()
+    if not held_out:
         return None
-    if len(held) < world:
+    if len(held_out) < world:  # each process validates on all recordings
         rank, world = 0, 1
     settings = cast("WearSourceSettings", recipe.source)
     days = WearDays(
         cohort,
         replace(_day_settings(settings), visits=1),
-        ids=held,
+        ids=held_out,
         recordings=world,
-        seed=recipe.training.seed + _FAR,
+        seed=recipe.training.seed + _VALIDATION_SEED,
         process=(rank, world),
     )
 

@@ -1,4 +1,4 @@
-"""Windows of signal for pre-training: of any labelled set, its labels unused, or of a cohort's wear."""
+"""Windows of signal for pre-training, from a labelled set, whose labels are not used, or from the wear of a cohort."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from imuspec.cohort.cohort import Cohort
 from imuspec.datasets import Windows
 from imuspec.datasets.reference import FORM, DatasetReference
-from imuspec.pretraining.processes import place
+from imuspec.pretraining.processes import rank_and_world
 from imuspec.pretraining.source import Validate
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.signals import WindowSourceSettings
@@ -26,9 +26,21 @@ __all__ = ["WindowSource", "pretraining_subjects", "window_source"]
 
 
 def pretraining_subjects(subjects: NDArray[Any], share: float, seed: int) -> NDArray[Any]:
-    """Return the subjects that a pre-training may see: ``max(1, round(share n))`` of them, drawn by the seed, sorted.
+    """Return the subjects for pre-training. The others remain for probing.
 
-    The others are for probing. A share of 1 is all.
+    Parameters
+    ----------
+    subjects : ndarray
+        Subject of each window.
+    share : float
+        Share of the n distinct subjects: ``max(1, round(share * n))`` are drawn.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray
+        Distinct subjects, sorted.
     """
     unique = np.unique(subjects)
     n = max(1, round(share * len(unique)))
@@ -36,32 +48,32 @@ def pretraining_subjects(subjects: NDArray[Any], share: float, seed: int) -> NDA
 
 
 class WindowSource:
-    """Batches of windows, float32 ``[B, axes, time]`` in g, in a new order each epoch.
+    """Batches of windows, float32 ``[B, axes, time]``, g, in another random order in each epoch.
 
-    The batches are a function of (seed, epoch, step, rank, world): order ``default_rng([seed, epoch])``, step by step,
-    each process its consecutive part. What is left over after the last whole batch waits for another epoch.
+    The order of an epoch is a permutation by ``default_rng([seed, epoch])``. Each step takes the next `batch` windows, and
+    each process a consecutive part of them. Windows after the last complete batch are not used in the epoch.
 
     Parameters
     ----------
     x : ndarray
         Windows ``[N, axes, time]``, or ``[N, triad, 3, time]``, g.
     batch : int
-        Windows of a step, all processes together.
+        Windows in a step, over all processes.
     seed : int, default 0
         Seed of the orders.
     rank, world : int, default 0, 1
         Index of this process, and number of processes.
     standardise : bool, default True
-        Whether `scaled` standardises by the mean and standard deviation of the windows' axes.
-    counts : dict, optional
-        More numbers for `counts`.
+        Whether `scaled` subtracts the mean of each axis and divides by its standard deviation.
+    counts : dict of str to int, optional
+        Numbers to add to the attribute `counts`.
     people : PeopleSeen, optional
-        Whose windows they are.
+        People whose windows they are.
 
     Raises
     ------
     ValueError
-        If there are fewer windows than a batch, or the processes do not divide a batch.
+        If there are fewer windows than a batch, or `batch` is no multiple of `world`.
     """
 
     name = "windows"
@@ -98,36 +110,54 @@ class WindowSource:
         self.skipped: list[tuple[str, str]] = []
 
     def scaled(self, batch: Any) -> Tensor:
-        """Return windows ``[B, axes, time]`` in standard deviations, or in g where they are not standardised."""
+        """Return the standardised windows, or the windows unchanged if the source does not standardise.
+
+        Parameters
+        ----------
+        batch : Tensor
+            Windows ``[B, axes, time]``, g.
+        """
         windows: Tensor = batch
         if self.mean is None or self.sd is None:
             return windows
-        mean, sd = (
-            torch.tensor(each, dtype=torch.float32)[:, None].to(windows.device) for each in (self.mean, self.sd)
-        )
+        mean = torch.tensor(self.mean, dtype=torch.float32, device=windows.device)[:, None]  # [axes, 1]
+        sd = torch.tensor(self.sd, dtype=torch.float32, device=windows.device)[:, None]
         return (windows - mean) / sd
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Tensor]:
-        """Yield this process's batches of an epoch from `first_step` on."""
+        """Yield the batches of this process in an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Index of the epoch.
+        first_step : int, default 0
+            Step of the epoch to start from.
+
+        Yields
+        ------
+        Tensor
+            Windows, float32 ``[B, axes, time]``, g.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
-        mine = self.batch // self.world
+        n = self.batch // self.world
         for step in range(first_step, self.steps_per_epoch):
-            begin = step * self.batch + self.rank * mine
-            yield self.x[torch.from_numpy(order[begin : begin + mine])]
+            start = step * self.batch + self.rank * n
+            yield self.x[torch.from_numpy(order[start : start + n])]
 
 
 def _statistics(x: NDArray[np.float32]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each axis, in pieces, so that no float64 copy of all is made."""
+    """Return mean and standard deviation of each axis, computed in float64 for 4096 windows at a time to save memory."""
     total, square, n = 0.0, 0.0, 0
-    for at in range(0, len(x), 4096):
-        part = np.asarray(x[at : at + 4096], np.float64)
+    for start in range(0, len(x), 4096):
+        part = np.asarray(x[start : start + 4096], np.float64)
         total, square, n = total + part.sum((0, 2)), square + (part**2).sum((0, 2)), n + len(part) * part.shape[2]
     mean = np.asarray(total / n)
     return mean.tolist(), np.sqrt(np.maximum(np.asarray(square / n) - mean**2, 1e-12)).tolist()
 
 
 def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
-    """Return the windows that a recipe asks for.
+    """Return the source of windows of a recipe.
 
     Parameters
     ----------
@@ -139,11 +169,12 @@ def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
     Raises
     ------
     ValueError
-        If `data` is of another kind or form, or has fewer windows than a batch.
+        If `data` is of another kind, its windows have another length or rate than the recipe's, or they are fewer than a
+        batch.
     """
     settings = recipe.source
     assert isinstance(settings, WindowSourceSettings)
-    rank, world = place()
+    rank, world = rank_and_world()
     x, counts, people = _windows(settings, data)
     if settings.limit and len(x) > settings.limit:
         drawn = np.random.default_rng([recipe.training.seed, len(x)]).permutation(len(x))[: settings.limit]
@@ -160,74 +191,70 @@ def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
     )
 
 
-_Found = tuple[NDArray[np.float32], dict[str, int], PeopleSeen]  # windows, counts, people
+_Selection = tuple[NDArray[np.float32], dict[str, int], PeopleSeen]  # windows [N, 3, time], counts, people
 
 
-def _windows(settings: WindowSourceSettings, data: Any) -> _Found:
+def _windows(settings: WindowSourceSettings, data: Any) -> _Selection:
     if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 1:
         data = data[0]
     if isinstance(data, Windows):
-        _check_form(settings, data)
-        return _of_subjects(settings, data)
+        return _windows_of_set(settings, data)
     if not isinstance(data, str | Path):
         raise ValueError(f"data: expected {FORM}, the folder of a cohort, or Windows, got {data!r}")
     if Path(data).is_dir():
-        return _of_cohort(settings, Cohort(data))
+        return _windows_of_cohort(settings, Cohort(data))
     reference = DatasetReference.parse(str(data))
     if reference.loader == "cohort":
-        return _of_cohort(settings, Cohort(reference.path))
-    made = reference.windows(window_s=settings.window_s, rate=settings.rate_hz, overlap=settings.overlap)
-    _check_form(settings, made)
-    return _of_subjects(settings, made)
+        return _windows_of_cohort(settings, Cohort(reference.path))
+    windows = reference.windows(window_s=settings.window_s, rate=settings.rate_hz, overlap=settings.overlap)
+    return _windows_of_set(settings, windows)
 
 
-def _check_form(settings: WindowSourceSettings, windows: Windows) -> None:
+def _windows_of_set(settings: WindowSourceSettings, windows: Windows) -> _Selection:
+    """Return the windows of the subjects for pre-training."""
     n = round(settings.window_s * settings.rate_hz)
     if windows.n_samples != n or windows.rate != settings.rate_hz:
         raise ValueError(
-            f"data: expected windows of {n} samples at {settings.rate_hz:g} Hz as the recipe's source says, got "
+            f"data: expected windows of {n} samples at {settings.rate_hz:g} Hz as in the recipe's source, got "
             f"{windows.n_samples} at {windows.rate:g} Hz"
         )
+    subjects = pretraining_subjects(windows.subject, settings.subjects, settings.subject_seed)
+    selected = np.isin(windows.subject, subjects)
+    counts = {"subjects": len(subjects), "windows_of_other_subjects": int((~selected).sum())}
+    return windows.x[selected], counts, PeopleSeen(windows.name, tuple(windows.people), tuple(subjects.tolist()))
 
 
-def _of_subjects(settings: WindowSourceSettings, windows: Windows) -> _Found:
-    chosen = pretraining_subjects(windows.subject, settings.subjects, settings.subject_seed)
-    mine = np.isin(windows.subject, chosen)
-    counts = {"subjects": len(chosen), "windows_of_other_subjects": int((~mine).sum())}
-    return windows.x[mine], counts, PeopleSeen(windows.name, tuple(windows.people), tuple(chosen.tolist()))
-
-
-def _of_cohort(settings: WindowSourceSettings, cohort: Cohort) -> _Found:
-    """Windows inside each segment of wear; of a cohort at another rate, the segment is brought to the recipe's."""
-    ids = [str(each) for each in pretraining_subjects(np.array(cohort.ids), settings.subjects, settings.subject_seed)]
+def _windows_of_cohort(settings: WindowSourceSettings, cohort: Cohort) -> _Selection:
+    """Return the windows inside the segments of wear, resampled to the recipe's rate."""
+    ids = [str(name) for name in pretraining_subjects(np.array(cohort.ids), settings.subjects, settings.subject_seed)]
     length = round(settings.window_s * settings.rate_hz)
     hop = max(1, round(length * (1 - settings.overlap)))
-    share = settings.limit // max(1, len(ids)) + 1 if settings.limit else None
+    limit = settings.limit // max(1, len(ids)) + 1 if settings.limit else None  # windows of a recording
     segments = cohort.segments.select(["id", "start_s", "hours"]).to_pylist()
-    found: list[NDArray[np.float32]] = []
-    for number, identity in enumerate(ids):
-        mine: list[NDArray[np.float32]] = []
-        for segment in (each for each in segments if each["id"] == identity):
+    windows: list[NDArray[np.float32]] = []
+    for number, name in enumerate(ids):
+        own: list[NDArray[np.float32]] = []
+        for segment in (segment for segment in segments if segment["id"] == name):
             seconds = 3600 * float(segment["hours"])
-            x = cohort.read(identity, float(segment["start_s"]), seconds)
-            mine += _cut(_at_rate(x, cohort.recipe.resample.rate_hz, settings.rate_hz), length, hop)
-        if share is not None and len(mine) > share:
-            drawn = np.random.default_rng([settings.subject_seed, number]).permutation(len(mine))[:share]
-            mine = [mine[at] for at in np.sort(drawn)]
-        found += mine
-    if not found:
+            x = cohort.read(name, float(segment["start_s"]), seconds)
+            own += _complete_windows(_at_rate(x, cohort.recipe.resample.rate_hz, settings.rate_hz), length, hop)
+        if limit is not None and len(own) > limit:
+            drawn = np.random.default_rng([settings.subject_seed, number]).permutation(len(own))[:limit]
+            own = [own[index] for index in np.sort(drawn)]
+        windows += own
+    if not windows:
         raise ValueError(f"data: expected wear of {settings.window_s:g} s or more, got none in {len(ids)} recordings")
-    return np.stack(found), {"recordings": len(ids)}, PeopleSeen()
+    return np.stack(windows), {"recordings": len(ids)}, PeopleSeen()
 
 
-def _at_rate(x: NDArray[np.float32], own: float, rate: float) -> NDArray[np.float32]:
-    if own == rate or x.shape[-1] < 2:
+def _at_rate(x: NDArray[np.float32], stored_rate: float, rate: float) -> NDArray[np.float32]:
+    if stored_rate == rate or x.shape[-1] < 2:
         return x
-    time = (np.arange(x.shape[-1]) * (1e9 / own)).astype(np.int64)
+    time = (np.arange(x.shape[-1]) * (1e9 / stored_rate)).astype(np.int64)
     return resample(x, time, rate=rate, method="linear")[0]
 
 
-def _cut(x: NDArray[np.float32], length: int, hop: int) -> list[NDArray[np.float32]]:
-    """Windows without a missing sample."""
+def _complete_windows(x: NDArray[np.float32], length: int, hop: int) -> list[NDArray[np.float32]]:
+    """Return the windows without a missing sample."""
     starts = range(0, x.shape[-1] - length + 1, hop)
-    return [x[:, at : at + length] for at in starts if np.isfinite(x[:, at : at + length]).all()]
+    return [x[:, start : start + length] for start in starts if np.isfinite(x[:, start : start + length]).all()]

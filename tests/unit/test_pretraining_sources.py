@@ -129,7 +129,7 @@ def test_an_objective_that_needs_labels_names_itself_its_need_and_the_source(tmp
     assert source.n_classes is None
     with pytest.raises(
         ValueError,
-        match="objective supervised: expected n_classes, the number of labels, got none from source images with views whole",
+        match="objective supervised: expected n_classes, the number of classes, got none from source images with views whole",
     ):
         build_objective(recipe, source)
 

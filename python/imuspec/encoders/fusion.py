@@ -47,13 +47,7 @@ class Fusion(Encoder):
         self.n_features = sum(encoder.n_features for encoder in encoders)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the shape of one input: the number of triads, then the input shape of each encoder.
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            As in `Encoder.input_shape`.
-        """
+        """Return the number of triads, then the input shape of each encoder, as in `Encoder.input_shape`."""
         return (len(self.encoders), *cast("Encoder", self.encoders[0]).input_shape(n_samples))
 
     def _triads(self, x: Tensor) -> list[tuple[Encoder, Tensor]]:
@@ -98,13 +92,7 @@ class SingleAxis(Encoder):
         self.kind, self.n_features = encoder.kind, encoder.n_features
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the inner encoder's input shape, with one channel.
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            As in `Encoder.input_shape`.
-        """
+        """Return the inner encoder's input shape with one channel, as in `Encoder.input_shape`."""
         return (1, *self.inner.input_shape(n_samples)[1:])
 
     def _copied(self, x: Tensor) -> Tensor:
@@ -137,13 +125,7 @@ class AccelerationAlone(Encoder):
         self.kind, self.n_features = encoder.kind, encoder.n_features
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the inner encoder's input shape, with three axes.
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            As in `Encoder.input_shape`.
-        """
+        """Return the inner encoder's input shape with three axes, as in `Encoder.input_shape`."""
         return (3, *self.inner.input_shape(n_samples)[1:])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -120,13 +120,7 @@ class Harnet(Encoder):
         self.n_features = n_in
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (axes, samples).
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            Length of a window; by default the only one that the encoder takes.
-        """
+        """Return (axes, samples), by default those of the only windows that the encoder takes."""
         return (self.n_axes, n_samples or self.n_samples)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -136,13 +136,7 @@ class LimuBert(Encoder):
         self.norm2 = Norm(width)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (axes, samples).
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            Length of a window; by default the longest.
-        """
+        """Return (axes, samples), by default those of the longest window."""
         return (self.n_axes, n_samples or self.n_steps)
 
     def states(self, x: Tensor) -> Tensor:

@@ -54,13 +54,7 @@ class Standardised(Encoder):
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None])
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return the inner encoder's input shape.
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            As in `Encoder.input_shape`.
-        """
+        """Return the inner encoder's input shape, as in `Encoder.input_shape`."""
         return self.inner.input_shape(n_samples)
 
     def standardise(self, x: Tensor) -> Tensor:

@@ -89,13 +89,7 @@ class Vit(Encoder):
             parameter.requires_grad_(False)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
-        """Return (channels, rows, columns).
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            Ignored: pictures have a fixed size.
-        """
+        """Return (channels, rows, columns). Pictures have a fixed size, so `n_samples` is ignored."""
         del n_samples
         return (3, *self.image)
 

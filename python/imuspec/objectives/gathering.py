@@ -46,17 +46,7 @@ def gather_with_gradient(rows: Tensor) -> Tensor:
     """Return the rows of all processes, with their gradient.
 
     The gradient of a row is the sum of the gradients of all processes' losses. DDP's mean over the processes is then the
-    gradient of the mean loss on the joint batch.
-
-    Parameters
-    ----------
-    rows : Tensor
-        Rows ``[B, ...]`` of this process. ``B`` is the same in each process.
-
-    Returns
-    -------
-    Tensor
-        ``[world B, ...]``.
+    gradient of the mean loss on the joint batch. Shapes are as in `gather`.
     """
     if world() == 1:
         return rows

@@ -194,7 +194,7 @@ def _save(
 
 
 def _restore(fabric: Fabric, run: Run, objective: Objective, optimizer: torch.optim.Optimizer, log: Log) -> int:
-    """Load the run's checkpoint, and return its step; 0 if there is none."""
+    """Load the run's checkpoint, and return its step; 0 without a checkpoint."""
     state = run.load_checkpoint()
     step = 0 if state is None else int(state["step"])
     if state is not None:

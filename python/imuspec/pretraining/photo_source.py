@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from imuspec.pretraining.source import Validate
+from imuspec.pretraining.source import Validate, indices_of_epoch
 from imuspec.run.named import PeopleSeen
 
 __all__ = ["EncodedPictures", "PictureSource", "decode", "find_pictures"]
@@ -208,8 +208,7 @@ def _stacked(batch: list[tuple[NDArray[np.uint8], str]]) -> tuple[Tensor, list[s
 class PictureSource:
     """Batches of pictures, uint8 ``[B, 3, rows, columns]``, in another random order in each epoch.
 
-    The order of an epoch is a permutation by ``default_rng([seed, epoch])``. Each step takes the next `batch` pictures, and
-    each process a consecutive part of them. Pictures after the last complete batch are not used in the epoch.
+    `imuspec.pretraining.source.indices_of_epoch` defines the order.
 
     Parameters
     ----------
@@ -301,24 +300,10 @@ class PictureSource:
         return batch
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Any]:
-        """Yield the batches of this process in an epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Index of the epoch.
-        first_step : int, default 0
-            Step of the epoch to start from.
-
-        Yields
-        ------
-        Tensor or tuple of Tensor
-            Pictures, uint8 ``[B, 3, rows, columns]``; with labels also int64 ``[B]``.
-        """
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pictures))
-        n = self.batch // self.world
-        starts = [step * self.batch + self.rank * n for step in range(first_step, self.steps_per_epoch)]
-        steps = [order[start : start + n] for start in starts]
+        """Yield pictures, uint8 ``[B, 3, rows, columns]``, or (pictures, labels int64 ``[B]``), as in `BatchSource.epoch`."""
+        steps = indices_of_epoch(
+            len(self.pictures), epoch, first_step, batch=self.batch, seed=self.seed, process=(self.rank, self.world)
+        )
         for index, pictures in zip(steps, self._batches(steps), strict=True):
             yield (pictures, torch.from_numpy(self.pictures.label[index])) if self.labels else pictures
 

@@ -1,16 +1,18 @@
-"""Protocols of the sources of batches."""
+"""Protocols of the sources of batches, and the order of items in an epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imuspec.objectives import Objective
 from imuspec.run.named import PeopleSeen
 
-__all__ = ["Batch", "BatchSource", "Source", "Validate"]
+__all__ = ["Batch", "BatchSource", "Source", "Validate", "indices_of_epoch"]
 
 Batch = Tensor | tuple[Tensor, ...]
 Validate = Callable[[Objective, int], dict[str, float]]
@@ -100,3 +102,38 @@ class Source(BatchSource, Protocol):
             A batch of `epoch`.
         """
         ...
+
+
+def indices_of_epoch(
+    n: int, epoch: int, first_step: int = 0, *, batch: int, seed: int, process: tuple[int, int] = (0, 1)
+) -> list[NDArray[np.int64]]:
+    """Return the indices of the items of each batch of this process in an epoch.
+
+    The order is a permutation by ``default_rng([seed, epoch])``. Each step takes the next `batch` items, and each process a
+    consecutive part of them. Items after the last complete batch are not used.
+
+    Parameters
+    ----------
+    n : int
+        Number of items.
+    epoch : int
+        Index of the epoch.
+    first_step : int, default 0
+        Step of the epoch to start from.
+    batch : int
+        Items in a step, over all processes; a multiple of the number of processes.
+    seed : int
+        Seed of the order.
+    process : tuple of int, default (0, 1)
+        Index of this process, and number of processes.
+
+    Returns
+    -------
+    list of ndarray
+        int64 ``[batch / processes]`` for each step.
+    """
+    rank, world = process
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    size = batch // world
+    starts = [step * batch + rank * size for step in range(first_step, n // batch)]
+    return [order[start : start + size] for start in starts]

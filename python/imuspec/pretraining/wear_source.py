@@ -59,20 +59,9 @@ class WearSource:
         self.skipped = days.skipped
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Yield the batches of this process in an epoch.
+        """Yield stored samples int16 ``[B, 3, time]``, hidden bool ``[B, patches]``, and missing bool ``[B, patches]``.
 
-        Parameters
-        ----------
-        epoch : int
-            Index of the epoch.
-        first_step : int, default 0
-            Step of the epoch to start from.
-
-        Yields
-        ------
-        tuple of Tensor
-            Stored samples int16 ``[B, 3, time]``, hidden bool ``[B, patches]``, and missing bool ``[B, patches]`` if a patch
-            is missing.
+        `missing` is left out if no patch is missing. The parameters are those of `BatchSource.epoch`.
         """
         return self.days.epoch(epoch, first_step)
 

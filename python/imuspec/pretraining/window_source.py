@@ -16,7 +16,7 @@ from imuspec.cohort.cohort import Cohort
 from imuspec.datasets import Windows
 from imuspec.datasets.reference import FORM, DatasetReference
 from imuspec.pretraining.processes import rank_and_world
-from imuspec.pretraining.source import Validate
+from imuspec.pretraining.source import Validate, indices_of_epoch
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.run.named import PeopleSeen
@@ -50,8 +50,7 @@ def pretraining_subjects(subjects: NDArray[Any], share: float, seed: int) -> NDA
 class WindowSource:
     """Batches of windows, float32 ``[B, axes, time]``, g, in another random order in each epoch.
 
-    The order of an epoch is a permutation by ``default_rng([seed, epoch])``. Each step takes the next `batch` windows, and
-    each process a consecutive part of them. Windows after the last complete batch are not used in the epoch.
+    `imuspec.pretraining.source.indices_of_epoch` defines the order.
 
     Parameters
     ----------
@@ -125,25 +124,12 @@ class WindowSource:
         return (windows - mean) / sd
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Tensor]:
-        """Yield the batches of this process in an epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Index of the epoch.
-        first_step : int, default 0
-            Step of the epoch to start from.
-
-        Yields
-        ------
-        Tensor
-            Windows, float32 ``[B, axes, time]``, g.
-        """
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
-        n = self.batch // self.world
-        for step in range(first_step, self.steps_per_epoch):
-            start = step * self.batch + self.rank * n
-            yield self.x[torch.from_numpy(order[start : start + n])]
+        """Yield windows, float32 ``[B, axes, time]``, g, as in `BatchSource.epoch`."""
+        process = (self.rank, self.world)
+        for index in indices_of_epoch(
+            len(self.x), epoch, first_step, batch=self.batch, seed=self.seed, process=process
+        ):
+            yield self.x[torch.from_numpy(index)]
 
 
 def _statistics(x: NDArray[np.float32]) -> tuple[list[float], list[float]]:

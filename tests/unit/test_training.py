@@ -146,7 +146,9 @@ class Collapsing(Objective):
 
 def test_a_collapse_stops_the_training_unless_told_to_go_on(tmp_path) -> None:
     settings = QUICK.model_copy(update={"log_steps": 1})
-    with pytest.raises(CollapseError, match=r"spread of at least 0\.01 .* in 20 consecutive lines of the log up to step 28"):
+    with pytest.raises(
+        CollapseError, match=r"spread of at least 0\.01 .* in 20 consecutive lines of the log up to step 28"
+    ):
         train(Collapsing(), source(), settings=settings, run=Run(tmp_path / "stops"))
     allowed = settings.model_copy(update={"collapse_spread": 0.0})
     assert train(Collapsing(), source(), settings=allowed, run=Run(tmp_path / "goes on")).metrics()[-1]["step"] == 48

@@ -1,8 +1,8 @@
-"""Heads on frozen features. The linear head fits its whole grid, for all draws, as one tensor program.
+"""Heads on frozen features.
 
-`fit_modules` is the plain definition: one module, one optimiser, one fit after another. `fit_linear` does the same
-arithmetic for every learning rate, weight decay and draw at once, which is some fifty times faster; a test compares the two.
-A further head is a function in `HEADS`.
+`fit_modules` is the plain definition: it fits one module after another, each with its own optimiser. `fit_linear` does the
+same arithmetic for every learning rate, weight decay and draw at once, which is about fifty times faster. A test compares
+the two. To add a head, add a function to `HEADS`.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from imuspec.recipe.probing import HeadSettings
 
 __all__ = ["HEADS", "Fitted", "Task", "fit", "fit_linear", "fit_logistic", "fit_modules"]
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's, as torch.optim.Adam has them
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)  # C of the logistic regression
 
 
 @dataclass(frozen=True)
 class Task:
-    """Features of one draw of labelled windows.
+    """Features and classes of one draw of labelled windows.
 
     Attributes
     ----------
     train : array [n, features]
-        Features to fit.
+        Features of the training windows.
     label : array of int64 [n]
-        Their classes.
+        Classes of the training windows.
     validation : array [m, features]
-        Features that choose epoch and grid point.
+        Features of the validation windows, which select epoch and grid point.
     validation_label : array of int64 [m]
-        Their classes.
+        Classes of the validation windows.
     seed : int
         Seed of the head's initial weights and of the order of windows.
     """
@@ -67,16 +67,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A head chosen on the validation part.
+    """The head with the best score on the validation windows.
 
     Attributes
     ----------
     logits : callable
         Features [k, features] -> scores [k, classes].
     validation_f1 : float
-        Macro-F1 on the validation part, by which the head was chosen.
+        Macro-F1 on the validation windows.
     chosen : dict
-        The chosen learning rate, weight decay and epoch.
+        Selected settings: learning rate, weight decay and epoch, or C of the logistic regression.
     weight : array [classes, features] or None
         Weights of a linear head.
     bias : array [classes] or None
@@ -102,16 +102,16 @@ def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings
     head : str
         Key of `HEADS`.
     tasks : sequence of Task
-        Draws.
+        Draws of labelled windows.
     n_classes : int
         Number of classes.
     settings : HeadSettings
-        Epochs, batch, grid, and the choice of the epoch.
+        Epochs, batch, grid, and selection of the epoch.
 
     Returns
     -------
     list of Fitted
-        A head for each task, in order.
+        The selected head of each task, in order.
 
     Raises
     ------
@@ -124,24 +124,26 @@ def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings
 
 
 def fit_linear(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:
-    """Fit one linear layer for each task and grid point, all at once, and return the best of each task.
+    """Fit a linear layer for each task and grid point, all at once, and return the best layer of each task.
 
-    Cross-entropy, Adam with weight decay in the gradient (torch.optim.Adam's), batches of a new order each epoch, the
-    initial weights those of ``nn.Linear`` under the task's seed. Epoch and grid point have the best validation macro-F1;
-    of equals the earlier is taken. Tasks of equal size share a program.
+    The loss is cross-entropy. The optimiser is Adam with the weight decay in the gradient, as in ``torch.optim.Adam``. The
+    order of windows changes in each epoch. The initial weights are those of ``nn.Linear`` with the task's seed. Epoch and
+    grid point are those with the best macro-F1 on the validation windows, the first of them if there are several. Tasks with
+    the same number of windows are computed together.
 
     Parameters
     ----------
     tasks : sequence of Task
-        Draws.
+        As in `fit`.
     n_classes : int
-        Number of classes.
+        As in `fit`.
     settings : HeadSettings
-        Settings of the head.
+        As in `fit`.
 
     Returns
     -------
     list of Fitted
+        The selected layer of each task, in order.
     """
     fitted: dict[int, Fitted] = {}
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -158,7 +160,7 @@ def fit_linear(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread for many small products, where a second one costs more time than it saves."""
+    """Use one thread. For many small matrix products a second thread costs more time than it saves."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -199,9 +201,9 @@ def _fit_group(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) ->
 
 
 def _gradient(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Gradient of the mean cross-entropy of a batch: [task, grid, class, feature + 1].
+    """Return the gradient of the mean cross-entropy of a batch: [task, grid, class, feature + 1].
 
-    Each head has a product of its own, as its bits must not depend on the other heads of the grid.
+    Each head has a separate matrix product, so that its bits do not depend on the other heads of the grid.
     """
     n_tasks, n_grid, n_classes, width = weight.shape
     each = x[:, None].expand(-1, n_grid, -1, -1).reshape(n_tasks * n_grid, -1, width)
@@ -263,22 +265,23 @@ def fit_modules(
     *,
     build: Callable[[int, int], nn.Module] = nn.Linear,
 ) -> list[Fitted]:
-    """Fit any module the plain way: each task and grid point separately.
+    """Fit any module, separately for each task and grid point.
 
     Parameters
     ----------
     tasks : sequence of Task
-        Draws.
+        As in `fit`.
     n_classes : int
-        Number of classes.
+        As in `fit`.
     settings : HeadSettings
-        Settings of the head.
-    build : callable
-        ``build(n_features, n_classes)`` gives a new module, features [n, n_features] -> logits [n, n_classes].
+        As in `fit`.
+    build : callable, default torch.nn.Linear
+        ``build(n_features, n_classes)`` returns a new module, features [n, n_features] -> logits [n, n_classes].
 
     Returns
     -------
     list of Fitted
+        The selected module of each task, in order.
     """
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     best = []
@@ -331,24 +334,24 @@ def _module_logits(module: nn.Module, features: NDArray[Any]) -> NDArray[Any]:
 
 
 def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:  # noqa: ARG001  (no grid of Adam)
-    """Fit scikit-learn's logistic regression on standardised features; the validation part chooses its strength.
+    """Fit scikit-learn's logistic regression on standardised features. The validation windows select its C.
 
-    It suits features on unlike scales, such as hand-crafted statistics. C is one of .001, .01, .1, 1, 10, 100; epochs, batch and
-    the grid of `settings` do not apply.
+    It suits features with different scales, such as hand-crafted statistics. C is one of .001, .01, .1, 1, 10, 100.
 
     Parameters
     ----------
     tasks : sequence of Task
-        Draws.
+        As in `fit`.
     n_classes : int
-        Number of classes.
+        As in `fit`.
     settings : HeadSettings
-        Settings of the head.
+        Ignored, as its settings are those of Adam.
 
     Returns
     -------
     list of Fitted
-        Weights apply to the features as given, as they include the standardisation.
+        The selected head of each task, in order. The weights include the standardisation, so they apply to the features
+        before it.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -368,7 +371,10 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
 
 
 def _folded(model: Any, scaler: Any, n_classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return weights [classes, features] on raw features; a class without windows is never predicted."""
+    """Return weights [classes, features] and bias for features before the standardisation.
+
+    A class without training windows is never predicted.
+    """
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.hstack([-intercept, intercept]) / 2

@@ -1,7 +1,7 @@
-"""Other pictures of a window behind the call of `rgb_image`, and which of them bear which change.
+"""Other pictures of a window than the spectrogram, with the parameters of `rgb_image`.
 
-Each draws [..., axes, time] as [..., 3, rows, columns], a channel an axis, uint8 or ImageNet-normalised float32, into `out`
-if it is given. `ENCODINGS` names them all, the spectrogram too.
+Each function draws windows [..., axes, time] as pictures [..., 3, rows, columns] with a channel for each axis, uint8 or
+float32 normalised as for ImageNet. `ENCODINGS` lists all of them and the spectrogram, with the operations that fit each.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["ENCODINGS", "Encoding", "gramian_angular_field", "recurrence_plot", "scalogram"]
 
 Missing = Literal["raise", "mask"]
-_AT_ONCE = 8  # windows drawn together: their cells stay in the cache
+_AT_ONCE = 8  # windows that are drawn together; the cells of more do not fit into the cache
 _MEAN = np.array([0.485, 0.456, 0.406])[:, None, None]
 _SD = np.array([0.229, 0.224, 0.225])[:, None, None]
 
 
 class Encoding(NamedTuple):
-    """A way to draw windows and the picture operations under which its pictures stay pictures of motion."""
+    """A function that draws windows, and the operations of views that fit its pictures.
+
+    An operation fits if its result is again a picture of a possible motion.
+    """
 
     draw: Callable[..., NDArray[Any]]
     operations: frozenset[str]
@@ -44,25 +47,26 @@ def gramian_angular_field(
     out: NDArray[Any] | None = None,
     nan: Missing = "raise",
 ) -> NDArray[Any]:
-    """Draw each axis of a window as its Gramian angular field: every pair of moments is a cell.
+    """Draw each axis of a window as its Gramian angular field, which has a cell for each pair of times.
 
-    z is the axis, as means of equal stretches, scaled to -1 .. 1, phi = arccos z; ``G[i, j] = cos(phi_i + phi_j)`` for
-    "sum" or ``sin(phi_i - phi_j)`` for "difference"; the level is ``floor(255 (G + 1) / 2 + 1/2)``.
+    The axis is averaged over equal stretches and scaled to ``z`` in -1 .. 1. With ``phi = arccos z`` the field is
+    ``G[i, j] = cos(phi_i + phi_j)`` for "sum" or ``sin(phi_i - phi_j)`` for "difference". The level is
+    ``floor(255 (G + 1) / 2 + 1/2)``.
 
     Parameters
     ----------
     x : array [..., axes, time] or [time]
         As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
-    kind : {"sum", "difference"}
-        Which field.
-    size : (int, int) or None
-        Rows and columns, each so many equal stretches; None is a cell for each pair of samples.
+    kind : {"sum", "difference"}, default "sum"
+        Kind of the field.
+    size : (int, int) or None, default (96, 128)
+        Rows and columns: numbers of stretches. None gives a cell for each pair of samples.
     dtype : {"uint8", "float32"}, default "uint8"
         As in :func:`imuspec.rgb_image`.
     out : array, optional
         As in :func:`imuspec.rgb_image`.
-    nan : {"raise", "mask"}
-        Refuse NaN and infinity, or draw cells of stretches that hold any black.
+    nan : {"raise", "mask"}, default "raise"
+        "raise": NaN and infinity are an error. "mask": cells of stretches that contain one are black.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def gramian_angular_field(
         across = _product(windows[..., None, :], None, _stretches(n, columns))
         low = np.fmin(_least(down, (-2, -1)), _least(across, (-2, -1)))
         high = np.fmax(_largest(down, (-2, -1)), _largest(across, (-2, -1)))
-        flat = high - low <= 1e-12 * np.maximum(np.abs(high), np.abs(low))  # the rounding of a constant's means
+        flat = high - low <= 1e-12 * np.maximum(np.abs(high), np.abs(low))  # a constant, whose means differ by rounding
         # cos(arccos a + arccos b) = a b - sqrt(1 - a^2) sqrt(1 - b^2), sin(arccos a - arccos b) likewise
         down, across = ((2 * v - low - high) / np.where(flat, np.nan, high - low) for v in (down, across))
         sine_down, sine_across = (np.sqrt(np.maximum(0, 1 - v * v)) for v in (down, across))
@@ -115,27 +119,27 @@ def recurrence_plot(
     out: NDArray[Any] | None = None,
     nan: Missing = "raise",
 ) -> NDArray[Any]:
-    """Draw each axis of a window as its recurrence plot: how near each moment's state is to each other's.
+    """Draw each axis of a window as its recurrence plot, which shows the distance of the states at each pair of times.
 
-    The state at i is ``s_i = (x[i], x[i + delay], .., x[i + (dimension - 1) delay])``, ``d[i, j] = |s_i - s_j|``; the level
-    is ``255 (1 - d / max d)``: what comes back is bright.
+    The state at i is ``s_i = (x[i], x[i + delay], .., x[i + (dimension - 1) delay])``, and ``d[i, j] = |s_i - s_j|``. The
+    level is ``255 (1 - d / max d)``, so similar states are bright.
 
     Parameters
     ----------
     x : array [..., axes, time] or [time]
         As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
-    dimension, delay : int
-        Samples in a state, and how far apart they are.
+    dimension, delay : int, default 1
+        Number of samples in a state, and distance between them, samples.
     threshold : float, optional
-        A share of max d: cells up to it are white, all others black.
-    size : (int, int) or None
-        Rows and columns, reached with Pillow's bilinear filter; None is a cell for each pair of states.
+        If given, cells with a distance up to this share of max d are white, all others black.
+    size : (int, int) or None, default (96, 128)
+        Rows and columns after resizing by Pillow's bilinear filter. None gives a cell for each pair of states.
     dtype : {"uint8", "float32"}, default "uint8"
         As in :func:`imuspec.rgb_image`.
     out : array, optional
         As in :func:`imuspec.rgb_image`.
-    nan : {"raise", "mask"}
-        Refuse NaN and infinity, or draw cells that states with any reach black.
+    nan : {"raise", "mask"}, default "raise"
+        "raise": NaN and infinity are an error. "mask": cells of states that contain one are black.
 
     Returns
     -------
@@ -166,7 +170,7 @@ def recurrence_plot(
 
     def shape(n: int) -> tuple[int, int]:
         if n <= span:
-            raise ValueError(f"x: expected more samples than the {span} that a state spans, got {n}")
+            raise ValueError(f"x: expected more than {span} samples, the span of a state, got {n}")
         return (n - span, n - span) if size is None else size
 
     def draw(windows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,28 +202,28 @@ def scalogram(
 ) -> NDArray[Any]:
     """Draw each axis of a window as its scalogram: a continuous wavelet transform at log-spaced frequencies, in dB.
 
-    ``W[s, t] = sum_w X[w] conj(psi(s w)) exp(i w t)`` with the analytic Morlet wavelet ``psi(v) = 2 exp(-(v - 6)^2 / 2)``,
-    X the transform of the window less its mean, zeros behind it; a sinusoid of amplitude a has ``|W| = a`` at its own
-    frequency, whatever that is. ``D = 20 log10 |W|``, from ``max D - floor_db`` to max D, black to white.
+    ``W[s, t] = sum_w X[w] conj(psi(s w)) exp(i w t)`` with the analytic Morlet wavelet ``psi(v) = 2 exp(-(v - 6)^2 / 2)``.
+    X is the Fourier transform of the window without its mean, padded with zeros. A sinusoid of amplitude a has ``|W| = a`` at
+    its frequency. ``D = 20 log10 |W|`` is drawn from black at ``max D - floor_db`` to white at max D.
 
     Parameters
     ----------
     x : array [..., axes, time] or [time]
         As in :func:`imuspec.rgb_image`: one axis is copied to three channels, 3 k axes are k pictures.
     frequencies : (float, float), optional
-        Lowest and highest row in cycles a sample (Hz divided by the sample rate); by default two periods a window, and
-        0.4.
-    floor_db : float or None
-        Weaker cells are black; None spans from the weakest cell.
-    size : (int, int) or None
-        Rows are frequencies, the lowest last; columns are reached with Pillow's bilinear filter over ``|W|`` in dB. None is 96
-        rows and a column a sample.
+        Frequencies of the lowest and the highest row, cycles per sample (Hz divided by the sample rate); by default two
+        periods per window, and 0.4.
+    floor_db : float or None, default 60
+        Range from black to white, dB. With None the weakest cell is black.
+    size : (int, int) or None, default (96, 128)
+        Rows and columns. Rows are frequencies, the lowest last. Columns are resized by Pillow's bilinear filter in dB. None
+        gives 96 rows and a column for each sample.
     dtype : {"uint8", "float32"}, default "uint8"
         As in :func:`imuspec.rgb_image`.
     out : array, optional
         As in :func:`imuspec.rgb_image`.
-    nan : {"raise", "mask"}
-        Refuse NaN and infinity, or take the window's mean for them and draw their columns black.
+    nan : {"raise", "mask"}, default "raise"
+        "raise": NaN and infinity are an error. "mask": the window's mean replaces them, and their columns are black.
 
     Returns
     -------
@@ -254,7 +258,7 @@ def scalogram(
         mean = np.where(missing, 0, windows).sum(-1) / np.maximum((~missing).sum(-1), 1)
         centred = np.where(missing, 0, windows - mean[..., None])
         scale = np.abs(centred).max(-1)
-        flat = scale <= 1e-12 * np.abs(mean)  # what is left of a constant is rounding
+        flat = scale <= 1e-12 * np.abs(mean)  # a constant, whose remainder is rounding
         length, psi = _wavelets(n, 96 if size is None else size[0], frequencies)
         spectrum = np.fft.fft(centred / np.where(flat, 1, scale)[..., None], length)
         modulus = np.abs(np.fft.ifft(spectrum[..., None, :] * psi))[..., :n]
@@ -268,8 +272,8 @@ def scalogram(
     return _drawn(x, draw, lambda n: (96, n) if size is None else size, dtype, out, nan)
 
 
-# TranslateX and PermuteX move columns, so columns must be time alone. Hue mixes channels as turning the sensor mixes their
-# energies, so cells must grow with energy on their axis: not so the angles of a field.
+# TranslateX and PermuteX move columns, so only columns may be time. Hue mixes channels as a rotation of the sensor mixes
+# their energies, so a cell must grow with the energy on its axis, which the angles of a Gramian field do not.
 ENCODINGS: dict[str, Encoding] = {
     "spectrogram": Encoding(rgb_image, frozenset({"translate_x", "permute_x", "hue", "jitter"})),
     "scalogram": Encoding(scalogram, frozenset({"translate_x", "permute_x", "hue", "jitter"})),
@@ -286,7 +290,7 @@ def _drawn(
     out: NDArray[Any] | None,
     nan: Missing,
 ) -> NDArray[Any]:
-    """Draw some windows at a time; `draw` gives levels before rounding, NaN where a cell is black."""
+    """Draw a few windows at a time. `draw` returns levels before rounding, with NaN for black cells."""
     if nan not in ("raise", "mask"):
         raise ValueError(f'nan: expected "raise" or "mask", got {nan!r}')
     array, leading = windows_of(x)
@@ -317,20 +321,20 @@ def _drawn(
 
 
 def _least(x: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
-    """The smallest of the numbers among them, NaN if there are none."""
+    """Return the smallest number and ignore NaN; NaN if all are NaN."""
     least: NDArray[np.float64] = np.fmin.reduce(x, axis, keepdims=True)
     return least
 
 
 def _largest(x: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
-    """The largest of the numbers among them, NaN if there are none."""
+    """Return the largest number and ignore NaN; NaN if all are NaN."""
     return -_least(-x, axis)
 
 
 def _product(
     cells: NDArray[np.float64], down: NDArray[np.float64] | None, across: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return down @ cells @ across.T; NaN where a NaN has a share, and not everywhere."""
+    """Return down @ cells @ across.T, where a NaN affects only the cells to which it contributes."""
 
     def times(x: NDArray[np.float64]) -> NDArray[np.float64]:
         x = x if down is None else down @ x

@@ -84,8 +84,8 @@ def train(
         If the checkpoint is of another architecture.
     """
     fabric = start_processes(settings)
-    images = settings.channels_last and objective.encoder.kind == "image"
-    if images:
+    channels_last = settings.channels_last and objective.encoder.kind == "image"
+    if channels_last:
         objective.to(memory_format=torch.channels_last)
     if fabric.world_size > 1 and fabric.device.type == "cuda" and objective.sync_norm:
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
@@ -93,7 +93,8 @@ def train(
     model, stepper = fabric.setup(objective, optimizer)
     if settings.compile:
         model.compile()
-    n, total = source.steps_per_epoch, settings.epochs * source.steps_per_epoch
+    n = source.steps_per_epoch
+    total = settings.epochs * n
     rate, generator = learning_rate(settings), torch.Generator(device=fabric.device)
     progress = Progress("training", total=total, every_s=_LINES_S, silent=not fabric.is_global_zero)
     log = Log(fabric, run, settings, steps_per_epoch=n, progress=progress)
@@ -109,7 +110,7 @@ def train(
                 _seed(settings.seed, step, fabric.global_rank, generator)
                 batch = fabric.to_device(stored)
                 inputs = views(batch, generator) if views else batch if isinstance(batch, tuple) else (batch,)
-                if images:
+                if channels_last:
                     inputs = tuple(
                         view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
                         for view in inputs

@@ -16,7 +16,7 @@ from pathlib import Path
 import stub_native
 from cohort_work import Faulty
 from imuspec import Cohort
-from imuspec.cluster import LocalEngine, compute
+from imuspec.cluster import compute
 from imuspec.cohort.results import Results
 from run_stub_cohort import RECIPE
 from stub_files import write_stub
@@ -25,8 +25,8 @@ from stub_files import write_stub
 def make(folder: Path) -> tuple[Path, Path]:
     """Prepare a small cohort, with recordings that are ok, excluded and failed, and compute results from it."""
     source = write_stub(folder / "in", n=3)
-    stub_native.prepare_stub_cohort([source], folder / "cohort", recipe=RECIPE, workers=1)
-    compute(folder / "cohort", folder / "results", Faulty(), engine=LocalEngine(1))
+    stub_native.prepare_stub_cohort([source], folder / "cohort", recipe=RECIPE, engine=stub_native.InlineEngine())
+    compute(folder / "cohort", folder / "results", Faulty(), engine=stub_native.InlineEngine())
     return folder / "cohort", folder / "results"
 
 
@@ -83,6 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    import flips  # so that workers find the work by its module's name
-
-    sys.exit(flips.main())
+    sys.exit(main())

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from unittest import mock
@@ -17,6 +18,7 @@ from imuspec import preparation
 from imuspec.cluster import preparing
 from imuspec.cluster.engine import Engine
 from imuspec.cluster.local import LocalEngine
+from imuspec.cluster.pool import Ended
 from imuspec.errors import RecordingError
 from imuspec.preparation import Prepared
 from imuspec.preparation import preparation as one_pass
@@ -128,6 +130,32 @@ class StubEngine(Engine):
     def crew(self, work: Callable[[Any], Any]) -> Any:  # noqa: ARG002  (the other work takes its place)
         """Return the processes that do the other work."""
         return self.engine.crew(self.work)
+
+
+class InlineEngine(Engine):
+    """Works in this process, so that a run takes milliseconds."""
+
+    class Crew:
+        """The work of one `map`."""
+
+        room = True
+
+        def __init__(self, work: Callable[[Any], Any]) -> None:
+            self.work, self.busy = work, []
+
+        def begin(self, item: Any, **_: bool) -> None:
+            """Keep an item."""
+            self.busy.append(item)
+
+        def finished(self, **_: float) -> Iterator[Ended]:
+            """Do the work on it."""
+            while self.busy:
+                yield Ended(self.busy[0], self.work(self.busy.pop(0)))
+
+    @contextmanager
+    def crew(self, work: Callable[[Any], Any]) -> Iterator[Any]:
+        """Return what works here."""
+        yield InlineEngine.Crew(work)
 
 
 def prepare_stub_cohort(inputs: Any, out: Any, **options: Any) -> Any:

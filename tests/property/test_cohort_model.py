@@ -9,8 +9,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import stub_native
 from imuspec import Cohort
-from imuspec.cluster.engine import Engine
-from imuspec.cluster.pool import Ended
 from imuspec.cohort.lock import InUseError, lock_of
 from imuspec.cohort.store import CohortStore
 from run_stub_cohort import RECIPE
@@ -36,29 +33,10 @@ CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod",
 KILLED = 9
 
 
-class _Inline(Engine):
-    """Works in this process, so that a run takes milliseconds."""
-
-    class Crew:
-        room = True
-
-        def __init__(self, work: Callable[[Any], Any]) -> None:
-            self.work, self.busy = work, []
-
-        def begin(self, item: Any, **_: bool) -> None:
-            self.busy.append(item)
-
-        def finished(self, **_: float) -> Iterator[Ended]:
-            while self.busy:
-                yield Ended(self.busy[0], self.work(self.busy.pop(0)))
-
-    @contextmanager
-    def crew(self, work: Callable[[Any], Any]) -> Iterator[Any]:
-        yield _Inline.Crew(work)
-
-
 def _prepare(source: Path, out: Path, **options: Any) -> Any:
-    return stub_native.prepare_stub_cohort([source], out, recipe=SHORT, engine=_Inline(), resume=True, **options)
+    return stub_native.prepare_stub_cohort(
+        [source], out, recipe=SHORT, engine=stub_native.InlineEngine(), resume=True, **options
+    )
 
 
 def _killed(work: Callable[[], Any], out: Path, after: int) -> int:

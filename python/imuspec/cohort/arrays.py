@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,17 +39,31 @@ class StoredArray:
         As in `Prepared`.
     sha256 : str
         Checksum of the stored bytes when they were written.
+
+    Raises
+    ------
+    ValueError
+        If the array is not one that imuspec wrote.
     """
 
     def __init__(self, recording_id: str, array: zarr.Array[Any]) -> None:
         attributes: Any = array.attrs
+        if array.dtype != np.int16 or array.ndim != 2 or array.shape[0] != 3:
+            raise ValueError(f"array {recording_id}: expected int16 [3, time], got {array.dtype} {list(array.shape)}")
         self._array = array
         self.recording_id = recording_id
-        self.rate = float(attributes["rate_hz"])
-        self.step_g = float(attributes["step_g"])
-        self.start_time = np.datetime64(str(attributes["start_time"]), "ns")
-        self.shifts: NDArray[np.int64] = np.array(attributes["shifts"], np.int64).reshape(-1, 2)
-        self.sha256 = str(attributes["sha256"])
+        try:
+            self.rate = float(attributes["rate_hz"])
+            self.step_g = float(attributes["step_g"])
+            self.start_time = np.datetime64(str(attributes["start_time"]), "ns")
+            self.shifts: NDArray[np.int64] = np.array(attributes["shifts"], np.int64).reshape(-1, 2)
+            self.sha256 = str(attributes["sha256"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"array {recording_id}: expected the attributes of a recording, got {error!r}") from error
+        if not (0 < self.rate < math.inf and 0 < self.step_g < math.inf):
+            raise ValueError(
+                f"array {recording_id}: expected a rate and a step above 0, got {self.rate} Hz and {self.step_g} g"
+            )
 
     def __len__(self) -> int:
         return int(self._array.shape[1])
@@ -114,7 +129,11 @@ class StoredArrays:
         if not known:
             raise KeyError(f"cohort {self._folder}: expected one of its ids, got {recording_id!r}")
         store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
-        array = StoredArray(recording_id, zarr.open_array(store, mode="r"))
+        try:
+            opened = zarr.open_array(store, mode="r", zarr_format=3)
+        except Exception as error:  # each kind of damage has another error
+            raise ValueError(f"{folder / 'zarr.json'}: expected an array of Zarr, got damage ({error})") from error
+        array = StoredArray(recording_id, opened)
         self._opened[recording_id] = array
         if len(self._opened) > _OPEN:
             self._opened.popitem(last=False)

@@ -383,7 +383,7 @@ class Cohort:
         files = {name: self.path / f"{name}.parquet" for name in TABLES}
         if {path.name for path in files.values()} <= set(list_names(self.path)):
             tables = {name: read_table(path) for name, path in files.items()}
-            if tables["outcomes"]["id"].to_pylist() == done:
+            if all(tables[name]["id"].to_pylist() == done for name in ("outcomes", "recordings")):
                 self._tables = tables
                 return
         import pyarrow as pa

@@ -1,0 +1,122 @@
+"""A cohort that somebody prepared to do harm makes no command write outside of its output, and is not believed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import flips
+import stub_native
+from cohort_work import Faulty
+from imuspec import Cohort
+from imuspec.cluster import compute
+from imuspec.cohort.export import export_cohort
+from imuspec.cohort.parts import sealed
+from stub_files import tree
+
+PATHS = ["../../escaped", "..", "/tmp/imuspec-escaped", "a/b", "x\n", "zarr.json"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return flips.make(tmp_path_factory.mktemp("whole"))[0]
+
+
+@pytest.fixture
+def cohort(whole: Path, tmp_path: Path) -> Path:
+    shutil.copytree(whole, tmp_path / "a" / "b" / "cohort")
+    return tmp_path / "a" / "b" / "cohort"
+
+
+def _rename_in_tables(cohort: Path, identity: str) -> None:
+    for path in cohort.glob("*.parquet"):
+        table = pq.read_table(path)
+        ids = [identity if value == "r1" else value for value in table["id"].to_pylist()]
+        pq.write_table(table.set_column(table.schema.get_field_index("id"), "id", pa.array(ids, pa.string())), path)
+
+
+def _rename_in_part(cohort: Path, identity: str) -> None:
+    part = json.loads((cohort / "parts" / "r1.json").read_text())
+    del part["sealed"]
+    part["outcome"]["id"] = identity
+    (cohort / "parts" / "r1.json").write_bytes(sealed(part))
+
+
+@pytest.mark.parametrize("identity", PATHS)
+@pytest.mark.parametrize("harm", [_rename_in_tables, _rename_in_part], ids=["tables", "part"])
+def test_an_id_that_is_a_path_leads_no_command_outside(
+    harm: Callable[[Path, str], None], identity: str, cohort: Path, tmp_path: Path
+) -> None:
+    harm(cohort, identity)
+    assert Cohort(cohort).verify() != []
+    before = tree(tmp_path)
+    commands: list[Callable[[], Any]] = [
+        lambda: compute(cohort, tmp_path / "out" / "results", Faulty(), engine=stub_native.InlineEngine()),
+        lambda: export_cohort(Cohort(cohort), tmp_path / "out" / "export"),
+        lambda: Cohort(cohort).read(identity),
+    ]
+    for command in commands:
+        with contextlib.suppress(ValueError, KeyError):
+            command()
+    after = {name: digest for name, digest in tree(tmp_path).items() if not name.startswith("out/")}
+    assert after == before
+    names = {path.name.partition(".")[0] for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert "escaped" not in " ".join(names)
+    assert not Path("/tmp/imuspec-escaped.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"data_type": "float64", "fill_value": 0.0}, r"expected int16 \[3, time\]|expected an array of Zarr"),
+        ({"shape": [3]}, "expected int16|expected an array of Zarr"),
+        ({"shape": [-3, 5]}, "expected int16|expected an array of Zarr"),
+        ({"codecs": [{"name": "pickle"}]}, "expected an array of Zarr"),
+        ({"codecs": [{"name": "numcodecs.pickle"}]}, "expected an array of Zarr"),
+        ({"data_type": "object"}, "expected an array of Zarr"),
+        ({"zarr_format": 2}, "expected an array of Zarr"),
+        ({"attributes": {}}, "expected the attributes of a recording"),
+        ({"attributes": []}, "expected the attributes of a recording|expected an array of Zarr"),
+    ],
+)
+def test_the_description_of_an_array_is_not_believed(change: dict[str, Any], problem: str, cohort: Path) -> None:
+    path = cohort / "acceleration" / "r1" / "zarr.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=problem):
+        Cohort(cohort).read("r1")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"rate_hz": 0}, {"rate_hz": -1}, {"step_g": "nan"}, {"step_g": None}, {"start_time": "x"}, {"shifts": [1]}],
+)
+def test_attributes_of_an_array_that_cannot_be_right_are_refused(attributes: dict[str, Any], cohort: Path) -> None:
+    path = cohort / "acceleration" / "r1" / "zarr.json"
+    described = json.loads(path.read_text())
+    described["attributes"].update(attributes)
+    path.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="array r1: expected"):
+        Cohort(cohort).read("r1")
+
+
+def test_an_older_format_of_zarr_which_can_hold_pickles_is_not_opened(cohort: Path) -> None:
+    folder = cohort / "acceleration" / "r1"
+    (folder / "zarr.json").write_text("{")
+    (folder / ".zarray").write_text(
+        json.dumps(
+            {
+                "zarr_format": 2, "shape": [3, 2], "chunks": [3, 2], "dtype": "|O", "order": "C",
+                "compressor": None, "fill_value": None, "filters": [{"id": "pickle"}],
+            }
+        )
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"zarr\.json: expected an array of Zarr"):
+        Cohort(cohort).read("r1")

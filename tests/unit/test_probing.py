@@ -351,7 +351,7 @@ def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffi
         ("statistics", ("--layer", "layer1"), "got --layer"),
         ("supervised", ("--shots", "3"), "shots: expected options that supervised uses"),
         ("random", ("--seeds", "0"), "seeds: expected at least 1, got 0"),
-        ("random", ("--head", "mlp"), "head: expected linear or logistic for random, got mlp, a head on patches"),
+        ("random", ("--head", "mlp"), "head: expected linear or logistic for random, got mlp, a head for patches"),
         ("statistics", ("--head", "lstm"), "head: expected linear or logistic for statistics, got lstm"),
         (
             "patches",

@@ -33,6 +33,25 @@ _PACKAGES = [
     "pillow",
 ]
 _PACKAGES += ["actipy", "scikit-digital-health", "cwa-reader-rs"]
+_ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \| ([\d.]+x) \|", re.MULTILINE)
+_README_ROWS = [
+    ("a week to calibrated 30 Hz wear", "actipy_device"),
+    ("a week to arrays", "actipy_read"),
+    ("a week to arrays", "cwa_reader_rs_read"),
+    ("a week as a stream of chunks", "actipy_read"),
+    ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "mkl_fft"),
+    ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "scipy.signal.spectrogram"),
+    ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "torch.stft"),
+    ("spectrogram in dB, one window of 3 x 500, 128/116", "scipy.signal.spectrogram"),
+    ("256 pictures uint8, 128/116, t1", "pyfftw + cv2"),
+    ("256 pictures uint8, 128/116, t1", "scipy + PIL"),
+    ("256 pictures uint8, 128/116, t1", "torch + torchvision"),
+    ("one picture float32, 128/116", "pyfftw + cv2"),
+    ("LMM features, 256 x 300 x 3 x 300, nfft 32, t1", "mkl_fft in chunks"),
+    ("LMM features, 256 x 300 x 3 x 300, nfft 32, t1", "torch.stft"),
+    ("LMM loss forward and backward, 8 x 300 x 3 x 300, t1", "torch, gradient by hand"),
+    ("LMM loss forward and backward, 8 x 300 x 3 x 300, t1", "torch.stft"),
+]
 
 
 class Row(NamedTuple):
@@ -142,6 +161,24 @@ def joined(old: str, new: Sequence[str]) -> str:
     return "\n".join([head, *(text.rstrip("\n") + "\n" for _, text in sorted(sections.items()))])
 
 
+def summary(report: str) -> str:
+    """The readme's table: some rows of the report, with the time of imuspec and the ratio on each processor."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    processors: list[str] = []
+    for part in re.split(r"^## ", report, flags=re.MULTILINE)[1:]:
+        name = part.splitlines()[0].partition(": ")[2]
+        processors += [name] if name not in processors else []
+        for what, ours, peer, _, ratio in _ROW.findall(part):
+            cells.setdefault((what, peer), {})[name] = f"{ours}, {ratio}"
+    header = f"| task | alternative | {' | '.join(processors)} |\n| --- | --- |{' ---: |' * len(processors)}"
+    rows = [
+        f"| {what} | {peer} | {' | '.join(cells[what, peer].get(name, '-') for name in processors)} |"
+        for what, peer in _README_ROWS
+        if (what, peer) in cells
+    ]
+    return "\n".join([header, *rows])
+
+
 def main() -> int:
     """Run the benches."""
     scripts = {path.stem.removeprefix("interleaved_"): path for path in sorted(_HERE.glob("interleaved_*.py"))}
@@ -160,7 +197,7 @@ def main() -> int:
     else:
         old = settings.write.read_text("utf-8") if settings.write.exists() else ""
         settings.write.write_text(joined(old, new), "utf-8")
-        print(settings.write)
+        print(f"{settings.write}; the readme's table:\n\n{summary(settings.write.read_text('utf-8'))}")
     return 0
 
 

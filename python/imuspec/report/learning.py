@@ -326,11 +326,11 @@ def _confusion(rows: Sequence[Mapping[str, Any]], stem: str) -> dict[str, Any]:
     return {"title": f"Confusion{f' ({about})' if about else ''}", "names": names, "rows": lines}
 
 
-def _figures(folder: Path, beside: str) -> list[dict[str, Any]]:
-    """Return the figures of a folder, except those that begin with `beside`, which the page shows as tables."""
+def _figures(folder: Path, excluded: str) -> list[dict[str, Any]]:
+    """Return the figures of a folder, except those that begin with `excluded`, which the page shows as tables."""
     figures = []
     for number, path in enumerate(sorted(folder.glob("*.svg"))):
-        if path.name.startswith(beside):
+        if path.name.startswith(excluded):
             continue
         if path.stat().st_size > _MOST_BYTES:
             figures.append({"title": path.name, "drawing": None, "raster": False, "id": f"figure{number}"})

@@ -38,9 +38,9 @@ _MUCH_DRIFT_S = 60.0  # per day; more is a finding
 #: Kinds of quality events: a description, and after the colon what was done about it.
 _MEANINGS = {
     "bad_checksum": "blocks whose checksum is wrong: left out",
-    "bad_count": "blocks that state more or fewer samples than they can hold",
+    "bad_count": "blocks that state more or fewer samples than they can contain",
     "bad_date": "blocks whose date does not exist: left out",
-    "bad_axes": "blocks that do not hold three axes: left out",
+    "bad_axes": "blocks without three axes: left out",
     "bad_member": "files inside the archive that could not be read: left out",
     "bad_page": "pages that could not be decoded: left out",
     "bad_rate": "blocks without a sampling rate: left out",
@@ -78,7 +78,7 @@ _MEANINGS = {
     "rows_not_later": "rows not later than the rows before them: left out",
     "rows_reversed": "rows with the newest first: sorted by time",
     "session_change": "blocks of another session",
-    "short_page": "pages with fewer samples than they should hold",
+    "short_page": "pages with fewer samples than they should have",
     "stamps_fitted": "time stamps that are rounded, bundled or jittered: replaced by a line fitted to them",
     "stamp_snapped": "time stamps one sample off the line of their neighbours: corrected",
     "steps_back": "rows earlier than the one before: a new run begins",
@@ -320,7 +320,7 @@ def clock(header: Mapping[str, Any]) -> tuple[str, bool]:
         )
     worst = header.get("worst_stamp_residual_ms")
     if worst is not None and math.isfinite(worst) and worst > 500 / rate:
-        text += f". One time stamp lies {worst:.1f} ms off the line of its neighbours, more than half a sample"
+        text += f". One time stamp is {worst:.1f} ms off the line of its neighbours, more than half a sample"
     return f"{text}.", abs(drift) >= _LITTLE_DRIFT_S
 
 

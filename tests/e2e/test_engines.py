@@ -114,6 +114,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     home.mkdir()
     (programs / "sbatch").write_text(
         f'#!/bin/sh\ncp "$1" {tmp_path}/script.$$\nsetsid sh {tmp_path}/script.$$ >>{tmp_path}/log 2>&1 &\n'
+        f"stat -c %a {home}/.dask-jobqueue* >>{tmp_path}/modes\n"
         f'echo $! >>{tmp_path}/jobs\necho "Submitted batch job $!"\n'
     )
     (programs / "scancel").write_text(f'#!/bin/sh\nkill -- -"$1" "$1"\necho "$1" >>{tmp_path}/cancelled\n')
@@ -139,6 +140,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     assert "--protocol tls://" in script
     assert f"--tls-key {home}/" in script
     assert "--no-dashboard" in script
+    assert set((tmp_path / "modes").read_text().split()) == {"600"}
     assert list(home.glob(".dask-jobqueue*")) == []  # the files of the certificate
     jobs = set((tmp_path / "jobs").read_text().split())
     assert len(jobs) == 2

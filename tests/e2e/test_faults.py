@@ -75,10 +75,12 @@ def test_a_full_disk_ends_the_run_and_resume_goes_on_when_there_is_room(tmp_path
     if mounted.returncode:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as full:
             _run(source, disk / "out")
+        assert str(full.value.filename).startswith(str(disk / "out"))
         done = len(Cohort(disk / "out").outcomes)
         assert 1 <= done < 15
+        assert Cohort(disk / "out").status()["missing"] == 15 - done
         assert [problem for problem in Cohort(disk / "out").verify() if "unfinished" not in problem[1]] == []
         subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
         summary = _run(source, disk / "out", resume=True)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 import stub_native
 from imuspec import Cohort
-from imuspec.cluster import Summary
+from imuspec.cluster import Summary, pool
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.pool import Pool
 from imuspec.cohort.results import Computed, ResultStore
@@ -231,18 +232,72 @@ def test_status_knows_what_a_full_disk_left_undone(tmp_path: Path, monkeypatch) 
     assert Cohort(tmp_path / "out").status()["missing"] == 3
 
 
-def _dies(_item: object) -> None:
+def _dies(item: object) -> None:
     print("libfoo: cannot allocate", file=sys.stderr, flush=True)
+    if isinstance(item, signal.Signals):
+        os.kill(os.getpid(), item)
     os._exit(3)
 
 
-def test_a_worker_that_dies_says_why() -> None:
-    with Pool(_dies, 1, Limits()) as pool:
-        pool.begin(1)
-        while not (ended := list(pool.finished(1.0))):
+@pytest.mark.parametrize(
+    ("item", "killed_for_memory", "reason"),
+    [
+        (1, 0, "its process ended, twice, with code 3"),
+        (signal.SIGSEGV, 0, "its process died, twice, by SIGSEGV"),
+        (signal.SIGKILL, 0, "its process was killed, twice, by SIGKILL, most often because memory ran out"),
+        (signal.SIGKILL, 1, "its process was killed, twice, by the system for memory"),
+    ],
+)
+def test_a_worker_that_dies_says_why(item: object, killed_for_memory: int, reason: str, monkeypatch) -> None:
+    with Pool(_dies, 1, Limits()) as processes:
+        monkeypatch.setattr(pool, "_killed_for_memory", lambda: killed_for_memory)
+        monkeypatch.setattr(processes, "_killed_for_memory", 0)
+        processes.begin(item)
+        while not (ended := list(processes.finished(1.0))):
             pass
     assert ended[0].died
-    assert ended[0].reason == "its process ended, twice, with code 3: libfoo: cannot allocate"
+    assert ended[0].reason == f"{reason}: libfoo: cannot allocate"
+
+
+@pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="the system counts no such kills")
+def test_kills_for_memory_are_counted_by_the_group_or_by_the_machine(monkeypatch) -> None:
+    texts = {"/proc/self/cgroup": "0::/job\n", "/sys/fs/cgroup/job/memory.events": "oom 2\noom_kill 3\n"}
+    texts["/proc/vmstat"] = "oom_kill 5\n"
+
+    def read_text(path: Path, *_: object) -> str:
+        if str(path) not in texts:
+            raise FileNotFoundError(path)
+        return texts[str(path)]
+
+    assert pool._killed_for_memory() >= 0
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert pool._killed_for_memory() == 3
+    del texts["/sys/fs/cgroup/job/memory.events"]
+    assert pool._killed_for_memory() == 5
+    texts.clear()
+    assert pool._killed_for_memory() == 0
+
+
+def test_a_recording_that_kills_its_process_has_the_reason_in_the_table(tmp_path: Path) -> None:
+    _tell(tmp_path / "in" / "p1.cwa", kill="always")
+    _run(tmp_path / "in", tmp_path / "out")
+    [row] = Cohort(tmp_path / "out").outcomes.to_pylist()
+    assert row["status"] == "failed"
+    assert row["reason"].startswith("its process was killed, twice, ")
+
+
+def test_a_package_that_a_worker_cannot_import_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "zarr"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libzarr.so.3: cannot open shared object file')")
+    _tell(tmp_path / "in" / "p1.cwa")
+    env = environment()
+    env["PYTHONPATH"] = f"{broken.parent}{os.pathsep}{env['PYTHONPATH']}"
+    command = [sys.executable, "-m", "imuspec.cli", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--workers", "1"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    message = "a worker process cannot start: ImportError: libzarr.so.3: cannot open shared object file"
+    assert done.stderr.splitlines()[-1] == f"error: {message}"
 
 
 def test_a_worker_that_cannot_load_its_work_ends_the_run(monkeypatch) -> None:

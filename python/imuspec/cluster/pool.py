@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -255,9 +256,14 @@ def _allowed_children() -> Iterator[None]:
 
 
 def _killed_for_memory() -> int:
-    """Return how many processes of this control group the system has killed for memory; 0 if it is not known."""
-    try:
-        text = Path("/sys/fs/cgroup/memory.events").read_text("ascii")
-        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
-    except (OSError, ValueError, StopIteration):
-        return 0
+    """Return how many processes the system has killed for memory: of this control group, or of the machine; 0 if unknown."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        group = Path("/proc/self/cgroup").read_text("utf-8").rpartition("0::")[2].strip()
+        return _count(Path(f"/sys/fs/cgroup{group}/memory.events"))
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        return _count(Path("/proc/vmstat"))
+    return 0
+
+
+def _count(path: Path) -> int:
+    return next(int(line.split()[1]) for line in path.read_text("ascii").splitlines() if line.startswith("oom_kill "))

@@ -216,7 +216,10 @@ class CohortStore(PartStore):
             "source": source.name,
         }
         with self._temporary_folder(source.id) as waiting:
-            _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
+            try:
+                _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
+            except OSError as error:  # Zarr names no file if the disk is full
+                raise with_path(error, waiting) from error
             n_bytes = sum(path.stat().st_size for path in files_below(waiting / "c"))
             stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": n_bytes}
             _add_attributes(waiting, {"sha256": stored["sha256"]})

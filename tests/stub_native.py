@@ -80,7 +80,7 @@ def native_pass(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
             "sample_rate": 98.8,
             "metadata": {"subject": "s"},
         },
-        "figures": {"longest_wear_h": n / rate / 7200, "n_interpolated": 0},
+        "figures": {"n_samples_read": n, "longest_wear_h": n / rate / 7200, "n_interpolated": 0},
     }
 
 

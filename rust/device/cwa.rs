@@ -20,36 +20,23 @@ use super::source::Source;
 use super::{Batch, Block, Event, Header, OLDEST, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use block::{Bytes, Head, Layout, decode, head};
+use bytes::{BLOCK, HEADER_MAGIC, MAGIC, u16_at};
 use start::Start;
 
 mod block;
+mod bytes;
 mod checks;
 mod header;
 mod start;
 
-const BLOCK: usize = 512;
 /// Blocks decoded in one call: 7,680 packed samples, which stay in the second-level cache.
 const BATCH: usize = 64;
 /// Blocks looked ahead for one that was written out of order.
 const AHEAD: usize = 8;
-const MAGIC: [u8; 4] = [b'A', b'X', 0xfc, 0x01];
-const HEADER_MAGIC: [u8; 4] = [b'M', b'D', 0xfc, 0x03];
-/// A stamp farther from what the samples before it tell is no drift, ns: a day.
-const WILD: u64 = 86_400_000_000_000;
 
 /// True where the first bytes are a CWA header or hold a data block at a multiple of 512.
 pub fn sniff(first: &[u8]) -> bool {
     first.starts_with(&HEADER_MAGIC) || first.chunks(BLOCK).any(|block| block.starts_with(&MAGIC))
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
-}
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
-}
-fn u8_at(bytes: &[u8], at: usize) -> u8 {
-    bytes.get(at).copied().unwrap_or(0)
 }
 
 /// A CWA file.
@@ -88,18 +75,12 @@ impl Cwa {
     /// The file system's.
     pub fn new(mut source: Source, timestamps: Timestamps) -> Result<Self> {
         let first = source.peek();
-        let has_header = !first.starts_with(&MAGIC);
-        let header = if first.starts_with(b"MD") {
-            header::describe(first)
-        } else {
-            Header { format: "cwa", ..Header::default() }
-        };
+        let header = header::describe(first);
         let start = Start::of(first);
-        let mut offset = 0;
-        if has_header {
-            let mut skip = [0u8; 1024];
-            offset = source.fill(&mut skip)? as u64;
-        }
+        // what is left of a header: none, half of it, or all
+        let sectors = (0..2).take_while(|sector| !first.get(sector * BLOCK..).is_some_and(|b| b.starts_with(&MAGIC)));
+        let mut skip = vec![0u8; BLOCK * sectors.count()];
+        let offset = source.fill(&mut skip)? as u64;
         Ok(Self {
             source,
             timestamps,
@@ -258,6 +239,9 @@ impl Cwa {
         let Some(bytes) = self.block(at + ahead * BLOCK).copied() else { return };
         let event = |kind| Event { time: Some(head.time()), ..Event::at(kind, place.0, place.1) };
         let device = self.timestamps == Timestamps::Device;
+        if std::mem::take(&mut self.start.without_header) {
+            quality.note(Event::at("missing_header", 0, 0));
+        }
         if std::mem::take(&mut self.start.session_differs) {
             quality.note(event("session_differs"));
         }
@@ -322,6 +306,9 @@ impl Cwa {
         self.last = Some(*head);
         self.skipped = 0;
         self.sound += 1;
+        if self.header.metadata.is_empty() {
+            self.header.metadata.push(("session_id".into(), head.session.to_string()));
+        }
         if self.header.nominal_rate == 0.0 {
             self.header.nominal_rate = head.rate;
         }

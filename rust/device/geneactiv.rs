@@ -9,22 +9,19 @@
 
 use std::collections::VecDeque;
 
-use super::copies::{Copies, sum_of, sum_of_ends};
+use super::copies::Copies;
 use super::lines::{Line, Lines};
 use super::source::Source;
 use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use header::{Found, table};
 use pace::{RATE_DIFFERS, rate_by_times};
-use page::{Page, decode, is_hexadecimal};
+use page::{DIGITS, Held, PAGE, Page, began_anew, decode, is_hexadecimal};
 
 mod header;
 mod pace;
 mod page;
 
-/// Samples of a whole page, and hexadecimal digits of a sample.
-const PAGE: usize = 300;
-const DIGITS: usize = 12;
 /// Pages decoded in one call.
 const BATCH: usize = 32;
 /// Bytes that a header may have.
@@ -34,6 +31,7 @@ const AHEAD: usize = 8;
 /// A page time farther from its neighbours' is wild, ns: a day.
 const WILD: u64 = 86_400_000_000_000;
 const MARK: &[u8] = b"Recorded Data";
+const HEADER_MARK: &[u8] = b"Device Identity";
 
 /// True where the first bytes are a GENEActiv header.
 pub fn sniff(first: &[u8]) -> bool {
@@ -51,33 +49,6 @@ pub(super) fn refusal(first: &[u8]) -> Option<Error> {
     }
     let reason = "header: expected lines from 'Device Identity' to 'Calibration Data' before the pages, got none";
     (has(b"Recorded Data") && has(b"\nPage Time:")).then(|| Error::malformed("geneactiv", 0, reason))
-}
-
-/// Whether the sequence of the pages begins anew.
-fn began_anew(before: Option<u64>, now: Option<u64>) -> bool {
-    now == Some(0) && before.is_some_and(|before| before != 0)
-}
-
-/// A page that waits for its turn.
-#[derive(Debug, Clone, PartialEq)]
-struct Held {
-    page: Page,
-    digits: Vec<u8>,
-    index: u64,
-    rate: f64,
-    time: i64,
-    /// Something before it was left out.
-    broken: bool,
-}
-
-impl Held {
-    fn n(&self) -> usize {
-        (self.digits.len() / DIGITS).min(PAGE)
-    }
-
-    fn sum(&self) -> u64 {
-        sum_of([self.page.sequence.unwrap_or(u64::MAX), self.time as u64, sum_of_ends(&self.digits)])
-    }
 }
 
 /// A GENEActiv file.
@@ -106,6 +77,10 @@ pub struct GeneActiv {
     last: Option<u64>,
     due: Option<i64>,
     broken: bool,
+    /// Serial number of the pages.
+    serial: String,
+    /// Another file's header has come: what follows is not of this recording.
+    foreign: bool,
     /// The last page had too few samples or too many.
     cut: bool,
     /// What could not be read of the first page that was left out.
@@ -159,6 +134,8 @@ impl GeneActiv {
             last: None,
             due: None,
             broken: false,
+            serial: String::new(),
+            foreign: false,
             cut: false,
             unread: None,
             assumed_order: false,
@@ -190,6 +167,24 @@ impl GeneActiv {
         now.wrapping_sub(last) == 1 && !broken
     }
 
+    /// Whether a page is of another device than the first one, or behind another file's header.
+    fn is_foreign(&mut self, page: &Page, quality: &mut Quality) -> bool {
+        let event = |kind| Event { time: page.time, ..Event::at(kind, page.offset, self.index) };
+        if self.serial.is_empty() && !page.serial.is_empty() {
+            self.serial.clone_from(&page.serial);
+            if self.header.device_id.is_empty() {
+                self.header.device_id.clone_from(&page.serial);
+            } else if self.header.device_id != page.serial {
+                quality.note(event("session_differs"));
+            }
+        }
+        let foreign = self.foreign || (!page.serial.is_empty() && page.serial != self.serial);
+        if foreign {
+            quality.note(event("other_session"));
+        }
+        foreign
+    }
+
     /// Takes a page with its samples into the queue, unless it cannot be used or is there already.
     fn receive(&mut self, page: Page, line: &Line, quality: &mut Quality) {
         let digits = self.lines.bytes(line).trim_ascii_end();
@@ -202,6 +197,10 @@ impl GeneActiv {
         }
         if digits.len() < DIGITS {
             return self.leave_out("short_page", &page, quality);
+        }
+        if self.is_foreign(&page, quality) && self.timestamps == Timestamps::Device {
+            self.index += 1;
+            return;
         }
         if page.assumed_order && !std::mem::replace(&mut self.assumed_order, true) {
             quality.note(Event { time: Some(time), ..Event::at("assumed_date_order", page.offset, self.index) });
@@ -331,6 +330,7 @@ impl GeneActiv {
             return false;
         }
         let Some(page) = &mut self.page else {
+            self.foreign |= self.sound > 0 && text.trim_ascii_end() == HEADER_MARK;
             if !self.astray && !blank {
                 self.astray = true;
                 self.broken = true;

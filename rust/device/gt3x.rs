@@ -11,46 +11,30 @@
 //! first missing second and its length up to the wake event: the samples are not made up here. [`seconds`] puts the seconds
 //! in order.
 
+use super::calendar::SECOND;
 use super::source::{Archive, Source};
 use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use bytes::u16_at;
+use bytes::{PIECE, u16_at};
 use info::{Info, Scale, no_scale};
-use records::{Next, Record, read_lux, record, unpack};
-use seconds::{Found, Second, Seconds};
+use records::{HEAD, Next, Record, SEPARATOR, read_lux, record, unpack};
+use seconds::{Found, Second, Seconds, Sleep};
 
 mod bytes;
 mod info;
 mod packed;
+mod parameters;
 mod records;
 mod seconds;
 
-const SEPARATOR: u8 = 0x1e;
-const HEAD: usize = 8;
-/// Bytes of `log.bin` or `activity.bin` read at once.
-const PIECE: usize = 64 << 10;
 /// Samples of one block of version 1.
 const PART: usize = 1800;
 /// Records that must agree on another rate within a recording.
 const CHANGED: usize = 4;
-/// Seconds of light that `lux.bin` may have: four years.
-const MAX_LUX: usize = 1 << 27;
-const SECOND: i64 = 1_000_000_000;
 
 /// True where an archive holds a recording of this kind, or what is left of one.
 pub fn sniff(archive: &Archive) -> bool {
     archive.member("info.txt").is_some()
-}
-
-/// What the events since the last second of samples say of idle sleep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sleep {
-    /// Nothing.
-    Awake,
-    /// It began and has not ended.
-    Asleep,
-    /// It ended in this second.
-    Woke(i64),
 }
 
 /// Where the samples come from.

@@ -13,6 +13,32 @@ const MOST_LINES: usize = 40;
 const METADATA: [(&str, &str); 3] =
     [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")];
 
+/// Names of columns that tell the rows of one recording from those of others.
+const OWNERS: [&str; 22] = [
+    "animal",
+    "animalid",
+    "device",
+    "deviceid",
+    "id",
+    "participant",
+    "participantid",
+    "patient",
+    "patientid",
+    "person",
+    "personid",
+    "pid",
+    "sensor",
+    "sensorid",
+    "serial",
+    "serialnumber",
+    "subj",
+    "subject",
+    "subjectid",
+    "user",
+    "userid",
+    "wearer",
+];
+
 /// What the names of the columns say of their units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hints {
@@ -34,6 +60,8 @@ enum Column {
     Temperature,
     Light,
     Annotation,
+    /// Whose row it is.
+    Owner,
 }
 
 /// A name in lower case without its unit, and the unit: what stands in brackets, or a last word that is one.
@@ -82,6 +110,7 @@ fn column(name: &str) -> Option<Column> {
         "annotation" | "annotations" | "label" | "labels" | "activity" | "class" => Column::Annotation,
         "temp" | "temperature" | "bodysurfacetemperature" => Column::Temperature,
         "light" | "lux" => Column::Light,
+        _ if OWNERS.contains(&name) => Column::Owner,
         _ if name.contains("time") => Column::Time(2),
         _ => return None,
     })
@@ -122,6 +151,8 @@ pub(super) struct Columns {
     pub(super) channels: [Option<usize>; 8],
     /// Field of the annotation.
     pub(super) annotation: Option<usize>,
+    /// Field that names the recording.
+    pub(super) owner: Option<usize>,
     /// Fields that a row must have.
     pub(super) count: usize,
     pub(super) hints: Hints,
@@ -134,13 +165,18 @@ pub(super) struct Columns {
 pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Columns> {
     let mut hints = Hints::default();
     let mut channels = [None; 8];
-    let (mut time, mut day, mut annotation) = (None::<(u8, usize)>, None, None);
+    let (mut time, mut day, mut annotation, mut owner) = (None::<(u8, usize)>, None, None, None);
+    let mut units = Vec::new();
     for (i, name) in names.iter().enumerate() {
         let (name, unit) = parts(name);
+        let taken = channels.map(|channel| channel.is_some());
         let mut set = |slot: usize| {
             channels.iter_mut().skip(slot).take(1).filter(|c| c.is_none()).for_each(|c| *c = Some(i));
         };
         match column(&name) {
+            Some(Column::Acceleration(axis)) if taken.get(axis) == Some(&true) => {
+                return Err(refuse("one column of acceleration for each axis", head));
+            }
             Some(Column::Time(rank)) if time.is_none_or(|(best, _)| rank < best) => {
                 time = Some((rank, i));
                 hints.time = unit_of_time(if unit.is_empty() { &name } else { &unit });
@@ -148,7 +184,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
             Some(Column::Day) => day = day.or(Some(i)),
             Some(Column::Acceleration(axis)) => {
                 set(axis);
-                hints.unit = hints.unit.or(unit_of_acceleration(&unit));
+                units.push(unit_of_acceleration(&unit));
             }
             Some(Column::Gyroscope(axis)) => {
                 set(3 + axis);
@@ -157,12 +193,17 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
             Some(Column::Temperature) => set(6),
             Some(Column::Light) => set(7),
             Some(Column::Annotation) => annotation = annotation.or(Some(i)),
+            Some(Column::Owner) => owner = owner.or(Some(i)),
             Some(Column::Time(_)) | None => {}
         }
     }
     let [Some(_), Some(_), Some(_), g @ .., _, _] = channels else {
         return Err(refuse("columns named x, y and z", head));
     };
+    hints.unit = units.iter().copied().flatten().next();
+    if units.iter().flatten().any(|unit| Some(*unit) != hints.unit) {
+        return Err(refuse("one unit for all axes of the acceleration", head));
+    }
     if g.iter().any(Option::is_none) {
         channels.iter_mut().skip(3).take(3).for_each(|c| *c = None);
     }
@@ -173,7 +214,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
         (None, None) => return Err(refuse("a column named time (or a rate given by the caller)", head)),
     };
     let count = 1 + channels.iter().flatten().copied().max().unwrap_or(0).max(last);
-    Ok(Columns { time, channels, annotation, count, hints })
+    Ok(Columns { time, channels, annotation, owner, count, hints })
 }
 
 /// What ActiLife's heading says.

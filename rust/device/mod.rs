@@ -25,6 +25,7 @@ pub mod matrix;
 pub mod nhanes;
 mod number;
 mod opening;
+mod pieces;
 mod plausible;
 mod privacy;
 pub mod quality;
@@ -47,6 +48,8 @@ pub use units::Unit;
 
 /// Seconds since 1970 of 1 January 2007, before which the clock of no such device was right.
 pub(crate) const OLDEST: i64 = 1_167_609_600;
+/// Seconds since 1970 of 1 January 2064, which the clocks of such devices do not reach.
+const LATEST: i64 = 2_966_371_200;
 
 /// How sample times are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,14 +10,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::calendar::SECOND;
+use super::copies::sum_of;
 use super::source::{self, Archive, Member, Opened};
 use super::tar::{Entry, Tar};
 use super::text::Text;
 use super::{Batch, Event, Header, Idle, Quality, Reader, Timestamps};
 use crate::error::{Error, Result};
 use joints::{HOUR, join, next_hour};
-use logs::{head_of, note_flags, read_log};
-use members::{Head, Held, Members};
+use logs::{MAX_LOG, head_of, note_flags, read_log};
+use members::{Held, Members};
 pub use names::is_member;
 use names::{Hour, is_log};
 
@@ -28,8 +29,6 @@ mod names;
 
 /// Bytes of members held back because an earlier one is still to come.
 const MAX_HELD: usize = 128 << 20;
-/// Bytes of a log, and members of a folder or an archive, that are looked at.
-const MAX_LOG: usize = 16 << 20;
 const MAX_MEMBERS: usize = 100_000;
 
 /// A participant.
@@ -47,9 +46,9 @@ pub struct Nhanes {
     /// Hour of the current member, and of the one before it.
     hour: Option<i64>,
     previous: Option<i64>,
-    /// Names of the members so far, and what the current and the last one begin with.
+    /// Names of the members so far, and sums of the rows that they begin with.
     names: HashSet<String>,
-    head: Option<Head>,
+    heads: HashSet<u64>,
     begins: bool,
     /// Bytes and rows of the members before the current one.
     base: (u64, u64),
@@ -145,7 +144,7 @@ impl Nhanes {
             hour: None,
             previous: None,
             names: HashSet::new(),
-            head: None,
+            heads: HashSet::new(),
             begins: false,
             base: (0, 0),
             good: 0,
@@ -272,18 +271,15 @@ impl Nhanes {
         }
     }
 
-    /// Whether the rows from `from` on begin as the member before them did: the same hour once more.
+    /// Whether the rows from `from` on begin as those of a member before them: the same hour once more.
     fn repeats(&mut self, batch: &Batch, from: usize) -> bool {
         if !std::mem::take(&mut self.begins) {
             return false;
         }
         let Some(first) = batch.time.get(from).copied() else { return false };
         let [x, y, z] = batch.xyz.each_ref().map(|axis| axis.get(from..).unwrap_or_default());
-        let rows = x.iter().zip(y).zip(z).take(64).map(|((x, y), z)| [*x, *y, *z]).collect();
-        let head = Some((first, rows));
-        let same = head == self.head && self.head.is_some();
-        self.head = head;
-        same
+        let rows = x.iter().zip(y).zip(z).take(64).flat_map(|((x, y), z)| [x, y, z]);
+        !self.heads.insert(sum_of([first as u64].into_iter().chain(rows.map(|v| u64::from(v.to_bits())))))
     }
 
     /// Steps of more than a second among the rows added since `from`.

@@ -5,6 +5,10 @@
 //! of the mean vector decides, by wider bounds: movement averages out over a second, while headers that name the wrong unit
 //! are off by factors such as 9.8, 64 or 1000. Seconds of nothing but zeros were not measured and do not count.
 //!
+//! Where a device turns, all three of its axes change. An axis that keeps one value while the means of both others change by
+//! [`TURN`] is made up where that value is zero, and stuck where the length of the mean vector changes by [`BEND`], as that of
+//! gravity does not. Vibration alone does not decide: an axis of few bits may sleep through it.
+//!
 //! Seconds are looked at in even steps that double as the stream goes on, so that no more than [`KEPT`] norms are kept.
 
 use super::{Batch, Event, Quality};
@@ -19,6 +23,13 @@ const ENOUGH: usize = 5;
 const STILL_BOUNDS: (f64, f64) = (0.8, 1.2);
 /// Length of the mean vector of a second in motion, g.
 const MOVING_BOUNDS: (f64, f64) = (0.4, 2.0);
+/// Change of an axis' mean by which a device has turned, as a share of the norm.
+const TURN: f32 = 0.25;
+/// Change of the length of the mean vector, as a share of it, that no turn of a device brings about.
+const BEND: f32 = 0.2;
+/// Seconds through which an axis must keep its value to be noted, and their share of all.
+const FEWEST_CONSTANT: u64 = 10;
+const CONSTANT_SHARE: f64 = 0.1;
 /// Rates of accelerometers, Hz.
 const RATES: (f64, f64) = (5.0, 10_000.0);
 /// Share by which the measured rate of a device with its own oscillator in the sensor may differ from the nominal one.
@@ -34,10 +45,49 @@ pub struct Norms {
     /// Seconds of nothing but zeros, and all that were looked at.
     zeros: u64,
     seconds: u64,
+    constant: [Constant; 3],
     /// Seconds from one that is looked at to the next.
     stride: usize,
     /// Samples to pass over before the next second is looked at.
     wait: usize,
+}
+
+/// Seconds through which an axis keeps one value.
+#[derive(Debug, Default)]
+struct Constant {
+    value: f32,
+    /// Seconds of the present stretch, and the bounds in it of the norm and of the other axes' means.
+    seconds: u64,
+    bounds: [(f32, f32); 3],
+    /// Seconds of all stretches in which the axis was stuck.
+    found: u64,
+}
+
+impl Constant {
+    fn push(&mut self, (value, sd): (f32, f32), seen: [f32; 3]) {
+        if sd != 0.0 || value != self.value {
+            self.close();
+        }
+        if sd != 0.0 {
+            return;
+        }
+        if self.seconds == 0 {
+            (self.value, self.bounds) = (value, seen.map(|seen| (seen, seen)));
+        }
+        self.seconds += 1;
+        for (bounds, seen) in self.bounds.iter_mut().zip(seen) {
+            *bounds = (bounds.0.min(seen), bounds.1.max(seen));
+        }
+    }
+
+    fn close(&mut self) {
+        let [norm, ..] = self.bounds;
+        let [bend, one, other] = self.bounds.map(|(low, high)| (high - low) / norm.1);
+        if self.seconds >= FEWEST_CONSTANT && one.min(other) >= TURN && (self.value == 0.0 || bend >= BEND) {
+            self.found += self.seconds;
+        }
+        self.seconds = 0;
+    }
 }
 
 impl Norms {
@@ -69,6 +119,10 @@ impl Norms {
         if !norm.is_finite() || !sd.is_finite() || (norm == 0.0 && sd == 0.0) {
             return;
         }
+        let [on_x, on_y, on_z] = &mut self.constant;
+        on_x.push((x, sd_x), [norm, y, z]);
+        on_y.push((y, sd_y), [norm, z, x]);
+        on_z.push((z, sd_z), [norm, x, y]);
         if sd <= STILL * norm { self.still.push(norm) } else { self.moving.push(norm) }
     }
 
@@ -126,11 +180,18 @@ fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
     (origin + mean, (square / n - mean * mean).max(0.0).sqrt())
 }
 
-/// Notes a norm that cannot be gravity, unless the reader has. Returns the norm.
-pub fn check_norm(norms: Norms, quality: &mut Quality) -> f64 {
+/// Notes seconds of zeros, axes that never change, and a norm that cannot be gravity, unless the reader has. Returns the norm.
+pub fn check_values(mut norms: Norms, quality: &mut Quality) -> f64 {
     if norms.zeros > 0 {
         let share = norms.zeros as f64 / norms.seconds as f64;
         quality.note(Event { value: share, ..Event::at("zero_values", 0, 0) });
+    }
+    for axis in &mut norms.constant {
+        axis.close();
+        let share = axis.found as f64 / norms.seconds.max(1) as f64;
+        if share >= CONSTANT_SHARE {
+            quality.note(Event { value: share, ..Event::at("constant_axis", 0, 0) });
+        }
     }
     let (norm, likely) = norms.judge();
     if !likely && quality.count("unusual_norm") == 0 {
@@ -196,6 +257,36 @@ mod tests {
         let mut half = batch(60, 1.0, 0.0);
         half.xyz[2].iter_mut().step_by(3).for_each(|v| *v = f32::NAN);
         assert_eq!(judged(&[half]), (1.0, true));
+    }
+
+    #[test]
+    fn an_axis_that_keeps_its_value_while_both_others_turn_is_noted_with_its_share() {
+        /// A minute, in which x and y turn by so much; z changes in these seconds.
+        fn noted(turns: [f32; 2], z: f32, changes: std::ops::Range<usize>) -> Vec<f64> {
+            let mut norms = Norms::default();
+            for second in 0..60 {
+                let mut batch = batch(1, z, 0.2);
+                let at = second as f32 / 59.0;
+                let [x, y, z] = &mut batch.xyz;
+                x.iter_mut().for_each(|x| *x += turns[0] * at);
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = *x + (turns[1] - turns[0]) * at);
+                if changes.contains(&second) {
+                    z.iter_mut().step_by(7).for_each(|z| *z += 0.02);
+                }
+                norms.push(&batch, 100.0);
+            }
+            let mut quality = Quality::default();
+            check_values(norms, &mut quality);
+            quality.events.iter().filter(|event| event.kind == "constant_axis").map(|event| event.value).collect()
+        }
+        assert_eq!(noted([0.9, 0.9], 1.0, 0..0), [1.0]);
+        assert_eq!(noted([0.3, 0.3], 0.0, 0..0), [1.0]);
+        assert_eq!(noted([-0.9, 0.9], 1.0, 30..60), [0.5]);
+        assert_eq!(noted([0.9, 0.9], 1.0, 8..60), []);
+        // a small turn that leaves gravity its length, turns of one axis alone, and a device that vibrates where it lies
+        assert_eq!(noted([0.3, 0.3], 1.0, 0..0), []);
+        assert_eq!(noted([0.9, 0.0], 1.0, 0..0), []);
+        assert_eq!(noted([0.0, 0.0], 1.0, 0..0), []);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 
 use super::clock::{Break, Clock, Line};
+use super::pieces::Pieces;
 use super::plausible::{self, Norms};
-use super::{Batch, Block, Chunk, Event, Header, Idle, OLDEST, Quality, Reader, Stamp, Summary, Timestamps, privacy};
+use super::{
+    Batch, Block, Chunk, Event, Header, Idle, LATEST, OLDEST, Quality, Reader, Stamp, Summary, Timestamps, privacy,
+};
 use crate::error::{Error, Result};
 use crate::threads;
 
@@ -38,6 +41,7 @@ pub struct Stream {
     /// Sleeps of the device not yet handed out, with the sample of the recording that comes next.
     idle: VecDeque<(i64, Idle)>,
     norms: Norms,
+    pieces: Pieces,
     n_blocks: u64,
 }
 
@@ -64,6 +68,7 @@ impl Stream {
             last_row: None,
             idle: VecDeque::new(),
             norms: Norms::default(),
+            pieces: Pieces::default(),
             n_blocks: 0,
         }
     }
@@ -101,18 +106,22 @@ impl Stream {
             self.pending.blocks.clear();
             chunk.data.split_off(ready, &mut self.spare);
             std::mem::swap(&mut self.pending, &mut self.spare);
-            if self.last_time.is_none() {
-                self.fill_times(chunk, ready);
+            let begins = self.last_time.is_none();
+            self.fill_times(chunk, ready);
+            if begins {
                 self.doubt_date(chunk);
-            } else {
-                self.fill_times(chunk, ready);
             }
             self.emitted += ready as i64;
             if !chunk.data.is_empty() {
                 self.norms.push(&chunk.data, 1e9 / self.period);
+                self.pieces.push(chunk);
                 return Ok(true);
             }
             if self.ended && self.pending.is_empty() {
+                if self.timestamps == Timestamps::Device {
+                    let format = self.reader.header().format;
+                    self.pieces.check(format, format != "nhanes")?;
+                }
                 return Ok(false);
             }
         }
@@ -136,7 +145,7 @@ impl Stream {
         let Some(&time) = chunk.data.time.first() else { return };
         let seconds = time.div_euclid(1_000_000_000);
         let kind = match seconds {
-            _ if self.reader.header().format == "nhanes" || seconds >= OLDEST => return,
+            _ if self.reader.header().format == "nhanes" || (OLDEST..LATEST).contains(&seconds) => return,
             _ if seconds.unsigned_abs() <= SINCE_START => "no_date",
             _ => "unlikely_date",
         };
@@ -151,10 +160,13 @@ impl Stream {
         }
         let mut header = self.reader.header().clone();
         privacy::split(&mut header);
+        if header.device_id.is_empty() && matches!(header.format, "geneactiv" | "gt3x") {
+            self.quality.note(Event::at("missing_serial", 0, 0));
+        }
         let (samples, ns) = self.clock.measured;
         let sample_rate = if ns > 0.0 { samples / ns * 1e9 } else { f64::NAN };
         plausible::check_rate(header.format, header.nominal_rate, sample_rate, &mut self.quality);
-        let still_norm = plausible::check_norm(self.norms, &mut self.quality);
+        let still_norm = plausible::check_values(self.norms, &mut self.quality);
         let sound = if header.unit_s > 0.0 { self.n_blocks } else { self.read as u64 };
         Summary {
             damaged_share: self.quality.damaged_share(sound),

@@ -53,6 +53,8 @@ pub struct Layout {
     pub channels: [Option<usize>; 8],
     /// Field of the annotation.
     pub annotation: Option<usize>,
+    /// Field that names the recording: a subject, a device.
+    pub owner: Option<usize>,
     /// g a unit.
     pub scale: f32,
     /// Degrees a second a unit.
@@ -178,6 +180,7 @@ impl Layout {
         self.time = columns.time;
         self.channels = columns.channels;
         self.annotation = columns.annotation;
+        self.owner = columns.owner;
         self.columns = columns.count;
         self.hints = columns.hints;
     }
@@ -237,6 +240,7 @@ impl Layout {
             time: Time::Numeric { column: 0, unit: TimeUnit::S },
             channels: [None; 8],
             annotation: None,
+            owner: None,
             scale: 1.0,
             gyro_scale: 1.0,
             rate: 0.0,

@@ -133,6 +133,11 @@ impl Text {
         }
         let text = if line.offset == 0 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         let decoded = self.decoder.decode(text, &self.layout, index, &mut self.header.labels);
+        if self.decoder.owners.several {
+            let column = self.layout.owner.map_or(0, |column| column + 1);
+            let reason = format!("expected rows of one recording, got several subjects or devices in column {column}");
+            return Err(Error::malformed(self.layout.format, line.offset, reason));
+        }
         let Some((time, missing)) = decoded else {
             quality.note(event("bad_row"));
             return Ok(true);
@@ -215,6 +220,36 @@ impl Reader for Text {
     }
 }
 
+/// Whether rows are of several subjects or devices, by the column that names them; one that counts rows is none.
+#[derive(Default)]
+struct Owners {
+    first: Option<Vec<u8>>,
+    last: Vec<u8>,
+    changed: bool,
+    several: bool,
+}
+
+impl Owners {
+    fn look(&mut self, owner: &[u8]) {
+        if fields::is_missing(owner) {
+            return;
+        }
+        let Some(first) = &self.first else {
+            self.first = Some(owner.to_vec());
+            return;
+        };
+        if owner == first.as_slice() {
+            self.several |= self.changed;
+        } else if self.last == owner {
+            self.several = true;
+        } else {
+            self.changed = true;
+            self.last.clear();
+            self.last.extend_from_slice(owner);
+        }
+    }
+}
+
 /// Decodes rows of one layout.
 struct Rows {
     row: Row,
@@ -224,6 +259,7 @@ struct Rows {
     last_label: Vec<u8>,
     codes: HashMap<Vec<u8>, i32>,
     label_bytes: usize,
+    owners: Owners,
     /// Zones are honoured.
     zoned: bool,
     local: LocalClock,
@@ -241,6 +277,7 @@ impl Rows {
             last_label: Vec::new(),
             codes: HashMap::new(),
             label_bytes: 0,
+            owners: Owners::default(),
             zoned,
             local: LocalClock::default(),
             zone_change: None,
@@ -279,6 +316,9 @@ impl Rows {
                 None if fields::is_missing(text) => missing |= i < 3,
                 None => return None,
             }
+        }
+        if let Some(column) = layout.owner {
+            self.owners.look(self.row.field(text, column));
         }
         if let Some(column) = layout.annotation {
             let text = self.row.field(text, column);

@@ -13,7 +13,7 @@ import pytest
 import stub_native
 from imuspec import Cohort, Recipe
 from imuspec.cohort.arrays import MISSING
-from imuspec.cohort.parts import sealed
+from imuspec.cohort.parts import read_part, sealed
 from imuspec.cohort.store import CohortStore, quantise
 from imuspec.preparation import prepare
 from imuspec.recording.inputs import find_sources
@@ -230,6 +230,18 @@ def test_tables_do_not_depend_on_how_many_parts_are_in_memory(cohort: Cohort, mo
     CohortStore(cohort.path).write_tables()
     for name, table in wanted.items():
         assert getattr(Cohort(cohort.path), name).equals(table), name
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_tables_are_written_with_each_part_read_once(cohort: Cohort, monkeypatch, batch: int) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("imuspec.cohort.parts._BATCH", batch)
+    monkeypatch.setattr(
+        "imuspec.cohort.parts.read_part",
+        lambda folder, identity: (read.append(identity), read_part(folder, identity))[1],
+    )
+    CohortStore(cohort.path).write_tables()
+    assert read == ["a", "b", "c", "d"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the threads that Linux lists")

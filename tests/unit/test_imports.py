@@ -172,9 +172,7 @@ def rust_arrows(modules: dict[tuple[str, ...], Path]) -> dict[str, set[str]]:
 
 
 def test_no_files_of_the_crate_name_each_other_in_a_circle() -> None:
-    found = circles(rust_arrows(rust_modules()))
-    # The parts of a reader in device/ still name the reader that they are parts of.
-    assert [circle for circle in found if not all(name.startswith("device::") for name in circle)] == []
+    assert circles(rust_arrows(rust_modules())) == []
 
 
 def test_a_circle_of_two_files_of_one_rust_folder_is_seen(tmp_path: Path) -> None:

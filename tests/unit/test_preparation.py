@@ -6,8 +6,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
 from imuspec.preparation.checks import below, damage, doubt
 from imuspec.preparation.reasons import alike, calibration_failure
+from imuspec.recording.quality import Quality
 
 
 def _told(tmp_path, **said: object) -> str:
@@ -51,7 +50,7 @@ def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:
 
 def test_hours_are_rounded_down_in_a_reason(tmp_path) -> None:
     def native(path, settings):
-        return {**stub_native.native_pass(path, settings), "figures": {"longest_wear_h": 23.97}}
+        return {**stub_native.native_pass(path, settings), "figures": {"n_samples_read": 1, "longest_wear_h": 23.97}}
 
     assert "longest stretch of wear is 23.9 h; " in stub_native.prepare_with(native, _told(tmp_path), "ukb").reason
 
@@ -328,6 +327,5 @@ def test_an_assumed_order_of_dates_excludes_where_the_recipe_says_so(
     setting: str, counts: dict[str, int], is_excluded: bool
 ) -> None:
     recipe = Recipe.load("ukb").set(f"checks.assumed_date_order={setting}")
-    quality: Any = SimpleNamespace(counts=counts)
-    reason = doubt(recipe, {"sample_rate": 100.0, "nominal_rate": 100.0, "norm_g": 1.0}, quality)
+    reason = doubt(recipe, {"sample_rate": 100.0, "nominal_rate": 100.0, "norm_g": 1.0}, Quality(counts), 1000)
     assert reason.startswith("dates: expected") == is_excluded

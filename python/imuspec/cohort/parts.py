@@ -8,6 +8,7 @@ import io
 import json
 import math
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ __all__ = [
     "MANIFEST",
     "UNFINISHED",
     "Fence",
+    "PartBatches",
     "PartStore",
     "check_manifest",
     "finite",
@@ -38,6 +40,7 @@ MANIFEST = "manifest.json"
 UNFINISHED = "unfinished: an interrupted run left it; run again with --resume"
 
 _BATCH = 500  # parts in memory at a time
+_SPOOL = 64 << 20  # bytes of parts in memory between two passes
 
 
 class Fence(Protocol):
@@ -240,6 +243,38 @@ def part_batches(folder: Path, ids: Sequence[str]) -> Iterator[list[dict[str, An
     """Yield the parts in lists of `_BATCH`; yield one empty list if there are no parts."""
     for first in range(0, max(1, len(ids)), _BATCH):
         yield [read_part(folder, identity) for identity in ids[first : first + _BATCH]]
+
+
+class PartBatches:
+    """The batches of `part_batches`, which may be iterated over again; each part is read once.
+
+    They are stored in memory, and beyond `_SPOOL` bytes in a temporary file of this machine: a part is a small file, which takes
+    longer to open than to read, most of all in an object store. Use it in a ``with`` statement, which removes the file.
+
+    Parameters
+    ----------
+    folder : Path
+        The cohort or the results.
+    ids : sequence of str
+        Ids of the parts.
+    """
+
+    def __init__(self, folder: Path, ids: Sequence[str]) -> None:
+        self._new = part_batches(folder, ids)
+        self._stored = tempfile.SpooledTemporaryFile(_SPOOL, "w+", encoding="utf-8")  # noqa: SIM115  # __exit__ closes it
+
+    def __enter__(self) -> PartBatches:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stored.close()
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        self._stored.seek(0)
+        yield from map(json.loads, self._stored)
+        for parts in self._new:
+            self._stored.write(json.dumps(parts) + "\n")
+            yield parts
 
 
 def _seal(content: Mapping[str, Any]) -> str:

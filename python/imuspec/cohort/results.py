@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imuspec.cohort.parts import (
     MANIFEST,
     UNFINISHED,
+    PartBatches,
     PartStore,
     check_manifest,
     finite,
@@ -285,11 +286,12 @@ def _table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Ta
     import pyarrow as pa
 
     schema = pa.schema([])
-    for parts in part_batches(folder, ids):
-        if rows := _summary_rows(parts):
-            schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")
-    for parts in part_batches(folder, ids):
-        yield {"outcomes": _outcomes(parts), "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
+    with PartBatches(folder, ids) as batches:
+        for parts in batches:
+            if rows := _summary_rows(parts):
+                schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")
+        for parts in batches:
+            yield {"outcomes": _outcomes(parts), "summary": pa.Table.from_pylist(_summary_rows(parts), schema)}
 
 
 def _outcomes(parts: Iterable[Mapping[str, Any]]) -> pa.Table:

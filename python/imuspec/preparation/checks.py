@@ -30,7 +30,7 @@ def damage(recipe: Recipe, header: Mapping[str, Any]) -> str:
     return f"damaged: {percent} of the file could not be read; the recipe allows {100 * allowed:g} % (--set checks.damaged_max=1)"
 
 
-def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality) -> str:
+def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality, n_samples: int) -> str:
     """Return the reason why the samples cannot be acceleration at a usable rate, or "".
 
     Parameters
@@ -41,13 +41,27 @@ def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality) -> str:
         ``still_norm`` in g, ``sample_rate`` and ``nominal_rate`` in Hz; NaN if not known.
     quality : Quality
         Events of the recording.
+    n_samples : int
+        Samples of the recording, those without a number on some axis included.
     """
     checks = recipe.checks
+    missing = quality.counts.get("missing_values", 0)
+    if missing > checks.missing_max * n_samples:
+        return (
+            f"values: expected a number on every axis, got none on some axis in {missing} of {n_samples} samples "
+            "(--set checks.missing_max=1)"
+        )
     norm = header.get("still_norm", math.nan)
     if norm < checks.norm_min_g or norm > checks.norm_max_g:
         return (
             f"gravity: expected {checks.norm_min_g:g} to {checks.norm_max_g:g} g at rest, got {norm:.3g}: the samples are "
             "hardly in g (--set checks.norm_min_g, checks.norm_max_g)"
+        )
+    constant = max((event.value for event in quality.events("constant_axis")), default=0.0)
+    if constant > checks.constant_axis_max:
+        return (
+            f"axes: expected three that change together, got one that keeps its value through {100 * constant:.3g} % of the "
+            "seconds while both others turn (--set checks.constant_axis_max=1)"
         )
     rate = header.get("sample_rate", math.nan)
     if not math.isfinite(rate):

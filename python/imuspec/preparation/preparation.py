@@ -59,7 +59,8 @@ class Prepared:
     segments, nonwear : int64 array [k, 2]
         First and one-past-last sample of each stretch of selected wear, and of non-wear.
     calibration : dict of str to object
-        offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations.
+        offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations. If not
+        ok, nothing was applied: offset_*, gain_*, temperature_slope_* and error_after_mg are NaN.
     still : float64 array [k, 3]
         Means of the still windows before calibration, g.
     quality : Quality
@@ -244,7 +245,7 @@ def _judged(path: str, recipe: Recipe, result: Mapping[str, Any]) -> Prepared:
     """Turn the result of the native pass into tables, and decide on the status."""
     rate, n = float(result["rate"]), int(result["n"])
     acceleration = result["acceleration"][:, :n]  # the array has room for the largest possible number of samples
-    calibration = _plain(result["calibration"] or {})
+    calibration = _calibration(result["calibration"] or {})
     segments, nonwear = _stretches(result["segments"]), _stretches(result["nonwear"])
     figures = {
         "n_samples": n,
@@ -259,7 +260,11 @@ def _judged(path: str, recipe: Recipe, result: Mapping[str, Any]) -> Prepared:
         tuple(Event(*event) for event in result["quality_events"]),
     )
     damaged = damage(recipe, header)
-    reason = damaged or doubt(recipe, header, quality) or _exclusion(recipe, calibration, segments, figures)
+    reason = (
+        damaged
+        or doubt(recipe, header, quality, figures["n_samples_read"])
+        or _exclusion(recipe, calibration, segments, figures)
+    )
     common: dict[str, Any] = {
         "path": path,
         "id": recording_id(path),
@@ -283,6 +288,15 @@ def _judged(path: str, recipe: Recipe, result: Mapping[str, Any]) -> Prepared:
         figures=figures,
         **common,
     )
+
+
+def _calibration(fit: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the calibration; the coefficients and the error of a fit that was not applied are NaN."""
+    calibration = _plain(fit)
+    if not calibration.get("ok", True):
+        fitted = ("offset_", "gain_", "temperature_slope_", "reference_temperature", "error_after_mg")
+        calibration.update({key: math.nan for key in calibration if key.startswith(fitted)})
+    return calibration
 
 
 def _header(header: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:

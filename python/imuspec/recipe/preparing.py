@@ -142,6 +142,15 @@ class CheckSettings(Settings):
         0.5, description="exclude if the median norm of still seconds is below this: it is not acceleration in g, g"
     )
     norm_max_g: PositiveFloat = Field(2.0, description="exclude if the median norm of still seconds is above this, g")
+    constant_axis_max: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="exclude if one axis keeps its value in a larger share of the seconds, while both others turn",
+    )
+    missing_max: float = Field(
+        0.5, ge=0, le=1, description="exclude if a larger share of the samples has no number on some axis"
+    )
     damaged_max: float = Field(
         0.1,
         ge=0,

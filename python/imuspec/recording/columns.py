@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from imuspec import _core
 from imuspec.errors import RecordingError
+from imuspec.recording.labels import gathered
+from imuspec.recording.owners import Owners, is_owner
 
 __all__ = ["prepare_columns", "read_columns"]
 
 MAX_BYTES = 4 << 30  # largest unpacked file
 MAX_RATIO = 1032  # largest ratio of bytes in memory to bytes in the file, the limit of deflate
 SMALL = 64 << 20  # bytes in memory that are allowed for any file
-MAX_LABELS, MAX_LABEL_BYTES = 1 << 16, 16 << 20
 _AXES = ("x", "y", "z")
 _FLOATS = (*_AXES, "gyro_x", "gyro_y", "gyro_z", "temperature", "light")
 _NAMES = {
@@ -196,15 +197,21 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
         if n_bytes > allowed:
             raise ValueError(f"Parquet data: expected at most {allowed} bytes in memory, got {n_bytes}")
         texts = [name for key, name in selected.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
+        owner = next(filter(is_owner, file.schema_arrow.names), None)
+        if owner and pa.types.is_string(file.schema_arrow.field(owner).type):
+            texts.append(owner)
         if texts:
             source.seek(0)
             file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once per row
         columns: dict[str, Any] = {key: np.empty(n_rows, _dtype(kind)) for key, kind in kinds.items() if _dtype(kind)}
-        others: dict[str, Any] = {key: _gathered(key) for key in kinds if key not in columns}
+        others: dict[str, Any] = {key: gathered(key) for key in kinds if key not in columns}
         clock = _Clock()
         row = 0
-        names = list(dict.fromkeys(selected.values()))
+        owners = Owners(owner or "")
+        names = list(dict.fromkeys([*selected.values(), *([owner] if owner else [])]))
         for batch in file.iter_batches(batch_size=1 << 16, columns=names, use_threads=False):
+            if owner:
+                owners.look_at(batch.column(owner))
             rows = slice(row, row + batch.num_rows)
             row += batch.num_rows
             for key, name in selected.items():
@@ -215,7 +222,7 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
                     columns[key][rows] = clock.local(column)
                 else:
                     columns[key][rows] = column.to_numpy(zero_copy_only=False)
-        columns.update({key: gathered.all() for key, gathered in others.items()})
+        columns.update({key: other.all() for key, other in others.items()})
         columns["names"] = [selected.get("time", ""), selected.get("x", selected.get("xyz", "x"))]
         return columns
     except pa.ArrowException as error:
@@ -261,49 +268,6 @@ class _Clock:
         return utc if self.ahead is None else np.asarray(utc + self.ahead, "datetime64[ns]")
 
 
-class _Labels:
-    """The distinct labels of a column, and each row's index among them."""
-
-    def __init__(self) -> None:
-        self.index: dict[Any, int] = {}
-        self.codes: list[NDArray[np.int32]] = []
-        self.size = 0
-
-    def add(self, column: Any) -> None:
-        import pyarrow as pa
-
-        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        labels = coded.dictionary.to_pylist()
-        fresh = [label for label in labels if label not in self.index]
-        self.size += sum(len(label) if isinstance(label, str) else 8 for label in fresh)
-        if self.size > MAX_LABEL_BYTES or len(self.index) + len(fresh) > MAX_LABELS:
-            raise ValueError(f"labels: expected at most {MAX_LABELS} with {MAX_LABEL_BYTES} letters in all, got more")
-        table = np.array([*(self.index.setdefault(label, len(self.index)) for label in labels), -1], np.int32)
-        self.codes.append(table[coded.indices.fill_null(len(labels)).to_numpy(zero_copy_only=False)])
-
-    def all(self) -> tuple[list[Any], NDArray[np.int32]]:
-        return list(self.index), np.concatenate(self.codes) if self.codes else np.empty(0, np.int32)
-
-
-class _Texts:
-    """Times as text."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def add(self, column: Any) -> None:
-        self.texts += ["" if text is None else str(text) for text in column.to_pylist()]
-
-    def all(self) -> list[str]:
-        return self.texts
-
-
-def _gathered(key: str) -> _Labels | _Texts:
-    if key in ("time", "annotation"):
-        return _Labels() if key == "annotation" else _Texts()
-    raise ValueError(f"{key}: expected numbers, got another type")
-
-
 def _npz(source: BinaryIO, rate: float | None) -> dict[str, Any]:
     with zipfile.ZipFile(source) as archive:
         n_bytes = sum(member.file_size for member in archive.infolist())
@@ -313,6 +277,8 @@ def _npz(source: BinaryIO, rate: float | None) -> dict[str, Any]:
     with np.load(source, allow_pickle=False) as stored:
         selected = _column_names(stored.files, rate)
         columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in selected.items()}
+        for name in filter(is_owner, stored.files):
+            Owners(name).look(stored[name])
     planar = columns.pop("xyz", None)
     if planar is not None:
         columns.update(zip(_AXES, _planar(planar), strict=True))
@@ -334,6 +300,10 @@ def _column_names(names: list[str], rate: float | None) -> dict[str, str]:
         name = next((lower[s] for s in spellings if s in lower), None)
         if name is not None:
             selected[key] = name
+    for axis in _AXES:
+        matches = [lower[name] for name in (*_NAMES[axis], "xyz", "acceleration", "acc") if name in lower]
+        if len(matches) > 1:
+            raise ValueError(f"columns: expected one column of acceleration for each axis, got {', '.join(matches)}")
     missing = [key for key in _AXES if key not in selected and "xyz" not in selected]
     missing += ["time"] if "time" not in selected and rate is None else []
     if missing:

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::super::calendar::days;
 use super::super::{Batch, Stamp};
-use super::{BLOCK, MAGIC, u8_at, u16_at, u32_at};
+use super::bytes::{BLOCK, MAGIC, u8_at, u16_at, u32_at};
 
 pub(super) type Bytes = [u8; BLOCK];
 

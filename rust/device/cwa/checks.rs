@@ -1,7 +1,8 @@
 //! What a block's numbers say against its neighbours and its firmware.
 
 use super::block::{Bytes, Head, Layout, head};
-use super::{AHEAD, BLOCK, Cwa, OLDEST, WILD};
+use super::bytes::{BLOCK, WILD};
+use super::{AHEAD, Cwa, OLDEST};
 
 impl Cwa {
     /// Whether a block's stamp is of a clock that lost the time: a day and more from where the sequence puts it, and either

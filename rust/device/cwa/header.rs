@@ -3,10 +3,19 @@
 use super::super::Header;
 use super::super::privacy::identifies;
 use super::block::seconds;
-use super::{u8_at, u16_at, u32_at};
+use super::bytes::{HEADER_MAGIC, u8_at, u16_at, u32_at};
 
-/// The 1024-byte header.
+/// Whether the first bytes are a header that says something: behind its mark it is not one byte over and over.
+pub(super) fn is_header(first: &[u8]) -> bool {
+    let fields = first.get(4..64).unwrap_or_default();
+    first.starts_with(&HEADER_MAGIC) && fields.iter().any(|byte| Some(byte) != fields.first())
+}
+
+/// The 1024-byte header, as far as there is one.
 pub(super) fn describe(first: &[u8]) -> Header {
+    if !is_header(first) {
+        return Header { format: "cwa", ..Header::default() };
+    }
     let hardware = match u8_at(first, 4) {
         0x64 => "Axivity AX6",
         _ => "Axivity AX3",

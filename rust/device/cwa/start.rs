@@ -1,13 +1,17 @@
 //! What the first 64 KiB tell before the first block is used.
 
+use super::super::OLDEST;
 use super::block::{Head, head};
-use super::{BLOCK, HEADER_MAGIC, OLDEST, WILD, u8_at, u32_at};
+use super::bytes::{BLOCK, WILD, u8_at, u32_at};
+use super::header::is_header;
 
 /// What the first bytes tell of the recording behind them.
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// The recording's session, where the header states one that its blocks have.
     pub session: Option<u32>,
+    /// There is no header, or one without contents: nothing states device, session and annotation.
+    pub without_header: bool,
     /// The header states a session that no block has.
     pub session_differs: bool,
     /// Blocks of a lower sequence number were written before the clock was set.
@@ -22,8 +26,8 @@ impl Start {
     pub fn of(first: &[u8]) -> Self {
         let blocks = first.as_chunks::<BLOCK>().0;
         let heads: Vec<Head> = blocks.iter().filter_map(|block| head(block).ok()).collect();
-        let mut start = Self::default();
-        if first.starts_with(&HEADER_MAGIC) {
+        let mut start = Self { without_header: !is_header(first), ..Self::default() };
+        if !start.without_header {
             let session = u32_at(first, 7);
             start.session = heads.iter().any(|head| head.session == session).then_some(session);
             start.session_differs = start.session.is_none() && !heads.is_empty();

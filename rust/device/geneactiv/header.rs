@@ -52,19 +52,14 @@ impl Found {
     }
 
     pub fn axes(&self, offset: u64) -> Result<([f64; 3], [f64; 3])> {
-        let missing = |what: &str| {
-            Error::malformed(
-                "geneactiv",
-                offset,
-                format!("{what} of every axis: expected a number, got none in the header"),
-            )
-        };
+        let missing = |what: &str| Error::malformed("geneactiv", offset, format!("{what}, got none in the header"));
         let whole = |of: [Option<f64>; 3]| match of {
             [Some(x), Some(y), Some(z)] => Some([x, y, z]),
             _ => None,
         };
-        let gain = whole(self.gain).filter(|g| g.iter().all(|v| *v != 0.0)).ok_or_else(|| missing("gain"))?;
-        Ok((gain, whole(self.offset).ok_or_else(|| missing("offset"))?))
+        let gain = whole(self.gain).filter(|g| g.iter().all(|v| *v > 0.0));
+        let gain = gain.ok_or_else(|| missing("gain of every axis: expected a positive number"))?;
+        Ok((gain, whole(self.offset).ok_or_else(|| missing("offset of every axis: expected a number"))?))
     }
 }
 

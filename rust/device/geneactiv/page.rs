@@ -1,9 +1,15 @@
 //! A page of 300 samples: the lines of its head and its hexadecimal digits.
 
 use super::super::calendar::{Order, date_time};
+use super::super::copies::{sum_of, sum_of_ends};
 use super::super::{Batch, DateOrder};
-use super::DIGITS;
 
+/// Samples of a whole page.
+pub(super) const PAGE: usize = 300;
+/// Hexadecimal digits of a sample.
+pub(super) const DIGITS: usize = 12;
+/// Letters of a serial number that are kept.
+const MAX_SERIAL: usize = 64;
 const NO_DIGIT: u8 = 0xff;
 
 /// Value of each hexadecimal digit.
@@ -40,6 +46,7 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Page {
     pub offset: u64,
+    pub serial: String,
     pub sequence: Option<u64>,
     pub time: Option<i64>,
     pub temperature: f32,
@@ -60,7 +67,9 @@ impl Page {
 
     /// Takes what a line of the page's head says.
     pub fn learn(&mut self, line: &[u8], date_order: DateOrder) {
-        if let Some(text) = value(line, "Sequence Number") {
+        if let Some(text) = value(line, "Device Unique Serial Code") {
+            self.serial = String::from_utf8_lossy(text.get(..MAX_SERIAL).unwrap_or(text)).into_owned();
+        } else if let Some(text) = value(line, "Sequence Number") {
             self.sequence = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
         } else if let Some(text) = value(line, "Page Time") {
             self.time = date_time(text, Order::YearMonthDay);
@@ -88,6 +97,33 @@ impl Page {
         if missed && self.unread.is_none() {
             self.unread = Some(String::from_utf8_lossy(line.get(..80).unwrap_or(line)).trim().to_owned());
         }
+    }
+}
+
+/// Whether the sequence of the pages begins anew.
+pub(super) fn began_anew(before: Option<u64>, now: Option<u64>) -> bool {
+    now == Some(0) && before.is_some_and(|before| before != 0)
+}
+
+/// A page that waits for its turn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Held {
+    pub page: Page,
+    pub digits: Vec<u8>,
+    pub index: u64,
+    pub rate: f64,
+    pub time: i64,
+    /// Something before it was left out.
+    pub broken: bool,
+}
+
+impl Held {
+    pub fn n(&self) -> usize {
+        (self.digits.len() / DIGITS).min(PAGE)
+    }
+
+    pub fn sum(&self) -> u64 {
+        sum_of([self.page.sequence.unwrap_or(u64::MAX), self.time as u64, sum_of_ends(&self.digits)])
     }
 }
 

@@ -1,5 +1,8 @@
 //! Little-endian numbers of a record; 0 beyond its end.
 
+/// Bytes of a member of the archive read at once.
+pub(super) const PIECE: usize = 64 << 10;
+
 pub(super) fn u8_at(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 
 use super::super::Header;
 use super::super::source::Source;
-use super::PIECE;
+use super::bytes::PIECE;
 use crate::error::{Error, Result};
 
 /// Bytes that `info.txt` may have.
@@ -118,7 +118,7 @@ impl Info {
             _ => true,
         };
         let stated = self.scale.filter(|s| scale_is_sound(*s) && fits(*s));
-        stated.or(match self.serial.get(..3)? {
+        stated.or(match self.serial.get(..3).unwrap_or_default() {
             "NEO" | "CLE" | "MRA" => Some(341.0),
             "MOS" | "TAS" => Some(256.0),
             _ => None,

@@ -1,11 +1,16 @@
 //! Records of `log.bin`, and 12-bit samples.
 
+use super::super::Batch;
 use super::super::source::Source;
-use super::super::{Batch, Event, Quality};
-use super::bytes::{u8_at, u16_at, u32_at};
-use super::info::{Scale, scale_is_sound};
-use super::{Gt3x, HEAD, MAX_LUX, PIECE, SEPARATOR};
+use super::bytes::{PIECE, u8_at, u16_at, u32_at};
+use super::info::Scale;
 use crate::error::{Error, Result};
+
+/// The first byte of a record, and bytes before its payload.
+pub(super) const SEPARATOR: u8 = 0x1e;
+pub(super) const HEAD: usize = 8;
+/// Seconds of light that `lux.bin` may have: four years.
+const MAX_LUX: usize = 1 << 27;
 
 /// A record of `log.bin`, its payload aside.
 #[derive(Debug, Clone, Copy)]
@@ -94,33 +99,6 @@ pub(super) fn read_lux(mut source: Source) -> Result<Vec<u16>> {
         }
         if all.len() > MAX_LUX {
             return Err(Error::Limit { what: "values of lux.bin", max: MAX_LUX as u64 });
-        }
-    }
-}
-
-impl Gt3x {
-    /// Keeps a record of text.
-    pub(super) fn describe(&mut self, payload: &[u8]) {
-        let text = String::from_utf8_lossy(payload);
-        let text = text.trim_matches('\0').trim();
-        if !text.is_empty() && self.header.metadata.len() < 1000 {
-            let n = self.header.metadata.iter().filter(|(name, _)| name.starts_with("metadata_")).count();
-            self.header.metadata.push((format!("metadata_{n}"), text.to_owned()));
-        }
-    }
-
-    /// Pairs of address and key with a value; address 0, key 55 is the scale.
-    pub(super) fn parameters(&mut self, payload: &[u8], offset: u64, quality: &mut Quality) {
-        if !payload.len().is_multiple_of(8) {
-            quality.note(Event::at("short_page", offset, self.index));
-        }
-        for pair in payload.as_chunks::<8>().0 {
-            if u16_at(pair, 0) == 0 && u16_at(pair, 2) == 55 {
-                let per_g = parameter(u32_at(pair, 4));
-                if scale_is_sound(per_g) && self.scale.as_ref().is_none_or(|s| s.per_g != per_g) {
-                    self.scale = Some(Scale::new(per_g, true));
-                }
-            }
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 
+use super::super::calendar::SECOND;
 use super::super::copies::{Copies, sum_of, sum_of_ends};
 use super::super::{Event, Idle, Quality};
-use super::{SECOND, Sleep};
 
 /// Records held back.
 const AHEAD: usize = 8;
@@ -16,6 +16,17 @@ const AHEAD: usize = 8;
 const WILD: u64 = 86_400;
 /// Seconds between a wake event and the next sample, or a sample and sleep, that are sleep still.
 const SLACK: i64 = 1;
+
+/// What the events since the last second of samples say of idle sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// Nothing.
+    Awake,
+    /// It began and has not ended.
+    Asleep,
+    /// It ended in this second.
+    Woke(i64),
+}
 
 /// A record of a second of samples.
 #[derive(Debug, Clone)]

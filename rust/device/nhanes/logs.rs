@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::MAX_LOG;
 use super::joints::HOUR;
 use crate::device::calendar::{Order, date_and_time};
 use crate::device::fields::{Row, fields};
 use crate::device::source::{self, Opened, Source};
 use crate::device::{Event, Header, Quality};
 use crate::error::{Error, Result};
+
+/// Bytes of a log, and members of a folder or an archive, that are looked at.
+pub(super) const MAX_LOG: usize = 16 << 20;
 
 /// The logs' flags: `DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE`.
 pub(super) fn note_flags(logs: Vec<Vec<u8>>, first_day: Option<i64>, header: &mut Header, quality: &mut Quality) {

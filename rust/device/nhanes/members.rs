@@ -24,6 +24,3 @@ pub(super) struct Held {
     pub seen: u64,
     pub ended: bool,
 }
-
-/// First row's time and the values of a member's first rows.
-pub type Head = (i64, Vec<[f32; 3]>);

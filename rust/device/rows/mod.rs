@@ -8,15 +8,14 @@
 mod fit;
 mod order;
 pub mod pace;
+mod repeats;
 
 use super::{Batch, Block, Event, Quality, Stamp};
 use crate::error::Result;
 use fit::Fit;
-use order::Repeats;
 use pace::Pace;
+use repeats::{Repeats, WINDOW};
 
-/// Rows that are looked ahead at where rows are not even, and so the farthest that a row can be out of place.
-const WINDOW: usize = 4096;
 /// Rows over which a rate is held against the run's.
 const RATE_ROWS: usize = 256;
 /// Fewest rows that can tell another rate.

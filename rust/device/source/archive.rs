@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flate2::read::DeflateDecoder;
 
-use super::{HINT_RATIO, Source, regular};
+use super::stream::{HINT_RATIO, Source, regular};
 use crate::error::{Error, Result};
 
 /// Bytes that a byte of deflate can stand for at most.

@@ -1,0 +1,76 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+
+/// Times of samples 0..n after blocks of 100 samples at 100 Hz, the stamps of which are given or missing.
+fn times(stamps: &[Option<(i64, i64)>], breaks: &[usize]) -> Vec<i64> {
+    let mut clock = Clock::default();
+    for (i, stamp) in stamps.iter().enumerate() {
+        let (start, new_run) = (100 * i as i64, breaks.contains(&i));
+        match stamp {
+            Some((at, time)) => {
+                clock.stamp(start, start + at, *time, 100.0, new_run);
+            }
+            None => {
+                clock.follow(start, 100.0, new_run);
+            }
+        }
+    }
+    let n = 100 * stamps.len() as i64;
+    clock.finish(n);
+    let mut out = vec![0; n as usize];
+    let lines: Vec<Line> = clock.lines.iter().copied().collect();
+    for (i, line) in lines.iter().enumerate() {
+        let to = lines.get(i + 1).map_or(n, |next| next.from);
+        let part = &mut out[line.from as usize..to as usize];
+        line.times(line.from, part.len()).fill(part);
+    }
+    out
+}
+
+const S: i64 = 1_000_000_000;
+
+#[test]
+fn times_lie_on_their_line_whichever_way_it_goes() {
+    for period in [10_000_000.0, 9_999_876.543_21, 312_500.25, 1e9, 0.0, -1_250_000.75] {
+        let line = Line { from: 5, at: 17, time: 1_700_000_000 * S, period };
+        let mut times = Vec::new();
+        line.times(5, 20_000).append(20_000, &mut times);
+        assert_eq!(times.len(), 20_000);
+        for (i, time) in (5..).zip(times) {
+            let since = (f64::from(i - 17) * period).round() as i64;
+            assert!(time.abs_diff(line.time + since) <= 1, "{period} {i}: {time}");
+        }
+    }
+}
+
+#[test]
+fn blocks_without_a_stamp_are_timed_by_those_around_them() {
+    let whole: Vec<_> = (0..40).map(|i| Some((0, i * S))).collect();
+    let expected = times(&whole, &[]);
+    assert_eq!(expected[150], 1_500_000_000);
+    for lost in [0..3, 10..20, 37..40] {
+        let some: Vec<_> = whole.iter().enumerate().map(|(i, s)| s.filter(|_| !lost.contains(&i))).collect();
+        let got = times(&some, &[]);
+        assert!(got.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) < 2), "{lost:?}");
+    }
+}
+
+#[test]
+fn a_run_without_any_stamp_goes_on_from_the_last_time() {
+    let mut stamps: Vec<_> = (0..20).map(|i| Some((0, i * S))).collect();
+    stamps.extend([None, None]);
+    let got = times(&stamps, &[20]);
+    assert!(got[2199].abs_diff(21_990_000_000) < 1000, "{}", got[2199]);
+}
+
+#[test]
+fn a_clock_of_whole_seconds_may_name_one_sample_twice() {
+    let mut clock = Clock::default();
+    for i in 0..40 {
+        // two blocks share each second, and both name the sample at which it began
+        let (start, second) = (100 * i, i / 2);
+        let found = clock.stamp(start, 200 * second, second * S, 200.0, false);
+        assert_eq!(found, Break::None, "{i}");
+    }
+}

@@ -1,7 +1,7 @@
 """A week of 100 Hz from device file to arrays and to calibrated wear, beside its peers.
 
 Every call is a process of its own on one core, in turn with the others; imports are not counted, the file is in the page
-cache. Peak memory is that of the process (and of the Java child, for actipy). Two rows compare ours with ours: a .gz with
+cache. Peak memory is that of the process (and of the Java child, for actipy). Two rows compare imuspec with itself: a .gz with
 what inflating it takes alone, and four recordings by two processes with the same by one. Prints one JSON object a row.
 
     python benches/interleaved_recording.py [--days 7] [--rounds 3] [--file WEEK.cwa]
@@ -25,31 +25,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def ours_prepare(path: str) -> Callable[[], object]:
+def imuspec_prepare(path: str) -> Callable[[], object]:
     import imuspec
 
     recipe = imuspec.Recipe.load("ukb")
     return lambda: imuspec.prepare(path, recipe).summary
 
 
-def ours_read(path: str) -> Callable[[], object]:
+def imuspec_read(path: str) -> Callable[[], object]:
     import imuspec
 
     return lambda: len(imuspec.read(path))
 
 
-def ours_stream(path: str) -> Callable[[], object]:
+def imuspec_stream(path: str) -> Callable[[], object]:
     from imuspec import _core
 
     return lambda: _core.stream_length(path, "device")
 
 
-def ours_prepare_gz(path: str) -> Callable[[], object]:
-    return ours_prepare(f"{path}.gz")
+def imuspec_prepare_gz(path: str) -> Callable[[], object]:
+    return imuspec_prepare(f"{path}.gz")
 
 
-def ours_stream_gz(path: str) -> Callable[[], object]:
-    return ours_stream(f"{path}.gz")
+def imuspec_stream_gz(path: str) -> Callable[[], object]:
+    return imuspec_stream(f"{path}.gz")
 
 
 def zlib_inflate(path: str) -> Callable[[], object]:
@@ -63,11 +63,11 @@ def zlib_inflate(path: str) -> Callable[[], object]:
     return call
 
 
-def ours_one_worker(path: str) -> Callable[[], object]:
+def imuspec_one_worker(path: str) -> Callable[[], object]:
     return _cohort(path, 1)
 
 
-def ours_two_workers(path: str) -> Callable[[], object]:
+def imuspec_two_workers(path: str) -> Callable[[], object]:
     return _cohort(path, 2)
 
 
@@ -116,17 +116,17 @@ def cwa_reader_rs_read(path: str) -> Callable[[], object]:
     return lambda: cwa_reader_rs.read_cwa_file(path) is not None
 
 
-CALLS = [ours_prepare, actipy_device, ours_read, ours_stream, actipy_read, skdh_read, cwa_reader_rs_read]
-CALLS += [ours_prepare_gz, ours_stream_gz, zlib_inflate, ours_two_workers, ours_one_worker]
+CALLS = [imuspec_prepare, actipy_device, imuspec_read, imuspec_stream, actipy_read, skdh_read, cwa_reader_rs_read]
+CALLS += [imuspec_prepare_gz, imuspec_stream_gz, zlib_inflate, imuspec_two_workers, imuspec_one_worker]
 ROWS = [
-    ("a week to calibrated 30 Hz wear", "ours_prepare", "actipy_device"),
-    ("a week to arrays", "ours_read", "actipy_read"),
-    ("a week to arrays", "ours_read", "skdh_read"),
-    ("a week to arrays", "ours_read", "cwa_reader_rs_read"),
-    ("a week as a stream of chunks", "ours_stream", "actipy_read"),
-    ("a week in .gz to calibrated 30 Hz wear", "ours_prepare_gz", "zlib_inflate"),
-    ("a week in .gz as a stream of chunks", "ours_stream_gz", "zlib_inflate"),
-    ("four weeks to a cohort, --workers 2", "ours_two_workers", "ours_one_worker"),
+    ("a week to calibrated 30 Hz wear", "imuspec_prepare", "actipy_device"),
+    ("a week to arrays", "imuspec_read", "actipy_read"),
+    ("a week to arrays", "imuspec_read", "skdh_read"),
+    ("a week to arrays", "imuspec_read", "cwa_reader_rs_read"),
+    ("a week as a stream of chunks", "imuspec_stream", "actipy_read"),
+    ("a week in .gz to calibrated 30 Hz wear", "imuspec_prepare_gz", "zlib_inflate"),
+    ("a week in .gz as a stream of chunks", "imuspec_stream_gz", "zlib_inflate"),
+    ("four weeks to a cohort, --workers 2", "imuspec_two_workers", "imuspec_one_worker"),
 ]
 
 
@@ -166,7 +166,7 @@ def compare(path: str, rounds: int) -> None:
             a, b = ([t["seconds"] for t in took[name]] for name in (ours, peer))
             memory = max(t["peak_gb"] for t in took[ours]), max(t["peak_gb"] for t in took[peer])
             note = f"least against least {min(b) / min(a):.1f}; peak {memory[0]:.2f} against {memory[1]:.2f} GB"
-            row = {"what": what, "ours_s": statistics.median(a), "peer": peer, "peer_s": statistics.median(b)}
+            row = {"what": what, "imuspec_s": statistics.median(a), "peer": peer, "peer_s": statistics.median(b)}
             print(json.dumps({**row, "note": note}))
 
 

@@ -1,6 +1,6 @@
 """Run the benches and compare imuspec with its peers: tables on the screen, or RESULTS.md with ``--write``.
 
-``benches/interleaved_*.py`` print one JSON object a line with ``what``, ``ours_s``, ``peer``, ``peer_s`` and an optional
+``benches/interleaved_*.py`` print one JSON object a line with ``what``, ``imuspec_s``, ``peer``, ``peer_s`` and an optional
 ``note``. They run imuspec and the peer in turns. Each script gives one section for each processor and instruction set that it
 ran on, with the date; ``--only`` runs some scripts, and the sections of the others and of other processors stay as they are.
 """
@@ -58,7 +58,7 @@ class Row(NamedTuple):
     """One comparison; seconds."""
 
     what: str
-    ours_s: float
+    imuspec_s: float
     peer: str
     peer_s: float
     note: str = ""
@@ -119,14 +119,14 @@ def seconds(value: float) -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown."""
-    lines = ["| what | ours | peer | peer's | ratio | note |", "| --- | ---: | --- | ---: | ---: | --- |"]
+    lines = ["| task | imuspec | peer | time of the peer | ratio | note |", "| --- | ---: | --- | ---: | ---: | --- |"]
     for row in rows:
         cells = [
             row.what,
-            seconds(row.ours_s),
+            seconds(row.imuspec_s),
             row.peer,
             seconds(row.peer_s),
-            f"{row.peer_s / row.ours_s:.1f}x",
+            f"{row.peer_s / row.imuspec_s:.1f}x",
             row.note,
         ]
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")

@@ -11,9 +11,9 @@ from imuspec.bench.timing import Timing
 
 
 def row(what: str, ours: Timing, peer: Timing, note: str = "") -> None:
-    """Print a row: the peer's time is ours times the median ratio of the rounds; the note ends with the least runs' ratio."""
+    """Print a row: the peer's time is that of imuspec times the median ratio of the rounds; the note ends with the least ratio."""
     ratio, least = peer.ratio / ours.ratio, peer.least / ours.least
-    said = {"what": what, "ours_s": ours.median, "peer": peer.name, "peer_s": ours.median * ratio}
+    said = {"what": what, "imuspec_s": ours.median, "peer": peer.name, "peer_s": ours.median * ratio}
     note = f"{note}; least {least:.1f}x" if note else f"least {least:.1f}x"
     print(json.dumps({**said, "note": note}), flush=True)
 

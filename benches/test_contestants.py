@@ -1,4 +1,4 @@
-"""Each kernel and its peers under pytest-benchmark: ``pytest benches/test_contestants.py``, a table a job, ours among them.
+"""Each kernel and its peers under pytest-benchmark: ``pytest benches/test_contestants.py``, a table a job, imuspec among them.
 
 For one job: ``-k pictures``; for a JSON file to compare with later: ``--benchmark-save=NAME``. The figures of RESULTS.md come
 from ``interleaved_*.py``, whose contestants take turns; here each runs by itself, which is quicker to read and less even.
@@ -79,7 +79,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize(("job", "name"), list(contestants()))
 def test_a_contestant(benchmark: Any, job: str, name: str) -> None:
-    """Time it; its result is ours."""
+    """Time one contestant, and compare its result with that of imuspec."""
     ours = np.array(calls(job)["imuspec"]())
     theirs = benchmark(calls(job)[name])
     JOBS[job][1](ours, theirs)

@@ -12,7 +12,7 @@ version = release = imuspec.__version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "myst_parser", "numpydoc"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
-html_theme_options = {"description": "Wearable motion, from device files to pictures", "fixed_sidebar": True}
+html_theme_options = {"description": "Wearable motion sensors, from device files to pictures", "fixed_sidebar": True}
 autodoc_typehints = "none"
 autosummary_generate = True
 numpydoc_show_class_members = False

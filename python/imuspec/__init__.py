@@ -1,4 +1,4 @@
-"""Wearable motion: device files to calibrated wear, spectrogram images and features, on a native core.
+"""Wearable motion sensors: from device files to calibrated wear, spectrogram images and features, on a native core.
 
 The public names load on first use: ``import imuspec`` imports neither torch, zarr nor matplotlib.
 """

@@ -37,7 +37,9 @@ def test_the_summary_has_a_column_for_each_processor(report: ModuleType) -> None
 
 
 def test_a_section_is_written_alone(report: ModuleType) -> None:
-    rows = report.interleaved_rows('text\n{"what": "a|b", "ours_s": 0.002, "peer": "p", "peer_s": 0.03, "note": "n"}\n')
+    rows = report.interleaved_rows(
+        'text\n{"what": "a|b", "imuspec_s": 0.002, "peer": "p", "peer_s": 0.03, "note": "n"}\n'
+    )
     script = ROOT / "benches" / "interleaved_image.py"
     section = report.section(script, rows, ", load 0.5 before the run")
     assert "| a/b | 2 ms | p | 30 ms | 15.0x | n |" in section

@@ -41,7 +41,7 @@ class Measurement(NamedTuple):
     window_s: float | None
     memory: int | None
     ratio: float
-    """Time relative to ours on one thread: median over rounds in which they take turns."""
+    """Time relative to imuspec on one thread: median over rounds in which they take turns."""
 
 
 class _Job(NamedTuple):
@@ -68,7 +68,7 @@ def compare(*, quick: bool = False) -> Iterator[Measurement]:
     Raises
     ------
     AssertionError
-        If a peer's result differs from ours.
+        If a peer's result differs from that of imuspec.
     """
     for job in _jobs(quick):
         yield from _measured(job, rounds=3 if quick else 7)

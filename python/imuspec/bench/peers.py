@@ -1,6 +1,6 @@
 """The same jobs as a careful user of each installed library would write them.
 
-Each function returns calls by name, ours first. :func:`same_decibels` and :func:`same_picture` check that their results agree.
+Each function returns calls by name, imuspec first. :func:`same_decibels` and :func:`same_picture` check that their results agree.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def interleaved(
     Parameters
     ----------
     calls : mapping of str to callable
-        Contestants; the first is ours.
+        Contestants; the first is imuspec.
     rounds : int, default 9
         Number of turns of each.
     least_s : float, default 0.01
@@ -111,7 +111,7 @@ def close_to_peak(tolerance: float) -> Callable[[object, object], None]:
 
 def table(title: str, timings: list[Timing]) -> str:
     """Return timings as lines of text, in microseconds."""
-    rows = [f"{title}", f"  {'':24}{'median us':>12}{'least us':>12}{'x ours':>8}{'least':>8}"]
+    rows = [f"{title}", f"  {'':24}{'median us':>12}{'least us':>12}{'ratio':>8}{'least':>8}"]
     rows += [
         f"  {t.name:24}{t.median * 1e6:12.1f}{t.least * 1e6:12.1f}{t.ratio:8.2f}{t.least_ratio:8.2f}" for t in timings
     ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from imuspec import Cohort
 from imuspec.cluster import compute
 from imuspec.cohort.export import export_cohort
 from imuspec.cohort.parts import sealed
-from stub_files import tree
+from stub_files import environment, tree
 
 PATHS = ["../../escaped", "..", "/tmp/imuspec-escaped", "a/b", "x\n", "zarr.json"]
 
@@ -120,3 +123,20 @@ def test_an_older_format_of_zarr_which_can_hold_pickles_is_not_opened(cohort: Pa
     )  # fmt: skip
     with pytest.raises(ValueError, match=r"zarr\.json: expected an array of Zarr"):
         Cohort(cohort).read("r1")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zarr.json", "recipe.json", "manifest.json", "segments.parquet", "inputs.parquet", "parts/r1.json",
+        "acceleration/r1/zarr.json", "acceleration/r1/c/0/0", "acceleration/zarr.json",
+    ],
+)  # fmt: skip
+def test_a_fifo_in_place_of_a_file_is_reported_and_not_waited_for(name: str, cohort: Path) -> None:
+    (cohort / name).unlink()
+    os.mkfifo(cohort / name)
+    code = "import sys, flips; from pathlib import Path; print(flips.problems(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(cohort)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout != "[]\n"

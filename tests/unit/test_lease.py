@@ -1,8 +1,11 @@
-"""A lease of an object store has one holder, whoever tries to take it, and a lost one cannot write."""
+"""A lease of an object store, and a lock without flock, have one holder; a lost lease cannot write."""
 
 from __future__ import annotations
 
+import errno
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -10,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from imuspec.cohort.lock import CohortLease, InUseError, LostLeaseError
+from imuspec.cohort.lock import CohortLease, CohortLock, InUseError, LostLeaseError
 from imuspec.cohort.parts import PartStore
 from imuspec.storage import as_path
+from stub_files import environment
 
 pytest.importorskip("upath", reason="universal-pathlib is not installed")
 
@@ -67,3 +71,74 @@ def test_a_live_lease_is_not_taken_whatever_the_clock_of_the_taker(
         monkeypatch.setattr(time, "time", lambda: 4e9)
         with pytest.raises(InUseError, match="is using it"), CohortLease(cohort):
             pass
+
+
+class _NoLocks:
+    """A file system without flock, as some network file systems are."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def acquire(self, **_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_without_flock_one_of_two_that_start_at_once_holds_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imuspec.cohort.lock.FileLock", _NoLocks)
+    for attempt in range(20):
+        start, holders, most, refused = threading.Barrier(2), [], [], []
+
+        def take(start=start, holders=holders, most=most, refused=refused, folder=tmp_path / str(attempt)) -> None:
+            start.wait()
+            try:
+                with CohortLock(folder):
+                    holders.append(1)
+                    time.sleep(0.02)
+                    most.append(len(holders))
+                    holders.pop()
+            except InUseError:
+                refused.append(1)
+
+        takers = [threading.Thread(target=take) for _ in range(2)]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join()
+        assert max(most) == 1, attempt
+        assert len(most) + len(refused) == 2, attempt
+
+
+HOLD = """
+import errno, sys, time
+from pathlib import Path
+from imuspec.cohort import lock
+
+class NoLocks(lock.FileLock):
+    def acquire(self, **_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+lock.FileLock = NoLocks
+with lock.CohortLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_without_flock_the_lock_of_a_killed_run_is_taken_over_and_that_of_a_live_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imuspec.cohort.lock.FileLock", _NoLocks)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(InUseError, match=f"process {holder.pid} on"), CohortLock(tmp_path):
+                pass
+        finally:
+            holder.kill()
+    with CohortLock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

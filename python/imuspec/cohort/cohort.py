@@ -15,7 +15,7 @@ import numpy as np
 
 from imuspec.cohort.arrays import StoredArrays
 from imuspec.cohort.drawing import draw_stretch
-from imuspec.cohort.parts import part_ids, read_part
+from imuspec.cohort.parts import part_ids, read_part, read_regular
 from imuspec.cohort.store import check_version, orphans, read_table, table_batches
 from imuspec.cohort.tables import TABLES
 from imuspec.cohort.verification import problems_of_cohort
@@ -86,7 +86,7 @@ class Cohort:
     @property
     def recipe(self) -> Recipe:
         """The recipe that all recordings were prepared with."""
-        return Recipe.model_validate_json((self.path / "recipe.json").read_text("utf-8"))
+        return Recipe.model_validate_json(read_regular(self.path / "recipe.json"))
 
     @property
     def ids(self) -> list[str]:

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "part_ids",
     "problems_of_parts",
     "read_part",
+    "read_regular",
     "read_sealed",
     "sealed",
     "with_path",
@@ -134,6 +136,21 @@ def sealed(content: Mapping[str, Any]) -> bytes:
     return json.dumps({**content, "sealed": _seal(content)}, allow_nan=False).encode()
 
 
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is a FIFO or a device, which could block for ever.
+    OSError
+        If it cannot be read.
+    """
+    if not is_remote(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path}: expected a regular file, got another kind of file")
+    return path.read_bytes()
+
+
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with None for NaN and infinity, which JSON cannot hold."""
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
@@ -148,7 +165,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         If the file is not JSON, or was changed. The message names it.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(read_regular(path))
         seal = content.pop("sealed")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON that imuspec wrote, got damaged text ({error})") from error
@@ -207,8 +224,11 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
     for name, digest in listed.items():
         try:
             actual = _sha256(folder / name)
-        except OSError:
+        except FileNotFoundError:
             yield name, "it is missing"
+            continue
+        except (OSError, ValueError) as error:
+            yield name, str(error)
             continue
         if actual != digest:
             yield name, "it is not what was written: the checksum differs"
@@ -282,7 +302,7 @@ def _seal(content: Mapping[str, Any]) -> str:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_regular(path)).hexdigest()
 
 
 def with_path(error: OSError, path: Path) -> OSError:

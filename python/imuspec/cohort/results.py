@@ -35,6 +35,7 @@ from imuspec.cohort.parts import (
     part_ids,
     problems_of_parts,
     read_part,
+    read_regular,
 )
 from imuspec.cohort.store import read_table
 from imuspec.recording.identity import check_id
@@ -86,7 +87,7 @@ class Results:
     def __init__(self, path: str | Path) -> None:
         self.path = as_path(path)
         try:
-            self.description: dict[str, Any] = json.loads((self.path / _MARKER).read_text("utf-8"))
+            self.description: dict[str, Any] = json.loads(read_regular(self.path / _MARKER))
             valid, version = self.description["format"] == FORMAT, self.description["version"]
         except (OSError, ValueError, KeyError, TypeError):
             valid, version = False, None
@@ -163,7 +164,7 @@ class Results:
             return f"{part['status']}, yet it has a table" if name in tables else ""
         if name not in tables:
             return "its table is missing"
-        if hashlib.sha256((self.path / "recordings" / name).read_bytes()).hexdigest() != part["sha256"]:
+        if hashlib.sha256(read_regular(self.path / "recordings" / name)).hexdigest() != part["sha256"]:
             return "its table is not what was written: the checksum differs"
         return ""
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuspec.cohort.arrays import MISSING
-from imuspec.cohort.parts import MANIFEST, PartBatches, PartStore, read_part, with_path
+from imuspec.cohort.parts import MANIFEST, PartBatches, PartStore, read_part, read_regular, with_path
 from imuspec.cohort.serialisation import part_of
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile
@@ -78,7 +78,7 @@ class CohortStore(PartStore):
             self._write(marker, _group({"format": FORMAT, "version": VERSION, "missing": int(MISSING)}))
         recipe_path = self.folder / "recipe.json"
         if recipe_path.exists():
-            differences = Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(recipe)
+            differences = Recipe.model_validate_json(read_regular(recipe_path)).differences(recipe)
             if differences:
                 raise ValueError(
                     f"recipe: expected that of the cohort {self.folder}, got one that differs (cohort, given): "
@@ -95,9 +95,7 @@ class CohortStore(PartStore):
     def holds(self, recipe: Recipe) -> bool:
         """Whether the folder is a cohort of this recipe."""
         recipe_path = self.folder / "recipe.json"
-        return recipe_path.exists() and not Recipe.model_validate_json(recipe_path.read_text("utf-8")).differences(
-            recipe
-        )
+        return recipe_path.exists() and not Recipe.model_validate_json(read_regular(recipe_path)).differences(recipe)
 
     def refuse_other_folders(self) -> None:
         """Raise ValueError if the folder holds anything but a cohort of this version."""
@@ -286,7 +284,7 @@ def read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
+        return pq.ParquetFile(pa.BufferReader(read_regular(path))).read(use_threads=False)
     except pa.ArrowException as error:
         raise ValueError(f"{path}: expected a Parquet table, got a damaged file ({error})") from error
 
@@ -297,7 +295,7 @@ def check_version(folder: Path) -> None:
     if not marker.exists() and not folder.is_dir():
         raise ValueError(f"cohort: {folder} {'is a file, not a folder' if folder.exists() else 'does not exist'}")
     try:
-        attributes = json.loads(marker.read_text("utf-8"))["attributes"]
+        attributes = json.loads(read_regular(marker))["attributes"]
         known = attributes["format"] == FORMAT
         version = int(attributes["version"])
     except (OSError, ValueError, KeyError, TypeError):

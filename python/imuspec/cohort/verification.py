@@ -6,7 +6,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from imuspec.cohort.parts import UNFINISHED, check_manifest, problems_of_parts, read_part
+from imuspec.cohort.parts import UNFINISHED, check_manifest, problems_of_parts, read_part, read_regular
 from imuspec.cohort.store import checksum, orphans
 from imuspec.cohort.tables import TABLES
 from imuspec.storage import files_below, list_names
@@ -44,6 +44,6 @@ def _problem_of_recording(folder: Path, identity: str) -> str:
         return f"its array: expected the files {_SHARD} and zarr.json, got {', '.join(files)}"
     if checksum(array) != part["recording"]["sha256"]:
         return "its array is not what was written: the checksum differs"
-    if hashlib.sha256((array / "zarr.json").read_bytes()).hexdigest() != part["recording"]["zarr_sha256"]:
+    if hashlib.sha256(read_regular(array / "zarr.json")).hexdigest() != part["recording"]["zarr_sha256"]:
         return "its array's zarr.json is not what was written: the checksum differs"
     return ""

@@ -6,12 +6,15 @@ pub(super) const HEADER_MAGIC: [u8; 4] = [b'M', b'D', 0xfc, 0x03];
 /// A stamp farther from what the samples before it tell is no drift, ns: a day.
 pub(super) const WILD: u64 = 86_400_000_000_000;
 
+#[inline]
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
+#[inline]
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
+#[inline]
 pub(super) fn u8_at(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }

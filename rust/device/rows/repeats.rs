@@ -26,10 +26,12 @@ pub(super) struct Repeats {
 
 pub(super) type Bits = [u32; 3];
 
+#[inline]
 pub(super) fn bits(xyz: &[Vec<f32>; 3], row: usize) -> Bits {
     xyz.each_ref().map(|axis| axis.get(row).map_or(0, |v| v.to_bits()))
 }
 
+#[inline]
 fn hash(time: i64, [x, y, z]: Bits) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut sum = time as u64;

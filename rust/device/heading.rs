@@ -3,6 +3,7 @@
 use super::calendar::{Order, SECOND, date_and_time};
 use super::fields::{Time, fields, lines, refuse};
 use super::number::float;
+use super::owners;
 use super::units::{TimeUnit, Unit};
 use crate::error::{Error, Result};
 
@@ -12,32 +13,6 @@ const MOST_LINES: usize = 40;
 /// Lines of ActiLife's heading that are given on, and their names.
 const METADATA: [(&str, &str); 3] =
     [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")];
-
-/// Names of columns that tell the rows of one recording from those of others.
-const OWNERS: [&str; 22] = [
-    "animal",
-    "animalid",
-    "device",
-    "deviceid",
-    "id",
-    "participant",
-    "participantid",
-    "patient",
-    "patientid",
-    "person",
-    "personid",
-    "pid",
-    "sensor",
-    "sensorid",
-    "serial",
-    "serialnumber",
-    "subj",
-    "subject",
-    "subjectid",
-    "user",
-    "userid",
-    "wearer",
-];
 
 /// What the names of the columns say of their units.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,7 +85,7 @@ fn column(name: &str) -> Option<Column> {
         "annotation" | "annotations" | "label" | "labels" | "activity" | "class" => Column::Annotation,
         "temp" | "temperature" | "bodysurfacetemperature" => Column::Temperature,
         "light" | "lux" => Column::Light,
-        _ if OWNERS.contains(&name) => Column::Owner,
+        _ if owners::NAMES.contains(&name) => Column::Owner,
         _ if name.contains("time") => Column::Time(2),
         _ => return None,
     })
@@ -151,8 +126,8 @@ pub(super) struct Columns {
     pub(super) channels: [Option<usize>; 8],
     /// Field of the annotation.
     pub(super) annotation: Option<usize>,
-    /// Field that names the recording.
-    pub(super) owner: Option<usize>,
+    /// Fields that name the recording.
+    pub(super) owners: Vec<usize>,
     /// Fields that a row must have.
     pub(super) count: usize,
     pub(super) hints: Hints,
@@ -165,8 +140,8 @@ pub(super) struct Columns {
 pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Columns> {
     let mut hints = Hints::default();
     let mut channels = [None; 8];
-    let (mut time, mut day, mut annotation, mut owner) = (None::<(u8, usize)>, None, None, None);
-    let mut units = Vec::new();
+    let (mut time, mut day, mut annotation) = (None::<(u8, usize)>, None, None);
+    let (mut units, mut owners) = (Vec::new(), Vec::new());
     for (i, name) in names.iter().enumerate() {
         let (name, unit) = parts(name);
         let taken = channels.map(|channel| channel.is_some());
@@ -193,7 +168,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
             Some(Column::Temperature) => set(6),
             Some(Column::Light) => set(7),
             Some(Column::Annotation) => annotation = annotation.or(Some(i)),
-            Some(Column::Owner) => owner = owner.or(Some(i)),
+            Some(Column::Owner) => owners.push(i),
             Some(Column::Time(_)) | None => {}
         }
     }
@@ -214,7 +189,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
         (None, None) => return Err(refuse("a column named time (or a rate given by the caller)", head)),
     };
     let count = 1 + channels.iter().flatten().copied().max().unwrap_or(0).max(last);
-    Ok(Columns { time, channels, annotation, owner, count, hints })
+    Ok(Columns { time, channels, annotation, owners, count, hints })
 }
 
 /// What ActiLife's heading says.

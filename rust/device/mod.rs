@@ -25,6 +25,7 @@ pub mod matrix;
 pub mod nhanes;
 mod number;
 mod opening;
+mod owners;
 mod pieces;
 mod plausible;
 mod privacy;

@@ -53,8 +53,8 @@ pub struct Layout {
     pub channels: [Option<usize>; 8],
     /// Field of the annotation.
     pub annotation: Option<usize>,
-    /// Field that names the recording: a subject, a device.
-    pub owner: Option<usize>,
+    /// Fields that name the recording: a subject, a device.
+    pub owners: Vec<usize>,
     /// g a unit.
     pub scale: f32,
     /// Degrees a second a unit.
@@ -180,7 +180,7 @@ impl Layout {
         self.time = columns.time;
         self.channels = columns.channels;
         self.annotation = columns.annotation;
-        self.owner = columns.owner;
+        self.owners.clone_from(&columns.owners);
         self.columns = columns.count;
         self.hints = columns.hints;
     }
@@ -240,7 +240,7 @@ impl Layout {
             time: Time::Numeric { column: 0, unit: TimeUnit::S },
             channels: [None; 8],
             annotation: None,
-            owner: None,
+            owners: Vec::new(),
             scale: 1.0,
             gyro_scale: 1.0,
             rate: 0.0,

@@ -11,6 +11,7 @@ use super::clocks::{Cached, LocalClock};
 use super::fields::{self, Row, Time};
 use super::lines::Lines;
 use super::number::float;
+use super::owners::Owner;
 use super::rows::RowClock;
 use super::source::Source;
 use super::survey;
@@ -133,9 +134,11 @@ impl Text {
         }
         let text = if line.offset == 0 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         let decoded = self.decoder.decode(text, &self.layout, index, &mut self.header.labels);
-        if self.decoder.owners.several {
-            let column = self.layout.owner.map_or(0, |column| column + 1);
-            let reason = format!("expected rows of one recording, got several subjects or devices in column {column}");
+        if let Some(column) = self.decoder.several {
+            let reason = format!(
+                "expected rows of one recording, got several subjects or devices in column {}; rename it if it names neither",
+                column + 1
+            );
             return Err(Error::malformed(self.layout.format, line.offset, reason));
         }
         let Some((time, missing)) = decoded else {
@@ -220,39 +223,6 @@ impl Reader for Text {
     }
 }
 
-/// Whether rows are of several subjects or devices, by the column that names them; one that counts rows is none.
-#[derive(Default)]
-struct Owners {
-    first: Option<Vec<u8>>,
-    last: Vec<u8>,
-    changed: bool,
-    several: bool,
-}
-
-impl Owners {
-    // Out of line: few tables have such a column, and within the loop over rows it cost all others a tenth of their time.
-    #[cold]
-    #[inline(never)]
-    fn look(&mut self, owner: &[u8]) {
-        if fields::is_missing(owner) {
-            return;
-        }
-        let Some(first) = &self.first else {
-            self.first = Some(owner.to_vec());
-            return;
-        };
-        if owner == first.as_slice() {
-            self.several |= self.changed;
-        } else if self.last == owner {
-            self.several = true;
-        } else {
-            self.changed = true;
-            self.last.clear();
-            self.last.extend_from_slice(owner);
-        }
-    }
-}
-
 /// Decodes rows of one layout.
 struct Rows {
     row: Row,
@@ -262,7 +232,9 @@ struct Rows {
     last_label: Vec<u8>,
     codes: HashMap<Vec<u8>, i32>,
     label_bytes: usize,
-    owners: Owners,
+    owners: Vec<Owner>,
+    /// Field that names several subjects or devices.
+    several: Option<usize>,
     /// Zones are honoured.
     zoned: bool,
     local: LocalClock,
@@ -280,7 +252,8 @@ impl Rows {
             last_label: Vec::new(),
             codes: HashMap::new(),
             label_bytes: 0,
-            owners: Owners::default(),
+            owners: layout.owners.iter().map(|_| Owner::default()).collect(),
+            several: None,
             zoned,
             local: LocalClock::default(),
             zone_change: None,
@@ -320,8 +293,8 @@ impl Rows {
                 None => return None,
             }
         }
-        if let Some(column) = layout.owner {
-            self.owners.look(self.row.field(text, column));
+        if !layout.owners.is_empty() {
+            self.look_at_owners(text, layout);
         }
         if let Some(column) = layout.annotation {
             let text = self.row.field(text, column);
@@ -332,6 +305,17 @@ impl Rows {
             }
         }
         Some((time, missing))
+    }
+
+    // Out of line: few tables have such columns, and within the loop over rows this cost all others a tenth of their time.
+    #[cold]
+    #[inline(never)]
+    fn look_at_owners(&mut self, text: &[u8], layout: &Layout) {
+        for (column, owner) in layout.owners.iter().zip(&mut self.owners) {
+            if owner.look(self.row.field(text, *column)) {
+                self.several = self.several.or(Some(*column));
+            }
+        }
     }
 
     fn code(&mut self, label: &[u8], labels: &mut Vec<String>) -> i32 {

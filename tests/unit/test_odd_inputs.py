@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +18,7 @@ import imuspec
 from device_files import START, cwa, geneactiv, gt3x, participant, record
 from imuspec.errors import RecordingError
 from imuspec.recipe import Recipe
+from imuspec.recording import owners as owners_of_tables
 
 RECIPE = Recipe.load("capture24").set("calibration.required=false", "segments.min_wear_h=0")
 N = 12_000
@@ -193,43 +197,75 @@ def test_a_table_with_two_units_of_acceleration_is_refused(tmp_path: Path) -> No
     assert imuspec.read(path).quality.counts == {}
 
 
-@pytest.mark.parametrize("name", ["subject", "Participant ID", "user_id", "device", "sensor"])
+SEVERAL = "expected rows of one recording, got several subjects or devices in column"
+
+
+def with_column(folder: Path, suffix: str, columns: dict[str, list[Any]]) -> Path:
+    """A recording of 12,000 rows with more columns, which stand before the time."""
+    path = folder / f"a{suffix}"
+    xyz = motion()
+    if suffix == ".csv":
+        table = [START + i / 100 for i in range(N)], *xyz.T.tolist()
+        rows = zip(*columns.values(), *table, strict=True)
+        names = [*columns, "time", "x", "y", "z"]
+        path.write_text("\n".join(",".join(map(str, row)) for row in (names, *rows)) + "\n")
+        return path
+    time = (START * 1000 + 10 * np.arange(N)).astype("datetime64[ms]").astype("datetime64[ns]")
+    arrays = {**{name: np.array(values) for name, values in columns.items()}, "time": time}
+    arrays |= dict(zip("xyz", xyz.T, strict=True))
+    if suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        pq.write_table(pa.table(arrays), path)
+    return path
+
+
+TABLES = pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+
+
+@TABLES
+@pytest.mark.parametrize("name", ["subject", "Participant ID", "user_id", "device", "Sensor", "serial (number)"])
+@pytest.mark.parametrize("people", ["AB", (1, 2)])
 @pytest.mark.parametrize("order", ["in turn", "one behind the other"])
-def test_rows_of_several_subjects_are_refused(name: str, order: str, tmp_path: Path) -> None:
-    rows = write(tmp_path / "a.csv", motion()).read_text().splitlines()[1:]
-    owner = (lambda i: "AB"[i % 2]) if order == "in turn" else (lambda i: "AB"[i // 6000])
-    path = tmp_path / "b.csv"
-    path.write_text(f"{name},time,x,y,z\n" + "\n".join(f"{owner(i)},{row}" for i, row in enumerate(rows)) + "\n")
-    with pytest.raises(
-        RecordingError, match="expected rows of one recording, got several subjects or devices in column 1"
-    ):
-        imuspec.read(path)
+def test_rows_of_several_subjects_are_refused(
+    suffix: str, name: str, people: Sequence[Any], order: str, tmp_path: Path
+) -> None:
+    owners = [people[i % 2 if order == "in turn" else i // (N // 2)] for i in range(N)]
+    with pytest.raises(RecordingError, match=SEVERAL):
+        imuspec.read(with_column(tmp_path, suffix, {"id": list(range(N)), name: owners}))
 
 
-@pytest.mark.parametrize("owner", ["17", "row"])
-def test_a_column_of_one_subject_or_of_row_numbers_is_read(owner: str, tmp_path: Path) -> None:
-    rows = write(tmp_path / "a.csv", motion()).read_text().splitlines()[1:]
-    path = tmp_path / "b.csv"
-    path.write_text("id,time,x,y,z\n" + "\n".join(f"{i if owner == 'row' else owner},{r}" for i, r in enumerate(rows)))
-    recording = imuspec.read(path)
+@TABLES
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("subject", [7] * N),
+        ("subject", ["P 7"] * N),
+        ("id", list(range(N))),
+        ("id", [i // 10 for i in range(N)]),  # packets of ten
+        ("sensor", [round(20 + i % 7 / 8, 3) for i in range(N)]),
+        ("sensor1", [i % 5 for i in range(N)]),
+    ],
+)
+def test_a_column_of_one_subject_of_packets_or_of_measures_is_read(
+    suffix: str, name: str, values: list[Any], tmp_path: Path
+) -> None:
+    recording = imuspec.read(with_column(tmp_path, suffix, {name: values}))
     assert (len(recording), recording.quality.counts) == (N, {})
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
-def test_arrays_of_several_subjects_are_refused(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a{suffix}"
+def test_subjects_as_python_objects_are_refused_by_their_name(tmp_path: Path) -> None:
     time = (START * 1000 + 10 * np.arange(N)).astype("datetime64[ms]").astype("datetime64[ns]")
-    axes = dict(zip("xyz", motion().T, strict=True))
-    for subject, several in ((np.repeat(["A", "B"], N // 2), True), (np.full(N, 7), False), (np.arange(N), False)):
-        if suffix == ".npz":
-            np.savez(path, time=time, subject=subject, **axes)
-        else:
-            pq.write_table(pa.table({"time": time, "subject": subject, **axes}), path)
-        if several:
-            with pytest.raises(RecordingError, match="expected rows of one recording, got several in column subject"):
-                imuspec.read(path)
-        else:
-            assert imuspec.read(path).quality.counts == {}
+    subject = np.array(["A"] * N, object)
+    np.savez(tmp_path / "a.npz", time=time, subject=subject, **dict(zip("xyz", motion().T, strict=True)))
+    with pytest.raises(RecordingError, match="subject: expected numbers or texts, got Python objects"):
+        imuspec.read(tmp_path / "a.npz")
+
+
+def test_both_readers_of_tables_know_the_same_names_of_subjects() -> None:
+    source = (Path(__file__).parents[2] / "rust" / "device" / "owners.rs").read_text("utf-8")
+    names = source.split("NAMES: ")[1].split("];")[0]
+    assert set(re.findall(r'"(\w+)"', names)) == owners_of_tables._NAMES
 
 
 def test_seconds_of_another_epoch_are_an_unlikely_date(tmp_path: Path) -> None:

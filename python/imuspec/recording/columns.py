@@ -197,9 +197,8 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
         if n_bytes > allowed:
             raise ValueError(f"Parquet data: expected at most {allowed} bytes in memory, got {n_bytes}")
         texts = [name for key, name in selected.items() if key == "annotation" and not pa.types.is_integer(kinds[key])]
-        owner = next(filter(is_owner, file.schema_arrow.names), None)
-        if owner and pa.types.is_string(file.schema_arrow.field(owner).type):
-            texts.append(owner)
+        owners = {name: Owners(name) for name in filter(is_owner, file.schema_arrow.names)}
+        texts += [name for name in owners if pa.types.is_string(file.schema_arrow.field(name).type)]
         if texts:
             source.seek(0)
             file = pq.ParquetFile(source, read_dictionary=texts)  # each text once, not once per row
@@ -207,11 +206,10 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
         others: dict[str, Any] = {key: gathered(key) for key in kinds if key not in columns}
         clock = _Clock()
         row = 0
-        owners = Owners(owner or "")
-        names = list(dict.fromkeys([*selected.values(), *([owner] if owner else [])]))
+        names = list(dict.fromkeys([*selected.values(), *owners]))
         for batch in file.iter_batches(batch_size=1 << 16, columns=names, use_threads=False):
-            if owner:
-                owners.look_at(batch.column(owner))
+            for name, owner in owners.items():
+                owner.check_column(batch.column(name))
             rows = slice(row, row + batch.num_rows)
             row += batch.num_rows
             for key, name in selected.items():
@@ -278,12 +276,19 @@ def _npz(source: BinaryIO, rate: float | None) -> dict[str, Any]:
         selected = _column_names(stored.files, rate)
         columns: dict[str, Any] = {key: np.asarray(stored[name]) for key, name in selected.items()}
         for name in filter(is_owner, stored.files):
-            Owners(name).look(stored[name])
+            Owners(name).check(_unpickled(stored, name))
     planar = columns.pop("xyz", None)
     if planar is not None:
         columns.update(zip(_AXES, _planar(planar), strict=True))
     columns["names"] = [selected.get("time", ""), selected.get("x", selected.get("xyz", "x"))]
     return columns
+
+
+def _unpickled(stored: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(stored[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: expected numbers or texts, got Python objects, which are not read") from error
 
 
 def _planar(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Ours under other conditions: two threads, a busy core, many windows, and processors without AVX-512 or AVX2."""
+"""imuspec under other conditions: two threads, a busy core, many windows, and processors without AVX-512 or AVX2."""
 
 from __future__ import annotations
 

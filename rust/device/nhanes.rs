@@ -29,6 +29,7 @@ mod names;
 
 /// Bytes of members held back because an earlier one is still to come.
 const MAX_HELD: usize = 128 << 20;
+/// Members of a folder or an archive that are looked at.
 const MAX_MEMBERS: usize = 100_000;
 
 /// A participant.

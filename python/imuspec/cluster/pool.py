@@ -245,7 +245,7 @@ def _end_with(parent: BaseProcess) -> None:
 
 @contextmanager
 def _allowed_children() -> Iterator[None]:
-    """Let a daemonic process, such as a Dask worker, start children; ours end by themselves when their parent ends."""
+    """Let a daemonic process, such as a Dask worker, start children; those of a pool end when their parent ends."""
     config = getattr(multiprocessing.current_process(), "_config", {})
     daemonic = config.pop("daemon", None)
     try:

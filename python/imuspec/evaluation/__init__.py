@@ -3,7 +3,7 @@
 All scores follow from the confusion matrix, so those of many heads, epochs or bootstrap draws are one computation on
 ``[..., truth, predicted]``. Macro-F1 is the mean F1 of the classes that occur in the truth: a class that occurs and is never
 predicted scores 0, a class that does not occur counts neither as 0 nor as 1. Balanced accuracy, the mean recall of the same
-classes, does not depend on their prevalence and stands beside it in every table. Over seeds: mean and sd with n - 1, and paired
+classes, does not depend on their prevalence and is given with it in every table. Over seeds: mean and sd with n - 1, and paired
 differences with an interval and a test that allow for overlapping training sets.
 """
 

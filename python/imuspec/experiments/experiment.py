@@ -209,7 +209,7 @@ def targets(name: str) -> pd.DataFrame:
 
 
 def compare(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Put the paper's numbers beside ours.
+    """Compare the values of an experiment with the paper's.
 
     Parameters
     ----------
@@ -221,8 +221,8 @@ def compare(table: pd.DataFrame, name: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Ours first, in their order, with ``paper``, ``paper_sd`` and ``difference`` (ours - paper); NaN where the paper
-        has no such number. Rows of the paper that we lack follow, ``value`` NaN.
+        The rows of `table` in their order, with ``paper``, ``paper_sd`` and ``difference`` (value - paper); NaN where the
+        paper has no such number. Rows that only the paper has follow, with ``value`` NaN.
     """
     merged = table.merge(targets(name), on=["row", "column"], how="outer", sort=False, indicator=True)
     order = {key: index for index, key in enumerate(zip(table["row"], table["column"], strict=True))}

@@ -200,7 +200,7 @@ def judge_methods(
 def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
     """Return the scores over splits, as `score_table`; with several sets their mean too.
 
-    Over the paper's sets the mean is the column ``average``, which stands beside the paper's; over others its name lists them.
+    Over the paper's sets the mean is the column ``average``, which is compared with the paper's; over others its name lists them.
     Its deviation is that of the mean over the sets from split to split.
     """
     each = score_table(judged)

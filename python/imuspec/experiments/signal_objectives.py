@@ -1,7 +1,7 @@
 """Objectives on signals, each beside the same network with random weights: does pre-training help where labels are few?
 
 Every objective is pre-trained on the windows of some subjects of a set, labels unused, and probed on the others; its random
-encoders have the same architecture, and the rows without parameters stand beside all. The linear head is the papers', the
+encoders have the same architecture, and all are compared with the rows without parameters. The linear head is the papers', the
 logistic one is fitted to convergence on standardised features. The figure shows each loss over the steps. The paper gives no
 numbers on such a set.
 """

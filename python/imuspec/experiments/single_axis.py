@@ -1,7 +1,7 @@
 """One axis alone, copied to three channels, beside all three axes; pre-training without Hue, which would mix the copies.
 
 The encoder comes from ``--runs encoder=FOLDER``, or is pre-trained here by IMG2IMU's recipe for small sets on the pictures of
-``--set images=PATH``; rows of random weights stand beside it. The paper gives no numbers.
+``--set images=PATH``; rows of random weights are compared with it. The paper gives no numbers.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def new_pictures(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
         If `dtype` is another.
     """
     kind = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is none
-    if kind is _UINT8 or kind is _FLOAT32:  # one picture takes 20 us: the general way below is a thirtieth of it
+    if kind is _UINT8 or kind is _FLOAT32:  # the general way below takes 0.3 us of the 28 us of one picture
         return np.empty(shape, kind)
     if kind not in (_UINT8, _FLOAT32):
         raise TypeError(f"dtype: expected uint8 or float32, got {kind}")

@@ -10,7 +10,7 @@ use crate::device::source::{self, Opened, Source};
 use crate::device::{Event, Header, Quality};
 use crate::error::{Error, Result};
 
-/// Bytes of a log, and members of a folder or an archive, that are looked at.
+/// Bytes of a log that are read.
 pub(super) const MAX_LOG: usize = 16 << 20;
 
 /// The logs' flags: `DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE`.

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "python" / "imuspec"
 # and for type checkers count. Nothing up to `cluster` imports torch.
 ORDER = [
     ["_core"],
-    ["errors", "arrays", "storage", "interrupts", "progress"],
+    ["errors", "arrays", "temporary", "storage", "interrupts", "progress"],
     ["recipe", "simulation"],
     ["recording", "signal", "spectral"],
     ["preparation"],

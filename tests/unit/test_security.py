@@ -23,7 +23,7 @@ import imuspec
 import stub_native
 from imuspec import Cohort, RecordingError
 from imuspec.simulation import simulate
-from imuspec.storage import private_folder
+from imuspec.temporary import private_folder
 from run_stub_cohort import RECIPE
 from stub_files import environment
 
@@ -169,14 +169,40 @@ def test_temporary_folders_are_private_and_go_away() -> None:
     assert not folder.exists()
 
 
+def test_a_temporary_folder_needs_no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("links need a privilege here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    monkeypatch.setattr(os, "symlink", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    with private_folder() as folder:
+        assert not (folder / ".machine").is_symlink()
+        assert (folder / ".machine").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no links, no pipes")
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_marker_that_is_no_file_is_not_read(kind: str, holder, tmp_path: Path) -> None:
+    folder, kill = holder("")
+    kill()
+    (folder / ".machine").rename(tmp_path / "machine")
+    if kind == "link":
+        (folder / ".machine").symlink_to(tmp_path / "machine")
+    else:
+        os.mkfifo(folder / ".machine")
+    _look()
+    assert (folder / "data").exists()
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
-from imuspec import storage
+from imuspec import temporary
 
 if sys.argv[1]:
-    storage._machine = lambda: sys.argv[1]
-with storage.private_folder() as folder:
+    temporary._machine = lambda: sys.argv[1]
+with temporary.private_folder() as folder:
     (folder / "data").write_text("x")
     print(folder, flush=True)
     time.sleep(600)

@@ -20,6 +20,7 @@ ALLOWED = {
     "imuspec.cohort.lock.CohortLease._refuse_live": "an empty object that shows the clock of the store",
     "imuspec.cohort.store._add_attributes": "writes to the temporary folder of an array",
     "imuspec.simulation.text.write_nhanes": "writes to a folder that is renamed when it is complete",
+    "imuspec.temporary.private_folder": "names the machine in a temporary folder; a torn name is that of no machine",
     "imuspec.bench.timing.peak_memory": "a setting of the kernel below /proc",
 }
 

@@ -38,11 +38,11 @@ from imuspec.storage import (
     files_below,
     is_remote,
     list_names,
-    private_folder,
     put_tree,
     remove_tree,
     temporary_name,
 )
+from imuspec.temporary import private_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

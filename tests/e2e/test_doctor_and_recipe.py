@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from imuspec import cli
+from imuspec.cli.doctor import EXTRAS, REQUIRED
 from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
 from imuspec.recipe.settings import LABELS
 
@@ -30,6 +33,23 @@ def test_doctor_shows_the_installation_and_tests_every_kernel(capsys: pytest.Cap
     assert set(facts["extras"]) == {"cluster", "train", "report", "export"}
     assert len(facts["kernels"]) == 5
     assert set(facts["kernels"].values()) == {"ok"}
+
+
+def _packages(requirements: list[str]) -> set[str]:
+    """Names of the packages that requirements bring: those of `dask[distributed]` are dask and distributed."""
+    parsed = [Requirement(text) for text in requirements]
+    return {name for r in parsed if r.name != "imuspec" for name in (r.name, *r.extras)}
+
+
+def test_doctor_looks_for_every_package_that_the_project_requires() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(REQUIRED) == _packages(project["dependencies"])
+    extras = {
+        name: packages for name, packages in project["optional-dependencies"].items() if name not in ("all", "dev")
+    }
+    assert {name: set(packages) for name, packages in EXTRAS.items()} == {
+        name: _packages(packages) for name, packages in extras.items()
+    }
 
 
 def test_doctor_fails_when_a_kernel_is_wrong(

@@ -19,12 +19,15 @@ __all__ = ["doctor"]
 
 # extra -> the packages that it adds
 EXTRAS = {
-    "cluster": ("dask", "distributed", "dask-jobqueue", "s3fs", "universal-pathlib"),
-    "train": ("torch", "torchvision", "timm", "lightning-fabric", "safetensors", "scikit-learn", "scipy", "pandas"),
+    "cluster": ("cryptography", "dask", "distributed", "dask-jobqueue", "s3fs", "universal-pathlib"),
+    "train": (
+        *("torch", "torchvision", "timm", "lightning-fabric", "safetensors", "scikit-learn", "scipy", "pandas"),
+        *("pillow", "umap-learn", "captum"),
+    ),
     "report": ("matplotlib", "jinja2", "pandas"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
-REQUIRED = ("numpy", "pydantic", "cyclopts", "rich", "zarr", "pyarrow")
+REQUIRED = ("filelock", "numpy", "pydantic", "cyclopts", "rich", "zarr", "pyarrow")
 
 
 @command

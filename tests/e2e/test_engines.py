@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -140,11 +142,64 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     assert "--protocol tls://" in script
     assert f"--tls-key {home}/" in script
     assert "--no-dashboard" in script
+    assert "\nexport DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'\n" in script
     assert set((tmp_path / "modes").read_text().split()) == {"600"}
     assert list(home.glob(".dask-jobqueue*")) == []  # the files of the certificate
     jobs = set((tmp_path / "jobs").read_text().split())
     assert len(jobs) == 2
     assert set((tmp_path / "cancelled").read_text().split()) == jobs
+
+
+@pytest.mark.parametrize("place", ["jobs.toml", "jobqueue.yaml", "jobqueue.yaml, by old names"])
+def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+    import dask_jobqueue
+
+    settings: dict[str, Any] = {
+        "job_script_prologue": ["module load python", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES=all"],
+        "worker_extra_args": ["--resources", "gpu=1"],
+        "scheduler_options": {"port": 8786},
+        "shared_temp_directory": "/shared",
+    }
+    if place.endswith("old names"):
+        settings["env-extra"], settings["extra"] = (
+            settings.pop("job_script_prologue"),
+            settings.pop("worker_extra_args"),
+        )
+    passed: dict[str, Any] = {}
+
+    class Cluster:
+        def __init__(self, **options: Any) -> None:
+            passed.update(options)
+
+        def scale(self, jobs: int) -> None:
+            passed["jobs"] = jobs
+
+    monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Cluster)
+    in_file = settings if place == "jobs.toml" else {}
+    in_yaml = {name.replace("_", "-"): value for name, value in settings.items()} if not in_file else {}
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in in_yaml.items()}):
+        dask_engine._slurm_cluster(3, {"queue": "short", **in_file}, None)
+    assert passed["queue"] == "short"
+    assert passed["jobs"] == 3
+    assert passed["shared_temp_directory"] == "/shared"
+    assert passed["scheduler_options"]["port"] == 8786
+    assert passed["scheduler_options"]["dashboard"] is False
+    assert "--no-dashboard" in passed["worker_extra_args"]
+    assert passed["worker_extra_args"][-2:] == ["--resources", "gpu=1"]
+    assert passed["job_script_prologue"][0] == "module load python"
+    environment = subprocess.run(
+        ["sh", "-c", "\n".join([*passed["job_script_prologue"][1:], f"exec {sys.executable} -c '{ROUTES}'"])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert environment.stdout.strip() == "[]"
+
+
+ROUTES = 'import dask.config, distributed; print(dask.config.get("distributed.worker.http.routes"))'
 
 
 def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ Protection = Literal["tls", "none"]
 
 # Dask opens a port for web pages in every process, even if they are off. Then it is one of loopback, and serves nothing.
 _NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_NO_PAGES_OF_JOBS = (
+    "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"  # the settings of this process do not reach jobs
+)
 _LOOPBACK = "127.0.0.1:0"
 _CONNECT_S = 30.0
 _COUNT_S = 1.0  # interval between requests for the number of workers
@@ -183,26 +186,37 @@ class DaskEngine(Engine):
 
 def _slurm_cluster(n_jobs: int, options: dict[str, Any], security: Any) -> Any:
     """Submit the jobs of a Slurm cluster; its workers read their certificate from files that only this user can read."""
-    folder = importlib.import_module("dask").config.get("jobqueue.slurm.shared-temp-directory", None)
+    jobqueue = importlib.import_module("dask_jobqueue")  # it loads jobqueue.yaml
     pages = {"dashboard": False, "dashboard_address": _LOOPBACK}
+    worker_arguments = _setting(options, "worker_extra_args", "extra") or []
+    prologue = _setting(options, "job_script_prologue", "env_extra") or []
+    folder = _setting(options, "shared_temp_directory")
     settings = {
+        **{name: value for name, value in options.items() if name not in ("extra", "env_extra")},
         "shared_temp_directory": folder or str(Path.home()),  # nodes of a Slurm cluster share it
-        **options,
-        "scheduler_options": {**pages, **options.get("scheduler_options", {})},
-        "worker_extra_args": [
-            "--no-dashboard",
-            "--dashboard-address",
-            _LOOPBACK,
-            *options.get("worker_extra_args", []),
-        ],
+        "scheduler_options": {**pages, **(_setting(options, "scheduler_options") or {})},
+        "worker_extra_args": ["--no-dashboard", "--dashboard-address", _LOOPBACK, *worker_arguments],
+        "job_script_prologue": [*prologue, _NO_PAGES_OF_JOBS],  # the last one, so that no other undoes it
         "security": security,
     }
     try:
-        cluster: Any = importlib.import_module("dask_jobqueue").SLURMCluster(**settings)
+        cluster: Any = jobqueue.SLURMCluster(**settings)
     except TypeError as error:
         raise ValueError(f"cluster: expected what dask_jobqueue.SLURMCluster takes, got {error}") from error
     cluster.scale(jobs=n_jobs)
     return cluster
+
+
+def _setting(options: dict[str, Any], *names: str) -> Any:
+    """Return a parameter of SLURMCluster, or else its value in jobqueue.yaml; an old name counts if the new one is empty."""
+    configuration, section = importlib.import_module("dask").config, options.get("config_name") or "slurm"
+    for name in names:
+        value = options.get(name)
+        if value is None:
+            value = configuration.get(f"jobqueue.{section}.{name.replace('_', '-')}", None)
+        if value:
+            return value
+    return None
 
 
 def _jobs(text: str) -> tuple[int, dict[str, Any]]:

@@ -42,5 +42,5 @@ def peak(statement: str, path: object) -> tuple[int, str]:
         pytest.skip("the peak of a process is read from /proc")
     code = _CHILD.format(statement=statement)
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    size, said = done.stdout.split(" ", 1)
-    return int(size), said.strip()
+    size, message = done.stdout.split(" ", 1)
+    return int(size), message.strip()

@@ -46,8 +46,8 @@ def write_cohort(folder: Path, hours: dict[str, float], *, nonwear: tuple[int, i
 def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | None) -> Prepared:
     import stub_native
 
-    def native(told: str, settings: dict[str, object]) -> dict[str, object]:
-        del told
+    def native(given: str, settings: dict[str, object]) -> dict[str, object]:
+        del given
         (path.parent / "told.json").write_text(f'{{"hours": {hours}, "seed": {seed}}}')
         answer = dict(stub_native.native_pass(str(path.parent / "told.json"), settings))
         x = wear(hours, seed)

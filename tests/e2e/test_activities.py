@@ -14,7 +14,7 @@ from imuspec.simulation import wrist_motion, write_csv
 from labelled_days import labelled_days, small_roformer
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
     captured = capsys.readouterr()
@@ -37,19 +37,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_is_probed_fitted_and_applied(run: Path, tmp_path: Path, capsys) -> None:
-    out = said(capsys, "probe", str(run), "--data", "capture24=files", "--seeds", "2", "--out", str(tmp_path / "probe"))
+    out = output_of(
+        capsys, "probe", str(run), "--data", "capture24=files", "--seeds", "2", "--out", str(tmp_path / "probe")
+    )
     assert "seed 1: BA" in out
     assert {"seeds.csv", "summary.csv", "confusion-last-0-validation.png"} <= {
         path.name for path in (tmp_path / "probe").iterdir()
     }
     model = tmp_path / "model"
-    out = said(capsys, "activities", str(run), "--data", "capture24=files", "--out", str(model), "--epochs", "20")
+    out = output_of(capsys, "activities", str(run), "--data", "capture24=files", "--out", str(model), "--epochs", "20")
     assert "on unseen people" in out
     x, time, _ = wrist_motion(days=0.5 / 24, seed=5, sample_rate=50.0)
     write_csv(tmp_path / "r.csv", x, time)
     table, plot = tmp_path / "r.parquet", tmp_path / "r.png"
     arguments = ["predict", str(tmp_path / "r.csv"), "--model", str(model), "--smooth"]
-    out = said(capsys, *arguments, "--out", str(table), "--plot", str(plot))
+    out = output_of(capsys, *arguments, "--out", str(table), "--plot", str(plot))
     assert "15 May" in out
     assert table.exists()
     assert plot.stat().st_size > 3000
@@ -70,7 +72,7 @@ def test_a_head_that_is_none_and_data_without_a_name_are_refused(run: Path, caps
 def test_a_study_of_the_paper_runs_in_its_tiny_form(tmp_path: Path, capsys) -> None:
     import json
 
-    out = said(capsys, "experiment", "lmm-table5", "--tiny", "--seeds", "2", "--out", str(tmp_path / "out"))
+    out = output_of(capsys, "experiment", "lmm-table5", "--tiny", "--seeds", "2", "--out", str(tmp_path / "out"))
     assert "labelled 100 %" in out
     table = (tmp_path / "out" / "comparison.csv").read_text()
     assert "LMM, labelled 5 %" in table
@@ -86,10 +88,10 @@ def test_intervals_and_tests_between_weights_are_those_of_scipy() -> None:
     runs = pd.DataFrame({"w_MSE": np.repeat([0.0, 0.1, 1.0], 3), "seed": [0, 1, 2] * 3})
     for name in ("validation_lmm", "validation_mse", "balanced_accuracy", "kappa"):
         runs[name] = random.normal(0, 1, 9) + runs["w_MSE"]
-    found = intervals(runs).set_index(["w_MSE", "figure"]).loc[(0.1, "kappa")]
+    result = intervals(runs).set_index(["w_MSE", "figure"]).loc[(0.1, "kappa")]
     values = runs.loc[runs["w_MSE"] == 0.1, "kappa"]
     low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
-    assert found[["low", "high"]].tolist() == pytest.approx([low, high])
+    assert result[["low", "high"]].tolist() == pytest.approx([low, high])
     tests = welch(runs)
     kappa = tests[tests["figure"] == "kappa"]
     one, other = (runs.loc[runs["w_MSE"] == w, "kappa"] for w in (0.0, 1.0))

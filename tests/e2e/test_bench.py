@@ -24,19 +24,19 @@ def test_bench_prints_a_table_for_each_job_with_ours_first(monkeypatch, capsys) 
     pytest.importorskip("scipy")
     monkeypatch.setattr(comparison, "_N", 8)
     monkeypatch.setattr(comparison, "_PATCHES", 2)
-    said = _run(capsys, "bench", "--quick")
+    message = _run(capsys, "bench", "--quick")
     for job in ("spectrogram in dB", "pictures of 96 x 128", "LMM features"):
-        assert job in said
-    lines = said.splitlines()
+        assert job in message
+    lines = message.splitlines()
     rows = [line for line in lines if line.startswith(("imuspec", "scipy.signal.spectrogram"))]
     assert "imuspec" in rows[0]
     assert any("scipy.signal.spectrogram" in row for row in rows)
-    assert "one window, us" in said
+    assert "one window, us" in message
 
 
 def test_a_library_that_is_not_installed_is_left_out_and_ours_is_left(monkeypatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(peers, "installed", asked.append)  # which returns None: nothing is installed
+    requested: list[str] = []
+    monkeypatch.setattr(peers, "installed", requested.append)  # which returns None: nothing is installed
     x = peers.windows(2, 3, 500)
     for calls in (
         peers.spectrogram_calls(x, 64, 32, 1),
@@ -45,7 +45,7 @@ def test_a_library_that_is_not_installed_is_left_out_and_ours_is_left(monkeypatc
     ):
         assert all(name.startswith("imuspec") for name in calls)
         assert all(call() is not None for call in calls.values())
-    assert {"scipy", "torch"} <= {name.split(".")[0] for name in asked}
+    assert {"scipy", "torch"} <= {name.split(".")[0] for name in requested}
 
 
 @pytest.mark.parametrize("job", ["spectrogram", "image", "magnitude"])
@@ -78,17 +78,17 @@ def test_memory_is_what_a_call_takes_at_most() -> None:
     if grown is None:
         pytest.skip("this system does not tell")
     assert 50e6 < grown < 100e6
-    kept = timing.peak_memory(lambda: 1)
-    assert kept is not None
-    assert kept < 5e6
+    remaining = timing.peak_memory(lambda: 1)
+    assert remaining is not None
+    assert remaining < 5e6
 
 
 def test_table3_shows_this_machine_beside_the_papers_phones(monkeypatch, capsys) -> None:
     pytest.importorskip("torch")
     monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
-    said = _run(capsys, "bench", "table3")
+    message = _run(capsys, "bench", "table3")
     for part in ("visualise", "inference", "this machine, 1 thread", "ResNet-18, PyTorch", "Galaxy S20 Ultra", "55.33"):
-        assert part in said
+        assert part in message
     assert len(PHONES) == 6
 
 
@@ -98,9 +98,9 @@ def test_table3_measures_the_encoder_of_a_run(tmp_path, monkeypatch, capsys) -> 
     run = tmp_path / "photographs"
     _run(capsys, "pretrain", "img2imu-small", "--data", str(photos), "--out", str(run), "--tiny")
     monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
-    said = _run(capsys, "bench", "table3", "--model", str(run))
-    assert "this machine, 1 thread, photographs, PyTorch" in said
-    assert "ResNet-18" not in said
+    message = _run(capsys, "bench", "table3", "--model", str(run))
+    assert "this machine, 1 thread, photographs, PyTorch" in message
+    assert "ResNet-18" not in message
     with pytest.raises(SystemExit) as stop:
         main(("bench", "table3", "--model", str(tmp_path / "none")))
     assert stop.value.code != 0

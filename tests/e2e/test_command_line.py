@@ -83,13 +83,13 @@ def test_the_exit_code_is_1_when_nothing_worked(recordings: Path, tmp_path, caps
 def test_cohort_status_and_verify(recordings: Path, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     _run(capsys, "prepare", recordings / "a.cwa", recordings / "empty.cwa", "--out", out, "--workers", 1, *SHORT)
-    code, said, _ = _run(capsys, "cohort", "status", out)
+    code, message, _ = _run(capsys, "cohort", "status", out)
     assert code == 0
-    assert "failed" in said
+    assert "failed" in message
     (out / "acceleration" / "a" / "c" / "0" / "0").write_bytes(b"")
-    code, said, _ = _run(capsys, "cohort", "verify", out)
+    code, message, _ = _run(capsys, "cohort", "verify", out)
     assert code == 1
-    assert said.startswith("a: ")
+    assert message.startswith("a: ")
     (out / "outcomes.parquet").unlink()
     assert _run(capsys, "cohort", "merge", out)[0] == 0
     assert (out / "outcomes.parquet").exists()
@@ -116,7 +116,7 @@ def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["prepare", "x.cwa", "--otu", "y"], 2, "--out"),
         (
@@ -139,12 +139,12 @@ def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
         (["simulate", "x.gt3x"], 2, ".cwa, .cwa.gz or .cwa.zip, got 'x.gt3x'"),
     ],
 )
-def test_a_mistake_is_one_line_without_a_traceback(arguments, code, said, capsys, tmp_path) -> None:
-    found, out, err = _run(capsys, *arguments)
-    assert (found, out) == (code, "")
+def test_a_mistake_is_one_line_without_a_traceback(arguments, code, message, capsys, tmp_path) -> None:
+    result, out, err = _run(capsys, *arguments)
+    assert (result, out) == (code, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1
-    assert said in err
+    assert message in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,11 +159,11 @@ def test_help_and_version_answer_at_once() -> None:
     for _ in range(3):  # processor time, the best of three: the clock of a busy machine says nothing
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "imuspec.cli", "prepare", "--help"]
-        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        message = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5
-    assert "calibration.min_windows=10" in said
+    assert "calibration.min_windows=10" in message
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -245,14 +245,14 @@ def test_report_writes_a_page_of_a_cohort_and_none_of_what_is_no_recording(recor
     pytest.importorskip("jinja2", reason="the extra report")
     out = tmp_path / "out"
     _run(capsys, "prepare", recordings / "a.cwa", recordings / "empty.cwa", "--out", out, "--workers", 1, *SHORT)
-    code, said, err = _run(capsys, "report", out, "--out", tmp_path / "cohort.html")
-    assert (code, said.strip()) == (0, str(tmp_path / "cohort.html")), err
+    code, message, err = _run(capsys, "report", out, "--out", tmp_path / "cohort.html")
+    assert (code, message.strip()) == (0, str(tmp_path / "cohort.html")), err
     assert "empty" in (tmp_path / "cohort.html").read_text()
     code, _, err = _run(capsys, "report", recordings / "empty.cwa", "--out", tmp_path / "file.html")
     assert (code, err.count("\n")) == (1, 1)
     assert "could not be read" in (tmp_path / "file.html").read_text()
-    code, said, err = _run(capsys, "report", recordings, "--out", tmp_path / "folder.html")
-    assert (code, said, err.count("\n")) == (1, "", 1)
+    code, message, err = _run(capsys, "report", recordings, "--out", tmp_path / "folder.html")
+    assert (code, message, err.count("\n")) == (1, "", 1)
     assert not (tmp_path / "folder.html").exists()
 
 

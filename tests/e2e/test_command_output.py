@@ -72,9 +72,9 @@ def test_json_is_one_document_with_keys_of_one_style(
 ) -> None:
     code, out, _ = run(capsys, *commands(folder, tmp_path)[number], "--json")
     assert code == 0
-    found = list(keys(json.loads(out)))
-    assert found
-    assert [key for key in found if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", key)] == []
+    result = list(keys(json.loads(out)))
+    assert result
+    assert [key for key in result if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", key)] == []
     capsys.readouterr()
     quiet = run(capsys, *commands(folder, tmp_path / "again")[number], "--json", "--quiet")
     assert (quiet[0], quiet[2]) == (0, "")
@@ -115,8 +115,8 @@ def test_the_facts_of_a_recording_are_there_once_and_its_events_are_grouped(
     assert facts["size_bytes"] == (folder / "in" / "p1.cwa").stat().st_size
     assert facts["recorded_s"] < facts["span_s"]
     lost = facts["events"]["lost_blocks"]
-    assert lost["n"] == sum(place["n"] for place in lost["places"]) > 0
-    assert {place["time"][:13] for place in lost["places"]} == {"2023-05-15T10"}
+    assert lost["n"] == sum(location["n"] for location in lost["places"]) > 0
+    assert {location["time"][:13] for location in lost["places"]} == {"2023-05-15T10"}
     assert not [key for key in facts if "wear" in key.lower()]  # no wear was looked for
 
 

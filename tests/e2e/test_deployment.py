@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 
-def kept(folder: Path, name: str, **settings: Any) -> Run:
+def saved_run(folder: Path, name: str, **settings: Any) -> Run:
     torch.manual_seed(0)
     run = Run(folder)
     run.save_encoder(encoders.build(name, **settings))
@@ -36,7 +36,7 @@ def kept(folder: Path, name: str, **settings: Any) -> Run:
     ids=["resnet18", "tpn", "limu_bert"],
 )
 def test_an_exported_encoder_gives_pytorchs_embeddings(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
-    run = kept(tmp_path / "run", name, **settings)
+    run = saved_run(tmp_path / "run", name, **settings)
     difference = export_onnx(run, tmp_path / "model.onnx")
     assert difference < 1e-4
     encoder = run.load_encoder()
@@ -46,15 +46,15 @@ def test_an_exported_encoder_gives_pytorchs_embeddings(name: str, settings: dict
     np.testing.assert_allclose(
         run_onnx(tmp_path / "model.onnx", x.numpy()), expected, atol=1e-4 * np.abs(expected).max()
     )
-    told = json.loads((tmp_path / "model.json").read_text("utf-8"))
-    assert told["input"] == ["batch", *x.shape[1:]]
-    assert told["embedding"] == ["batch", encoder.n_features]
+    given = json.loads((tmp_path / "model.json").read_text("utf-8"))
+    assert given["input"] == ["batch", *x.shape[1:]]
+    assert given["embedding"] == ["batch", encoder.n_features]
 
 
 def test_the_command_exports_and_refuses_a_run_without_encoder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept(tmp_path / "run", "cnn1d")
+    saved_run(tmp_path / "run", "cnn1d")
     with pytest.raises(SystemExit) as end:
         main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "m.onnx"), "--n-samples", "100"])
     assert end.value.code == 0

@@ -28,15 +28,15 @@ pytest.importorskip("distributed", reason="dask is not installed")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_stub(tmp_path_factory.mktemp("told") / "in", n=9)
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stub(tmp_path_factory.mktemp("stubs") / "in", n=9)
 
 
 @pytest.fixture(scope="module")
-def whole(told: Path) -> Path:
+def whole(stubs: Path) -> Path:
     """The cohort of one undisturbed run of one worker."""
-    out = told.parent / "whole"
-    stub_native.prepare_stub_cohort([told], out, recipe=RECIPE, workers=1)
+    out = stubs.parent / "whole"
+    stub_native.prepare_stub_cohort([stubs], out, recipe=RECIPE, workers=1)
     return out
 
 
@@ -46,10 +46,10 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_processes_of_a_dask_cluster_write_the_bytes_of_one(told: Path, whole: Path, tmp_path: Path) -> None:
-    process = start(told, tmp_path / "out", engine="dask", workers=2)
-    said, trouble = process.communicate(timeout=120)
-    assert said.endswith("done\n"), trouble
+def test_processes_of_a_dask_cluster_write_the_bytes_of_one(stubs: Path, whole: Path, tmp_path: Path) -> None:
+    process = start(stubs, tmp_path / "out", engine="dask", workers=2)
+    message, trouble = process.communicate(timeout=120)
+    assert message.endswith("done\n"), trouble
     assert tree(tmp_path / "out") == tree(whole)
 
 
@@ -70,7 +70,7 @@ def test_a_poison_recording_costs_a_dask_cluster_nothing_but_itself(tmp_path: Pa
     assert cohort.verify() == []
 
 
-def test_killed_workers_and_a_restarted_scheduler_lose_nothing(told: Path, whole: Path, tmp_path: Path) -> None:
+def test_killed_workers_and_a_restarted_scheduler_lose_nothing(stubs: Path, whole: Path, tmp_path: Path) -> None:
     port, log = _free_port(), tmp_path / "log"
     address = f"tcp://127.0.0.1:{port}"
     scheduler_options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
@@ -78,7 +78,7 @@ def test_killed_workers_and_a_restarted_scheduler_lose_nothing(told: Path, whole
     scheduler = dask("scheduler", *scheduler_options, log=log)
     workers = [dask("worker", *worker_options, log=log) for _ in range(2)]
     with ended([scheduler, *workers]):
-        run = start(told, tmp_path / "out", engine="dask", scheduler=address)
+        run = start(stubs, tmp_path / "out", engine="dask", scheduler=address)
         try:
             wait_for(run, 2)
             end(workers[0])  # in the middle of a file
@@ -87,29 +87,29 @@ def test_killed_workers_and_a_restarted_scheduler_lose_nothing(told: Path, whole
             time.sleep(1.0)
             again = [dask("scheduler", *scheduler_options, log=log), dask("worker", *worker_options, log=log)]
             with ended(again):
-                said, trouble = run.communicate(timeout=120)
+                message, trouble = run.communicate(timeout=120)
         finally:
             run.kill()
-    assert said.endswith("done\n"), trouble + log.read_text()[-3000:]
+    assert message.endswith("done\n"), trouble + log.read_text()[-3000:]
     assert Cohort(tmp_path / "out").verify() == []
     assert tree(tmp_path / "out") == tree(whole)
 
 
-def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(told: Path, whole: Path, tmp_path: Path) -> None:
-    run = start(told, tmp_path / "out", engine="dask", workers=2, slow_s=0.4)
+def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(stubs: Path, whole: Path, tmp_path: Path) -> None:
+    run = start(stubs, tmp_path / "out", engine="dask", workers=2, slow_s=0.4)
     wait_for(run, 2)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: workers too
-    said, trouble = run.communicate(timeout=60)
-    assert said.endswith("interrupted\n"), trouble
+    message, trouble = run.communicate(timeout=60)
+    assert message.endswith("interrupted\n"), trouble
     done = len(Cohort(tmp_path / "out").outcomes)
     assert 2 <= done < 12
     assert Cohort(tmp_path / "out").verify() == []
     options = {"recipe": RECIPE, "workers": 1}
-    assert stub_native.prepare_stub_cohort([told], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
+    assert stub_native.prepare_stub_cohort([stubs], tmp_path / "out", resume=True, **options).done_before == done  # type: ignore[arg-type]
     assert tree(tmp_path / "out") == tree(whole)
 
 
-def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp_path: Path) -> None:
+def test_jobs_of_slurm_are_submitted_and_taken_back(stubs: Path, whole: Path, tmp_path: Path) -> None:
     """`sbatch` and `scancel` stand in for Slurm's: a job is a process of this machine."""
     programs, home = tmp_path / "bin", tmp_path / "home"
     programs.mkdir()
@@ -129,12 +129,12 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(told: Path, whole: Path, tmp
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
         patch.setenv("HOME", str(home))
-        run = start(told, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
+        run = start(stubs, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
         try:
-            said, trouble = run.communicate(timeout=120)
+            message, trouble = run.communicate(timeout=120)
         finally:
             run.kill()
-    assert said.endswith("done\n"), trouble + (tmp_path / "log").read_text()[-3000:]
+    assert message.endswith("done\n"), trouble + (tmp_path / "log").read_text()[-3000:]
     assert tree(tmp_path / "out") == tree(whole)
     script = next(tmp_path.glob("script.*")).read_text()
     assert "#SBATCH -p short" in script

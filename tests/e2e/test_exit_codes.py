@@ -240,9 +240,9 @@ def test_a_terminated_pretrain_exits_with_143_and_keeps_a_checkpoint(tmp_path: P
         assert time.monotonic() < give_up, "nothing was learned"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said, err = process.communicate(timeout=240)
+    message, err = process.communicate(timeout=240)
     assert process.returncode == 143, err
-    assert "the same command with --resume continues" in said
+    assert "the same command with --resume continues" in message
     state = run.load_checkpoint()
     assert state is not None
     assert state["step"] == run.metrics()[-1]["step"]

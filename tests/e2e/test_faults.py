@@ -34,9 +34,9 @@ def test_a_recording_beyond_a_limit_is_named_and_takes_no_other_with_it(tmp_path
     source = write_stub(tmp_path / "in", n=4)
     (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
     (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
-    began = time.monotonic()
+    started = time.monotonic()
     summary = _run(source, tmp_path / "out", engine=LocalEngine(2, limits=Limits(600_000_000, 10.0)))
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - started < 60
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [4, 2, 3]
     reasons = _reasons(tmp_path / "out")
     assert reasons["endless"] == "took longer than the time limit of 10 s"
@@ -96,8 +96,8 @@ def test_a_source_that_vanishes_or_cannot_be_read_is_named(tmp_path: Path) -> No
     process = start(source, tmp_path / "out", workers=1, slow_s=0.3)
     wait_for(process, 1)
     (source / "r5.cwa").unlink()
-    said, trouble = process.communicate(timeout=60)
-    assert said.endswith("done\n"), trouble
+    message, trouble = process.communicate(timeout=60)
+    assert message.endswith("done\n"), trouble
     reasons = _reasons(tmp_path / "out")
     assert set(reasons) == {"broken", "r5", "unreadable"}
     assert "no such file" in reasons["r5"].lower()

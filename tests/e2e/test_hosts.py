@@ -37,10 +37,10 @@ def test_a_host_that_is_cut_off_for_a_while_costs_no_recording(tmp_path: Path) -
                 wait_for(run, 16)  # the other host alone, long after
                 time.sleep(max(0.0, 15.0 - (time.monotonic() - cut)))
                 plug(hub, 1, "up")
-                said, trouble = run.communicate(timeout=180)
+                message, trouble = run.communicate(timeout=180)
             finally:
                 run.kill()
-    assert said.endswith("done\n"), trouble + log.read_text()[-3000:]
+    assert message.endswith("done\n"), trouble + log.read_text()[-3000:]
     assert log.read_text().count(address(1)) > 0
     assert Cohort(tmp_path / "out").verify() == []
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")

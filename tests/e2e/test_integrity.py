@@ -134,8 +134,8 @@ def test_damage_is_named_with_its_file(kind: str, damage: str, copies: tuple[Pat
     root = copies[kind == "results"]
     change, name, problem = (DAMAGE | (OF_RESULTS if kind == "results" else OF_A_COHORT))[damage]
     change(root)
-    assert [(n, problem in said) for n, said in flips.problems(root) if n == name] == [(name, True)], flips.problems(
-        root
+    assert [(n, problem in message) for n, message in flips.problems(root) if n == name] == [(name, True)], (
+        flips.problems(root)
     )
 
 

@@ -25,15 +25,15 @@ def _run(source: Path, out: Path, **options: object) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_stub(tmp_path_factory.mktemp("told") / "in")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stub(tmp_path_factory.mktemp("stubs") / "in")
 
 
 @pytest.fixture(scope="module")
-def whole(told: Path) -> Path:
+def whole(stubs: Path) -> Path:
     """The cohort of one undisturbed run of one worker."""
-    out = told.parent / "whole"
-    summary = _run(told, out)
+    out = stubs.parent / "whole"
+    summary = _run(stubs, out)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [8, 2, 1]
     return out
 
@@ -55,24 +55,24 @@ def test_a_finished_cohort_has_nothing_of_the_work_in_it(whole: Path) -> None:
     assert Cohort(whole).verify() == []
 
 
-def test_two_workers_write_the_bytes_of_one(told: Path, whole: Path, tmp_path) -> None:
-    _run(told, tmp_path / "out", workers=2)
+def test_two_workers_write_the_bytes_of_one(stubs: Path, whole: Path, tmp_path) -> None:
+    _run(stubs, tmp_path / "out", workers=2)
     assert tree(tmp_path / "out") == tree(whole)
 
 
-def test_shares_in_any_order_write_the_bytes_of_one_run(told: Path, whole: Path, tmp_path) -> None:
+def test_shares_in_any_order_write_the_bytes_of_one_run(stubs: Path, whole: Path, tmp_path) -> None:
     for number in (3, 1):
-        _run(told, tmp_path / "out", shard=(number, 3))
+        _run(stubs, tmp_path / "out", shard=(number, 3))
         assert not (tmp_path / "out" / "outcomes.parquet").exists()
         assert len(Cohort(tmp_path / "out").outcomes) in (3, 7, 8)
-    _run(told, tmp_path / "out", shard=(2, 3))
+    _run(stubs, tmp_path / "out", shard=(2, 3))
     assert tree(tmp_path / "out") == tree(whole)
 
 
-def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path, whole: Path, tmp_path) -> None:
+def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(stubs: Path, whole: Path, tmp_path) -> None:
     slow = tmp_path / "in"
     slow.mkdir()
-    for path in told.iterdir():
+    for path in stubs.iterdir():
         (slow / path.name).write_bytes(path.read_bytes())
     out = tmp_path / "out"
     rng = np.random.default_rng(0)
@@ -86,16 +86,16 @@ def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(told: Path
         if (out / "zarr.json").exists():
             assert [problem for problem in Cohort(out).verify() if "unfinished" not in problem[1]] == []
     process = start(slow, out, workers=2, resume=True)
-    said, trouble = process.communicate(timeout=60)
-    assert said.endswith("done\n"), trouble
+    message, trouble = process.communicate(timeout=60)
+    assert message.endswith("done\n"), trouble
     assert tree(out) == tree(whole)
 
 
-def test_a_second_run_does_nothing_and_changes_nothing(told: Path, whole: Path) -> None:
+def test_a_second_run_does_nothing_and_changes_nothing(stubs: Path, whole: Path) -> None:
     before = tree(whole)
     with pytest.raises(ValueError, match="--resume"):
-        _run(told, whole)
-    summary = _run(told, whole, resume=True)
+        _run(stubs, whole)
+    summary = _run(stubs, whole, resume=True)
     assert (summary.done_before, summary.outcomes) == (11, [])
     assert tree(whole) == before
 
@@ -121,8 +121,8 @@ def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) ->
     while process.stdout.readline().strip() != "2":
         pass
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers too
-    said, trouble = process.communicate(timeout=30)
-    assert said.endswith("interrupted\n"), trouble
+    message, trouble = process.communicate(timeout=30)
+    assert message.endswith("interrupted\n"), trouble
     assert process.returncode == 0
     assert trouble == ""
     done = len(Cohort(out).outcomes)
@@ -143,16 +143,16 @@ def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
         _run(source, out, resume=True)
     with pytest.raises(InUseError, match="1of1"):
         _run(source, out, resume=True, shard=(1, 2))
-    said, trouble = process.communicate(timeout=30)
-    assert said.endswith("done\n"), trouble
+    message, trouble = process.communicate(timeout=30)
+    assert message.endswith("done\n"), trouble
     assert Cohort(out).verify() == []
 
 
-def test_shares_may_run_side_by_side(told: Path, whole: Path, tmp_path) -> None:
-    runs = [start(told, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
+def test_shares_may_run_side_by_side(stubs: Path, whole: Path, tmp_path) -> None:
+    runs = [start(stubs, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
     for process in runs:
-        said, trouble = process.communicate(timeout=60)
-        assert said.endswith("done\n"), trouble
+        message, trouble = process.communicate(timeout=60)
+        assert message.endswith("done\n"), trouble
     assert tree(tmp_path / "out") == tree(whole)
 
 
@@ -200,8 +200,8 @@ def _square(number: int) -> int:
 
 
 def test_an_error_of_the_work_is_that_items_answer_and_a_full_disk_ends_the_run() -> None:
-    found = {item: (result, why) for item, result, why in LocalEngine(2).map(_square, [1, 2, 3])}
-    assert found == {1: (1, ""), 2: (4, ""), 3: (None, "internal error: RuntimeError: three")}
+    matches = {item: (result, reason) for item, result, reason in LocalEngine(2).map(_square, [1, 2, 3])}
+    assert matches == {1: (1, ""), 2: (4, ""), 3: (None, "internal error: RuntimeError: three")}
     with pytest.raises(OSError, match="No space"):
         list(LocalEngine(1).map(_square, [4, 1]))
     with pytest.raises(ValueError, match="at least 1"):

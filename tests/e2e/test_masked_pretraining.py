@@ -100,8 +100,8 @@ def test_two_processes_give_what_one_gives(run: Run, cohort: Cohort, tmp_path: P
         )
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    message = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], message
     two = Run(tmp_path / "two")
     for key, value in weights(run).items():
         torch.testing.assert_close(weights(two)[key], value, rtol=0, atol=1e-5)

@@ -13,7 +13,7 @@ from imuspec.simulation import STATE_NAMES, wrist_motion, write_capture24_csv, w
 CLASSES = ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
@@ -41,20 +41,20 @@ def test_archives_of_nhanes_become_a_cohort_a_run_a_probe_and_a_model(tmp_path: 
     cohort, run = tmp_path / "cohort", tmp_path / "run"
     # The recipe wants days of wear, and as many postures as days have.
     short = ("--set", "segments.min_wear_h=0.5", "--set", "calibration.required=false")
-    said(capsys, "prepare", nhanes, "--out", cohort, "--recipe", "nhanes", *short, "--workers", 1)
-    kept = Cohort(cohort)
-    assert kept.ids == ["62161", "62162"]
-    assert kept.recordings["nominal_rate"].to_pylist() == [80.0, 80.0]
-    out = said(capsys, "pretrain", "mae-lmm", "--data", cohort, "--out", run, "--tiny", "--set", "source.visits=4")
+    output_of(capsys, "prepare", nhanes, "--out", cohort, "--recipe", "nhanes", *short, "--workers", 1)
+    remaining = Cohort(cohort)
+    assert remaining.ids == ["62161", "62162"]
+    assert remaining.recordings["nominal_rate"].to_pylist() == [80.0, 80.0]
+    out = output_of(capsys, "pretrain", "mae-lmm", "--data", cohort, "--out", run, "--tiny", "--set", "source.visits=4")
     assert "loss" in out
     write_capture24(tmp_path / "capture24")
     data = ("--data", f"capture24={tmp_path / 'capture24'}")
-    out = said(capsys, "probe", run, *data, "--head", "linear", "--seeds", 2, "--out", tmp_path / "probe")
+    out = output_of(capsys, "probe", run, *data, "--head", "linear", "--seeds", 2, "--out", tmp_path / "probe")
     assert "seed 1: BA" in out
     assert (tmp_path / "probe" / "summary.csv").is_file()
-    said(capsys, "activities", run, *data, "--out", tmp_path / "model", "--epochs", 10)
+    output_of(capsys, "activities", run, *data, "--out", tmp_path / "model", "--epochs", 10)
     archive = nhanes / "62161.tar.bz2"
-    out = said(capsys, "predict", archive, "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
+    out = output_of(capsys, "predict", archive, "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
     assert "09 Jan 2000" in out
     lines = (tmp_path / "p.csv").read_text().splitlines()
     assert len(lines) == 1 + 432

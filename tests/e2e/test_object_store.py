@@ -83,32 +83,32 @@ def _objects(store: Any, prefix: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Path:
+def stubs(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Path:
     """The same recordings on a disk and in the bucket."""
-    folder = write_stub(tmp_path_factory.mktemp("told") / "in", n=3)
+    folder = write_stub(tmp_path_factory.mktemp("stubs") / "in", n=3)
     for path in folder.iterdir():
         store.pipe_file(f"bucket/in/{path.name}", path.read_bytes())
     return folder
 
 
-def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, told: Path, tmp_path: Path) -> None:
+def test_a_cohort_in_a_bucket_has_the_bytes_of_one_on_a_disk(store: Any, stubs: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"recipe": RECIPE}
-    stub_native.prepare_stub_cohort([told], tmp_path / "out", workers=1, **options)
+    stub_native.prepare_stub_cohort([stubs], tmp_path / "out", workers=1, **options)
     stub_native.prepare_stub_cohort(["s3://bucket/in"], tmp_path / "fetched", workers=1, **options)
     summary = stub_native.prepare_stub_cohort(["s3://bucket/in"], "s3://bucket/out", engine=LocalEngine(2), **options)
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [3, 2, 1]
     assert tree(tmp_path / "fetched") == tree(tmp_path / "out")
     assert _objects(store, "bucket/out") == tree(tmp_path / "out")
-    there, here = Cohort("s3://bucket/out"), Cohort(tmp_path / "out")
+    there, location = Cohort("s3://bucket/out"), Cohort(tmp_path / "out")
     assert there.verify() == []
-    assert there.status() == here.status()
-    assert there.recordings.equals(here.recordings)
-    np.testing.assert_array_equal(there.read("r2", 10, 5), here.read("r2", 10, 5))
+    assert there.status() == location.status()
+    assert there.recordings.equals(location.recordings)
+    np.testing.assert_array_equal(there.read("r2", 10, 5), location.read("r2", 10, 5))
     assert not list(Path(tempfile.gettempdir()).glob(f"imuspec-*-{os.getpid()}-*")), "a fetched file was left behind"
 
 
-def test_damage_in_a_bucket_is_found(store: Any, told: Path) -> None:
-    stub_native.prepare_stub_cohort([told], "s3://bucket/damaged", recipe=RECIPE, workers=1)
+def test_damage_in_a_bucket_is_found(store: Any, stubs: Path) -> None:
+    stub_native.prepare_stub_cohort([stubs], "s3://bucket/damaged", recipe=RECIPE, workers=1)
     content = bytearray(store.cat_file("bucket/damaged/acceleration/r1/c/0/0"))
     content[7] ^= 1
     store.pipe_file("bucket/damaged/acceleration/r1/c/0/0", bytes(content))
@@ -116,7 +116,7 @@ def test_damage_in_a_bucket_is_found(store: Any, told: Path) -> None:
 
 
 def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
-    store: Any, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Any, stubs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = start("s3://bucket/in", "s3://bucket/again", workers=1, slow_s=0.5)
     wait_for(process, 1)
@@ -136,7 +136,7 @@ def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
     summary = stub_native.prepare_stub_cohort(["s3://bucket/in"], "s3://bucket/again", resume=True, **options)
     assert summary.done_before == done
     assert summary.n_done == 6
-    stub_native.prepare_stub_cohort([told], tmp_path / "out", **options)
+    stub_native.prepare_stub_cohort([stubs], tmp_path / "out", **options)
     assert _objects(store, "bucket/again") == tree(tmp_path / "out")
 
 
@@ -193,8 +193,8 @@ def test_what_lies_in_a_bucket_is_named_as_on_a_disk(store: Any, tmp_path: Path)
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
         store.pipe_file(f"bucket/named/{name}", name.encode())
-    here, there = find_sources([tmp_path]), find_sources(["s3://bucket/named/"])
-    assert [(s.id, s.name, s.n_bytes) for s in there] == [(s.id, s.name, s.n_bytes) for s in here]
+    location, there = find_sources([tmp_path]), find_sources(["s3://bucket/named/"])
+    assert [(s.id, s.name, s.n_bytes) for s in there] == [(s.id, s.name, s.n_bytes) for s in location]
     assert [s.name for s in find_sources(["s3://bucket/named/*.cwa"])] == ["b.cwa"]
     assert [s.path for s in find_sources(["s3://bucket/named/b.cwa"])] == ["s3://bucket/named/b.cwa"]
     (tmp_path / "list.txt").write_text("s3://bucket/named/sub/c.bin\n")
@@ -203,7 +203,7 @@ def test_what_lies_in_a_bucket_is_named_as_on_a_disk(store: Any, tmp_path: Path)
         find_sources(["s3://bucket/nowhere"])
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("stubs")
 def test_the_command_line_takes_urls(store: Any) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "imuspec.cli", *arguments]

@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
     captured = capsys.readouterr()
@@ -67,16 +67,16 @@ def test_a_dask_cluster_gives_the_bytes_of_one_process(command, cohort, run, mod
     first = ["embed", str(run), "--data", f"cohort={cohort}"]
     if command == "predict":
         first = ["predict", str(cohort), "--model", str(model), "--smooth"]
-    said(capsys, *first, "--out", str(tmp_path / "one"), "--workers", "1")
-    said(capsys, *first, "--out", str(tmp_path / "many"), "--engine", "dask", "--workers", "2")
+    output_of(capsys, *first, "--out", str(tmp_path / "one"), "--workers", "1")
+    output_of(capsys, *first, "--out", str(tmp_path / "many"), "--engine", "dask", "--workers", "2")
     for share in ("2/2", "1/2"):
-        said(capsys, *first, "--out", str(tmp_path / "shares"), "--shard", share, "--workers", "1")
+        output_of(capsys, *first, "--out", str(tmp_path / "shares"), "--shard", share, "--workers", "1")
     assert tree(tmp_path / "one") == tree(tmp_path / "many") == tree(tmp_path / "shares")
     assert len(tree(tmp_path / "one")) == 2 * len(HOURS) + 4  # tables, recipe and manifest
-    assert f"{len(HOURS)} recordings: {len(HOURS)} ok; every file" in said(
+    assert f"{len(HOURS)} recordings: {len(HOURS)} ok; every file" in output_of(
         capsys, "cohort", "verify", str(tmp_path / "many")
     )
-    assert "already holds 6 of these 6 recordings; use --resume" in said(
+    assert "already holds 6 of these 6 recordings; use --resume" in output_of(
         capsys, *first, "--out", str(tmp_path / "one"), code=2
     )
 
@@ -87,7 +87,7 @@ def test_features_and_classes_are_those_of_each_recording(
     from imuspec.datasets.sequences import PatchSequence, PatchSequences
     from imuspec.probing.patch_features import embed_patches
 
-    said(capsys, "embed", str(run), "--data", f"cohort={cohort}", "--out", str(tmp_path / "e"), "--workers", "1")
+    output_of(capsys, "embed", str(run), "--data", f"cohort={cohort}", "--out", str(tmp_path / "e"), "--workers", "1")
     table = Results(tmp_path / "e").read("r1")
     prepared = Cohort(cohort).prepared("r1")
     assert prepared.acceleration is not None
@@ -95,11 +95,11 @@ def test_features_and_classes_are_those_of_each_recording(
     np.testing.assert_array_equal(start, np.concatenate([np.arange(30), np.arange(40, 144)]) * 10.0)
     x = prepared.acceleration[:, 12000 : 144 * 300]
     sequences = PatchSequences((PatchSequence(np.ascontiguousarray(x), np.full(104, -1), "", ""),), ())
-    wanted = embed_patches(Run(run).load_encoder(), sequences).x[0]
-    found = np.stack([table[f"feature_{i}"].to_numpy()[30:] for i in range(wanted.shape[1])], 1)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    expected = embed_patches(Run(run).load_encoder(), sequences).x[0]
+    result = np.stack([table[f"feature_{i}"].to_numpy()[30:] for i in range(expected.shape[1])], 1)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
-    said(capsys, "predict", str(cohort), "--model", str(model), "--out", str(tmp_path / "p"), "--workers", "1")
+    output_of(capsys, "predict", str(cohort), "--model", str(model), "--out", str(tmp_path / "p"), "--workers", "1")
     results, wanted_table = Results(tmp_path / "p"), ActivityModel.load(model).activities(prepared).table()
     assert results.read("r1")["activity"].to_pylist() == wanted_table["activity"].tolist()
     minutes = results.summary.to_pylist()
@@ -113,10 +113,10 @@ def test_windows_of_a_cohort_are_embedded_by_encoders_of_pictures_and_by_statist
     compute(cohort, tmp_path / "s", work, workers=1)
     table, prepared = Results(tmp_path / "s").read("r0"), Cohort(cohort).prepared("r0")
     assert prepared.acceleration is not None
-    wanted = window_features(prepared.acceleration[None, :, 12000:12600], 30.0)[0][0]
+    expected = window_features(prepared.acceleration[None, :, 12000:12600], 30.0)[0][0]
     row = table["start_s"].to_pylist().index(400.0)
-    found = [table[f"feature_{i}"][row].as_py() for i in range(len(wanted))]
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    result = [table[f"feature_{i}"][row].as_py() for i in range(len(expected))]
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
     resnet = CohortEmbedding("random", "", pictures='{"size": [48, 64]}')
     embedded = resnet(prepared).table
     assert embedded.num_columns == 2 + 512
@@ -173,10 +173,10 @@ def test_a_killed_worker_loses_nothing(engine: str, cohort: Path, tmp_path: Path
         below = psutil.Process(process.pid).children(recursive=True)
         workers = [one for one in below if any("spawn_main" in word for word in one.cmdline()) and not one.children()]
         workers[-1].send_signal(signal.SIGKILL)
-        told, trouble = process.communicate(timeout=120)
+        given, trouble = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert told.endswith("done\n"), trouble
+    assert given.endswith("done\n"), trouble
     assert Results(tmp_path / "out").verify() == []
     compute(cohort, tmp_path / "whole", Faulty(), workers=1)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
@@ -186,13 +186,13 @@ def test_a_stopped_run_goes_on(cohort: Path, tmp_path: Path) -> None:
     process = start(cohort, tmp_path / "out", workers=1, sleep_s=0.5)
     wait_for(process, 2)
     os.killpg(process.pid, signal.SIGINT)
-    told, trouble = process.communicate(timeout=60)
-    assert told.endswith("interrupted\n"), trouble
+    given, trouble = process.communicate(timeout=60)
+    assert given.endswith("interrupted\n"), trouble
     done = len(Results(tmp_path / "out").outcomes)
     assert 2 <= done < len(HOURS)
-    began = time.monotonic()
+    started = time.monotonic()
     assert compute(cohort, tmp_path / "out", Faulty(), workers=1, resume=True).done_before == done
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - started < 60
     compute(cohort, tmp_path / "whole", Faulty(), workers=1)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
@@ -200,17 +200,19 @@ def test_a_stopped_run_goes_on(cohort: Path, tmp_path: Path) -> None:
 def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, model, tmp_path, capsys) -> None:
     out = str(tmp_path / "out")
     embed = ["embed", str(run), "--data", f"cohort={cohort}", "--out", out, "--workers", "1"]
-    said(capsys, *embed)
-    assert "layer: 'last', 'layer1'" in said(capsys, *embed, "--resume", "--layer", "layer1", code=2)
+    output_of(capsys, *embed)
+    assert "layer: 'last', 'layer1'" in output_of(capsys, *embed, "--resume", "--layer", "layer1", code=2)
     other = tmp_path / "other"
     Run(other).save_encoder(small_roformer(seed=1))
-    assert "weights: " in said(capsys, "embed", str(other), *embed[2:], "--resume", code=2)
-    assert "got" in said(capsys, *embed[:5], str(cohort), code=2)
-    assert "expected a folder for the tables" in said(capsys, "predict", str(cohort), "--model", str(model), code=2)
-    refused = said(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
+    assert "weights: " in output_of(capsys, "embed", str(other), *embed[2:], "--resume", code=2)
+    assert "got" in output_of(capsys, *embed[:5], str(cohort), code=2)
+    assert "expected a folder for the tables" in output_of(
+        capsys, "predict", str(cohort), "--model", str(model), code=2
+    )
+    refused = output_of(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
     assert "plot: expected no --plot with a cohort" in refused
-    refused = said(capsys, "predict", __file__, "--model", str(model), "--engine", "dask", code=2)
+    refused = output_of(capsys, "predict", __file__, "--model", str(model), "--engine", "dask", code=2)
     assert "expected a cohort with options of workers" in refused
     table = Path(out) / "recordings" / "r3.parquet"
     table.write_bytes(table.read_bytes()[:-1])
-    assert "r3: its table is not what was written" in said(capsys, "cohort", "verify", out, code=1)
+    assert "r3: its table is not what was written" in output_of(capsys, "cohort", "verify", out, code=1)

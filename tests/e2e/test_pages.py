@@ -53,7 +53,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (source / "g.bin").write_bytes(content)
     (source / "broken.cwa").write_text(MARKUP)
     followed = imuspec.Recipe.load("capture24")
-    found = {
+    result = {
         "recording": (source / f"{MARKUP}.cwa", followed),
         "excluded": (source / "short.cwa", imuspec.Recipe.load("ukb")),
         "markup": (source / "g.bin", followed.set(*RECIPE)),
@@ -61,7 +61,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "training": (_training(folder / "training"), followed),
         "probe": (_probe(folder / "probe"), followed),
     }
-    for name, (path, recipe) in found.items():
+    for name, (path, recipe) in result.items():
         write_page(path, folder / f"{name}.html", recipe=recipe)
     with pytest.raises(SystemExit) as end:
         cli.main(["prepare", str(source), "--out", str(folder / "cohort"), "--workers", "1", *_set(RECIPE)])
@@ -187,13 +187,13 @@ def test_a_dark_screen_gets_a_dark_page_with_light_words(browser: Any, pages: di
 def test_every_mark_of_a_drawing_follows_the_screen(browser: Any, pages: dict[str, Path], kind: str) -> None:
     def colours(scheme: str) -> set[str]:
         page, _ = opened(browser, pages[kind], color_scheme=scheme)
-        found = page.evaluate(
+        result = page.evaluate(
             """() => [...document.querySelectorAll(".broad svg *")].flatMap(mark => {
                 const look = getComputedStyle(mark);
                 return mark.getClientRects().length ? [look.fill, look.stroke] : [];
             })"""
         )
-        return {colour for colour in found if colour.startswith("rgb")}
+        return {colour for colour in result if colour.startswith("rgb")}
 
     light, dark = colours("light"), colours("dark")
     assert light

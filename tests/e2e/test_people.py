@@ -25,9 +25,9 @@ from run_stub_cohort import RECIPE
 from stub_files import environment, tree
 
 
-def _tell(path: Path, **said: object) -> Path:
+def _tell(path: Path, **message: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"hours": 0.2, **said}))
+    path.write_text(json.dumps({"hours": 0.2, **message}))
     return path
 
 
@@ -132,10 +132,10 @@ def test_a_torn_edited_or_copied_file_is_named(cohort: Path) -> None:
     whole = {path: path.read_bytes() for path in cohort.rglob("*") if path.is_file()}
 
     def problems() -> dict[str, str]:
-        found = dict(Cohort(cohort).verify())
+        result = dict(Cohort(cohort).verify())
         for path, content in whole.items():
             path.write_bytes(content)
-        return found
+        return result
 
     (parts / "p1.json").write_text("{")
     assert str(parts / "p1.json") in problems()["p1"]

@@ -162,9 +162,9 @@ def test_each_kind_of_pretraining_runs_in_its_tiny_form(name, tmp_path, photos, 
     with pytest.raises(SystemExit) as done:
         main(["pretrain", name, "--data", str(photos), "--out", str(tmp_path / "run"), "--tiny", *arguments])
     assert done.value.code == 0
-    said = capsys.readouterr()
-    assert "tiny, to see that all works" in said.out
-    assert "loss" in said.out
+    message = capsys.readouterr()
+    assert "tiny, to see that all works" in message.out
+    assert "loss" in message.out
     assert len(imuspec.Run(tmp_path / "run").metrics()) == 3
     assert imuspec.Run(tmp_path / "run").load_encoder().n_features == 512
 
@@ -239,8 +239,8 @@ def test_two_processes_give_what_one_gives_with_the_same_batch(tmp_path, monkeyp
     )
     monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one"), tests])
     exec(compile(RANKS, str(script), "exec"), {"__name__": "ranks"})  # meanwhile, in this process
-    said, _ = two_processes.communicate(timeout=400)
-    assert two_processes.returncode == 0, said
+    message, _ = two_processes.communicate(timeout=400)
+    assert two_processes.returncode == 0, message
     one, two = (imuspec.Run(tmp_path / name) for name in ("one", "two"))
     assert [line["step"] for line in one.metrics()] == [line["step"] for line in two.metrics()]
     for mine, theirs in zip(one.metrics(), two.metrics(), strict=True):

@@ -95,8 +95,8 @@ def _geneactiv(path: Path) -> None:
     write_geneactiv(path, acceleration, time)
     head, mark, pages = path.read_bytes().partition(b"Recorded Data")
     lines = [line for line in head.decode("latin-1").split("\r\n") if line.partition(":")[0] not in GENEACTIV]
-    place = lines.index("Subject Info") + 1
-    lines[place:place] = [f"{key}:{word}" for key, word in GENEACTIV.items()]
+    location = lines.index("Subject Info") + 1
+    lines[location:location] = [f"{key}:{word}" for key, word in GENEACTIV.items()]
     path.write_bytes("\r\n".join(lines).encode("latin-1") + mark + pages)
 
 
@@ -145,10 +145,10 @@ def test_nothing_of_a_person_is_in_a_cohort_its_pages_or_its_logs(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    code, said = _run(capsys, "prepare", recordings, "--out", out, "--workers", 1, *SHORT)
-    assert code == 0, said
+    code, message = _run(capsys, "prepare", recordings, "--out", out, "--workers", 1, *SHORT)
+    assert code == 0, message
     assert sorted(imuspec.Cohort(out).recordings["id"].to_pylist())[:3] == ["a", "b", "c"]
-    texts = [said, *_texts(out)]
+    texts = [message, *_texts(out)]
     assert any("052891" in text for text in texts), "the device's own fields are kept"
     pages = tmp_path / "pages"
     pages.mkdir()
@@ -169,12 +169,12 @@ def test_a_recipe_that_keeps_them_puts_them_in_the_table_of_recordings(
     out = tmp_path / "out"
     keep = ["--set", "metadata.identifying=keep"]
     assert _run(capsys, "prepare", recordings, "--out", out, "--workers", 1, *SHORT, *keep)[0] == 0
-    kept = " ".join(text or "" for text in imuspec.Cohort(out).recordings["metadata"].to_pylist())
-    assert [secret for secret in SECRETS if secret not in kept] == []
+    remaining = " ".join(text or "" for text in imuspec.Cohort(out).recordings["metadata"].to_pylist())
+    assert [secret for secret in SECRETS if secret not in remaining] == []
 
 
 def test_info_shows_them_where_it_is_asked_to(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, said = _run(capsys, "info", recordings / "c.bin", "--identifying")
-    assert [word for word in GENEACTIV.values() if word not in said] == []
+    _, message = _run(capsys, "info", recordings / "c.bin", "--identifying")
+    assert [word for word in GENEACTIV.values() if word not in message] == []
     facts = json.loads(_run(capsys, "info", recordings / "b.gt3x", "--identifying", "--json")[1])
     assert facts["identifying"]["subject_name"] == GT3X["Subject Name"]

@@ -36,16 +36,16 @@ def test_a_device_that_lay_on_a_desk_for_three_days_was_never_worn(tmp_path: Pat
     assert prepared.reason == "never worn: the device lay still for 72.0 h of 72.0 h (--set checks.worn_min_share=0)"
 
 
-@pytest.mark.parametrize(("gain", "kept"), [(1.1, True), (1.3, False)])
-def test_gains_beyond_the_bound_of_the_recipe_exclude(gain: float, kept: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("gain", "stored"), [(1.1, True), (1.3, False)])
+def test_gains_beyond_the_bound_of_the_recipe_exclude(gain: float, stored: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     postures = rng.normal(size=(150, 3))
     postures /= gain * np.linalg.norm(postures, axis=1, keepdims=True)
     xyz = np.repeat(postures, 600, 0) + rng.normal(0, 0.002, (90_000, 3))
     path = stored(tmp_path / "postures.npz", xyz)
     prepared = imuspec.prepare(path, RECIPE)
-    assert (prepared.status == "ok") == kept, prepared.reason
-    if not kept:
+    assert (prepared.status == "ok") == stored, prepared.reason
+    if not stored:
         assert f"calibration: expected gains within 0.2 of 1, got {gain:.3g}" in prepared.reason
         assert imuspec.prepare(path, RECIPE.set("checks.gain_max=0.5")).status == "ok"
 
@@ -119,8 +119,8 @@ def test_a_large_file_of_mostly_nothing_takes_memory_by_its_samples(statement: s
     simulate(tmp_path / "a.cwa", days=0.01, seed=3)
     with (tmp_path / "a.cwa").open("r+b") as file:
         file.truncate(256 << 20)
-    size, said = peak(statement, tmp_path / "a.cwa")
-    assert said.startswith(("85200 rows", "failed: damaged", "ok")), said
+    size, message = peak(statement, tmp_path / "a.cwa")
+    assert message.startswith(("85200 rows", "failed: damaged", "ok")), message
     assert size < 64 << 20
 
 
@@ -157,7 +157,7 @@ def test_info_of_a_folder_lists_its_recordings_and_what_is_passed_over(
     with pytest.raises(SystemExit) as ended:
         cli.main(["info", str(tmp_path)])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert "p1.cwa" in said
-    assert "sub/p2.cwa" in said
-    assert "notes.pdf" in said
+    message = capsys.readouterr().out
+    assert "p1.cwa" in message
+    assert "sub/p2.cwa" in message
+    assert "notes.pdf" in message

@@ -17,7 +17,7 @@ def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
     arguments = ["--recordings", "60", "--minutes", "20", "--kill-every", "1.2", "--engine", "local"]
     monkeypatch.setattr(sys, "argv", ["soak.py", *arguments, "--folder", str(tmp_path)])
     assert soak.main() == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["faults"] == []
-    assert sum(found["outcomes"].values()) == 60
-    assert found["kills"] >= 2
+    result = json.loads(capsys.readouterr().out)
+    assert result["faults"] == []
+    assert sum(result["outcomes"].values()) == 60
+    assert result["kills"] >= 2

@@ -44,8 +44,8 @@ def _torchrun(
 def _ended(*agents: subprocess.Popen[str]) -> None:
     try:
         for agent in agents:
-            said, _ = agent.communicate(timeout=150)
-            assert agent.returncode == 0, said[-4000:]
+            message, _ = agent.communicate(timeout=150)
+            assert agent.returncode == 0, message[-4000:]
     finally:
         for agent in agents:
             agent.terminate()  # torchrun ends its processes before itself
@@ -87,8 +87,8 @@ def test_two_hosts_that_lost_a_process_learn_what_one_host_does(cohort: Path, tm
 
     _on_two_hosts(cohort, tmp_path / "two")
     assert (cohort.parent / "died").exists(), "nobody was killed: the test has not tested anything"
-    found, again = _result(tmp_path / "two")
-    assert found.keys() == expected.keys()
+    result, again = _result(tmp_path / "two")
+    assert result.keys() == expected.keys()
     for name, value in expected.items():
-        assert torch.equal(found[name], value), name
+        assert torch.equal(result[name], value), name
     assert again == losses

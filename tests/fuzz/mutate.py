@@ -113,11 +113,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--keep", type=Path, default=Path("fuzz/artifacts"))
-    told = parser.parse_args()
-    rng = np.random.default_rng(told.seed)
+    given = parser.parse_args()
+    rng = np.random.default_rng(given.seed)
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    told.keep.mkdir(parents=True, exist_ok=True)
-    tried, bad, end = Counter[str](), 0, time.monotonic() + told.seconds
+    given.keep.mkdir(parents=True, exist_ok=True)
+    tried, bad, end = Counter[str](), 0, time.monotonic() + given.seconds
     with tempfile.TemporaryDirectory() as name:
         corpus: dict[str, list[tuple[str, bytes]]] = {}
         for kind, seed, data in seeds(Path(name)):
@@ -126,22 +126,22 @@ def main() -> int:
         kind = sorted(corpus)[tried.total() % len(corpus)]
         seed, data = corpus[kind][int(rng.integers(len(corpus[kind])))]
         mutant = mutate(data, rng)
-        path = told.keep / f"{hashlib.sha256(mutant).hexdigest()[:12]}-{seed}"
+        path = given.keep / f"{hashlib.sha256(mutant).hexdigest()[:12]}-{seed}"
         path.write_bytes(mutant)
         signal.setitimer(signal.ITIMER_PROF, _MOST_SECONDS)  # nobody handles it: the process ends and the bytes stay
-        found = trouble(path)
+        result = trouble(path)
         signal.setitimer(signal.ITIMER_PROF, 0)
         tried[kind] += 1
-        if found:
+        if result:
             bad += 1
-            print(f"{path}: {found}", file=sys.stderr, flush=True)
+            print(f"{path}: {result}", file=sys.stderr, flush=True)
         else:
             path.unlink()
         if tried.total() % 10_000 == 0:
             print(f"{tried.total()} tried", flush=True)
     counts = ", ".join(f"{kind} {n}" for kind, n in sorted(tried.items()))
     n_seeds = sum(map(len, corpus.values()))
-    print(f"{tried.total()} damaged recordings from {n_seeds} seeds (seed {told.seed}): {bad} bugs ({counts})")
+    print(f"{tried.total()} damaged recordings from {n_seeds} seeds (seed {given.seed}): {bad} bugs ({counts})")
     return 1 if bad else 0
 
 

@@ -94,12 +94,12 @@ def test_a_file_cut_anywhere_gives_its_beginning_or_says_no(name: str, tmp_path:
         if got is None:
             continue
         # the units of text may be judged by other rows
-        kept = got["xyz"].reshape(3, -1)[:, : got["n"]]
+        remaining = got["xyz"].reshape(3, -1)[:, : got["n"]]
         # a number cut in the last row of a text, and a sample cut in half, are the last
-        np.testing.assert_array_equal(kept[:, :-1], rows[:, : kept.shape[1] - 1])
+        np.testing.assert_array_equal(remaining[:, :-1], rows[:, : remaining.shape[1] - 1])
         if got["n"] < full["n"] and not ends_whole(name, data, length):
-            told = more(got, full) or got["counts"].keys() & {"partial_block", "short_page", "cut_row", "bad_row"}
-            assert told, f"cut at {length}: {full['n'] - got['n']} rows went without a word"
+            stated = more(got, full) or got["counts"].keys() & {"partial_block", "short_page", "cut_row", "bad_row"}
+            assert stated, f"cut at {length}: {full['n'] - got['n']} rows went without a word"
 
 
 @needs_data
@@ -115,8 +115,8 @@ def test_a_gt3x_whose_samples_are_cut_anywhere_gives_its_beginning(name: str, tm
         path.write_bytes(packed(name, data[:length]))
         got = read(path)
         if got is not None:
-            kept = got["xyz"].reshape(3, -1)[:, : got["n"]]
-            np.testing.assert_array_equal(kept, rows[:, : kept.shape[1]])
+            remaining = got["xyz"].reshape(3, -1)[:, : got["n"]]
+            np.testing.assert_array_equal(remaining, rows[:, : remaining.shape[1]])
 
 
 def more(got: dict[str, Any], full: dict[str, Any]) -> dict[str, int]:

@@ -41,14 +41,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.
     folder = tmp_path_factory.mktemp("paths")
     x = (1 + 0.1 * np.random.default_rng(0).standard_normal((9, 3, 500))).astype(np.float32)
     np.save(folder / "x.npy", x)
-    found = {}
+    result = {}
     for path in AVAILABLE:
         environment = {**os.environ, "IMUSPEC_CPU": path, "PYTHONPATH": str(Path(imuspec.__file__).parents[1])}
         arguments = [sys.executable, "-c", WORK, str(folder / "x.npy"), str(folder / f"{path}.npz")]
         subprocess.run(arguments, check=True, env=environment)
         with np.load(folder / f"{path}.npz") as stored:
-            found[path] = dict(stored)
-    return found
+            result[path] = dict(stored)
+    return result
 
 
 def test_the_switch_takes_the_path_that_it_names(results: dict[str, dict[str, np.ndarray]]) -> None:

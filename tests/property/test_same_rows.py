@@ -121,10 +121,10 @@ def test_the_same_rows_as_blocks_of_a_cwa_prepare_to_the_same_samples(
     assert of_blocks.acceleration is not None, of_blocks.reason
     assert of_rows.acceleration is not None, of_rows.reason
     for kinds in (("gap", "gap"), ("repeated_block", "repeated_row")):
-        found = [
+        result = [
             prepared.quality.counts.get(kind, 0) for prepared, kind in zip((of_blocks, of_rows), kinds, strict=True)
         ]
-        assert found[0] * (80 if kinds[0] == "repeated_block" else 1) == found[1]
+        assert result[0] * (80 if kinds[0] == "repeated_block" else 1) == result[1]
     assert of_blocks.acceleration.shape == of_rows.acceleration.shape
     assert (of_blocks.start_time or 0) == pytest.approx(of_rows.start_time, abs=40_000)  # a stamp has 1/32768 s
     np.testing.assert_allclose(of_blocks.segments, of_rows.segments, atol=1)

@@ -61,13 +61,13 @@ def test_calibration_undoes_a_gain_and_offset_error(
     start = np.arange(300) * 10**10
     for warm in (False, True):
         means = v * gain + offset + (slope * (degrees - 27))[:, None] * warm
-        found = imuspec.calibrate(WindowStatistics(start, means, np.zeros((300, 3)), None, degrees), temperature=warm)
-        assert found.ok
-        if found.n_iterations == 0:
-            assert found.error_before_mg < 10
+        result = imuspec.calibrate(WindowStatistics(start, means, np.zeros((300, 3)), None, degrees), temperature=warm)
+        assert result.ok
+        if result.n_iterations == 0:
+            assert result.error_before_mg < 10
             continue
-        calibrated = found.gain * means + found.offset
+        calibrated = result.gain * means + result.offset
         if warm:
-            calibrated = calibrated + np.outer(degrees - found.reference_temperature, found.temperature_slope)
+            calibrated = calibrated + np.outer(degrees - result.reference_temperature, result.temperature_slope)
         assert np.abs(calibrated - v).max() < 2e-3
-        assert found.n_iterations < 500
+        assert result.n_iterations < 500

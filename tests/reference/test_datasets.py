@@ -25,7 +25,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, datasets.Windows]:
-    return {name: datasets.load(name, place) for name, place in PLACES.items()}
+    return {name: datasets.load(name, location) for name, location in PLACES.items()}
 
 
 def test_hapt_has_its_61_experiments_of_30_people(loaded) -> None:
@@ -117,8 +117,8 @@ def test_collectors_who_rode_in_one_car_cannot_be_on_two_sides(loaded) -> None:
 @pytest.mark.filterwarnings("ignore:daphnet. resampling='linear' from 64:UserWarning")
 def test_linear_and_polyphase_agree_where_motion_is_slow() -> None:
     made = {
-        how: datasets.load("daphnet", PLACES["daphnet"], resampling=how, subjects=[1], window_s=4)
-        for how in ("linear", "polyphase")
+        method: datasets.load("daphnet", PLACES["daphnet"], resampling=method, subjects=[1], window_s=4)
+        for method in ("linear", "polyphase")
     }
     assert made["linear"].label.tolist() == made["polyphase"].label.tolist()
     slow = made["linear"].x.std(axis=-1).max(axis=1) < 0.02

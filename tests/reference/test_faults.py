@@ -377,14 +377,14 @@ def test_a_vibration_is_filtered_before_and_behind_a_gap(name: str) -> None:
     prepared = imuspec.prepare(FAULTS / name, RECIPE)
     assert prepared.acceleration is not None
     x = prepared.acceleration[0].astype(float)
-    for first, past in ((2, 38), (47, 163)):
+    for first, stop in ((2, 38), (47, 163)):
         # 20 Hz on a grid of 30 Hz is 10 Hz
-        assert amplitude(x[first * GRID_HZ : past * GRID_HZ], GRID_HZ, 10) == pytest.approx(left, abs=0.01)
+        assert amplitude(x[first * GRID_HZ : stop * GRID_HZ], GRID_HZ, 10) == pytest.approx(left, abs=0.01)
 
 
 def test_a_clock_that_is_lost_eight_times_costs_memory_by_bytes() -> None:
-    size, said = peak(PREPARE, FAULTS / "clock_lost_8_times.cwa.gz")
-    assert said.startswith("ok: ")
+    size, message = peak(PREPARE, FAULTS / "clock_lost_8_times.cwa.gz")
+    assert message.startswith("ok: ")
     assert size < 0.5e9
 
 

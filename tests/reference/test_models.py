@@ -135,9 +135,9 @@ def test_limu_berts_files_become_runs(name: str, tmp_path: Path, capsys: pytest.
         main(["models", "--import", str(file), "--as", f"limu-bert-{name}", "--out", str(tmp_path / "run")])
     assert end.value.code == 0
     assert "licence: MIT" in " ".join(capsys.readouterr().out.split())
-    kept = Run(tmp_path / "run").load_encoder()
+    remaining = Run(tmp_path / "run").load_encoder()
     x = torch.randn(2, 6, 20, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(kept(x), load_model(f"limu-bert-{name}", file)(x))
+    assert torch.equal(remaining(x), load_model(f"limu-bert-{name}", file)(x))
     assert (tmp_path / "run" / "encoder.safetensors").is_file()
     assert json.loads((tmp_path / "run" / "model.json").read_text("utf-8"))["licence"] == "MIT"
     assert window_form(str(tmp_path / "run")) == (1.0 if name == "x" else 6.0, 20.0)
@@ -152,9 +152,9 @@ def test_the_list_names_every_model_and_one_is_described(capsys: pytest.CaptureF
     assert all(name in listed for name in MODELS)
     with pytest.raises(SystemExit):
         main(["models", "harnet10"])
-    told = capsys.readouterr().out
+    given = capsys.readouterr().out
     for part in ("academic use only", "10,457,408", "30 Hz", "mtl_best.mdl"):
-        assert part in told
+        assert part in given
 
 
 @pytest.mark.parametrize("name", ["standardised", "fusion", "single_axis", "acceleration_alone"])

@@ -100,19 +100,19 @@ def test_calibration_without_temperature_equals_actipy(name: str, step: str, opt
     case = load(name)
     theirs = case.steps[step]
     source = case if "forced" in step else Case(filtered(case), case.time, None, case.sample_rate, {}, {})
-    found = imuspec.calibrate(source, **options)
-    assert found.n_windows == theirs["CalibNumSamples"]
-    assert found.n_iterations == theirs.get("CalibNumIters", 0)
-    assert found.error_after_mg == pytest.approx(theirs["CalibErrorAfter(mg)"], abs=1e-4, nan_ok=True) or (
+    result = imuspec.calibrate(source, **options)
+    assert result.n_windows == theirs["CalibNumSamples"]
+    assert result.n_iterations == theirs.get("CalibNumIters", 0)
+    assert result.error_after_mg == pytest.approx(theirs["CalibErrorAfter(mg)"], abs=1e-4, nan_ok=True) or (
         # Below the smallest number of windows actipy gives no error; ours is there to see.
-        found.n_windows < options.get("min_windows", 50)
+        result.n_windows < options.get("min_windows", 50)
     )
-    assert found.ok == bool(theirs["CalibOK"])
+    assert result.ok == bool(theirs["CalibOK"])
     if "CalibxSlope" in theirs:
-        np.testing.assert_allclose(found.gain, [theirs[f"Calib{k}Slope"] for k in AXES], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(found.offset, [theirs[f"Calib{k}Intercept"] for k in AXES], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(result.gain, [theirs[f"Calib{k}Slope"] for k in AXES], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(result.offset, [theirs[f"Calib{k}Intercept"] for k in AXES], rtol=0, atol=1e-6)
     if "forced" in step:
-        calibrated = found.apply(case.acceleration) if found.ok else case.acceleration
+        calibrated = result.apply(case.acceleration) if result.ok else case.acceleration
         case.compare("calib_forced_noT", calibrated, 1e-5)
 
 
@@ -121,28 +121,28 @@ def test_calibration_with_temperature_is_as_good_as_actipys_in_a_tenth_of_its_ro
     # actipy stops on the way (recordings.md 3: its slopes soak up offset); the errors are what can be compared.
     case = load(name)
     theirs = case.steps["calibrate_forced_T"]
-    found = imuspec.calibrate(case, temperature=True, tolerance_g=0.015, min_windows=1, cube_g=0)
-    assert found.ok
-    assert found.n_windows == theirs["CalibNumSamples"]
-    assert found.error_after_mg < theirs["CalibErrorAfter(mg)"] + 0.005
-    assert found.n_iterations <= theirs["CalibNumIters"] / 10
-    still = found.apply(case.acceleration, case.temperature)
+    result = imuspec.calibrate(case, temperature=True, tolerance_g=0.015, min_windows=1, cube_g=0)
+    assert result.ok
+    assert result.n_windows == theirs["CalibNumSamples"]
+    assert result.error_after_mg < theirs["CalibErrorAfter(mg)"] + 0.005
+    assert result.n_iterations <= theirs["CalibNumIters"] / 10
+    still = result.apply(case.acceleration, case.temperature)
     assert np.isfinite(still).all()
 
 
 def test_the_tiny_sample_goes_from_33_754_to_1_667_mg() -> None:
-    found = imuspec.calibrate(load("tiny-sample.cwa.gz"), tolerance_g=0.015, min_windows=1, cube_g=0)
-    assert (round(found.error_before_mg, 3), round(found.error_after_mg, 3)) == (33.754, 1.667)
-    assert found.reason == "calibrated: 33.754 mg before, 1.667 mg after"
+    result = imuspec.calibrate(load("tiny-sample.cwa.gz"), tolerance_g=0.015, min_windows=1, cube_g=0)
+    assert (round(result.error_before_mg, 3), round(result.error_after_mg, 3)) == (33.754, 1.667)
+    assert result.reason == "calibrated: 33.754 mg before, 1.667 mg after"
 
 
 @pytest.mark.parametrize("method", ["actipy", "vanhees"])
 def test_the_messy_recordings_true_gain_and_offset_are_found(method: Any) -> None:
     case = load("ax3_50hz_27h_messy.cwa.gz")
     truth = np.load(DATA / "expected" / "ax3_50hz_27h_messy.npz")
-    found = imuspec.calibrate(case, method=method)
-    np.testing.assert_allclose(found.gain, 1 / truth["gain"], rtol=0, atol=2e-3)
-    np.testing.assert_allclose(found.offset, -truth["offset_effective"] / truth["gain"], rtol=0, atol=3e-3)
+    result = imuspec.calibrate(case, method=method)
+    np.testing.assert_allclose(result.gain, 1 / truth["gain"], rtol=0, atol=2e-3)
+    np.testing.assert_allclose(result.offset, -truth["offset_effective"] / truth["gain"], rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,8 +27,8 @@ def cohort(tmp_path) -> Cohort:
     """Two recordings that are ok, one excluded, one failed; written without tables."""
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, said in {"a": {"hours": 0.5}, "b": {"hours": 0.3, "seed": 1}, "c": {"hours": 0.01}}.items():
-        (folder / f"{name}.cwa").write_text(json.dumps(said))
+    for name, message in {"a": {"hours": 0.5}, "b": {"hours": 0.3, "seed": 1}, "c": {"hours": 0.01}}.items():
+        (folder / f"{name}.cwa").write_text(json.dumps(message))
     (folder / "d.cwa").write_text("nonsense")
     store = CohortStore(tmp_path / "cohort")
     store.create(RECIPE)
@@ -39,12 +39,12 @@ def cohort(tmp_path) -> Cohort:
 
 
 def test_values_come_back_within_half_a_step_and_missing_as_nan(cohort: Cohort, tmp_path) -> None:
-    wanted = stub_native.prepare_stub(str(tmp_path / "in" / "a.cwa"), RECIPE).acceleration
-    found = cohort.read("a")
-    assert wanted is not None
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
-    assert np.nanmax(np.abs(found - wanted)) <= RECIPE.store.step_g / 2 * 1.001
+    expected = stub_native.prepare_stub(str(tmp_path / "in" / "a.cwa"), RECIPE).acceleration
+    result = cohort.read("a")
+    assert expected is not None
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(expected))
+    assert np.nanmax(np.abs(result - expected)) <= RECIPE.store.step_g / 2 * 1.001
 
 
 def test_a_prepared_recording_comes_back_with_its_quality_and_metadata(tmp_path) -> None:
@@ -216,19 +216,19 @@ def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:
 def test_tables_do_not_depend_on_how_many_parts_are_in_memory(cohort: Cohort, monkeypatch) -> None:
     """A figure that only the last recording has, and one whose kind differs, are columns all the same."""
     part = cohort.path / "parts" / "b.json"
-    told = json.loads(part.read_text())
-    told["recording"] |= {"quality_late": 3, "odd": 1.5}
-    part.write_bytes(sealed({k: v for k, v in told.items() if k != "sealed"}))
+    given = json.loads(part.read_text())
+    given["recording"] |= {"quality_late": 3, "odd": 1.5}
+    part.write_bytes(sealed({k: v for k, v in given.items() if k != "sealed"}))
     first = cohort.path / "parts" / "a.json"
-    told = json.loads(first.read_text())
-    told["recording"]["odd"] = 2
-    first.write_bytes(sealed({k: v for k, v in told.items() if k != "sealed"}))
-    wanted = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
-    assert wanted["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
-    assert wanted["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]
+    given = json.loads(first.read_text())
+    given["recording"]["odd"] = 2
+    first.write_bytes(sealed({k: v for k, v in given.items() if k != "sealed"}))
+    expected = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
+    assert expected["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
+    assert expected["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]
     monkeypatch.setattr("imuspec.cohort.parts._BATCH", 1)
     CohortStore(cohort.path).write_tables()
-    for name, table in wanted.items():
+    for name, table in expected.items():
         assert getattr(Cohort(cohort.path), name).equals(table), name
 
 

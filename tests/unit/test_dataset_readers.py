@@ -189,20 +189,20 @@ def test_a_goat_s_file_without_a_label_is_told(tmp_path) -> None:
 
 
 def write_pvs(folder: Path, drives=range(1, 10), n: int = 1500, naming: str = "PVS {}") -> Path:
-    places = ("dashboard", "above_suspension", "below_suspension")
-    axes = [f"acc_{axis}_{place}" for place in places for axis in "xyz"]
+    locations = ("dashboard", "above_suspension", "below_suspension")
+    axes = [f"acc_{axis}_{path}" for path in locations for axis in "xyz"]
     roads = np.repeat([0, 1, 2], n // 3)
     for drive in drives:
-        here = folder / naming.format(drive)
-        here.mkdir(parents=True)
+        location = folder / naming.format(drive)
+        location.mkdir(parents=True)
         for side in ("left", "right"):
-            values = np.concatenate([still(n) for _ in places], axis=1)
+            values = np.concatenate([still(n) for _ in locations], axis=1)
             stamp = np.round(1577218796.0 + np.arange(n) / 100, 3)
             header = ",".join(("timestamp", *axes, "speed"))
-            (here / f"dataset_gps_mpu_{side}.csv").write_text(header + "\n" + rows(stamp, *values.T, np.zeros(n)))
+            (location / f"dataset_gps_mpu_{side}.csv").write_text(header + "\n" + rows(stamp, *values.T, np.zeros(n)))
         hot = [(roads == index).astype(int) for index in range(3)]
         hot[2][-100:] = 0  # no road at the end
-        (here / "dataset_labels.csv").write_text(
+        (location / "dataset_labels.csv").write_text(
             "paved_road,dirt_road,cobblestone_road,asphalt_road\n" + rows(hot[0] | hot[1], hot[2], hot[1], hot[0])
         )
     return folder
@@ -268,12 +268,12 @@ def test_daphnet_reads_alike_from_folder_zip_tar_and_xz(tmp_path) -> None:
     (tmp_path / "xz").mkdir()
     for file in plain.iterdir():
         (tmp_path / "xz" / (file.name + ".xz")).write_bytes(lzma.compress(file.read_bytes()))
-    wanted = datasets.load("daphnet", tmp_path / "plain", window_s=2)
-    assert wanted.per_class() == {"no freeze": 6 * 3 + 3, "freeze": 0} or len(wanted) > 0
-    for place in ("d.zip", "d.tar.gz", "xz"):
-        made = datasets.load("daphnet", tmp_path / place, window_s=2)
-        np.testing.assert_array_equal(made.x, wanted.x)
-        assert made.label.tolist() == wanted.label.tolist()
+    expected = datasets.load("daphnet", tmp_path / "plain", window_s=2)
+    assert expected.per_class() == {"no freeze": 6 * 3 + 3, "freeze": 0} or len(expected) > 0
+    for location in ("d.zip", "d.tar.gz", "xz"):
+        made = datasets.load("daphnet", tmp_path / location, window_s=2)
+        np.testing.assert_array_equal(made.x, expected.x)
+        assert made.label.tolist() == expected.label.tolist()
 
 
 def test_daphnet_lines_of_another_form_are_counted_and_another_annotation_refused(tmp_path) -> None:
@@ -294,32 +294,32 @@ def test_daphnet_lines_of_another_form_are_counted_and_another_annotation_refuse
         datasets.load("daphnet", path)
 
 
-def spoil_daphnet(folder: Path, place: int, damage: bytes) -> Path:
+def spoil_daphnet(folder: Path, location: int, damage: bytes) -> Path:
     """Daphnet's first file with another field in line 700."""
     path = write_daphnet(folder, subjects=(1,))
     file = path / "S01R01.txt"
     lines = file.read_bytes().splitlines()
     fields = lines[700].split(b" ")
-    fields[place] = damage
+    fields[location] = damage
     lines[700] = b" ".join(fields)
     file.write_bytes(b"\n".join(lines))
     return path
 
 
 @pytest.mark.parametrize("damage", [b"9" * 40, b"1e300", b"-inf", b"nan", b"1 2"], ids=repr)
-@pytest.mark.parametrize("place", [0, 3])
-def test_a_number_that_cannot_be_is_left_out_and_counted(tmp_path, damage, place) -> None:
-    (recording,) = datasets.labelled_recordings("daphnet", spoil_daphnet(tmp_path, place, damage))
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_number_that_cannot_be_is_left_out_and_counted(tmp_path, damage, row) -> None:
+    (recording,) = datasets.labelled_recordings("daphnet", spoil_daphnet(tmp_path, row, damage))
     assert recording.counts["not eleven numbers"] == 1
     assert recording.n_rows == len(recording) + 1 == 2000
     assert np.isfinite(datasets.cut([recording], window_s=2).x).all()
 
 
 @pytest.mark.parametrize("damage", [b"\xea\x9d", b"\x00", b'"', b"x"], ids=repr)
-@pytest.mark.parametrize("place", [0, 3])
-def test_a_word_where_a_number_belongs_is_told_with_its_file(tmp_path, damage, place) -> None:
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_word_where_a_number_belongs_is_told_with_its_file(tmp_path, damage, row) -> None:
     with pytest.raises(RecordingError, match=r"S01R01.txt: expected a table of numbers, got"):
-        datasets.load("daphnet", spoil_daphnet(tmp_path, place, damage))
+        datasets.load("daphnet", spoil_daphnet(tmp_path, row, damage))
 
 
 def test_daphnet_in_g_is_refused(tmp_path) -> None:
@@ -387,13 +387,13 @@ def test_hapt_s_damage_is_told(tmp_path) -> None:
 
 def test_road_surface_parts_files_of_unlike_times_and_joins_those_of_one(tmp_path) -> None:
     for collector, begin, road in ((1, 0, "Smooth"), (2, 20, "Smooth"), (2, 500, "Rough"), (5, 900, "Bumpy")):
-        here = tmp_path / f"RoadSurfaceDataCollector{collector}"
-        here.mkdir(exist_ok=True)
+        location = tmp_path / f"RoadSurfaceDataCollector{collector}"
+        location.mkdir(exist_ok=True)
         stamp = 1495513322900 + begin * 1000 + np.arange(300) * 100
         values = RNG.normal(0, 1, (300, 6))
         words = np.repeat([road], 300)
         header = "# timestamp,X-raw,Y-raw,Z-raw,X-axis,Y-axis,Z-axis,road_type\n"
-        (here / f"2017-05-23_{begin:03d}.csv").write_text(header + rows(stamp, *values.T, words))
+        (location / f"2017-05-23_{begin:03d}.csv").write_text(header + rows(stamp, *values.T, words))
     made = datasets.load("road_surface", tmp_path)
     assert np.unique(made.recording).tolist() == ["2017-05-23_000", "2017-05-23_500", "2017-05-23_900"]
     assert made.start_s[(made.subject == 2) & (made.label == 0)].min() == pytest.approx(20)
@@ -408,12 +408,12 @@ def test_motionsense_adds_gravity_to_what_the_user_did(tmp_path) -> None:
     n = 300
     for code, trial in (("dws", 1), ("sit", 13)):
         for person in (1, 2):
-            here = tmp_path / "A_DeviceMotion_data" / f"{code}_{trial}"
-            here.mkdir(parents=True, exist_ok=True)
+            location = tmp_path / "A_DeviceMotion_data" / f"{code}_{trial}"
+            location.mkdir(parents=True, exist_ok=True)
             names = [f"{kind}.{axis}" for kind in ("gravity", "rotationRate", "userAcceleration") for axis in "xyz"]
             values = np.zeros((n, 9))
             values[:, 2], values[:, 6] = -1, 0.1
-            (here / f"sub_{person}.csv").write_text("," + ",".join(names) + "\n" + rows(np.arange(n), *values.T))
+            (location / f"sub_{person}.csv").write_text("," + ",".join(names) + "\n" + rows(np.arange(n), *values.T))
     made = datasets.load("motionsense", tmp_path)
     assert made.x[0, :, 0].tolist() == pytest.approx([0.1, 0, -1])
     assert made.per_class()["sitting"] == made.per_class()["downstairs"] == 2 * (1 + (n - 128) // 64)

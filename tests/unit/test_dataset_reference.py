@@ -46,9 +46,9 @@ def study(folder: Path, subjects: int = 4, rare: int = 2) -> Path:
     ],
 )
 def test_a_reference_is_a_label_a_loader_a_path_and_settings(text: str, expected: tuple[object, ...]) -> None:
-    found = DatasetReference.parse(text)
-    assert (found.label, found.loader, found.path, dict(found.settings)) == expected
-    assert DatasetReference.parse(str(found)) == found
+    result = DatasetReference.parse(text)
+    assert (result.label, result.loader, result.path, dict(result.settings)) == expected
+    assert DatasetReference.parse(str(result)) == result
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,23 @@ def test_another_spelling_is_an_error_that_shows_the_right_one(text: str, messag
 
 
 def test_settings_reach_the_reader_the_windows_and_the_splits(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+    requested = {}
 
     def load(name: str, path: str, **settings: object) -> Windows:
-        asked.update({"name": name, "path": path, **settings})
+        requested.update({"name": name, "path": path, **settings})
         x = np.zeros((2, 3, 8), np.float32)
         return Windows(x, [0, 1], [1, 2], ["a", "b"], [0, 0], 4.0, ("u", "v"), "daphnet")
 
     reference = DatasetReference.parse("d@daphnet=x,sensors=ankle,trunk,subjects=1,3,split_by=recording,missing=keep")
     monkeypatch.setattr("imuspec.datasets.reference.load", load)
     made = reference.windows(window_s=2.0)
-    assert asked == {"name": "daphnet", "path": "x", "sensors": ("ankle", "trunk"), "subjects": (1, 3), "window_s": 2.0}
+    assert requested == {
+        "name": "daphnet",
+        "path": "x",
+        "sensors": ("ankle", "trunk"),
+        "subjects": (1, 3),
+        "window_s": 2.0,
+    }
     assert (made.name, made.split_by, made.split_missing) == ("d", "recording", "keep")
     assert made.settings["missing"] == "keep"
 
@@ -125,8 +131,8 @@ def test_what_an_error_advises_can_be_done_in_the_reference(tmp_path: Path) -> N
     plain = DatasetReference.parse(f"folder={folder},window_s=2,rate=50").windows()
     with pytest.raises(ValueError, match="use missing='keep' or leave the class out"):
         subject_split(plain, 0)
-    kept = DatasetReference.parse(f"folder={folder},window_s=2,missing=keep").windows()
-    assert subject_split(kept, 0).members.keys() == {"train", "validation", "test"}
+    remaining = DatasetReference.parse(f"folder={folder},window_s=2,missing=keep").windows()
+    assert subject_split(remaining, 0).members.keys() == {"train", "validation", "test"}
     walking = DatasetReference.parse(f"folder={folder},window_s=2,classes=walk").windows()
     assert walking.class_names == ("walk",)
     assert subject_split(walking, 0).n_redraws == 0

@@ -32,8 +32,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> imuspec.Cohort:
     """Two recordings of 30 and 18 minutes."""
     root = tmp_path_factory.mktemp("images")
     (root / "in").mkdir()
-    for name, said in {"a": {"hours": 0.5}, "b": {"hours": 0.3, "seed": 1}}.items():
-        (root / "in" / f"{name}.cwa").write_text(json.dumps(said))
+    for name, message in {"a": {"hours": 0.5}, "b": {"hours": 0.3, "seed": 1}}.items():
+        (root / "in" / f"{name}.cwa").write_text(json.dumps(message))
     store = CohortStore(root / "cohort")
     store.create(RECIPE)
     for source in find_sources([root / "in"]):

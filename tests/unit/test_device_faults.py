@@ -45,9 +45,9 @@ def swap(records: list[bytes]) -> list[bytes]:
     return records
 
 
-def wild(place: int, second: int) -> Callable[[list[bytes]], list[bytes]]:
+def wild(location: int, second: int) -> Callable[[list[bytes]], list[bytes]]:
     def alter(records: list[bytes]) -> list[bytes]:
-        records[place] = record(second)
+        records[location] = record(second)
         return records
 
     return alter
@@ -72,8 +72,8 @@ def test_seconds_of_a_gt3x_come_once_and_in_order(
     recording = imuspec.read(path)
     assert recording.quality.counts == counts
     assert whole(recording)
-    told = imuspec.read(path, timestamps="actipy").quality.counts
-    assert told.get("repeated_record", 0) == counts.get("repeated_record", 0)
+    given = imuspec.read(path, timestamps="actipy").quality.counts
+    assert given.get("repeated_record", 0) == counts.get("repeated_record", 0)
 
 
 def test_the_records_of_a_gt3x_decide_its_rate(tmp_path: Path) -> None:

@@ -187,14 +187,14 @@ def test_gravity_and_gain_do_not_change_the_choice_and_silence_has_no_say() -> N
 def test_the_entropy_is_that_of_the_power_by_its_definition() -> None:
     window = np.stack([np.sin(0.3 * T), np.sin(0.9 * T), 0.1 * np.cos(T)])
     x = window - window.mean(-1, keepdims=True)
-    found = {}
+    result = {}
     for nfft in (32, 64, 128, 256):
         frames = np.lib.stride_tricks.sliding_window_view(x, nfft, -1)[:, ::8] * np.hanning(nfft)
         power = np.abs(np.fft.rfft(frames)) ** 2
         power[..., 1:-1] *= 2
         p = power / power.sum()
-        found[nfft] = -0.5 * math.log2((p**3).sum() / (8 / nfft) ** 2)
-    assert choose_nfft(window, hop=8) == min(found, key=lambda n: found[n])
+        result[nfft] = -0.5 * math.log2((p**3).sum() / (8 / nfft) ** 2)
+    assert choose_nfft(window, hop=8) == min(result, key=lambda n: result[n])
 
 
 @pytest.mark.parametrize(

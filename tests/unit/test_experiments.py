@@ -42,13 +42,13 @@ def made_up_experiment(data: tuple[str, ...] = (), **names: Any) -> experiments.
 
 def test_every_experiment_says_what_it_shows_and_what_it_takes() -> None:
     for name in experiments.names():
-        found = experiments.describe(name)
-        assert len(found.about) > 20, name
-        assert callable(found.module.run), name
-        assert issubclass(found.module.OPTIONS, Options), name
-        assert set(found.module.OPTIONS.TINY) <= set(found.module.OPTIONS.model_fields), name
-        assert found.options(tiny=True) != found.options(), name
-        assert found.data == found.module.DATA, name
+        result = experiments.describe(name)
+        assert len(result.about) > 20, name
+        assert callable(result.module.run), name
+        assert issubclass(result.module.OPTIONS, Options), name
+        assert set(result.module.OPTIONS.TINY) <= set(result.module.OPTIONS.model_fields), name
+        assert result.options(tiny=True) != result.options(), name
+        assert result.data == result.module.DATA, name
 
 
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +121,9 @@ def test_options_have_types_and_a_tiny_trial_changes_some() -> None:
         "full": False,
         "others": (),
     }
-    found = Shown.parse(["shots=5", "full=true", "nfft=16, 128", "rows=ViT-S, MAE; MoCo"], tiny=True)
-    assert (found.shots, found.full, found.nfft) == (5, True, (16, 128))
-    assert found.chosen == ("ViT-S, MAE", "MoCo")
+    result = Shown.parse(["shots=5", "full=true", "nfft=16, 128", "rows=ViT-S, MAE; MoCo"], tiny=True)
+    assert (result.shots, result.full, result.nfft) == (5, True, (16, 128))
+    assert result.chosen == ("ViT-S, MAE", "MoCo")
     assert Shown.parse().chosen == Shown.ROWS
 
 
@@ -190,10 +190,10 @@ def test_a_result_is_compared_and_stored_with_its_recipe_and_a_tiny_one_says_so_
         table = pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [float(setup.options.shots)]})
         return experiments.Result(table, {"plot": new_figure(2, 2)}, ["cut short"], {"seeds": table})
 
-    found = made_up_experiment(("wisdm",), run=run, OPTIONS=Shown, RUNS={"IMG2IMU": "the four operations"})
+    matches = made_up_experiment(("wisdm",), run=run, OPTIONS=Shown, RUNS={"IMG2IMU": "the four operations"})
     for tiny in (True, False):
         out = tmp_path / str(tiny)
-        result, comparison = experiments.perform(found, found.setup(out, tiny=tiny, assignments=["shots=10"]))
+        result, comparison = experiments.perform(matches, matches.setup(out, tiny=tiny, assignments=["shots=10"]))
         assert result.notes == [experiment_module.TINY_NOTE, "cut short"][not tiny :]
         assert comparison.loc[0, "difference"] == pytest.approx(10 - 0.689)
         assert {path.name for path in out.iterdir()} == {
@@ -221,10 +221,10 @@ def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Pat
         return experiments.Result(pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [size]}))
 
     def drawn(runs: dict[str, str], *assignments: str) -> int:
-        found = made_up_experiment(run=run, OPTIONS=PictureOptions, RUNS=dict.fromkeys(runs, ""))
+        result = made_up_experiment(run=run, OPTIONS=PictureOptions, RUNS=dict.fromkeys(runs, ""))
         texts = [f"{row}={folder}" for row, folder in runs.items()]
-        setup = found.setup(tmp_path / "out", runs=texts, assignments=assignments)
-        return experiments.perform(found, setup)[0].table.loc[0, "value"]
+        setup = result.setup(tmp_path / "out", runs=texts, assignments=assignments)
+        return experiments.perform(result, setup)[0].table.loc[0, "value"]
 
     one, other = run_of("one", 48), run_of("other", 32)
     assert drawn({"MoCo": one, "LIMU-BERT": "random"}) == 48_064
@@ -290,12 +290,12 @@ def test_a_table_names_splits_subjects_and_the_rarest_class_and_its_deviation_is
 def test_an_experiments_notes_say_what_its_table_rests_on(tmp_path: Path) -> None:
     judged = judged_rows(better=[[0.9, 0.91, 0.92]], random=[[0.1, 0.12, 0.12]], other=[[0.1, 0.2, 0.9]])
     judged.loc[judged["row"] == "other", "n_test"] = 70
-    found = made_up_experiment(
+    matches = made_up_experiment(
         ("wisdm",),
         run=lambda _: experiments.Result(judged.assign(value=judged["macro_f1"]), tables={"seeds": judged}),
         OPTIONS=Shown,
     )
-    result, _ = experiments.perform(found, found.setup(tmp_path))
+    result, _ = experiments.perform(matches, matches.setup(tmp_path))
     assert "wisdm: 3 distinct splits, 4 test subjects, 8 test windows of the rarest class at least" in result.notes
     assert any("rows have unlike test windows" in note and "other 70" in note for note in result.notes)
     (significant,) = (note for note in result.notes if note.startswith("paired.csv"))

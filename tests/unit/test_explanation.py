@@ -28,11 +28,11 @@ def test_heat_is_captums(encoder: torch.nn.Module, images: torch.Tensor, stage: 
     attr = pytest.importorskip("captum.attr")
     head = torch.nn.Linear(512, 3)
     model = torch.nn.Sequential(encoder, head)
-    found = attr.LayerGradCam(model, getattr(encoder, stage)).attribute(
+    result = attr.LayerGradCam(model, getattr(encoder, stage)).attribute(
         images, torch.from_numpy(LABEL), relu_attributions=True
     )
-    found = attr.LayerAttribution.interpolate(found, (64, 96), interpolate_mode="bilinear").detach().numpy()[:, 0]
-    want = found / np.maximum(found.max((1, 2), keepdims=True), 1e-30)
+    result = attr.LayerAttribution.interpolate(result, (64, 96), interpolate_mode="bilinear").detach().numpy()[:, 0]
+    want = result / np.maximum(result.max((1, 2), keepdims=True), 1e-30)
     got = explanation.grad_cam(encoder, head.weight.detach().numpy(), images, LABEL, stage=stage)
     assert got.shape == (3, 64, 96)
     np.testing.assert_allclose(got, want, atol=1e-4)

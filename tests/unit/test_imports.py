@@ -143,10 +143,10 @@ def rust_arrows(modules: dict[tuple[str, ...], Path]) -> dict[str, set[str]]:
         if first == "self":
             return (*module, *rest)
         if first == "super":
-            place = module[:-1]
+            location = module[:-1]
             while rest[:1] == ["super"]:
-                place, rest = place[:-1], rest[1:]
-            return (*place, *rest)
+                location, rest = location[:-1], rest[1:]
+            return (*location, *rest)
         return (*module, *path)
 
     exports: dict[tuple[str, ...], tuple[str, ...]] = {}

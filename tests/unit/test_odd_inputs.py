@@ -58,8 +58,8 @@ def test_an_axis_that_never_changes_is_no_wear(suffix: str, value: float, tmp_pa
     assert "one that keeps its value through 100 % of the seconds" in prepared.reason
     (event,) = prepared.quality.events("constant_axis")
     assert event.value == 1
-    kept = imuspec.prepare(prepared.path, RECIPE.set("checks.constant_axis_max=1"))
-    assert (kept.status, kept.quality.counts["constant_axis"]) == ("ok", 1)
+    remaining = imuspec.prepare(prepared.path, RECIPE.set("checks.constant_axis_max=1"))
+    assert (remaining.status, remaining.quality.counts["constant_axis"]) == ("ok", 1)
 
 
 def test_an_axis_that_sticks_for_a_third_of_the_time_is_marked_and_kept(tmp_path: Path) -> None:

@@ -44,19 +44,19 @@ def features(subjects: int = 6, patches: int = 40) -> PatchFeatures:
 
 def test_every_labelled_patch_is_counted_once() -> None:
     data = sequences()
-    found = embed_patches(small_roformer(), data, window=10)
-    assert [len(x) for x in found.x] == [10, 10, 10] * 4
+    result = embed_patches(small_roformer(), data, window=10)
+    assert [len(x) for x in result.x] == [10, 10, 10] * 4
     counted = np.concatenate([item.label[item.label >= 0] for item in data])
-    np.testing.assert_array_equal(found.truth(), counted)
-    assert len(found.who()) == len(counted)
-    assert found.label[2][:5].tolist() == [-1] * 5
+    np.testing.assert_array_equal(result.truth(), counted)
+    assert len(result.who()) == len(counted)
+    assert result.label[2][:5].tolist() == [-1] * 5
 
 
 def test_features_are_those_of_the_windows_that_the_encoder_saw() -> None:
     data, encoder = sequences(), small_roformer()
-    found = embed_patches(encoder, data, window=10, batch=2)
+    result = embed_patches(encoder, data, window=10, batch=2)
     x = torch.from_numpy(data.items[1].x[:, 15 * 300 : 25 * 300])
-    np.testing.assert_allclose(found.x[5], encoder(x[None])[0].detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result.x[5], encoder(x[None])[0].detach().numpy(), rtol=1e-4, atol=1e-5)
     overlapping = embed_patches(encoder, data, window=10, stride=5)
     assert len(overlapping.x) == 4 * 4
     assert (overlapping.label[1] == data.items[0].label[5:15]).all()
@@ -64,10 +64,10 @@ def test_features_are_those_of_the_windows_that_the_encoder_saw() -> None:
 
 def test_an_encoder_without_patches_sees_each_by_itself() -> None:
     data, encoder = sequences(patches=7, subjects=1), Harnet().eval()
-    found = embed_patches(encoder, data, window=5)
-    wanted = encoder(torch.from_numpy(data.items[0].x[:, 900:1200].copy())[None])[0].detach().numpy()
-    np.testing.assert_allclose(found.x[0][3], wanted, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.x[1][1], wanted, rtol=1e-4, atol=1e-5)
+    result = embed_patches(encoder, data, window=5)
+    expected = encoder(torch.from_numpy(data.items[0].x[:, 900:1200].copy())[None])[0].detach().numpy()
+    np.testing.assert_allclose(result.x[0][3], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result.x[1][1], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_kept_features_are_read_again_and_belong_to_their_encoder(tmp_path: Path) -> None:
@@ -125,17 +125,17 @@ def test_an_encoder_can_be_trained_too() -> None:
     head, best = fit_patch_head(windows, settings, validation=windows, encoder=encoder)
     assert not torch.equal(before, encoder.embed.weight)
     assert best["validation_balanced_accuracy"] > 0.8
-    found = embed_patches(encoder, data, window=10)
-    assert score_patches(head, found)["balanced_accuracy"] == pytest.approx(best["validation_balanced_accuracy"])
+    result = embed_patches(encoder, data, window=10)
+    assert score_patches(head, result)["balanced_accuracy"] == pytest.approx(best["validation_balanced_accuracy"])
 
 
 def test_probabilities_out_of_fold_come_from_other_people() -> None:
     data = features()
-    found, fold = out_of_fold(data, PatchHeadSettings(epochs=2), folds=3)
+    result, fold = out_of_fold(data, PatchHeadSettings(epochs=2), folds=3)
     assert sorted(np.bincount(fold)) == [2, 2, 2]
     others = data.select([s for s, f in zip(data.subject, fold, strict=True) if f != fold[0]])
     head, _ = fit_patch_head(others, PatchHeadSettings(epochs=2))
-    np.testing.assert_allclose(found[0], head.probabilities([data.x[0]])[0], rtol=1e-6)
+    np.testing.assert_allclose(result[0], head.probabilities([data.x[0]])[0], rtol=1e-6)
 
 
 def test_a_probe_tells_loud_from_quiet_and_reports_each_seed() -> None:
@@ -185,10 +185,10 @@ def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:
     whole = np.concatenate(train.x).astype(np.float64)
     x = (x - whole.mean(0)) / whole.std(0)
     y = train.truth()
-    wanted = LogisticRegression(C=1 / (3e-3 * len(y)), class_weight="balanced", max_iter=2000, tol=1e-8).fit(x, y)
-    found = np.concatenate(head.probabilities(train.x))
+    expected = LogisticRegression(C=1 / (3e-3 * len(y)), class_weight="balanced", max_iter=2000, tol=1e-8).fit(x, y)
+    result = np.concatenate(head.probabilities(train.x))
     counted = np.concatenate(train.label) >= 0
-    np.testing.assert_allclose(found[counted][:, wanted.classes_], wanted.predict_proba(x), atol=5e-3)
+    np.testing.assert_allclose(result[counted][:, expected.classes_], expected.predict_proba(x), atol=5e-3)
 
 
 def test_few_windows_are_gone_over_until_the_steps_are_enough() -> None:

@@ -14,10 +14,10 @@ from picture_files import encoded, folder_of, npz_of, picture
 
 
 def test_a_folder_for_each_class_gives_labels_and_a_plain_folder_none(tmp_path) -> None:
-    found = find_pictures(folder_of(tmp_path / "a", {"cat": 2, "dog": 3}))
-    assert found.class_names == ["cat", "dog"]
-    assert found.label.tolist() == [0, 0, 1, 1, 1]
-    assert found.names[0] == "cat/000.png"
+    result = find_pictures(folder_of(tmp_path / "a", {"cat": 2, "dog": 3}))
+    assert result.class_names == ["cat", "dog"]
+    assert result.label.tolist() == [0, 0, 1, 1, 1]
+    assert result.names[0] == "cat/000.png"
     plain = find_pictures(folder_of(tmp_path / "b", {".": 3}))
     assert len(plain) == 3
     assert plain.label.tolist() == [-1, -1, -1]
@@ -27,10 +27,10 @@ def test_an_npz_and_a_folder_join_by_the_names_of_classes(tmp_path) -> None:
     npz = npz_of(
         tmp_path / "a.npz", [encoded(0), encoded(1)], label=np.array([1, 0]), class_name=np.array(["dog", "emu"])
     )
-    found = find_pictures([npz, folder_of(tmp_path / "b", {"cat": 1, "dog": 2})])
-    assert found.class_names == ["cat", "dog", "emu"]
-    assert found.label.tolist() == [2, 1, 0, 1, 1]
-    np.testing.assert_array_equal(decode(found.items[0], (30, 40)), np.asarray(picture(0)).transpose(2, 0, 1))
+    result = find_pictures([npz, folder_of(tmp_path / "b", {"cat": 1, "dog": 2})])
+    assert result.class_names == ["cat", "dog", "emu"]
+    assert result.label.tolist() == [2, 1, 0, 1, 1]
+    np.testing.assert_array_equal(decode(result.items[0], (30, 40)), np.asarray(picture(0)).transpose(2, 0, 1))
 
 
 def test_the_whole_picture_is_stretched_whatever_its_mode(tmp_path) -> None:
@@ -56,8 +56,8 @@ def test_a_large_jpeg_decoded_small_first_is_nearly_the_same(tmp_path) -> None:
 def test_what_does_not_decode_is_left_out_counted_and_named(tmp_path, memory_gb, workers) -> None:
     good = [encoded(i, ("PNG", "JPEG", "WEBP")[i % 3]) for i in range(9)]
     items = [*good[:4], b"not a picture", *good[4:7], good[7][: len(good[7]) // 2], good[8]]
-    found = find_pictures(npz_of(tmp_path / "a.npz", items))
-    source = PictureSource(found, size=(30, 40), batch=3, memory_gb=memory_gb, workers=workers)
+    result = find_pictures(npz_of(tmp_path / "a.npz", items))
+    source = PictureSource(result, size=(30, 40), batch=3, memory_gb=memory_gb, workers=workers)
     seen = torch.cat(list(source.epoch(0)))
     assert [name for name, _ in source.skipped] == ["a.npz[4]", "a.npz[8]"] or memory_gb < 1
     assert {name for name, _ in source.skipped} <= {"a.npz[4]", "a.npz[8]"}
@@ -71,10 +71,10 @@ def test_what_does_not_decode_is_left_out_counted_and_named(tmp_path, memory_gb,
 
 
 def test_batches_are_a_function_of_seed_epoch_and_step_and_processes_share_them(tmp_path) -> None:
-    found = find_pictures(npz_of(tmp_path / "a.npz", [encoded(i) for i in range(26)]))
+    result = find_pictures(npz_of(tmp_path / "a.npz", [encoded(i) for i in range(26)]))
 
     def batches(epoch: int, first: int = 0, **settings: int | float) -> list[torch.Tensor]:
-        return list(PictureSource(found, size=(6, 8), batch=8, **settings).epoch(epoch, first))
+        return list(PictureSource(result, size=(6, 8), batch=8, **settings).epoch(epoch, first))
 
     whole = batches(1)
     assert len(whole) == 3
@@ -90,10 +90,10 @@ def test_batches_are_a_function_of_seed_epoch_and_step_and_processes_share_them(
 
 def test_labels_stay_with_their_pictures(tmp_path) -> None:
     label = np.arange(12) % 3
-    found = find_pictures(npz_of(tmp_path / "a.npz", [encoded(i) for i in range(12)], label=label))
-    source = PictureSource(found, size=(30, 40), batch=4, labels=True)
+    result = find_pictures(npz_of(tmp_path / "a.npz", [encoded(i) for i in range(12)], label=label))
+    source = PictureSource(result, size=(30, 40), batch=4, labels=True)
     assert source.n_classes == 3
-    by_picture = {decode(item, (30, 40)).tobytes(): int(of) for item, of in zip(found.items, label, strict=True)}
+    by_picture = {decode(item, (30, 40)).tobytes(): int(total) for item, total in zip(result.items, label, strict=True)}
     for pictures, labels in source.epoch(0):
         assert [by_picture[p.numpy().tobytes()] for p in pictures] == labels.tolist()
 

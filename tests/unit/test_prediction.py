@@ -25,14 +25,14 @@ def test_smoothing_finds_the_most_probable_course() -> None:
     smoother = Smoother(*(random.dirichlet(np.ones(3), n) for n in (1, 3, 3)))
     smoother = Smoother(smoother.start[0], smoother.transition, smoother.emission)
     seen = random.integers(0, 3, 6)
-    best, wanted = -np.inf, None
+    best, expected = -np.inf, None
     for code in range(3**6):
         course = [code // 3**i % 3 for i in range(6)]
         p = np.log(smoother.start[course[0]]) + np.log(smoother.emission[course, seen]).sum()
         p += np.log(smoother.transition[course[:-1], course[1:]]).sum()
         if p > best:
-            best, wanted = p, course
-    assert smoother.smooth(seen).tolist() == wanted
+            best, expected = p, course
+    assert smoother.smooth(seen).tolist() == expected
     assert smoother.smooth([]).tolist() == []
 
 
@@ -102,11 +102,14 @@ def test_the_picture_is_drawn(tmp_path: Path, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> ActivityModel:
-    said: list[str] = []
+    message: list[str] = []
     fitted = fit_activity_model(
-        small_roformer(), labelled_days(3, hours=2.0), PatchHeadSettings(epochs=25, learning_rate=1e-2), say=said.append
+        small_roformer(),
+        labelled_days(3, hours=2.0),
+        PatchHeadSettings(epochs=25, learning_rate=1e-2),
+        say=message.append,
     )
-    assert len(said) == 2
+    assert len(message) == 2
     return fitted
 
 
@@ -136,12 +139,12 @@ def test_a_model_comes_back_from_its_folder_and_predicts_the_same(model: Activit
 
 def test_time_without_the_device_is_no_activity(model: ActivityModel, tmp_path: Path) -> None:
     simulate(tmp_path / "day.cwa", days=0.5, seed=4, sample_rate=25.0)
-    found = predict(tmp_path / "day.cwa", model)
-    off = found.label == -2
+    result = predict(tmp_path / "day.cwa", model)
+    off = result.label == -2
     assert off.any()
     prepared = imuspec.prepare(tmp_path / "day.cwa", imuspec.Recipe.load("capture24").set("calibration.required=false"))
     assert off.sum() * 10 / 3600 == pytest.approx(prepared.figures["nonwear_h"], abs=0.02)
-    assert np.isnan(found.probability[off]).all()
+    assert np.isnan(result.probability[off]).all()
 
 
 def test_what_cannot_be_predicted_is_told(model: ActivityModel, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from imuspec.preparation.reasons import alike, calibration_failure
 from imuspec.recording.quality import Quality
 
 
-def _told(tmp_path, **said: object) -> str:
+def _told(tmp_path, **message: object) -> str:
     path = tmp_path / "r 1.cwa"
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(message))
     return str(path)
 
 
@@ -228,11 +228,11 @@ def test_times_of_a_report_follow_the_clock_through_a_jump() -> None:
 
     x = np.ones((3, 900), np.float32)
     prepared = replace(_jumping(), acceleration=x, segments=np.array([[0, 300], [300, 600]]))
-    found = track(prepared)
-    assert found.runs.tolist() == [[0, 300], [300, 600], [600, 900]]
-    assert found.starts.tolist() == [prepared.clock(first) for first in (0, 300, 600)]
-    assert (found.stops - found.starts).tolist() == [10_000_000_000] * 3
-    assert found.selected[1].tolist() == list(prepared.clock_span(300, 600))
+    result = track(prepared)
+    assert result.runs.tolist() == [[0, 300], [300, 600], [600, 900]]
+    assert result.starts.tolist() == [prepared.clock(first) for first in (0, 300, 600)]
+    assert (result.stops - result.starts).tolist() == [10_000_000_000] * 3
+    assert result.selected[1].tolist() == list(prepared.clock_span(300, 600))
     assert [row["start"] for row in _stretches(prepared)] == [
         "1970-01-01 00:00:00",
         "1969-12-31 23:00:10",

@@ -28,19 +28,19 @@ WINDOWS = made_up_windows("probing", n_subjects=10, n_windows=4, length=128)
 
 
 class Watched:
-    """Features by hand, which says what it was asked."""
+    """Features by hand, which records its calls."""
 
     layers = ("energy", "nothing")
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.calls: list[tuple[str, int]] = []
 
     def choices(self, n_samples: int) -> list[dict[str, Any]]:
         assert n_samples == 128
         return [{"kind": "bad"}, {"kind": "good"}]
 
     def features(self, x: np.ndarray, choice: dict[str, Any]) -> dict[str, np.ndarray]:
-        self.asked.append((choice["kind"], len(x)))
+        self.calls.append((choice["kind"], len(x)))
         moved = np.log(x.std(axis=2) + 1e-3)
         jerk = np.log(np.abs(np.diff(x)).mean(axis=2) + 1e-3)
         useful = np.concatenate([moved, jerk], axis=1).astype(np.float32)
@@ -60,12 +60,12 @@ def test_validation_chooses_and_features_are_asked_for_once() -> None:
         np.concatenate([[*n_shot(WINDOWS, s.train, 4, seed), *s.validation] for seed, s in enumerate(splits)])
     )
     tested = np.unique(np.concatenate([s.test for s in splits]))
-    assert source.asked[:2] == [("bad", len(fitted)), ("good", len(fitted))]
-    assert sorted(source.asked[2:]) == [("bad", len(tested)), ("good", len(tested))]
+    assert source.calls[:2] == [("bad", len(fitted)), ("good", len(fitted))]
+    assert sorted(source.calls[2:]) == [("bad", len(tested)), ("good", len(tested))]
 
 
 def test_labels_of_the_test_part_change_no_choice() -> None:
-    told = probing.probe(Watched(), WINDOWS, seeds=(0,), settings=QUICK)
+    given = probing.probe(Watched(), WINDOWS, seeds=(0,), settings=QUICK)
     label = WINDOWS.label.copy()
     test = subject_split(WINDOWS, 0).test
     label[test] = np.roll(label[test], 7)
@@ -77,8 +77,8 @@ def test_labels_of_the_test_part_change_no_choice() -> None:
         split=lambda _, seed: subject_split(WINDOWS, seed),
     )
     chosen = ["kind", "learning_rate", "weight_decay", "epoch", "validation_f1"]
-    assert told.table[chosen].equals(other.table[chosen])
-    assert told.table["macro_f1"].iloc[0] > other.table["macro_f1"].iloc[0]
+    assert given.table[chosen].equals(other.table[chosen])
+    assert given.table["macro_f1"].iloc[0] > other.table["macro_f1"].iloc[0]
 
 
 def test_scores_are_those_of_the_chosen_head_on_the_test_part() -> None:
@@ -142,8 +142,8 @@ def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
 def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
     settings = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32), norm="dataset")  # type: ignore[call-arg]
     source = probing.EncoderSource(load_encoder("random"), pictures=settings, layers=("last", "layer1"))
-    told = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
-    table = probing.probe(source, WINDOWS, **told).table
+    given = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
+    table = probing.probe(source, WINDOWS, **given).table
     assert list(zip(table["layer"], table["shots"], table["seed"], strict=True)) == [
         (layer, shots, seed) for layer in ("last", "layer1") for shots in (1, 2) for seed in (0, 1)
     ]
@@ -184,11 +184,13 @@ def test_batch_norms_take_the_statistics_of_training_windows_alone() -> None:
     features = source.fitted(train).features(WINDOWS.x[:8], choice)["last"]
     np.testing.assert_array_equal(features, probing.embed(adapted, WINDOWS.x[:8], picture=picture)["last"])
     assert np.abs(features - source.fitted(train * 0.1 + 1).features(WINDOWS.x[:8], choice)["last"]).max() > 1e-3
-    told = {"seeds": (0, 1), "shots": (2,), "settings": QUICK}
-    kept = probing.EncoderSource(encoder, pictures=settings.model_copy(update={"batch_norm": "kept"}), layers=("last",))
+    given = {"seeds": (0, 1), "shots": (2,), "settings": QUICK}
+    remaining = probing.EncoderSource(
+        encoder, pictures=settings.model_copy(update={"batch_norm": "kept"}), layers=("last",)
+    )
     assert not np.allclose(
-        probing.probe(source, WINDOWS, **told).table["validation_f1"],
-        probing.probe(kept, WINDOWS, **told).table["validation_f1"],
+        probing.probe(source, WINDOWS, **given).table["validation_f1"],
+        probing.probe(remaining, WINDOWS, **given).table["validation_f1"],
     )
     with pytest.raises(ValueError, match="from fitted"):
         source.features(WINDOWS.x[:8], choice)
@@ -306,9 +308,9 @@ def test_the_command_probes_and_leaves_tables_figures_and_recipe(
         *FAST,
         *small,
     )
-    said = capsys.readouterr().out
-    assert "hapt: random" in said
-    assert "±" in said
+    message = capsys.readouterr().out
+    assert "hapt: random" in message
+    assert "±" in message
     table = pd.read_csv(out / "seeds.csv")
     assert table[["shots", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
     assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)

@@ -103,8 +103,8 @@ def test_the_logistic_head_is_scikit_learns_on_standardised_features(n_classes: 
 def test_the_logistic_head_never_says_a_class_that_it_was_not_shown() -> None:
     task = tasks(1, n_classes=3)[0]
     shown = task.label != 1
-    kept = probing.Task(task.train[shown], task.label[shown], task.validation, task.validation_label, 0)
-    assert set(probing.fit_logistic([kept], 3, SETTINGS)[0].predict(task.validation)) == {0, 2}
+    remaining = probing.Task(task.train[shown], task.label[shown], task.validation, task.validation_label, 0)
+    assert set(probing.fit_logistic([remaining], 3, SETTINGS)[0].predict(task.validation)) == {0, 2}
 
 
 def test_features_that_are_not_finite_are_refused() -> None:

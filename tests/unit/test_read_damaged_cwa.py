@@ -40,7 +40,7 @@ def worst_ms(recording: Recording, truth: Truth) -> float:
     return float(np.abs(times - truth.block_time_ns[at] - truth.clock_offset_ns[at])[sound].max() / 1e6)
 
 
-def places(recording: Recording, kind: str) -> list[int]:
+def blocks_of(recording: Recording, kind: str) -> list[int]:
     return [event.block + k for event in recording.quality.events(kind) for k in range(event.count)]
 
 
@@ -50,12 +50,12 @@ def test_a_block_that_cannot_be_trusted_is_listed_with_its_place_and_ends_the_ru
     kind: str, unpacked: bool, tmp_path: Path
 ) -> None:
     recording, truth = damaged(tmp_path, kind, unpacked=unpacked)
-    assert places(recording, LISTED[kind]) == truth.corrupted.tolist() != []
+    assert blocks_of(recording, LISTED[kind]) == truth.corrupted.tolist() != []
     event = recording.quality.events(LISTED[kind])[0]
     assert event.offset == 1024 + 512 * event.block
     assert event.time is not None
-    kept = truth.block_samples.sum() - truth.block_samples[truth.corrupted].sum()
-    assert len(recording) == kept + (truth.block_samples[truth.corrupted].sum() if kind == "bad_count" else 0)
+    remaining = truth.block_samples.sum() - truth.block_samples[truth.corrupted].sum()
+    assert len(recording) == remaining + (truth.block_samples[truth.corrupted].sum() if kind == "bad_count" else 0)
     stretches = 1 + np.count_nonzero(np.diff(truth.corrupted, prepend=-9) > 1)
     assert len(recording.runs) == (1 if kind == "bad_count" else stretches)  # a count is cut to what a block can hold
     assert worst_ms(recording, truth) < 12
@@ -63,18 +63,18 @@ def test_a_block_that_cannot_be_trusted_is_listed_with_its_place_and_ends_the_ru
 
 def test_lost_blocks_leave_a_gap_over_which_nothing_is_stretched(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "lost", unpacked=True)  # 0.8 s a block, which actipy's rule smears over
-    told = [(event.block, event.count) for event in recording.quality.events("lost_blocks")]
-    assert told == [(event["block"], event["blocks"]) for event in truth.events] != []
-    assert len(recording.runs) == 1 + len(told)
+    given = [(event.block, event.count) for event in recording.quality.events("lost_blocks")]
+    assert given == [(event["block"], event["blocks"]) for event in truth.events] != []
+    assert len(recording.runs) == 1 + len(given)
     gaps = [event.value for event in recording.quality.events("gap")]
-    assert gaps == pytest.approx([blocks * 80 / truth.device_rate for _, blocks in told], abs=0.03)
+    assert gaps == pytest.approx([blocks * 80 / truth.device_rate for _, blocks in given], abs=0.03)
     assert worst_ms(recording, truth) < 12
 
 
 def test_a_block_written_twice_is_taken_once(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "repeated")
     copies = [event["block"] for event in truth.events]
-    assert places(recording, "repeated_block") == copies != []
+    assert blocks_of(recording, "repeated_block") == copies != []
     assert all(event.time is not None for event in recording.quality)
     assert len(recording) == truth.block_samples.sum() - truth.block_samples[copies].sum()
     assert len(recording.runs) == 1
@@ -83,7 +83,7 @@ def test_a_block_written_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_neighbours_in_the_wrong_order_are_put_right(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "swapped")
-    assert places(recording, "out_of_order") == [event["block"] + 1 for event in truth.events] != []
+    assert blocks_of(recording, "out_of_order") == [event["block"] + 1 for event in truth.events] != []
     assert len(recording) == truth.block_samples.sum()
     assert len(recording.runs) == 1
     assert (np.diff(recording.time) > 0).all()
@@ -94,7 +94,7 @@ def test_neighbours_in_the_wrong_order_are_put_right(tmp_path: Path) -> None:
 def test_a_restart_begins_a_run_after_its_gap(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "restart")
     (event,) = truth.events
-    assert places(recording, "restart") == [event["block"]]
+    assert blocks_of(recording, "restart") == [event["block"]]
     assert recording.quality.events("gap")[0].value == pytest.approx(event["gap_s"], abs=0.03)
     assert len(recording.runs) == 2
     assert worst_ms(recording, truth) < 12
@@ -119,7 +119,7 @@ def test_actipys_rule_drops_what_comes_before_the_clock_that_was_set_back_and_sa
 
 def test_a_rate_that_changes_begins_a_run_of_that_rate(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "rate_change")
-    assert places(recording, "rate_change") == [truth.events[0]["block"]]
+    assert blocks_of(recording, "rate_change") == [truth.events[0]["block"]]
     assert len(recording) == truth.block_samples.sum()
     steps = [float(np.median(np.diff(recording.time[a:b]))) / 1e9 for a, b in recording.runs]
     assert steps == pytest.approx([1 / truth.device_rate, 2 / truth.device_rate], rel=1e-3)
@@ -176,14 +176,14 @@ def test_a_compressed_file_that_ends_early_gives_what_came_before(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("empty", "expected a recording, got an empty file"), ("garbage", "expected")]
+    ("kind", "message"), [("empty", "expected a recording, got an empty file"), ("garbage", "expected")]
 )
 def test_bytes_that_are_no_recording_are_refused_with_path_offset_and_reason(
-    kind: str, said: str, tmp_path: Path
+    kind: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.cwa"
     simulate(path, days=DAYS, seed=21, damage=[kind])
-    with pytest.raises(imuspec.RecordingError, match=said) as refused:
+    with pytest.raises(imuspec.RecordingError, match=message) as refused:
         imuspec.read(path)
     assert (refused.value.path, refused.value.offset) == (str(path), 0)
     assert imuspec.prepare(path).status == "failed"
@@ -193,7 +193,7 @@ def test_all_damage_at_once_is_listed_where_it_is(tmp_path: Path) -> None:
     whole_file = {"empty", "garbage", "gzip_truncated", "truncated", "no_header"}
     kinds = [kind for kind in DAMAGE_KINDS if kind not in whole_file]
     recording, truth = damaged(tmp_path, *kinds)
-    listed = sorted(place for kind in set(LISTED.values()) for place in places(recording, kind))
+    listed = sorted(location for kind in set(LISTED.values()) for location in blocks_of(recording, kind))
     assert listed == sorted(truth.corrupted.tolist())
     assert worst_ms(recording, truth) < 21
     assert [kind for kind in recording.quality.counts if not kind_meaning(kind)] == []

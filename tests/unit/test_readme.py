@@ -107,11 +107,11 @@ def test_the_program_of_labelled_sets_runs(monkeypatch: pytest.MonkeyPatch) -> N
         rate=50.0,
         name="hapt",
     )
-    asked = []
-    monkeypatch.setattr(datasets, "load", lambda *given, **settings: asked.append((given, settings)) or made_up)
+    requested = []
+    monkeypatch.setattr(datasets, "load", lambda *given, **settings: requested.append((given, settings)) or made_up)
     names: dict[str, object] = {}
     exec(compile(next(block for block in blocks("python") if "datasets.load" in block), "README.md", "exec"), names)
-    assert asked == [(("hapt", "HAPT Data Set.zip"), {"window_s": 5.12})]
+    assert requested == [(("hapt", "HAPT Data Set.zip"), {"window_s": 5.12})]
     few = names["few"]
     assert isinstance(few, np.ndarray)
     assert np.bincount(made_up.label[few]).tolist() == [10, 10]

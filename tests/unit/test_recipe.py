@@ -44,14 +44,14 @@ def test_actipy_keeps_what_does_not_calibrate_and_filters_across_gaps() -> None:
 
 
 def _descriptions(model: type[BaseModel]) -> list[tuple[str, str | None]]:
-    found: list[tuple[str, str | None]] = []
+    result: list[tuple[str, str | None]] = []
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found += _descriptions(inner)
+            result += _descriptions(inner)
         else:
-            found.append((name, field.description))
-    return found
+            result.append((name, field.description))
+    return result
 
 
 def test_every_number_says_what_it_is_and_its_unit() -> None:

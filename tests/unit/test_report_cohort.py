@@ -40,9 +40,9 @@ def cohort(n: int = 40) -> SimpleNamespace:
 
 def packed(html: str) -> dict[str, Any]:
     """What the search of a page looks through."""
-    found = re.search(r'id="data">([^<]*)<', html)
-    assert found
-    content: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    result = re.search(r'id="data">([^<]*)<', html)
+    assert result
+    content: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(result[1])))
     return content
 
 
@@ -69,9 +69,9 @@ def test_a_cohort_page_runs_its_own_script_alone(tmp_path: Path) -> None:
 def test_the_search_of_a_cohort_page_has_every_recording_and_reason(tmp_path: Path) -> None:
     content = packed(cohort_pages.cohort_page(cohort(600), tmp_path / "cohort.html").read_text("utf-8"))
     assert sorted(content["id"]) == [f"r{i:03d}" for i in range(600)]
-    place = content["id"].index("r004")
-    assert content["reasons"][content["reason"][place]] == "too few still windows: 4 of at least 50"
-    assert content["wear"][place] is None
+    location = content["id"].index("r004")
+    assert content["reasons"][content["reason"][location]] == "too few still windows: 4 of at least 50"
+    assert content["wear"][location] is None
 
 
 def test_a_cohort_page_of_many_shows_a_hundred_rows_and_says_so(tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_a_cohort_page_links_to_the_pages_that_are_there(tmp_path: Path) -> None
         "cohort-recordings/r002.html"
     }
     content = packed(html)
-    assert [content["id"][place] for place in content["page"]] == ["r002"]
+    assert [content["id"][location] for location in content["page"]] == ["r002"]

@@ -51,8 +51,8 @@ def test_strips_of_recordings_that_say_nothing_of_wear_have_no_such_legend() -> 
 def test_the_window_shown_is_a_lively_one_and_lies_in_one_run() -> None:
     from imuspec.report.day import lively_window
 
-    found = track(recording())
-    first, ns = lively_window(found, minutes(found)) or (-1, -1)
+    result = track(recording())
+    first, ns = lively_window(result, minutes(result)) or (-1, -1)
     assert 0 <= first <= 3600 * 20
     assert ns == START + first * 50_000_000
 
@@ -81,8 +81,8 @@ def test_the_envelope_keeps_every_spike() -> None:
 
     source = recording(8)
     source.acceleration[1, 123_456] = 7.5
-    found = track(source)
-    low, high = _envelope(found, np.linspace(found.starts.min(), found.stops.max(), 500))
+    result = track(source)
+    low, high = _envelope(result, np.linspace(result.starts.min(), result.stops.max(), 500))
     assert np.nanmax(high[1]) == 7.5
     assert np.nanmin(low[2]) == 1
 
@@ -123,7 +123,7 @@ def test_still_windows_are_uncalibrated_by_the_inverse_of_the_fit() -> None:
     from imuspec.report.figures import still_windows
 
     x = np.full((3, 1000), 0.5, dtype=np.float32)
-    found = Track(x, 10.0, np.array([[0, 1000]]), np.array([START]), np.array([START + 10**11]))
-    still = still_windows(found, {"offset_x": 0.1, "gain_x": 2.0})
+    result = Track(x, 10.0, np.array([[0, 1000]]), np.array([START]), np.array([START + 10**11]))
+    still = still_windows(result, {"offset_x": 0.1, "gain_x": 2.0})
     assert still.after.shape == (10, 3)
     np.testing.assert_allclose(still.before[0], [0.2, 0.5, 0.5])

@@ -51,11 +51,11 @@ def test_a_short_recording_is_one_row() -> None:
 
 
 def test_a_prepared_recording_ends_a_run_at_nan() -> None:
-    found = track(prepared())
-    assert found.runs.tolist() == [[0, 5000], [9000, 540_000]]
-    assert (spans.gaps(found) == [[START + 1000 * 10**9, START + 1800 * 10**9]]).all()
-    assert found.nonwear is not None
-    assert found.nonwear.tolist() == [[START + 2000 * 10**9, START + 12_000 * 10**9]]
+    result = track(prepared())
+    assert result.runs.tolist() == [[0, 5000], [9000, 540_000]]
+    assert (spans.gaps(result) == [[START + 1000 * 10**9, START + 1800 * 10**9]]).all()
+    assert result.nonwear is not None
+    assert result.nonwear.tolist() == [[START + 2000 * 10**9, START + 12_000 * 10**9]]
 
 
 def test_only_a_kept_recording_has_kept_segments() -> None:

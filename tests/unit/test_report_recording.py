@@ -76,11 +76,11 @@ def test_every_kind_of_loss_has_a_title_that_is_no_code_name() -> None:
 
 
 def test_findings_say_what_was_not_right() -> None:
-    found = words.findings(prepared())
-    assert any("blocks whose checksum is wrong (3)" in line for line in found)
-    assert any("gaps without samples (one)" in line for line in found)
-    assert any("gaps last 13 min" in line for line in found)
-    assert any("93.00 Hz, not at its nominal 100 Hz" in line and "6,048 s a day behind" in line for line in found)
+    result = words.findings(prepared())
+    assert any("blocks whose checksum is wrong (3)" in line for line in result)
+    assert any("gaps without samples (one)" in line for line in result)
+    assert any("gaps last 13 min" in line for line in result)
+    assert any("93.00 Hz, not at its nominal 100 Hz" in line and "6,048 s a day behind" in line for line in result)
 
 
 def test_the_clock_has_one_direction_and_is_drawn_only_where_there_is_something_to_see(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_a_page_shows_temperature_light_and_battery_where_there_are_any(tmp_path
 
     first = np.arange(0, 144_000, 1000, dtype=np.uint64)
     value = np.linspace(20, 30, len(first)).astype(np.float32)
-    none = np.full(len(first), np.nan, np.float32)
-    source = dataclasses.replace(recording(2), blocks=Blocks(first, first, first, value, none, none))
+    missing = np.full(len(first), np.nan, np.float32)
+    source = dataclasses.replace(recording(2), blocks=Blocks(first, first, first, value, missing, missing))
     html = page.preparation_page(prepared(), tmp_path / "a.html", recording=source).read_text("utf-8")
     assert "temperature (°C)" in html
     assert "light (lux)" not in html
@@ -174,8 +174,8 @@ def test_the_command_of_a_page_gives_its_recipe_again(tmp_path: Path) -> None:
 def test_a_page_without_its_packages_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    found = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else found(name))
+    result = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else result(name))
     with pytest.raises(ImportError, match=rf"(?i)needs {package}: pip install 'imuspec\[report\]'"):
         page.preparation_page(prepared(), tmp_path / "a.html")
     assert not (tmp_path / "a.html").exists()

@@ -13,14 +13,16 @@ from imuspec.cohort.results import Computed, Results, ResultStore
 
 
 def _kept(folder: Path) -> ResultStore:
-    kept = ResultStore(folder)
-    kept.create("means", {})
+    remaining = ResultStore(folder)
+    remaining.create("means", {})
     table = pa.table({"mean": [1.0, 2.0]})
-    kept.write("a", "aa", Computed(table, ({"day": "1", "minutes": 3},)))
-    kept.write("b", "bb", Computed(table))
-    kept.write("c", "cc", Computed(table, ({"day": "1", "minutes": None}, {"day": "2", "minutes": 2.5, "worn": True})))
-    kept.write_failure("d", "dd", "no wear")
-    return kept
+    remaining.write("a", "aa", Computed(table, ({"day": "1", "minutes": 3},)))
+    remaining.write("b", "bb", Computed(table))
+    remaining.write(
+        "c", "cc", Computed(table, ({"day": "1", "minutes": None}, {"day": "2", "minutes": 2.5, "worn": True}))
+    )
+    remaining.write_failure("d", "dd", "no wear")
+    return remaining
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 500])
@@ -51,9 +53,9 @@ def test_tables_hold_every_row_however_many_parts_are_in_memory(
 
 
 def test_without_parts_the_tables_are_empty(tmp_path: Path) -> None:
-    kept = ResultStore(tmp_path / "out")
-    kept.create("means", {})
-    kept.write_tables()
+    remaining = ResultStore(tmp_path / "out")
+    remaining.create("means", {})
+    remaining.write_tables()
     assert Results(tmp_path / "out").outcomes.num_rows == 0
     assert pq.read_table(tmp_path / "out" / "summary.parquet").num_rows == 0
 

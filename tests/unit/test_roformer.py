@@ -26,15 +26,15 @@ def test_the_parameters_are_those_of_the_published_network() -> None:
 
 def test_positions_turn_as_a_plain_twin_turns_them() -> None:
     x = np.random.default_rng(0).standard_normal((2, 7, 32))
-    wanted = np.empty_like(x)
+    expected = np.empty_like(x)
     for position in range(7):
         for i in range(16):
             angle = position * 10000 ** (-2 * i / 32)
             turned = (x[:, position, 2 * i] + 1j * x[:, position, 2 * i + 1]) * np.exp(1j * angle)
-            wanted[:, position, 2 * i], wanted[:, position, 2 * i + 1] = turned.real, turned.imag
+            expected[:, position, 2 * i], expected[:, position, 2 * i + 1] = turned.real, turned.imag
     angles = rotation_angles(7, 32)
-    found = rotate(torch.from_numpy(x), angles.cos(), angles.sin())
-    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-12)
+    result = rotate(torch.from_numpy(x), angles.cos(), angles.sin())
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_attention_equals_a_plain_twin_with_rotated_queries_and_keys() -> None:
@@ -42,21 +42,21 @@ def test_attention_equals_a_plain_twin_with_rotated_queries_and_keys() -> None:
     attention = encoder.blocks[0].attention.double()
     x = torch.from_numpy(np.random.default_rng(1).standard_normal((1, 5, 32)))
     angles = rotation_angles(5, 8)
-    found = attention(x, angles.cos(), angles.sin(), None).detach().numpy()[0]
+    result = attention(x, angles.cos(), angles.sin(), None).detach().numpy()[0]
     w = {name: layer.weight.detach().numpy() for name, layer in attention.named_children()}
     q, k, v = (x[0].numpy() @ w[name].T for name in ("query", "key", "value"))
     mixed = np.zeros((5, 32))
     for head in range(4):
         part = slice(8 * head, 8 * head + 8)
 
-        def turned(of: np.ndarray, part: slice = part) -> np.ndarray:
-            pairs = of[:, part].reshape(5, 4, 2)
+        def turned(total: np.ndarray, part: slice = part) -> np.ndarray:
+            pairs = total[:, part].reshape(5, 4, 2)
             return (pairs[..., 0] + 1j * pairs[..., 1]) * np.exp(1j * angles.numpy())
 
         score = (turned(q)[:, None] * turned(k)[None].conj()).real.sum(-1) / np.sqrt(8)
         weight = np.exp(score - score.max(1, keepdims=True))
         mixed[:, part] = weight / weight.sum(1, keepdims=True) @ v[:, part]
-    np.testing.assert_allclose(found, mixed @ w["out"].T, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(result, mixed @ w["out"].T, rtol=1e-9, atol=1e-12)
 
 
 def test_patches_are_flattened_axis_by_axis() -> None:

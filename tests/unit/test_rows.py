@@ -33,26 +33,26 @@ def stored(folder: Path, time: np.ndarray, xyz: np.ndarray) -> dict[str, Recordi
 def ailing(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     time, xyz = rows(20_000, 100.0, seed)
-    places = np.sort(rng.choice(np.arange(200, 19_800), 5, replace=False))
+    locations = np.sort(rng.choice(np.arange(200, 19_800), 5, replace=False))
     match kind:
         case "gaps":
-            for place in places:
-                time[place:] += int(rng.integers(1, 10)) * 10**9
+            for location in locations:
+                time[location:] += int(rng.integers(1, 10)) * 10**9
         case "lost rows":
             keep = np.ones(len(time), bool)
             keep[rng.choice(len(time), 400, replace=False)] = False
             time, xyz = time[keep], xyz[keep]
         case "repeated rows":
-            order = np.sort(np.concatenate([np.arange(len(time)), places]))
+            order = np.sort(np.concatenate([np.arange(len(time)), locations]))
             time, xyz = time[order], xyz[order]
         case "repeated stamps":
-            time[places] = time[places - 1]
+            time[locations] = time[locations - 1]
         case "swapped pages":
             order = np.arange(len(time))
             order[300:420], order[420:540] = np.arange(420, 540), np.arange(300, 420)
             time, xyz = time[order], xyz[order]
         case "wild stamps":
-            time[places] = rng.choice([0, 946_684_800 * 10**9, 9 * 10**18, time[0] + 400 * 86_400 * 10**9], 5)
+            time[locations] = rng.choice([0, 946_684_800 * 10**9, 9 * 10**18, time[0] + 400 * 86_400 * 10**9], 5)
         case "two rates":
             time[8000:] = time[8000] + np.arange(12_000) * 40_000_000
         case "rounded":

@@ -21,13 +21,13 @@ SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 def _commands() -> list[str]:
-    found = []
+    result = []
     for script in SCRIPTS:
         for line in script.replace("\\\n", " ").splitlines():
             part = re.search(r"(?:^|\s)(imuspec (?:prepare|cohort|embed|predict) [^&#]*)", line)
             if part and "pip install" not in part[1]:
-                found.append(part[1].strip().rstrip('"'))
-    return found
+                result.append(part[1].strip().rstrip('"'))
+    return result
 
 
 @pytest.mark.parametrize("command", _commands())

@@ -51,18 +51,18 @@ def test_no_source_loads_what_can_run_code(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom):
             assert str(node.module).split(".")[0] not in UNSAFE, ast.unparse(node)
     for name, call in _calls(tree):
-        where = f"{path.name}:{call.lineno}: {ast.unparse(call)}"
+        location = f"{path.name}:{call.lineno}: {ast.unparse(call)}"
         last = name.rpartition(".")[2]
         if name in ("torch.load", "load_state_dict_from_url"):
-            assert _keyword(call, "weights_only") is True, where
+            assert _keyword(call, "weights_only") is True, location
         if name in ("np.load", "numpy.load"):
-            assert _keyword(call, "allow_pickle") in (None, False), where  # False unless told
+            assert _keyword(call, "allow_pickle") in (None, False), location  # False unless told
         if last in ("read_pickle", "load_module", "unpack_archive"):
-            raise AssertionError(where)
+            raise AssertionError(location)
         if last == "extractall":
-            assert _keyword(call, "filter") == "data", where
-        assert name not in ("eval", "exec", "os.system", "tempfile.mktemp"), where
-        assert _keyword_is_not_true(call, "shell"), where
+            assert _keyword(call, "filter") == "data", location
+        assert name not in ("eval", "exec", "os.system", "tempfile.mktemp"), location
+        assert _keyword_is_not_true(call, "shell"), location
 
 
 def _keyword_is_not_true(call: ast.Call, name: str) -> bool:

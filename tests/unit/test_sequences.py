@@ -31,21 +31,21 @@ def recording(n: int = 2500, rate: float = 50.0, gap: int | None = None) -> Labe
 
 
 def test_stretches_are_whole_patches_and_keep_what_has_no_label() -> None:
-    found = cut_sequences([recording()], rate=30.0)
-    assert [item.x.shape for item in found] == [(3, 1500 - 1500 % 300)] or [
-        item.x.shape[1] % 300 for item in found
+    result = cut_sequences([recording()], rate=30.0)
+    assert [item.x.shape for item in result] == [(3, 1500 - 1500 % 300)] or [
+        item.x.shape[1] % 300 for item in result
     ] == [0]
-    assert found.items[0].label.tolist()[:3] == [0, 0, -1]
-    assert found.items[0].label.tolist()[3] == 1
-    assert found.subjects == ["7"]
-    assert found.counts["patches without a label"] == 1
-    assert found.per_class() == {"sit": 2, "walk": len(found.items[0].label) - 3}
+    assert result.items[0].label.tolist()[:3] == [0, 0, -1]
+    assert result.items[0].label.tolist()[3] == 1
+    assert result.subjects == ["7"]
+    assert result.counts["patches without a label"] == 1
+    assert result.per_class() == {"sit": 2, "walk": len(result.items[0].label) - 3}
 
 
 def test_a_gap_ends_a_stretch() -> None:
-    found = cut_sequences([recording(gap=1100)], rate=30.0)
-    assert [len(item.label) for item in found] == [2, 2]
-    assert found.items[1].start_s == pytest.approx(24.0)
+    result = cut_sequences([recording(gap=1100)], rate=30.0)
+    assert [len(item.label) for item in result] == [2, 2]
+    assert result.items[1].start_s == pytest.approx(24.0)
 
 
 def test_nothing_as_long_as_a_patch_is_refused() -> None:
@@ -76,14 +76,14 @@ def capture24(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two participants of 90 min in the official layout; one annotation has no class."""
     folder = tmp_path_factory.mktemp("capture24")
     rows = ["annotation,label:WillettsSpecific2018,label:Willetts2018"]
-    rows += [f"{said},x,{name}" for name, said in SAID.items()]
+    rows += [f"{message},x,{name}" for name, message in SAID.items()]
     rows += ["unclear,x,", "driving,x,vehicle", "cycling,x,bicycling"]
     (folder / "annotation-label-dictionary.csv").write_text("\n".join(rows) + "\n")
     for seed, name in zip((0, 2), ("P001", "P002"), strict=True):
         x, time, state = wrist_motion(days=1.5 / 24, seed=seed, sample_rate=50.0, start="2016-10-17T06:00:00")
-        said = [SAID.get(STATE_NAMES[s], "unclear") for s in state]
-        said[:6000] = [""] * 6000
-        write_capture24_csv(folder / f"{name}.csv.gz", x, time, said)
+        message = [SAID.get(STATE_NAMES[s], "unclear") for s in state]
+        message[:6000] = [""] * 6000
+        write_capture24_csv(folder / f"{name}.csv.gz", x, time, message)
     return folder
 
 
@@ -91,16 +91,16 @@ LOOSE = Recipe.load("capture24").set("calibration.required=false")
 
 
 def test_capture24_gives_the_six_classes_by_the_official_dictionary(capture24: Path) -> None:
-    found = capture24_sequences(capture24, recipe=LOOSE)
-    assert found.class_names == ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
-    assert found.subjects == ["P001", "P002"]
-    first = found.items[0]
+    result = capture24_sequences(capture24, recipe=LOOSE)
+    assert result.class_names == ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
+    assert result.subjects == ["P001", "P002"]
+    first = result.items[0]
     assert len(first.label) >= 538
     _, _, state = wrist_motion(days=1.5 / 24, seed=0, sample_rate=50.0, start="2016-10-17T06:00:00")
     assert first.label[:12].tolist() == [-1] * 12
     for patch in (15, 200, 400, 530):
         name = STATE_NAMES[np.bincount(state[patch * 500 : patch * 500 + 500]).argmax()]
-        assert first.label[patch] == (found.class_names.index(name) if name in SAID else -1)
+        assert first.label[patch] == (result.class_names.index(name) if name in SAID else -1)
     assert np.isfinite(first.x).all()
 
 

@@ -134,28 +134,28 @@ class TestResample:
 class TestCalibrate:
     def test_a_known_error_is_undone(self) -> None:
         gain, offset = np.array([1.02, 0.97, 1.01]), np.array([0.03, -0.05, 0.02])
-        found = imuspec.calibrate(table(sphere() * gain + offset))
-        assert found.ok
-        np.testing.assert_allclose(found.gain * gain, 1, atol=1e-4)
-        np.testing.assert_allclose(found.offset + found.gain * offset, 0, atol=1e-4)
-        assert found.error_before_mg > 10
-        assert found.error_after_mg < 0.1
+        result = imuspec.calibrate(table(sphere() * gain + offset))
+        assert result.ok
+        np.testing.assert_allclose(result.gain * gain, 1, atol=1e-4)
+        np.testing.assert_allclose(result.offset + result.gain * offset, 0, atol=1e-4)
+        assert result.error_before_mg > 10
+        assert result.error_after_mg < 0.1
 
     @pytest.mark.parametrize("method", ["actipy", "vanhees"])
     def test_a_known_temperature_slope_is_found_in_few_rounds(self, method: Any) -> None:
         degrees = np.random.default_rng(3).uniform(20, 35, 400)
         means = sphere() * 1.03 + 0.02 + np.outer(degrees - 27, [0.002, -0.001, 0.0005])
-        found = imuspec.calibrate(table(means, temperature=degrees), temperature=True, method=method)
-        assert found.ok
-        assert found.n_iterations < 200
-        np.testing.assert_allclose(found.temperature_slope * 1.03, [-0.002, 0.001, -0.0005], atol=1e-4)
+        result = imuspec.calibrate(table(means, temperature=degrees), temperature=True, method=method)
+        assert result.ok
+        assert result.n_iterations < 200
+        np.testing.assert_allclose(result.temperature_slope * 1.03, [-0.002, 0.001, -0.0005], atol=1e-4)
 
     def test_a_clean_recording_with_temperature_does_not_run_for_1000_rounds(self) -> None:
         degrees = np.linspace(20, 35, 400)  # goes along with time, as on a wrist
-        found = imuspec.calibrate(table(sphere() * 1.03 + 0.02, temperature=degrees), temperature=True)
-        assert found.ok
-        assert found.n_iterations < 30
-        assert found.error_after_mg < 0.01
+        result = imuspec.calibrate(table(sphere() * 1.03 + 0.02, temperature=degrees), temperature=True)
+        assert result.ok
+        assert result.n_iterations < 30
+        assert result.error_after_mg < 0.01
 
     def test_too_few_windows_and_postures_are_said_in_words(self) -> None:
         few = imuspec.calibrate(table(sphere(12) * 1.1))
@@ -163,19 +163,19 @@ class TestCalibrate:
         narrow = imuspec.calibrate(table(np.abs(sphere()) * 1.1))
         assert not narrow.ok
         assert narrow.reason.startswith("too few postures: still x goes from 0.0")
-        none = imuspec.calibrate(table(sphere(), sd=0.02))
-        assert (none.n_windows, none.reason) == (0, "too few still windows: 0 of at least 50")
-        assert math.isnan(none.error_before_mg)
+        missing = imuspec.calibrate(table(sphere(), sd=0.02))
+        assert (missing.n_windows, missing.reason) == (0, "too few still windows: 0 of at least 50")
+        assert math.isnan(missing.error_before_mg)
         bad = imuspec.calibrate(table(sphere() * np.random.default_rng(0).uniform(0.9, 1.1, (400, 1))))
         assert not bad.ok
         assert "error after calibration is" in bad.reason
         assert not np.array_equal(bad.gain, np.ones(3))  # reported although not ok
 
     def test_a_recording_that_starts_well_is_left_unchanged(self) -> None:
-        found = imuspec.calibrate(table(sphere() * 1.002))
-        assert found.ok
-        assert found.n_iterations == 0
-        assert found.gain.tolist() == [1, 1, 1]
+        result = imuspec.calibrate(table(sphere() * 1.002))
+        assert result.ok
+        assert result.n_iterations == 0
+        assert result.gain.tolist() == [1, 1, 1]
 
     def test_a_recording_is_windowed_from_its_first_sample(self) -> None:
         rng = np.random.default_rng(0)
@@ -185,10 +185,10 @@ class TestCalibrate:
             time=np.arange(800) * SECOND + 12345,
             temperature=None,
         )
-        found = imuspec.calibrate(recording)
-        assert found.n_windows == 80
-        np.testing.assert_allclose(found.gain, 1 / 1.05, atol=2e-3)
-        calibrated = found.apply(recording.acceleration)
+        result = imuspec.calibrate(recording)
+        assert result.n_windows == 80
+        np.testing.assert_allclose(result.gain, 1 / 1.05, atol=2e-3)
+        calibrated = result.apply(recording.acceleration)
         assert calibrated.dtype == np.float32
         assert abs(np.linalg.norm(calibrated, axis=0) - 1).mean() < 0.003
         with pytest.raises(ValueError, match="temperature: expected a recording with temperatures, got one without"):

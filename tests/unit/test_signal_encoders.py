@@ -70,7 +70,7 @@ def test_harnet_has_the_keys_and_numbers_of_the_public_weights(window_s: int, fe
     assert len(keys) == 135
     assert sum(key.startswith("feature_extractor.layer") for key in keys) == 131
     assert [key for key in keys if key.startswith("classifier")] == [
-        f"classifier.linear{i}.{what}" for i in (1, 2) for what in ("weight", "bias")
+        f"classifier.linear{i}.{item}" for i in (1, 2) for item in ("weight", "bias")
     ]
     assert n_parameters(model.feature_extractor) == features
     assert n_parameters(model) == whole
@@ -80,11 +80,11 @@ def test_harnet_has_the_keys_and_numbers_of_the_public_weights(window_s: int, fe
     ("window_s", "lengths"), [(5, (75, 37, 12, 4, 1)), (10, (150, 75, 15, 3, 1)), (30, (300, 100, 20, 4, 1))]
 )
 def test_harnet_shortens_a_window_stage_by_stage(window_s: int, lengths: tuple[int, ...]) -> None:
-    model, x, found = Harnet(window_s=window_s).eval(), torch.zeros(1, 3, 30 * window_s), []
+    model, x, result = Harnet(window_s=window_s).eval(), torch.zeros(1, 3, 30 * window_s), []
     for stage in model.feature_extractor:
         x = stage(x)
-        found.append(x.shape[-1])
-    assert tuple(found) == lengths
+        result.append(x.shape[-1])
+    assert tuple(result) == lengths
 
 
 def test_harnet_smooths_by_boxes_convolved_with_themselves() -> None:

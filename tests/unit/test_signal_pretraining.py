@@ -90,8 +90,8 @@ def test_a_cohorts_wear_becomes_windows_at_the_recipes_rate(tmp_path: Path) -> N
     simulation.simulate(tmp_path / "week.cwa", days=0.05, seed=0)
     recipe = Recipe.load("ukb").set("segments.min_wear_h=0", "calibration.enabled=false")
     prepare_cohort([tmp_path / "week.cwa"], tmp_path / "cohort", recipe=recipe, workers=1)
-    wanted = small("simclr-har", 500, 50.0).set("source.limit=200")
-    source = window_source(wanted, str(tmp_path / "cohort"))
+    expected = small("simclr-har", 500, 50.0).set("source.limit=200")
+    source = window_source(expected, str(tmp_path / "cohort"))
     assert source.x.shape[1:] == (3, 500)
     assert source.counts["recordings"] == 1
     first = Cohort(tmp_path / "cohort").segments.to_pylist()[0]
@@ -115,14 +115,14 @@ def test_a_recipe_on_signals_trains_and_keeps_its_encoder(name: str, tmp_path: P
 def test_a_stopped_training_on_signals_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     made, recipe = windows(64), small("limu-bert").set("training.epochs=2", "training.checkpoint_steps=1")
     whole = pretrain(recipe, made, tmp_path / "whole").load_encoder().state_dict()
-    kept: dict[str, int] = {}
+    remaining: dict[str, int] = {}
 
     save = Run.save_checkpoint
 
     def stopping(self: Run, state: dict[str, object]) -> None:
         save(self, state)
-        kept["n"] = kept.get("n", 0) + 1
-        if kept["n"] == 2:
+        remaining["n"] = remaining.get("n", 0) + 1
+        if remaining["n"] == 2:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
@@ -148,15 +148,15 @@ def test_heads_are_as_many_as_the_operations_of_the_views() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (("views.name=unchanged",), "views: expected signal_pair for objective simclr, got unchanged"),
         (("encoder.name=resnet18",), "encoder: expected cnn1d or tpn"),
         (("source.name=images",), "source: expected windows for objective simclr, got images"),
     ],
 )
-def test_sections_that_do_not_fit_are_refused(changes: tuple[str, ...], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_sections_that_do_not_fit_are_refused(changes: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         PretrainRecipe.load("simclr-har").set(*changes)
 
 
@@ -227,14 +227,14 @@ def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_
     monkeypatch.setattr("imuspec.datasets.reference.load", load)
     fast = ["--seeds", "2", "--shots", "2", "--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]"]
     tested = {}
-    for what, more in ((str(run.path), []), ("random:" + str(run.path), []), ("statistics", [str(run.path)])):
+    for item, more in ((str(run.path), []), ("random:" + str(run.path), []), ("statistics", [str(run.path)])):
         out = tmp_path / f"probe-{len(tested)}"
-        asked = ["probe", what, "--data", "hapt=somewhere", "--out", str(out), *fast]
+        requested = ["probe", item, "--data", "hapt=somewhere", "--out", str(out), *fast]
         with pytest.raises(SystemExit) as ended:
-            main([*asked, *(["--unseen-by", *more] if more else [])])
+            main([*requested, *(["--unseen-by", *more] if more else [])])
         assert ended.value.code == 0
         assert "judged on 5 subjects; pre-training saw the other 5" in " ".join(capsys.readouterr().out.split())
-        tested[what] = pd.read_csv(out / "seeds.csv")["n_test"].tolist()
+        tested[item] = pd.read_csv(out / "seeds.csv")["n_test"].tolist()
     with pytest.raises(SystemExit) as ended:
         main(["probe", "statistics", "--data", "hapt=somewhere", "--unseen-by", str(tmp_path / "no")])
     assert ended.value.code == 1
@@ -245,12 +245,12 @@ def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_
 
 def test_a_random_encoder_has_the_form_of_the_run_and_other_weights(tmp_path: Path) -> None:
     run = pretrain(small("multi-task").set("training.batch=8"), windows(16), tmp_path / "run")
-    trained, born, other = run.load_encoder(), run.random_encoder(), run.random_encoder(seed=1)
-    assert not born.training
-    shared = dict(born.named_buffers())
+    trained, initial, other = run.load_encoder(), run.random_encoder(), run.random_encoder(seed=1)
+    assert not initial.training
+    shared = dict(initial.named_buffers())
     assert {"mean", "sd"} <= set(shared)
     for name, value in trained.state_dict().items():
-        assert torch.equal(value, born.state_dict()[name]) == (name in shared)
-        assert torch.equal(other.state_dict()[name], born.state_dict()[name]) == (name in shared)
-    assert torch.equal(run.random_encoder().inner.blocks[0][0].weight, born.inner.blocks[0][0].weight)  # by the seed
-    assert torch.equal(load_encoder(f"random:{run.path}")(torch.ones(1, 3, 100)), born(torch.ones(1, 3, 100)))
+        assert torch.equal(value, initial.state_dict()[name]) == (name in shared)
+        assert torch.equal(other.state_dict()[name], initial.state_dict()[name]) == (name in shared)
+    assert torch.equal(run.random_encoder().inner.blocks[0][0].weight, initial.inner.blocks[0][0].weight)  # by the seed
+    assert torch.equal(load_encoder(f"random:{run.path}")(torch.ones(1, 3, 100)), initial(torch.ones(1, 3, 100)))

@@ -102,10 +102,10 @@ def test_permute_moves_whole_segments_and_never_returns_the_window() -> None:
     assert (np.sort(moved[:, 0], 1) == np.arange(100) + 1000).all()
     assert (moved[:, 1] - moved[:, 0] == 1000).all()
     pieces = [segments(row - 1000) for row in moved[:, 0]]
-    assert all(2 <= len(found) <= 4 for found in pieces)
-    assert min(length for found in pieces for _, length in found) >= 10
-    whole = [found for found in pieces if len(found) == 4]
-    orders = [tuple(np.argsort(np.argsort([start for start, _ in found]))) for found in whole]
+    assert all(2 <= len(result) <= 4 for result in pieces)
+    assert min(length for result in pieces for _, length in result) >= 10
+    whole = [result for result in pieces if len(result) == 4]
+    orders = [tuple(np.argsort(np.argsort([start for start, _ in result]))) for result in whole]
     # Orders that keep two neighbours together show fewer segments; the others are 11 of 24, equally likely.
     counts = {order: orders.count(order) for order in set(orders)}
     kept_apart = [o for o in itertools.permutations(range(4)) if all(b != a + 1 for a, b in itertools.pairwise(o))]
@@ -161,11 +161,11 @@ def test_smooth_curves_pass_through_their_knots() -> None:
 def test_random_sampling_keeps_kept_samples_and_draws_lines_between_them() -> None:
     x = torch.randn(200, 3, 100, generator=generator(1), dtype=torch.float64)
     drawn = signal.resample_at_random(x, generator(7), keep=0.5).numpy()
-    kept = (torch.rand(200, 100, generator=generator(7), dtype=torch.float64) < 0.5).numpy()
-    kept[:, 0] = kept[:, -1] = True
-    assert kept[:, 1:-1].mean() == pytest.approx(0.5, abs=0.02)
+    remaining = (torch.rand(200, 100, generator=generator(7), dtype=torch.float64) < 0.5).numpy()
+    remaining[:, 0] = remaining[:, -1] = True
+    assert remaining[:, 1:-1].mean() == pytest.approx(0.5, abs=0.02)
     for i in range(20):
-        at = np.flatnonzero(kept[i])
+        at = np.flatnonzero(remaining[i])
         for axis in range(3):
             np.testing.assert_allclose(
                 drawn[i, axis], np.interp(np.arange(100), at, x[i, axis].numpy()[at]), atol=1e-12

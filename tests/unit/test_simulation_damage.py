@@ -50,9 +50,9 @@ def test_repeated_and_swapped_blocks_are_where_the_truth_says(tmp_path: Path) ->
     truth = simulate(tmp_path / "a.cwa", days=SHORT, seed=9, damage=["repeated", "swapped"])
     sequence = np.array([block.sequence for block in blocks_of((tmp_path / "a.cwa").read_bytes())])
     step = np.diff(sequence)
-    found = {kind: [e["block"] for e in truth.events if e["kind"] == kind] for kind in ("repeated", "swapped")}
-    assert found["repeated"] == (np.flatnonzero(step == 0) + 1).tolist() != []
-    assert found["swapped"] == np.flatnonzero(step == -1).tolist() != []
+    result = {kind: [e["block"] for e in truth.events if e["kind"] == kind] for kind in ("repeated", "swapped")}
+    assert result["repeated"] == (np.flatnonzero(step == 0) + 1).tolist() != []
+    assert result["swapped"] == np.flatnonzero(step == -1).tolist() != []
     assert len(truth.corrupted) == 0
 
 
@@ -149,8 +149,8 @@ def test_all_kinds_of_damage_at_once_leave_a_truth_that_fits_the_file(tmp_path: 
         stamped = times_by_stamp([blocks[k] for k in mine], about["device_rate"], int(about["nominal_rate"]))
         expected = (truth.block_time_ns[mine] + truth.clock_offset_ns[mine]) / 1e9
         assert np.abs(stamped - expected).max() < 1.1 / about["device_rate"]
-    wanted = {"lost", "repeated", "swapped", "restart", "clock_back", "clock_forward", "rate_change", "ax6_inside"}
-    assert {event["kind"] for event in truth.events} == wanted
+    required = {"lost", "repeated", "swapped", "restart", "clock_back", "clock_forward", "rate_change", "ax6_inside"}
+    assert {event["kind"] for event in truth.events} == required
 
 
 def test_every_kind_of_damage_is_described_and_can_be_had_alone(tmp_path: Path) -> None:

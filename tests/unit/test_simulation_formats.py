@@ -135,10 +135,10 @@ def test_idle_sleep_is_announced_and_silent(tmp_path: Path, at_30: Signal) -> No
     acceleration, time = at_30
     n = simulation.write_gt3x(tmp_path / "a.gt3x", acceleration, time, idle_s=[(10, 40), (100, 101)])
     records = log_records(tmp_path / "a.gt3x")
-    began = int(time[0] // 10**9)
-    events = [(second - began, payload) for kind, second, payload in records if kind == 3]
+    started = int(time[0] // 10**9)
+    events = [(second - started, payload) for kind, second, payload in records if kind == 3]
     assert events == [(10, b"\x08"), (40, b"\x09"), (100, b"\x08"), (101, b"\x09")]
-    awake = {second - began for kind, second, _ in records if kind == 26}
+    awake = {second - started for kind, second, _ in records if kind == 26}
     assert awake == set(range(120)) - set(range(10, 40)) - {100}
     assert n == 30 * len(awake)
 
@@ -192,8 +192,8 @@ def test_omgui_exports_have_time_then_gyroscope_then_acceleration(
     simulation.write_omgui_csv(tmp_path / "a.csv", acceleration, time, gyroscope=turning, unix_time=unix_time)
     rows = rows_of(tmp_path / "a.csv")
     assert {len(row) for row in rows} == {7 if with_gyroscope else 4}
-    when = [round(float(row[0]) * 1e4) * 100_000 if unix_time else ns(row[0]) for row in rows]
-    assert np.abs(np.array(when) - time).max() < 10**6
+    moment = [round(float(row[0]) * 1e4) * 100_000 if unix_time else ns(row[0]) for row in rows]
+    assert np.abs(np.array(moment) - time).max() < 10**6
     np.testing.assert_allclose(numbers(rows, 4 if with_gyroscope else 1), acceleration, atol=1e-6)
     if turning is not None:
         np.testing.assert_allclose(numbers(rows, 1), turning, atol=1e-4)

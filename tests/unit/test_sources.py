@@ -90,9 +90,9 @@ def test_readable_files_are_found_and_others_are_named_with_the_reason(tmp_path)
     _touch(tmp_path, "cohort/recordings.parquet")
     (tmp_path / "f.txt").write_text("time,x,y,z\n" + "1733938900.000,0.003,0.5,0.8\n" * 9)
     (tmp_path / "one.txt").write_text("1733938900.000\t0.003\t0.5\t0.8\n")
-    found = find_inputs([tmp_path])
-    assert {source.name for source in found.sources} == {*readable, "f.txt", "one.txt"}
-    assert {name: reason.split()[0] for name, reason in found.passed_over} == {
+    result = find_inputs([tmp_path])
+    assert {source.name for source in result.sources} == {*readable, "f.txt", "one.txt"}
+    assert {name: reason.split()[0] for name, reason in result.passed_over} == {
         ".h.cwa": "hidden",
         "__MACOSX": "a",
         "cohort": "a",
@@ -168,13 +168,13 @@ def test_files_globs_and_lists_mean_the_same(tmp_path, monkeypatch) -> None:
     _touch(tmp_path, "in/a.cwa", "in/b.cwa")
     (tmp_path / "list.txt").write_text("# two\nin/a.cwa\n\nin/b.cwa\n")
     monkeypatch.chdir(tmp_path)
-    wanted = find_sources(["in"])
-    assert [source.id for source in wanted] == ["a", "b"]
-    assert find_sources(["in/a.cwa", "in/b.cwa"]) == wanted
-    assert find_sources(["in/*.cwa"]) == wanted
-    assert find_sources(["list.txt"]) == wanted
-    assert find_sources(["@list.txt"]) == wanted
-    assert find_sources(["in", "in/a.cwa"]) == wanted
+    expected = find_sources(["in"])
+    assert [source.id for source in expected] == ["a", "b"]
+    assert find_sources(["in/a.cwa", "in/b.cwa"]) == expected
+    assert find_sources(["in/*.cwa"]) == expected
+    assert find_sources(["list.txt"]) == expected
+    assert find_sources(["@list.txt"]) == expected
+    assert find_sources(["in", "in/a.cwa"]) == expected
 
 
 def test_a_file_named_outright_is_taken_whatever_its_ending(tmp_path) -> None:
@@ -219,7 +219,7 @@ def test_shares_are_disjoint_and_whole(tmp_path) -> None:
 
 def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch) -> None:
     _touch(tmp_path, "a.cwa", "b.cwa", "sub/c.cwa")
-    wanted = find_sources([tmp_path])
+    expected = find_sources([tmp_path])
     walk = os.walk
     monkeypatch.setattr(os, "walk", lambda top: ((root, dirs[::-1], files[::-1]) for root, dirs, files in walk(top)))
-    assert find_sources([tmp_path]) == wanted
+    assert find_sources([tmp_path]) == expected

@@ -117,11 +117,11 @@ def test_a_lower_instruction_set_can_be_forced_and_gives_the_same_spectrogram(tm
         "import sys, numpy as np, imuspec; from imuspec import _core; assert _core.cpu_path() == 'plain';"
         "np.save(sys.argv[2], imuspec.spectrogram(np.load(sys.argv[1]), nperseg=64, noverlap=60)[2])"
     )
-    where = [str(tmp_path / "x.npy"), str(tmp_path / "s.npy")]
+    location = [str(tmp_path / "x.npy"), str(tmp_path / "s.npy")]
     environment = {"IMUSPEC_CPU": "plain", "PYTHONPATH": str(Path(imuspec.__file__).parents[1])}
-    subprocess.run([sys.executable, "-c", code, *where], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", code, *location], check=True, env=environment)
     s = imuspec.spectrogram(X, nperseg=64, noverlap=60)[2]
-    assert np.abs(np.load(where[1]) - s).max() < 1e-6 * s.max()
+    assert np.abs(np.load(location[1]) - s).max() < 1e-6 * s.max()
 
 
 @pytest.mark.parametrize("nfft", [2**63, 2**40, 10**11])

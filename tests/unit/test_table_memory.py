@@ -33,8 +33,8 @@ def test_100_million_rows_of_one_value_in_a_megabyte_are_refused_before_memory_i
         for _ in range(25):
             writer.write_table(part, row_group_size=4_000_000)
     assert path.stat().st_size < 2_000_000
-    size, said = peak(READ, path)
-    assert "Parquet data: expected at most" in said
+    size, message = peak(READ, path)
+    assert "Parquet data: expected at most" in message
     assert size < FREE
 
 
@@ -46,8 +46,8 @@ def test_a_label_of_20000_letters_is_held_once(statement: str, tmp_path: Path) -
     times = START + np.arange(n) * np.timedelta64(10_000_000)
     pq.write_table(table(times, label=label), path, store_schema=False)  # a reader sees a column of texts
     assert pq.ParquetFile(path).schema_arrow.field("label").type == pa.string()
-    size, said = peak(statement, path)
-    assert said.startswith(("200000 rows", "ok"))
+    size, message = peak(statement, path)
+    assert message.startswith(("200000 rows", "ok"))
     assert size < 2 * FREE  # 80 kB a row would be 16 GB
 
 
@@ -60,8 +60,8 @@ def test_seven_rows_years_apart_and_few_around_them_take_no_grid_between(tmp_pat
     ]
     path.write_text("time,x,y,z\n" + "\n".join(rows) + "\n")
     assert path.stat().st_size < 831
-    size, said = peak(PREPARE, path)
-    assert "internal error" not in said
+    size, message = peak(PREPARE, path)
+    assert "internal error" not in message
     assert size < FREE
 
 
@@ -70,6 +70,6 @@ def test_a_table_takes_at_most_two_and_a_half_times_its_width_at_the_peak(statem
     n = 3_000_000
     path = tmp_path / "table.parquet"
     pq.write_table(table(START + np.arange(n) * np.timedelta64(10_000_000)), path)
-    size, said = peak(statement, path)
-    assert said.startswith(("3000000 rows", "excluded: never worn"))
+    size, message = peak(statement, path)
+    assert message.startswith(("3000000 rows", "excluded: never worn"))
     assert size < 2.5 * n * WIDTH + FREE

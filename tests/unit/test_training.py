@@ -102,9 +102,9 @@ def test_a_resumed_training_gives_the_same_bits_as_one_that_never_stopped(tmp_pa
     for key, value in expected.items():
         assert torch.equal(value, got[key]), key
     losses = [[(line["step"], line["loss"]) for line in run.metrics() if "loss" in line] for run in (whole, resumed)]
-    kept = [pair for pair in losses[0] if pair in losses[1]]
+    remaining = [pair for pair in losses[0] if pair in losses[1]]
     assert losses[0][-1] == losses[1][-1]
-    assert len(kept) >= len(losses[0]) - 1  # a line that straddles the stop averages other steps
+    assert len(remaining) >= len(losses[0]) - 1  # a line that straddles the stop averages other steps
 
 
 class Exploding(Objective):

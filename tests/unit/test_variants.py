@@ -204,16 +204,16 @@ def test_blocks_of_a_cwa_that_come_again_much_later_are_dropped(tmp_path: Path) 
         np.testing.assert_array_equal(recording.acceleration, sound.acceleration)
 
 
-@pytest.mark.parametrize(("place", "year"), [(0, 2010), (-1, 2024)])
+@pytest.mark.parametrize(("block", "year"), [(0, 2010), (-1, 2024)])
 def test_the_first_or_last_block_of_a_cwa_with_a_wild_stamp_is_timed_by_the_others(
-    place: int, year: int, tmp_path: Path
+    block: int, year: int, tmp_path: Path
 ) -> None:
     header, *blocks = cwa(tmp_path / "a.cwa", 120)
     (tmp_path / "a.cwa").write_bytes(header + b"".join(blocks))
     sound = imuspec.read(tmp_path / "a.cwa")
-    stamp = int.from_bytes(blocks[place][14:18], "little") & ~(63 << 26) | (year - 2000) << 26
-    blocks[place][14:18] = stamp.to_bytes(4, "little")
-    seal(blocks[place])
+    stamp = int.from_bytes(blocks[block][14:18], "little") & ~(63 << 26) | (year - 2000) << 26
+    blocks[block][14:18] = stamp.to_bytes(4, "little")
+    seal(blocks[block])
     (tmp_path / "b.cwa").write_bytes(header + b"".join(blocks))
     recording = imuspec.read(tmp_path / "b.cwa")
     assert recording.quality.counts == {"clock_lost": 1}
@@ -259,10 +259,10 @@ def test_a_device_that_begins_anew_ends_a_segment_though_no_time_is_missing(kind
         (tmp_path / "a.cwa").write_bytes(header + b"".join(blocks))
         return tmp_path / "a.cwa"
 
-    whole, anew = (imuspec.prepare(written(restart), recipe) for restart in (False, True))
-    assert (len(whole.segments), len(anew.segments)) == (1, 2)
-    assert anew.quality.counts["restart"] == 1
-    assert anew.segments[0, 1] == anew.segments[1, 0]
+    whole, again = (imuspec.prepare(written(restart), recipe) for restart in (False, True))
+    assert (len(whole.segments), len(again.segments)) == (1, 2)
+    assert again.quality.counts["restart"] == 1
+    assert again.segments[0, 1] == again.segments[1, 0]
 
 
 def test_by_actipys_rule_moved_and_wild_seconds_of_a_gt3x_are_counted_and_stay(tmp_path: Path) -> None:

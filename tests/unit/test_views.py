@@ -342,18 +342,18 @@ def test_moco_v3_turns_a_fifth_grey_mirrors_half_and_leaves_hue_within_a_tenth()
         assert float((spread < 1e-4).float().mean()) == pytest.approx(0.2, abs=0.03)
         assert float((view[:, 1, 0, 0] > view[:, 1, 0, 15]).float().mean()) == pytest.approx(0.5, abs=0.04)
     (coloured,) = (view[:, :, 0, 0] for view in shown_by_moco_v3((0.35, 0.2, 0.2))[:1])
-    kept = coloured[(coloured - coloured[:, :1]).abs().amax(1) > 1e-3]
-    turns = np.array([(colorsys.rgb_to_hsv(*colour)[0] + 0.5) % 1 - 0.5 for colour in kept.tolist()])
+    remaining = coloured[(coloured - coloured[:, :1]).abs().amax(1) > 1e-3]
+    turns = np.array([(colorsys.rgb_to_hsv(*colour)[0] + 0.5) % 1 - 0.5 for colour in remaining.tolist()])
     assert float(np.abs(turns).max()) == pytest.approx(0.1, abs=0.003)
     assert float((np.abs(turns) < 1e-4).mean()) == pytest.approx(0.2, abs=0.04)  # not jittered
     assert float(turns.std()) == pytest.approx(math.sqrt(0.8) * 0.2 / math.sqrt(12), rel=0.08)
 
 
 def test_moco_v3_crops_as_small_as_a_twelfth_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    requested = []
 
     def crop(given: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:
-        asked.append(smallest)
+        requested.append(smallest)
         return geometry.random_crop(given, generator, smallest=smallest)
 
     monkeypatch.setattr("imuspec.views.photo_v3.random_crop", crop)
@@ -361,4 +361,4 @@ def test_moco_v3_crops_as_small_as_a_twelfth_unless_told_otherwise(monkeypatch: 
         one, two = views.build("moco_v3", **settings)((pictures(6, 20, 32) * 255).to(torch.uint8), generator())
         assert one.shape == two.shape == (6, 3, 20, 32)
         assert not torch.equal(one, two)
-    assert asked == [0.08, 0.08, 0.3, 0.3]
+    assert requested == [0.08, 0.08, 0.3, 0.3]

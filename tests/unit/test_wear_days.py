@@ -34,8 +34,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 @needs_data
 def test_the_windows_of_a_day_start_where_the_stored_numbers_say() -> None:
-    wanted = json.loads((DATA / "reference" / "misc_golden.json").read_text())["window_starts_s"]
-    assert (spread_starts(8640) * 10).tolist() == wanted
+    expected = json.loads((DATA / "reference" / "misc_golden.json").read_text())["window_starts_s"]
+    assert (spread_starts(8640) * 10).tolist() == expected
 
 
 def test_strict_windows_and_fine_tuning_windows_keep_their_stride() -> None:
@@ -80,9 +80,9 @@ def test_a_batch_holds_the_stretch_that_the_cohort_draws(cohort: Cohort) -> None
     order = [source.ids[i] for i in np.random.default_rng([3, 1]).permutation(4)][:2]
     drawn = list(cohort.random_windows(0.25, seed=3, epoch=1, ids=order))
     starts = spread_starts(90, window=10, overlap=1)
-    wanted = [w.acceleration[:, s * 300 : s * 300 + 3000] for w in drawn for s in starts]
-    np.testing.assert_array_equal(x.numpy(), np.stack(wanted))
-    assert hidden.sum(1).tolist() == [6] * len(wanted)
+    expected = [w.acceleration[:, s * 300 : s * 300 + 3000] for w in drawn for s in starts]
+    np.testing.assert_array_equal(x.numpy(), np.stack(expected))
+    assert hidden.sum(1).tolist() == [6] * len(expected)
 
 
 def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
@@ -124,10 +124,10 @@ def test_short_recordings_take_part_with_padding_or_are_skipped(cohort: Cohort) 
 
 
 def test_nonwear_can_be_left_in_as_missing_patches(tmp_path: Path) -> None:
-    first, past = 300 * 60, 300 * 75 + 10
-    cohort = write_cohort(tmp_path / "cohort", {"a": 0.5, "b": 0.5}, nonwear=(first, past))
-    kept = days(cohort, replace(SHORT, hours=0.4))
-    assert all(len(batch) == 2 for batch in itertools.chain(*(kept.epoch(e) for e in range(3))))
+    first, stop = 300 * 60, 300 * 75 + 10
+    cohort = write_cohort(tmp_path / "cohort", {"a": 0.5, "b": 0.5}, nonwear=(first, stop))
+    remaining = days(cohort, replace(SHORT, hours=0.4))
+    assert all(len(batch) == 2 for batch in itertools.chain(*(remaining.epoch(e) for e in range(3))))
     left_in = days(cohort, replace(SHORT, missing="mask", hours=0.5))
     _, hidden, missing = next(left_in.epoch(0))
     starts = spread_starts(180, window=10, overlap=1)

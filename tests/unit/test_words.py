@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,11 @@ FORBIDDEN_PHRASES = {
     r"\bwhence\b|\bthence\b|\bthereof\b|\bwherein\b": "from where",
     r"\banew\b": "again",
 }
+
+
+# Words that a short test may bind.
+ALLOWED_IN_TESTS = {"at", "by", "of", "mine", "theirs", "ours"}
+TESTS = sorted(path for path in Path(__file__).parents[1].rglob("*.py") if "__pycache__" not in path.parts)
 
 
 @cache
@@ -129,6 +135,16 @@ def test_a_name_is_a_word_of_the_field(module: str) -> None:
         f"{FILES[module]}:{line}: {name}: use {FORBIDDEN_NAMES[name.strip('_')]}"
         for name, line in identifiers(tree(module))
         if name.strip("_") in FORBIDDEN_NAMES
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_a_name_in_a_test_is_a_word_of_the_field(path: Path) -> None:
+    faults = [
+        f"{path}:{line}: {name}: use {FORBIDDEN_NAMES[name]}"
+        for name, line in identifiers(ast.parse(path.read_text("utf-8")))
+        if name in FORBIDDEN_NAMES.keys() - ALLOWED_IN_TESTS
     ]
     assert faults == []
 

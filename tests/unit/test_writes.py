@@ -25,12 +25,12 @@ ALLOWED = {
 }
 
 
-def plain_writes(tree: ast.AST, where: str = "", *, safe: bool = False) -> Iterator[tuple[str, int]]:
+def plain_writes(tree: ast.AST, location: str = "", *, safe: bool = False) -> Iterator[tuple[str, int]]:
     """The function and line of each write outside a `with` of a safe file."""
     for node in ast.iter_child_nodes(tree):
-        inner, name = safe, where
+        inner, name = safe, location
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            name = f"{where}.{node.name}"
+            name = f"{location}.{node.name}"
         if isinstance(node, ast.With):
             calls = [item.context_expr.func for item in node.items if isinstance(item.context_expr, ast.Call)]
             inner = safe or any(getattr(call, "attr", getattr(call, "id", "")) in SAFE for call in calls)
@@ -38,10 +38,10 @@ def plain_writes(tree: ast.AST, where: str = "", *, safe: bool = False) -> Itera
             receiver = ast.unparse(node.func.value)
             into_memory = any(word in ast.unparse(node) for word in ("buffer", "whole", "writer", "(None"))
             if node.func.attr in WRITERS and receiver not in ("run", "self") and not into_memory:
-                yield where, node.lineno
+                yield location, node.lineno
             mode = [a.value for a in node.args if isinstance(a, ast.Constant) and a.value in ("w", "wb", "wt")]
             if node.func.attr == "open" and mode and "devnull" not in receiver and "archive" not in receiver:
-                yield where, node.lineno
+                yield location, node.lineno
         yield from plain_writes(node, name, safe=inner)
 
 

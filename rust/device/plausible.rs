@@ -281,7 +281,7 @@ mod tests {
         }
         assert_eq!(noted([0.9, 0.9], 1.0, 0..0), [1.0]);
         assert_eq!(noted([0.3, 0.3], 0.0, 0..0), [1.0]);
-        assert_eq!(noted([-0.9, 0.9], 1.0, 30..60), [0.5]);
+        assert_eq!(noted([-1.8, 1.8], 1.0, 30..60), [0.5]);
         assert!(noted([0.9, 0.9], 1.0, 8..60).is_empty());
         // a small turn that leaves gravity its length, turns of one axis alone, and a device that vibrates where it lies
         assert!(noted([0.3, 0.3], 1.0, 0..0).is_empty());

@@ -240,18 +240,19 @@ def _dies(item: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "killed_for_memory", "reason"),
+    ("item", "kills", "reason"),
     [
-        (1, 0, "its process ended, twice, with code 3"),
-        (signal.SIGSEGV, 0, "its process died, twice, by SIGSEGV"),
-        (signal.SIGKILL, 0, "its process was killed, twice, by SIGKILL, most often because memory ran out"),
-        (signal.SIGKILL, 1, "its process was killed, twice, by the system for memory"),
+        (1, (0, 0), "its process ended, twice, with code 3"),
+        (signal.SIGSEGV, (0, 0), "its process died, twice, by SIGSEGV"),
+        (signal.SIGKILL, (0, 0), "its process was killed, twice, by SIGKILL, most often because memory ran out"),
+        (signal.SIGKILL, (1, 0), "its process was killed, twice, by the system for memory"),
+        (signal.SIGKILL, (0, 1), "its process was killed, twice, by SIGKILL, and the machine ran out of memory"),
     ],
 )
-def test_a_worker_that_dies_says_why(item: object, killed_for_memory: int, reason: str, monkeypatch) -> None:
+def test_a_worker_that_dies_says_why(item: object, kills: tuple[int, int], reason: str, monkeypatch) -> None:
     with Pool(_dies, 1, Limits()) as processes:
-        monkeypatch.setattr(pool, "_killed_for_memory", lambda: killed_for_memory)
-        monkeypatch.setattr(processes, "_killed_for_memory", 0)
+        monkeypatch.setattr(pool, "_kills_for_memory", lambda: kills)
+        monkeypatch.setattr(processes, "_kills_for_memory", (0, 0))
         processes.begin(item)
         while not (ended := list(processes.finished(1.0))):
             pass
@@ -260,7 +261,7 @@ def test_a_worker_that_dies_says_why(item: object, killed_for_memory: int, reaso
 
 
 @pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="the system counts no such kills")
-def test_kills_for_memory_are_counted_by_the_group_or_by_the_machine(monkeypatch) -> None:
+def test_kills_for_memory_are_of_the_group_are_told_from_those_of_the_machine(monkeypatch) -> None:
     texts = {"/proc/self/cgroup": "0::/job\n", "/sys/fs/cgroup/job/memory.events": "oom 2\noom_kill 3\n"}
     texts["/proc/vmstat"] = "oom_kill 5\n"
 
@@ -269,13 +270,13 @@ def test_kills_for_memory_are_counted_by_the_group_or_by_the_machine(monkeypatch
             raise FileNotFoundError(path)
         return texts[str(path)]
 
-    assert pool._killed_for_memory() >= 0
+    assert min(pool._kills_for_memory()) >= 0
     monkeypatch.setattr(Path, "read_text", read_text)
-    assert pool._killed_for_memory() == 3
+    assert pool._kills_for_memory() == (3, 0)
     del texts["/sys/fs/cgroup/job/memory.events"]
-    assert pool._killed_for_memory() == 5
+    assert pool._kills_for_memory() == (0, 5)
     texts.clear()
-    assert pool._killed_for_memory() == 0
+    assert pool._kills_for_memory() == (0, 0)
 
 
 def test_a_recording_that_kills_its_process_has_the_reason_in_the_table(tmp_path: Path) -> None:

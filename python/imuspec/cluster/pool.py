@@ -98,7 +98,7 @@ class Pool:
         self._limits = limits
         self._context = multiprocessing.get_context("spawn")
         self._idle: list[_Worker] = []
-        self._killed_for_memory = _killed_for_memory()
+        self._kills_for_memory = _kills_for_memory()
         self.busy: dict[connection.Connection, _Task] = {}
 
     def __enter__(self) -> Pool:
@@ -186,10 +186,13 @@ class Pool:
         """Return why a process died: its signal or exit code, and the last lines of its standard error."""
         code = worker.process.exitcode
         if code == -signal.SIGKILL:
-            before, self._killed_for_memory = self._killed_for_memory, _killed_for_memory()
-            by_system = self._killed_for_memory > before
+            before, self._kills_for_memory = self._kills_for_memory, _kills_for_memory()
+            of_group, of_machine = (now > then for now, then in zip(self._kills_for_memory, before, strict=True))
+            cause = "most often because memory ran out"
+            if of_machine:
+                cause = "and the machine ran out of memory"
             reason = "its process was killed, twice, " + (
-                "by the system for memory" if by_system else "by SIGKILL, most often because memory ran out"
+                "by the system for memory" if of_group else f"by SIGKILL, {cause}"
             )
         elif code is not None and code < 0:
             reason = f"its process died, twice, by {signal.Signals(-code).name}"
@@ -255,14 +258,17 @@ def _allowed_children() -> Iterator[None]:
             config["daemon"] = daemonic
 
 
-def _killed_for_memory() -> int:
-    """Return how many processes the system has killed for memory: of this control group, or of the machine; 0 if unknown."""
+def _kills_for_memory() -> tuple[int, int]:
+    """Return how many processes of this control group the system has killed for memory, or else of the machine; 0 if unknown.
+
+    Only the first says something of the processes of a pool: on the machine any process may have been killed.
+    """
     with contextlib.suppress(OSError, ValueError, StopIteration):
         group = Path("/proc/self/cgroup").read_text("utf-8").rpartition("0::")[2].strip()
-        return _count(Path(f"/sys/fs/cgroup{group}/memory.events"))
+        return _count(Path(f"/sys/fs/cgroup{group}/memory.events")), 0
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        return _count(Path("/proc/vmstat"))
-    return 0
+        return 0, _count(Path("/proc/vmstat"))
+    return 0, 0
 
 
 def _count(path: Path) -> int:

@@ -58,7 +58,7 @@ def prepared(status: str = "ok", **changes: object) -> Prepared:
                    "metadata": {HOSTILE: HOSTILE}, "worst_stamp_residual_ms": 4.2},
         "figures": {"n_samples": n, "wear_h": 10.0, "nonwear_h": 2.8},
     }  # fmt: skip
-    return Prepared(**{**fields, **changes})  # type: ignore[arg-type]
+    return Prepared(**{**fields, **changes})  # type: ignore[arg-type]  # values by name
 
 
 class Tags(HTMLParser):

@@ -198,7 +198,7 @@ def _printed(*lines: object) -> str:
     screen = Console(file=io.StringIO(), width=200)
     for line in lines:
         screen.print(line)
-    return screen.file.getvalue()  # type: ignore[attr-defined]
+    return screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
 def test_a_summary_of_few_files_names_each_and_of_many_each_reason() -> None:
@@ -218,7 +218,7 @@ def test_a_stop_says_what_happens_next() -> None:
     summary.interrupted = True
     with RunDisplay(screen) as display:
         display.update(summary, None)
-    assert "press Ctrl-C again to stop at once" in screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "press Ctrl-C again to stop at once" in screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
 def test_a_terminal_gets_a_bar_with_rate_time_left_and_failures() -> None:
@@ -227,7 +227,7 @@ def test_a_terminal_gets_a_bar_with_rate_time_left_and_failures() -> None:
     with RunDisplay(screen) as display:
         display.update(summary, None)
         display.update(summary, summary.outcomes[-1])
-    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     for part in ("11/11", "files/s", "MB/s", "3 excluded", "1 failed"):
         assert part in shown
 

@@ -213,7 +213,7 @@ def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
         ({"name": "dask", "workers": 0}, "at least 1"),
     ):
         with pytest.raises(ValueError, match=expected):
-            open_engine(**options)  # type: ignore[arg-type]
+            open_engine(**options)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_the_child_of_a_dask_worker_takes_the_next_item_too() -> None:
@@ -266,4 +266,4 @@ def test_a_cluster_answers_strangers_if_protection_is_off_by_name() -> None:
         ports = _ports(psutil.Process()) - before
         assert any(asyncio.run(_answers(f"tcp://127.0.0.1:{port}", Security())) for port in ports)
     with pytest.raises(ValueError, match="protection: expected one of"):
-        open_engine("dask", protection="off")  # type: ignore[arg-type]
+        open_engine("dask", protection="off")  # type: ignore[arg-type]  # wrong on purpose

@@ -40,7 +40,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
         class Now(datetime.datetime):
             @classmethod
-            def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]  # returns the base class
                 return clock.store.astimezone(tz)
 
         self.patches = [

@@ -317,3 +317,10 @@ def test_a_gain_that_turns_an_axis_round_is_refused(tmp_path: Path) -> None:
     spoil(path, "y gain:25734", "y gain:-25734")
     with pytest.raises(RecordingError, match="gain of every axis: expected a positive number"):
         imuspec.read(path)
+
+
+def test_a_failed_calibration_has_no_result(tmp_path: Path) -> None:
+    prepared = imuspec.prepare(write(tmp_path / "a.csv", motion()), RECIPE)
+    assert not prepared.calibration["ok"]
+    results = {name: prepared.calibration[name] for name in ("offset_x", "gain_y", "error_after_mg")}
+    assert all(np.isnan(value) for value in results.values()), results

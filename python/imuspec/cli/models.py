@@ -96,7 +96,7 @@ def _facts(model: PublicModel) -> dict[str, Any]:
         "name": model.name,
         "about": model.about,
         "licence": model.licence,
-        "takes": model.takes,
+        "input": model.takes,
         "url": model.url,
         "encoder": model.encoder,
         "settings": dict(model.settings),

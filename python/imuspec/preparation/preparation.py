@@ -60,7 +60,7 @@ class Prepared:
         First and one-past-last sample of each stretch of selected wear, and of non-wear.
     calibration : dict of str to object
         offset_*, gain_*, temperature_slope_*, ok, reason, error_before_mg, error_after_mg, n_windows, n_iterations. If not
-        ok, nothing was applied: offset_*, gain_*, temperature_slope_* and error_after_mg are NaN.
+        ok, nothing was applied: offset_*, gain_*, temperature_slope_*, reference_temperature and error_after_mg are NaN.
     still : float64 array [k, 3]
         Means of the still windows before calibration, g.
     quality : Quality

@@ -67,7 +67,7 @@ def _remove_abandoned(folder: Path, user: int) -> None:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether a path is a file; a link is none, and a pipe is not opened."""
+    """Whether a path is a file; links and pipes are not files, and a pipe is not opened."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:

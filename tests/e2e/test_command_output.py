@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,11 +163,10 @@ def test_help_says_that_a_name_is_optional(command: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("words", [("embed",), ("bench",), ("cohort", "export")])
-def test_help_shows_the_paragraphs_of_a_docstring_and_not_its_lines(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "2000")
-    text = run(capsys, *words, "--help")[1]
+def test_help_shows_the_paragraphs_of_a_docstring_and_not_its_lines(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "imuspec.cli", *words, "--help"]
+    environment = {**os.environ, "COLUMNS": "2000"}  # a console takes it when it is made: not in this process
+    text = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     first = {
         "embed": "A cohort is embedded in parallel, .* work on this folder.$",
         "bench": "Each row is a library.*before they are timed.$",

@@ -152,7 +152,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(stubs: Path, whole: Path, tm
 
 @pytest.mark.parametrize("place", ["jobs.toml", "jobqueue.yaml", "jobqueue.yaml, by old names"])
 def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
-    place: str, monkeypatch: pytest.MonkeyPatch
+    location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dask
     import dask_jobqueue
@@ -163,7 +163,7 @@ def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
         "scheduler_options": {"port": 8786},
         "shared_temp_directory": "/shared",
     }
-    if place.endswith("old names"):
+    if location.endswith("old names"):
         settings["env-extra"], settings["extra"] = (
             settings.pop("job_script_prologue"),
             settings.pop("worker_extra_args"),
@@ -178,7 +178,7 @@ def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
             passed["jobs"] = jobs
 
     monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Cluster)
-    in_file = settings if place == "jobs.toml" else {}
+    in_file = settings if location == "jobs.toml" else {}
     in_yaml = {name.replace("_", "-"): value for name, value in settings.items()} if not in_file else {}
     with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in in_yaml.items()}):
         dask_engine._slurm_cluster(3, {"queue": "short", **in_file}, None)

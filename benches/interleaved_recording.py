@@ -145,8 +145,8 @@ def run(name: str, path: str) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-300:]}")
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def compare(path: str, rounds: int) -> None:
@@ -154,13 +154,13 @@ def compare(path: str, rounds: int) -> None:
     for round_ in range(rounds):
         for call in CALLS:
             try:
-                told = run(call.__name__, path)
+                measured = run(call.__name__, path)
             except RuntimeError as error:
                 if round_ == 0:
                     print(f"left out: {error}", file=sys.stderr)
                 continue
-            took.setdefault(call.__name__, []).append(told)
-            print(f"{call.__name__} {told['seconds']:.2f} s, {told['peak_gb']:.2f} GB", file=sys.stderr)
+            took.setdefault(call.__name__, []).append(measured)
+            print(f"{call.__name__} {measured['seconds']:.2f} s, {measured['peak_gb']:.2f} GB", file=sys.stderr)
     for what, ours, peer in ROWS:
         if peer in took:
             a, b = ([t["seconds"] for t in took[name]] for name in (ours, peer))
@@ -176,20 +176,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--file")
     parser.add_argument("--once", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.once:
-        once(given.once, given.file)
+    settings = parser.parse_args()
+    if settings.once:
+        once(settings.once, settings.file)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = given.file or str(Path(folder) / "week.cwa")
-        if not given.file:
+        path = settings.file or str(Path(folder) / "week.cwa")
+        if not settings.file:
             from imuspec.simulation import simulate
 
-            simulate(path, days=given.days, seed=0, miscalibration=True)
+            simulate(path, days=settings.days, seed=0, miscalibration=True)
         if not Path(f"{path}.gz").exists():
             with Path(path).open("rb") as plain, gzip.open(f"{path}.gz", "wb", compresslevel=6) as packed:
                 shutil.copyfileobj(plain, packed, 1 << 20)
-        compare(path, given.rounds)
+        compare(path, settings.rounds)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,11 @@ def many_windows() -> None:
     base = statistics.median(draw(256) for _ in range(9))
     for n in (1_000, 10_000, 100_000):
         each = statistics.median(draw(n) for _ in range(3 if n < 100_000 else 1))
-        told = {"what": f"pictures uint8, 128/116, {n} windows of one recording, t1, for one", "imuspec_s": each}
-        print(json.dumps(told | {"peer": "imuspec, of 256 windows", "peer_s": base, "note": "linear: 1x"}), flush=True)
+        row_of_size = {"what": f"pictures uint8, 128/116, {n} windows of one recording, t1, for one", "imuspec_s": each}
+        print(
+            json.dumps(row_of_size | {"peer": "imuspec, of 256 windows", "peer_s": base, "note": "linear: 1x"}),
+            flush=True,
+        )
     _core.set_threads(0)
 
 

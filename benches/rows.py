@@ -13,9 +13,9 @@ from imuspec.bench.timing import Timing
 def row(what: str, ours: Timing, peer: Timing, note: str = "") -> None:
     """Print a row: the peer's time is that of imuspec times the median ratio of the rounds; the note ends with the least ratio."""
     ratio, least = peer.ratio / ours.ratio, peer.least / ours.least
-    said = {"what": what, "imuspec_s": ours.median, "peer": peer.name, "peer_s": ours.median * ratio}
+    fields = {"what": what, "imuspec_s": ours.median, "peer": peer.name, "peer_s": ours.median * ratio}
     note = f"{note}; least {least:.1f}x" if note else f"least {least:.1f}x"
-    print(json.dumps({**said, "note": note}), flush=True)
+    print(json.dumps({**fields, "note": note}), flush=True)
 
 
 def clock(threads: int) -> Callable[[], float]:
@@ -24,12 +24,12 @@ def clock(threads: int) -> Callable[[], float]:
 
 
 def held(must: float, aim: float | None = None) -> str:
-    """What is asked for and hoped for."""
+    """Return the required ratio, and the ratio to aim for, as a note."""
     return f"must {must:g}x" + ("" if aim is None else f", aim {aim:g}x")
 
 
 def named(timings: list[Timing]) -> dict[str, Timing]:
-    """By name."""
+    """Return the timings by name."""
     return {timing.name: timing for timing in timings}
 
 

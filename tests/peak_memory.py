@@ -19,17 +19,17 @@ def most():  # not ru_maxrss, which begins with what the parent had
         return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 before = most()
 try:
-    said = {statement}
+    answer = {statement}
 except imuspec.RecordingError as error:
-    said = error.reason
-print(most() - before, said)
+    answer = error.reason
+print(most() - before, answer)
 """
 READ = "f'{len(imuspec.read(path))} rows'"
 PREPARE = "imuspec.prepare(path, recipe).summary"
 
 
 def peak(statement: str, path: object) -> tuple[int, str]:
-    """Return bytes at the peak above those of the imports, and what the statement said of the file.
+    """Return bytes at the peak above those of the imports, and the answer of the statement.
 
     Parameters
     ----------

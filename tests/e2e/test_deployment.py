@@ -46,9 +46,9 @@ def test_an_exported_encoder_gives_pytorchs_embeddings(name: str, settings: dict
     np.testing.assert_allclose(
         run_onnx(tmp_path / "model.onnx", x.numpy()), expected, atol=1e-4 * np.abs(expected).max()
     )
-    given = json.loads((tmp_path / "model.json").read_text("utf-8"))
-    assert given["input"] == ["batch", *x.shape[1:]]
-    assert given["embedding"] == ["batch", encoder.n_features]
+    description = json.loads((tmp_path / "model.json").read_text("utf-8"))
+    assert description["input"] == ["batch", *x.shape[1:]]
+    assert description["embedding"] == ["batch", encoder.n_features]
 
 
 def test_the_command_exports_and_refuses_a_run_without_encoder(

@@ -104,10 +104,10 @@ def _moco(state: dict[str, torch.Tensor]) -> object:
 @pytest.mark.parametrize("form", [_torchvision, _moco])
 def test_published_forms_of_weights_load_into_the_trunk(form, tmp_path) -> None:
     torch.manual_seed(5)
-    given = encoders.build("resnet18")
-    torch.save(form(given.state_dict()), tmp_path / "weights.pth")
+    network = encoders.build("resnet18")
+    torch.save(form(network.state_dict()), tmp_path / "weights.pth")
     loaded = encoders.build("resnet18", weights=str(tmp_path / "weights.pth"))
-    assert all(torch.equal(value, given.state_dict()[key]) for key, value in loaded.state_dict().items())
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in loaded.state_dict().items())
     by_url = read_weights(tmp_path / "weights.pth")
     assert not any(key.startswith("fc") for key in by_url)
 

@@ -56,8 +56,8 @@ def seeds(folder: Path) -> Iterator[tuple[str, str, bytes]]:
     for kind, name, write in writers:
         write(folder / name, acceleration, clock)
         yield kind, name, (folder / name).read_bytes()
-    given = Path(os.environ.get("IMUSPEC_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "recordings"
-    for path in sorted(given.glob("*")):
+    recordings = Path(os.environ.get("IMUSPEC_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "recordings"
+    for path in sorted(recordings.glob("*")):
         if path.stat().st_size <= _MOST_BYTES + 10_000:
             yield read(path).format.replace("csv", "text"), path.name, path.read_bytes()
 
@@ -113,11 +113,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--keep", type=Path, default=Path("fuzz/artifacts"))
-    given = parser.parse_args()
-    rng = np.random.default_rng(given.seed)
+    settings = parser.parse_args()
+    rng = np.random.default_rng(settings.seed)
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    given.keep.mkdir(parents=True, exist_ok=True)
-    tried, bad, end = Counter[str](), 0, time.monotonic() + given.seconds
+    settings.keep.mkdir(parents=True, exist_ok=True)
+    tried, bad, end = Counter[str](), 0, time.monotonic() + settings.seconds
     with tempfile.TemporaryDirectory() as name:
         corpus: dict[str, list[tuple[str, bytes]]] = {}
         for kind, seed, data in seeds(Path(name)):
@@ -126,7 +126,7 @@ def main() -> int:
         kind = sorted(corpus)[tried.total() % len(corpus)]
         seed, data = corpus[kind][int(rng.integers(len(corpus[kind])))]
         mutant = mutate(data, rng)
-        path = given.keep / f"{hashlib.sha256(mutant).hexdigest()[:12]}-{seed}"
+        path = settings.keep / f"{hashlib.sha256(mutant).hexdigest()[:12]}-{seed}"
         path.write_bytes(mutant)
         signal.setitimer(signal.ITIMER_PROF, _MOST_SECONDS)  # nobody handles it: the process ends and the bytes stay
         result = trouble(path)
@@ -141,7 +141,7 @@ def main() -> int:
             print(f"{tried.total()} tried", flush=True)
     counts = ", ".join(f"{kind} {n}" for kind, n in sorted(tried.items()))
     n_seeds = sum(map(len, corpus.values()))
-    print(f"{tried.total()} damaged recordings from {n_seeds} seeds (seed {given.seed}): {bad} bugs ({counts})")
+    print(f"{tried.total()} damaged recordings from {n_seeds} seeds (seed {settings.seed}): {bad} bugs ({counts})")
     return 1 if bad else 0
 
 

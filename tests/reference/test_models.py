@@ -152,9 +152,9 @@ def test_the_list_names_every_model_and_one_is_described(capsys: pytest.CaptureF
     assert all(name in listed for name in MODELS)
     with pytest.raises(SystemExit):
         main(["models", "harnet10"])
-    given = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in ("academic use only", "10,457,408", "30 Hz", "mtl_best.mdl"):
-        assert part in given
+        assert part in output
 
 
 @pytest.mark.parametrize("name", ["standardised", "fusion", "single_axis", "acceleration_alone"])

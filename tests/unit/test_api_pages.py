@@ -16,7 +16,7 @@ DIRECTIVE = re.compile(r"^\.\. (currentmodule|automodule|autofunction|autoclass)
 
 
 def resolved(name: str) -> Any:
-    """The object of a dotted name. Raises AttributeError or ImportError if there is none."""
+    """The object of a dotted name. Raises AttributeError or ImportError if it does not exist."""
     parts = name.split(".")
     for n in range(len(parts), 0, -1):
         try:

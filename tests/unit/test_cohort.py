@@ -216,13 +216,13 @@ def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:
 def test_tables_do_not_depend_on_how_many_parts_are_in_memory(cohort: Cohort, monkeypatch) -> None:
     """A figure that only the last recording has, and one whose kind differs, are columns all the same."""
     part = cohort.path / "parts" / "b.json"
-    given = json.loads(part.read_text())
-    given["recording"] |= {"quality_late": 3, "odd": 1.5}
-    part.write_bytes(sealed({k: v for k, v in given.items() if k != "sealed"}))
+    stored = json.loads(part.read_text())
+    stored["recording"] |= {"quality_late": 3, "odd": 1.5}
+    part.write_bytes(sealed({k: v for k, v in stored.items() if k != "sealed"}))
     first = cohort.path / "parts" / "a.json"
-    given = json.loads(first.read_text())
-    given["recording"]["odd"] = 2
-    first.write_bytes(sealed({k: v for k, v in given.items() if k != "sealed"}))
+    stored = json.loads(first.read_text())
+    stored["recording"]["odd"] = 2
+    first.write_bytes(sealed({k: v for k, v in stored.items() if k != "sealed"}))
     expected = {name: getattr(Cohort(cohort.path), name) for name in ("recordings", "segments", "quality")}
     assert expected["recordings"]["quality_late"].to_pylist() == [0, 3, 0, None]
     assert expected["recordings"]["odd"].to_pylist() == [2.0, 1.5, None, None]

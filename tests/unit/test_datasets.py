@@ -374,8 +374,8 @@ def test_given_test_subjects_are_tested_and_the_others_drawn() -> None:
     split = datasets.explicit_split(windows, test=[2, 4], seed=0)
     assert split.members["test"] == (2, 4)
     assert [len(split.members[part]) for part in ("train", "validation")] == [6, 2]
-    given = datasets.explicit_split(windows, test=[2], validation=[3])
-    assert given.members["validation"] == (3,)
+    explicit = datasets.explicit_split(windows, test=[2], validation=[3])
+    assert explicit.members["validation"] == (3,)
     with pytest.raises(ValueError, match="test: expected subjects that have windows, got 77"):
         datasets.explicit_split(windows, test=[77], seed=0)
     with pytest.raises(ValueError, match="validation: expected none of the test subjects, got 2"):

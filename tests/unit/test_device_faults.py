@@ -72,8 +72,8 @@ def test_seconds_of_a_gt3x_come_once_and_in_order(
     recording = imuspec.read(path)
     assert recording.quality.counts == counts
     assert whole(recording)
-    given = imuspec.read(path, timestamps="actipy").quality.counts
-    assert given.get("repeated_record", 0) == counts.get("repeated_record", 0)
+    by_actipys_rule = imuspec.read(path, timestamps="actipy").quality.counts
+    assert by_actipys_rule.get("repeated_record", 0) == counts.get("repeated_record", 0)
 
 
 def test_the_records_of_a_gt3x_decide_its_rate(tmp_path: Path) -> None:

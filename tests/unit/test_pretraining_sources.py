@@ -183,10 +183,10 @@ def test_fields_and_needs_of_a_section_are_arguments_of_its_maker(registry: Any,
     for kind in sections(section):
         name = kind.model_fields["name"].default
         parameters = list(inspect.signature(registry.maker(name)).parameters.values())[parts:]
-        given = {*kind.model_fields, *getattr(kind, "needs", ())} - {"name"}
-        assert given <= {parameter.name for parameter in parameters}, name
+        fields = {*kind.model_fields, *getattr(kind, "needs", ())} - {"name"}
+        assert fields <= {parameter.name for parameter in parameters}, name
         required = {each.name for each in parameters if each.default is each.empty and each.kind is each.KEYWORD_ONLY}
-        assert required <= given, name
+        assert required <= fields, name
 
 
 def test_every_objective_names_views_encoders_and_a_source_that_there_are() -> None:

@@ -65,7 +65,7 @@ def test_validation_chooses_and_features_are_asked_for_once() -> None:
 
 
 def test_labels_of_the_test_part_change_no_choice() -> None:
-    given = probing.probe(Watched(), WINDOWS, seeds=(0,), settings=QUICK)
+    first = probing.probe(Watched(), WINDOWS, seeds=(0,), settings=QUICK)
     label = WINDOWS.label.copy()
     test = subject_split(WINDOWS, 0).test
     label[test] = np.roll(label[test], 7)
@@ -77,8 +77,8 @@ def test_labels_of_the_test_part_change_no_choice() -> None:
         split=lambda _, seed: subject_split(WINDOWS, seed),
     )
     chosen = ["kind", "learning_rate", "weight_decay", "epoch", "validation_f1"]
-    assert given.table[chosen].equals(other.table[chosen])
-    assert given.table["macro_f1"].iloc[0] > other.table["macro_f1"].iloc[0]
+    assert first.table[chosen].equals(other.table[chosen])
+    assert first.table["macro_f1"].iloc[0] > other.table["macro_f1"].iloc[0]
 
 
 def test_scores_are_those_of_the_chosen_head_on_the_test_part() -> None:
@@ -142,8 +142,8 @@ def test_an_encoders_features_are_its_own_on_the_kernels_pictures() -> None:
 def test_the_range_of_the_data_set_is_that_of_training_windows_alone() -> None:
     settings = PictureSettings(nfft=(32, 64), hop=(16,), size=(24, 32), norm="dataset")  # type: ignore[call-arg]
     source = probing.EncoderSource(load_encoder("random"), pictures=settings, layers=("last", "layer1"))
-    given = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
-    table = probing.probe(source, WINDOWS, **given).table
+    options = {"seeds": (0, 1), "shots": (1, 2), "settings": QUICK}
+    table = probing.probe(source, WINDOWS, **options).table
     assert list(zip(table["layer"], table["shots"], table["seed"], strict=True)) == [
         (layer, shots, seed) for layer in ("last", "layer1") for shots in (1, 2) for seed in (0, 1)
     ]
@@ -184,13 +184,13 @@ def test_batch_norms_take_the_statistics_of_training_windows_alone() -> None:
     features = source.fitted(train).features(WINDOWS.x[:8], choice)["last"]
     np.testing.assert_array_equal(features, probing.embed(adapted, WINDOWS.x[:8], picture=picture)["last"])
     assert np.abs(features - source.fitted(train * 0.1 + 1).features(WINDOWS.x[:8], choice)["last"]).max() > 1e-3
-    given = {"seeds": (0, 1), "shots": (2,), "settings": QUICK}
+    options = {"seeds": (0, 1), "shots": (2,), "settings": QUICK}
     remaining = probing.EncoderSource(
         encoder, pictures=settings.model_copy(update={"batch_norm": "kept"}), layers=("last",)
     )
     assert not np.allclose(
-        probing.probe(source, WINDOWS, **given).table["validation_f1"],
-        probing.probe(remaining, WINDOWS, **given).table["validation_f1"],
+        probing.probe(source, WINDOWS, **options).table["validation_f1"],
+        probing.probe(remaining, WINDOWS, **options).table["validation_f1"],
     )
     with pytest.raises(ValueError, match="from fitted"):
         source.features(WINDOWS.x[:8], choice)

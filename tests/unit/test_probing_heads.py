@@ -38,9 +38,9 @@ def test_all_heads_at_once_are_the_plain_fits() -> None:
 @pytest.mark.parametrize("choose", ["best", "last"])
 def test_a_grid_of_heads_is_each_head_by_itself_to_the_bit(choose: str) -> None:
     settings = SETTINGS.model_copy(update={"choose": choose})
-    given = tasks(dtype=np.float32)
-    at_once = probing.fit_linear(given, 4, settings)
-    for task, got in zip(given, at_once, strict=True):
+    problems = tasks(dtype=np.float32)
+    at_once = probing.fit_linear(problems, 4, settings)
+    for task, got in zip(problems, at_once, strict=True):
         alone = [
             probing.fit_linear([task], 4, settings.model_copy(update={"learning_rates": (a,), "weight_decays": (b,)}))[
                 0

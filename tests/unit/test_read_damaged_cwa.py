@@ -63,11 +63,11 @@ def test_a_block_that_cannot_be_trusted_is_listed_with_its_place_and_ends_the_ru
 
 def test_lost_blocks_leave_a_gap_over_which_nothing_is_stretched(tmp_path: Path) -> None:
     recording, truth = damaged(tmp_path, "lost", unpacked=True)  # 0.8 s a block, which actipy's rule smears over
-    given = [(event.block, event.count) for event in recording.quality.events("lost_blocks")]
-    assert given == [(event["block"], event["blocks"]) for event in truth.events] != []
-    assert len(recording.runs) == 1 + len(given)
+    lost = [(event.block, event.count) for event in recording.quality.events("lost_blocks")]
+    assert lost == [(event["block"], event["blocks"]) for event in truth.events] != []
+    assert len(recording.runs) == 1 + len(lost)
     gaps = [event.value for event in recording.quality.events("gap")]
-    assert gaps == pytest.approx([blocks * 80 / truth.device_rate for _, blocks in given], abs=0.03)
+    assert gaps == pytest.approx([blocks * 80 / truth.device_rate for _, blocks in lost], abs=0.03)
     assert worst_ms(recording, truth) < 12
 
 

@@ -44,9 +44,9 @@ def test_the_mixing_matrix_is_the_golden_one() -> None:
 
 
 def test_hue_keeps_the_brightness_of_each_pixel_and_mixes_by_the_sampling_of_the_specification() -> None:
-    given = pictures(200, 4, 4) / 3  # a third, so that nothing is clipped
-    mixed = hue(given, generator())
-    torch.testing.assert_close(mixed.sum(1), given.sum(1), atol=1e-6, rtol=0)
+    inputs = pictures(200, 4, 4) / 3  # a third, so that nothing is clipped
+    mixed = hue(inputs, generator())
+    torch.testing.assert_close(mixed.sum(1), inputs.sum(1), atol=1e-6, rtol=0)
     axis = torch.rand(40_000, 3, generator=generator(1)) * 2 - 1
     angle = (torch.rand(40_000, generator=generator(2)) * 2 - 1) * math.pi
     diagonal = mixing_matrix(axis, angle).diagonal(dim1=1, dim2=2).mean()
@@ -59,8 +59,8 @@ def test_a_third_of_a_turn_about_the_diagonal_swaps_channels_in_a_circle() -> No
 
 
 def test_hue_by_permutation_gives_each_of_the_five_other_orders_equally_often() -> None:
-    given = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1).expand(5000, 3, 1, 1)
-    got = hue(given, generator(), kind="perm")[:, :, 0, 0]
+    inputs = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1).expand(5000, 3, 1, 1)
+    got = hue(inputs, generator(), kind="perm")[:, :, 0, 0]
     orders, counts = torch.unique((got * 10).round().long(), dim=0, return_counts=True)
     assert len(orders) == 5
     assert [1, 2, 3] not in orders.tolist()
@@ -69,10 +69,10 @@ def test_hue_by_permutation_gives_each_of_the_five_other_orders_equally_often() 
 
 
 def test_hue_turned_is_what_torchvision_turns_it_to() -> None:
-    given = pictures(6)
+    inputs = pictures(6)
     turn = torch.tensor([-0.5, -0.2, 0.0, 0.1, 0.33, 0.5])
-    expected = torch.stack([functional.adjust_hue(p, float(t)) for p, t in zip(given, turn, strict=True)])
-    torch.testing.assert_close(colour.turn_hue(given, turn), expected, atol=2e-5, rtol=0)
+    expected = torch.stack([functional.adjust_hue(p, float(t)) for p, t in zip(inputs, turn, strict=True)])
+    torch.testing.assert_close(colour.turn_hue(inputs, turn), expected, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_hue_turned_is_what_torchvision_turns_it_to() -> None:
     ],
 )
 def test_a_blend_is_what_torchvision_makes_of_each_picture(ours, theirs) -> None:
-    given, factors = pictures(4), torch.tensor([0.1, 0.7, 1.0, 1.9])
-    expected = torch.stack([theirs(p, float(f)) for p, f in zip(given, factors, strict=True)])
-    torch.testing.assert_close(ours(given, factors), expected, atol=2e-4, rtol=0)  # torchvision's luma has four digits
+    inputs, factors = pictures(4), torch.tensor([0.1, 0.7, 1.0, 1.9])
+    expected = torch.stack([theirs(p, float(f)) for p, f in zip(inputs, factors, strict=True)])
+    torch.testing.assert_close(ours(inputs, factors), expected, atol=2e-4, rtol=0)  # torchvision's luma has four digits
 
 
 @pytest.mark.parametrize("fill", ["zero", "edge", "wrap", "mean"])
 def test_translate_shifts_whole_columns_and_fills_what_is_left(fill) -> None:
-    given = ramp(300)
-    got = translate_x(given, generator(), fill=fill)
+    inputs = ramp(300)
+    got = translate_x(inputs, generator(), fill=fill)
     shifts = []
-    for before, after in zip(given[:, 0, 0].numpy(), got[:, 0, 0].numpy(), strict=True):
+    for before, after in zip(inputs[:, 0, 0].numpy(), got[:, 0, 0].numpy(), strict=True):
         centre = int(after[64]) - 1 if fill != "mean" or after[64] == int(after[64]) else None
         shift = 64 - centre
         expected = np.roll(before, shift)
@@ -169,11 +169,11 @@ def _operation_of(before: Tensor, after: Tensor) -> str:
 
 
 def test_each_view_has_exactly_one_operation_each_as_likely_and_views_are_independent() -> None:
-    given = (pictures(1600, 4, 128) + 0.4) / 4.5
+    inputs = (pictures(1600, 4, 128) + 0.4) / 4.5
     shown = SensorViews()
     draws = generator(5)
-    first, second = (shown.one_view(given, draws) for _ in range(2))
-    kinds = [[_operation_of(a, b) for a, b in zip(given, view, strict=True)] for view in (first, second)]
+    first, second = (shown.one_view(inputs, draws) for _ in range(2))
+    kinds = [[_operation_of(a, b) for a, b in zip(inputs, view, strict=True)] for view in (first, second)]
     for kind in kinds:
         counts = {name: kind.count(name) for name in shown.operations}
         # a shift of 0 columns (1 in 115) leaves the picture, which counts as permuted here
@@ -183,31 +183,31 @@ def test_each_view_has_exactly_one_operation_each_as_likely_and_views_are_indepe
 
 
 def test_an_ablation_draws_the_others_more_often() -> None:
-    given = (pictures(900, 4, 128) + 0.4) / 4.5
-    view = SensorViews(operations=("permute_x", "hue", "jitter")).one_view(given, generator())
-    kinds = [_operation_of(a, b) for a, b in zip(given, view, strict=True)]
+    inputs = (pictures(900, 4, 128) + 0.4) / 4.5
+    view = SensorViews(operations=("permute_x", "hue", "jitter")).one_view(inputs, generator())
+    kinds = [_operation_of(a, b) for a, b in zip(inputs, view, strict=True)]
     assert kinds.count("translate_x") == 0
     assert all(260 < kinds.count(name) < 340 for name in ("permute_x", "hue", "jitter"))
 
 
 def test_cascading_applies_each_operation_by_its_own_chance() -> None:
-    given = (pictures(800, 4, 128) + 0.4) / 4.5
-    view = SensorViews(cascade=True, cascade_probability=0.5).one_view(given, generator())
-    unchanged = np.mean([torch.equal(a, b) for a, b in zip(given, view, strict=True)])
+    inputs = (pictures(800, 4, 128) + 0.4) / 4.5
+    view = SensorViews(cascade=True, cascade_probability=0.5).one_view(inputs, generator())
+    unchanged = np.mean([torch.equal(a, b) for a, b in zip(inputs, view, strict=True)])
     assert unchanged == pytest.approx(1 / 16, abs=0.025)
     always = SensorViews(cascade=True, cascade_probability=1.0, operations=("translate_x", "hue"))
-    assert not any(torch.equal(a, b) for a, b in zip(given, always.one_view(given, generator()), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(inputs, always.one_view(inputs, generator()), strict=True))
 
 
 def test_a_view_generator_is_a_function_of_its_generator_alone() -> None:
-    given = (pictures(24, 32, 48) * 255).to(torch.uint8)
+    inputs = (pictures(24, 32, 48) * 255).to(torch.uint8)
     kinds = (SensorViews(permute_min_columns=5), PhotoViews(), PhotoViews(version=1), AllViews(after_moco=True))
     for shown in (*kinds, MocoV3Views()):
         torch.manual_seed(1)
-        one = shown(given, generator(3))
+        one = shown(inputs, generator(3))
         torch.manual_seed(2)
-        two = shown(given, generator(3))
-        other = shown(given, generator(4))
+        two = shown(inputs, generator(3))
+        other = shown(inputs, generator(4))
         assert len(one) == 2
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
         assert not torch.equal(one[0], other[0])
@@ -219,9 +219,9 @@ def test_a_view_generator_is_a_function_of_its_generator_alone() -> None:
 
 
 def test_bytes_and_floats_of_the_same_pictures_give_the_same_view() -> None:
-    given = (pictures(8) * 255).to(torch.uint8)
+    inputs = (pictures(8) * 255).to(torch.uint8)
     shown = views.build("img2imu")
-    torch.testing.assert_close(shown(given, generator())[0], shown(given / 255, generator())[0])
+    torch.testing.assert_close(shown(inputs, generator())[0], shown(inputs / 255, generator())[0])
 
 
 def test_normalised_views_have_imagenets_mean_and_deviation_taken_off() -> None:
@@ -232,8 +232,8 @@ def test_normalised_views_have_imagenets_mean_and_deviation_taken_off() -> None:
 
 def test_a_crop_is_a_smooth_part_of_the_picture_of_the_area_asked_for() -> None:
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
-    given = torch.stack([rows, columns, rows * 0], 0).expand(400, 3, 96, 128)
-    got = geometry.random_crop(given, generator())
+    inputs = torch.stack([rows, columns, rows * 0], 0).expand(400, 3, 96, 128)
+    got = geometry.random_crop(inputs, generator())
     high = (got[:, 0, -2, 64] - got[:, 0, 1, 64]) / 93  # rows of the picture for each row of the crop
     wide = (got[:, 1, 48, -2] - got[:, 1, 48, 1]) / 125
     area = (high * wide).numpy()
@@ -248,44 +248,44 @@ def test_a_crop_is_a_smooth_part_of_the_picture_of_the_area_asked_for() -> None:
 def test_a_blur_is_scipys_gaussian() -> None:
     from scipy.ndimage import gaussian_filter
 
-    given = pictures(1, 40, 40)
-    got = geometry.blur(given, generator(), narrowest=1.5, widest=1.5 + 1e-6)
-    expected = gaussian_filter(given[0].numpy(), 1.5, axes=(1, 2), mode="nearest", truncate=10 / 3)
+    inputs = pictures(1, 40, 40)
+    got = geometry.blur(inputs, generator(), narrowest=1.5, widest=1.5 + 1e-6)
+    expected = gaussian_filter(inputs[0].numpy(), 1.5, axes=(1, 2), mode="nearest", truncate=10 / 3)
     np.testing.assert_allclose(got[0], expected, atol=2e-4)
 
 
 def test_colour_jitter_without_width_changes_nothing() -> None:
-    given = pictures(6, 8, 8)
-    torch.testing.assert_close(colour_jitter(given, generator(), most=0, most_hue=0), given, atol=1e-5, rtol=0)
+    inputs = pictures(6, 8, 8)
+    torch.testing.assert_close(colour_jitter(inputs, generator(), most=0, most_hue=0), inputs, atol=1e-5, rtol=0)
 
 
 def test_each_automatic_operation_is_the_one_it_is_named_after() -> None:
-    given = (pictures(6, 24, 32) * 255).round() / 255
+    inputs = (pictures(6, 24, 32) * 255).round() / 255
     operations = AllViews().operations
     assert len(operations) == 11
-    as_bytes = (given * 255).round().to(torch.uint8)
-    torch.testing.assert_close(operations["invert"](given, generator()), 1 - given)
+    as_bytes = (inputs * 255).round().to(torch.uint8)
+    torch.testing.assert_close(operations["invert"](inputs, generator()), 1 - inputs)
     equalized = functional.equalize(as_bytes) / 255
-    torch.testing.assert_close(operations["equalize"](given, generator()), equalized)
-    torch.testing.assert_close(operations["autocontrast"](given, generator()), functional.autocontrast(given))
-    posterized = (operations["posterize"](given, generator()) * 255).round().to(torch.uint8)
+    torch.testing.assert_close(operations["equalize"](inputs, generator()), equalized)
+    torch.testing.assert_close(operations["autocontrast"](inputs, generator()), functional.autocontrast(inputs))
+    posterized = (operations["posterize"](inputs, generator()) * 255).round().to(torch.uint8)
     bits = {
         next(b for b in range(4, 9) if torch.equal(functional.posterize(before, b), after))
         for before, after in zip(as_bytes, posterized, strict=True)
     }
     assert len(bits) > 1
-    solarized = operations["solarize"](given, generator())
-    assert all(((s == g) | (s == 1 - g)).all() for s, g in zip(solarized, given, strict=True))
-    assert not torch.equal(solarized, given)
+    solarized = operations["solarize"](inputs, generator())
+    assert all(((s == g) | (s == 1 - g)).all() for s, g in zip(solarized, inputs, strict=True))
+    assert not torch.equal(solarized, inputs)
     turned = operations["rotate"](torch.ones(50, 3, 24, 32), generator())
     assert float(turned[:, 0, 12, 16].min()) == pytest.approx(1.0)  # the middle stays
     assert float(turned[:, 0, 0, 0].min()) < 0.5  # a corner turns black
 
 
 def test_turning_a_quarter_is_turning_a_quarter_and_a_half_is_both_flips() -> None:
-    given = pictures(1, 16, 16)
-    quarter = geometry.warp(given, torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]))
-    torch.testing.assert_close(quarter, given.rot90(1, (2, 3)), atol=1e-5, rtol=0)
+    inputs = pictures(1, 16, 16)
+    quarter = geometry.warp(inputs, torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]))
+    torch.testing.assert_close(quarter, inputs.rot90(1, (2, 3)), atol=1e-5, rtol=0)
     wide = pictures(1, 12, 20)
     torch.testing.assert_close(geometry.warp(wide, -torch.eye(2)[None]), wide.flip(2, 3), atol=1e-5, rtol=0)
 
@@ -322,8 +322,8 @@ def test_moco_v3_solarises_a_fifth_of_the_second_view_alone_and_brightens_four_f
     assert float((first < 0.9999).float().mean()) == pytest.approx(0.8 / 2, abs=0.04)
     assert float((second < 0.45).float().mean()) == pytest.approx(0.2, abs=0.03)
     assert float(second.min()) == pytest.approx(0.0, abs=1e-5)
-    given = torch.tensor([0.0, 127 / 255, 128 / 255, 1.0]).expand(1, 3, 1, 4)
-    torch.testing.assert_close(solarize(given, generator())[0, 0, 0], torch.tensor([0.0, 127 / 255, 127 / 255, 0.0]))
+    inputs = torch.tensor([0.0, 127 / 255, 128 / 255, 1.0]).expand(1, 3, 1, 4)
+    torch.testing.assert_close(solarize(inputs, generator())[0, 0, 0], torch.tensor([0.0, 127 / 255, 127 / 255, 0.0]))
 
 
 def test_moco_v3_blurs_the_first_view_always_and_a_tenth_of_the_second() -> None:
@@ -352,9 +352,9 @@ def test_moco_v3_turns_a_fifth_grey_mirrors_half_and_leaves_hue_within_a_tenth()
 def test_moco_v3_crops_as_small_as_a_twelfth_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     requested = []
 
-    def crop(given: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:
+    def crop(inputs: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:
         requested.append(smallest)
-        return geometry.random_crop(given, generator, smallest=smallest)
+        return geometry.random_crop(inputs, generator, smallest=smallest)
 
     monkeypatch.setattr("imuspec.views.photo_v3.random_crop", crop)
     for settings in ({}, {"crop_min": 0.3}):

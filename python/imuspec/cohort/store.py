@@ -122,7 +122,7 @@ class CohortStore(PartStore):
             return int(path.stat().st_mtime_ns)
         try:
             return int(path.fs.modified(path.path).timestamp() * 1e9)
-        except (NotImplementedError, OSError):
+        except (NotImplementedError, OSError):  # fsspec: the store has no times
             return 0
 
     def drop_tables(self) -> None:

@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         x : Tensor
             Input as for ``forward``.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each encoder has its own
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
         """Return the shape of one input, without the batch dimension.

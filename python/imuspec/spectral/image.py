@@ -196,7 +196,7 @@ def new_pictures(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
     TypeError
         If `dtype` is another.
     """
-    kind = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is none
+    kind = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is no dtype
     if kind is _UINT8 or kind is _FLOAT32:  # the general way below takes 0.3 us of the 28 us of one picture
         return np.empty(shape, kind)
     if kind not in (_UINT8, _FLOAT32):

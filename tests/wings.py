@@ -22,7 +22,7 @@ ORDER = [
     ["datasets"],
     ["run"],
     ["pretraining", "probing", "evaluation"],
-    ["prediction"],
+    ["prediction", "sklearn"],
     ["report"],
     ["experiments", "bench"],
     ["cli"],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import imuspec
 from imuspec import _core
-from imuspec.signal import WindowStatistics
+from imuspec.signal import WindowMoments
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -61,7 +61,7 @@ def test_calibration_undoes_a_gain_and_offset_error(
     start = np.arange(300) * 10**10
     for warm in (False, True):
         means = v * gain + offset + (slope * (degrees - 27))[:, None] * warm
-        result = imuspec.calibrate(WindowStatistics(start, means, np.zeros((300, 3)), None, degrees), temperature=warm)
+        result = imuspec.calibrate(WindowMoments(start, means, np.zeros((300, 3)), None, degrees), temperature=warm)
         assert result.ok
         if result.n_iterations == 0:
             assert result.error_before_mg < 10

@@ -237,10 +237,17 @@ def test_the_picture_of_the_wings_shows_the_imports_as_they_are() -> None:
     assert made.stdout == (ROOT / "docs" / "explanation" / "wings.svg").read_text("utf-8"), "run docs/draw_wings.py"
 
 
+# One operation has one name, as a module of torch and as a transformer of scikit-learn.
+TWO_LIBRARIES = {
+    "Spectrogram": ["imuspec.nn.image", "imuspec.sklearn.transformers"],
+    "LogMeanMagnitude": ["imuspec.nn.magnitude", "imuspec.sklearn.transformers"],
+}
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     homes: dict[str, list[str]] = {}
     for module, path in FILES.items():
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(module)
-    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == TWO_LIBRARIES

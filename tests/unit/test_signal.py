@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import imuspec
-from imuspec.signal import WindowStatistics, window_statistics
+from imuspec.signal import WindowMoments, window_statistics
 
 SECOND = 10**9
 HOUR = 3600
@@ -21,9 +21,9 @@ def sphere(n: int = 400, seed: int = 0) -> np.ndarray:
     return v / np.linalg.norm(v, axis=1, keepdims=True)
 
 
-def table(means: np.ndarray, sd: float = 0.001, temperature: np.ndarray | None = None) -> WindowStatistics:
+def table(means: np.ndarray, sd: float = 0.001, temperature: np.ndarray | None = None) -> WindowMoments:
     start = np.arange(len(means)) * 10 * SECOND
-    return WindowStatistics(start, means, np.full(means.shape, sd), None, temperature)
+    return WindowMoments(start, means, np.full(means.shape, sd), None, temperature)
 
 
 def day(hours: float, rate: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -219,7 +219,7 @@ class TestCalibrate:
             imuspec.calibrate(table(sphere()), **options)
 
 
-class TestWindowStatistics:
+class TestWindowMoments:
     def test_means_and_deviations_are_numpys_and_empty_windows_are_not_listed(self) -> None:
         x, time = day(0.1, rate=7)
         time = time + 3

@@ -15,8 +15,8 @@ from imuspec.signal.arrays import Float32, Float64, Int64, Recorded, as_nanoseco
 
 
 @dataclass(frozen=True)
-class WindowStatistics:
-    """Statistics of consecutive windows; windows without samples are not listed.
+class WindowMoments:
+    """Means and deviations of consecutive windows; windows without samples are not listed.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ def window_statistics(
     *,
     window_s: float = 10.0,
     temperature: ArrayLike | None = None,
-) -> WindowStatistics:
+) -> WindowMoments:
     """Mean and standard deviation of each axis in windows of fixed length, from the first sample on.
 
     Window ``k`` holds the samples in ``[time[0] + k window_s, time[0] + (k + 1) window_s)``; one at a gap's edge or at
@@ -62,7 +62,7 @@ def window_statistics(
 
     Returns
     -------
-    WindowStatistics
+    WindowMoments
 
     Examples
     --------
@@ -82,7 +82,7 @@ def statistics_of(
     *,
     fill: bool = False,
     slide_by: int = 1,
-) -> WindowStatistics:
+) -> WindowMoments:
     """As :func:`window_statistics`, `slide_by` windows starting in a length; `fill` counts a missing sample as the last."""
     x = as_three_axes(acceleration)
     times = as_times(time, x.shape[1])
@@ -95,7 +95,7 @@ def statistics_of(
     start, n, mean, sd, degrees = _core.window_statistics(
         x, times, warmth, length_ns=length, fill=fill, slide_by=slide_by
     )
-    return WindowStatistics(start, mean, sd, n, None if warmth is None else degrees)
+    return WindowMoments(start, mean, sd, n, None if warmth is None else degrees)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Calibration:
 
 
 def calibrate(
-    recording_or_windows: Recorded | WindowStatistics,
+    recording_or_windows: Recorded | WindowMoments,
     *,
     temperature: bool = False,
     method: Literal["actipy", "vanhees"] = "actipy",
@@ -199,7 +199,7 @@ def calibrate(
 
     Parameters
     ----------
-    recording_or_windows : Recorded or WindowStatistics
+    recording_or_windows : Recorded or WindowMoments
         A recording with ``acceleration`` ``[3, time]`` g and ``time`` int64 ns, or a table of its windows.
     temperature : bool, default False
         Fit a slope in temperature too; needs the recording's ``temperature``.
@@ -234,10 +234,10 @@ def calibrate(
     Examples
     --------
     >>> import numpy as np, imuspec
-    >>> from imuspec.signal import WindowStatistics
+    >>> from imuspec.signal import WindowMoments
     >>> v = np.random.default_rng(0).normal(size=(500, 3))
     >>> v = 0.05 + v / np.linalg.norm(v, axis=1, keepdims=True)
-    >>> table = WindowStatistics(np.arange(500) * 10**10, v, np.zeros_like(v))
+    >>> table = WindowMoments(np.arange(500) * 10**10, v, np.zeros_like(v))
     >>> imuspec.calibrate(table).offset.round(2).tolist()
     [-0.05, -0.05, -0.05]
     """
@@ -247,7 +247,7 @@ def calibrate(
         raise ValueError(f"min_windows: expected a whole number of at least 0, got {min_windows}")
     if int(max_iterations) != max_iterations or max_iterations < 1:
         raise ValueError(f"max_iterations: expected a whole number of at least 1, got {max_iterations}")
-    if isinstance(recording_or_windows, WindowStatistics):
+    if isinstance(recording_or_windows, WindowMoments):
         table = recording_or_windows
     else:
         warmth: Any = getattr(recording_or_windows, "temperature", None) if temperature else None

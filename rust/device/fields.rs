@@ -66,10 +66,10 @@ impl Row {
         let mut n = 0;
         let mut from = 0;
         let mut quoted = false;
-        for (i, b) in text.iter().enumerate() {
-            if *b == b'"' {
+        for i in memchr::memchr2_iter(self.separator, b'"', text) {
+            if text.get(i) == Some(&b'"') {
                 quoted = !quoted;
-            } else if *b == self.separator && !quoted {
+            } else if !quoted {
                 let Some(end) = self.ends.get_mut(n) else { return n };
                 *end = (from, i as u32);
                 from = i as u32 + 1;

@@ -64,7 +64,7 @@ impl Lines {
         let mut long = false;
         loop {
             let rest = self.buffer.get(self.at..).unwrap_or_default();
-            if let Some(n) = rest.get(searched..).and_then(|new| new.iter().position(|b| *b == b'\n')) {
+            if let Some(n) = rest.get(searched..).and_then(|new| memchr::memchr(b'\n', new)) {
                 let n = searched + n;
                 let text = rest.get(..n).unwrap_or_default();
                 let kept = if long { 0 } else { text.strip_suffix(b"\r").unwrap_or(text).len() };

@@ -523,7 +523,7 @@ def test_a_folder_of_recordings_is_labelled_by_a_table(tmp_path) -> None:
         (
             TABLE.replace("label", "class", 1),
             RecordingError,
-            "expected columns file, start, end, label, got file, start",
+            "expected columns file, label, got file, start, end, class",
         ),
         (TABLE + "ben.csv,30,,walk,8\n", RecordingError, "line 6: expected end, got nothing"),
         (TABLE + "ben.csv,30,soon,walk,8\n", RecordingError, "line 6: expected a time or seconds, got 'soon'"),

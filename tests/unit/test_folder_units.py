@@ -77,5 +77,5 @@ def test_the_order_of_dates_and_the_rate_are_stated_for_a_folder(tmp_path: Path)
     assert (labelled.label >= 0).sum() == 450
     (tmp_path / "a" / "left.csv").write_text("x,y,z\n" + "0,0,1\n" * 500)
     (tmp_path / "labels.csv").write_text("file,start,end,label\na/left.csv,0,5,walk\n")
-    (labelled,) = recordings(tmp_path, rate=50)
+    (labelled,) = recordings(tmp_path, nominal_rate=50)
     assert (labelled.rate, (labelled.label >= 0).sum()) == (50, 250)

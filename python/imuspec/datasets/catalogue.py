@@ -175,8 +175,8 @@ _ALL = (
     DatasetInfo(
         name="folder",
         title="Recordings of one's own",
-        description="device files of any format that imuspec reads, with a table of labels or annotations of their own",
-        layout="device files at any depth, labels.csv: file, start, end, label[, subject, sensor]",
+        description="device files and tables; labels in their names, in a column, in a table, or as annotations",
+        layout="files at any depth; pattern=, label_column=, or labels.csv: file, label[, start, end, subject, sensor]",
         window_s=10.0,
         licence="yours",
         citation="",

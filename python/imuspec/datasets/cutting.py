@@ -130,7 +130,8 @@ def _at_rate(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Return values ``[3, grid]``, the times of the grid, and the times of the samples."""
     if method == "linear":
-        gap = (MAX_GAP_PERIODS + 1) / recording.rate  # a stretch has no longer gap
+        longest = int(np.diff(times).max(initial=0)) / 1e9
+        gap = max((MAX_GAP_PERIODS + 1) / recording.rate, 1.001 * longest)  # the reader has decided what a gap is
         values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=gap)
         lasts_s = int(times[-1] - times[0]) / 1e9 + 1 / recording.rate
         n = max(math.ceil(lasts_s * rate - 1e-6), grid.size)

@@ -84,6 +84,78 @@ class LabelledRecording:
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     timed: bool = True
 
+    @classmethod
+    def from_arrays(
+        cls,
+        x: ArrayLike,
+        label: ArrayLike,
+        subject: int | str,
+        *,
+        rate: float,
+        class_names: Sequence[str],
+        recording: str = "",
+        unit: str | None = None,
+        sensor: str = "",
+    ) -> LabelledRecording:
+        """Return a recording of evenly sampled arrays, for `imuspec.datasets.cut`.
+
+        Parameters
+        ----------
+        x : array [3, n]
+            Acceleration.
+        label : int, str or array [n]
+            Class of the recording or of each sample: a name in `class_names`, or its index; -1 has no class.
+        subject : int or str
+            The wearer.
+        rate : float
+            Sample rate, Hz.
+        class_names : sequence of str
+            The classes, the same for all recordings of a set.
+        recording : str, default ""
+            Name of the recording; by default the subject.
+        unit : {"g", "m/s2", "mg"}, optional
+            Unit of `x`. The default is g, which the median norm must confirm; a given unit is not checked.
+        sensor : str, default ""
+            Name of the sensor.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, the unit contradicts the norm, or a label is not a class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from imuspec.datasets import LabelledRecording, cut
+        >>> x = np.zeros((500, 3)) + [0, 0, 1]
+        >>> cut([LabelledRecording.from_arrays(x.T, "sit", 1, rate=50, class_names=["sit", "walk"])], window_s=4)
+        Windows(4 of 4 s at 50 Hz, 1 subjects, 4 sit, 0 walk)
+        """
+        array = np.asarray(x)
+        if array.ndim != 2 or array.shape[0] != 3:
+            advice = ": transpose it" if array.ndim == 2 and array.shape[1] == 3 else ""
+            raise ValueError(f"x: expected shape [3, n], got {list(array.shape)}{advice}")
+        names = list(class_names)
+        values = np.broadcast_to(np.asarray(label), array.shape[1:])
+        if values.dtype.kind in "UO":
+            unknown = sorted({str(value) for value in values.tolist()} - set(names))
+            if unknown:
+                raise ValueError(f"label: expected some of {', '.join(names)}, got {', '.join(unknown)}")
+            values = np.array([names.index(value) for value in values.tolist()], np.int64)
+        time = count_times(array.shape[1], rate)
+        return cls(
+            subject=subject,
+            recording=recording or str(subject),
+            sensor=sensor,
+            rate=float(rate),
+            acceleration=in_g(array, unit=unit or "g", declared=unit, source=recording or f"subject {subject}"),
+            time=time,
+            runs=runs_of(time, rate),
+            label=values.astype(np.int64),
+            class_names=tuple(names),
+            source=recording,
+        )
+
     def __post_init__(self) -> None:
         n = self.time.shape[0]
         if self.acceleration.shape != (3, n) or self.label.shape != (n,):
@@ -171,8 +243,10 @@ def sound_stamps(stamps: ArrayLike, unit_ns: float) -> NDArray[np.bool_]:
     return result
 
 
-def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> NDArray[np.int64]:
-    """Return stretches ``[k, 2]`` without a gap. A step that is not positive, or above two sample periods, ends a stretch.
+def runs_of(
+    time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = (), max_gap_s: float | None = None
+) -> NDArray[np.int64]:
+    """Return stretches ``[k, 2]`` without a gap. A step that is not positive, or too long, ends a stretch.
 
     Parameters
     ----------
@@ -182,12 +256,22 @@ def runs_of(time: NDArray[np.int64], rate: float, *, breaks: ArrayLike = ()) -> 
         Nominal rate, Hz.
     breaks : array_like, default ()
         Further samples that start a stretch.
+    max_gap_s : float, optional
+        Longest step inside a stretch, s. The default is two sample periods.
+
+    Raises
+    ------
+    ValueError
+        If `max_gap_s` is not positive.
     """
+    if max_gap_s is not None and not 0 < max_gap_s < float("inf"):
+        raise ValueError(f"max_gap_s: expected a positive number of seconds, got {max_gap_s}")
+    longest = (MAX_GAP_PERIODS + _SLACK) / rate if max_gap_s is None else max_gap_s
     n = time.shape[0]
     if n == 0:
         return np.empty((0, 2), np.int64)
     step = np.diff(time)
-    ends = np.flatnonzero((step <= 0) | (step > (MAX_GAP_PERIODS + _SLACK) * 1e9 / rate)) + 1
+    ends = np.flatnonzero((step <= 0) | (step > longest * 1e9)) + 1
     start = np.unique(np.concatenate(([0], ends, np.asarray(breaks, np.int64).ravel()))).astype(np.int64)
     return np.stack((start, np.append(start[1:], n)), axis=1).astype(np.int64)
 

@@ -12,6 +12,7 @@ A part without ``=`` is another value of the setting before it: ``daphnet=datase
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import types
@@ -187,6 +188,9 @@ def _value(key: str, text: str, kind: Any) -> Any:
     if several is not None:
         numbered = int in typing.get_args(typing.get_args(several)[0])
         return tuple(int(word) if numbered and word.isdigit() else word for word in text.split(","))
+    if {str, float} <= set(members):  # a number of counts, or the name of a unit
+        with contextlib.suppress(ValueError):
+            return float(text)
     try:
         return TypeAdapter(kind).validate_python(text)
     except ValidationError as error:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imuspec.datasets.recordings import in_g
+
 __all__ = ["Windows", "concatenate"]
 
 
@@ -116,6 +118,84 @@ class Windows:
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "people", tuple(self.people) or ((self.name,) if self.name else ()))
 
+    @classmethod
+    def from_arrays(
+        cls,
+        x: ArrayLike,
+        label: ArrayLike,
+        subject: ArrayLike,
+        *,
+        rate: float,
+        class_names: Sequence[str] | Mapping[Any, str] | None = None,
+        unit: str | None = None,
+        axes_last: bool = False,
+        recording: ArrayLike | None = None,
+        start_s: ArrayLike | None = None,
+        name: str = "",
+    ) -> Windows:
+        """Return the windows of arrays.
+
+        Parameters
+        ----------
+        x : array [N, 3, time]
+            Acceleration.
+        label : array [N]
+            Class of each window: names, or numbers.
+        subject : array [N]
+            Subject of each window: numbers or names.
+        rate : float
+            Sample rate, Hz.
+        class_names : sequence of str or mapping, optional
+            Names of the classes 0, 1, ...; or the name of each label, as ``{1: "walking", 2: "sitting"}``. The default is
+            the labels, sorted.
+        unit : {"g", "m/s2", "mg"}, optional
+            Unit of `x`. The default is g, which the median norm must confirm; a given unit is not checked.
+        axes_last : bool, default False
+            Whether `x` is ``[N, time, 3]``.
+        recording : array [N], optional
+            Recording of each window. The default is one for each subject.
+        start_s : array [N], optional
+            Start of each window in its recording, s. The default is not known: windows of one recording then count as
+            overlapping, and cannot be on two sides of a split.
+        name : str, default ""
+            Name of the set; sets with one name have the same people.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, the unit contradicts the norm, or a label has no name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from imuspec.datasets import Windows
+        >>> x = np.zeros((4, 100, 3)) + [0, 0, 9.81]
+        >>> Windows.from_arrays(x, ["sit", "walk"] * 2, [1, 1, 2, 2], rate=50, unit="m/s2", axes_last=True)
+        Windows(4 of 2 s at 50 Hz, 2 subjects, 2 sit, 2 walk)
+        """
+        array = np.asarray(x)
+        if axes_last and array.ndim == 3:
+            array = np.swapaxes(array, 1, 2)
+        if array.ndim != 3 or array.shape[1] != 3:
+            advice = f", axes_last={not axes_last}?" if array.ndim == 3 and array.shape[2] == 3 else ""
+            raise ValueError(f"x: expected shape [N, 3, time], got {list(array.shape)}{advice}")
+        if not (np.isfinite(rate) and rate > 0):
+            raise ValueError(f"rate: expected a positive number of Hz, got {rate}")
+        flat = np.moveaxis(array, 1, 0).reshape(3, -1)
+        values = in_g(flat, unit=unit or "g", declared=unit, source="x")
+        labels, names = _named(np.asarray(label), class_names)
+        subject = np.asarray(subject)
+        return cls(
+            x=np.ascontiguousarray(np.moveaxis(values.reshape(3, len(array), -1), 0, 1)),
+            label=labels,
+            subject=subject,
+            recording=np.asarray(subject if recording is None else recording, np.str_),
+            start_s=np.full(len(array), np.nan) if start_s is None else np.asarray(start_s, np.float64),
+            rate=float(rate),
+            class_names=names,
+            name=name,
+        )
+
     def __len__(self) -> int:
         return int(self.x.shape[0])
 
@@ -216,6 +296,28 @@ class Windows:
         )
         lost = "".join(f"<li>{n:,} rows: {html.escape(reason)}</li>" for reason, n in self.counts.items())
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table><ul>{lost}</ul>"
+
+
+def _named(
+    label: NDArray[Any], class_names: Sequence[str] | Mapping[Any, str] | None
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return the index of each label, and the names of the classes."""
+    present, index = np.unique(label, return_inverse=True)
+    if class_names is None:
+        return index.astype(np.int64), tuple(str(value) for value in present.tolist())
+    if not isinstance(class_names, Mapping):
+        keys = list(range(len(class_names))) if label.dtype.kind in "iu" else list(class_names)
+        class_names = dict(zip(keys, class_names, strict=True))
+    missing = [value for value in present.tolist() if value not in class_names]
+    if missing:
+        known = ", ".join(map(str, class_names))
+        raise ValueError(
+            f"class_names: expected a name for each of {known}, got the labels {', '.join(map(str, missing))}: give a mapping, "
+            'as {1: "walking"}'
+        )
+    names = list(dict.fromkeys(class_names.values()))
+    code = np.array([names.index(class_names[value]) for value in present.tolist()], np.int64)
+    return code[index], tuple(names)
 
 
 def concatenate(parts: Iterable[Windows], *, name: str | None = None) -> Windows:

@@ -70,13 +70,41 @@ def recording_jobs(folder: Path) -> dict[str, Job]:
 
     cwa, table, packed = (str(folder / name) for name in ("wrist.cwa", "wrist.csv", "wrist.cwa.gz"))
     recipe = imuspec.Recipe.load("capture24")
+    store, read_day = store_jobs(cwa, folder)
     return {
         "read a .cwa": lambda: len(imuspec.read(cwa)),
         "stream a .cwa": lambda: _core.stream_length(cwa, "device"),
         "prepare a .cwa": lambda: imuspec.prepare(cwa, recipe).summary,
         "read a .csv": lambda: len(imuspec.read(table)),
         "prepare a .cwa.gz": lambda: imuspec.prepare(packed, recipe).summary,
+        "store a prepared recording": store,
+        "read 24 h of a cohort": read_day,
     }
+
+
+def store_jobs(cwa: str, folder: Path) -> tuple[Job, Job]:
+    """Quantise, compress and write a prepared recording; read a day of it back."""
+    import imuspec
+    from imuspec.cohort.store import CohortStore
+    from imuspec.recording.inputs import find_sources
+
+    prepared = imuspec.prepare(cwa, imuspec.Recipe.load("capture24"))
+    (source,) = find_sources([cwa])
+    scratch = Path(tempfile.mkdtemp(prefix="store-", dir=folder))
+
+    def store(out: Path) -> None:
+        writer = CohortStore(out)
+        writer.create(prepared.recipe)
+        writer.write(source, prepared)
+        writer.close()
+
+    def store_anew() -> None:
+        store(scratch / "again")
+        shutil.rmtree(scratch / "again")
+
+    store(scratch / "kept")
+    cohort = imuspec.Cohort(scratch / "kept")
+    return store_anew, lambda: cohort.read(source.id, 3600.0, 86400.0)
 
 
 def loss_job() -> Job | None:

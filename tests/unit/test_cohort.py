@@ -9,6 +9,8 @@ import sys
 
 import numpy as np
 import pytest
+import zarr
+from zarr.codecs import ZstdCodec
 
 import stub_native
 from imuspec import Cohort, Recipe
@@ -45,6 +47,22 @@ def test_values_come_back_within_half_a_step_and_missing_as_nan(cohort: Cohort, 
     assert result.dtype == np.float32
     np.testing.assert_array_equal(np.isnan(result), np.isnan(expected))
     assert np.nanmax(np.abs(result - expected)) <= RECIPE.store.step_g / 2 * 1.001
+
+
+def test_an_array_with_another_codec_is_read_alike(cohort: Cohort) -> None:
+    folder = cohort.path / "acceleration" / "a"
+    metadata = json.loads((folder / "zarr.json").read_text())
+    (sharding,) = metadata["codecs"]
+    assert [codec["name"] for codec in sharding["configuration"]["codecs"]] == ["bytes", "blosc"]
+    before = cohort.read("a")
+
+    stored = zarr.open_array(folder, mode="r")
+    values, attributes, chunks = stored[:], dict(stored.attrs), stored.chunks
+    zarr.create_array(
+        folder, data=values, chunks=chunks, shards=stored.shards, compressors=ZstdCodec(level=3), fill_value=-32768,
+        attributes=attributes, overwrite=True,
+    )  # fmt: skip
+    np.testing.assert_array_equal(Cohort(cohort.path).read("a"), before)
 
 
 def test_a_prepared_recording_comes_back_with_its_quality_and_metadata(tmp_path) -> None:

@@ -320,20 +320,22 @@ def table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Tab
 def _write_zarr(
     folder: Path, values: NDArray[np.int16], attributes: dict[str, Any], recipe: Recipe, rate: float
 ) -> None:
+    import numcodecs.blosc
     import zarr
-    from zarr.codecs import ZstdCodec
+    from zarr.codecs import BloscCodec
     from zarr.storage import LocalStore
 
     length = max(1, round(rate * 3600 * recipe.store.chunk_h))
     n_chunks = max(1, math.ceil(values.shape[1] / length))
     zarr.config.set({"threading.max_workers": 1})  # a run's workers are its threads
+    numcodecs.blosc.use_threads = False
     array = zarr.create_array(
         LocalStore(folder),
         shape=values.shape,
         dtype=values.dtype,
         chunks=(3, length),
         shards=(3, length * n_chunks),
-        compressors=ZstdCodec(level=recipe.store.zstd_level),
+        compressors=BloscCodec(cname="zstd", clevel=recipe.store.compression_level, shuffle="shuffle"),
         fill_value=int(MISSING),
         dimension_names=["axis", "time"],
         attributes=attributes,

@@ -282,6 +282,11 @@ def local_copy(path: str) -> Iterator[str]:
     ------
     str
         The local path.
+
+    Raises
+    ------
+    OSError
+        If a URL does not exist or cannot be read; the error has no credentials.
     """
     if not is_remote(path):
         if path.isprintable() or path.isascii():
@@ -299,13 +304,30 @@ def local_copy(path: str) -> Iterator[str]:
             yield path
         return
     with private_folder() as folder:
-        system, root = _system(as_path(path))
-        name = str(folder / without_query(root).rpartition("/")[2])
-        if system.isfile(root):
-            system.get_file(root, name)
-        else:
-            system.get(root, name, recursive=True)
+        with _named_errors(path):
+            system, root = _system(as_path(path))
+            name = str(folder / without_query(root).rpartition("/")[2])
+            if system.isfile(root):
+                system.get_file(root, name)
+            elif system.find(root):
+                system.get(root, name, recursive=True)
+            else:
+                raise FileNotFoundError(f"{path} does not exist")
         yield name
+
+
+@contextmanager
+def _named_errors(url: str) -> Iterator[None]:
+    """Raise what a store's library raises as an OSError that names the URL, without the credentials in either."""
+    try:
+        yield
+    except (ImportError, RuntimeError, ValueError):  # of `as_path`, which has left them out
+        raise
+    except Exception as error:
+        text = str(error)
+        kind = type(error) if type(error) in (FileNotFoundError, PermissionError, TimeoutError) else OSError
+        named = text if url in text else f"{url}: {type(error).__name__}: {text}"
+        raise kind(without_credentials(named)) from None
 
 
 def _system(folder: Path) -> tuple[Any, str]:
@@ -320,17 +342,24 @@ def without_query(url: str) -> str:
 
 
 def remote_files(url: str) -> Iterable[tuple[str, int]]:
-    """Yield URL and size in bytes of each object that a URL, a glob or a prefix matches."""
+    """Yield URL and size in bytes of each object that a URL, a glob or a prefix matches.
+
+    Raises
+    ------
+    OSError
+        If the store cannot be listed; the error has no credentials.
+    """
     import glob
 
-    system, root = _system(as_path(url))
     scheme = url.partition("://")[0]
-    if glob.has_magic(without_query(root)):
-        listed = system.glob(root, detail=True)
-    elif system.isfile(root):
-        listed = {root: system.info(root)}
-    else:
-        listed = system.find(root, detail=True)
+    with _named_errors(url):
+        system, root = _system(as_path(url))
+        if glob.has_magic(without_query(root)):
+            listed = system.glob(root, detail=True)
+        elif system.isfile(root):
+            listed = {root: system.info(root)}
+        else:
+            listed = system.find(root, detail=True)
     for name, details in sorted(listed.items()):
         if details.get("type") == "file":
             yield name if is_remote(name) else f"{scheme}://{name}", int(details.get("size") or 0)

@@ -18,6 +18,7 @@ import pytest
 import stub_native
 from imuspec import Cohort
 from imuspec.errors import without_credentials
+from imuspec.storage import local_copy
 from run_stub_cohort import RECIPE
 from stub_files import environment
 
@@ -86,6 +87,19 @@ def test_a_store_that_refuses_is_quoted_without_credentials(presigned: str, tmp_
     with pytest.raises(OSError, match="403") as refused:
         stub_native.prepare_stub_cohort([presigned.replace("?", "?broken=1&")], tmp_path / "other", recipe=RECIPE)
     assert [secret for secret in SECRETS if secret in "".join(traceback.format_exception(refused.value))] == []
+
+
+def test_a_url_that_does_not_exist_is_an_error_without_credentials(presigned: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    gone = presigned.replace("p1.cwa", "p2.cwa")
+    nobody = f"http://127.0.0.1:9/p1.cwa?{QUERY}"
+    for url, reason in ((gone, "does not exist|404"), (nobody, "127.0.0.1")):
+        with pytest.raises(OSError, match=reason) as missing, local_copy(url):
+            pass
+        with pytest.raises(OSError, match=reason) as unlisted:
+            stub_native.prepare_stub_cohort([url], out, recipe=RECIPE, workers=1)
+        for error in (missing.value, unlisted.value):
+            assert [secret for secret in SECRETS if secret in "".join(traceback.format_exception(error))] == []
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)], ids=["line", "debug"])

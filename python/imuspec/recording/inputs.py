@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from imuspec.errors import without_credentials
 from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
 from imuspec.storage import as_path, is_remote, remote_files, without_query
 
@@ -260,12 +259,7 @@ class _Search:
 
     def _add_remote(self, url: str) -> None:
         """Add the recordings below a URL: the same as for a local folder with the same files."""
-        try:
-            listed = [file for file, _ in remote_files(url)]
-        except (OSError, ValueError, RuntimeError, ImportError):
-            raise
-        except Exception as error:  # of the store's library, which may quote the URL with its signature
-            raise OSError(without_credentials(f"inputs: {url}: {type(error).__name__}: {error}")) from None
+        listed = [file for file, _ in remote_files(url)]
         if listed == [url] and not glob.has_magic(without_query(url)):
             self._add_path(url, without_query(url).rpartition("/")[2])
             return

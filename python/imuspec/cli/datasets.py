@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from imuspec.datasets.catalogue import DatasetInfo
+    from imuspec.datasets.public_sets import DatasetInfo
     from imuspec.datasets.windows import Windows
 
 __all__ = ["datasets"]

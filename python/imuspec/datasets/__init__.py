@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from imuspec.datasets.alterations import altered_sets as altered_sets
     from imuspec.datasets.alterations import rewindowed as rewindowed
     from imuspec.datasets.catalogue import CATALOGUE as CATALOGUE
-    from imuspec.datasets.catalogue import DatasetInfo as DatasetInfo
     from imuspec.datasets.catalogue import labelled_recordings as labelled_recordings
     from imuspec.datasets.catalogue import load as load
     from imuspec.datasets.catalogue import people_of as people_of
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from imuspec.datasets.images import ImageDataset as ImageDataset
     from imuspec.datasets.leaks import Split as Split
     from imuspec.datasets.leaks import check_leaks as check_leaks
+    from imuspec.datasets.public_sets import DatasetInfo as DatasetInfo
     from imuspec.datasets.recordings import LabelledRecording as LabelledRecording
     from imuspec.datasets.reference import DatasetReference as DatasetReference
     from imuspec.datasets.splits import explicit_split as explicit_split
@@ -38,7 +38,7 @@ _HOME = {
     "altered_sets": "alterations",
     "rewindowed": "alterations",
     "CATALOGUE": "catalogue",
-    "DatasetInfo": "catalogue",
+    "DatasetInfo": "public_sets",
     "labelled_recordings": "catalogue",
     "load": "catalogue",
     "people_of": "catalogue",

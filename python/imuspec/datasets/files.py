@@ -242,6 +242,7 @@ def read_table(
         bad += 1
         return "skip"
 
+    words = pa.dictionary(pa.int32(), pa.string())  # a word is in memory once
     try:
         table = csv.read_csv(
             io.BytesIO(data),
@@ -249,11 +250,21 @@ def read_table(
             parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False, invalid_row_handler=skip),
             convert_options=csv.ConvertOptions(
                 include_columns=list(columns),
-                column_types={name: pa.string() if name in text else pa.float64() for name in columns},
+                column_types={name: words if name in text else pa.float64() for name in columns},
             ),
         )
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error) or "empty" in str(error).lower():
             return {name: np.empty(0, object if name in text else np.float64) for name in columns}, bad
         raise RecordingError(source, None, f"expected a table of numbers, got: {error}") from error
-    return {name: table.column(name).to_numpy() for name in columns}, bad
+    return {
+        name: _words(table.column(name)) if name in text else table.column(name).to_numpy() for name in columns
+    }, bad
+
+
+def _words(column: Any) -> NDArray[Any]:
+    """Return the words of a column, None where a field is empty."""
+    parts = [
+        np.array([*part.dictionary.to_pylist(), None], object)[part.indices.fill_null(-1)] for part in column.chunks
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, object)

@@ -100,6 +100,8 @@ def recordings(
 
 def _labels(files: SetFiles) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
     """Return the intervals (first, end, activity from 0) of each (user, experiment)."""
+    if not files.find(r"labels\.txt") and files.find(r"Inertial Signals/total_acc_x_\w+\.txt"):
+        raise FileNotFoundError(f"{files.path}: expected RawData/labels.txt, got UCI HAR's windows: the set uci_har")
     name = files.one(r"labels\.txt", "RawData/labels.txt")
     source = files.label(name)
     columns = ("experiment", "user", "activity", "first", "last")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles
-from imuspec.datasets.recordings import LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
+from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
+from imuspec.errors import RecordingError
 
-__all__ = ["known_names", "read_files", "recording_of"]
+__all__ = ["coded_labels", "even_times", "known_names", "read_files", "recording_of"]
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
 BROKEN = "not numbers on three axes"
@@ -23,6 +25,67 @@ def known_names(setting: str, names: Sequence[str], known: Sequence[str]) -> Non
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ValueError(f"{setting}: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+
+
+def coded_labels(
+    codes: NDArray[np.float64], names: Mapping[int, str], classes: Sequence[str], source: str
+) -> tuple[NDArray[np.int64], Callable[[NDArray[np.bool_]], dict[str, int]]]:
+    """Return the label of each row from the code of its activity, and a function for `recording_of` that counts the others.
+
+    Parameters
+    ----------
+    codes : float64 array [n]
+        Code of each row.
+    names : mapping of int to str
+        Name of each code of the set.
+    classes : sequence of str
+        Names that are classes; rows of the others have no label.
+    source : str
+        Name of the file in messages.
+
+    Raises
+    ------
+    RecordingError
+        If a code is not in `names`.
+    """
+    values, inverse = np.unique(codes, return_inverse=True)
+    wrong = [value for value in values.tolist() if not np.isnan(value) and value not in names]
+    if wrong:
+        raise RecordingError(source, None, f"expected activities {', '.join(map(str, names))}, got {wrong[0]:g}")
+    words = [names.get(int(value), "") if np.isfinite(value) else "" for value in values.tolist()]
+    label = np.array([classes.index(word) if word in classes else DROPPED for word in words], np.int64)[inverse]
+
+    def unlabelled(used: NDArray[np.bool_]) -> dict[str, int]:
+        number = np.bincount(inverse[used], minlength=len(words))
+        return {
+            f"activity {word}" if word else "without a label": int(k)
+            for word, k in zip(words, number.tolist(), strict=True)
+            if word not in classes and k
+        }
+
+    return label, unlabelled
+
+
+def even_times(stamps: NDArray[np.int64], *, max_gap_ns: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return times at an even rate between the gaps of jittered or bundled stamps, and the runs ``[k, 2]`` between gaps.
+
+    Parameters
+    ----------
+    stamps : int64 array [n]
+        Stamps, ns.
+    max_gap_ns : float
+        A step above this, forward or back, ends a run, ns.
+    """
+    edges = np.concatenate(([0], np.flatnonzero(np.abs(np.diff(stamps)) > max_gap_ns) + 1, [stamps.size])).astype(
+        np.int64
+    )
+    runs = np.stack((edges[:-1], edges[1:]), axis=1)[: stamps.size]
+    time = stamps.copy()
+    for first, end in runs.tolist():
+        n = end - first
+        last = max(int(stamps[end - 1]), int(stamps[first]) + n - 1)  # stamps that repeat still rise
+        time[first:end] = np.round(np.linspace(stamps[first], last, n)).astype(np.int64)
+    return time, runs
 
 
 def read_files(
@@ -56,11 +119,16 @@ def read_files(
     ------
     FileNotFoundError
         If there is no file of the layout.
+    ValueError
+        If two files have one key, so that the path has two copies of the set.
     """
     with SetFiles(path) as files:
         entries = sorted(find(files))
         if not entries:
             raise FileNotFoundError(f"{files.path}: no file of the form {expected}")
+        for (key, name), (other, copy) in pairwise(entries):
+            if key == other:
+                raise ValueError(f"{files.path}: expected one copy of the set, got {name} and {copy}")
         for key, name in entries:
             if subjects is None or key[0] in subjects:
                 yield from read(files, name, key)

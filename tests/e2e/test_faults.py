@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,8 @@ def _reasons(out: Path) -> dict[str, str]:
 def test_a_recording_beyond_a_limit_is_named_and_takes_no_other_with_it(tmp_path: Path) -> None:
     source = write_stub(tmp_path / "in", n=4)
     (source / "greedy.cwa").write_text(json.dumps({"memory_mb": 2000}))
-    (source / "endless.cwa").write_text(json.dumps({"sleep_s": 600}))
-    started = time.monotonic()
+    (source / "endless.cwa").write_text(json.dumps({"sleep_s": 86_400}))
     summary = _run(source, tmp_path / "out", engine=LocalEngine(2, limits=Limits(600_000_000, 10.0)))
-    assert time.monotonic() - started < 60
     assert [summary.count(status) for status in ("ok", "excluded", "failed")] == [4, 2, 3]
     reasons = _reasons(tmp_path / "out")
     assert reasons["endless"] == "took longer than the time limit of 10 s"

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -190,9 +189,7 @@ def test_a_stopped_run_goes_on(cohort: Path, tmp_path: Path) -> None:
     assert given.endswith("interrupted\n"), trouble
     done = len(Results(tmp_path / "out").outcomes)
     assert 2 <= done < len(HOURS)
-    started = time.monotonic()
     assert compute(cohort, tmp_path / "out", Faulty(), workers=1, resume=True).done_before == done
-    assert time.monotonic() - started < 60
     compute(cohort, tmp_path / "whole", Faulty(), workers=1)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 

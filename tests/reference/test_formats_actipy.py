@@ -148,7 +148,9 @@ def test_the_80_hz_wrist_sample_is_one_run() -> None:
 
 
 def test_every_recording_at_hand_reads_and_each_loss_has_words() -> None:
-    for path in sorted((DATA / "recordings").iterdir()):
+    paths = sorted((DATA / "recordings").iterdir())
+    assert len(paths) >= len(FILES)
+    for path in paths:
         got = _core.read(str(path), "device", "auto", "auto", None)
         assert got["n"] > 0, path.name
         assert [kind for kind in got["counts"] if not kind_meaning(kind)] == [], path.name

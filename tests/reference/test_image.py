@@ -14,8 +14,7 @@ import imuspec
 import recorded_windows
 from reference_data import needs_data
 
-rng = np.random.default_rng(7)
-NOISE = rng.standard_normal((3, 300))
+NOISE = np.random.default_rng(7).standard_normal((3, 300))
 
 
 @pytest.mark.parametrize("levels", ["greys", "linear"])
@@ -72,7 +71,7 @@ def test_the_tensor_is_the_picture_normalised() -> None:
 def test_an_axis_at_rest_is_the_definitions(rest: float, nfft: int, noverlap: int) -> None:
     """Sums of a constant come out as zero or as noise by their order, and the picture hangs on its weakest cell."""
     x = np.full((3, 500), rest, np.float32)
-    x[1, 100:] += 0.2 * rng.standard_normal(400)
+    x[1, 100:] += 0.2 * np.random.default_rng(7).standard_normal(400)
     x[2, 250] += 0.02
     settings: Any = {"nfft": nfft, "noverlap": noverlap, "size": None}
     difference = np.abs(

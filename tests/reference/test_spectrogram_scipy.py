@@ -13,7 +13,6 @@ import imuspec
 
 signal = pytest.importorskip("scipy.signal")
 
-RNG = np.random.default_rng(7)
 SETTINGS: list[dict[str, Any]] = [
     {"nperseg": 32, "noverlap": 16},
     {"nperseg": 64, "noverlap": 60},
@@ -34,13 +33,13 @@ SETTINGS: list[dict[str, Any]] = [
     {},
 ]
 SIGNALS: dict[str, NDArray[np.float64]] = {
-    "random": RNG.standard_normal((2, 3, 500)),
-    "worn": np.array([[0.0], [0.0], [1.0]]) + 0.05 * RNG.standard_normal((3, 500)).cumsum(-1) / 20,
+    "random": np.random.default_rng(7).standard_normal((2, 3, 500)),
+    "worn": np.array([[0.0], [0.0], [1.0]]) + 0.05 * np.random.default_rng(8).standard_normal((3, 500)).cumsum(-1) / 20,
     "constant": np.full((1, 400), 1.0),
     "zero": np.zeros((2, 300)),
     "spike": np.eye(1, 300, 137),
-    "tiny": 1e-30 * RNG.standard_normal(300),
-    "huge": 1e30 * RNG.standard_normal(300),
+    "tiny": 1e-30 * np.random.default_rng(9).standard_normal(300),
+    "huge": 1e30 * np.random.default_rng(10).standard_normal(300),
 }
 
 

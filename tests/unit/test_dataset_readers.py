@@ -15,12 +15,10 @@ from imuspec import datasets
 from imuspec.datasets import capture24, goat, wisdm
 from imuspec.errors import RecordingError
 
-RNG = np.random.default_rng(0)
-
 
 def still(n: int, unit: float = 9.81) -> np.ndarray:
     """[n, 3] of a sensor that lies, with a little noise."""
-    return RNG.normal(0, 0.02 * unit, (n, 3)) + np.array([0, 0, unit])
+    return np.random.default_rng(n).normal(0, 0.02 * unit, (n, 3)) + np.array([0, 0, unit])
 
 
 def rows(*columns: np.ndarray) -> str:
@@ -38,7 +36,7 @@ def wisdm_text(*, users=(1, 2), n: int = 450, scale: float = 5e7) -> list[str]:
     lines = []
     for user in users:
         for activity in ("Jogging", "Walking"):
-            lines += [wisdm_record(user, activity, (k + 1) * scale, tuple(still(1)[0])) for k in range(n)]
+            lines += [wisdm_record(user, activity, (k + 1) * scale, tuple(xyz)) for k, xyz in enumerate(still(n))]
     return lines
 
 
@@ -92,7 +90,8 @@ def test_wisdm_stamps_tell_gaps_in_any_unit_and_nothing_else(tmp_path, scale) ->
     stamps = np.cumsum(steps) + 1
     stamps[60:] += 21  # a gap of more than a second
     stamps[80:] -= 50  # another session
-    lines = [wisdm_record(1, "Sitting", stamp * scale, tuple(still(1)[0])) for stamp in stamps]
+    values = map(tuple, still(len(stamps)))
+    lines = [wisdm_record(1, "Sitting", stamp * scale, xyz) for stamp, xyz in zip(stamps, values, strict=True)]
     (recording,) = datasets.labelled_recordings("wisdm", write_wisdm(tmp_path, "\n".join(lines)))
     assert recording.runs.tolist() == [[0, 60], [60, 80], [80, 100]]
     for first, end in recording.runs.tolist():
@@ -390,7 +389,7 @@ def test_road_surface_parts_files_of_unlike_times_and_joins_those_of_one(tmp_pat
         location = tmp_path / f"RoadSurfaceDataCollector{collector}"
         location.mkdir(exist_ok=True)
         stamp = 1495513322900 + begin * 1000 + np.arange(300) * 100
-        values = RNG.normal(0, 1, (300, 6))
+        values = np.random.default_rng(begin).normal(0, 1, (300, 6))
         words = np.repeat([road], 300)
         header = "# timestamp,X-raw,Y-raw,Z-raw,X-axis,Y-axis,Z-axis,road_type\n"
         (location / f"2017-05-23_{begin:03d}.csv").write_text(header + rows(stamp, *values.T, words))

@@ -13,8 +13,7 @@ import imuspec
 from imuspec.spectral.encodings import ENCODINGS, gramian_angular_field, recurrence_plot, scalogram
 from imuspec.spectral.frame_length import choose_nfft
 
-RNG = np.random.default_rng(6)
-X = RNG.standard_normal((4, 3, 60))
+X = np.random.default_rng(6).standard_normal((4, 3, 60))
 T = np.arange(500)
 OTHERS = [gramian_angular_field, recurrence_plot, scalogram]
 
@@ -174,7 +173,7 @@ def test_close_tones_ask_for_long_frames_and_knocks_for_short_ones() -> None:
 
 
 def test_gravity_and_gain_do_not_change_the_choice_and_silence_has_no_say() -> None:
-    tones = np.sin(0.5 * T) + np.sin(0.56 * T) + 0.01 * RNG.standard_normal((5, 3, 500))
+    tones = np.sin(0.5 * T) + np.sin(0.56 * T) + 0.01 * np.random.default_rng(6).standard_normal((5, 3, 500))
     assert choose_nfft(tones) == choose_nfft(1e-3 * tones + 1) == choose_nfft(tones.astype(np.float32) + 100)
     with_silence = np.concatenate([tones, np.ones((50, 3, 500)), np.full((1, 3, 500), np.nan)])
     assert choose_nfft(with_silence) == choose_nfft(tones) == 256

@@ -70,24 +70,22 @@ def recording_jobs(folder: Path) -> dict[str, Job]:
 
     cwa, table, packed = (str(folder / name) for name in ("wrist.cwa", "wrist.csv", "wrist.cwa.gz"))
     recipe = imuspec.Recipe.load("capture24")
-    store, read_day = store_jobs(cwa, folder)
     return {
         "read a .cwa": lambda: len(imuspec.read(cwa)),
         "stream a .cwa": lambda: _core.stream_length(cwa, "device"),
         "prepare a .cwa": lambda: imuspec.prepare(cwa, recipe).summary,
         "read a .csv": lambda: len(imuspec.read(table)),
         "prepare a .cwa.gz": lambda: imuspec.prepare(packed, recipe).summary,
-        "store a prepared recording": store,
-        "read 24 h of a cohort": read_day,
     }
 
 
-def store_jobs(cwa: str, folder: Path) -> tuple[Job, Job]:
+def store_jobs(folder: Path) -> dict[str, Job]:
     """Quantise, compress and write a prepared recording; read a day of it back."""
     import imuspec
     from imuspec.cohort.store import CohortStore
     from imuspec.recording.inputs import find_sources
 
+    cwa = str(folder / "wrist.cwa")
     prepared = imuspec.prepare(cwa, imuspec.Recipe.load("capture24"))
     (source,) = find_sources([cwa])
     scratch = Path(tempfile.mkdtemp(prefix="store-", dir=folder))
@@ -104,7 +102,10 @@ def store_jobs(cwa: str, folder: Path) -> tuple[Job, Job]:
 
     store(scratch / "kept")
     cohort = imuspec.Cohort(scratch / "kept")
-    return store_anew, lambda: cohort.read(source.id, 3600.0, 86400.0)
+    return {
+        "store a prepared recording": store_anew,
+        "read 18 h of a cohort": lambda: cohort.read(source.id, 3600.0, 64800.0),
+    }
 
 
 def loss_job() -> Job | None:
@@ -133,7 +134,13 @@ def serve(folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     jobs: dict[str, Job] = {}
-    for make in (kernel_jobs, lambda: recording_jobs(folder), lambda: {"LMM loss forward + backward": loss_job()}):
+    makers = (
+        kernel_jobs,
+        lambda: recording_jobs(folder),
+        lambda: store_jobs(folder),
+        lambda: {"LMM loss forward + backward": loss_job()},
+    )
+    for make in makers:
         try:
             jobs |= {name: job for name, job in make().items() if job is not None}
         except (ImportError, AttributeError) as error:

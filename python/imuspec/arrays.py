@@ -120,16 +120,24 @@ def _is_whole(array: NDArray[Any]) -> bool:
     return all(stride % item == 0 for stride, length in zip(array.strides, array.shape, strict=True) if length > 1)
 
 
-def check_axes(array: NDArray[Any], name: str = "x") -> None:
+def check_axes(array: Any, name: str = "x") -> None:
     """Refuse windows [..., time, axes], whose last axis is so short that it must be the axes.
+
+    Parameters
+    ----------
+    array : array or tensor
+        Windows.
+    name : str, default "x"
+        The argument's name in messages.
 
     Raises
     ------
     ValueError
-        If the last axis has 3 places or fewer and the one before it more than that.
+        If the last axis has the length of one to three axes, or of two or three triads, and the one before it is longer than any
+        number of axes.
     """
-    shape = array.shape
-    if array.ndim >= 2 and 0 < shape[-1] <= 3 < shape[-2]:
+    shape = tuple(array.shape)
+    if len(shape) >= 2 and (0 < shape[-1] <= 3 < shape[-2] or (shape[-1] in (6, 9) and shape[-2] > 9)):
         raise ValueError(
             f"{name}: expected [..., axes, time], got {shape}, which looks like [..., time, axes]; "
             f"transpose it: np.swapaxes({name}, -1, -2)"

@@ -88,6 +88,9 @@ def test_settings_reach_the_reader_the_windows_and_the_splits(monkeypatch: pytes
         "subjects": (1, 3),
         "window_s": 2.0,
     }
+    assert requested.pop("sensors") == ("ankle", "trunk")
+    DatasetReference.parse("goat=x,merge=walking:moving,running:moving").windows()
+    assert requested["merge"] == {"walking": "moving", "running": "moving"}
     assert (made.name, made.split_by, made.split_missing) == ("d", "recording", "keep")
     assert made.settings["missing"] == "keep"
 
@@ -116,7 +119,7 @@ def test_a_setting_of_the_reference_goes_before_a_default() -> None:
         ("hapt=x,transitions=perhaps", "transitions: expected a valid boolean"),
         ("hapt=x,missing=never", "missing: expected redraw, keep, got 'never'"),
         ("goat=x,sensor_range=middle", "sensor_range: expected low, high, got 'middle'"),
-        ("goat=x,merge=eating", "merge: expected a mapping, which only the Python API takes"),
+        ("goat=x,merge=eating", "merge: expected name:value[,name:value,...], got 'eating'"),
         ("cohort=x", "cohort: expected a labelled set, got the cohort x"),
     ],
 )
@@ -135,6 +138,8 @@ def test_what_an_error_advises_can_be_done_in_the_reference(tmp_path: Path) -> N
     assert subject_split(remaining, 0).members.keys() == {"train", "validation", "test"}
     walking = DatasetReference.parse(f"folder={folder},window_s=2,classes=walk").windows()
     assert walking.class_names == ("walk",)
+    same = DatasetReference.parse(f"folder={folder},window_s=2,of_classes=walk").windows()
+    assert same.per_class() == walking.per_class()
     assert subject_split(walking, 0).n_redraws == 0
 
 

@@ -50,7 +50,7 @@ def test_a_set_says_how_it_is_laid_out_and_whom_to_cite(capsys, name: str) -> No
     assert info.title in out
     assert info.url in out
     assert "layout" in out
-    assert all(key in out for key in info.settings if key not in ("subjects", "unit"))
+    assert all(key in out for key in info.settings)
 
 
 def test_a_copy_is_counted_by_class_subject_and_reason(capsys, tmp_path) -> None:

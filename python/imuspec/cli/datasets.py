@@ -24,8 +24,8 @@ def datasets(name: str | None = None, /, *, json: bool = False) -> int:
     """List the supported public data sets, describe one, or check a copy of one.
 
     Every command takes a labelled data set as NAME=PATH[,setting=value,...]. imuspec datasets NAME lists the settings of its
-    reader. The settings window_s, rate, overlap, resampling, lowpass_hz and min_agreement define the windows; split_by and
-    missing define the splits. A part without = is one more value of the setting before it, as in
+    reader. The settings window_s, rate, overlap, resampling, lowpass_hz and min_agreement define the windows; split_by, missing
+    and of_classes (the classes to use) define the splits. A part without = is one more value of the setting before it, as in
     daphnet=dataset/,sensors=ankle,trunk. LABEL@NAME=PATH gives the set another name in tables.
 
     Parameters
@@ -61,16 +61,11 @@ def _facts(info: DatasetInfo) -> dict[str, Any]:
         "layout": info.layout,
         "window_s": info.window_s,
         "split_by": info.split_by,
-        "settings": dict(_settings(info)),
+        "settings": info.settings,
         "licence": info.licence,
         "citation": info.citation,
         "url": info.url,
     }
-
-
-def _settings(info: DatasetInfo) -> dict[str, Any]:
-    """Return the settings of a set's reader that a user can change, with their defaults."""
-    return {key: value for key, value in info.settings.items() if key not in ("subjects", "unit")}
 
 
 def _counts(windows: Windows) -> dict[str, Any]:
@@ -107,7 +102,7 @@ def _page(info: DatasetInfo) -> Table:
         "layout": info.layout,
         "window": f"{info.window_s:g} s",
         "split": f"by {info.split_by}",
-        "settings": ", ".join(f"{key}={_shown(value)}" for key, value in _settings(info).items()),
+        "settings": ", ".join(f"{key}={_shown(value)}" for key, value in info.settings.items()),
         "licence": info.licence,
         "cite": info.citation,
         "from": info.url,

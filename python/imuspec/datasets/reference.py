@@ -5,9 +5,10 @@
 
 - of the reader: ``sensors``, ``classes``, ``subjects``, ``unit``, ... (``imuspec datasets NAME`` lists them);
 - of the windows: ``window_s``, ``rate``, ``overlap``, ``resampling``, ``lowpass_hz``, ``min_agreement``;
-- of the splits: ``split_by`` and ``missing``.
+- of the splits: ``split_by``, ``missing``, and ``of_classes``, the classes whose windows are used.
 
 A part without ``=`` is another value of the setting before it: ``daphnet=dataset/,sensors=ankle,trunk,window_s=4``.
+A setting that is a mapping takes pairs: ``goat=G/,merge=walking:moving,running:moving``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Union
 
@@ -36,7 +37,7 @@ __all__ = ["FORM", "DatasetReference"]
 FORM = "NAME=PATH[,setting=value,...]"
 _SETTING = re.compile(r"[a-z]\w*=")
 _WINDOWS = ("window_s", "rate", "overlap", "resampling", "lowpass_hz", "min_agreement")
-_SPLITS: dict[str, Any] = {"split_by": Unit, "missing": Literal["redraw", "keep"]}
+_SPLITS: dict[str, Any] = {"split_by": Unit, "missing": Literal["redraw", "keep"], "of_classes": Sequence[str]}
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class DatasetReference:
         settings = self._typed({**_types_of(load, _WINDOWS), **_SPLITS})
         split = {key: settings.pop(key) for key in _SPLITS if key in settings}
         windows = load(self.loader, self.path, **{**defaults, **settings})
+        if "of_classes" in split:
+            windows = windows.of_classes(split["of_classes"])
         return replace(
             windows,
             name=self.label,
@@ -183,7 +186,10 @@ def _value(key: str, text: str, kind: Any) -> Any:
     members = typing.get_args(kind) if typing.get_origin(kind) in (Union, types.UnionType) else (kind,)
     origins = [typing.get_origin(member) or member for member in members]
     if Mapping in origins:
-        raise ValueError(f"{key}: expected a mapping, which only the Python API takes, got {text!r}")
+        pairs = [word.partition(":") for word in text.split(",")]
+        if not all(name and colon and value for name, colon, value in pairs):
+            raise ValueError(f"{key}: expected name:value[,name:value,...], got {text!r}")
+        return {name.strip(): value.strip() for name, _, value in pairs}
     several = next((m for m, o in zip(members, origins, strict=True) if isinstance(o, type) and _is_sequence(o)), None)
     if several is not None:
         numbered = int in typing.get_args(typing.get_args(several)[0])

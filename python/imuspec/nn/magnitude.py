@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from imuspec import _core
-from imuspec.arrays import as_signals
+from imuspec.arrays import as_signals, check_axes
 from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
 from imuspec.spectral.magnitude import resolutions_of
 
@@ -93,7 +93,14 @@ class LogMeanMagnitude(nn.Module):
         -------
         Tensor or tuple of Tensor
             ``[..., nfft // 2 + 1]``, float64 for float64 signals, else float32. A tuple if `nfft` is a sequence.
+
+        Raises
+        ------
+        ValueError
+            If `x` looks like ``[..., time, axes]``.
         """
+        if not torch.compiler.is_compiling():
+            check_axes(x)
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
             results = tuple(part.log(part.magnitudes(x), self.moment) for part in self._parts())

@@ -17,15 +17,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from imuspec.cli.recipe import unit
-from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+from imuspec.recipe import FitRecipe, PretrainRecipe, ProbeRecipe, Recipe
 from imuspec.recipe.settings import LABELS, NamedRecipe
 
 PAGE = Path(__file__).parent / "reference" / "recipe.md"
 HEAD = """# Recipes
 
 A recipe has all settings of a run. `imuspec recipe` lists the recipes of the package, and `imuspec recipe NAME` the settings of
-one with their values. `--set section.setting=value` of `prepare`, `image`, `report`, `pretrain`, `probe` and `embed` changes a
-setting. A TOML file can be used instead of a name:
+one with their values. `--set section.setting=value` of `prepare`, `image`, `report`, `pretrain`, `probe`, `embed` and `fit`
+changes a setting. A TOML file can be used instead of a name:
 
 ```toml
 # mine.toml: settings that are not given have their defaults
@@ -43,6 +43,7 @@ FAMILIES: list[tuple[str, type[NamedRecipe], str]] = [
         "`imuspec pretrain`. A section with several kinds is chosen by `SECTION.name=KIND`.",
     ),
     ("Probe", ProbeRecipe, "`imuspec probe` and `imuspec embed`."),
+    ("Fit", FitRecipe, "`imuspec fit`."),
 ]
 
 

@@ -15,7 +15,9 @@ from imuspec._core import __version__
 if TYPE_CHECKING:
     from imuspec.cohort.cohort import Cohort as Cohort
     from imuspec.errors import RecordingError as RecordingError
-    from imuspec.prediction.model import predict as predict
+    from imuspec.prediction.model import Model as Model
+    from imuspec.prediction.model import load as load
+    from imuspec.prediction.predicting import predict as predict
     from imuspec.preparation import Prepared as Prepared
     from imuspec.preparation import prepare as prepare
     from imuspec.pretraining.pretraining import pretrain as pretrain
@@ -44,11 +46,13 @@ _HOME = {
     "choose_nfft": "spectral.frame_length",
     "Cohort": "cohort.cohort",
     "ImageStream": "spectral.stream",
+    "load": "prediction.model",
     "log_magnitude_variance": "spectral.magnitude",
     "log_mean_magnitude": "spectral.magnitude",
     "lowpass": "signal",
+    "Model": "prediction.model",
     "plot": "report.drawing",
-    "predict": "prediction.model",
+    "predict": "prediction.predicting",
     "prepare": "preparation",
     "Prepared": "preparation",
     "pretrain": "pretraining.pretraining",

@@ -22,6 +22,7 @@ EXTRAS = {
     "s3fs": "cluster",
     "upath": "cluster",
     "captum": "train",
+    "huggingface_hub": "train",
     "lightning_fabric": "train",
     "safetensors": "train",
     "scipy": "train",

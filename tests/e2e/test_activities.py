@@ -45,8 +45,8 @@ def test_a_run_is_probed_fitted_and_applied(run: Path, tmp_path: Path, capsys) -
         path.name for path in (tmp_path / "probe").iterdir()
     }
     model = tmp_path / "model"
-    out = output_of(capsys, "activities", str(run), "--data", "capture24=files", "--out", str(model), "--epochs", "20")
-    assert "on unseen people" in out
+    out = output_of(capsys, "fit", str(run), "--data", "capture24=files", "--out", str(model), "--folds", "3")
+    assert "on people left out" in out
     x, time, _ = wrist_motion(days=0.5 / 24, seed=5, sample_rate=50.0)
     write_csv(tmp_path / "r.csv", x, time)
     table, plot = tmp_path / "r.parquet", tmp_path / "r.png"
@@ -61,7 +61,7 @@ def test_a_run_is_probed_fitted_and_applied(run: Path, tmp_path: Path, capsys) -
 def test_a_head_that_is_none_and_data_without_a_name_are_refused(run: Path, capsys) -> None:
     for arguments, message in (
         (["probe", str(run), "--data", "capture24=files", "--head", "forest"], "linear, logistic, mlp or lstm"),
-        (["activities", str(run), "--data", "files", "--out", "x"], "NAME=PATH"),
+        (["fit", str(run), "--data", "files", "--out", "x"], "NAME=PATH"),
     ):
         with pytest.raises(SystemExit) as stop:
             main(arguments)

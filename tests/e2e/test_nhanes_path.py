@@ -52,7 +52,7 @@ def test_archives_of_nhanes_become_a_cohort_a_run_a_probe_and_a_model(tmp_path: 
     out = output_of(capsys, "probe", run, *data, "--head", "linear", "--seeds", 2, "--out", tmp_path / "probe")
     assert "seed 1: BA" in out
     assert (tmp_path / "probe" / "summary.csv").is_file()
-    output_of(capsys, "activities", run, *data, "--out", tmp_path / "model", "--epochs", 10)
+    output_of(capsys, "fit", run, *data, "--out", tmp_path / "model")
     archive = nhanes / "62161.tar.bz2"
     out = output_of(capsys, "predict", archive, "--model", tmp_path / "model", "--out", tmp_path / "p.csv")
     assert "09 Jan 2000" in out

@@ -19,9 +19,9 @@ from imuspec import Cohort
 from imuspec.cli import main
 from imuspec.cluster import Limits, compute, open_engine
 from imuspec.cohort.results import Results
-from imuspec.prediction import ActivityModel, fit_activity_model
+from imuspec.prediction import fit_patches, load
 from imuspec.prediction.cohort import CohortEmbedding
-from imuspec.probing.patch_heads import PatchHeadSettings
+from imuspec.prediction.predicting import activities_of
 from imuspec.run.named import weights_digest
 from imuspec.run.run import Run
 from labelled_days import labelled_days, small_roformer
@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    fit_activity_model(small_roformer(), labelled_days(2, hours=1.0), PatchHeadSettings(epochs=2), folds=2).save(folder)
+    fit_patches(small_roformer(), labelled_days(3, hours=1.0)).save(folder)
     return folder
 
 
@@ -99,7 +99,7 @@ def test_features_and_classes_are_those_of_each_recording(
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
     output_of(capsys, "predict", str(cohort), "--model", str(model), "--out", str(tmp_path / "p"), "--workers", "1")
-    results, wanted_table = Results(tmp_path / "p"), ActivityModel.load(model).activities(prepared).table()
+    results, wanted_table = Results(tmp_path / "p"), activities_of(load(model), prepared).table()
     assert results.read("r1")["activity"].to_pylist() == wanted_table["activity"].tolist()
     minutes = results.summary.to_pylist()
     assert sum(row["minutes"] for row in minutes if row["id"] == "r1") == pytest.approx(24.0)

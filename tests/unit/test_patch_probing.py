@@ -12,7 +12,7 @@ from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.encoders.harnet import Harnet
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
-    PatchHead,
+    Head,
     PatchHeadSettings,
     class_weights,
     fit_patch_head,
@@ -168,7 +168,7 @@ def test_a_probe_tells_loud_from_quiet_and_reports_each_seed() -> None:
 
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(ValueError, match="head"):
-        PatchHead("tree", 4, 2)  # type: ignore[arg-type]
+        Head("tree", 4, 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="validation"):
         fit_patch_head(features(), PatchHeadSettings(head="lstm"))
     empty = features()

@@ -11,8 +11,8 @@ import pytest
 import imuspec
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.errors import RecordingError
-from imuspec.prediction import Activities, ActivityModel, Smoother, fit_activity_model, predict
-from imuspec.probing.patch_heads import PatchHeadSettings
+from imuspec.prediction import Activities, Model, Smoother, fit_patches, load, predict
+from imuspec.recipe import FitRecipe
 from imuspec.simulation import simulate, wrist_motion, write_csv
 from labelled_days import CLASSES, labelled_days, small_roformer
 
@@ -101,26 +101,23 @@ def test_the_picture_is_drawn(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def model() -> ActivityModel:
+def model() -> Model:
     message: list[str] = []
-    fitted = fit_activity_model(
-        small_roformer(),
-        labelled_days(3, hours=2.0),
-        PatchHeadSettings(epochs=25, learning_rate=1e-2),
-        say=message.append,
-    )
-    assert len(message) == 2
+    fitted = fit_patches(small_roformer(), labelled_days(3, hours=2.0), say=message.append)
+    assert [line.split(":")[0] for line in message[:2]] == ["as predicted", "smoothed"]
     return fitted
 
 
-def test_the_model_knows_its_errors_on_people_it_had_not_seen(model: ActivityModel) -> None:
+def test_the_model_knows_its_errors_on_people_it_had_not_seen(model: Model) -> None:
     labelled = sum(int((item.label >= 0).sum()) for item in labelled_days(3, hours=2.0))
-    assert model.confusion.shape == (3, 6, 6)
-    assert model.confusion.sum() == model.smoothed_confusion.sum() == labelled
+    assert model.smoother is not None
+    confusion = model.held_out.confusion()
+    assert confusion.shape == (3, 6, 6)
+    assert confusion.sum() == model.held_out.confusion(model.smoother).sum() == labelled
     np.testing.assert_allclose(model.smoother.transition.sum(1), 1)
 
 
-def test_a_model_comes_back_from_its_folder_and_predicts_the_same(model: ActivityModel, tmp_path: Path) -> None:
+def test_a_model_comes_back_from_its_folder_and_predicts_the_same(model: Model, tmp_path: Path) -> None:
     x, time, _ = wrist_motion(days=1 / 24, seed=9, sample_rate=50.0, start="2023-05-15T06:30:00")
     write_csv(tmp_path / "r.csv", x, time)
     model.save(tmp_path / "model")
@@ -134,10 +131,11 @@ def test_a_model_comes_back_from_its_folder_and_predicts_the_same(model: Activit
     assert any("not calibrated" in note for note in first.notes)
     smooth = predict(tmp_path / "r.csv", model, smooth=True)
     assert (np.diff(smooth.label) != 0).sum() <= (np.diff(first.label) != 0).sum()
+    assert model.smoother is not None
     np.testing.assert_array_equal(smooth.label, model.smoother.smooth(first.label))
 
 
-def test_time_without_the_device_is_no_activity(model: ActivityModel, tmp_path: Path) -> None:
+def test_time_without_the_device_is_no_activity(model: Model, tmp_path: Path) -> None:
     simulate(tmp_path / "day.cwa", days=0.5, seed=4, sample_rate=25.0)
     result = predict(tmp_path / "day.cwa", model)
     off = result.label == -2
@@ -145,11 +143,12 @@ def test_time_without_the_device_is_no_activity(model: ActivityModel, tmp_path: 
     prepared = imuspec.prepare(tmp_path / "day.cwa", imuspec.Recipe.load("capture24").set("calibration.required=false"))
     assert off.sum() * 10 / 3600 == pytest.approx(prepared.figures["nonwear_h"], abs=0.02)
     assert np.isnan(result.probability[off]).all()
+    assert any("recorded at 25 Hz, the model takes 30 Hz" in note for note in result.notes)
 
 
-def test_what_cannot_be_predicted_is_told(model: ActivityModel, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="imuspec activities"):
-        ActivityModel.load(tmp_path)
+def test_what_cannot_be_predicted_is_told(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="imuspec fit"):
+        load(tmp_path)
     (tmp_path / "x.cwa").write_bytes(b"nothing")
     with pytest.raises(RecordingError, match=r"x\.cwa"):
         predict(tmp_path / "x.cwa", model)
@@ -170,11 +169,12 @@ def test_a_head_that_sees_stillness_tells_quiet_from_vibration_that_the_encoder_
     sequences = PatchSequences(tuple(items), ("sleep", "vehicle"))
     fitted = {}
     for stillness in (False, True):
-        model = fit_activity_model(small_roformer(), sequences, PatchHeadSettings(head="logistic"), stillness=stillness)
-        counts = model.confusion.sum(0)
+        recipe = FitRecipe().set(f"patches.stillness={str(stillness).lower()}")
+        model = fit_patches(small_roformer(), sequences, recipe)
+        counts = model.held_out.confusion().sum(0)
         fitted[stillness] = float((np.diag(counts) / counts.sum(1)).mean())
         assert model.head.n_features == 32 + 3 * stillness
         model.save(tmp_path / str(stillness))
-        assert ActivityModel.load(tmp_path / str(stillness)).stillness is stillness
+        assert load(tmp_path / str(stillness)).front.stillness is stillness
     assert fitted[False] < 0.85
     assert fitted[True] > 0.99

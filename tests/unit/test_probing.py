@@ -404,34 +404,34 @@ def source(folder: Path, **facts: object) -> str:
 def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from imuspec.cli.probing import _unseen
+    from imuspec.cli.probing import unseen
 
     recovered = replace(WINDOWS, name="recovered", people=("wisdm",))
-    left, note = _unseen(recovered, source(tmp_path / "a", set="wisdm", people=["wisdm"], subjects=[0, 1, 2]))
+    left, note = unseen(recovered, source(tmp_path / "a", set="wisdm", people=["wisdm"], subjects=[0, 1, 2]))
     assert not set(left.subjects) & {0, 1, 2}
     assert note == "recovered: judged on 7 subjects; pre-training saw the other 3"
     study = replace(WINDOWS, name="folder", people=("folder /b", "folder 2"))
     other = source(tmp_path / "b", set="folder", people=["folder /a", "folder 1"], subjects=[0, 1, 2])
-    left, note = _unseen(study, other)
+    left, note = unseen(study, other)
     assert len(left) == len(study)
     assert "pre-trained on another folder; subjects with the same names there are taken as other people" in note
     moved = source(tmp_path / "c", set="folder", people=["folder /old", "folder 2"], subjects=[0, 1])
-    assert len(_unseen(study, moved)[0].subjects) == 8
-    left, note = _unseen(study, source(tmp_path / "d", set="hapt", people=["hapt"], subjects=[0]))
+    assert len(unseen(study, moved)[0].subjects) == 8
+    left, note = unseen(study, source(tmp_path / "d", set="hapt", people=["hapt"], subjects=[0]))
     assert (len(left), note) == (len(study), "")
 
 
 def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from imuspec.cli.probing import _unseen
+    from imuspec.cli.probing import unseen
     from imuspec.datasets import people_of
     from imuspec.run.pretrained import MODELS
 
     (tmp_path / "run").mkdir()
     people = MODELS["limu-bert-uci"].people
     (tmp_path / "run" / "model.json").write_text(json.dumps({"name": "limu-bert-uci", "people": people}), "utf-8")
-    left, note = _unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
+    left, note = unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
     assert len(left) == len(WINDOWS)
     assert "pre-trained on the people of mine: scores are not of unseen people" in note
 

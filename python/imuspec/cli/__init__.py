@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError, UnknownCommandError
 
 from imuspec.cli import (
-    activities,
     bench,
     cohort,
     datasets,
     doctor,
     embedding,
     experiments,
+    fit,
     learning,
     models,
     output,
+    predict,
     probing,
     recipe,
     recordings,
@@ -28,7 +29,6 @@ from imuspec.errors import unknown_name, without_credentials
 from imuspec.interrupts import Interrupted, interrupted_by_sigterm
 
 __all__ = [
-    "activities",
     "app",
     "bench",
     "cohort",
@@ -36,10 +36,12 @@ __all__ = [
     "doctor",
     "embedding",
     "experiments",
+    "fit",
     "learning",
     "main",
     "models",
     "output",
+    "predict",
     "probing",
     "recipe",
     "recordings",

@@ -17,14 +17,14 @@ from imuspec.storage import write_atomically
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
-    from torch import nn
 
     from imuspec.datasets import DatasetReference, Split, Windows
+    from imuspec.encoders import Encoder
     from imuspec.probing import ProbeResult
     from imuspec.probing.patch_heads import HeadName
     from imuspec.recipe import ProbeRecipe
 
-__all__ = ["patch_encoder", "probe", "probe_recipe", "window_encoder", "windows_for"]
+__all__ = ["of_patches", "patch_encoder", "probe", "probe_recipe", "unseen", "window_encoder", "windows_for"]
 
 LEAST_STEPS = 2000  # of a head that is fitted on few windows of patches
 _NAMES = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
@@ -111,7 +111,7 @@ def probe(
     }
     facts: dict[str, Any] = {"run": run, "data": str(reference), **{k: v for k, v in options.items() if v is not None}}
     name = f"{reference.label}-{'random-' if run.startswith('random:') else ''}{Path(run).name}"
-    if _of_patches(run, head):
+    if of_patches(run, head):
         _refuse(options, ("head", "device"), f"{run}, an encoder of patches")
         chosen = head or "linear"
         result = _probe_patches(
@@ -123,7 +123,7 @@ def probe(
         _refuse(options, _used(run), run)
         settings = probe_recipe(run, recipe or "linear", shots, seeds, norm, assignments)
         windows = windows_for(reference, run, unseen_by)
-        windows, note = _unseen(windows, unseen_by or run)
+        windows, note = unseen(windows, unseen_by or run)
         facts |= {"people": note, "windows": repr(windows), "window_settings": dict(windows.settings)}
         output.say(repr(windows))
         if note:
@@ -186,7 +186,7 @@ def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = N
     return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
 
 
-def _unseen(windows: Windows, run: str) -> tuple[Windows, str]:
+def unseen(windows: Windows, run: str) -> tuple[Windows, str]:
     """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
     import numpy as np
 
@@ -274,7 +274,7 @@ def _probe(
     )
 
 
-def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> nn.Module:
+def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> Encoder:
     """Load a frozen encoder of windows; an encoder that also takes a gyroscope gets zeros, with a note."""
     from imuspec.encoders.fusion import AccelerationAlone
     from imuspec.run.named import load_encoder
@@ -286,7 +286,7 @@ def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> nn
     return AccelerationAlone(encoder)
 
 
-def _of_patches(run: str, head: str | None) -> bool:
+def of_patches(run: str, head: str | None) -> bool:
     """Whether a probe is of patches, which the head or the encoder of the run determines.
 
     Raises
@@ -305,7 +305,7 @@ def _of_patches(run: str, head: str | None) -> bool:
     return described.is_file() and encoder.loads(described.read_text("utf-8"))["name"] == "roformer"
 
 
-def patch_encoder(run: str) -> nn.Module:
+def patch_encoder(run: str) -> Encoder:
     """Load a frozen encoder of patches; ``random`` is one with initial random weights."""
     import torch
 

@@ -106,9 +106,9 @@ def unit(field: str) -> str:
 
 
 def _families() -> dict[str, type[NamedRecipe]]:
-    from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+    from imuspec.recipe import FitRecipe, PretrainRecipe, ProbeRecipe, Recipe
 
-    return {"preparation": Recipe, "pre-training": PretrainRecipe, "probe": ProbeRecipe}
+    return {"preparation": Recipe, "pre-training": PretrainRecipe, "probe": ProbeRecipe, "fit": FitRecipe}
 
 
 def _load(name: str) -> NamedRecipe:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from imuspec.encoders.encoder import Encoder
+from imuspec.encoders.encoder import Encoder, EncoderSpec
 
 __all__ = ["AccelerationAlone", "Fusion", "SingleAxis", "acceleration_alone", "fusion", "single_axis"]
 
@@ -123,6 +123,9 @@ class AccelerationAlone(Encoder):
         super().__init__()
         self.inner = encoder
         self.kind, self.n_features = encoder.kind, encoder.n_features
+        if encoder.spec is not None:
+            inner = {"encoder": encoder.spec.name, "settings": dict(encoder.spec.settings)}
+            self.spec = EncoderSpec("acceleration_alone", inner)
 
     def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
         """Return the inner encoder's input shape with three axes, as in `Encoder.input_shape`."""

@@ -1,7 +1,8 @@
-"""Activities of a wearer: a class for each ten seconds, and minutes of each class and day with intervals."""
+"""Activities of a wearer: a class for each window of a model, and minutes of each class and day with intervals."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from imuspec.storage import atomic_path
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "NONWEAR", "Activities"]
+__all__ = ["MISSING", "NONWEAR", "Activities", "prediction_table", "write_table"]
 
 MISSING, NONWEAR = -1, -2
 _DAY_NS = 86_400_000_000_000
@@ -27,21 +28,23 @@ class Activities:
     Attributes
     ----------
     time : array of int64 [n]
-        Start of each patch, ns since 1970 by the device's local clock.
+        Start of each window, ns since 1970 by the device's local clock.
     label : array of int64 [n]
         Index into `class_names`; -1 where samples are missing or excluded, -2 where the device was not worn.
     probability : array of float32 [n, C]
-        Probabilities of each patch before smoothing; NaN where there is no class.
+        Probabilities of each window before smoothing; NaN where there is no class.
     class_names : tuple of str
         The classes.
     step_s : float
-        Length of a patch, s.
+        Length of a window, s.
     name : str
         Name of the recording.
     confusion : array of int64 [subjects, C, C], optional
         The model's predictions for people whom it had not seen, rows the truth. Intervals follow from it.
     notes : tuple of str
         Notes for the reader, for example that the recording was not calibrated.
+    sets : array of bool [n, C], optional
+        Classes in the prediction set of each window; no class where `label` is below 0.
     """
 
     time: NDArray[np.int64]
@@ -52,6 +55,7 @@ class Activities:
     name: str = ""
     confusion: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    sets: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -62,25 +66,12 @@ class Activities:
         return f"Activities({self.name}: {hours:.1f} h, {known:.0%} of it known, {', '.join(self.class_names)})"
 
     def table(self) -> pd.DataFrame:
-        """Return a row for each ten seconds: time, activity, confidence, and the probability of each class."""
-        import pandas as pd
-
-        names = np.array([*self.class_names, "nonwear", "missing"])
-        known = self.label >= 0
-        confidence = np.full(len(self), np.nan, np.float32)
-        confidence[known] = self.probability[known, self.label[known]]
-        shares = {f"p_{name}": self.probability[:, i] for i, name in enumerate(self.class_names)}
-        return pd.DataFrame(
-            {
-                "time": self.time.astype("datetime64[ns]"),
-                "activity": names[self.label],
-                "confidence": confidence,
-                **shares,
-            }
-        )
+        """Return a row for each window: time, activity, confidence, probability of each class, and its set if there is one."""
+        columns = {"time": self.time.astype("datetime64[ns]")}
+        return prediction_table(columns, self.label, self.probability, self.class_names, self.sets)
 
     def days(self) -> NDArray[np.int64]:
-        """Return the calendar day of each patch, days since 1970."""
+        """Return the calendar day of each window, days since 1970."""
         return np.floor_divide(self.time, _DAY_NS)
 
     def minutes(self, *, n_draws: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -144,23 +135,82 @@ class Activities:
             If the name ends neither in .parquet nor in .csv.
         """
         path = Path(out)
-        if path.suffix.lower() not in (".parquet", ".csv"):
-            raise ValueError(f"out: expected a name in .parquet or .csv, got {path.name!r}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table = self.table()
-        if path.suffix.lower() == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            with atomic_path(path) as file:
-                pq.write_table(pa.Table.from_pandas(table, preserve_index=False, nthreads=1), file, compression="zstd")
-        else:
-            with atomic_path(path) as file:
-                table.to_csv(file, index=False, float_format="%.4f")
+        write_table(self.table(), path)
         beside = path.with_name(f"{path.stem}.minutes.csv")
         with atomic_path(beside) as file:
             self.minutes().to_csv(file, index=False, float_format="%.1f", date_format="%Y-%m-%d")
         return [path, beside]
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of predictions as Parquet or CSV, whole or not at all.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table.
+    path : Path
+        File, ``.parquet`` or ``.csv``.
+
+    Raises
+    ------
+    ValueError
+        If the name ends neither in .parquet nor in .csv.
+    """
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        raise ValueError(f"out: expected a name in .parquet or .csv, got {path.name!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with atomic_path(path) as file:
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False, nthreads=1), file, compression="zstd")
+    else:
+        with atomic_path(path) as file:
+            table.to_csv(file, index=False, float_format="%.4f")
+
+
+def prediction_table(
+    columns: Mapping[str, NDArray[Any]],
+    label: NDArray[np.int64],
+    probability: NDArray[np.float32],
+    class_names: tuple[str, ...],
+    sets: NDArray[np.bool_] | None,
+) -> pd.DataFrame:
+    """Return a row for each window.
+
+    Parameters
+    ----------
+    columns : mapping of str to array [n]
+        First columns.
+    label : array of int64 [n]
+        Predicted class; -1 missing, -2 not worn.
+    probability : array of float32 [n, C]
+        Probability of each class.
+    class_names : tuple of str
+        The classes.
+    sets : array of bool [n, C] or None
+        Classes of each prediction set.
+
+    Returns
+    -------
+    DataFrame
+        `columns`, ``activity``, ``confidence``, ``p_CLASS`` of each class, and with sets ``set``, its classes joined by ``|``.
+    """
+    import pandas as pd
+
+    names = np.array([*class_names, "nonwear", "missing"])
+    known = label >= 0
+    confidence = np.full(len(label), np.nan, np.float32)
+    confidence[known] = probability[known, label[known]]
+    shares = {f"p_{name}": probability[:, i] for i, name in enumerate(class_names)}
+    joined = {}
+    if sets is not None:
+        joined["set"] = [
+            "|".join(name for name, inside in zip(class_names, row, strict=True) if inside) for row in sets
+        ]
+    return pd.DataFrame({**columns, "activity": names[label], "confidence": confidence, **shares, **joined})
 
 
 def _true_shares(confusion: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float64]:

@@ -94,35 +94,41 @@ class CohortEmbedding:
 
 @dataclass(frozen=True)
 class CohortActivities:
-    """Activities of the wearer: a class for each ten seconds; the summary has minutes of each day and class.
+    """Activities of the wearer: a class for each window; the summary has minutes of each day and class.
 
     Parameters
     ----------
     model : str
-        A folder of ``imuspec activities``.
+        A folder of ``imuspec fit``.
     digest : str
         `weights_digest` of the model.
     smooth : bool, default False
-        Whether neighbouring patches correct each other.
+        Whether neighbouring windows correct each other.
+    coverage : float, optional
+        Coverage of prediction sets.
     """
 
     model: str
     digest: str
     smooth: bool = False
+    coverage: float | None = None
     kind: str = "activities"
 
     def description(self) -> Mapping[str, Any]:
         """Return the settings that determine the classes, beside the recording."""
-        return {"weights": self.digest, "smooth": self.smooth}
+        return {"weights": self.digest, "smooth": self.smooth, "coverage": self.coverage}
 
     def __call__(self, prepared: Prepared) -> Computed:
         """Return the activities of a recording."""
         import pyarrow as pa
 
-        result = _model(self.model, self.digest).activities(prepared, smooth=self.smooth)
+        from imuspec.prediction.predicting import activities_of
+
+        model = _model(self.model, self.digest)
+        result = activities_of(model, prepared, smooth=self.smooth, coverage=self.coverage)
         minutes = result.minutes()
         minutes["day"] = minutes["day"].dt.strftime("%Y-%m-%d")
-        rows = minutes.astype(object).where(minutes.notna(), None).to_dict("records")
+        rows: list[Any] = minutes.astype(object).where(minutes.notna(), None).to_dict("records")
         return Computed(
             pa.Table.from_pandas(result.table(), preserve_index=False, nthreads=1).replace_schema_metadata(),
             tuple(rows),
@@ -169,7 +175,7 @@ def _encoder(run: str, digest: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _model(path: str, digest: str) -> Any:
-    from imuspec.prediction import ActivityModel
+    from imuspec.prediction.model import load
 
     expect_digest(path, digest)
-    return ActivityModel.load(path)
+    return load(path)

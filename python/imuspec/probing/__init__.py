@@ -13,8 +13,8 @@ from imuspec.probing.heads import HEADS, Fitted, Task, fit, fit_linear, fit_logi
 from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource, moments
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
+    Head,
     HeadName,
-    PatchHead,
     PatchHeadSettings,
     class_weights,
     fit_patch_head,
@@ -37,10 +37,10 @@ __all__ = [
     "EncoderSource",
     "FeatureSource",
     "Fitted",
+    "Head",
     "HeadName",
     "MomentsSource",
     "PatchFeatures",
-    "PatchHead",
     "PatchHeadSettings",
     "ProbeResult",
     "RowMeans",

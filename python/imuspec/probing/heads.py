@@ -333,10 +333,16 @@ def _module_logits(module: nn.Module, features: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(module(torch.from_numpy(features)).numpy())
 
 
-def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:  # noqa: ARG001  (no grid of Adam)
+def fit_logistic(
+    tasks: Sequence[Task],
+    n_classes: int,
+    settings: HeadSettings,  # noqa: ARG001  (no grid of Adam)
+    *,
+    strengths: Sequence[float] = _STRENGTHS,
+) -> list[Fitted]:
     """Fit scikit-learn's logistic regression on standardised features. The validation windows select its C.
 
-    It suits features with different scales, such as hand-crafted statistics. C is one of .001, .01, .1, 1, 10, 100.
+    It suits features with different scales, such as hand-crafted statistics. By default C is one of .001, .01, .1, 1, 10, 100.
 
     Parameters
     ----------
@@ -346,6 +352,8 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
         As in `fit`.
     settings : HeadSettings
         Ignored, as its settings are those of Adam.
+    strengths : sequence of float, optional
+        The values of C.
 
     Returns
     -------
@@ -360,7 +368,7 @@ def fit_logistic(tasks: Sequence[Task], n_classes: int, settings: HeadSettings) 
     for task in tasks:
         scaler = StandardScaler().fit(task.train)
         fits = []
-        for strength in _STRENGTHS:
+        for strength in strengths:
             model = LogisticRegression(C=strength, max_iter=2000).fit(scaler.transform(task.train), task.label)
             weight, bias = _folded(model, scaler, n_classes)
             guess = _linear(weight, bias, task.validation).argmax(-1)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from imuspec.encoders import Encoder
 
 __all__ = [
+    "Head",
     "HeadName",
-    "PatchHead",
     "PatchHeadSettings",
     "class_weights",
     "fit_patch_head",
@@ -83,7 +83,7 @@ class PatchHeadSettings:
         return self.epochs if self.head == "lstm" else max(self.epochs, -(-self.least_steps // steps))
 
 
-class PatchHead(nn.Module):
+class Head(nn.Module):
     """A head: features [B, patches, features] -> scores [B, patches, classes]."""
 
     mean: Tensor
@@ -135,7 +135,7 @@ def fit_patch_head(
     *,
     validation: PatchFeatures | None = None,
     encoder: nn.Module | None = None,
-) -> tuple[PatchHead, dict[str, float]]:
+) -> tuple[Head, dict[str, float]]:
     """Fit a head by weighted cross-entropy, ``sum w ce / sum w`` over the labelled patches of a batch of windows.
 
     Parameters
@@ -151,7 +151,7 @@ def fit_patch_head(
 
     Returns
     -------
-    (PatchHead, dict)
+    (Head, dict)
         The head in eval mode, and its ``epoch`` and ``validation_balanced_accuracy``.
 
     Raises
@@ -165,7 +165,7 @@ def fit_patch_head(
     if settings.chosen_by == "best" and validation is None:
         raise ValueError("validation: expected a part to choose the best epoch by, got none")
     n_features = train.x[0].shape[-1] if encoder is None else cast("Encoder", encoder).n_features
-    head = seeded(lambda: PatchHead(settings.head, n_features, n_classes), settings.seed)
+    head = seeded(lambda: Head(settings.head, n_features, n_classes), settings.seed)
     if (settings.standardise or settings.head == "logistic") and encoder is None:
         whole = np.concatenate(train.x).astype(np.float64)
         head.mean.copy_(torch.from_numpy(whole.mean(0)))
@@ -199,7 +199,7 @@ def fit_patch_head(
     return head, {"epoch": best.epoch, "validation_balanced_accuracy": best.figure}
 
 
-def _converge(head: PatchHead, train: PatchFeatures) -> None:
+def _converge(head: Head, train: PatchFeatures) -> None:
     """Fit a layer to the labelled patches at once: weighted cross-entropy and a penalty have one minimum."""
     known = [label >= 0 for label in train.label]
     x = torch.from_numpy(np.concatenate([part[k] for part, k in zip(train.x, known, strict=True)]).astype(np.float32))

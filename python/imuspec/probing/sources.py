@@ -23,6 +23,7 @@ __all__ = [
     "FeatureSource",
     "SplitSource",
     "embed",
+    "layers_of",
     "with_batch_norms_of",
 ]
 
@@ -133,11 +134,15 @@ class EncoderSource:
 
     def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
         """Return the features of each layer."""
-        picture = self._picture(choice) if choice else None
-        encoder = self._encoder
-        if picture is not None and self._pictures.batch_norm == "training":
-            encoder = self._of_training(choice, picture)
+        picture, encoder = self.parts(choice)
         return embed(encoder, x, picture=picture, layers=self._layers, batch=self._batch, device=self._device)
+
+    def parts(self, choice: Choice) -> tuple[Choice | None, nn.Module]:
+        """Return the keywords of `imuspec.rgb_image` (None for an encoder of signals), and the encoder of a choice."""
+        picture = self._picture(choice) if choice else None
+        if picture is not None and self._pictures.batch_norm == "training":
+            return picture, self._of_training(choice, picture)
+        return picture, self._encoder
 
     def _picture(self, choice: Choice) -> Choice:
         """Return the keywords of `imuspec.rgb_image`."""
@@ -200,7 +205,7 @@ def embed(
     parts_of: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
     with torch.inference_mode():
         for inputs in _batches(cast("Encoder", encoder).kind, x, picture or {}, batch):
-            for name, value in _layers_of(encoder, inputs.to(device), layers).items():
+            for name, value in layers_of(encoder, inputs.to(device), layers).items():
                 parts_of[name].append(value.float().cpu().numpy())
     return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in parts_of.items()}
 
@@ -281,8 +286,23 @@ def _batches(kind: str, x: NDArray[Any], picture: Choice, size: int) -> Iterator
             yield ready
 
 
-def _layers_of(encoder: nn.Module, inputs: Tensor, required: Sequence[str]) -> dict[str, Tensor]:
-    """Return the named features of a batch, in one pass through the encoder where it has maps."""
+def layers_of(encoder: nn.Module, inputs: Tensor, required: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named features of a batch, in one pass through the encoder where it has maps.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Encoder of pictures or signals.
+    inputs : Tensor
+        Batch of its input.
+    required : sequence of str
+        As for `EncoderSource`.
+
+    Raises
+    ------
+    ValueError
+        If the encoder lacks a layer.
+    """
     if tuple(required) == ("last",):
         return {"last": encoder(inputs)}
     if hasattr(encoder, "maps"):  # a convolutional trunk: its embedding is the mean of its last map

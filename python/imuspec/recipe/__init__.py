@@ -1,12 +1,14 @@
 """Recipes: every number of a run, as validated data. They are read from TOML, and stored as JSON beside the result.
 
 `Recipe` holds the settings from a device file to calibrated wear, `PretrainRecipe` those of the pre-training of an encoder,
-and `ProbeRecipe` those of its evaluation. The named recipes are in ``imuspec/recipes``. A TOML file needs only the settings
-that differ from the defaults. Every field has a description, which ``imuspec.Recipe.model_json_schema()`` prints.
+`ProbeRecipe` those of its evaluation, and `FitRecipe` those of a classifier. The named recipes are in ``imuspec/recipes``. A
+TOML file needs only the settings that differ from the defaults. Every field has a description, which
+``imuspec.Recipe.model_json_schema()`` prints.
 """
 
 from __future__ import annotations
 
+from imuspec.recipe.fitting import FitRecipe
 from imuspec.recipe.preparing import (
     CalibrationSettings,
     LowpassSettings,
@@ -24,6 +26,7 @@ from imuspec.recipe.training import TrainingSettings
 
 __all__ = [
     "CalibrationSettings",
+    "FitRecipe",
     "LowpassSettings",
     "NamedRecipe",
     "NonwearSettings",

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _WORDS = ("random", "imagenet", "statistics")  # names that are no path
-_FILES = ("encoder.json", "encoder.safetensors", "head.safetensors", "activities.json")
+_FILES = ("encoder.json", "encoder.safetensors", "head.safetensors", "classifier.json")
 
 
 def weights_digest(name: str) -> str:
@@ -152,7 +152,13 @@ def people_seen(name: str) -> PeopleSeen:
 
 
 def _source_section(name: str) -> dict[str, Any]:
-    """Return the section ``source`` of a run's recipe; empty if `name` is not a run."""
+    """Return the section ``source`` of a run's recipe, or the same of a fitted model; empty if `name` is neither."""
+    fitted = _folder(name) / "classifier.json"
+    if fitted.is_file():
+        front = json.loads(fitted.read_text("utf-8"))["front"]
+        if front["picture"] is not None:
+            return dict(zip(("height", "width"), front["picture"]["size"], strict=True))
+        return {"window_s": front["n_samples"] / front["rate_hz"], "rate_hz": front["rate_hz"]}
     recipe = _folder(name) / "recipe.json"
     return dict(json.loads(recipe.read_text("utf-8")).get("source", {})) if recipe.is_file() else {}
 

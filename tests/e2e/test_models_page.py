@@ -1,0 +1,79 @@
+"""The commands of docs/models.md, in their order, on made-up people."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from imuspec.cli import main
+from labelled_folder import write_folder
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+COMMANDS = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for line in block.splitlines()
+]
+SMALL = {"fit": ["--folds", "3", "--set", "pictures.size=[24,32]", "--set", "tuning.epochs=1"]}
+
+
+def output_of(capsys: pytest.CaptureFixture[str], command: str) -> str:
+    _, name, *arguments = shlex.split(command)
+    with pytest.raises(SystemExit) as stop:
+        main([name, *arguments, *SMALL.get(name, [])])
+    captured = capsys.readouterr()
+    assert stop.value.code == 0, captured.err
+    return captured.out + captured.err
+
+
+def test_the_commands_of_the_page_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path / "people")
+    write_folder(tmp_path / "others", prefix="q", n_people=2)
+    (tmp_path / "person.csv").write_bytes((tmp_path / "others" / "q0.csv").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert len(COMMANDS) >= 5
+    outputs = [output_of(capsys, command) for command in COMMANDS]
+    assert all("on people left out" in out for out in outputs[:3])
+    assert "fine-tuned on all people" in outputs[2]
+    assert {path.name for path in Path("models").iterdir()} == {"statistics", "pictures", "tuned"}
+    assert "macro f1" in outputs[4]
+    assert Path("person.minutes.csv").is_file()
+    assert {"others.csv", "others.scores.csv", "others.confusion.csv"} <= {path.name for path in Path().iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "statistics", "--data", "folder=people", "--out", "people"], "expected a new folder"),
+        (
+            ["fit", "statistics", "--data", "folder=people", "--out", "m", "--norm", "fixed"],
+            "expected a run of pictures",
+        ),
+        (
+            ["fit", "statistics", "--data", "folder=people", "--out", "m", "--train", "all"],
+            "expected head for statistics",
+        ),
+        (["fit", "statistics", "--data", "folder=people", "--out", "m", "--cache", "c"], "expected a run of mae-"),
+        (["fit", "supervised", "--data", "folder=people", "--out", "m"], "random with --train all"),
+        (["predict", "people/p0.csv", "--model", "people"], "imuspec fit RUN"),
+    ],
+)
+def test_what_cannot_be_fitted_or_predicted_is_refused(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_folder(tmp_path / "people", n_people=3)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code in (1, 2)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()

@@ -255,4 +255,10 @@ mod tests {
         assert!(matches!(reader(wrong), Err(Error::Shape(_))));
         assert!(matches!(reader(arrays(Vec::new())), Err(Error::Malformed { .. })));
     }
+
+    #[test]
+    fn rows_of_zeros_and_without_a_number_have_no_norm() {
+        let xyz = [vec![3.0, 0.0, f32::NAN, 0.0], vec![4.0, 0.0, 1.0, 0.0], vec![0.0, 0.0, 1.0, 2.0]];
+        assert_eq!(norms(&xyz), [5.0, 2.0]);
+    }
 }

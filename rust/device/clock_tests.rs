@@ -74,3 +74,34 @@ fn a_clock_of_whole_seconds_may_name_one_sample_twice() {
         assert_eq!(found, Break::None, "{i}");
     }
 }
+
+#[test]
+fn a_stamp_that_names_the_neighbouring_sample_is_put_back_wherever_it_stands() {
+    for wrong in [0, 1, 20, 38, 39] {
+        let off = |i: i64| if i == wrong { 10_000_000 } else { 0 };
+        let stamps: Vec<_> = (0..40).map(|i| Some((0, i * S + off(i)))).collect();
+        for (i, time) in (0..).zip(times(&stamps, &[])) {
+            assert!(time.abs_diff(i * 10_000_000) < 1000, "{wrong}: {i} {time}");
+        }
+    }
+}
+
+#[test]
+fn a_new_run_begins_as_far_behind_the_old_one_as_both_clocks_say() {
+    let mut clock = Clock::default();
+    let slow = |start: i64| start * 10_100_000; // 100 Hz by name, one percent slower by the stamps
+    for i in 0..10 {
+        assert_eq!(clock.stamp(100 * i, 100 * i, slow(100 * i), 100.0, false), Break::None);
+    }
+    for (start, seconds) in [(1000, 2), (2000, 5)] {
+        let later = slow(start) + if start > 1000 { 2 * S } else { 0 } + seconds * S;
+        // the first run's own rate is not known before it ends: its stamp is at the block's first sample
+        let at = if start > 1000 { 50 } else { 0 };
+        let Break::Run(gap) = clock.stamp(start, start + at, later + slow(at), 100.0, true) else { panic!("no run") };
+        assert!((gap - seconds as f64).abs() < 1e-6, "{start}: {gap}");
+        for i in 1..10 {
+            let sample = start + 100 * i;
+            assert_eq!(clock.stamp(sample, sample, later + slow(100 * i), 100.0, false), Break::None);
+        }
+    }
+}

@@ -93,4 +93,14 @@ mod tests {
             assert_eq!(cached, plain, "{text}");
         }
     }
+
+    #[test]
+    fn times_of_another_zone_are_on_the_clock_of_the_first_and_tell_the_change() {
+        let mut clock = LocalClock::default();
+        let mut time = |time, zone| clock.time(Written { time, zone });
+        assert_eq!(time(7_000 * SECOND, None), Some((7_000 * SECOND, 0)));
+        assert_eq!(time(7_200 * SECOND, Some(3_600 * SECOND)), Some((7_200 * SECOND, 0)));
+        assert_eq!(time(10_801 * SECOND, Some(7_200 * SECOND)), Some((7_201 * SECOND, 3_600 * SECOND)));
+        assert_eq!(time(7_202 * SECOND, Some(3_600 * SECOND)), Some((7_202 * SECOND, -3_600 * SECOND)));
+    }
 }

@@ -278,3 +278,31 @@ fn date_order(title: &str) -> Option<Order> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_is_named_before_or_behind_the_sensor() {
+        for (axis, letter) in ["x", "y", "z"].into_iter().enumerate() {
+            for name in [letter.to_owned(), format!("acc{letter}"), format!("{letter}acc"), format!("{letter}axis")] {
+                assert!(matches!(column(&name), Some(Column::Acceleration(found)) if found == axis), "{name}");
+            }
+            for name in [format!("gyro{letter}"), format!("{letter}gyro"), format!("w{letter}")] {
+                assert!(matches!(column(&name), Some(Column::Gyroscope(found)) if found == axis), "{name}");
+            }
+        }
+        assert!(column("pressure").is_none());
+    }
+
+    #[test]
+    fn a_title_of_actilife_tells_the_order_of_its_dates() {
+        let order = |date: &str| date_order(&format!("Data File Created By ActiGraph date format {date} at 30 Hz"));
+        assert_eq!(order("M/d/yyyy"), Some(Order::MonthDayYear));
+        assert_eq!(order("dd.MM.yyyy"), Some(Order::DayMonthYear));
+        assert_eq!(order("yyyy-MM-dd"), Some(Order::YearMonthDay));
+        assert_eq!(order("'the' d"), None);
+        assert_eq!(date_order("Data File Created By ActiGraph"), None);
+    }
+}

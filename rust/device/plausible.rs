@@ -260,6 +260,17 @@ mod tests {
     }
 
     #[test]
+    fn seconds_of_zeros_are_noted_with_their_share() {
+        let mut norms = Norms::default();
+        norms.push(&batch(45, 1.0, 0.01), 100.0);
+        norms.push(&batch(15, 0.0, 0.0), 100.0);
+        let mut quality = Quality::default();
+        check_values(norms, &mut quality);
+        let [event] = &quality.events[..] else { panic!("{:?}", quality.events) };
+        assert_eq!((event.kind, event.value), ("zero_values", 0.25));
+    }
+
+    #[test]
     fn an_axis_that_keeps_its_value_while_both_others_turn_is_noted_with_its_share() {
         /// A minute, in which x and y turn by so much; z changes in these seconds.
         fn noted(turns: [f32; 2], z: f32, changes: std::ops::Range<usize>) -> Vec<f64> {
@@ -296,6 +307,7 @@ mod tests {
             norms.push(&batch(1000, if i < 10 { 1.0 } else { 4.0 }, 0.0), 100.0);
         }
         assert!(norms.still.len() < KEPT && norms.still.len() > KEPT / 4);
+        assert!(norms.stride > 2 && norms.stride.is_power_of_two(), "one in {}", norms.stride);
         assert_eq!(norms.judge(), (4.0, false));
     }
 

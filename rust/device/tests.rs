@@ -5,6 +5,8 @@
 use super::{Timestamps, fuzz};
 use crate::error::Error;
 
+mod blocks;
+
 const RULES: [Timestamps; 2] = [Timestamps::Device, Timestamps::Actipy];
 
 fn matrix(packets: u32) -> Vec<u8> {

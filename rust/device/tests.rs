@@ -6,6 +6,7 @@ use super::{Timestamps, fuzz};
 use crate::error::Error;
 
 mod blocks;
+mod rows;
 
 const RULES: [Timestamps; 2] = [Timestamps::Device, Timestamps::Actipy];
 

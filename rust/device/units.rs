@@ -283,6 +283,13 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_a_counter_only_where_nearly_all_rise_by_one() {
+        let steps = (0..1000).map(|i| if i % 10 == 0 { 1.0 } else { 20.0 });
+        let values: Vec<f64> = steps.scan(0.0, |time, step| Some(std::mem::replace(time, *time + step))).collect();
+        assert_eq!(TimeUnit::settle(&values, None).map(|unit| unit.name), Ok("ms"));
+    }
+
+    #[test]
     fn a_named_unit_is_held_against_the_rate() {
         let seconds: Vec<f64> = (0..100).map(f64::from).collect();
         assert_eq!(TimeUnit::settle(&seconds, Some(TimeUnit::S)), Ok(TimeUnit::S));

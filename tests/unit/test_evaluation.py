@@ -93,6 +93,16 @@ def test_subjects_that_differ_widen_the_interval_and_one_subject_gives_none() ->
     assert np.isnan(evaluation.subject_bootstrap(truth, good, np.zeros(200), 2)["kappa"]).all()
 
 
+def test_two_subjects_are_enough_for_an_interval_and_the_default_is_seed_0_at_95_per_cent() -> None:
+    truth, predicted, subject = [0, 1, 0, 1, 0, 1], [0, 1, 0, 0, 1, 1], [0, 0, 1, 1, 1, 1]
+    bounds = evaluation.subject_bootstrap(truth, predicted, subject, 2, n_draws=1000, level=0.95, seed=0)
+    assert bounds["accuracy"] == (0.5, 1.0)
+    assert evaluation.score(truth, predicted, ["a", "b"], subject=subject).interval == bounds
+    assert evaluation.subject_bootstrap(truth, predicted, subject, 2) == bounds
+    narrow = evaluation.subject_bootstrap(truth, predicted, subject, 2, level=0.2)["accuracy"]
+    assert 0.5 <= narrow[0] <= narrow[1] < 1.0
+
+
 def scores_of(*, weights: tuple[int, ...] = (0,), ratio: float = 0.0, **rows: Any) -> Any:
     """A row of a table for each method, split and draw of the weights, from arrays [split] or [split, draw]."""
     lines = []

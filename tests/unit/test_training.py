@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from imuspec import interrupts, objectives
 from imuspec.objectives import Objective
 from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
-from imuspec.pretraining.schedule import learning_rate
+from imuspec.pretraining.schedule import learning_rate, peak_rate
 from imuspec.recipe import PretrainRecipe, TrainingSettings
 from imuspec.run.run import Run
 from reference_data import DATA, needs_data
@@ -189,6 +189,24 @@ def test_the_papers_learning_rates_are_the_golden_ones() -> None:
 def test_the_rate_falls_as_its_name_says(settings: dict[str, object], rates: list[float]) -> None:
     rate = learning_rate(TrainingSettings(epochs=10, base_lr=1e-3, **settings))
     assert [rate(step, 7) for step in (0, 35, 70)] == pytest.approx(rates, abs=1e-15)
+
+
+def test_the_rate_with_restarts_falls_anew_in_each_epoch_behind_the_warm_up() -> None:
+    settings = TrainingSettings(
+        fall="restarts", epochs=5, base_lr=1e-3, end_lr=1e-5, start_lr=1e-4, warmup_epochs=0.5, scale_lr=True, batch=512
+    )
+    rate = learning_rate(settings)
+    rising = [2e-4 + 1.8e-3 * (step + 1) / 4 for step in range(4)]
+    falling = [2e-5 + 1.98e-3 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    assert [rate(step, 8) for step in range(20)] == pytest.approx([*rising, *falling, *falling])
+    assert peak_rate(settings) == pytest.approx(2e-3)
+
+
+def test_the_rate_rises_in_a_line_and_reaches_its_peak_at_the_end_of_the_warm_up() -> None:
+    settings = TrainingSettings(fall="linear", epochs=4, warmup_epochs=2, base_lr=1e-3, start_lr=1e-4, end_lr=2e-4)
+    rate = learning_rate(settings)
+    assert [rate(step, 10) for step in (0, 10, 20, 30, 40)] == pytest.approx([1e-4, 5.5e-4, 1e-3, 6e-4, 2e-4])
+    assert peak_rate(settings) == 1e-3
 
 
 @pytest.mark.parametrize(("fall", "message"), [("exponential", "more than 0"), ("steps", "the epochs of the steps")])

@@ -62,6 +62,8 @@ fn blocks_of_axivity_are_one_run_and_only_what_they_state_is_counted() {
     assert_eq!(all.blocks.iter().map(|(first, block)| (*first, block.offset)).collect::<Vec<_>>(), {
         (0..10).map(|i| (100 * i, 512 * i)).collect::<Vec<_>>()
     });
+    let all = read(Cwa::new(source(&whole), Timestamps::Actipy), Timestamps::Actipy);
+    assert!(all.time[..1000].windows(2).all(|w| w[1] - w[0] == 10_000_000), "whole milliseconds of 100 Hz");
     let overrun: Vec<u8> = (0..10).flat_map(|i| cwa(7, i, i, if i == 4 { 0x10 } else { 0x01 })).collect();
     let all = read(Cwa::new(source(&overrun), Timestamps::Device), Timestamps::Device);
     assert_eq!(counts(&all), [("missing_header", 1), ("queue_overrun", 1)]);
@@ -96,7 +98,7 @@ fn pages_of_geneactiv_are_one_run_and_one_that_is_cut_is_named_with_its_time() {
 }
 
 /// A packet of Matrix from these seconds on: so many rows of acceleration and gyroscope, all different.
-fn packet(start: u32, end: u32, n: usize, n_gyro: usize) -> Vec<u8> {
+pub(super) fn packet(start: u32, end: u32, n: usize, n_gyro: usize) -> Vec<u8> {
     let mut body = Vec::new();
     for word in [start, end, n as u32, n_gyro as u32, 0, 0] {
         body.extend(word.to_le_bytes());

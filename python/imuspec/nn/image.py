@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
+from imuspec.nn.transform import Exact, FramedTransform, hann, in_full_precision, magnitude
 from imuspec.spectral.settings import ImageOptions, ImageSettings, settings_of, shows_settings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -20,7 +20,7 @@ CANVAS = (480, 640)
 _GREYS_ANCHORS = (255, 240, 217, 189, 150, 115, 82, 37, 0)
 
 
-class Spectrogram(nn.Module):
+class Spectrogram(Exact):
     """:func:`imuspec.spectrogram` as a module: one-sided, without detrending.
 
     Parameters
@@ -52,8 +52,6 @@ class Spectrogram(nn.Module):
     torch.Size([2, 3, 33, 110])
     """
 
-    factor: Tensor
-
     def __init__(
         self,
         *,
@@ -81,7 +79,7 @@ class Spectrogram(nn.Module):
         factor[0] = 1.0
         if nperseg % 2 == 0:
             factor[-1] = 1.0
-        self.register_buffer("factor", torch.from_numpy(factor), persistent=False)
+        self.register_exact("factor", factor)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spectrograms.
@@ -98,13 +96,13 @@ class Spectrogram(nn.Module):
         """
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
-            power = (self.transform(x) * self.factor.to(x.dtype)).transpose(-1, -2)  # [..., freq, frame]
+            power = (self.transform(x) * self.exact("factor", x.dtype)).transpose(-1, -2)  # [..., freq, frame]
             if self.db:
                 return 10 * torch.log10(power)
             return power if self.mode == "psd" else magnitude(power)
 
 
-class RGBImage(nn.Module):
+class RGBImage(Exact):
     """:func:`imuspec.rgb_image` as a module, with the norm "axis-window".
 
     Per axis of a window, with ``P[k, t] = |rfft(frame_t * hann)[k]|^2``, all bins but the edges doubled:
@@ -141,7 +139,6 @@ class RGBImage(nn.Module):
     torch.Size([2, 3, 96, 128])
     """
 
-    leakage: Tensor
     grey: Tensor
     mean: Tensor
     std: Tensor
@@ -170,7 +167,12 @@ class RGBImage(nn.Module):
         taps = hann(self.nfft, periodic=False)
         self.transform = FramedTransform(taps, self.nfft - settings.overlap, padded=False)
         leak = np.fft.rfft(taps)
-        self.register_buffer("leakage", torch.from_numpy(np.stack([leak.real, leak.imag])), persistent=False)
+        factor = np.full(len(leak), 2.0)  # power is one-sided
+        factor[0] = 1.0
+        if self.nfft % 2 == 0:
+            factor[-1] = 1.0
+        self.register_exact("leakage", np.stack([leak.real, leak.imag]))
+        self.register_exact("factor", factor)
         self.register_buffer("grey", torch.from_numpy(greys_levels()), persistent=False)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
@@ -197,28 +199,25 @@ class RGBImage(nn.Module):
             raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
-            picture = self._resized(self._levels(self._power(x)).flip(-2))
+            picture = self._resized(self._levels(self._power(x)).flip(-1).transpose(-1, -2))
             if self.dtype == "uint8":
                 if not torch.compiler.is_compiling() and bool(picture.isnan().any()):
                     raise ValueError("x: expected finite samples for uint8 levels, got NaN or infinity")
-                return picture.to(torch.uint8)
+                return picture.to(torch.uint8).contiguous()
             return ((picture.float() / 255 - self.mean) / self.std).contiguous()
 
     def _power(self, x: Tensor) -> Tensor:
-        """Return the power ``[..., freq, frame]`` of windows ``[..., time]``."""
+        """Return the power ``[..., frame, freq]`` of windows ``[..., time]``."""
         x = nn.functional.pad(x, (0, max(0, self.nfft - x.shape[-1])))
         mean = x.mean(-1, keepdim=True)  # [..., 1]
         real, imaginary = self.transform.parts(x - mean)  # [..., frame, freq]
-        leakage = self.leakage.to(x.dtype)  # [2, freq]
+        leakage = self.exact("leakage", x.dtype)  # [2, freq]
         real, imaginary = (v + mean.unsqueeze(-1) * w for v, w in ((real, leakage[0]), (imaginary, leakage[1])))
         power = real.square() + imaginary.square()
-        last = power.shape[-1] - (1 - self.nfft % 2)
-        factor = torch.ones_like(leakage[0])
-        factor[1:last] = 2.0
-        return (power * factor).transpose(-1, -2)
+        return power * self.exact("factor", x.dtype)
 
     def _levels(self, power: Tensor) -> Tensor:
-        """Return the grey levels 0 to 255 of power ``[..., freq, frame]``. Cells without power are black."""
+        """Return the grey levels 0 to 255 of power ``[..., frame, freq]``. Cells without power are black."""
         missing = (power.isnan() | power.isinf()).any(-1, keepdim=True).any(-2, keepdim=True)  # [..., 1, 1]
         positive = power > 0
         db = 10 * torch.log10(torch.where(positive, power, 1.0))
@@ -238,8 +237,9 @@ class RGBImage(nn.Module):
         if self.size is None:
             return grid
         (rows, columns), (canvas_rows, canvas_columns) = self.size, CANVAS
-        horizontal = torch.from_numpy(_matrix(self.resize, grid.shape[-1], columns, canvas_columns)).to(grid)
-        vertical = torch.from_numpy(_matrix(self.resize, grid.shape[-2], rows, canvas_rows)).to(grid)
+        matrix = _traced_matrix if torch.compiler.is_compiling() else _device_matrix
+        horizontal = matrix(self.resize, grid.shape[-1], columns, canvas_columns, grid.dtype, grid.device)
+        vertical = matrix(self.resize, grid.shape[-2], rows, canvas_rows, grid.dtype, grid.device)
         wide = grid @ horizontal.T  # [..., freq, columns]
         if self.resize != "bilinear":
             wide = torch.floor(wide + 0.5)  # Pillow rounds to 8 bits between its two passes
@@ -321,3 +321,11 @@ def _matrix(resize: str, n_in: int, n_out: int, n_canvas: int) -> NDArray[np.flo
     if resize == "canvas":
         return canvas_matrix(n_in, n_out, n_canvas)
     return triangle_matrix(n_in, n_out) if resize == "antialias" else two_point_matrix(n_in, n_out)
+
+
+def _new_matrix(resize: str, n_in: int, n_out: int, n_canvas: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.from_numpy(_matrix(resize, n_in, n_out, n_canvas)).to(device, dtype)
+
+
+_device_matrix = functools.lru_cache(maxsize=128)(_new_matrix)  # so that a call copies nothing to the device
+_traced_matrix = torch.compiler.assume_constant_result(_new_matrix)  # a constant of the graph, without NumPy in it

@@ -64,7 +64,35 @@ def magnitude(power: Tensor) -> Tensor:
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, power)))
 
 
-class FramedTransform(nn.Module):
+class Exact(nn.Module):
+    """A module whose constants are computed in float64. A change of precision of a model does not round them.
+
+    Each constant has a float32 copy, so that nothing is converted when the module is called.
+    """
+
+    def register_exact(self, name: str, values: NDArray[np.float64]) -> None:
+        """Add the buffers `name`, float64, and ``name_single``, float32. State dicts do not contain them."""
+        exact = torch.from_numpy(values)
+        self.register_buffer(name, exact, persistent=False)
+        self.register_buffer(f"{name}_single", exact.float(), persistent=False)
+
+    def exact(self, name: str, dtype: torch.dtype) -> Tensor:
+        """Return a constant as float32, or as float64 if `dtype` is float64."""
+        constant: Tensor = getattr(self, name if dtype == torch.float64 else f"{name}_single")
+        return constant
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the constants to another device, in their own precision."""
+        constants = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's has no types
+        for name, constant in constants.items():
+            moved = self._buffers[name]
+            if constant is not None and moved is not None:
+                self._buffers[name] = constant.to(moved.device)
+        return self
+
+
+class FramedTransform(Exact):
     """Power of the windowed one-sided Fourier transform of overlapping frames.
 
     If `hop` is half a frame, each half-frame is multiplied by its half of the matrix once, and no frame is copied.
@@ -79,19 +107,10 @@ class FramedTransform(nn.Module):
         Whether to add ``nfft // 2`` zeros on both sides, so that frame ``m`` is centred on sample ``m * hop``.
     """
 
-    matrix: Tensor
-
     def __init__(self, window: NDArray[np.float64], hop: int, *, padded: bool) -> None:
         super().__init__()
         self.nfft, self.hop, self.padded = len(window), hop, padded
-        self.register_buffer("matrix", torch.from_numpy(dft_matrix(window)), persistent=False)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the matrix to another device, but keep it in float64: `parts` converts it to the precision of its input."""
-        exact = self.matrix
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # PyTorch's has no types
-        self.matrix = exact.to(self.matrix.device)
-        return self
+        self.register_exact("matrix", dft_matrix(window))
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the real and imaginary parts.
@@ -111,7 +130,7 @@ class FramedTransform(nn.Module):
         ValueError
             If the signal is shorter than a frame.
         """
-        matrix = self.matrix.to(x.dtype)
+        matrix = self.exact("matrix", x.dtype)
         pad = self.nfft // 2 if self.padded else 0
         n_frames = (x.shape[-1] + 2 * pad - self.nfft) // self.hop + 1
         if n_frames < 1:

@@ -182,7 +182,7 @@ class MoCo(Objective):
             key = self._encode_keys(view)
             return key, gather(key)
         views = gather(view)  # [world B, 3, rows, columns]
-        order = torch.randperm(len(views)).to(view.device)  # [world B]
+        order = torch.randperm(len(views), device=view.device)  # [world B]
         if world() > 1:
             dist.broadcast(order, 0)
         own = slice(rank() * len(view), (rank() + 1) * len(view))

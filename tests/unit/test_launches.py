@@ -1,0 +1,149 @@
+"""A training step gives its device few operators, waits for none of them, and compiles as one graph."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from imuspec import encoders, objectives
+from imuspec.encoders import Encoder
+from imuspec.nn import RGBImage
+from imuspec.objectives import Objective
+from imuspec.objectives.norms import GroupedBatchNorm
+from launches import WAITING, launches
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> None:
+    torch.compiler.reset()
+    torch.manual_seed(0)
+
+
+# Operators that a step may launch. More of them are a slower step on a GPU: look for the new ones before raising a number.
+MOST = {"moco": 1050, "picture": 61}
+
+
+def by_loop(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
+    """Grouped batch norm by its definition: torch's batch norm of one group after the other, then mean statistics."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    parts, means, variances = [], [], []
+    for part in x.split(norm.group):
+        mean, variance = norm.running_mean.clone(), norm.running_var.clone()
+        parts.append(
+            functional.batch_norm(part, mean, variance, norm.weight, norm.bias, True, norm.momentum or 0.1, norm.eps)
+        )
+        means.append(mean)
+        variances.append(variance)
+    norm.running_mean.copy_(torch.stack(means).mean(0))
+    norm.running_var.copy_(torch.stack(variances).mean(0))
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_grouped_norm_is_the_loop_over_groups(affine: bool, layout: torch.memory_format, dtype: torch.dtype) -> None:
+    ours = GroupedBatchNorm(nn.BatchNorm2d(6, affine=affine), 4)
+    if affine:
+        nn.init.normal_(ours.weight)
+        nn.init.normal_(ours.bias)
+    ours.double() if dtype == torch.float64 else ours.float()
+    loop = copy.deepcopy(ours)
+    x = (3 * torch.randn(12, 6, 5, 7) + 2).to(dtype).contiguous(memory_format=layout)
+    x, gradient = x.requires_grad_(), torch.randn(12, 6, 5, 7).to(dtype)
+    y = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    out, expected = ours(x), by_loop(loop, y)
+    assert out.is_contiguous(memory_format=layout)
+    assert out.dtype == expected.dtype == dtype
+    out.backward(gradient)
+    expected.backward(gradient)
+    close = {"atol": 1e-6, "rtol": 1e-5} if dtype != torch.bfloat16 else {"atol": 0.04, "rtol": 0.01}
+    torch.testing.assert_close(out, expected, **close)
+    torch.testing.assert_close(x.grad, y.grad, **close)
+    for name, value in loop.named_buffers():
+        torch.testing.assert_close(dict(ours.named_buffers())[name], value + (name == "num_batches_tracked"))
+    if affine:
+        wide = {"atol": 1e-4, "rtol": 1e-5} if dtype != torch.bfloat16 else {"atol": 0.2, "rtol": 0.02}
+        torch.testing.assert_close(ours.weight.grad, loop.weight.grad, **wide)
+        torch.testing.assert_close(ours.bias.grad, loop.bias.grad, **wide)
+
+
+class Small(Encoder):
+    """One block of convolution, batch norm and ReLU."""
+
+    kind = "image"
+    n_features = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.block(x).mean((2, 3))
+        return out
+
+
+def moco(encoder: Encoder) -> tuple[Objective, tuple[Tensor, Tensor]]:
+    """MoCo and a batch of small pictures in eight groups, channels last."""
+    objective = objectives.build("moco", encoder, queue=64, norm_group=2)
+    pair = torch.randn(2, 16, 3, 32, 32)
+    channels_last = [view.contiguous(memory_format=torch.channels_last) for view in pair]
+    return objective.to(memory_format=torch.channels_last), (channels_last[0], channels_last[1])
+
+
+def step_of(objective: Objective, inputs: tuple[Tensor, ...]) -> Callable[[], Tensor]:
+    """A training step as the loop makes it: forward, backward, optimiser, `after_step`."""
+    optimizer = torch.optim.SGD([p for p in objective.parameters() if p.requires_grad], lr=0.01, fused=True)
+
+    def step() -> Tensor:
+        loss: Tensor = objective(*inputs)[0]
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        objective.after_step()
+        return loss.detach()
+
+    return step
+
+
+def test_a_step_of_moco_launches_little_and_waits_for_nothing() -> None:
+    step = launches(step_of(*moco(encoders.build("resnet18"))))
+    assert step.counts.total() <= MOST["moco"], step.counts
+    assert not WAITING & set(step.counts)
+    assert not step.from_host
+
+
+def test_moco_compiles_as_one_graph_and_computes_the_same() -> None:
+    objective, pair = moco(Small())
+    torch.manual_seed(1)
+    expected = step_of(copy.deepcopy(objective), pair)()
+    objective.compile(fullgraph=True, backend="eager")
+    torch.manual_seed(1)
+    torch.testing.assert_close(step_of(objective, pair)(), expected)
+
+
+def test_a_compiled_picture_is_one_graph_and_the_same_picture() -> None:
+    module, x = RGBImage(), torch.randn(4, 3, 500)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x), module(x))
+
+
+def test_a_picture_is_made_of_few_operators_and_of_no_tensor_from_the_host() -> None:
+    module, x = RGBImage(), torch.randn(4, 3, 500)
+    picture = launches(lambda: module(x))
+    assert picture.counts.total() <= MOST["picture"], picture.counts
+    assert not WAITING & set(picture.counts)
+    assert not picture.from_host
+
+
+def test_a_change_of_precision_does_not_round_the_constants_of_a_picture() -> None:
+    x = torch.randn(2, 3, 500, dtype=torch.float64)
+    module = RGBImage()
+    expected = module(x)
+    assert torch.equal(module.to(torch.bfloat16).to(torch.float64)(x), expected)

@@ -201,7 +201,7 @@ def write_realworld(folder: Path) -> Path:
         data.mkdir(parents=True)
         walking = {f"acc_walking_{position}.csv": realworld_csv() for position in ("waist", "head")}
         (data / "acc_walking_csv.zip").write_bytes(zipped({**walking, "readMe": "text"}))
-    parts = {f"acc_climbingup_{k}_csv.zip": zipped({f"acc_climbingup_waist_{k}.csv": realworld_csv()}) for k in (1, 2)}
+    parts = {f"acc_climbingup_{k}_csv.zip": zipped({f"acc_climbingup_{k}_waist.csv": realworld_csv()}) for k in (1, 2)}
     (folder / "proband4" / "data" / "acc_climbingup_csv.zip").write_bytes(zipped(parts))
     (folder / "proband4" / "data" / "gyr_walking_csv.zip").write_bytes(zipped({"Gyroscope_walking_waist.csv": "x"}))
     return folder
@@ -228,6 +228,11 @@ def test_realworld_unpacked_beside_its_zips_is_read_once_and_a_broken_zip_is_tol
         archive.extractall(data / "acc_walking_csv")
     assert len(datasets.load("realworld", tmp_path, subjects=[1])) == 3
     broken = tmp_path / "proband4" / "data" / "acc_walking_csv.zip"
+    whole = broken.read_bytes()
+    broken.write_bytes(zipped({"acc_walking_pocket.csv": realworld_csv()}))
+    with pytest.raises(RecordingError, match=r"expected acc_<activity>_<position>.csv, got acc_walking_pocket.csv"):
+        datasets.load("realworld", tmp_path)
+    broken.write_bytes(whole)
     broken.write_bytes(broken.read_bytes()[:500])
     with pytest.raises(RecordingError, match=r"acc_walking_csv.zip: expected a whole zip"):
         datasets.load("realworld", tmp_path)
@@ -334,6 +339,26 @@ def test_mhealth_counts_its_samples_and_names_its_labels(tmp_path: Path) -> None
     assert sensors_of(datasets.load("mhealth", tmp_path, sensors=["chest", "ankle"])) == {"chest", "ankle"}
     with pytest.raises(ValueError, match="sensors: expected some of chest, ankle, wrist, got hip"):
         datasets.load("mhealth", tmp_path, sensors=["hip"])
+
+
+def test_a_zip_inside_the_downloaded_zip_is_opened(tmp_path: Path) -> None:
+    values = np.zeros((600, 24))
+    values[:, 14:17], values[:, 23] = still(600), 4
+    inner = zipped({"MHEALTHDATASET/mHealth_subject7.log": table(values, "\t")})
+    (tmp_path / "mhealth+dataset.zip").write_bytes(zipped({"MHEALTHDATASET.zip": inner, "readme.txt": "text"}))
+    made = datasets.load("mhealth", tmp_path / "mhealth+dataset.zip")
+    assert made.per_class()["walking"] == len(made) == 3
+    (tmp_path / "cut.zip").write_bytes(zipped({"MHEALTHDATASET.zip": inner[: len(inner) // 2]}))
+    with pytest.raises(RecordingError, match="expected a zip or tar archive, got"):
+        datasets.load("mhealth", tmp_path / "cut.zip")
+
+
+def test_several_blanks_between_numbers_are_one(tmp_path: Path) -> None:
+    path = write_opportunity(tmp_path)
+    before = datasets.load("opportunity", path, rate=30)
+    for file in path.glob("*.dat"):
+        file.write_text("".join(f" {line.replace(' ', '   ')} \r\n" for line in file.read_text().splitlines()))
+    np.testing.assert_array_equal(datasets.load("opportunity", path, rate=30).x, before.x)
 
 
 @pytest.mark.parametrize("name", ["uci_har", "pamap2", "wisdm2019", "realworld", "hhar", "opportunity", "mhealth"])

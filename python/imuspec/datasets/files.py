@@ -12,14 +12,15 @@ import io
 import lzma
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ __all__ = ["SetFiles", "read_table"]
 
 MAX_BYTES = 8 << 30  # largest unpacked file
 _PACKED: Mapping[str, Callable[[io.BytesIO], Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+_BLANKS = re.compile(rb"(?m)^ +| +(?=[ \r\n]|\Z)")  # that separate nothing
 _DAMAGE = (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile)
 
 
@@ -39,7 +41,8 @@ class SetFiles:
     Parameters
     ----------
     path : path-like
-        A folder, a ``.zip``, a ``.tar`` (also ``.tar.xz``, ``.tar.gz``, ``.tar.bz2``), or a single file.
+        A folder, a ``.zip`` (also one whose top holds other zips), a ``.tar``
+        (also ``.tar.xz``, ``.tar.gz``, ``.tar.bz2``), or a single file.
 
     Attributes
     ----------
@@ -56,7 +59,8 @@ class SetFiles:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._zip: zipfile.ZipFile | None = None
+        self._opened = ExitStack()
+        self._entries: dict[str, tuple[zipfile.ZipFile, str]] = {}
         self._members: dict[str, bytes] = {}
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path} does not exist")
@@ -73,21 +77,38 @@ class SetFiles:
     def _open_archive(self) -> list[str]:
         try:
             if self.path.suffix.lower() == ".zip":
-                self._zip = zipfile.ZipFile(self.path)
-                return [entry.filename for entry in self._zip.infolist() if not entry.is_dir()]
+                self._add_zip(self.path, "")
+                return list(self._entries)
             with tarfile.open(self.path) as archive:  # a compressed tar is read from front to back, so once
                 for entry in archive:
                     handle = archive.extractfile(entry) if entry.isfile() else None
                     if handle is not None:
                         self._members[entry.name] = _limited(handle, entry.name)
         except _DAMAGE as error:
+            self.close()
             raise RecordingError(str(self.path), None, f"expected a zip or tar archive, got: {error}") from error
         return list(self._members)
 
+    def _add_zip(self, file: Path | IO[bytes], prefix: str) -> None:
+        """Add the files of a zip, and of the zips at its top, as UCI offers its sets."""
+        archive = self._opened.enter_context(zipfile.ZipFile(file))
+        for entry in archive.infolist():
+            if prefix == "" and "/" not in entry.filename and entry.filename.lower().endswith(".zip"):
+                if entry.file_size > MAX_BYTES:
+                    raise RecordingError(
+                        str(self.path), None, f"{entry.filename}: expected at most 8 GiB unpacked, got more"
+                    )
+                copy = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (the stack closes it)
+                with archive.open(entry) as packed:
+                    shutil.copyfileobj(packed, copy)
+                self._add_zip(copy, f"{entry.filename}/")
+            elif not entry.is_dir():
+                self._entries[prefix + entry.filename] = (archive, entry.filename)
+
     def close(self) -> None:
         """Close the archive."""
-        if self._zip is not None:
-            self._zip.close()
+        self._opened.close()
+        self._entries.clear()
         self._members.clear()
 
     def __enter__(self) -> SetFiles:
@@ -157,8 +178,9 @@ class SetFiles:
     def _raw(self, name: str) -> bytes:
         if name in self._members:
             return self._members[name]
-        if self._zip is not None:
-            with self._zip.open(name) as handle:
+        if name in self._entries:
+            archive, member = self._entries[name]
+            with archive.open(member) as handle:
                 return _limited(handle, name)
         return (self.path / name if self.path.is_dir() else self.path).read_bytes()
 
@@ -211,7 +233,8 @@ def read_table(
     text : sequence of str, default ()
         Columns that hold text. The others hold numbers; an empty field is NaN.
     delimiter : str, default ","
-        Separator of fields. Quotes have no special meaning, since a stray quote would swallow the rest of a file.
+        Separator of fields; several blanks are one. Quotes have no special meaning, since a stray quote would swallow the
+        rest of a file.
 
     Returns
     -------
@@ -230,6 +253,8 @@ def read_table(
 
     if not data.isascii():
         data = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").encode()
+    if delimiter == " " and _BLANKS.search(data[:65536]):
+        data = _BLANKS.sub(b"", data)
     first = data.split(b"\n", 1)[0].decode("utf-8", "replace").strip().lstrip("#").strip()
     names = list(header) if header is not None else [name.strip().strip('"') for name in first.split(delimiter)]
     missing = [name for name in columns if name not in names]

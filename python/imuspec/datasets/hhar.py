@@ -78,23 +78,18 @@ def recordings(
         for sensor in sensors:
             name = files.one(rf"{_FILES[sensor]}_accelerometer\.csv", f"{_FILES[sensor]}_accelerometer.csv")
             table, bad = read_table(files.read(name), files.label(name), columns=(*_NUMBERS, *_WORDS), text=_WORDS)
-            for device in dict.fromkeys(table["Device"].tolist()):
-                of_device = table["Device"] == device
-                for user in dict.fromkeys(table["User"][of_device].tolist()):
-                    rows = np.flatnonzero(of_device & (table["User"] == user))
-                    part = {column: values[rows] for column, values in table.items()}
-                    model = str(part["Model"][0])
-                    if model not in RATES:
-                        raise RecordingError(
-                            files.label(name), None, f"expected models {', '.join(RATES)}, got {model}"
-                        )
-                    if models is not None and model not in models:
-                        continue
-                    tables[str(user), str(device)], bad = (part, bad), 0  # lines of another form are counted once
-                    arrived = part["Arrival_Time"][np.isfinite(part["Arrival_Time"])]
-                    if arrived.size:
-                        starts[str(user)] = min(starts.get(str(user), np.inf), float(arrived.min()))
-                    entries.append(((str(user), str(device)), name))
+            for rows in _groups(table["User"], table["Device"]):
+                part = {column: values[rows] for column, values in table.items()}
+                user, device, model = (str(part[column][0] or "") for column in ("User", "Device", "Model"))
+                if model not in RATES:
+                    raise RecordingError(files.label(name), None, f"expected models {', '.join(RATES)}, got {model}")
+                if models is not None and model not in models:
+                    continue
+                tables[user, device], bad = (part, bad), 0  # lines of another form are counted once
+                arrived = part["Arrival_Time"][np.isfinite(part["Arrival_Time"])]
+                if arrived.size:
+                    starts[user] = min(starts.get(user, np.inf), float(arrived.min()))
+                entries.append(((user, device), name))
         return entries
 
     def read(files: SetFiles, name: str, key: tuple[str, str]) -> Iterator[LabelledRecording]:
@@ -102,6 +97,17 @@ def recordings(
         yield _recording(part, bad, key, starts.get(key[0], 0.0), files.label(name), max_gap_s, unit)
 
     return read_files(path, find, read, expected="Phones_accelerometer.csv", subjects=subjects)
+
+
+def _groups(*columns: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each combination of words, in file order."""
+    group = np.zeros(columns[0].size, np.int64)
+    for words in columns:
+        index = {word: code for code, word in enumerate(dict.fromkeys(words.tolist()))}
+        codes = np.fromiter(map(index.__getitem__, words.tolist()), np.int64, words.size)
+        group = group * len(index) + codes
+    order = np.argsort(group, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if order.size else ()
 
 
 def _recording(

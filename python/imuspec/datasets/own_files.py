@@ -160,17 +160,16 @@ class TableColumns:
             words = np.array([_bare(word) for word in rows["annotation"]], np.str_)
             labels, codes = (part.tolist() for part in np.unique(words, return_inverse=True))
             rows["annotation"] = np.array([f"label{code}" if labels[code] else "" for code in codes], object)
-        owners = rows.pop("subject", None)
-        groups = dict.fromkeys(_bare(word) for word in owners) if owners is not None else {None: None}
-        for owner in groups:
-            chosen = slice(None) if owners is None else np.array([_bare(word) == owner for word in owners])
+        people: dict[str | None, Any] = {None: slice(None)}
+        if "subject" in rows:
+            owners = np.array([_bare(word) for word in rows.pop("subject")], np.str_)
+            people_names, index = np.unique(owners, return_inverse=True)
+            people = {name: np.flatnonzero(index == code) for code, name in enumerate(people_names.tolist())}
+        for owner, chosen in people.items():
             recording = _read({title: column[chosen] for title, column in rows.items()}, path, read)
             known = tuple(labels[int(word.removeprefix("label"))] for word in recording.annotation_labels)
-            yield (
-                owner,
-                replace(recording, path=path, annotation_labels=known),
-                bad if owner in (None, next(iter(groups))) else 0,
-            )
+            yield owner, replace(recording, path=path, annotation_labels=known), bad
+            bad = 0  # counted once
 
     def _titles(self, names: Sequence[str], path: str) -> dict[str, str]:
         """Return the title that the reader knows for each column that is used."""

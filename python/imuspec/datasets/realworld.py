@@ -2,7 +2,7 @@
 
 Layout: ``proband<n>/data/acc_<activity>_csv.zip``, each with ``acc_<activity>_<position>.csv`` (id, attr_time in ms, attr_x,
 attr_y, attr_z); 50 Hz, m/s2. Some activities are in several parts, ``acc_<activity>_<k>_csv.zip``, also inside another zip, or
-``acc_<activity>_<position>_<k>.csv``. The zips may be unpacked. Sztyler, Stuckenschmidt 2016.
+``acc_<activity>_<k>_<position>.csv``. The zips may be unpacked. Sztyler, Stuckenschmidt 2016.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["CLASSES", "SENSORS", "recordings"]
 RATE = 50.0
 CLASSES = ("climbingdown", "climbingup", "jumping", "lying", "running", "sitting", "standing", "walking")
 SENSORS = ("chest", "forearm", "head", "shin", "thigh", "upperarm", "waist")
-_NAME = re.compile(rf"acc_({'|'.join(CLASSES)})_({'|'.join(SENSORS)})(?:_(\d+))?\.csv", re.IGNORECASE)
+_NAME = re.compile(rf"acc_({'|'.join(CLASSES)})(?:_\d+)?_({'|'.join(SENSORS)})(?:_\d+)?\.csv", re.IGNORECASE)
 _MOST_NESTED = 3  # zips inside zips
 
 
@@ -68,7 +68,9 @@ def recordings(
         source = files.label(name)
         for member, data in _tables(files.read(name), name, source):
             match = _NAME.fullmatch(PurePosixPath(member).name)
-            if match is None or match[2].lower() not in sensors:
+            if match is None:
+                raise RecordingError(source, None, f"expected acc_<activity>_<position>.csv, got {member}")
+            if match[2].lower() not in sensors:
                 continue
             axes = [f"attr_{axis}" for axis in "xyz"]
             table, bad = read_table(data, f"{source}, {member}", columns=("attr_time", *axes))

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import command
-from imuspec.cli.probing import of_patches, patch_encoder, unseen, window_encoder, windows_for
+from imuspec.cli.probing import of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def _fit_patches(run: str, reference: DatasetReference, recipe: FitRecipe, cache
     from imuspec.prediction import fit_patches
 
     encoder = patch_encoder(run)
-    sequences = reference.sequences()
+    sequences, note = unseen_sequences(reference, run)
     output.say(sequences)
+    if note:
+        output.say(note)
     return fit_patches(encoder, sequences, recipe, source=_facts(run), cache=cache, device=device, say=output.say)

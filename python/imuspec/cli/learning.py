@@ -25,6 +25,7 @@ def pretrain(
     data: Annotated[list[str], SEVERAL],
     out: Path,
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    people: Path | None = None,
     resume: bool = False,
     tiny: bool = False,
 ) -> int:
@@ -46,6 +47,10 @@ def pretrain(
         The folder for the run.
     assignments : list of str, optional
         Change a setting of the recipe, as training.base_lr=1e-3. Can be given more than once.
+    people : Path, optional
+        For a cohort: a CSV file with the columns recording and person. No person is both trained on and held out, and each
+        part has about the same share of each value of the other columns, as sex or age group. By default each recording is
+        taken as another person.
     resume : bool, default False
         Continue a stopped run from its last checkpoint.
     tiny : bool, default False
@@ -66,7 +71,7 @@ def pretrain(
         with contextlib.ExitStack() as stack:
             if output.is_quiet():  # training shows its progress on standard error
                 stack.enter_context(contextlib.redirect_stderr(stack.enter_context(Path(os.devnull).open("w"))))
-            run = train(followed.set(*(assignments or ())), data, out, resume=resume)
+            run = train(followed.set(*(assignments or ())), data, out, people=people, resume=resume)
     except KeyboardInterrupt as stop:
         output.say(f"{stop or 'stopped'}: the same command with --resume continues")
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED

@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from imuspec.datasets import DatasetReference, Split, Windows
+    from imuspec.datasets.sequences import PatchSequences
     from imuspec.encoders import Encoder
     from imuspec.probing import ProbeResult
     from imuspec.probing.patch_heads import HeadName
     from imuspec.recipe import ProbeRecipe
 
-__all__ = ["of_patches", "patch_encoder", "probe", "probe_recipe", "unseen", "window_encoder", "windows_for"]
+__all__ = [
+    "of_patches",
+    "patch_encoder",
+    "probe",
+    "probe_recipe",
+    "unseen",
+    "unseen_sequences",
+    "window_encoder",
+    "windows_for",
+]
 
 LEAST_STEPS = 2000  # of a head that is fitted on few windows of patches
 _NAMES = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
@@ -114,10 +124,13 @@ def probe(
     if of_patches(run, head):
         _refuse(options, ("head", "device"), f"{run}, an encoder of patches")
         chosen = head or "linear"
-        result = _probe_patches(
-            run, reference, chosen, seeds or 5, device, output.say, out or Path("probe") / f"{name}-{chosen}"
-        )
         target = out or Path("probe") / f"{name}-{chosen}"
+        sequences, note = unseen_sequences(reference, run)
+        facts |= {"people": note, "sequences": repr(sequences)}
+        output.say(repr(sequences))
+        if note:
+            output.say(note)
+        result = _probe_patches(run, sequences, chosen, seeds or 5, device, output.say, target)
         _write(target, result, reference.label, facts)
     else:
         _refuse(options, _used(run), run)
@@ -190,29 +203,12 @@ def unseen(windows: Windows, run: str) -> tuple[Windows, str]:
     """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
     import numpy as np
 
+    from imuspec.probing.unseen import subjects_seen
     from imuspec.run.named import people_seen
 
-    seen = people_seen(run)
-    if not set(seen.people) & set(windows.people):
-        both = all(
-            any(identity.startswith("folder ") for identity in people) for people in (seen.people, windows.people)
-        )
-        alike = np.isin(windows.subject, seen.subjects or ()).any()
-        note = f"{run}: pre-trained on another folder; subjects with the same names there are taken as other people"
-        return windows, note if both and alike else ""
-    if seen.subjects is None:
-        return windows, f"{run}: pre-trained on the people of {windows.name}: scores are not of unseen people"
-    mask = np.isin(windows.subject, seen.subjects)
-    if not mask.any():
-        return windows, ""
-    if mask.all():
-        return windows, (
-            f"{run}: pre-trained on the signals of all these people: scores are not of unseen people; "
-            "source.subjects=0.5 would leave half for probing"
-        )
-    left = windows.select(~mask)
-    dropped = len(windows.subjects) - len(left.subjects)
-    return left, f"{windows.name}: judged on {len(left.subjects)} subjects; pre-training saw the other {dropped}"
+    subjects = np.unique(windows.subject).tolist()
+    left_out, note = subjects_seen(run, people_seen(run), name=windows.name, people=windows.people, subjects=subjects)
+    return windows.select(~np.isin(windows.subject, left_out)) if left_out else windows, note
 
 
 def _split(windows: Windows, test_subjects: str | None) -> Callable[[Windows, int], Split]:
@@ -305,6 +301,20 @@ def of_patches(run: str, head: str | None) -> bool:
     return described.is_file() and encoder.loads(described.read_text("utf-8"))["name"] == "roformer"
 
 
+def unseen_sequences(reference: DatasetReference, run: str) -> tuple[PatchSequences, str]:
+    """Load labelled stretches without the people that the run was pre-trained on, and a note."""
+    from imuspec.datasets import people_of
+    from imuspec.probing.unseen import subjects_seen
+    from imuspec.run.named import people_seen
+
+    sequences = reference.sequences()
+    people = people_of(reference.loader, reference.path)
+    left_out, note = subjects_seen(
+        run, people_seen(run), name=reference.label, people=people, subjects=sequences.subjects
+    )
+    return sequences.select([name for name in sequences.subjects if name not in left_out]), note
+
+
 def patch_encoder(run: str) -> Encoder:
     """Load a frozen encoder of patches; ``random`` is one with initial random weights."""
     import torch
@@ -321,7 +331,7 @@ def patch_encoder(run: str) -> Encoder:
 
 def _probe_patches(
     run: str,
-    reference: DatasetReference,
+    sequences: PatchSequences,
     head: str,
     n_seeds: int,
     device: str,
@@ -333,8 +343,7 @@ def _probe_patches(
         raise ValueError(f"head: expected linear, logistic, mlp or lstm for an encoder of patches, got {head!r}")
     from imuspec.probing import PatchHeadSettings, embed_patches, probe_patches
 
-    sequences, encoder = reference.sequences(), patch_encoder(run)
-    say(repr(sequences))
+    encoder = patch_encoder(run)
     result = probe_patches(
         lambda part, stride: embed_patches(encoder, part, stride=stride, device=device, cache=target / "features"),
         sequences,

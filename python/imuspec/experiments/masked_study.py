@@ -58,6 +58,7 @@ class StudyOptions(Options):
     head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
     stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
     random_draws: PositiveInt = Field(5, description="draws of the weights for the row with random weights")
+    people: str = Field("", description="CSV file with the person of each recording of the cohort")
 
     TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0, "random_draws": 2}
 
@@ -98,7 +99,9 @@ class Study:
 
     def run(self, row: str, sets: Iterable[str], seed: int) -> Run:
         """Pre-train by the option's recipe with these changes, unless that was done before."""
-        return pretrain_once(self.setup, f"{row}, seed {seed}", self.recipe(sets, seed), self.cohort())
+        recipe = self.recipe(sets, seed)
+        people = self.setup.options.people or None
+        return pretrain_once(self.setup, f"{row}, seed {seed}", recipe, self.cohort(), people=people)
 
     def encoder(self, row: str, sets: Iterable[str], seed: int) -> nn.Module:
         """Return the encoder of a row: from --runs where one is given, else from a pre-training."""

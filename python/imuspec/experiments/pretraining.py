@@ -19,7 +19,7 @@ from imuspec.run.run import Run
 __all__ = ["pretrain_once", "pretraining_digest"]
 
 
-def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any) -> Run:
+def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any, *, people: str | None = None) -> Run:
     """Return the pre-training of a recipe on some data, made here unless the cache has it.
 
     One that was interrupted continues from its last checkpoint. A lock keeps two experiments from making the same one.
@@ -34,12 +34,17 @@ def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any
         Recipe of the pre-training.
     data : path, str or Windows
         As for `imuspec.pretrain`.
+    people : str, optional
+        File that names the person of each recording of a cohort.
 
     Returns
     -------
     Run
     """
-    folder = setup.runs_folder / f"{recipe.name}-{pretraining_digest(recipe, data)[:16]}"
+    digest = pretraining_digest(recipe, data)
+    if people is not None:
+        digest = hashlib.sha256(digest.encode() + Path(people).read_bytes()).hexdigest()
+    folder = setup.runs_folder / f"{recipe.name}-{digest[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         run, done = Run(folder), folder / "done"
@@ -47,7 +52,7 @@ def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any
             setup.say(f"{row}: pre-trained by {recipe.name} in {folder}")
         else:
             setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
-            pretrain(recipe, data, folder, resume=(folder / "recipe.json").exists())
+            pretrain(recipe, data, folder, people=people, resume=(folder / "recipe.json").exists())
             done.touch()
     setup.pretrained[row] = str(folder)
     return run

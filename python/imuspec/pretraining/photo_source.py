@@ -270,6 +270,7 @@ class PictureSource:
         self.rank, self.world, self.workers, self.labels = rank, world, workers, labels
         self.digest = pictures.digest()
         self.skipped: list[tuple[str, str]] = []
+        self.split: dict[str, Any] = {}
         self._decoded: Tensor | None = None
         if len(pictures) * 3 * size[0] * size[1] <= memory_gb * 1e9:
             self._decode_all()

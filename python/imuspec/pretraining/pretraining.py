@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imuspec import encoders, objectives, views
+from imuspec import _core, encoders, objectives, views
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.photo_source import PictureSource, find_pictures
 from imuspec.pretraining.processes import rank_and_world
@@ -50,7 +52,7 @@ _MEANINGS: dict[Need, str] = {
 _N_PRINTED = 5  # inputs that were left out and are printed by name
 
 
-def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
+def image_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = None) -> PictureSource:
     """Return the source of pictures of a recipe.
 
     Parameters
@@ -59,7 +61,16 @@ def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
         A recipe with the source ``images``.
     data : str, Path or sequence of them
         Folders and npz files, as in `imuspec.pretraining.photo_source.find_pictures`.
+    people : None
+        Pictures have no people.
+
+    Raises
+    ------
+    ValueError
+        If people are given.
     """
+    if people is not None:
+        raise ValueError(f"people: expected a file of people with a cohort, got {people} with pictures")
     settings = recipe.source
     assert isinstance(settings, ImageSourceSettings)
     rank, world = rank_and_world()
@@ -80,7 +91,7 @@ def image_source(recipe: PretrainRecipe, data: Any) -> PictureSource:
     )
 
 
-def build_source(recipe: PretrainRecipe, data: Any) -> Source:
+def build_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = None) -> Source:
     """Return the source of a recipe.
 
     Parameters
@@ -89,8 +100,10 @@ def build_source(recipe: PretrainRecipe, data: Any) -> Source:
         The recipe.
     data : str, Path, sequence of them, or Windows
         Data for the recipe's source, as in `pretrain`.
+    people : path-like, optional
+        File that names the person of each recording of a cohort.
     """
-    return SOURCES.build(recipe.source.name, recipe, data)
+    return SOURCES.build(recipe.source.name, recipe, data, people)
 
 
 def build_views(recipe: PretrainRecipe, source: Source) -> Callable[[Any, torch.Generator], tuple[Tensor, ...]]:
@@ -160,6 +173,7 @@ def pretrain(
     data: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    people: str | Path | None = None,
     resume: bool = False,
 ) -> Run:
     """Pre-train an encoder.
@@ -174,6 +188,9 @@ def pretrain(
         `imuspec.datasets.Windows`. For days of wear: the folder of a cohort.
     out : str or Path
         Folder of the run. It must be new, or hold an earlier training if `resume` is true.
+    people : path-like, optional
+        CSV file with the columns ``recording`` and ``person``, for a cohort; every other column is a stratum. No person is both
+        trained on and held out. By default each recording is taken as another person.
     resume : bool, default False
         Whether to continue from the last checkpoint. The result has the same bits as without the stop.
 
@@ -205,12 +222,12 @@ def pretrain(
     writes = rank_and_world()[0] == 0  # the first process writes the folder
     if writes:
         run.begin(recipe, resume=resume)
-    source = build_source(recipe, data)
+    source = build_source(recipe, data, people)
     _check_queue(recipe, source)
     if writes:
         if resume:
             _check_data(run, source)
-        _write_facts(run, source)
+        _write_facts(run, source, data)
         _print_counts(run, source)
     train(
         build_objective(recipe, source),
@@ -222,7 +239,7 @@ def pretrain(
         validate=source.validate,
     )
     if writes:
-        _write_facts(run, source)  # again, as more inputs may have been left out
+        _write_facts(run, source, data)  # again, as more inputs may have been left out
     return run
 
 
@@ -245,17 +262,29 @@ def _check_data(run: Run, source: Source) -> None:
         )
 
 
-def _write_facts(run: Run, source: Source) -> None:
+def _write_facts(run: Run, source: Source, data: Any) -> None:
+    """Write what the run saw: data, people, parts and versions."""
+    items = data if isinstance(data, Sequence) and not isinstance(data, str) else [data]
     facts = {
         "source": source.name,
+        "data": [str(item) if isinstance(item, str | Path) else repr(item) for item in items],
         "digest": source.digest,
         "counts": source.counts,
         "skipped": [{"name": name, "reason": reason} for name, reason in source.skipped],
         "set": source.people.name,
         "people": list(source.people.people),
         "subjects": list(source.people.subjects or ()),
+        "versions": _versions(),
     }
     run.write_text("source.json", json.dumps(facts, indent=2) + "\n")
+    if source.split:
+        run.write_text("split.json", json.dumps(source.split, indent=1) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a training depends on."""
+    packages = {name: version(name) for name in ("torch", "lightning-fabric", "numpy")}
+    return {"python": platform.python_version(), "imuspec": _core.__version__, **packages}
 
 
 def _print_counts(run: Run, source: Source) -> None:

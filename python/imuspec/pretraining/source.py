@@ -12,11 +12,13 @@ from torch import Tensor
 from imuspec.objectives import Objective
 from imuspec.run.named import PeopleSeen
 
-__all__ = ["Batch", "BatchSource", "Source", "Validate", "indices_of_epoch"]
+__all__ = ["Batch", "BatchSource", "Parts", "Source", "Validate", "indices_of_epoch"]
 
 Batch = Tensor | tuple[Tensor, ...]
 Validate = Callable[[Objective, int], dict[str, float]]
 """(objective, epoch) -> metrics for the log."""
+Parts = dict[str, dict[str, list[str]]]
+"""Part of a split -> person -> recordings."""
 
 
 class BatchSource(Protocol):
@@ -76,6 +78,11 @@ class Source(BatchSource, Protocol):
     @property
     def people(self) -> PeopleSeen:
         """The people of a labelled set; empty for other data."""
+        ...
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """Seed, file of people, and the people and recordings of each part; empty if the source holds nobody out."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Days of wear of a cohort for the masked auto-encoder. Some recordings are held out for validation."""
+"""Days of wear of a cohort for the masked auto-encoder. Some people are held out for validation."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import distributed as dist
 
 from imuspec.cohort.cohort import Cohort
+from imuspec.datasets.people import People, expect_apart, people_order, people_without_file, read_people
 from imuspec.datasets.wear_days import DaySettings, WearDays
 from imuspec.objectives import Objective
 from imuspec.objectives.masked import MaskedSignalAutoencoder
 from imuspec.pretraining.processes import rank_and_world
-from imuspec.pretraining.source import Batch, Validate
+from imuspec.pretraining.source import Batch, Parts, Validate
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.wear import RoFormerSettings, WearSourceSettings
 from imuspec.run.named import PeopleSeen
 
-__all__ = ["WearSource", "split_recordings", "wear_source"]
+__all__ = ["WearSource", "split_people", "wear_source"]
 
-_VALIDATION_SEED = 2**31  # added to the recipe's seed, so that it differs from all seeds of training
+_VALIDATION_SEED = 2**31  # added to the split's seed, so that it differs from all seeds of training
 
 
 class WearSource:
-    """Days of wear to train on, and days of other recordings for validation.
+    """Days of wear to train on, and days of other people for validation.
 
     Parameters
     ----------
@@ -37,10 +37,12 @@ class WearSource:
         The training batches.
     validate : callable, optional
         Function to call after each epoch.
-    held_out : int, default 0
-        Number of recordings that are held out for validation.
+    parts : dict, optional
+        Part of the split, ``training`` or ``held_out`` -> person -> recordings.
+    split : dict, optional
+        Other facts of the split: its seed, and the file that names the people.
     digest : str, default ""
-        SHA-256 of the recordings.
+        SHA-256 of the recordings and of the split.
     """
 
     name = "wear"
@@ -48,15 +50,29 @@ class WearSource:
     n_steps: int | None = None  # windows may have different lengths
     mean: Sequence[float] | None = None
     sd: Sequence[float] | None = None
-    people = PeopleSeen()
 
     def __init__(
-        self, days: WearDays, *, validate: Validate | None = None, held_out: int = 0, digest: str = ""
+        self,
+        days: WearDays,
+        *,
+        validate: Validate | None = None,
+        parts: Parts | None = None,
+        split: dict[str, Any] | None = None,
+        digest: str = "",
     ) -> None:
         self.days, self.validate, self.digest = days, validate, digest
+        parts = parts or {}
+        self.split = {**(split or {}), **parts}
         self.steps_per_epoch = days.steps_per_epoch
-        self.counts = {**days.counts, "recordings_held_out": held_out}
+        held_out = parts.get("held_out", {})
+        self.counts = {
+            **days.counts,
+            "people": len(parts.get("training", {})),
+            "people_held_out": len(held_out),
+            "recordings_held_out": sum(map(len, held_out.values())),
+        }
         self.skipped = days.skipped
+        self.people = PeopleSeen("cohort", (f"cohort {digest}",), tuple(parts.get("training", {})))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Yield stored samples int16 ``[B, 3, time]``, hidden bool ``[B, patches]``, and missing bool ``[B, patches]``.
@@ -76,33 +92,35 @@ class WearSource:
         return self.days.in_g(batch)
 
 
-def split_recordings(recipe: PretrainRecipe, cohort: Cohort) -> tuple[list[str], list[str]]:
-    """Return the recordings for training and those held out for validation, drawn with the recipe's seed.
+def split_people(settings: WearSourceSettings, people: People) -> Parts:
+    """Return the people for training and those held out for validation, drawn with ``source.split_seed``.
 
-    A smaller ``source.share`` selects a part of the recordings of a larger one.
+    No person is in both parts. Each part has about the same share of each stratum. A smaller ``source.share`` selects a part
+    of the people of a larger one.
 
     Parameters
     ----------
-    recipe : PretrainRecipe
-        A recipe with the source ``wear``.
-    cohort : Cohort
-        The cohort.
+    settings : WearSourceSettings
+        Shares and seed.
+    people : People
+        Who wore each recording.
 
     Returns
     -------
-    training, held_out : list of str
-        Identifiers of recordings, sorted.
+    dict of str to dict
+        ``training`` and ``held_out``: person -> recordings.
     """
-    settings = cast("WearSourceSettings", recipe.source)
-    order = np.random.default_rng([recipe.training.seed, 7]).permutation(cohort.ids).tolist()
+    order = people_order(people, settings.split_seed)
     n_held_out = round(settings.validation * len(order))
     if settings.validation and len(order) > 1:
         n_held_out = max(n_held_out, 1)
     held_out, remaining = order[:n_held_out], order[n_held_out:]
-    return sorted(remaining[: max(1, round(settings.share * len(remaining)))]), sorted(held_out)
+    chosen = {"training": remaining[: max(1, round(settings.share * len(remaining)))], "held_out": held_out}
+    expect_apart(chosen)
+    return {part: people.by_person(people.recordings(names)) for part, names in chosen.items()}
 
 
-def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
+def wear_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = None) -> WearSource:
     """Return the source of days of wear of a recipe.
 
     Parameters
@@ -111,11 +129,15 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
         A recipe with the source ``wear``.
     data : str, Path or Cohort
         The cohort, or its folder.
+    people : path-like, optional
+        CSV file that names the person of each recording, as in `imuspec.datasets.people.read_people`. By default each
+        recording is taken as another person.
 
     Raises
     ------
     ValueError
-        If `data` is not one cohort, or the encoder's patch does not have the length of the source's patch.
+        If `data` is not one cohort, the encoder's patch does not have the length of the source's patch, or the file of people
+        does not fit the cohort.
     """
     cohorts = [data] if isinstance(data, str | Path | Cohort) else list(cast("Sequence[Any]", data))
     if len(cohorts) != 1:
@@ -123,11 +145,13 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
     cohort = cohorts[0] if isinstance(cohorts[0], Cohort) else Cohort(cohorts[0])
     settings = cast("WearSourceSettings", recipe.source)
     rank, world = rank_and_world()
-    training, held_out = split_recordings(recipe, cohort)
+    wearers = people_without_file(cohort.ids) if people is None else read_people(people, cohort.ids)
+    parts = split_people(settings, wearers)
+    training, held_out = ([name for names in part.values() for name in names] for part in parts.values())
     days = WearDays(
         cohort,
         _day_settings(settings),
-        ids=training,
+        ids=sorted(training),
         recordings=settings.recordings,
         seed=recipe.training.seed,
         process=(rank, world),
@@ -141,8 +165,24 @@ def wear_source(recipe: PretrainRecipe, data: Any) -> WearSource:
         )
     stored = cohort.recordings.select(["id", "sha256"]).to_pydict()
     digests = dict(zip(stored["id"], stored["sha256"], strict=True))
-    digest = hashlib.sha256(repr([(name, digests[name]) for name in (*training, *held_out)]).encode()).hexdigest()
-    return WearSource(days, validate=_validation(recipe, cohort, held_out), held_out=len(held_out), digest=digest)
+    members = [
+        (part, who, [(name, digests[name]) for name in names]) for part in parts for who, names in parts[part].items()
+    ]
+    source = WearSource(
+        days,
+        validate=_validation(recipe, cohort, sorted(held_out)),
+        parts=parts,
+        split={
+            "seed": settings.split_seed,
+            "people_file": wearers.path,
+            "people_sha256": wearers.digest,
+            "stratified_by": list(wearers.strata),
+        },
+        digest=hashlib.sha256(repr(members).encode()).hexdigest(),
+    )
+    if wearers.n_other:
+        source.counts["rows_of_other_recordings"] = wearers.n_other
+    return source
 
 
 def _day_settings(settings: WearSourceSettings) -> DaySettings:
@@ -166,7 +206,7 @@ def _validation(recipe: PretrainRecipe, cohort: Cohort, held_out: list[str]) -> 
         replace(_day_settings(settings), visits=1),
         ids=held_out,
         recordings=world,
-        seed=recipe.training.seed + _VALIDATION_SEED,
+        seed=settings.split_seed + _VALIDATION_SEED,
         process=(rank, world),
     )
 

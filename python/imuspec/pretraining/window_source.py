@@ -14,6 +14,7 @@ from torch import Tensor
 
 from imuspec.cohort.cohort import Cohort
 from imuspec.datasets import Windows
+from imuspec.datasets.people import people_without_file, read_people
 from imuspec.datasets.reference import FORM, DatasetReference
 from imuspec.pretraining.processes import rank_and_world
 from imuspec.pretraining.source import Validate, indices_of_epoch
@@ -106,6 +107,7 @@ class WindowSource:
         self.digest = hashlib.sha256(self.x.numpy().reshape(-1).data).hexdigest()
         self.counts = {"windows": len(x), "windows_per_epoch": self.steps_per_epoch * batch, **(counts or {})}
         self.people = people or PeopleSeen()
+        self.split: dict[str, Any] = {}
         self.skipped: list[tuple[str, str]] = []
 
     def scaled(self, batch: Any) -> Tensor:
@@ -142,7 +144,7 @@ def _statistics(x: NDArray[np.float32]) -> tuple[list[float], list[float]]:
     return mean.tolist(), np.sqrt(np.maximum(np.asarray(square / n) - mean**2, 1e-12)).tolist()
 
 
-def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
+def window_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = None) -> WindowSource:
     """Return the source of windows of a recipe.
 
     Parameters
@@ -151,17 +153,20 @@ def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
         A recipe with the source ``windows``.
     data : str, Path or Windows
         A labelled set as ``NAME=PATH[,setting=value,...]`` (``hapt=HAPT Data Set/``), the folder of a cohort, or windows.
+    people : path-like, optional
+        CSV file that names the person of each recording of a cohort, as in `imuspec.datasets.people.read_people`. By default
+        each recording is taken as another person.
 
     Raises
     ------
     ValueError
-        If `data` is of another kind, its windows have another length or rate than the recipe's, or they are fewer than a
-        batch.
+        If `data` is of another kind, its windows have another length or rate than the recipe's, they are fewer than a batch, or
+        people are given for data other than a cohort.
     """
     settings = recipe.source
     assert isinstance(settings, WindowSourceSettings)
     rank, world = rank_and_world()
-    x, counts, people = _windows(settings, data)
+    x, counts, seen = _windows(settings, data, people)
     if settings.limit and len(x) > settings.limit:
         drawn = np.random.default_rng([recipe.training.seed, len(x)]).permutation(len(x))[: settings.limit]
         x = x[np.sort(drawn)]
@@ -173,27 +178,40 @@ def window_source(recipe: PretrainRecipe, data: Any) -> WindowSource:
         world=world,
         standardise=settings.standardise,
         counts=counts,
-        people=people,
+        people=seen,
     )
 
 
 _Selection = tuple[NDArray[np.float32], dict[str, int], PeopleSeen]  # windows [N, 3, time], counts, people
 
 
-def _windows(settings: WindowSourceSettings, data: Any) -> _Selection:
+def _windows(settings: WindowSourceSettings, data: Any, people: str | Path | None) -> _Selection:
     if isinstance(data, Sequence) and not isinstance(data, str) and len(data) == 1:
         data = data[0]
+    cohort = _cohort(data)
+    if cohort is not None:
+        return _windows_of_cohort(settings, cohort, people)
+    if people is not None:
+        raise ValueError(f"people: expected a file of people with a cohort, got {people} with {data!r}")
     if isinstance(data, Windows):
         return _windows_of_set(settings, data)
     if not isinstance(data, str | Path):
         raise ValueError(f"data: expected {FORM}, the folder of a cohort, or Windows, got {data!r}")
-    if Path(data).is_dir():
-        return _windows_of_cohort(settings, Cohort(data))
     reference = DatasetReference.parse(str(data))
-    if reference.loader == "cohort":
-        return _windows_of_cohort(settings, Cohort(reference.path))
     windows = reference.windows(window_s=settings.window_s, rate=settings.rate_hz, overlap=settings.overlap)
     return _windows_of_set(settings, windows)
+
+
+def _cohort(data: Any) -> Cohort | None:
+    """Return the cohort that `data` names; None for other data."""
+    if isinstance(data, Cohort):
+        return data
+    if not isinstance(data, str | Path):
+        return None
+    if Path(data).is_dir():
+        return Cohort(data)
+    reference = DatasetReference.parse(str(data))
+    return Cohort(reference.path) if reference.loader == "cohort" else None
 
 
 def _windows_of_set(settings: WindowSourceSettings, windows: Windows) -> _Selection:
@@ -210,9 +228,11 @@ def _windows_of_set(settings: WindowSourceSettings, windows: Windows) -> _Select
     return windows.x[selected], counts, PeopleSeen(windows.name, tuple(windows.people), tuple(subjects.tolist()))
 
 
-def _windows_of_cohort(settings: WindowSourceSettings, cohort: Cohort) -> _Selection:
-    """Return the windows inside the segments of wear, resampled to the recipe's rate."""
-    ids = [str(name) for name in pretraining_subjects(np.array(cohort.ids), settings.subjects, settings.subject_seed)]
+def _windows_of_cohort(settings: WindowSourceSettings, cohort: Cohort, people: str | Path | None) -> _Selection:
+    """Return the windows inside the segments of wear of the people for pre-training, resampled to the recipe's rate."""
+    wearers = people_without_file(cohort.ids) if people is None else read_people(people, cohort.ids)
+    persons = pretraining_subjects(np.array(list(wearers.person.values())), settings.subjects, settings.subject_seed)
+    ids = wearers.recordings(persons.tolist())
     length = round(settings.window_s * settings.rate_hz)
     hop = max(1, round(length * (1 - settings.overlap)))
     limit = settings.limit // max(1, len(ids)) + 1 if settings.limit else None  # windows of a recording
@@ -230,7 +250,9 @@ def _windows_of_cohort(settings: WindowSourceSettings, cohort: Cohort) -> _Selec
         windows += own
     if not windows:
         raise ValueError(f"data: expected wear of {settings.window_s:g} s or more, got none in {len(ids)} recordings")
-    return np.stack(windows), {"recordings": len(ids)}, PeopleSeen()
+    digest = hashlib.sha256(repr(cohort.ids).encode()).hexdigest()
+    seen = PeopleSeen("cohort", (f"cohort {digest}",), tuple(persons.tolist()))
+    return np.stack(windows), {"recordings": len(ids), "people": len(persons)}, seen
 
 
 def _at_rate(x: NDArray[np.float32], stored_rate: float, rate: float) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from imuspec.recipe.sections import EncoderSettings, ObjectiveSettings, ViewsSettings
 from imuspec.recipe.settings import Settings
@@ -36,9 +36,16 @@ class WearSourceSettings(Settings):
     )
     visits: PositiveInt = Field(1, description="number of stretches from each recording in an epoch")
     share: float = Field(
-        1.0, gt=0, le=1, description="share of the recordings to train on; a smaller share is part of a larger one"
+        1.0, gt=0, le=1, description="share of the people to train on; a smaller share is part of a larger one"
     )
-    validation: float = Field(0.1, ge=0, lt=1, description="share of the recordings that is held out for validation")
+    validation: float = Field(
+        0.1, ge=0, lt=1, description="share of the people whose recordings are held out for validation"
+    )
+    split_seed: NonNegativeInt = Field(
+        0,
+        description="seed of the held-out people, of the order of a share, and of the days and hidden patches of validation; "
+        "training.seed does not change them",
+    )
     workers: int = Field(-1, ge=-1, description="processes that read data; -1: one less than the number of cores")
 
 

@@ -25,9 +25,11 @@ from sklearn.utils.estimator_checks import check_estimator
 import imuspec
 from imuspec.sklearn import Embedding, LogMeanMagnitude, MotionClassifier, RgbImage, Spectrogram, WindowStatistics
 from imuspec.sklearn.windows import WindowEstimator
+from imuspec.spectral.image import training_range
 
 TRANSFORMERS = [
     RgbImage(nfft=16, size=(8, 8)),
+    RgbImage(nfft=16, size=(8, 8), norm="dataset"),
     Spectrogram(nperseg=16),
     LogMeanMagnitude(nfft=16),
     WindowStatistics(),
@@ -98,6 +100,15 @@ def test_a_picture_and_a_spectrogram_are_those_of_the_functions() -> None:
     f, t, s = imuspec.spectrogram(x, 50.0, nperseg=32)
     np.testing.assert_array_equal(made.transform(x).reshape(4, 3, f.size, t.size), s)
     assert made.get_feature_names_out()[1] == f"x_{f[0]:.4g}Hz_{t[1]:.4g}s"
+
+
+def test_the_range_of_a_picture_is_that_of_the_windows_of_fit() -> None:
+    x, *_ = windows()
+    fitted = RgbImage(nfft=32, norm="dataset").fit(x[:12])
+    assert fitted.range_db_ == training_range(x[:12], nfft=32)
+    expected = imuspec.rgb_image(x[12:], nfft=32, norm="dataset", range_db=fitted.range_db_)
+    np.testing.assert_array_equal(fitted.transform(x[12:]), expected.reshape(12, -1))
+    assert RgbImage(nfft=32).fit(x).range_db_ is None
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,22 @@ from numpy.typing import NDArray
 
 from imuspec.errors import require
 from imuspec.sklearn.windows import AXES, WindowTransformer
-from imuspec.spectral.image import rgb_image
+from imuspec.spectral.image import rgb_image, training_range
 from imuspec.spectral.magnitude import log_mean_magnitude
-from imuspec.spectral.settings import ImageSettings
+from imuspec.spectral.settings import ImageSettings, Norm
 from imuspec.spectral.spectrogram import spectrogram
 from imuspec.spectral.statistics import window_features
 
 __all__ = ["Embedding", "LogMeanMagnitude", "RgbImage", "Spectrogram", "WindowStatistics"]
+
+
+def _range_of(
+    x: NDArray[Any], norm: str, range_db: tuple[float, float] | None, nfft: int, noverlap: int | None
+) -> tuple[float, float] | None:
+    """Return the decibels of black and white: those given, or of the training windows for "dataset"."""
+    if norm != "dataset" or range_db is not None:
+        return range_db
+    return training_range(x, nfft=nfft, noverlap=noverlap)
 
 
 class RgbImage(WindowTransformer):
@@ -29,10 +38,11 @@ class RgbImage(WindowTransformer):
         Samples of a frame.
     noverlap : int, optional
         Samples that neighbouring frames share; by default all but a sixteenth of a frame.
-    norm : {"axis-window", "joint-window", "fixed"}, default "axis-window"
-        Part of the data between whose smallest and largest decibels levels are spread.
+    norm : {"axis-window", "joint-window", "fixed", "dataset"}, default "axis-window"
+        Part of the data between whose smallest and largest decibels levels are spread. "dataset": percentiles 1 and 99 of the
+        windows that `fit` receives, which are those of the training part in a cross-validation.
     range_db : (float, float), optional
-        Decibels of black and white with "fixed".
+        Decibels of black and white with "fixed", and with "dataset" in place of percentiles.
     levels : {"greys", "linear"}, default "greys"
         Levels of the picture.
     resize : {"canvas", "antialias", "bilinear"}, default "canvas"
@@ -41,6 +51,11 @@ class RgbImage(WindowTransformer):
         Rows and columns; None stores the native grid.
     floor_db : float, optional
         Largest distance below the strongest cell, dB.
+
+    Attributes
+    ----------
+    range_db_ : (float, float) or None
+        Decibels of black and white that `fit` determined.
 
     Examples
     --------
@@ -57,7 +72,7 @@ class RgbImage(WindowTransformer):
         *,
         nfft: int = 128,
         noverlap: int | None = None,
-        norm: Literal["axis-window", "joint-window", "fixed"] = "axis-window",
+        norm: Norm = "axis-window",
         range_db: tuple[float, float] | None = None,
         levels: Literal["greys", "linear"] = "greys",
         resize: Literal["canvas", "antialias", "bilinear"] = "canvas",
@@ -74,14 +89,18 @@ class RgbImage(WindowTransformer):
         self.floor_db = floor_db
 
     def _fitted(self, X: NDArray[Any]) -> list[str]:
+        self.range_db_ = _range_of(X, self.norm, self.range_db, self.nfft, self.noverlap)
         self._features(X[:1])  # refuses settings that these windows cannot have
-        settings = ImageSettings(**self.get_params())
+        settings = self._settings()
         columns = (max(X.shape[2], settings.nfft) - settings.nfft) // (settings.nfft - settings.overlap) + 1
         rows, columns = settings.size or (settings.nfft // 2 + 1, columns)
         return [f"{axis}_row{row}_column{column}" for axis in AXES for row in range(rows) for column in range(columns)]
 
     def _features(self, X: NDArray[Any]) -> NDArray[Any]:
-        return rgb_image(X, ImageSettings(**self.get_params()))
+        return rgb_image(X, self._settings())
+
+    def _settings(self) -> ImageSettings:
+        return ImageSettings(**{**self.get_params(), "range_db": self.range_db_})
 
 
 class Spectrogram(WindowTransformer):
@@ -243,8 +262,8 @@ class Embedding(WindowTransformer):
         Samples of a frame of the picture.
     noverlap : int, optional
         Samples that neighbouring frames share; by default all but a sixteenth of a frame.
-    norm : {"axis-window", "joint-window", "fixed"}, default "axis-window"
-        Normalisation of the picture.
+    norm : {"axis-window", "joint-window", "fixed", "dataset"}, default "axis-window"
+        Normalisation of the picture, as in `RgbImage`.
     batch : int, default 64
         Windows of one pass.
     device : str, default "cpu"
@@ -269,7 +288,7 @@ class Embedding(WindowTransformer):
         layer: str = "last",
         nfft: int = 128,
         noverlap: int | None = None,
-        norm: Literal["axis-window", "joint-window", "fixed"] = "axis-window",
+        norm: Norm = "axis-window",
         batch: int = 64,
         device: str = "cpu",
     ) -> None:
@@ -301,7 +320,13 @@ class Embedding(WindowTransformer):
         self.picture_ = None
         if encoder.kind == "image":
             size = picture_size(self.run) or (96, 128)
-            self.picture_ = {"nfft": self.nfft, "noverlap": self.noverlap, "norm": self.norm, "size": size}
+            self.picture_ = {
+                "nfft": self.nfft,
+                "noverlap": self.noverlap,
+                "norm": self.norm,
+                "range_db": _range_of(X, self.norm, None, self.nfft, self.noverlap),
+                "size": size,
+            }
         return [f"embedding{index}" for index in range(self._features(X[:1]).shape[1])]
 
     def _features(self, X: NDArray[Any]) -> NDArray[Any]:

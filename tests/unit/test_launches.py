@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from torch.nn import functional
 
 from imuspec import encoders, objectives
 from imuspec.encoders import Encoder
-from imuspec.nn import RGBImage
+from imuspec.encoders.roformer import RoFormer, rotate, rotation_angles
+from imuspec.nn import LMMLoss, RGBImage
 from imuspec.objectives import Objective
+from imuspec.objectives.masked import MaskedSignalAutoencoder
 from imuspec.objectives.norms import GroupedBatchNorm
 from launches import WAITING, launches
 
@@ -25,7 +28,7 @@ def _fresh_compiler() -> None:
 
 
 # Operators that a step may launch. More of them are a slower step on a GPU: look for the new ones before raising a number.
-MOST = {"moco": 1050, "picture": 61}
+MOST = {"moco": 1050, "picture": 61, "auto-encoder": 1270}
 
 
 def by_loop(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
@@ -147,3 +150,76 @@ def test_a_change_of_precision_does_not_round_the_constants_of_a_picture() -> No
     module = RGBImage()
     expected = module(x)
     assert torch.equal(module.to(torch.bfloat16).to(torch.float64)(x), expected)
+
+
+RESOLUTIONS = (16, 32, 64, 128)
+
+
+def autoencoder(**settings: Any) -> tuple[MaskedSignalAutoencoder, tuple[Tensor, Tensor, Tensor]]:
+    """The masked auto-encoder, whose loss takes a GPU's path, with windows, hidden and missing patches."""
+    objective = MaskedSignalAutoencoder(RoFormer(width=32, depth=12, n_heads=4), nfft=RESOLUTIONS, **settings)
+    objective.loss.native = False
+    missing = torch.zeros(4, 5, dtype=torch.bool)
+    missing[1, 4] = True
+    return objective, (torch.randn(4, 3, 1500), torch.arange(20).view(4, 5) % 5 < 3, missing)
+
+
+def test_a_step_of_the_autoencoder_launches_little_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # the path of a GPU: no number of patches is read
+    step = launches(step_of(*autoencoder(share=0.6)))
+    assert step.counts.total() <= MOST["auto-encoder"], step.counts
+    assert not WAITING & set(step.counts)
+
+
+@pytest.mark.parametrize("share", [0.6, 1.0])
+def test_hidden_patches_alone_give_the_loss_and_gradient_of_all_patches(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective, (x, hidden, missing) = autoencoder(share=share, mse=0.5, lmv=0.5)
+    plain = objective.loss.measure(
+        objective.reconstruct(x, hidden, missing), x.view(4, 3, 5, 300).transpose(1, 2), hidden & ~missing
+    )[0]
+    plain.backward()
+    gradients = [parameter.grad.clone() for parameter in objective.parameters()]
+    for compiling in (False, True):
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda compiling=compiling: compiling)
+        objective.zero_grad()
+        loss = objective(x, hidden, missing)[0]
+        torch.testing.assert_close(loss, plain, atol=0, rtol=1e-5)
+        loss.backward()
+        for parameter, gradient in zip(objective.parameters(), gradients, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_more_hidden_patches_than_the_share_make_the_loss_nan_where_an_error_would_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objective, inputs = autoencoder(share=0.4)
+    assert torch.isfinite(objective(*inputs)[0])
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.isnan(objective(*inputs)[0])
+
+
+@pytest.mark.parametrize("length", [300, 512, 600])
+def test_one_product_for_all_frame_lengths_is_the_product_of_each(length: int) -> None:
+    x, y = torch.randn(2, 3, 2, length, dtype=torch.float64)
+    settings = {"lmm": 1.0, "lmv": 0.5, "mse": 0.1}
+    together = LMMLoss(RESOLUTIONS, native=False, **settings)(x, y)
+    each = sum(LMMLoss(n, native=True, lmm=1.0, lmv=0.5)(x, y) for n in RESOLUTIONS)
+    torch.testing.assert_close(together, each + 0.1 * (x - y).square().mean(-1).sum(-1).mean(), atol=0, rtol=1e-9)
+
+
+def test_the_autoencoder_compiles_as_one_graph_and_computes_the_same() -> None:
+    objective, inputs = autoencoder(share=0.6)
+    objective.encoder.blocks = objective.encoder.blocks[:1]
+    expected = step_of(copy.deepcopy(objective), inputs)()
+    objective.compile(fullgraph=True, backend="eager")
+    torch.testing.assert_close(step_of(objective, inputs)(), expected, atol=0, rtol=1e-5)
+
+
+def test_rotary_positions_turn_pairs_by_their_definition() -> None:
+    angles = rotation_angles(7, 16)
+    x = torch.randn(2, 3, 7, 16, dtype=torch.float64)
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack((a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()), -1).flatten(-2)
+    torch.testing.assert_close(rotate(x, angles.cos(), angles.sin()), turned, atol=1e-14, rtol=0)

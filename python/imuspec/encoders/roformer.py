@@ -53,8 +53,9 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     ----------
     Su et al. 2021, RoFormer: enhanced transformer with rotary position embedding, equation 34.
     """
-    a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
-    return torch.stack((a * cosine - b * sine, a * sine + b * cosine), -1).flatten(-2)
+    pairs = x.unflatten(-1, (-1, 2))
+    signs = torch.stack((-sine, sine), -1)  # [position, width // 2, 2]
+    return torch.addcmul(pairs * cosine[..., None], pairs.flip(-1), signs).flatten(-2)
 
 
 def missing_patches(x: Tensor, patch: int = 300) -> Tensor:
@@ -87,12 +88,10 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, attended: Tensor | None) -> Tensor:  # x [B, P, width]
-        def heads(projection: nn.Linear) -> Tensor:
-            values: Tensor = projection(x)
-            return values.view(*x.shape[:-1], self.n_heads, -1).transpose(1, 2)  # [B, heads, P, width / heads]
-
-        query, key, value = heads(self.query), heads(self.key), heads(self.value)
-        query, key = rotate(query, cosine, sine).to(value.dtype), rotate(key, cosine, sine).to(value.dtype)
+        weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])  # one product in place of three
+        states = functional.linear(x, weight).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        value = states[2]  # [B, heads, P, width / heads]
+        query, key = rotate(states[:2], cosine, sine).to(value.dtype)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=attended)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out

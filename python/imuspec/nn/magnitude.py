@@ -12,9 +12,10 @@ from torch.autograd.function import once_differentiable
 
 from imuspec import _core
 from imuspec.arrays import as_signals, check_axes
-from imuspec.nn.transform import FramedTransform, hann, in_full_precision, magnitude
+from imuspec.nn.transform import FramedTransform, all_magnitudes, hann, in_full_precision, magnitude
 from imuspec.spectral.magnitude import resolutions_of
 
+_LONGEST_PRODUCT = 512  # samples of a signal; the matrix of all frames of longer ones is mostly zeros
 Moment = Literal["mean", "variance", "unbiased-variance"]
 Resolution = tuple[int, int, float]
 """nfft, hop and floor."""
@@ -331,10 +332,13 @@ class LMMLoss(nn.Module):
         lmm = lmv = mse = torch.zeros_like(prediction[..., 0])
         lmm_weight, lmv_weight, mse_weight = weights = self.settings.weights
         variance: Moment = "unbiased-variance" if self.settings.unbiased else "variance"
-        for part in self.parts:
-            if not isinstance(part, _LogMoment):
-                continue
-            predicted, true = part.magnitudes(prediction), part.magnitudes(target)  # [..., axis, frame, bin]
+        parts = [part for part in self.parts if isinstance(part, _LogMoment)]
+        both = torch.stack([prediction, target])  # [2, ..., axis, time]
+        if prediction.shape[-1] <= _LONGEST_PRODUCT:
+            magnitudes = all_magnitudes(both, tuple((part.transform.nfft, part.transform.hop) for part in parts))
+        else:
+            magnitudes = [part.magnitudes(both) for part in parts]
+        for part, (predicted, true) in zip(parts, magnitudes, strict=True):  # [..., axis, frame, bin] each
             if lmm_weight is not None:
                 lmm = lmm + (part.log(predicted, "mean") - part.log(true, "mean")).square().mean(-1)
             if lmv_weight is not None:

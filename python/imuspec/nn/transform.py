@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Self
 
@@ -62,6 +63,82 @@ def magnitude(power: Tensor) -> Tensor:
     """Return the square root of the power, with gradient 0 at power 0, where that of sqrt is infinite. NaN stays NaN."""
     zero = power == 0
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, power)))
+
+
+def _frames_matrix(
+    shapes: tuple[tuple[int, int], ...], length: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return the transforms of all frames of a signal as one matrix, by the periodic Hann window and padded as by `LMMLoss`.
+
+    Parameters
+    ----------
+    shapes : tuple of tuple of int
+        Samples of a frame, and samples between frames, of each frame length.
+    length : int
+        Samples of the signal.
+    dtype : torch.dtype
+        Type of the matrix.
+    device : torch.device
+        Device of the matrix.
+
+    Returns
+    -------
+    Tensor
+        ``[length, 2 * cells]``: real parts, then imaginary parts, of frame after frame of each frame length.
+
+    Raises
+    ------
+    ValueError
+        If the signal is shorter than a frame.
+    """
+    real: list[NDArray[np.float64]] = []
+    imaginary: list[NDArray[np.float64]] = []
+    for nfft, hop in shapes:
+        pad, bins = nfft // 2, nfft // 2 + 1
+        n_frames = (length + 2 * pad - nfft) // hop + 1
+        if n_frames < 1:
+            raise ValueError(f"x: expected a frame of nfft = {nfft} or more samples, got {length}")
+        transform = dft_matrix(hann(nfft))
+        padded = np.zeros((length + 2 * pad, n_frames, 2 * bins))
+        for frame in range(n_frames):
+            padded[frame * hop : frame * hop + nfft, frame] = transform
+        inside = padded[pad : pad + length]  # the samples outside are zeros
+        real.append(inside[..., :bins].reshape(length, -1))
+        imaginary.append(inside[..., bins:].reshape(length, -1))
+    return torch.from_numpy(np.concatenate(real + imaginary, 1)).to(device, dtype)
+
+
+_frames_on_device = functools.lru_cache(maxsize=32)(_frames_matrix)  # so that a call copies nothing to the device
+_frames_in_graph = torch.compiler.assume_constant_result(_frames_matrix)  # a constant of the graph
+
+
+def all_magnitudes(x: Tensor, shapes: tuple[tuple[int, int], ...]) -> list[Tensor]:
+    """Return the magnitudes of padded frames of several lengths by one matrix product.
+
+    Parameters
+    ----------
+    x : Tensor
+        Signals ``[..., time]``, float32 or float64.
+    shapes : tuple of tuple of int
+        Samples of a frame, and samples between frames, of each frame length.
+
+    Returns
+    -------
+    list of Tensor
+        ``[..., frame, bin]`` of each frame length.
+
+    Raises
+    ------
+    ValueError
+        If the signal is shorter than a frame.
+    """
+    length = x.shape[-1]
+    matrix = _frames_in_graph if torch.compiler.is_compiling() else _frames_on_device
+    real, imaginary = (x @ matrix(shapes, length, x.dtype, x.device)).chunk(2, -1)  # [..., cells]
+    cells = magnitude(real.square() + imaginary.square())
+    grids = [((length + nfft // 2 * 2 - nfft) // hop + 1, nfft // 2 + 1) for nfft, hop in shapes]  # frames, bins
+    sections = cells.split([frames * bins for frames, bins in grids], -1)
+    return [section.unflatten(-1, grid) for section, grid in zip(sections, grids, strict=True)]
 
 
 class Exact(nn.Module):

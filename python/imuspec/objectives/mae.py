@@ -35,7 +35,7 @@ def patches(images: Tensor, size: int = _PATCH) -> Tensor:
     return grid.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, size * size * channels)
 
 
-def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bool = True) -> Tensor:
+def patch_error(output: Tensor, target: Tensor, hidden: Tensor | None = None, *, normalise: bool = True) -> Tensor:
     """Return the mean squared error of the hidden patches.
 
     ``loss = mean over hidden patches p and pixels i of (output_pi - t_pi)^2`` with
@@ -45,8 +45,8 @@ def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bo
     ----------
     output, target : Tensor
         Predicted and true patches ``[B, patch, pixels]``.
-    hidden : Tensor
-        Bool ``[B, patch]``, true for patches that the encoder did not see.
+    hidden : Tensor, optional
+        Bool ``[B, patch]``, true for patches that the encoder did not see; by default all.
     normalise : bool, default True
         Whether to normalise each target patch. If False, ``t_p`` is the patch itself.
 
@@ -58,7 +58,7 @@ def patch_error(output: Tensor, target: Tensor, hidden: Tensor, *, normalise: bo
         mean, variance = target.mean(-1, keepdim=True), target.var(-1, keepdim=True)  # [B, patch, 1]
         target = (target - mean) / (variance + 1e-6).sqrt()
     error = (output - target).square().mean(-1)  # [B, patch]
-    return (error * hidden).sum() / hidden.sum()
+    return error.mean() if hidden is None else (error * hidden).sum() / hidden.sum()
 
 
 class MaskedImageAutoencoder(Objective):
@@ -112,8 +112,8 @@ class MaskedImageAutoencoder(Objective):
         self.norm = nn.LayerNorm(width)
         self.to_pixels = nn.Linear(width, _PATCH * _PATCH * 3)
 
-    def decode(self, states: Tensor, shown: Tensor) -> Tensor:
-        """Predict the pixels of all patches.
+    def decode(self, states: Tensor, shown: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Predict the pixels of patches.
 
         Parameters
         ----------
@@ -121,17 +121,20 @@ class MaskedImageAutoencoder(Objective):
             Encoder states ``[B, 1 + shown, features]``, the class token first.
         shown : Tensor
             Indices ``[B, shown]`` of the patches that the encoder saw.
+        hidden : Tensor, optional
+            Indices ``[B, hidden]`` of the patches to predict; by default all.
 
         Returns
         -------
         Tensor
-            ``[B, patch, pixels]``.
+            ``[B, patch, pixels]``, or ``[B, hidden, pixels]``.
         """
         h = self.embed(states)  # [B, 1 + shown, width]
         tokens = self.token.to(h.dtype).expand(len(h), self.n_patches, -1)  # [B, patch, width]
         tokens = tokens.scatter(1, shown[..., None].expand(-1, -1, h.shape[-1]), h[:, 1:])
         h = self.norm(self.blocks(torch.cat([h[:, :1], tokens], 1) + self.positions))  # [B, 1 + patch, width]
-        pixels: Tensor = self.to_pixels(h[:, 1:])  # [B, patch, pixels]
+        h = h[:, 1:] if hidden is None else _rows(h[:, 1:], hidden)
+        pixels: Tensor = self.to_pixels(h)
         return pixels
 
     def forward(self, images: Tensor) -> tuple[Tensor, Metrics]:
@@ -143,9 +146,12 @@ class MaskedImageAutoencoder(Objective):
             Normalised pictures ``[B, 3, H, W]``.
         """
         order = torch.rand(len(images), self.n_patches, device=images.device).argsort(1)  # [B, patch]
-        shown = order[:, : self.n_shown]  # [B, shown]
-        hidden = torch.ones(len(images), self.n_patches, dtype=torch.bool, device=images.device)
-        hidden = hidden.scatter(1, shown, value=False)  # [B, patch]
+        shown, hidden = order[:, : self.n_shown], order[:, self.n_shown :]  # [B, shown], [B, hidden]
         states = self.encoder.tokens(images, shown)  # [B, 1 + shown, features]
-        loss = patch_error(self.decode(states, shown), patches(images), hidden)
+        loss = patch_error(self.decode(states, shown, hidden), _rows(patches(images), hidden))
         return loss, {"feature_sd": functional.normalize(states[:, 0].detach(), dim=1).std(0).mean()}
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """Return rows ``[B, n, width]`` of values ``[B, patch, width]`` by their indices ``[B, n]``."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,15 @@ from imuspec.objectives.gathering import world
 from imuspec.objectives.objective import Metrics, Objective
 
 __all__ = ["MaskedSignalAutoencoder"]
+
+
+class _Compared(NamedTuple):
+    """Predicted and true patches ``[..., 3, patch]``, which of them count (None: all), and their number."""
+
+    prediction: Tensor
+    target: Tensor
+    mask: Tensor | None
+    n: Tensor
 
 
 class MaskedSignalAutoencoder(Objective):
@@ -44,14 +54,20 @@ class MaskedSignalAutoencoder(Objective):
         Whether the variance divides by one less than the number of frames.
     lmm, lmv, mse : float, default 1, 0, 0
         Weights of the terms. A term of weight 0 is not in the training loss, but validation reports it.
+    share : float, default 1
+        Largest share of the patches of a window that are hidden. On a GPU only so many patches of each window are
+        reconstructed, as the number must be known before the batch is.
 
     Raises
     ------
     ValueError
-        If a weight is negative, or all are 0.
+        If a weight is negative, or all are 0; or if `share` is not above 0 and at most 1.
 
     Notes
     -----
+    A window with more hidden patches than `share` makes the loss NaN on a GPU, where an error would have to wait for the
+    batch. On a CPU the patches are counted, and all hidden patches are reconstructed.
+
     Metrics: ``lmm``, ``lmv`` and ``mse``, before their weights, if their weight is above 0.
 
     References
@@ -84,10 +100,14 @@ class MaskedSignalAutoencoder(Objective):
         lmm: float = 1.0,
         lmv: float = 0.0,
         mse: float = 0.0,
+        share: float = 1.0,
     ) -> None:
         super().__init__(encoder)
+        if not 0 < share <= 1:
+            raise ValueError(f"share: expected a number above 0 and at most 1, got {share}")
         if min(lmm, lmv, mse) < 0 or max(lmm, lmv, mse) <= 0:
             raise ValueError(f"lmm, lmv, mse: expected weights from 0 with one above it, got {lmm}, {lmv}, {mse}")
+        self.share = share
         self.head = nn.Linear(encoder.n_features, encoder.n_axes * encoder.patch)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -121,8 +141,28 @@ class MaskedSignalAutoencoder(Objective):
         Tensor
             ``[B, patches, 3, patch]``, g.
         """
-        flat: Tensor = self.head(self.encoder(x, hidden=hidden, missing=missing))  # [B, patches, 3 * patch]
+        return self._rebuilt(self.encoder(x, hidden=hidden, missing=missing))
+
+    def _rebuilt(self, states: Tensor) -> Tensor:
+        flat: Tensor = self.head(states)  # [..., 3 * patch]
         return flat.view(*flat.shape[:-1], self.encoder.n_axes, self.encoder.patch)
+
+    def _compared(self, x: Tensor, hidden: Tensor, missing: Tensor | None) -> _Compared:
+        """Return the hidden patches alone."""
+        counted = hidden if missing is None else hidden & ~missing  # [B, patches]
+        states, target = self.encoder(x, hidden=hidden, missing=missing), self._patches(x)
+        n = counted.sum()
+        if states.device.type == "cpu" and not torch.compiler.is_compiling():
+            return _Compared(self._rebuilt(states[counted]), target[counted], None, n)
+        most = math.ceil(self.share * counted.shape[1])
+        if most >= counted.shape[1]:
+            return _Compared(self._rebuilt(states), target, counted, n)
+        own, index = counted.to(torch.uint8).topk(most, 1)  # [B, most]; those that are not hidden come last
+        states = states.gather(1, index[..., None].expand(-1, -1, states.shape[-1]))
+        target = target.gather(1, index[..., None, None].expand(-1, -1, *target.shape[2:]))
+        too_many = (counted.sum(1) > most).any()
+        prediction = torch.where(too_many, torch.nan, self._rebuilt(states))
+        return _Compared(prediction, target, own.bool(), n)
 
     def forward(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Tensor, Metrics]:
         """Return the loss, and its terms before their weights.
@@ -136,11 +176,11 @@ class MaskedSignalAutoencoder(Objective):
         missing : Tensor, optional
             Bool ``[B, patches]``, true for patches that were not measured. Attention and loss ignore them.
         """
-        counted = hidden if missing is None else hidden & ~missing  # [B, patches]
-        loss, terms = self.loss.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
+        compared = self._compared(x, hidden, missing)
+        loss, terms = self.loss.measure(compared.prediction, compared.target, compared.mask)
         factor: Tensor | float = 1.0
         if world() > 1:  # number of hidden patches of this process over the mean number of all processes
-            n_own = counted.sum().float()
+            n_own = compared.n.float()
             n_total = n_own.clone()
             dist.all_reduce(n_total)
             factor = n_own * world() / n_total.clamp_min(1)
@@ -162,9 +202,9 @@ class MaskedSignalAutoencoder(Objective):
         Tensor
             Number of those patches, a scalar.
         """
-        counted = hidden if missing is None else hidden & ~missing  # [B, patches]
-        loss, terms = self.loss_of_all_terms.measure(self.reconstruct(x, hidden, missing), self._patches(x), counted)
-        return {"loss": loss, **terms._asdict()}, counted.sum()
+        compared = self._compared(x, hidden, missing)
+        loss, terms = self.loss_of_all_terms.measure(compared.prediction, compared.target, compared.mask)
+        return {"loss": loss, **terms._asdict()}, compared.n
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return two groups: matrices with weight decay, and norms, biases and the mask token without."""

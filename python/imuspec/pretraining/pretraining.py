@@ -2,8 +2,8 @@
 
 Each of the first four sections of a recipe names a choice. A registry builds the object of that name, with the other fields
 of the section as arguments: `SOURCES` in this module, and those of `imuspec.views`, `imuspec.encoders` and
-`imuspec.objectives`. The arguments ``n_classes``, ``n_steps``, ``n_tasks`` and ``total_steps`` come from the data and the
-training. To add a choice, add its section to `imuspec.recipe.pretraining`, and a class or function to the registry.
+`imuspec.objectives`. The arguments ``n_classes``, ``n_steps``, ``n_tasks``, ``share`` and ``total_steps`` come from the data
+and the training. To add a choice, add its section to `imuspec.recipe.pretraining`, and a class or function to the registry.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.pretraining import ImageSourceSettings, MoCoSettings
 from imuspec.recipe.registry import Registry
 from imuspec.recipe.sections import Need
+from imuspec.recipe.wear import WearSourceSettings
 from imuspec.run.run import Run
 
 __all__ = ["SOURCES", "build_objective", "build_source", "build_views", "pretrain"]
@@ -47,6 +48,7 @@ _MEANINGS: dict[Need, str] = {
     "n_classes": "the number of classes",
     "n_steps": "the number of samples of a window",
     "n_tasks": "the number of operations that the views label",
+    "share": "the share of hidden patches",
     "total_steps": "the number of optimiser steps",
 }
 _N_PRINTED = 5  # inputs that were left out and are printed by name
@@ -135,15 +137,16 @@ def build_objective(recipe: PretrainRecipe, source: Source) -> objectives.Object
     ValueError
         If the encoder or the objective needs a number that the source and the views do not have.
     """
-    facts: dict[Need, int | None] = {
+    facts: dict[Need, float | None] = {
         "n_classes": source.n_classes,
         "n_steps": source.n_steps,
         "n_tasks": recipe.views.n_tasks,
+        "share": recipe.source.mask if isinstance(recipe.source, WearSourceSettings) else None,
         "total_steps": recipe.training.epochs * source.steps_per_epoch,
     }
 
-    def needed(kind: str, name: str, needs: tuple[Need, ...]) -> dict[str, int]:
-        values: dict[str, int] = {}
+    def needed(kind: str, name: str, needs: tuple[Need, ...]) -> dict[str, float]:
+        values: dict[str, float] = {}
         for need in needs:
             value = facts[need]
             if value is None:

@@ -8,7 +8,7 @@ from imuspec.recipe.settings import Settings
 
 __all__ = ["EncoderSettings", "Need", "ObjectiveSettings", "ViewsSettings"]
 
-Need = Literal["n_classes", "n_steps", "n_tasks", "total_steps"]
+Need = Literal["n_classes", "n_steps", "n_tasks", "share", "total_steps"]
 """A number that comes from the data or the training: classes, samples of a window, operations that the views label, or
 optimiser steps."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from imuspec.recipe.sections import EncoderSettings, ObjectiveSettings, ViewsSettings
+from imuspec.recipe.sections import EncoderSettings, Need, ObjectiveSettings, ViewsSettings
 from imuspec.recipe.settings import Settings
 
 __all__ = ["MaskedSettings", "RoFormerSettings", "UnchangedViewsSettings", "WearSourceSettings"]
@@ -75,6 +75,7 @@ class MaskedSettings(ObjectiveSettings):
     source: ClassVar[str] = "wear"
     views: ClassVar[tuple[str, ...]] = ("unchanged",)
     encoders: ClassVar[tuple[str, ...]] = ("roformer",)
+    needs: ClassVar[tuple[Need, ...]] = ("share",)
 
     name: Literal["masked"] = "masked"
     nfft: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(

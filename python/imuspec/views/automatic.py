@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from imuspec.errors import unknown_name
 from imuspec.views import colour
-from imuspec.views.choosing import Operation, normalised, one_operation, uniform, unit
+from imuspec.views.choosing import Operation, one_operation, pairs, uniform
 from imuspec.views.geometry import warp
 from imuspec.views.photo import PhotoViews
 
@@ -72,8 +72,7 @@ class AllViews:
 
     def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return two normalised views ``[B, 3, rows, columns]``, drawn independently."""
-        pictures = unit(batch)
-        return normalised(self.one_view(pictures, generator)), normalised(self.one_view(pictures, generator))
+        return pairs(self.one_view, batch, generator)
 
     def _factor(self, x: Tensor, g: torch.Generator) -> Tensor:
         return uniform(len(x), 1 - self.enhance_max, 1 + self.enhance_max, g).to(x.device)

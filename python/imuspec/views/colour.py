@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["blend", "brightness", "contrast", "grey", "saturation", "sharpness", "turn_hue"]
+from imuspec.views.choosing import constant
+
+__all__ = ["blend", "brightness", "contrast", "grey", "in_any_order", "saturation", "sharpness", "turn_hue"]
 
 # luma of ITU-R 601-2, as Pillow's "L"
 _LUMA = (0.299, 0.587, 0.114)
@@ -13,7 +15,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 def grey(pictures: Tensor) -> Tensor:
     """Return the luma ``[B, 1, rows, columns]`` of pictures in 0..1."""
-    luma = torch.tensor(_LUMA, dtype=pictures.dtype, device=pictures.device)[:, None, None]
+    luma = constant(_LUMA, pictures.dtype, pictures.device)[:, None, None]
     return (pictures * luma).sum(1, keepdim=True)
 
 
@@ -69,3 +71,38 @@ def turn_hue(pictures: Tensor, turn: Tensor) -> Tensor:
         k = (offset + sixth) % 6
         channels.append(value - spread * torch.minimum(k, 4 - k).clamp(0, 1))
     return torch.stack(channels, 1).clamp(0, 1)
+
+
+def in_any_order(pictures: Tensor, rank: Tensor, factor: Tensor, turn: Tensor) -> Tensor:
+    """Change brightness, contrast, saturation and hue of each picture in its own order.
+
+    The three blends before the hue turns, and the three after it, are computed for all pictures together. A blend that a
+    picture does not have there has the factor 1, which changes nothing.
+
+    Parameters
+    ----------
+    pictures : Tensor
+        ``[B, 3, rows, columns]`` in 0..1.
+    rank : Tensor
+        Place 0 to 3 of `brightness`, `contrast`, `saturation` and `turn_hue`, ``[B, 4]``.
+    factor : Tensor
+        Factor of each blend, ``[B, 3]``.
+    turn : Tensor
+        Turn of the hue, ``[B]``, a fraction of the circle.
+    """
+    hue = rank[:, 3:]  # [B, 1]
+    for place in (0, 1, 2):
+        pictures = _blend_one(pictures, (rank[:, :3] == place) & (hue > place), factor)
+    pictures = turn_hue(pictures, turn)
+    for place in (1, 2, 3):
+        pictures = _blend_one(pictures, (rank[:, :3] == place) & (hue < place), factor)
+    return pictures
+
+
+def _blend_one(pictures: Tensor, chosen: Tensor, factor: Tensor) -> Tensor:
+    """Apply to each picture the blend of `in_any_order` that is chosen, bool ``[B, 3]``, if there is one."""
+    luma = grey(pictures)
+    _, contrasted, saturated = chosen[..., None, None, None].to(pictures.dtype).unbind(1)  # [B, 1, 1, 1] each
+    other = torch.addcmul(luma.mean((2, 3), keepdim=True) * contrasted, luma, saturated)
+    weight = torch.where(chosen, factor, 1.0).prod(1)[:, None, None, None]
+    return (weight * pictures + (1 - weight) * other).clamp_(0, 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from imuspec.views.choosing import uniform
+from imuspec.views.choosing import constant, uniform
 
 __all__ = ["blur", "flip", "random_crop", "warp"]
 
@@ -28,7 +28,7 @@ def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tens
         ``[B, 2]``, coordinates in the picture of the centre of the result. The default is the centre of the picture.
     """
     rows, columns = pictures.shape[2:]
-    half = torch.tensor([columns / 2, rows / 2], device=pictures.device)
+    half = constant((columns / 2, rows / 2), torch.float32, pictures.device)
     centre = torch.zeros(len(pictures), 2, device=pictures.device) if centre is None else centre
     # affine_grid and grid_sample measure x and y in half widths and half heights.
     scaled = torch.cat([matrix * half / half[:, None], (centre / half)[:, :, None]], 2)
@@ -36,11 +36,14 @@ def warp(pictures: Tensor, matrix: Tensor, centre: Tensor | None = None) -> Tens
     return functional.grid_sample(pictures, grid, align_corners=False, padding_mode="zeros")
 
 
-def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float = 0.2) -> Tensor:
+def random_crop(
+    pictures: Tensor, generator: torch.Generator, *, smallest: float = 0.2, flipped: Tensor | None = None
+) -> Tensor:
     """Crop a random rectangle of each picture, and resize it to the size of the picture.
 
     The area is U(smallest, 1) and the aspect ratio exp U(log 3/4, log 4/3), both relative to the picture. The first of ten
-    draws that fits is used, else the whole picture, as in torchvision's ``RandomResizedCrop``.
+    draws that fits is used, else the whole picture, as in torchvision's ``RandomResizedCrop``. Pictures with `flipped`, bool
+    ``[B]``, are flipped horizontally too, in the same interpolation.
     """
     n, device = len(pictures), generator.device
     area = uniform(n * _TRIES, smallest, 1, generator).view(n, _TRIES)
@@ -48,11 +51,14 @@ def random_crop(pictures: Tensor, generator: torch.Generator, *, smallest: float
     sizes = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 2)
     fits = (sizes <= 1).all(2)
     first = fits.int().argmax(1)
-    size = sizes[torch.arange(n, device=device), first]
+    size = sizes.gather(1, first[:, None, None].expand(-1, 1, 2))[:, 0]
     size = torch.where(fits.any(1)[:, None], size, torch.ones_like(size)).to(pictures.device)
     shift = (torch.rand(n, 2, generator=generator, device=device) * 2 - 1).to(pictures.device)
-    half = torch.tensor([pictures.shape[3] / 2, pictures.shape[2] / 2], device=pictures.device)
-    return warp(pictures, torch.diag_embed(size), shift * (1 - size) * half)
+    half = constant((pictures.shape[3] / 2, pictures.shape[2] / 2), torch.float32, pictures.device)
+    centre = shift * (1 - size) * half
+    if flipped is not None:
+        size = torch.where(flipped[:, None], size * constant((-1.0, 1.0), size.dtype, size.device), size)
+    return warp(pictures, torch.diag_embed(size), centre)
 
 
 def flip(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from imuspec.views import colour
-from imuspec.views.choosing import by_chance, normalised, one_each, uniform, unit
-from imuspec.views.geometry import blur, flip, random_crop
+from imuspec.views.choosing import by_chance, constant, pairs
+from imuspec.views.geometry import blur, random_crop
 
-__all__ = ["PhotoViews", "colour_jitter"]
+__all__ = ["PhotoViews", "colour_jitter", "jittered"]
 
 
 def colour_jitter(pictures: Tensor, generator: torch.Generator, *, most: float = 0.4, most_hue: float = 0.1) -> Tensor:
@@ -21,22 +21,31 @@ def colour_jitter(pictures: Tensor, generator: torch.Generator, *, most: float =
 
     The order of the four operations is random for each picture, as in torchvision's ``ColorJitter``.
     """
-    n = len(pictures)
     low, high = max(0.0, 1 - most), 1 + most
+    return jittered(pictures, generator, ((low, high), (low, high), (low, high)), most_hue)
 
-    def factor(x: Tensor, g: torch.Generator) -> Tensor:
-        return uniform(len(x), low, high, g).to(x.device)
 
-    operations = [
-        lambda x, g: colour.brightness(x, factor(x, g)),
-        lambda x, g: colour.contrast(x, factor(x, g)),
-        lambda x, g: colour.saturation(x, factor(x, g)),
-        lambda x, g: colour.turn_hue(x, uniform(len(x), -most_hue, most_hue, g).to(x.device)),
-    ]
-    order = torch.rand(n, len(operations), generator=generator, device=generator.device).argsort(1)
-    for choice in order.unbind(1):
-        pictures = one_each(pictures, choice, operations, generator)
-    return pictures
+def jittered(
+    pictures: Tensor, generator: torch.Generator, ranges: tuple[tuple[float, float], ...], most_hue: float
+) -> Tensor:
+    """Scale brightness, contrast and saturation, and rotate the hue, in a random order for each picture.
+
+    Parameters
+    ----------
+    pictures : Tensor
+        ``[B, 3, rows, columns]`` in 0..1.
+    generator : torch.Generator
+        Source of the factors, turns and orders.
+    ranges : tuple of tuple of float
+        Smallest and largest factor of brightness, contrast and saturation.
+    most_hue : float
+        Largest turn of the hue, a fraction of the circle.
+    """
+    drawn = torch.rand(len(pictures), 8, generator=generator, device=generator.device).to(pictures.device)
+    low, high = (constant(tuple(limits), torch.float32, pictures.device) for limits in zip(*ranges, strict=True))
+    factor = torch.lerp(low, high, drawn[:, :3])  # [B, 3]
+    rank = drawn[:, 4:].argsort(1)  # [B, 4], a random permutation
+    return colour.in_any_order(pictures, rank, factor, most_hue * (2 * drawn[:, 3] - 1))
 
 
 class PhotoViews:
@@ -83,26 +92,27 @@ class PhotoViews:
     def one_view(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view of pictures in 0..1, not yet normalised."""
 
-        def jittered(x: Tensor, g: torch.Generator) -> Tensor:
+        def jitter(x: Tensor, g: torch.Generator) -> Tensor:
             return colour_jitter(x, g, most=self.jitter, most_hue=self.jitter_hue)
 
         def greyed(x: Tensor, g: torch.Generator) -> Tensor:
             del g
             return colour.grey(x).expand(-1, 3, -1, -1)
 
-        pictures = random_crop(pictures, generator, smallest=self.crop_min)
+        drawn = torch.rand(len(pictures), generator=generator, device=generator.device)
+        flipped = (drawn < self.flip_probability).to(pictures.device)  # the other operations treat both sides alike
+        pictures = random_crop(pictures, generator, smallest=self.crop_min, flipped=flipped)
         if self.version == 1:
             pictures = by_chance(pictures, greyed, self.grey_probability, generator)
-            pictures = jittered(pictures, generator)
+            pictures = jitter(pictures, generator)
         else:
-            pictures = by_chance(pictures, jittered, 0.8, generator)
+            pictures = by_chance(pictures, jitter, 0.8, generator)
             pictures = by_chance(pictures, greyed, self.grey_probability, generator)
             pictures = by_chance(
                 pictures, lambda x, g: blur(x, g, widest=self.blur_sigma_max), self.blur_probability, generator
             )
-        return by_chance(pictures, flip, self.flip_probability, generator)
+        return pictures
 
     def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return two normalised views ``[B, 3, rows, columns]``, drawn independently."""
-        pictures = unit(batch)
-        return normalised(self.one_view(pictures, generator)), normalised(self.one_view(pictures, generator))
+        return pairs(self.one_view, batch, generator)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from imuspec.views import colour
-from imuspec.views.choosing import Operation, by_chance, normalised, one_each, uniform, unit
+from imuspec.views.choosing import by_chance, normalised, unit
 from imuspec.views.geometry import blur, flip, random_crop
+from imuspec.views.photo import jittered
 
 __all__ = ["MocoV3Views", "solarize"]
 
@@ -60,17 +61,4 @@ def _grey(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 def _jitter(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Change brightness, contrast (0.4), saturation (0.2) and hue (0.1), in a random order for each picture."""
-
-    def draw(x: Tensor, g: torch.Generator, low: float, high: float) -> Tensor:
-        return uniform(len(x), low, high, g).to(x.device)
-
-    operations: list[Operation] = [
-        lambda x, g: colour.brightness(x, draw(x, g, 0.6, 1.4)),
-        lambda x, g: colour.contrast(x, draw(x, g, 0.6, 1.4)),
-        lambda x, g: colour.saturation(x, draw(x, g, 0.8, 1.2)),
-        lambda x, g: colour.turn_hue(x, draw(x, g, -0.1, 0.1)),
-    ]
-    order = torch.rand(len(pictures), len(operations), generator=generator, device=generator.device).argsort(1)
-    for choice in order.unbind(1):
-        pictures = one_each(pictures, choice, operations, generator)
-    return pictures
+    return jittered(pictures, generator, ((0.6, 1.4), (0.6, 1.4), (0.8, 1.2)), 0.1)

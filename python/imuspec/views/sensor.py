@@ -8,12 +8,12 @@ paper does not state magnitudes; the defaults follow AutoAugment's TranslateX, U
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from imuspec.views.choosing import Operation, by_chance, normalised, one_operation, uniform, unit
+from imuspec.views.choosing import Operation, by_chance, pairs, uniform
 from imuspec.views.colour import turn_hue
 
 __all__ = ["SensorViews", "hue", "jitter", "mixing_matrix", "permute_x", "translate_x"]
@@ -36,17 +36,28 @@ def translate_x(pictures: Tensor, generator: torch.Generator, *, most: float = 0
     fill : {"zero", "edge", "wrap", "mean"}, default "zero"
         Content of the empty columns: black, the edge column, the columns from the other side, or the mean of the picture.
     """
+    return _filled(pictures, _shifted(pictures, generator, most), fill)
+
+
+def _shifted(pictures: Tensor, generator: torch.Generator, most: float) -> Tensor:
+    """Return the source column ``[B, columns]`` of a random shift, also outside the picture."""
     width = pictures.shape[3]
     shift = (uniform(len(pictures), -most, most, generator) * width).round().long().to(pictures.device)
-    source = torch.arange(width, device=pictures.device) - shift[:, None]
+    return torch.arange(width, device=pictures.device) - shift[:, None]
+
+
+def _filled(pictures: Tensor, source: Tensor, fill: Fill) -> Tensor:
+    """Return pictures of the source columns ``[B, columns]``, with `fill` for those outside the picture."""
+    width = pictures.shape[3]
     if fill == "wrap":
         return _columns(pictures, source % width)
     shifted = _columns(pictures, source.clamp(0, width - 1))
     if fill == "edge":
         return shifted
     vacated = ((source < 0) | (source >= width))[:, None, None, :]
-    mean = pictures.mean((2, 3), keepdim=True) if fill == "mean" else torch.zeros((), device=pictures.device)
-    return torch.where(vacated, mean, shifted)
+    if fill == "mean":
+        return torch.where(vacated, pictures.mean((2, 3), keepdim=True), shifted)
+    return shifted.masked_fill(vacated, 0.0)
 
 
 def permute_x(
@@ -78,12 +89,16 @@ def permute_x(
     ValueError
         If the pieces do not fit into the width.
     """
+    return _columns(pictures, _reordered(pictures, generator, chunks, min_columns, cuts))
+
+
+def _reordered(pictures: Tensor, generator: torch.Generator, chunks: int, min_columns: int, cuts: str) -> Tensor:
+    """Return the source column ``[B, columns]`` of each column of pieces in random order, as in `permute_x`."""
     n, width = len(pictures), pictures.shape[3]
     if chunks * min_columns > width:
         raise ValueError(f"permute_x: expected chunks * min_columns <= {width} columns, got {chunks} * {min_columns}")
     if cuts != "poisson":
-        source = _permuted(n, width, chunks, min_columns, generator, equal=cuts == "equal")
-        return _columns(pictures, source.to(pictures.device))
+        return _permuted(n, width, chunks, min_columns, generator, equal=cuts == "equal").to(pictures.device)
     most = min(_MOST_CHUNKS, width // min_columns)
     mean = torch.full((n,), chunks - 1.0, device=generator.device)
     number = 1 + torch.poisson(mean, generator=generator).clamp(1, most - 1).long()
@@ -91,7 +106,7 @@ def permute_x(
     for n_chunks in range(2, most + 1):
         drawn = _permuted(n, width, n_chunks, min_columns, generator, equal=False)
         source = torch.where((number == n_chunks)[:, None], drawn, source)
-    return _columns(pictures, source.to(pictures.device))
+    return source.to(pictures.device)
 
 
 def mixing_matrix(axis: Tensor, angle: Tensor) -> Tensor:
@@ -132,17 +147,28 @@ def hue(
     most : float, default 0.5
         Largest turn of "hsv".
     """
-    n, device = len(pictures), generator.device
     if kind == "hsv":
-        return turn_hue(pictures, uniform(n, -most, most, generator).to(pictures.device))
+        return turn_hue(pictures, uniform(len(pictures), -most, most, generator).to(pictures.device))
+    return _mixed(pictures, _mixing(pictures, generator, kind)).clamp(0, 1)
+
+
+def _mixing(pictures: Tensor, generator: torch.Generator, kind: str) -> Tensor:
+    """Return the matrices ``[B, 3, 3]`` of `hue`, by which pixels, row vectors, are multiplied."""
+    n, device = len(pictures), generator.device
     if kind == "perm":
-        number = torch.randint(1, 6, (n,), generator=generator, device=device)
-        matrix = torch.eye(3, device=device)[_order(number, 3)].transpose(1, 2)
+        order = _order(torch.randint(1, 6, (n,), generator=generator, device=device), 3)  # [B, 3]
+        matrix = (order[:, None, :] == torch.arange(3, device=device)[:, None]).float()
     else:
         axis = uniform(3 * n, -1, 1, generator).view(n, 3)
         matrix = mixing_matrix(axis, uniform(n, -math.pi, math.pi, generator))
-    mixed = torch.einsum("bchw,bcd->bdhw", pictures, matrix.to(pictures))
-    return mixed.clamp(0, 1)
+    return matrix.to(pictures)
+
+
+def _mixed(pictures: Tensor, matrix: Tensor) -> Tensor:
+    """Return the product of each pixel, a row vector, and the matrix of its picture, ``[B, 3, 3]``, in full precision."""
+    first, second, third = matrix[..., None, None].unbind(1)  # [B, 3, 1, 1] each: what a channel gives to the three
+    red, green, blue = pictures.unbind(1)
+    return torch.addcmul(torch.addcmul(red[:, None] * first, green[:, None], second), blue[:, None], third)
 
 
 def jitter(
@@ -168,12 +194,32 @@ def jitter(
     shared : bool, default False
         Whether the three channels of a pixel have the same deviation.
     """
+    return (pictures + most * _noise(pictures, generator, noise, shared=shared)).clamp(0, 1)
+
+
+def _noise(pictures: Tensor, generator: torch.Generator, noise: str, *, shared: bool) -> Tensor:
+    """Return noise of the standard deviation of U(-1, 1) for each pixel, and each channel if not `shared`."""
     shape = (len(pictures), 1 if shared else 3, *pictures.shape[2:])
     if noise == "gaussian":
-        drawn = torch.randn(shape, generator=generator, device=generator.device) * (most / math.sqrt(3))
+        drawn = torch.randn(shape, generator=generator, device=generator.device).div_(math.sqrt(3))
     else:
-        drawn = (torch.rand(shape, generator=generator, device=generator.device) * 2 - 1) * most
-    return (pictures + drawn.to(pictures.device)).clamp(0, 1)
+        drawn = torch.rand(shape, generator=generator, device=generator.device).mul_(2).sub_(1)
+    return drawn.to(pictures.device)
+
+
+class _Magnitudes(NamedTuple):
+    """The settings of the operations of `SensorViews`."""
+
+    translate_max: float
+    translate_fill: Fill
+    permute_chunks: int
+    permute_min_columns: int
+    permute_cuts: str
+    hue: str
+    hue_max: float
+    jitter_max: float
+    jitter_noise: str
+    jitter_shared: bool
 
 
 class SensorViews:
@@ -239,19 +285,55 @@ class SensorViews:
             raise ValueError(f"operations: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
         self.operations = {name: known[name] for name in operations}
         self.cascade, self.cascade_probability = cascade, cascade_probability
+        self.settings = _Magnitudes(
+            translate_max, translate_fill, permute_chunks, permute_min_columns, permute_cuts,
+            hue, hue_max, jitter_max, jitter_noise, jitter_shared,
+        )  # fmt: skip
 
     def one_view(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view of pictures in 0..1, not yet normalised."""
         if not self.cascade:
-            return one_operation(pictures, self.operations, generator)
+            return self._one_each(pictures, generator)
         for operation in self.operations.values():
             pictures = by_chance(pictures, operation, self.cascade_probability, generator)
         return pictures
 
+    def _one_each(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """Apply one random operation to each picture: one gather of columns, one mixing of channels, and noise, for all.
+
+        A picture without an operation has the columns in order, the unit matrix, or no noise.
+        """
+        names, chosen = list(self.operations), self.settings
+        choice = torch.randint(len(names), (len(pictures),), generator=generator, device=generator.device)
+        choice = choice.to(pictures.device)
+        by_name = {name: (choice == number)[:, None] for number, name in enumerate(names)}  # [B, 1] each
+        if {"translate_x", "permute_x"} & set(names):
+            source = torch.arange(pictures.shape[3], device=pictures.device).expand(len(pictures), -1)
+            if "translate_x" in by_name:
+                shifted = _shifted(pictures, generator, chosen.translate_max)
+                source = torch.where(by_name["translate_x"], shifted, source)
+            if "permute_x" in by_name:
+                order = _reordered(
+                    pictures, generator, chosen.permute_chunks, chosen.permute_min_columns, chosen.permute_cuts
+                )
+                source = torch.where(by_name["permute_x"], order, source)
+            pictures = _filled(pictures, source, chosen.translate_fill)
+        if "hue" in by_name and chosen.hue == "hsv":
+            turned = hue(pictures, generator, kind="hsv", most=chosen.hue_max)
+            pictures = torch.where(by_name["hue"][..., None, None], turned, pictures)
+        elif "hue" in by_name:
+            unit_matrix = torch.eye(3, device=pictures.device, dtype=pictures.dtype)
+            mixing = _mixing(pictures, generator, chosen.hue)
+            pictures = _mixed(pictures, torch.where(by_name["hue"][..., None], mixing, unit_matrix))
+        if "jitter" in by_name:
+            most = by_name["jitter"][..., None, None] * chosen.jitter_max
+            drawn = _noise(pictures, generator, chosen.jitter_noise, shared=chosen.jitter_shared)
+            pictures = torch.addcmul(pictures, drawn, most)
+        return pictures.clamp(0, 1)
+
     def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return two normalised views ``[B, 3, rows, columns]``, drawn independently."""
-        pictures = unit(batch)
-        return normalised(self.one_view(pictures, generator)), normalised(self.one_view(pictures, generator))
+        return pairs(self.one_view, batch, generator)
 
 
 _hue = hue  # the class has a setting of the same name
@@ -288,8 +370,8 @@ def _order(number: Tensor, n: int) -> Tensor:
     remaining = torch.arange(n, device=number.device).expand(*number.shape, n)
     digits = []
     for size in range(n, 0, -1):
-        digit = number.div(math.factorial(size - 1), rounding_mode="floor") % size
-        digits.append(remaining.gather(-1, digit[..., None]))
-        keep = torch.arange(size, device=number.device) != digit[..., None]
-        remaining = remaining[keep].view(*number.shape, size - 1)
+        digit = (number.div(math.factorial(size - 1), rounding_mode="floor") % size)[..., None]
+        digits.append(remaining.gather(-1, digit))
+        others = torch.arange(size - 1, device=number.device)
+        remaining = remaining.gather(-1, others + (others >= digit))  # a mask would wait for its number of trues
     return torch.cat(digits, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from imuspec import Prepared, Recipe, prepare
 from imuspec.errors import RecordingError
 from imuspec.preparation.checks import below, damage, doubt
 from imuspec.preparation.reasons import alike, calibration_failure
-from imuspec.recording.quality import Quality
+from imuspec.recording.quality import Event, Quality
 
 
 def _told(tmp_path, **message: object) -> str:
@@ -99,6 +100,54 @@ def test_a_panic_of_the_native_core_is_an_outcome_and_an_interrupt_is_not() -> N
     assert "PanicException" in stub_native.prepare_with(panics, "x.cwa").reason
     with pytest.raises(KeyboardInterrupt):
         stub_native.prepare_with(interrupted, "x.cwa")
+
+
+H = 30 * 3600  # samples of an hour at the recipe's rate
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "reason"),
+    [
+        (["checks.gain_max=0.25"], {"gain": [1.0, 1.25, 0.75]}, ""),
+        (
+            ["checks.gain_max=0.25"],
+            {"gain": [1.0, 1.26, 0.75]},
+            "calibration: expected gains within 0.25 of 1, got 1.26",
+        ),
+        (["checks.worn_min_share=0.4"], {"segments": [(0, H // 10)], "nonwear": [(H // 10, H // 5)]}, ""),
+        (
+            ["checks.worn_min_share=0.5"],
+            {"segments": [(0, H // 100)], "nonwear": [(H // 100, H // 10)], "longest_wear_h": None},
+            "never worn: the device lay still for 0.1 h of",
+        ),
+        ([], {"segments": [], "nonwear": [], "longest_wear_h": None}, "no wear at all"),
+        ([], {"segments": [], "nonwear": [], "longest_wear_h": 1.5}, "the longest stretch of wear is 1.5 h"),
+    ],
+)
+def test_the_rules_of_a_recipe_exclude_beyond_their_bounds(
+    tmp_path, settings: list[str], changes: dict[str, object], reason: str
+) -> None:
+    def native(path, recipe):
+        result = dict(stub_native.native_pass(path, recipe))
+        result["calibration"] = {**result["calibration"], "gain": changes.get("gain", np.ones(3))}
+        result["figures"] = {**result["figures"], "longest_wear_h": changes.get("longest_wear_h", 0.01)}
+        return {**result, **{key: changes[key] for key in ("segments", "nonwear") if key in changes}}
+
+    limits = Recipe.load("ukb").set("segments.min_wear_h=0.2", *settings)
+    prepared = stub_native.prepare_with(native, _told(tmp_path, hours=0.5), limits)
+    assert prepared.reason.startswith(reason) if reason else prepared.reason == ""
+    assert ("--recipe capture24" in prepared.reason) == ("1.5 h" in reason)
+
+
+def test_a_recording_without_data_has_no_still_windows_and_its_page_no_empty_rows() -> None:
+    failed = Prepared(
+        "x", "x", Recipe.load("ukb"), "failed", reason="gone", header={"device": "", "metadata": {"a": "b"}}
+    )
+    assert failed.still.shape == (0, 3)
+    page = failed._repr_html_()
+    assert "ukb" in page
+    assert ">device<" not in page
+    assert ">metadata<" not in page
 
 
 def test_a_wrong_recipe_is_the_callers_mistake() -> None:
@@ -239,10 +288,46 @@ def test_times_of_a_report_follow_the_clock_through_a_jump() -> None:
     ]
 
 
+def _constant_axis(share: float) -> Quality:
+    return Quality({"constant_axis": 1}, (Event("constant_axis", 0, 0, None, 1, share),))
+
+
 def test_a_stretch_is_never_rounded_up_to_what_is_needed() -> None:
     assert below(23.97, 24) == "23.9"
     assert below(0.99999, 1) == "0.999"
     assert below(23.9999, 24) == "23.9"
+    assert (below(0, 24), below(24, 24), below(25.5, 24)) == ("0", "24", "25.5")
+
+
+@pytest.mark.parametrize(
+    ("header", "quality", "reason"),
+    [
+        ({"still_norm": 1.5}, Quality({}), ""),
+        ({"still_norm": 1.51}, Quality({}), "gravity: expected 0.5 to 1.5 g at rest, got 1.51"),
+        ({"still_norm": 0.5}, Quality({}), ""),
+        ({"still_norm": 0.49}, Quality({}), "gravity: expected 0.5 to 1.5 g at rest, got 0.49"),
+        ({"sample_rate": 10.0}, Quality({}), ""),
+        ({"sample_rate": 9.5}, Quality({}), "too slow: expected 10 Hz and more, got 9.5 Hz"),
+        ({"sample_rate": 500.0}, Quality({}), ""),
+        ({"sample_rate": 501.0}, Quality({}), "rate: expected 500 Hz at most, got 501 Hz"),
+        ({"sample_rate": math.nan, "nominal_rate": 9.5}, Quality({}), "too slow: expected 10 Hz and more, got 9.5 Hz"),
+        ({}, Quality({"missing_values": 500}), ""),
+        ({}, Quality({"missing_values": 501}), "values: expected a number on every axis, got none on some axis in 501"),
+        ({}, _constant_axis(0.6), ""),
+        (
+            {},
+            _constant_axis(0.65),
+            "axes: expected three that change together, got one that keeps its value through 65 %",
+        ),
+    ],
+)
+def test_what_is_at_a_bound_is_prepared_and_what_is_beyond_says_by_how_much(
+    header: dict[str, float], quality: Quality, reason: str
+) -> None:
+    bounds = ("norm_min_g=0.5", "norm_max_g=1.5", "rate_min_hz=10", "rate_max_hz=500", "missing_max=0.5")
+    recipe = Recipe.load("ukb").set(*(f"checks.{bound}" for bound in (*bounds, "constant_axis_max=0.6")))
+    result = doubt(recipe, {"still_norm": 1.0, "sample_rate": 100.0, **header}, quality, 1000)
+    assert result.startswith(reason) if reason else result == ""
 
 
 def test_reasons_that_differ_in_figures_alone_are_counted_as_one() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imuspec.cli.app import share_of
 from imuspec.recording.identity import check_id, recording_id, source_id
 from imuspec.recording.inputs import find_inputs, find_sources, irregular, share
 
@@ -206,15 +207,27 @@ def test_a_list_that_lists_itself_is_refused(tmp_path) -> None:
         find_sources([tmp_path / "list.txt"])
 
 
-def test_shares_are_disjoint_and_whole(tmp_path) -> None:
+def test_shares_take_every_nth_recording_in_their_order(tmp_path) -> None:
     _touch(tmp_path, *(f"r{n}.cwa" for n in range(11)))
     sources = find_sources([tmp_path])
     parts = [share(sources, number, 4) for number in range(1, 5)]
     assert sorted((source for part in parts for source in part), key=lambda source: source.id) == sources
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert [[source.id for source in part] for part in parts] == [
+        ["r0", "r3", "r7"],
+        ["r1", "r4", "r8"],
+        ["r10", "r5", "r9"],
+        ["r2", "r6"],
+    ]
     for number, total in ((0, 4), (5, 4), (1, 0)):
         with pytest.raises(ValueError, match="shard"):
             share(sources, number, total)
+
+
+def test_a_share_is_its_number_then_their_count() -> None:
+    assert (share_of("3/16"), share_of("1/1")) == ((3, 16), (1, 1))
+    for text in ("3", "3/", "/16", "3-16", "a/16", "-1/3"):
+        with pytest.raises(ValueError, match="shard: expected I/N"):
+            share_of(text)
 
 
 def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch) -> None:

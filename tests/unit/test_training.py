@@ -277,3 +277,22 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(tmp_p
     with pytest.raises(NonFiniteLossError, match="gradient: expected a finite number, got nan at step 3"):
         train(objective, source(), settings=settings, run=Run(tmp_path / "run"))
     assert all(torch.isfinite(parameter).all() for parameter in objective.parameters())
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_a_deferred_check_skips_the_step_and_raises_at_the_next_line(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, optimiser: str
+) -> None:
+    monkeypatch.setattr("imuspec.pretraining.log.defers", lambda _: True)  # as on a GPU
+    objective = BadGradient()
+    settings = TrainingSettings(
+        epochs=1, batch=32, base_lr=0.01, log_steps=4, device="cpu", optimiser=optimiser, checkpoint_steps=2
+    )
+    run = Run(tmp_path / "run")
+    with pytest.raises(NonFiniteLossError, match="gradient: expected a finite number, got nan at step 3"):
+        train(objective, source(), settings=settings, run=run)
+    assert objective.n_calls == 4
+    assert all(torch.isfinite(parameter).all() for parameter in objective.parameters())
+    state = run.load_checkpoint()
+    assert state is not None
+    assert state["step"] == 2

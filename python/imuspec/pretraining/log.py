@@ -22,6 +22,11 @@ __all__ = ["CollapseError", "Log", "NonFiniteLossError"]
 _COLLAPSED_LINES = 20
 
 
+def defers(norm: Tensor) -> bool:
+    """Return whether the check of a gradient is deferred to the next line of the log: on a GPU."""
+    return norm.device.type == "cuda"
+
+
 class NonFiniteLossError(RuntimeError):
     """The loss or the gradient became NaN or infinite. The last checkpoint was saved before that."""
 
@@ -92,8 +97,11 @@ class Log:
         """
         self.pending.append((loss.detach(), norm, metrics))
 
-    def check_gradient(self, norm: Tensor, step: int) -> None:
-        """Raise an error if the gradient is not finite, before the optimiser changes the weights.
+    def check_gradient(self, norm: Tensor, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Keep a gradient that is not finite from the weights.
+
+        On a CPU it is an error at once. A GPU would have to finish the step first, so there the optimiser skips the steps
+        whose gradient is not finite, and the error is raised by the next `write` or `state`.
 
         Parameters
         ----------
@@ -101,13 +109,19 @@ class Log:
             Norm of the gradient, a scalar, the same in all processes.
         step : int
             Number of the step, for the message.
+        optimizer : torch.optim.Optimizer
+            A fused optimiser, which skips a step if its ``found_inf`` is above 0.
 
         Raises
         ------
         NonFiniteLossError
             If the norm is NaN or infinite. With the precision ``16-mixed`` Fabric skips such steps, and there is no error.
         """
-        if self.settings.precision != "16-mixed" and not bool(torch.isfinite(norm)):
+        if self.settings.precision == "16-mixed":
+            return
+        if defers(norm):
+            optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]  # of fused optimisers
+        elif not bool(torch.isfinite(norm)):
             self._raise_not_finite("gradient", float(norm), step)
 
     def write(self, step: int) -> None:
@@ -121,14 +135,14 @@ class Log:
         Raises
         ------
         NonFiniteLossError
-            If a loss is NaN or infinite.
+            If a loss or a gradient is NaN or infinite.
         CollapseError
             If the spread was below the limit in 20 consecutive lines.
         """
         if not self.pending:
             return
+        self._check_pending(step)
         losses = torch.stack([loss for loss, _, _ in self.pending]).float()  # [steps]
-        self._check_losses(losses, step)
         means = {"loss": losses.mean()}
         for key in self.pending[0][2]:
             means[key] = torch.stack([metrics[key].detach().float() for _, _, metrics in self.pending]).mean()
@@ -179,10 +193,10 @@ class Log:
         Raises
         ------
         NonFiniteLossError
-            If a loss is NaN or infinite.
+            If a loss or a gradient is NaN or infinite.
         """
         if self.pending:
-            self._check_losses(torch.stack([loss for loss, _, _ in self.pending]).float(), step)
+            self._check_pending(step)
 
         def mean(value: Tensor) -> Tensor:
             value = value.detach()
@@ -198,15 +212,19 @@ class Log:
         """Restore an earlier result of `state`."""
         self.pending, self.low_lines = self.fabric.to_device(state["pending"]), int(state["low_lines"])
 
-    def _check_losses(self, losses: Tensor, step: int) -> None:
-        """Raise an error if any process has a loss that is not finite. ``losses [steps]`` are those up to `step`."""
+    def _check_pending(self, step: int) -> None:
+        """Raise an error if a loss of any process, or a gradient, of the steps up to `step` is not finite."""
+        losses = torch.stack([loss for loss, _, _ in self.pending]).float()  # [steps]
+        norms = torch.stack([norm for _, norm, _ in self.pending]).float()  # [steps]
         finite = torch.isfinite(losses)
         if self.fabric.world_size > 1:
             finite = cast("Tensor", self.fabric.all_reduce(finite.float(), reduce_op="sum")) >= self.fabric.world_size
-        bad = (~finite).nonzero()
-        if len(bad):
-            first = int(bad[0])
-            self._raise_not_finite("loss", float(losses[first]), step - len(losses) + first + 1)
+        finite_norms = torch.isfinite(norms) | (self.settings.precision == "16-mixed")
+        for name, values, good in (("loss", losses, finite), ("gradient", norms, finite_norms)):
+            bad = (~good).nonzero()
+            if len(bad):
+                first = int(bad[0])
+                self._raise_not_finite(name, float(values[first]), step - len(values) + first + 1)
 
     def _check_spread(self, means: dict[str, Tensor], step: int) -> None:
         """Raise an error if the spread was below the limit in 20 consecutive lines."""

@@ -74,8 +74,8 @@ def train(
     Raises
     ------
     NonFiniteLossError
-        If the gradient is not finite, before the weights change; or if the loss is not finite, at the next line of the log.
-        No later weights are saved.
+        If the gradient is not finite, before the weights change (on a GPU the step is skipped, and the error comes with the
+        next line of the log); or if the loss is not finite, at the next line of the log. No later weights are saved.
     CollapseError
         If the features of all items were nearly the same in 20 consecutive lines of the log.
     imuspec.interrupts.Interrupted
@@ -120,7 +120,7 @@ def train(
                 stepper.zero_grad()
                 fabric.backward(loss)
                 norm = _clip(objective, settings.clip or math.inf)
-                log.check_gradient(norm, step + 1)
+                log.check_gradient(norm, step + 1, optimizer)
                 stepper.step()
                 step += 1
                 objective.after_step()

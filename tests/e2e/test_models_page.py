@@ -43,6 +43,8 @@ def test_the_commands_of_the_page_run_in_order(
     assert {path.name for path in Path("models").iterdir()} == {"statistics", "pictures", "tuned"}
     assert "macro f1" in outputs[4]
     assert Path("person.minutes.csv").is_file()
+    assert "levels within" in outputs[5]
+    assert Path("pictures.onnx").is_file()
     assert {"others.csv", "others.scores.csv", "others.confusion.csv"} <= {path.name for path in Path().iterdir()}
 
 

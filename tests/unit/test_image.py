@@ -287,10 +287,30 @@ def test_settings_that_no_picture_has_are_refused_when_they_are_made(options: An
         ImageSettings(**options)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"norm": "joint-window"},
+        {"norm": "fixed"},
+        {"norm": "fixed", "range_db": (-40, 10)},
+        {"norm": "dataset", "range_db": (-50, 20)},
+    ],
+)
+def test_the_module_draws_every_norm(options: Any) -> None:
+    torch, nn = pytest.importorskip("torch"), pytest.importorskip("imuspec.nn")
+    x = np.asarray(X, np.float32)
+    drawn = nn.RGBImage(dtype="uint8", nfft=64, **options)(torch.from_numpy(x)).numpy().astype(int)
+    gap = np.abs(drawn - imuspec.rgb_image(x, nfft=64, **options))
+    assert gap.max() <= 2
+    assert (gap > 0).mean() < 0.01
+    axis = np.abs(drawn - imuspec.rgb_image(x, nfft=64))
+    assert (axis > 2).mean() > 0.1
+
+
 def test_the_module_refuses_the_settings_that_it_does_not_have() -> None:
     nn = pytest.importorskip("imuspec.nn")
-    with pytest.raises(ValueError, match="norm: expected 'axis-window', as RGBImage supports no other, got 'fixed'"):
-        nn.RGBImage(norm="fixed")
+    with pytest.raises(ValueError, match="floor_db: expected None, as RGBImage supports no other, got 80"):
+        nn.RGBImage(floor_db=80.0)
     with pytest.raises(ValueError, match="levels: expected one of"):
         nn.RGBImage(levels="grays")
     assert nn.RGBImage(ImageSettings(nfft=64, size=None)).transform.hop == 4

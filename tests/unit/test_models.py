@@ -14,10 +14,13 @@ import torch
 
 import imuspec
 from imuspec import encoders
+from imuspec.evaluation import confusion_matrix
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.prediction import Model, fit_windows, load, predict_labelled
 from imuspec.prediction.held_out import HeldOut, chains_of, expected_calibration_error, fitted_temperature, softmax
-from imuspec.recipe import FitRecipe
+from imuspec.prediction.probed import save_heads
+from imuspec.probing import EncoderSource, StatisticsSource, probe
+from imuspec.recipe import FitRecipe, ProbeRecipe
 
 WINDOWS = made_up_windows(n_subjects=6, n_windows=3)
 PICTURES = ("pictures.nfft=[64]", "pictures.hop=[32]", "pictures.size=[24,32]")
@@ -243,3 +246,26 @@ def test_a_model_goes_to_the_hub_and_back_without_the_names_of_people(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "huggingface_hub" else True)
     with pytest.raises(ImportError, match=r"pip install 'imuspec\[train\]'"):
         Model.from_pretrained("lab/walks")
+
+
+@pytest.mark.parametrize("kind", ["statistics", "adapted"])
+def test_the_heads_of_a_probe_are_models_that_predict_its_test_people_alike(kind: str, tmp_path: Path) -> None:
+    linear = ("head.epochs=3", "head.learning_rates=[0.01]", "head.weight_decays=[0]")
+    recipe = ProbeRecipe().set(*PICTURES, *linear)
+    encoder, head = None, "logistic"
+    source: EncoderSource | StatisticsSource = StatisticsSource(WINDOWS.rate)
+    if kind == "adapted":
+        recipe = recipe.set("pictures.norm=dataset", "pictures.batch_norm=training")
+        encoder, head = resnet(), "linear"
+        source = EncoderSource(encoder, pictures=recipe.pictures)
+    result = probe(source, WINDOWS, seeds=(0, 1), shots=(4,), head=head, settings=recipe.head)
+    folders = save_heads(result, WINDOWS, encoder, recipe, tmp_path, head=head, source={"name": kind})
+    layer = "statistics" if encoder is None else "last"
+    assert [folder.name for folder in folders] == [f"{layer}-4-seed0", f"{layer}-4-seed1"]
+    for seed, folder in enumerate(folders):
+        model = load(folder)
+        test = WINDOWS.select(np.isin(WINDOWS.subject, result.members[seed]["test"]))
+        guess = model.predict_proba(test.x).argmax(1)
+        confusion = confusion_matrix(test.label, guess, WINDOWS.n_classes)
+        np.testing.assert_array_equal(confusion, result.scores[layer, 4, seed, "clean"].confusion)
+        assert set(model.facts["people"]["subjects"]) == set(WINDOWS.subjects.tolist()) - set(test.subjects.tolist())

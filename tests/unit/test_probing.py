@@ -404,7 +404,7 @@ def source(folder: Path, **facts: object) -> str:
 def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from imuspec.cli.probing import unseen
+    from imuspec.cli.runs import unseen
 
     recovered = replace(WINDOWS, name="recovered", people=("wisdm",))
     left, note = unseen(recovered, source(tmp_path / "a", set="wisdm", people=["wisdm"], subjects=[0, 1, 2]))
@@ -424,7 +424,7 @@ def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_pa
 def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from imuspec.cli.probing import unseen
+    from imuspec.cli.runs import unseen
     from imuspec.datasets import people_of
     from imuspec.run.pretrained import MODELS
 

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import Many, command, existing, finished, open_cohort
-from imuspec.cli.probing import probe_recipe, window_encoder, windows_for
+from imuspec.cli.probing import probe_recipe
+from imuspec.cli.runs import window_encoder, windows_for
 from imuspec.errors import require
 from imuspec.storage import atomic_path
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import command
-from imuspec.cli.probing import of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
+from imuspec.cli.runs import facts_of, of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -119,20 +119,6 @@ def _recipe(run: str, recipe: str, options: dict[str, Any], assignments: list[st
     return FitRecipe.load(recipe).set(*given, *(assignments or []))
 
 
-def _facts(run: str) -> dict[str, Any]:
-    from imuspec.run.named import weights_digest
-
-    about = {
-        "statistics": "hand-crafted statistics of the window",
-        "random": "ResNet-18 with random weights",
-        "imagenet": "torchvision's ResNet-18, trained on ImageNet",
-    }
-    kind, colon, folder = run.rpartition("random:")
-    name = Path(folder).name if Path(folder).exists() else run
-    facts = {"name": f"{colon}{name}" if not kind else run, "digest": weights_digest(run)}
-    return {**facts, "about": about[run]} if run in about else facts
-
-
 def _fit_windows(run: str, reference: DatasetReference, recipe: FitRecipe, layer: str, device: str) -> Model:
     from imuspec.prediction import fit_windows
 
@@ -146,7 +132,7 @@ def _fit_windows(run: str, reference: DatasetReference, recipe: FitRecipe, layer
         raise ValueError(f"layer: expected no layer for statistics, got {layer}")
     if recipe.pictures.norm != "axis-window" and (encoder is None or encoder.kind != "image"):
         raise ValueError(f"norm: expected a run of pictures, got {run}")
-    return fit_windows(encoder, windows, recipe, source=_facts(run), layer=layer, device=device, say=output.say)
+    return fit_windows(encoder, windows, recipe, source=facts_of(run), layer=layer, device=device, say=output.say)
 
 
 def _fit_patches(run: str, reference: DatasetReference, recipe: FitRecipe, cache: Path | None, device: str) -> Model:
@@ -157,4 +143,4 @@ def _fit_patches(run: str, reference: DatasetReference, recipe: FitRecipe, cache
     output.say(sequences)
     if note:
         output.say(note)
-    return fit_patches(encoder, sequences, recipe, source=_facts(run), cache=cache, device=device, say=output.say)
+    return fit_patches(encoder, sequences, recipe, source=facts_of(run), cache=cache, device=device, say=output.say)

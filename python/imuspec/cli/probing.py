@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, command
+from imuspec.cli.runs import facts_of, of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
 from imuspec.errors import require
 from imuspec.storage import write_atomically
 
@@ -18,23 +19,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from imuspec.datasets import DatasetReference, Split, Windows
+    from imuspec.datasets import Split, Windows
     from imuspec.datasets.sequences import PatchSequences
-    from imuspec.encoders import Encoder
     from imuspec.probing import ProbeResult
     from imuspec.probing.patch_heads import HeadName
     from imuspec.recipe import ProbeRecipe
 
-__all__ = [
-    "of_patches",
-    "patch_encoder",
-    "probe",
-    "probe_recipe",
-    "unseen",
-    "unseen_sequences",
-    "window_encoder",
-    "windows_for",
-]
+__all__ = ["probe", "probe_recipe"]
 
 LEAST_STEPS = 2000  # of a head that is fitted on few windows of patches
 _NAMES = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
@@ -56,6 +47,7 @@ def probe(
     test_subjects: str | None = None,
     unseen_by: str | None = None,
     device: str = "cpu",
+    keep: bool = False,
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     json: bool = False,
 ) -> int:
@@ -94,6 +86,8 @@ def probe(
         Leave out the people of this run instead, so that statistics are scored on the same people as the run.
     device : str, default "cpu"
         Device that runs the encoder, as cpu or cuda.
+    keep : bool, default False
+        Also write each head as a model of imuspec predict, to OUT/models/LAYER-LABELS-seedSEED.
     assignments : list of str, optional
         SECTION.FIELD=VALUE: any other setting of the recipe. Can be given more than once.
     json : bool, default False
@@ -117,6 +111,7 @@ def probe(
         "test-subjects": test_subjects,
         "unseen-by": unseen_by,
         "device": None if device == "cpu" else device,
+        "keep": keep or None,
         "set": assignments,
     }
     facts: dict[str, Any] = {"run": run, "data": str(reference), **{k: v for k, v in options.items() if v is not None}}
@@ -142,10 +137,15 @@ def probe(
         if note:
             output.say(note)
         split = _split(windows, test_subjects)
-        result = _probe(run, windows, settings, layer, head, split, device, output.say)
         target = out or Path("probe") / name
+        models = target / "models"
+        if keep and models.exists():
+            raise FileExistsError(f"keep: expected no folder {models}, got one")
+        result = _probe(run, windows, settings, layer, head, split, device, output.say)
         _write(target, result, reference.label, facts)
         write_atomically(target / "recipe.json", settings.to_json().encode())
+        if keep:
+            _keep(run, windows, result, settings, head, models)
     if json:
         output.emit({**facts, "out": str(target), "scores": result.summary().to_dict("records")})
     output.show(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
@@ -165,13 +165,13 @@ def _used(run: str) -> tuple[str, ...]:
     """Return the options that a probe of windows uses beside data, out and seeds."""
     shared = ("recipe", "test-subjects", "unseen-by", "set")
     if run == "statistics":
-        return ("shots", "head", *shared)
+        return ("shots", "head", "keep", *shared)
     if run == "supervised":
         return ("norm", "device", *shared)
     from imuspec.run.named import load_encoder
 
     pictures = ("norm", "layer") if load_encoder(run).kind == "image" else ("layer",)
-    return ("shots", "head", "device", *pictures, *shared)
+    return ("shots", "head", "device", "keep", *pictures, *shared)
 
 
 def probe_recipe(
@@ -187,28 +187,6 @@ def probe_recipe(
     given += [f"split.seeds={list(range(seeds))}"] if seeds else []
     given += [f"pictures.norm={norm}"] if norm else []
     return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
-
-
-def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = None) -> Windows:
-    """Load the windows of a data set; a run that was pre-trained on windows determines their length and rate."""
-    from imuspec.run.named import window_form
-
-    if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
-        raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training run, got {unseen_by!r}")
-    form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
-    return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
-
-
-def unseen(windows: Windows, run: str) -> tuple[Windows, str]:
-    """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
-    import numpy as np
-
-    from imuspec.probing.unseen import subjects_seen
-    from imuspec.run.named import people_seen
-
-    subjects = np.unique(windows.subject).tolist()
-    left_out, note = subjects_seen(run, people_seen(run), name=windows.name, people=windows.people, subjects=subjects)
-    return windows.select(~np.isin(windows.subject, left_out)) if left_out else windows, note
 
 
 def _split(windows: Windows, test_subjects: str | None) -> Callable[[Windows, int], Split]:
@@ -270,65 +248,6 @@ def _probe(
     )
 
 
-def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> Encoder:
-    """Load a frozen encoder of windows; an encoder that also takes a gyroscope gets zeros, with a note."""
-    from imuspec.encoders.fusion import AccelerationAlone
-    from imuspec.run.named import load_encoder
-
-    encoder = load_encoder(run)
-    if getattr(encoder, "n_axes", 3) != 6 or windows.x.shape[1] != 3:
-        return encoder
-    say(f"{run}: takes six axes, {windows.name} has only acceleration: the gyroscope axes are zero")
-    return AccelerationAlone(encoder)
-
-
-def of_patches(run: str, head: str | None) -> bool:
-    """Whether a probe is of patches, which the head or the encoder of the run determines.
-
-    Raises
-    ------
-    ValueError
-        If the head takes patches, and the run is not an encoder of patches.
-    """
-    if head in ("lstm", "mlp"):
-        if run in ("random", "imagenet", "statistics", "supervised"):
-            raise ValueError(
-                f"head: expected linear or logistic for {run}, got {head}, a head for patches; random:RUN with a run of "
-                "mae-... is an encoder of patches with its initial random weights"
-            )
-        return True
-    described = Path(run.removeprefix("random:")) / "encoder.json"
-    return described.is_file() and encoder.loads(described.read_text("utf-8"))["name"] == "roformer"
-
-
-def unseen_sequences(reference: DatasetReference, run: str) -> tuple[PatchSequences, str]:
-    """Load labelled stretches without the people that the run was pre-trained on, and a note."""
-    from imuspec.datasets import people_of
-    from imuspec.probing.unseen import subjects_seen
-    from imuspec.run.named import people_seen
-
-    sequences = reference.sequences()
-    people = people_of(reference.loader, reference.path)
-    left_out, note = subjects_seen(
-        run, people_seen(run), name=reference.label, people=people, subjects=sequences.subjects
-    )
-    return sequences.select([name for name in sequences.subjects if name not in left_out]), note
-
-
-def patch_encoder(run: str) -> Encoder:
-    """Load a frozen encoder of patches; ``random`` is one with initial random weights."""
-    import torch
-
-    from imuspec import encoders
-    from imuspec.run.named import load_encoder
-
-    if run == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return encoders.build("roformer").eval()
-    return load_encoder(run)
-
-
 def _probe_patches(
     run: str,
     sequences: PatchSequences,
@@ -386,6 +305,15 @@ def _write(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) 
     splits = {str(seed): members for seed, members in result.members.items()}
     probe = encoder.dumps({**facts, "splits": splits}, indent=1, default=str)
     write_atomically(target / "probe.json", f"{probe}\n".encode())
+
+
+def _keep(run: str, windows: Windows, result: ProbeResult, recipe: ProbeRecipe, head: str | None, models: Path) -> None:
+    from imuspec.prediction.probed import save_heads
+
+    encoder = None if run == "statistics" else window_encoder(run, windows, lambda _: None)
+    kind = head or ("logistic" if run == "statistics" else "linear")
+    folders = save_heads(result, windows, encoder, recipe, models, head=kind, source=facts_of(run))
+    output.say(f"{len(folders)} models: {models}")
 
 
 def _table(summary: pd.DataFrame, title: str) -> Table:

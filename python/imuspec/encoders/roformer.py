@@ -207,6 +207,10 @@ class RoFormer(Encoder):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
+    def input_shape(self, n_samples: int | None = None) -> tuple[int, ...]:
+        """Return (axes, samples), by default those of the longest window."""
+        return (self.n_axes, n_samples or self.patch * self.n_patches)
+
     def forward(self, x: Tensor, *, hidden: Tensor | None = None, missing: Tensor | None = None) -> Tensor:
         """Return the embedding of each patch.
 
@@ -264,7 +268,9 @@ class RoFormer(Encoder):
             raise ValueError(
                 f"x: expected [B, {self.n_axes}, {self.patch} k] with k from 1 to {self.n_patches}, got {list(x.shape)}"
             )
-        patches = x.reshape(len(x), self.n_axes, n, self.patch).transpose(1, 2).flatten(2)  # [B, patches, axes * patch]
+        patches = (
+            x.reshape(x.shape[0], self.n_axes, n, self.patch).transpose(1, 2).flatten(2)
+        )  # [B, patches, axes * patch]
         attended = None
         if missing is not None:
             patches = patches.masked_fill(missing[..., None], 0.0)

@@ -117,7 +117,7 @@ class Vit(Encoder):
         patches = trunk.patch_embed(x) + trunk.pos_embed[:, 1:]  # [B, patches, width]
         if shown is not None:
             patches = patches.gather(1, shown[..., None].expand(-1, -1, patches.shape[-1]))  # [B, shown, width]
-        token = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(len(x), -1, -1)  # [B, 1, width]
+        token = (trunk.cls_token + trunk.pos_embed[:, :1]).expand(x.shape[0], -1, -1)  # [B, 1, width]
         return torch.cat([token, patches], 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from imuspec.spectral.settings import ImageOptions, ImageSettings, settings_of, 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CANVAS = (480, 640)
+_FIXED_DB = (-60.0, 40.0)  # of the norm "fixed", dB re 1 g**2
 # Red channel of the nine colours, from white to black, between which matplotlib's Greys map interpolates.
 _GREYS_ANCHORS = (255, 240, 217, 189, 150, 115, 82, 37, 0)
 
@@ -103,15 +104,17 @@ class Spectrogram(Exact):
 
 
 class RGBImage(Exact):
-    """:func:`imuspec.rgb_image` as a module, with the norm "axis-window".
+    """:func:`imuspec.rgb_image` as a module.
 
     Per axis of a window, with ``P[k, t] = |rfft(frame_t * hann)[k]|^2``, all bins but the edges doubled:
-    ``D = 10 log10 P``, ``u = (D - min D) / (max D - min D)``, then grey levels of ``u``, flipped and resized.
+    ``D = 10 log10 P``, ``u = (D - min D) / (max D - min D)``, then grey levels of ``u``, flipped and resized. The norm decides
+    what min and max span, as in :func:`imuspec.rgb_image`.
 
     Parameters
     ----------
     settings : ImageSettings, optional
-        As in :func:`imuspec.rgb_image`. Only `nfft`, `noverlap`, `levels`, `resize` and `size` may differ from the defaults.
+        As in :func:`imuspec.rgb_image`. Only `nfft`, `noverlap`, `levels`, `norm`, `range_db`, `resize` and
+        `size` may differ from the defaults.
     dtype : {"float32", "uint8"}, default "float32"
         "float32" for pictures normalised by ImageNet's mean and standard deviation, "uint8" for levels 0 to 255.
     **options : object
@@ -154,7 +157,7 @@ class RGBImage(Exact):
         super().__init__()
         settings = settings_of(settings, options)
         default = ImageSettings()
-        for name in ("norm", "range_db", "floor_db", "precision", "preset", "nan"):
+        for name in ("floor_db", "precision", "preset", "nan"):
             value = getattr(settings, name)
             if value != getattr(default, name):
                 raise ValueError(
@@ -163,7 +166,8 @@ class RGBImage(Exact):
         if dtype not in ("uint8", "float32"):
             raise ValueError(f"dtype: expected uint8 or float32, got {dtype!r}")
         self.nfft, self.levels, self.resize, self.size = settings.nfft, settings.levels, settings.resize, settings.size
-        self.dtype = dtype
+        self.dtype, self.norm = dtype, settings.norm
+        self.range_db = (settings.range_db or _FIXED_DB) if settings.norm in ("fixed", "dataset") else None
         taps = hann(self.nfft, periodic=False)
         self.transform = FramedTransform(taps, self.nfft - settings.overlap, padded=False)
         leak = np.fft.rfft(taps)
@@ -198,13 +202,20 @@ class RGBImage(Exact):
         if x.ndim < 2 or x.shape[-2] != 3:
             raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
         with torch.autocast(x.device.type, enabled=False):
-            x = in_full_precision(x)
-            picture = self._resized(self._levels(self._power(x)).flip(-1).transpose(-1, -2))
+            picture = self.grey_levels(x)
             if self.dtype == "uint8":
                 if not torch.compiler.is_compiling() and bool(picture.isnan().any()):
                     raise ValueError("x: expected finite samples for uint8 levels, got NaN or infinity")
                 return picture.to(torch.uint8).contiguous()
-            return ((picture.float() / 255 - self.mean) / self.std).contiguous()
+            return self.normalised(picture)
+
+    def grey_levels(self, x: Tensor) -> Tensor:
+        """Return the levels 0 to 255 of windows ``[..., 3, time]`` as whole numbers in floating point."""
+        return self._resized(self._levels(self._power(in_full_precision(x))).flip(-1).transpose(-1, -2))
+
+    def normalised(self, levels: Tensor) -> Tensor:
+        """Return levels 0 to 255 ``[..., 3, rows, columns]``, normalised by ImageNet's mean and standard deviation."""
+        return ((levels.float() / 255 - self.mean) / self.std).contiguous()
 
     def _power(self, x: Tensor) -> Tensor:
         """Return the power ``[..., frame, freq]`` of windows ``[..., time]``."""
@@ -221,10 +232,14 @@ class RGBImage(Exact):
         missing = (power.isnan() | power.isinf()).any(-1, keepdim=True).any(-2, keepdim=True)  # [..., 1, 1]
         positive = power > 0
         db = 10 * torch.log10(torch.where(positive, power, 1.0))
-        low = torch.where(positive, db, torch.inf).amin((-2, -1), keepdim=True)  # [..., 1, 1]
-        high = torch.where(positive, db, -torch.inf).amax((-2, -1), keepdim=True)
+        if self.range_db is None:
+            span = (-3, -2, -1) if self.norm == "joint-window" else (-2, -1)
+            low = torch.where(positive, db, torch.inf).amin(span, keepdim=True)  # [..., 1 or 3, 1, 1]
+            high = torch.where(positive, db, -torch.inf).amax(span, keepdim=True)
+        else:
+            low, high = (torch.full_like(db[..., :1, :1], edge) for edge in self.range_db)
         drawn = positive & (high > low)
-        u = torch.where(drawn, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
+        u = torch.where(drawn, (db - low) / torch.where(high > low, high - low, 1.0), 0.0).clamp(0, 1)
         if self.levels == "linear":
             levels = torch.floor(255 * u + 0.5)
         else:

@@ -13,7 +13,7 @@ from imuspec.datasets.sequences import PatchSequences
 from imuspec.prediction.front_end import FrontEnd
 from imuspec.prediction.held_out import HeldOut
 from imuspec.prediction.model import Model
-from imuspec.recipe import FitRecipe
+from imuspec.recipe import FitRecipe, ProbeRecipe
 
 if TYPE_CHECKING:
     from imuspec.encoders import Encoder
@@ -27,7 +27,7 @@ def described(
     encoder: Encoder | None,
     head: Head,
     held_out: HeldOut,
-    recipe: FitRecipe,
+    recipe: FitRecipe | ProbeRecipe,
     *,
     data: Windows | PatchSequences,
     source: dict[str, Any] | None,

@@ -125,8 +125,8 @@ def with_stillness(features: PatchFeatures, sequences: PatchSequences, window: i
 
 def stillness_of(x: torch.Tensor, patch: int) -> torch.Tensor:
     """Return the same log standard deviations [B, patches, 3] of windows [B, 3, patches * patch]."""
-    deviation = x.reshape(len(x), 3, -1, patch).std(-1, unbiased=False).transpose(1, 2)
-    return torch.log10(torch.hypot(deviation, torch.full_like(deviation, _SENSOR_G)))
+    deviation = x.reshape(x.shape[0], 3, -1, patch).std(-1, unbiased=False).transpose(1, 2)
+    return torch.log10(torch.sqrt(deviation.square() + _SENSOR_G**2))
 
 
 def kind_of(encoder: Encoder | None) -> Kind:

@@ -172,7 +172,9 @@ def _one_epoch(
         logits = network(batches.inputs(index, generator).to(device)).flatten(0, -2)
         loss = functional.cross_entropy(logits, label.flatten(), weight, ignore_index=-1)
         if not bool(torch.isfinite(loss)):
-            raise ValueError(f"tuning.learning_rate: expected a finite loss, got {float(loss)}: try a smaller rate")
+            raise ValueError(
+                f"tuning.learning_rate: expected a finite loss, got {float(loss.detach())}: try a smaller rate"
+            )
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from imuspec.encoders import Encoder
 from imuspec.run.run import Run
 from imuspec.storage import atomic_path, write_atomically
 
-__all__ = ["example_input", "export_onnx", "run_onnx"]
+__all__ = ["example_input", "export_onnx", "run_onnx", "write_onnx"]
 
 _TOLERANCE = 1e-4
 
@@ -77,19 +79,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     x = example_input(encoder, n_samples=n_samples)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as unchecked:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecation warnings inside the exporter
-            torch.onnx.export(
-                encoder,
-                (x,),
-                str(unchecked),
-                input_names=["input"],
-                output_names=["embedding"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
+        write_onnx(encoder, x, unchecked, input_name="input", output_names=["embedding"])
         batch = torch.cat([x, x.flip(-1), x[:1]])  # of another size than the exported batch
         with torch.inference_mode():
             expected = encoder(batch).numpy()
@@ -107,6 +97,39 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     }
     write_atomically(path.with_suffix(".json"), (json.dumps(contract, indent=2) + "\n").encode())
     return difference
+
+
+def write_onnx(
+    module: nn.Module, x: torch.Tensor, path: str | Path, *, input_name: str, output_names: Sequence[str]
+) -> None:
+    """Write a network as one ONNX file, for any batch size.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Network in eval mode, with one input.
+    x : Tensor
+        A batch of two or more inputs.
+    path : str or Path
+        The file.
+    input_name : str
+        Name of the input.
+    output_names : sequence of str
+        Names of the outputs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation warnings inside the exporter
+        torch.onnx.export(
+            module,
+            (x,),
+            str(path),
+            input_names=[input_name],
+            output_names=list(output_names),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
 
 
 def run_onnx(path: str | Path, x: NDArray[np.float32], *, threads: int = 0) -> NDArray[np.float32]:

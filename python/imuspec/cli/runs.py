@@ -1,0 +1,111 @@
+"""What several commands share about a run: its encoder, the windows that it takes, the people that it has seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imuspec.datasets import DatasetReference, Windows
+    from imuspec.datasets.sequences import PatchSequences
+    from imuspec.encoders import Encoder
+
+__all__ = ["facts_of", "of_patches", "patch_encoder", "unseen", "unseen_sequences", "window_encoder", "windows_for"]
+
+
+def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = None) -> Windows:
+    """Load the windows of a data set; a run that was pre-trained on windows determines their length and rate."""
+    from imuspec.run.named import window_form
+
+    if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
+        raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training run, got {unseen_by!r}")
+    form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
+    return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
+
+
+def unseen(windows: Windows, run: str) -> tuple[Windows, str]:
+    """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
+    import numpy as np
+
+    from imuspec.probing.unseen import subjects_seen
+    from imuspec.run.named import people_seen
+
+    subjects = np.unique(windows.subject).tolist()
+    left_out, note = subjects_seen(run, people_seen(run), name=windows.name, people=windows.people, subjects=subjects)
+    return windows.select(~np.isin(windows.subject, left_out)) if left_out else windows, note
+
+
+def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> Encoder:
+    """Load a frozen encoder of windows; an encoder that also takes a gyroscope gets zeros, with a note."""
+    from imuspec.encoders.fusion import AccelerationAlone
+    from imuspec.run.named import load_encoder
+
+    encoder = load_encoder(run)
+    if getattr(encoder, "n_axes", 3) != 6 or windows.x.shape[1] != 3:
+        return encoder
+    say(f"{run}: takes six axes, {windows.name} has only acceleration: the gyroscope axes are zero")
+    return AccelerationAlone(encoder)
+
+
+def of_patches(run: str, head: str | None) -> bool:
+    """Whether a probe is of patches, which the head or the encoder of the run determines.
+
+    Raises
+    ------
+    ValueError
+        If the head takes patches, and the run is not an encoder of patches.
+    """
+    if head in ("lstm", "mlp"):
+        if run in ("random", "imagenet", "statistics", "supervised"):
+            raise ValueError(
+                f"head: expected linear or logistic for {run}, got {head}, a head for patches; random:RUN with a run of "
+                "mae-... is an encoder of patches with its initial random weights"
+            )
+        return True
+    described = Path(run.removeprefix("random:")) / "encoder.json"
+    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
+
+
+def patch_encoder(run: str) -> Encoder:
+    """Load a frozen encoder of patches; ``random`` is one with initial random weights."""
+    import torch
+
+    from imuspec import encoders
+    from imuspec.run.named import load_encoder
+
+    if run == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return encoders.build("roformer").eval()
+    return load_encoder(run)
+
+
+def facts_of(run: str) -> dict[str, Any]:
+    """Return name, digest and description of a run, for a model card; the path of its folder is left out."""
+    from imuspec.run.named import weights_digest
+
+    about = {
+        "statistics": "hand-crafted statistics of the window",
+        "random": "ResNet-18 with random weights",
+        "imagenet": "torchvision's ResNet-18, trained on ImageNet",
+    }
+    kind, colon, folder = run.rpartition("random:")
+    name = Path(folder).name if Path(folder).exists() else run
+    facts = {"name": f"{colon}{name}" if not kind else run, "digest": weights_digest(run)}
+    return {**facts, "about": about[run]} if run in about else facts
+
+
+def unseen_sequences(reference: DatasetReference, run: str) -> tuple[PatchSequences, str]:
+    """Load labelled stretches without the people that the run was pre-trained on, and a note."""
+    from imuspec.datasets import people_of
+    from imuspec.probing.unseen import subjects_seen
+    from imuspec.run.named import people_seen
+
+    sequences = reference.sequences()
+    people = people_of(reference.loader, reference.path)
+    left_out, note = subjects_seen(
+        run, people_seen(run), name=reference.label, people=people, subjects=sequences.subjects
+    )
+    return sequences.select([name for name in sequences.subjects if name not in left_out]), note

@@ -92,7 +92,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     contract = {
         "encoder": json.loads((run.path / "encoder.json").read_text("utf-8")),
         "input": ["batch", *x.shape[1:]],
-        "embedding": ["batch", int(expected.shape[1])],
+        "embedding": ["batch", *expected.shape[1:]],
         "largest_relative_difference": difference,
     }
     write_atomically(path.with_suffix(".json"), (json.dumps(contract, indent=2) + "\n").encode())

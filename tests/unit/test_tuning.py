@@ -80,7 +80,7 @@ def test_only_the_named_weights_move(train: Any) -> None:
 
 
 def test_batch_norms_keep_their_statistics_where_only_the_last_block_is_trained() -> None:
-    for train, kept in (("last", True), ("all", False)):
+    for train, unchanged in (("last", True), ("all", False)):
         before = network("harnet", window_s=5)
         windows = made_up_windows(n_subjects=2, n_windows=2, length=150)
         items = Batches(
@@ -88,17 +88,17 @@ def test_batch_norms_keep_their_statistics_where_only_the_last_block_is_trained(
         )
         after, _ = tune(before, items, np.arange(16), None, TuningSettings(train=train, epochs=1, batch=8))
         key = "encoder.feature_extractor.layer1.1.bn1.running_mean"
-        assert torch.equal(after.state_dict()[key], before.state_dict()[key]) is kept
+        assert torch.equal(after.state_dict()[key], before.state_dict()[key]) is unchanged
 
 
 def test_the_epoch_is_the_best_of_the_validation_people_and_may_be_none() -> None:
-    index, held = np.flatnonzero(WINDOWS.subject < 3), np.flatnonzero(WINDOWS.subject == 3)
+    index, left_out = np.flatnonzero(WINDOWS.subject < 3), np.flatnonzero(WINDOWS.subject == 3)
     learned, epoch = tune(
-        network(), batches(), index, held, TuningSettings(train="all", epochs=8, learning_rate=3e-3, batch=8)
+        network(), batches(), index, left_out, TuningSettings(train="all", epochs=8, learning_rate=3e-3, batch=8)
     )
     assert epoch > 0
     spoilt, epoch = tune(
-        learned, batches(), index, held, TuningSettings(train="all", epochs=3, learning_rate=3.0, batch=8)
+        learned, batches(), index, left_out, TuningSettings(train="all", epochs=3, learning_rate=3.0, batch=8)
     )
     assert epoch == 0
     for key, value in spoilt.state_dict().items():
@@ -123,10 +123,10 @@ def test_a_fit_trains_a_network_for_each_group_of_people_and_one_for_all() -> No
     torch.manual_seed(0)
     encoder = encoders.build("cnn1d", dropout=0.0).eval()
     untouched = {key: value.clone() for key, value in encoder.state_dict().items()}
-    said: list[str] = []
-    tuned = fit_windows(encoder, WINDOWS, recipe.set("tuning.train=all"), say=said.append)
-    assert sum("fine-tuned without group" in line for line in said) == 3
-    assert sum("fine-tuned on all people" in line for line in said) == 1
+    messages: list[str] = []
+    tuned = fit_windows(encoder, WINDOWS, recipe.set("tuning.train=all"), say=messages.append)
+    assert sum("fine-tuned without group" in line for line in messages) == 3
+    assert sum("fine-tuned on all people" in line for line in messages) == 1
     assert np.isfinite(tuned.held_out.logits).all()
     assert tuned.held_out.scores(tuned.class_names).values["accuracy"] > 0.6
     assert all(torch.equal(value, untouched[key]) for key, value in encoder.state_dict().items())
@@ -135,10 +135,10 @@ def test_a_fit_trains_a_network_for_each_group_of_people_and_one_for_all() -> No
 
 
 def test_an_encoder_of_patches_is_fine_tuned() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     days = labelled_days(3, hours=0.75)
     recipe = FitRecipe().set("tuning.train=last", "tuning.epochs=1", "split.folds=3")
-    model = fit_patches(small_roformer(), days, recipe, say=said.append)
-    assert sum("fine-tuned without group" in line for line in said) == 3
+    model = fit_patches(small_roformer(), days, recipe, say=messages.append)
+    assert sum("fine-tuned without group" in line for line in messages) == 3
     assert model.held_out.logits.shape == (sum(len(item.label) for item in days), 6)
     assert np.isfinite(model.predict_proba(days.items[0].x)).all()

@@ -147,8 +147,9 @@ fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
 mutants: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## change the code bit by bit, and print the changes that no test notices
 	$(PY) tests/mutate.py $(MODULES)
 
-mutants-rust: ## the same for the native signal chain and the readers of device files
-	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants -f rust/arrays.rs -f 'rust/signal/*.rs' -f 'rust/device/**/*.rs' -- --lib; \
+mutants-rust: ## the same for the native signal chain, the preparation and the readers of device files
+	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants -f rust/arrays.rs -f 'rust/signal/*.rs' -f 'rust/preparation/*.rs' \
+	  -f 'rust/device/**/*.rs' --cargo-arg=--lib; \
 	else echo 'cargo-mutants is not installed (cargo install cargo-mutants)'; fi
 
 fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command

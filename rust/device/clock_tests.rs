@@ -97,7 +97,9 @@ fn a_new_run_begins_as_far_behind_the_old_one_as_both_clocks_say() {
         let later = slow(start) + if start > 1000 { 2 * S } else { 0 } + seconds * S;
         // the first run's own rate is not known before it ends: its stamp is at the block's first sample
         let at = if start > 1000 { 50 } else { 0 };
-        let Break::Run(gap) = clock.stamp(start, start + at, later + slow(at), 100.0, true) else { panic!("no run") };
+        let Break::Run(gap) = clock.stamp(start, start + at, later + slow(at), 100.0, true) else {
+            unreachable!("no run")
+        };
         assert!((gap - seconds as f64).abs() < 1e-6, "{start}: {gap}");
         for i in 1..10 {
             let sample = start + 100 * i;

@@ -266,7 +266,7 @@ mod tests {
         norms.push(&batch(15, 0.0, 0.0), 100.0);
         let mut quality = Quality::default();
         check_values(norms, &mut quality);
-        let [event] = &quality.events[..] else { panic!("{:?}", quality.events) };
+        let [event] = &quality.events[..] else { unreachable!("{:?}", quality.events) };
         assert_eq!((event.kind, event.value), ("zero_values", 0.25));
     }
 

@@ -275,3 +275,14 @@ def test_reading_tables_starts_no_thread_of_arrow(cohort: Cohort) -> None:
     )
     command = [sys.executable, "-c", script, str(cohort.path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "0"
+
+
+def test_verify_names_each_damaged_file_once(cohort: Cohort) -> None:
+    store = CohortStore(cohort.path)
+    store.write_tables()
+    store.close()
+    assert Cohort(cohort.path).verify() == []
+    (cohort.path / "parts" / "a.json").write_text("{}")
+    with (cohort.path / "recordings.parquet").open("ab") as file:
+        file.write(b"x")
+    assert sorted(name for name, _ in Cohort(cohort.path).verify()) == ["a", "recordings.parquet"]

@@ -135,6 +135,25 @@ fn packets_of_matrix_hold_both_sensors_row_by_row() {
     }
 }
 
+#[test]
+fn packets_of_matrix_end_behind_temperatures_and_heart_rates() {
+    let mut file = matrix(0);
+    for start in [1000u32, 1010] {
+        let mut body = Vec::new();
+        for word in [start, start + 10, 500, 0, 3, 2] {
+            body.extend(word.to_le_bytes());
+        }
+        body.extend([0, 16].repeat(1500));
+        body.extend([300i16, 0, 310, 0, 320, 0, 70, 0, 72, 0].iter().flat_map(|word| word.to_le_bytes()));
+        let mut crc = flate2::Crc::new();
+        crc.update(&body);
+        file.extend([b"MDTCPACK".as_slice(), &crc.sum().to_le_bytes(), &body].concat());
+    }
+    let all = read(Matrix::new(source(&file), Timestamps::Device), Timestamps::Device);
+    assert_eq!((all.len, all.run_starts.clone()), (1000, vec![0]));
+    assert!(all.blocks.iter().all(|(_, block)| (block.temperature - 31.0).abs() < 1e-5));
+}
+
 /// A record of `log.bin`.
 fn record(kind: u8, second: u32, payload: &[u8]) -> Vec<u8> {
     let mut all = vec![0x1e, kind];

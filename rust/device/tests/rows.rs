@@ -3,7 +3,7 @@
 use super::super::columns::{Columns, Planar};
 use super::super::tar::Tar;
 use super::super::text::Text;
-use super::super::{Quality, Timestamps, fuzz, matrix::Matrix, source as sources};
+use super::super::{Quality, Reader, Timestamps, fuzz, matrix::Matrix, source as sources};
 use super::blocks::{SECOND, archive, packet, read, source};
 use super::matrix;
 use crate::error::Error;
@@ -30,7 +30,7 @@ fn a_rate_that_changes_begins_a_run_at_its_row() {
             _ => turn + f64::from(i - 2000) * after,
         })));
         assert_eq!((all.len, all.summary.quality.count("rate_change")), (4000, 1), "{before} {after}");
-        let [0, second] = all.run_starts[..] else { panic!("{:?}", all.run_starts) };
+        let [0, second] = all.run_starts[..] else { unreachable!("{:?}", all.run_starts) };
         assert!(second.abs_diff(2000) <= 8, "{second}");
     }
 }
@@ -149,7 +149,9 @@ fn nhanes(members: &[(&str, &[u8])]) -> crate::error::Result<super::super::nhane
 fn seconds_that_nhanes_left_out_are_sleep_from_the_first_missing_time_on() {
     let (name, text) = hour(12, (0..1600).map(|i| f64::from(i) * 0.0125 + if i < 800 { 0.0 } else { 5.0 }));
     let (next, after) = hour(13, (0..1600).map(|i| 3600.0 + f64::from(i) * 0.0125));
-    let all = read(nhanes(&[(&name, text.as_bytes()), (&next, after.as_bytes())]), Timestamps::Device);
+    let members = [(name.as_str(), text.as_bytes()), (next.as_str(), after.as_bytes())];
+    assert!(nhanes(&members).unwrap().size_hint() >= Some(9 * 24 * 3600 * 80), "room for nine days at 80 Hz");
+    let all = read(nhanes(&members), Timestamps::Device);
     let slept = all.summary.quality.events.iter().find(|event| event.kind == "idle_sleep").unwrap();
     assert_eq!((slept.time, slept.value), (Some(all.time[0] + 10 * SECOND), 5.0));
 }

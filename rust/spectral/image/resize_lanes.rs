@@ -1,7 +1,8 @@
 //! [`super::resize`] on whole rows of bytes at a time, as vectors of 16-bit sums.
 //!
 //! Frames lie in rows of bins, so the columns of the picture are weighted sums of contiguous rows; the result is transposed
-//! in tiles, and its rows are weighted sums of contiguous rows again.
+//! in tiles, and its rows are weighted sums of contiguous rows again. [`Lanes`] are floats: the sums of integers have a
+//! function for each path here, chosen by the path of the [`Cpu`] that `dispatch` made, which asks for no instruction itself.
 #![allow(unsafe_code)]
 
 use super::definition::Plan;

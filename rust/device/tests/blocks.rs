@@ -51,6 +51,14 @@ fn cwa(session: u32, sequence: u32, second: u32, events: u8) -> [u8; 512] {
     block
 }
 
+/// The same block with the code of half the rate.
+fn at_50_hz(mut block: [u8; 512]) -> [u8; 512] {
+    block[24] -= 1;
+    let sum = u16::from_le_bytes([block[510], block[511]]).wrapping_add(1);
+    block[510..].copy_from_slice(&sum.to_le_bytes());
+    block
+}
+
 #[test]
 fn blocks_of_axivity_are_one_run_and_only_what_they_state_is_counted() {
     let whole: Vec<u8> = (0..10).flat_map(|i| cwa(7, i, i, 0)).collect();
@@ -64,6 +72,9 @@ fn blocks_of_axivity_are_one_run_and_only_what_they_state_is_counted() {
     });
     let all = read(Cwa::new(source(&whole), Timestamps::Actipy), Timestamps::Actipy);
     assert!(all.time[..1000].windows(2).all(|w| w[1] - w[0] == 10_000_000), "whole milliseconds of 100 Hz");
+    let half: Vec<u8> = (0..10).flat_map(|i| at_50_hz(cwa(7, i, 2 * i, 0))).collect();
+    let all = read(Cwa::new(source(&half), Timestamps::Actipy), Timestamps::Actipy);
+    assert!(all.time[..1000].windows(2).all(|w| w[1] - w[0] == 20_000_000), "whole milliseconds of 50 Hz");
     let overrun: Vec<u8> = (0..10).flat_map(|i| cwa(7, i, i, if i == 4 { 0x10 } else { 0x01 })).collect();
     let all = read(Cwa::new(source(&overrun), Timestamps::Device), Timestamps::Device);
     assert_eq!(counts(&all), [("missing_header", 1), ("queue_overrun", 1)]);

@@ -21,7 +21,17 @@ __all__ = ["doctor"]
 EXTRAS = {
     "cluster": ("cryptography", "dask", "distributed", "dask-jobqueue", "s3fs", "universal-pathlib"),
     "train": (
-        *("torch", "torchvision", "timm", "lightning-fabric", "safetensors", "scikit-learn", "scipy", "pandas"),
+        *(
+            "torch",
+            "torchvision",
+            "timm",
+            "lightning-fabric",
+            "huggingface-hub",
+            "safetensors",
+            "scikit-learn",
+            "scipy",
+            "pandas",
+        ),
         *("pillow", "umap-learn", "captum"),
     ),
     "report": ("matplotlib", "jinja2", "pandas"),

@@ -129,3 +129,27 @@ def _rising(at: Path) -> Path:
 
 def _some(at: Path) -> EncodedPictures:
     return find_pictures(npz_of(at / "some.npz", [encoded(i) for i in range(4)]))
+
+
+@pytest.mark.parametrize("memory", ["cpu", "gpu", "stream"])
+def test_pictures_are_the_same_wherever_they_are_held(tmp_path, memory) -> None:
+    x = [np.full((8, 8, 3), 20 * i, np.uint8) for i in range(6)]
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, pixels in enumerate(x):
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    found = find_pictures(folder)
+    expected = list(PictureSource(found, size=(8, 8), batch=2).epoch(1))
+    held = PictureSource(found, size=(8, 8), batch=2, memory=memory, memory_gb=1e-9, gpu=torch.device("meta"))
+    assert held._decoded is None if memory == "stream" else held._decoded is not None
+    if memory == "gpu":
+        assert held._decoded.device.type == "meta"
+        return
+    held.pinned = False  # there is no GPU to pin memory for
+    assert all(torch.equal(a, b) for a, b in zip(held.epoch(1), expected, strict=True))
+
+
+def test_pictures_on_a_gpu_need_one(tmp_path) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"source.memory: expected auto, cpu or stream, .* got gpu"):
+        PictureSource(find_pictures(tmp_path), size=(8, 8), batch=1, memory="gpu")

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -185,6 +185,10 @@ def decode(item: Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1))
 
 
+def _free_bytes(gpu: torch.device) -> int:
+    return torch.cuda.mem_get_info(gpu)[0] if gpu.type == "cuda" else 0
+
+
 class _Decoding(Dataset[tuple[NDArray[np.uint8], str]]):
     """Decoded pictures with an empty reason, or zeros with the reason why a picture cannot be decoded."""
 
@@ -224,8 +228,13 @@ class PictureSource:
         Index of this process, and number of processes.
     workers : int, default 0
         Number of processes that decode; with 0 this process decodes.
+    memory : {"auto", "cpu", "gpu", "stream"}, default "auto"
+        Place of the decoded pictures. "stream": they are decoded again for each step. "auto": "cpu" if they need at most
+        `memory_gb`, and also "gpu" if they need at most half of the free memory of `gpu`, else "stream".
     memory_gb : float, default 4
-        Largest memory for decoded pictures, GB. If they need more, they are decoded again for each step.
+        Largest memory for decoded pictures with "auto", GB.
+    gpu : torch.device, optional
+        The GPU of the training, if it has one.
     labels : bool, default False
         Whether to yield ``(pictures, labels)``.
 
@@ -240,8 +249,8 @@ class PictureSource:
     Raises
     ------
     ValueError
-        If there are fewer pictures than a batch, `batch` is no multiple of `world`, or `labels` is true and a label is
-        unknown.
+        If there are fewer pictures than a batch, `batch` is no multiple of `world`, `labels` is true and a label is unknown,
+        or `memory` is "gpu" without a GPU.
     """
 
     name = "images"
@@ -261,7 +270,9 @@ class PictureSource:
         rank: int = 0,
         world: int = 1,
         workers: int = 0,
+        memory: Literal["auto", "cpu", "gpu", "stream"] = "auto",
         memory_gb: float = 4.0,
+        gpu: torch.device | None = None,
         labels: bool = False,
     ) -> None:
         if batch % world:
@@ -272,8 +283,14 @@ class PictureSource:
         self.skipped: list[tuple[str, str]] = []
         self.split: dict[str, Any] = {}
         self._decoded: Tensor | None = None
-        if len(pictures) * 3 * size[0] * size[1] <= memory_gb * 1e9:
-            self._decode_all()
+        self.pinned = gpu is not None
+        if memory == "gpu" and gpu is None:
+            raise ValueError("source.memory: expected auto, cpu or stream, as the training has no GPU, got gpu")
+        n_bytes = len(pictures) * 3 * size[0] * size[1]
+        if memory in ("cpu", "gpu") or (memory == "auto" and n_bytes <= memory_gb * 1e9):
+            self._decoded = self._decode_all()
+            if gpu is not None and (memory == "gpu" or (memory == "auto" and n_bytes <= _free_bytes(gpu) / 2)):
+                self._decoded = self._decoded.to(gpu)
         if labels and not self.pictures.labelled:
             raise ValueError("labels: expected a class for each picture (a folder for each), got pictures without")
         self.steps_per_epoch = len(self.pictures) // batch
@@ -310,7 +327,9 @@ class PictureSource:
 
     def _batches(self, steps: list[NDArray[np.int64]]) -> Iterator[Tensor]:
         if self._decoded is not None:
-            yield from (self._decoded[torch.from_numpy(index)] for index in steps)
+            for index in steps:
+                chosen = self._decoded[torch.from_numpy(index).to(self._decoded.device)]
+                yield chosen.pin_memory() if self.pinned and chosen.device.type == "cpu" else chosen
             return
         listed = dict(self.skipped)
         for index, (pictures, reasons) in zip(steps, self._loader(steps, self.workers), strict=True):
@@ -326,8 +345,8 @@ class PictureSource:
                 pictures[i] = pictures[next((j for j in good if j > i), good[0])]
             yield pictures
 
-    def _decode_all(self) -> None:
-        """Decode all pictures into memory, and leave out those that cannot be decoded."""
+    def _decode_all(self) -> Tensor:
+        """Return all pictures ``[N, 3, rows, columns]``, and leave out those that cannot be decoded."""
         n = len(self.pictures)
         decoded = torch.empty((n, 3, *self.size), dtype=torch.uint8)
         remaining: list[int] = []
@@ -338,8 +357,8 @@ class PictureSource:
             decoded[len(remaining) : len(remaining) + len(good)] = pictures[good]
             remaining += [int(index[i]) for i in good]
             self.skipped += [(self.pictures.names[index[i]], reason) for i, reason in enumerate(reasons) if reason]
-        self._decoded = decoded[: len(remaining)]
         self.pictures = self.pictures[np.array(remaining, np.int64)]
+        return decoded[: len(remaining)]
 
     def _loader(
         self, batches: list[NDArray[np.int64]], workers: int

@@ -88,9 +88,18 @@ def image_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = 
         rank=rank,
         world=world,
         workers=settings.workers if settings.workers >= 0 else max((os.cpu_count() or 1) // world - 1, 0),
+        memory=settings.memory,
         memory_gb=settings.memory_gb,
+        gpu=_gpu(recipe.training.device),
         labels="n_classes" in recipe.objective.needs and pictures.labelled,
     )
+
+
+def _gpu(device: str) -> torch.device | None:
+    """Return the GPU of this process, or None if `device` of the recipe selects none."""
+    if device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return None
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def build_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = None) -> Source:

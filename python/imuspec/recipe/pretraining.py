@@ -38,9 +38,12 @@ class ImageSourceSettings(Settings):
     name: Literal["images"] = "images"
     height: PositiveInt = Field(96, description="rows of a picture")
     width: PositiveInt = Field(128, description="columns of a picture")
-    memory_gb: PositiveFloat = Field(
-        4.0, description="memory for decoded pictures, GB; if they need more, they are decoded again in each epoch"
+    memory: Literal["auto", "cpu", "gpu", "stream"] = Field(
+        "auto",
+        description="place of the decoded pictures; stream: none, they are decoded again in each epoch; auto: cpu within "
+        "memory_gb, and gpu if they need at most half of its free memory, else stream",
     )
+    memory_gb: PositiveFloat = Field(4.0, description="memory = auto: memory for decoded pictures, GB")
     workers: int = Field(-1, ge=-1, description="processes that decode; -1: one less than the number of cores")
     limit: NonNegativeInt = Field(0, description="number of pictures to draw at random; 0: all pictures")
 

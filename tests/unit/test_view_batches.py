@@ -63,8 +63,8 @@ def test_colours_change_in_the_order_of_each_picture() -> None:
     expected = []
     for i, original in enumerate(x.split(1)):
         picture = original
-        for place in range(4):
-            operation = int((rank[i] == place).nonzero())
+        for position in range(4):
+            operation = int((rank[i] == position).nonzero())
             if operation == 3:
                 picture = colour.turn_hue(picture, turn[i : i + 1])
             else:

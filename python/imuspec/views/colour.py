@@ -84,18 +84,18 @@ def in_any_order(pictures: Tensor, rank: Tensor, factor: Tensor, turn: Tensor) -
     pictures : Tensor
         ``[B, 3, rows, columns]`` in 0..1.
     rank : Tensor
-        Place 0 to 3 of `brightness`, `contrast`, `saturation` and `turn_hue`, ``[B, 4]``.
+        Position 0 to 3 of `brightness`, `contrast`, `saturation` and `turn_hue`, ``[B, 4]``.
     factor : Tensor
         Factor of each blend, ``[B, 3]``.
     turn : Tensor
         Turn of the hue, ``[B]``, a fraction of the circle.
     """
     hue = rank[:, 3:]  # [B, 1]
-    for place in (0, 1, 2):
-        pictures = _blend_one(pictures, (rank[:, :3] == place) & (hue > place), factor)
+    for position in (0, 1, 2):
+        pictures = _blend_one(pictures, (rank[:, :3] == position) & (hue > position), factor)
     pictures = turn_hue(pictures, turn)
-    for place in (1, 2, 3):
-        pictures = _blend_one(pictures, (rank[:, :3] == place) & (hue < place), factor)
+    for position in (1, 2, 3):
+        pictures = _blend_one(pictures, (rank[:, :3] == position) & (hue < position), factor)
     return pictures
 
 

@@ -138,9 +138,11 @@ def test_pictures_are_the_same_wherever_they_are_held(tmp_path, memory) -> None:
     folder.mkdir()
     for i, pixels in enumerate(x):
         Image.fromarray(pixels).save(folder / f"{i}.png")
-    found = find_pictures(folder)
-    expected = list(PictureSource(found, size=(8, 8), batch=2).epoch(1))
-    held = PictureSource(found, size=(8, 8), batch=2, memory=memory, memory_gb=1e-9, gpu=torch.device("meta"))
+    encoded_pictures = find_pictures(folder)
+    expected = list(PictureSource(encoded_pictures, size=(8, 8), batch=2).epoch(1))
+    held = PictureSource(
+        encoded_pictures, size=(8, 8), batch=2, memory=memory, memory_gb=1e-9, gpu=torch.device("meta")
+    )
     assert held._decoded is None if memory == "stream" else held._decoded is not None
     if memory == "gpu":
         assert held._decoded.device.type == "meta"

@@ -5,6 +5,7 @@ use super::clocks::{Cached, LocalClock};
 use super::fields::Time;
 use super::heading;
 use super::rows::RowClock;
+use super::sentinels::Sentinels;
 use super::survey::{DateOrder, Dates, date_of, settle_order};
 use super::table::{Layout, SAMPLE};
 use super::{Batch, Event, Header, Quality, Reader, Reading, Timestamps};
@@ -66,6 +67,8 @@ pub struct ArrayReader {
     header: Header,
     rows: Batch,
     scale: f32,
+    sentinels: Sentinels,
+    only_count: bool,
     clock: RowClock,
     next: usize,
     events: Vec<Event>,
@@ -115,7 +118,9 @@ impl ArrayReader {
         }
         let plain = timestamps == Timestamps::Actipy && !layout.coarse;
         let clock = if plain { RowClock::plain(header.nominal_rate) } else { RowClock::default() };
-        Ok(Self { header, rows, scale: layout.scale, clock, next: 0, events })
+        let only_count = timestamps == Timestamps::Actipy;
+        let Layout { scale, sentinels, .. } = layout;
+        Ok(Self { header, rows, scale, sentinels, only_count, clock, next: 0, events })
     }
 }
 
@@ -195,6 +200,10 @@ impl Reader for ArrayReader {
         let part = self.next..(self.next + BATCH).min(self.rows.len());
         self.clock.mark(0, part.start as u64);
         let mut piece = self.rows.piece(part.clone());
+        for row in self.sentinels.clear(&mut piece.xyz, self.only_count) {
+            let time = piece.time.get(row).copied();
+            quality.note(Event { time, ..Event::at("sentinel_value", 0, (part.start + row) as u64) });
+        }
         piece.xyz.iter_mut().flatten().for_each(|v| *v *= self.scale);
         let keep: Vec<bool> = piece.time.iter().map(|time| *time != i64::MIN).collect();
         let untimed = keep.iter().filter(|k| !**k).count();

@@ -296,6 +296,12 @@ impl Gt3x {
         if batch.len() == from {
             return Ok(());
         }
+        if self.count == 0
+            && second.sleep == Sleep::Awake
+            && let Some(by) = self.info.start_differs(second.second)
+        {
+            quality.note(Event { value: by, ..event("start_differs") });
+        }
         let changed = self.settle_rate(second.samples(), &event, quality);
         let new_run = expected.is_some_and(|expected| expected != second.second) || second.broken || changed;
         if let Some(idle) = expected.and_then(|expected| second.slept(expected)) {

@@ -14,10 +14,37 @@ const MOST_LINES: usize = 40;
 const METADATA: [(&str, &str); 3] =
     [("Start Time", "start_time"), ("Start Date", "start_date"), ("Download Date", "download_date")];
 
+/// Where numbers as time count from, as their name says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Epoch {
+    /// No word of it.
+    #[default]
+    Unnamed,
+    /// 1970.
+    Unix,
+    /// A clock of GPS: 1980, a week of it, or 1970, as phones give it.
+    Gps,
+    /// In minutes, hours or days.
+    Slow,
+}
+
+impl Epoch {
+    fn of(name: &str, unit: &str) -> Self {
+        let name = format!("{name}{unit}");
+        match unit {
+            "min" | "mins" | "minutes" | "h" | "hr" | "hrs" | "hours" | "d" | "days" => Self::Slow,
+            _ if name.contains("gps") => Self::Gps,
+            _ if ["unix", "posix", "epoch", "1970"].iter().any(|word| name.contains(word)) => Self::Unix,
+            _ => Self::Unnamed,
+        }
+    }
+}
+
 /// What the names of the columns say of their units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hints {
     pub(super) time: Option<TimeUnit>,
+    pub(super) epoch: Epoch,
     /// Order of dates, which a title may name.
     pub(super) order: Option<Order>,
     pub(super) unit: Option<Unit>,
@@ -105,13 +132,19 @@ fn unit_of_time(unit: &str) -> Option<TimeUnit> {
 pub(super) fn hints(time: &str, acceleration: &str) -> Hints {
     let (name, unit) = parts(time.as_bytes());
     let time = unit_of_time(if unit.is_empty() { &name } else { &unit });
-    Hints { time, unit: unit_of_acceleration(&parts(acceleration.as_bytes()).1), ..Hints::default() }
+    Hints {
+        time,
+        epoch: Epoch::of(&name, &unit),
+        unit: unit_of_acceleration(&parts(acceleration.as_bytes()).1),
+        ..Hints::default()
+    }
 }
 
 fn unit_of_acceleration(unit: &str) -> Option<Unit> {
     Some(match unit {
         "g" | "gs" => Unit::G,
         "mg" => Unit::Milli,
+        "cm/s2" | "cm/s\u{b2}" | "gal" => Unit::CentimetresPerSecond2,
         "m/s2" | "m/s\u{b2}" | "m/s/s" | "ms2" | "ms-2" | "mps2" => Unit::MetresPerSecond2,
         _ => return None,
     })
@@ -155,6 +188,7 @@ pub(super) fn columns(names: &[&[u8]], head: &[u8], timeless: bool) -> Result<Co
             Some(Column::Time(rank)) if time.is_none_or(|(best, _)| rank < best) => {
                 time = Some((rank, i));
                 hints.time = unit_of_time(if unit.is_empty() { &name } else { &unit });
+                hints.epoch = Epoch::of(&name, &unit);
             }
             Some(Column::Day) => day = day.or(Some(i)),
             Some(Column::Acceleration(axis)) => {

@@ -31,6 +31,7 @@ mod plausible;
 mod privacy;
 pub mod quality;
 pub mod rows;
+mod sentinels;
 pub mod source;
 mod stream;
 pub mod survey;

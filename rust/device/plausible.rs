@@ -5,9 +5,10 @@
 //! of the mean vector decides, by wider bounds: movement averages out over a second, while headers that name the wrong unit
 //! are off by factors such as 9.8, 64 or 1000. Seconds of nothing but zeros were not measured and do not count.
 //!
-//! Where a device turns, all three of its axes change. An axis that keeps one value while the means of both others change by
-//! [`TURN`] is made up where that value is zero, and stuck where the length of the mean vector changes by [`BEND`], as that of
-//! gravity does not. Vibration alone does not decide: an axis of few bits may sleep through it.
+//! Where a device turns, all three of its axes change. An axis that keeps one value while the mean of another changes by
+//! [`TURN`] is stuck where the length of the mean vector changes by [`BEND`], as that of gravity does not; where the value is
+//! zero it is made up if both others change so, or one of them while it keeps the value for [`LONG_CONSTANT`] seconds.
+//! Vibration alone does not decide: an axis of few bits may sleep through it.
 //!
 //! Seconds are looked at in even steps that double as the stream goes on, so that no more than [`KEPT`] norms are kept.
 
@@ -30,6 +31,13 @@ const BEND: f32 = 0.2;
 /// Seconds through which an axis must keep its value to be noted, and their share of all.
 const FEWEST_CONSTANT: u64 = 10;
 const CONSTANT_SHARE: f64 = 0.1;
+/// Seconds of zeros on one axis through which the turn of one other axis is enough.
+const LONG_CONSTANT: u64 = 60;
+/// Share of the seconds through which two axes must be zero to be noted.
+const FLAT_SHARE: f64 = 0.5;
+/// Norms that no still second of a device in g has, and the share of them that is noted.
+const OFF_BOUNDS: (f32, f32) = (0.5, 2.0);
+const OFF_SHARE: f64 = 0.1;
 /// Rates of accelerometers, Hz.
 const RATES: (f64, f64) = (5.0, 10_000.0);
 /// Share by which the measured rate of a device with its own oscillator in the sensor may differ from the nominal one.
@@ -46,6 +54,9 @@ pub struct Norms {
     zeros: u64,
     seconds: u64,
     constant: [Constant; 3],
+    /// Seconds in which two axes have the same values, and in which two are zero while the third is not even.
+    equal: u64,
+    flat: u64,
     /// Seconds from one that is looked at to the next.
     stride: usize,
     /// Samples to pass over before the next second is looked at.
@@ -83,7 +94,8 @@ impl Constant {
     fn close(&mut self) {
         let [norm, ..] = self.bounds;
         let [bend, one, other] = self.bounds.map(|(low, high)| (high - low) / norm.1);
-        if self.seconds >= FEWEST_CONSTANT && one.min(other) >= TURN && (self.value == 0.0 || bend >= BEND) {
+        let made_up = self.value == 0.0 && (one.min(other) >= TURN || self.seconds >= LONG_CONSTANT);
+        if self.seconds >= FEWEST_CONSTANT && one.max(other) >= TURN && (made_up || bend >= BEND) {
             self.found += self.seconds;
         }
         self.seconds = 0;
@@ -119,6 +131,16 @@ impl Norms {
         if !norm.is_finite() || !sd.is_finite() || (norm == 0.0 && sd == 0.0) {
             return;
         }
+        let [along_x, along_y, along_z] = axes;
+        let varied = [sd_x, sd_y, sd_z].map(|sd| sd > 0.0);
+        self.equal += u64::from(match varied {
+            [true, true, _] if along_x == along_y => true,
+            [true, _, true] if along_x == along_z => true,
+            [_, true, true] => along_y == along_z,
+            _ => false,
+        });
+        let zeros = [(x, sd_x), (y, sd_y), (z, sd_z)].iter().filter(|axis| **axis == (0.0, 0.0)).count();
+        self.flat += u64::from(zeros == 2 && sd > 0.0);
         let [on_x, on_y, on_z] = &mut self.constant;
         on_x.push((x, sd_x), [norm, y, z]);
         on_y.push((y, sd_y), [norm, z, x]);
@@ -180,7 +202,7 @@ fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
     (origin + mean, (square / n - mean * mean).max(0.0).sqrt())
 }
 
-/// Notes seconds of zeros, axes that never change, and a norm that cannot be gravity, unless the reader has. Returns the norm.
+/// Notes seconds of zeros, axes that never change or are the same, norms that only a part of the stream has, and a norm that cannot be gravity, unless the reader has. Returns the norm.
 pub fn check_values(mut norms: Norms, quality: &mut Quality) -> f64 {
     if norms.zeros > 0 {
         let share = norms.zeros as f64 / norms.seconds as f64;
@@ -193,7 +215,20 @@ pub fn check_values(mut norms: Norms, quality: &mut Quality) -> f64 {
             quality.note(Event { value: share, ..Event::at("constant_axis", 0, 0) });
         }
     }
+    let share = |seconds: u64| seconds as f64 / norms.seconds.max(1) as f64;
+    for (kind, share, least) in
+        [("equal_axes", share(norms.equal), CONSTANT_SHARE), ("constant_axis", share(norms.flat), FLAT_SHARE)]
+    {
+        if share >= least {
+            quality.note(Event { value: share, ..Event::at(kind, 0, 0) });
+        }
+    }
+    let off = norms.still.iter().filter(|norm| !(OFF_BOUNDS.0..=OFF_BOUNDS.1).contains(*norm)).count();
+    let off = off as f64 / norms.still.len().max(ENOUGH) as f64;
     let (norm, likely) = norms.judge();
+    if likely && off >= OFF_SHARE {
+        quality.note(Event { value: off, ..Event::at("norm_changes", 0, 0) });
+    }
     if !likely && quality.count("unusual_norm") == 0 {
         quality.note(Event { value: norm, ..Event::at("unusual_norm", 0, 0) });
     }
@@ -271,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_that_keeps_its_value_while_both_others_turn_is_noted_with_its_share() {
+    fn an_axis_that_keeps_its_value_while_the_device_turns_is_noted_with_its_share() {
         /// A minute, in which x and y turn by so much; z changes in these seconds.
         fn noted(turns: [f32; 2], z: f32, changes: std::ops::Range<usize>) -> Vec<f64> {
             let mut norms = Norms::default();
@@ -294,9 +329,10 @@ mod tests {
         assert_eq!(noted([0.3, 0.3], 0.0, 0..0), [1.0]);
         assert_eq!(noted([-1.8, 1.8], 1.0, 30..60), [0.5]);
         assert!(noted([0.9, 0.9], 1.0, 8..60).is_empty());
-        // a small turn that leaves gravity its length, turns of one axis alone, and a device that vibrates where it lies
+        // one axis alone changes: gravity cannot
+        assert_eq!(noted([0.9, 0.0], 1.0, 0..0), [1.0]);
+        // a small turn that leaves gravity its length, and a device that vibrates where it lies
         assert!(noted([0.3, 0.3], 1.0, 0..0).is_empty());
-        assert!(noted([0.9, 0.0], 1.0, 0..0).is_empty());
         assert!(noted([0.0, 0.0], 1.0, 0..0).is_empty());
     }
 

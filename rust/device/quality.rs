@@ -30,7 +30,7 @@ impl Event {
 }
 
 /// Kinds of which neighbouring blocks are one event.
-const JOINED: [&str; 4] = ["blank_block", "clock_lost", "exchanged_sensors", "other_session"];
+const JOINED: [&str; 5] = ["blank_block", "clock_lost", "exchanged_sensors", "other_session", "sentinel_value"];
 /// Kinds that count blocks, pages, records or rows that could not be read.
 const LOST: [&str; 13] = [
     "bad_axes",

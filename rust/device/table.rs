@@ -9,6 +9,7 @@ use super::calendar::{self, Order};
 use super::fields::{Time, fields, lines, refuse};
 use super::heading::{self, ActiLife, Columns, Hints};
 use super::number::float;
+use super::sentinels::Sentinels;
 use super::units::{TimeUnit, Unit};
 use super::{Event, Header, Reading};
 use crate::error::{Error, Result};
@@ -57,6 +58,8 @@ pub struct Layout {
     pub owners: Vec<usize>,
     /// g a unit.
     pub scale: f32,
+    /// Numbers that are no values of the acceleration.
+    pub(super) sentinels: Sentinels,
     /// Degrees a second a unit.
     pub gyro_scale: f32,
     /// Rows a second, as the first rows show or the header states.
@@ -242,6 +245,7 @@ impl Layout {
             annotation: None,
             owners: Vec::new(),
             scale: 1.0,
+            sentinels: Sentinels::default(),
             gyro_scale: 1.0,
             rate: 0.0,
             coarse: false,

@@ -157,6 +157,9 @@ impl Text {
         } else if let Some(event) = self.missing.take() {
             quality.note(event);
         }
+        if self.decoder.sentinel {
+            quality.note(Event { time: Some(time), ..event("sentinel_value") });
+        }
         if let Some(change) = self.decoder.zone_change.take() {
             quality.note(Event { time: Some(time), value: change as f64 / 1e9, ..event("zone_changes") });
         }
@@ -235,15 +238,17 @@ struct Rows {
     owners: Vec<Owner>,
     /// Field that names several subjects or devices.
     several: Option<usize>,
-    /// Zones are honoured.
-    zoned: bool,
+    /// Zones are honoured, and numbers that stand for no value are taken out.
+    corrects: bool,
+    /// The row holds such a number.
+    sentinel: bool,
     local: LocalClock,
     /// ns by which the row's zone differs from the one before.
     zone_change: Option<i64>,
 }
 
 impl Rows {
-    fn new(layout: &Layout, zoned: bool) -> Self {
+    fn new(layout: &Layout, corrects: bool) -> Self {
         Self {
             row: Row::new(layout.separator),
             clock: Cached::default(),
@@ -254,7 +259,8 @@ impl Rows {
             label_bytes: 0,
             owners: layout.owners.iter().map(|_| Owner::default()).collect(),
             several: None,
-            zoned,
+            corrects,
+            sentinel: false,
             local: LocalClock::default(),
             zone_change: None,
         }
@@ -269,7 +275,7 @@ impl Rows {
             Time::Numeric { column, unit } => unit.ns(self.row.field(text, column))?,
             Time::Written { column, order } => {
                 let written = self.clock.written(self.row.field(text, column), order)?;
-                if self.zoned {
+                if self.corrects {
                     let (time, change) = self.local.time(written)?;
                     self.zone_change = (change != 0).then_some(change);
                     time
@@ -293,6 +299,7 @@ impl Rows {
                 None => return None,
             }
         }
+        missing |= self.take_out_sentinels(layout);
         if !layout.owners.is_empty() {
             self.look_at_owners(text, layout);
         }
@@ -305,6 +312,19 @@ impl Rows {
             }
         }
         Some((time, missing))
+    }
+
+    /// Marks a row with numbers that stand for no value, and takes them out; true where one is missing then.
+    #[inline]
+    fn take_out_sentinels(&mut self, layout: &Layout) -> bool {
+        let [x, y, z, ..] = self.values;
+        let found = layout.sentinels.find([x, y, z]);
+        self.sentinel = found != [false; 3] && layout.exchanged.is_none();
+        if !self.sentinel || !self.corrects {
+            return false;
+        }
+        self.values.iter_mut().zip(found).filter(|(_, none)| *none).for_each(|(value, _)| *value = f32::NAN);
+        true
     }
 
     // Out of line: few tables have such columns, and within the loop over rows this cost all others a tenth of their time.

@@ -30,6 +30,8 @@ pub enum Unit {
     G,
     /// Metres a second squared.
     MetresPerSecond2,
+    /// Hundredths of it.
+    CentimetresPerSecond2,
     /// Thousandths of g.
     Milli,
     /// So many counts are 1 g.
@@ -45,6 +47,7 @@ impl Unit {
         match self {
             Unit::G => 1.0,
             Unit::MetresPerSecond2 => 1.0 / GRAVITY,
+            Unit::CentimetresPerSecond2 => 0.01 / GRAVITY,
             Unit::Milli => 1e-3,
             Unit::Counts(one_g) => 1.0 / one_g,
         }
@@ -55,6 +58,7 @@ impl Unit {
         match self {
             Unit::G => "g".into(),
             Unit::MetresPerSecond2 => "m/s2".into(),
+            Unit::CentimetresPerSecond2 => "cm/s2".into(),
             Unit::Milli => "mg".into(),
             Unit::Counts(one_g) => format!("counts of 1/{one_g} g"),
         }
@@ -117,6 +121,13 @@ impl TimeUnit {
         self.origin != 0
     }
 
+    /// Whether a number is a date of our days.
+    pub(super) fn is_date(&self, value: f64) -> bool {
+        let last = 10f64.powi(self.exponent as i32);
+        let seconds = (value - self.origin as f64 / last) * self.seconds();
+        (DATES.0..=DATES.1).contains(&seconds)
+    }
+
     /// s a unit.
     fn seconds(self) -> f64 {
         10f64.powi(self.exponent as i32) * self.factor.0 as f64 / self.factor.1 as f64 / 1e9
@@ -170,7 +181,7 @@ impl TimeUnit {
         };
         let rate = |unit: &Self| 1.0 / (pace.period * unit.seconds());
         let inside = |(low, high): (f64, f64), value: f64| (low..=high).contains(&value);
-        if pace.coarse && Self::ALL.iter().all(|u| !fits_date(u, first) || pace.step * u.seconds() > COARSEST) {
+        if pace.coarse && Self::ALL.iter().all(|u| !u.is_date(first) || pace.step * u.seconds() > COARSEST) {
             return Err(format!(
                 "expected times that tell rows apart, got numbers that stay the same for {} rows and then rise by {}",
                 (pace.step / pace.period).round(),
@@ -181,7 +192,7 @@ impl TimeUnit {
             return if inside(POSSIBLE, rate(&unit)) {
                 Ok(unit)
             } else {
-                let other = Self::ALL.iter().find(|u| fits_date(u, first) && inside(USUAL, rate(u)));
+                let other = Self::ALL.iter().find(|u| u.is_date(first) && inside(USUAL, rate(u)));
                 let other = other.map_or(String::new(), |u| format!(" (as {} it would be {:.6} Hz)", u.name, rate(u)));
                 Err(format!(
                     "expected {} in time, as its name says, got {:.6} rows a second{other}",
@@ -193,7 +204,7 @@ impl TimeUnit {
         let is_counter = values.iter().all(|v| v.fract() == 0.0)
             && since.windows(2).filter(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b - a == 1.0)).count() * 20
                 >= since.len() * 19 - 20;
-        let dated: Vec<Self> = Self::ALL.into_iter().filter(|u| fits_date(u, first)).collect();
+        let dated: Vec<Self> = Self::ALL.into_iter().filter(|u| u.is_date(first)).collect();
         let relative: Vec<Self> =
             Self::SECONDS.into_iter().filter(|u| !is_counter && (first * u.seconds()).abs() < LONGEST).collect();
         let epoch = dated.iter().find(|u| {
@@ -227,12 +238,6 @@ impl TimeUnit {
 /// Why rows so many seconds apart are refused.
 pub(super) fn epochs(seconds: f64) -> String {
     format!("expected raw acceleration, got a row every {seconds:.1} s: epochs, such as counts or ENMO")
-}
-
-fn fits_date(unit: &TimeUnit, value: f64) -> bool {
-    let last = 10f64.powi(unit.exponent as i32);
-    let seconds = (value - unit.origin as f64 / last) * unit.seconds();
-    (DATES.0..=DATES.1).contains(&seconds)
 }
 
 #[cfg(test)]

@@ -139,12 +139,17 @@ CSV = {
         1800, "2024-12-11T17:41:40", 59.966, 30, {"rows_reversed"}, values=columns(1, rows=slice(None, None, -1))
     ),
     "every_row_twice.csv.gz": Fault(
-        6000, "2020-03-05T10:00:00", 59.99, 100, {"repeated_row"}, values=columns(1, rows=slice(None, None, 2))
+        6000,
+        "2020-03-05T10:00:00",
+        59.99,
+        100,
+        {"assumed_epoch", "repeated_row"},
+        values=columns(1, rows=slice(None, None, 2)),
     ),
     "excel_days.csv.gz": Fault(6000, "2020-03-05T10:00:00", 59.99, 100, {"time_unit_derived"}, values=PLAIN),
     "hbn_release.csv.gz": Fault(900, "2024-12-11T17:41:40", 29.967, 30, values=columns(0, 13)),
     "headerless_id_unix.csv.gz": Fault(
-        1800, "2024-12-11T17:41:40", 59.967, 30, {"columns_derived"}, values=columns(2, 0)
+        1800, "2024-12-11T17:41:40", 59.967, 30, {"assumed_epoch", "columns_derived"}, values=columns(2, 0)
     ),
     "omgui_ax6.csv.gz": Fault(1200, "2019-10-29T09:03:06.3", 12.169, 98.5, {"exchanged_sensors"}),
     "omgui_light_temp_batt.csv.gz": Fault(400, "2020-02-12T09:03:37.479", 2.017, 198, values=columns(1, 0)),
@@ -165,7 +170,7 @@ CSV = {
         "2020-03-05T10:00:00",
         59.99,
         100,
-        {"unit_disagrees", "unusual_norm"},
+        {"assumed_epoch", "unit_disagrees", "unusual_norm"},
         values=PLAIN,
         norm=(9.6, 10),
         excluded="gravity: .* hardly in g",
@@ -175,7 +180,7 @@ CSV = {
         "2023-11-14T22:13:20",
         899.99,
         25,
-        {"rate_change"},
+        {"assumed_epoch", "rate_change"},
         runs=2,
         values=PLAIN,
         norm=(1, 1.1),
@@ -201,11 +206,19 @@ COLUMNS = {
         "2024-03-04T09:00:00",
         3599.96,
         25,
+        {"assumed_epoch"},
         recipe=Recipe.load("capture24").set("calibration.required=false"),
         passing={"slow_source"},
     ),
     "gap.npz": Fault(
-        16_000, "2024-03-04T09:00:00", 164.99, 100, {"gap"}, runs=2, wear=[(0, 40), (45, 165)], norm=(0.9, 1.1)
+        16_000,
+        "2024-03-04T09:00:00",
+        164.99,
+        100,
+        {"assumed_epoch", "gap"},
+        runs=2,
+        wear=[(0, 40), (45, 165)],
+        norm=(0.9, 1.1),
     ),
     "ns_30.parquet": Fault(18_000, "2024-04-30T14:53:00", 599.967, 30),
     "one_repeated_stamp.npz": Fault(
@@ -213,7 +226,7 @@ COLUMNS = {
         "2024-03-04T09:00:00",
         164.99,
         100,
-        {"gap", "stamps_fitted"},
+        {"assumed_epoch", "gap", "stamps_fitted"},
         runs=2,
         wear=[(0, 40), (45, 165)],
         norm=(0.9, 1.1),

@@ -84,7 +84,7 @@ def test_a_hole_ends_the_run_and_is_counted(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", time=time, xyz=XYZ)
     got, _, _ = columns(tmp_path / "a.npz")
     assert got["run_starts"].tolist() == [0, 300]
-    assert got["counts"] == {"gap": 1}
+    assert got["counts"] == {"assumed_epoch": 1, "gap": 1}
 
 
 def test_other_files_are_left_to_the_device_formats(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_refusal_says_that_a_rate_can_be_stated(kind: str, hint: str, tmp_pa
 
 def test_times_win_over_a_stated_rate_and_it_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("time,x,y,z\n" + "".join(f"{1_583_402_400 + i / 50:.2f},0,0,1\n" for i in range(N)))
+    path.write_text("unix_time,x,y,z\n" + "".join(f"{1_583_402_400 + i / 50:.2f},0,0,1\n" for i in range(N)))
     assert imuspec.read(path, rate=50).quality.counts == {}
     recording = imuspec.read(path, rate=100)
     assert recording.quality.counts == {"stated_rate_disagrees": 1}

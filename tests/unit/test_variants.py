@@ -132,7 +132,7 @@ def test_zeros_alone_are_no_acceleration_and_zeros_among_others_are_told(tmp_pat
 
 
 def second(i: int, rate: int = 30) -> bytes:
-    return record(START + i, value=200 + i, rate=rate)
+    return record(START + i, value=230 + i % 30, rate=rate)
 
 
 def test_seconds_of_a_gt3x_that_come_again_much_later_are_dropped(tmp_path: Path) -> None:

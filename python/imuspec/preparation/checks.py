@@ -61,7 +61,13 @@ def doubt(recipe: Recipe, header: Mapping[str, Any], quality: Quality, n_samples
     if constant > checks.constant_axis_max:
         return (
             f"axes: expected three that change together, got one that keeps its value through {100 * constant:.3g} % of the "
-            "seconds while both others turn (--set checks.constant_axis_max=1)"
+            "seconds while the device turns (--set checks.constant_axis_max=1)"
+        )
+    equal = max((event.value for event in quality.events("equal_axes")), default=0.0)
+    if equal > checks.constant_axis_max:
+        return (
+            f"axes: expected three that differ, got two with the same values through {100 * equal:.3g} % of the seconds "
+            "(--set checks.constant_axis_max=1)"
         )
     rate = header.get("sample_rate", math.nan)
     if not math.isfinite(rate):

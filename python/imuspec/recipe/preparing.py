@@ -146,7 +146,7 @@ class CheckSettings(Settings):
         0.5,
         ge=0,
         le=1,
-        description="exclude if one axis keeps its value in a larger share of the seconds, while both others turn",
+        description="exclude if one axis keeps its value in a larger share of the seconds, while the device turns",
     )
     missing_max: float = Field(
         0.5, ge=0, le=1, description="exclude if a larger share of the samples has no number on some axis"

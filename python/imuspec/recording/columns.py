@@ -326,6 +326,8 @@ def _ready(columns: Columns, rate: float | None) -> tuple[dict[str, Any], list[s
     n = len(columns["time"])
     for name in _FLOATS:
         if name in columns:
+            if np.asarray(columns[name]).dtype.kind == "c":
+                raise ValueError(f"{name}: expected real numbers, got complex ones")
             ready[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
             if ready[name].shape != (n,):
                 raise ValueError(f"{name}: expected [{n}] like time, got {list(ready[name].shape)}")

@@ -1,6 +1,7 @@
 //! `info.txt`: what a `.gt3x` says of its device, and the scale of its values.
 
 use super::super::Header;
+use super::super::calendar::SECOND;
 use super::super::source::Source;
 use super::bytes::PIECE;
 use crate::error::{Error, Result};
@@ -46,6 +47,9 @@ impl Scale {
 pub(super) fn scale_is_sound(per_g: f64) -> bool {
     (16.0..=32_768.0).contains(&per_g)
 }
+
+/// The first samples may be this far from `Start Date`, s.
+const START_TOLERANCE: i64 = 60;
 
 /// What `info.txt` says.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +111,13 @@ impl Info {
         if header.metadata.len() < 1000 {
             header.metadata.push((name.to_owned(), value.to_owned()));
         }
+    }
+
+    /// Seconds from `Start Date` to the first second of samples, where they are too many.
+    pub fn start_differs(&self, first: i64) -> Option<f64> {
+        let start = self.start?.div_euclid(SECOND);
+        let by = first.saturating_sub(start);
+        (by.unsigned_abs() > START_TOLERANCE.unsigned_abs()).then_some(by as f64)
     }
 
     /// Raw units a g: stated and in keeping with the stated range, else that of the device.

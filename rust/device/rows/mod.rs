@@ -5,6 +5,7 @@
 //! order. A run ends at a gap, where the clock was set back, and where the rate changes; its rate is rows over span
 //! ([`pace`]). Stamps that are rounded or jittered are replaced by the line through them ([`fit`]).
 
+mod devices;
 mod fit;
 mod order;
 pub mod pace;
@@ -12,6 +13,7 @@ mod repeats;
 
 use super::{Batch, Block, Event, Quality, Stamp};
 use crate::error::Result;
+use devices::Devices;
 use fit::Fit;
 use pace::Pace;
 use repeats::{Repeats, WINDOW};
@@ -62,6 +64,7 @@ pub struct RowClock {
     run: Option<Run>,
     rate: Option<f64>,
     repeats: Repeats,
+    devices: Devices,
     /// Steps back that no order explains.
     jumps: u64,
     /// Stamps stay as they are: actipy's rules follow.
@@ -117,6 +120,14 @@ impl RowClock {
         }
         if last {
             self.close_run(self.assigned, out, quality);
+            let (_, offset, _) = self.place(0);
+            let doubts = self.devices.judge(offset)?;
+            if doubts.alternating {
+                quality.note(self.event("alternating_rows", 0));
+            }
+            if let Some(n) = doubts.held {
+                quality.note(Event { value: n as f64, ..self.event("held_values", 0) });
+            }
         }
         Ok(())
     }
@@ -313,6 +324,7 @@ impl RowClock {
         self.rate.get_or_insert(rate);
         let raw_last = self.held.time.get(n - 1).copied();
         self.repeats.note_tail(&self.held, n);
+        self.devices.push(&self.held, n);
         if let (Some(run), Some(times)) = (&mut self.run, self.held.time.get_mut(..n))
             && let Some(fit) = &mut run.fit
         {

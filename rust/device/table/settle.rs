@@ -2,8 +2,10 @@
 
 use super::super::calendar::{self, Order};
 use super::super::fields::{Row, Time, refuse};
+use super::super::heading::Epoch;
 use super::super::number::float;
 use super::super::rows::pace::{self, Pace};
+use super::super::sentinels::Sentinels;
 use super::super::units::{self, TimeUnit, Unit};
 use super::{Layout, MIDNIGHT, norm, number};
 use crate::error::{Error, Result};
@@ -62,7 +64,9 @@ impl Layout {
                         Err(reason) => return Err(Error::malformed("csv", 0, format!("time: {reason}"))),
                     };
                     self.time = Time::Numeric { column, unit };
-                    self.say_time_unit(unit);
+                    let first = values.first().copied().unwrap_or_default();
+                    self.say_time_unit(unit, first)
+                        .map_err(|reason| Error::malformed("csv", 0, format!("time: {reason}")))?;
                     texts.iter().filter_map(|[_, t]| unit.ns(t)).map(|t| t as f64).collect()
                 } else {
                     let order = self.order(texts, |[_, t], order| calendar::date_time(t, order));
@@ -78,12 +82,30 @@ impl Layout {
         self.settle_rate(&stamps, texts, all)
     }
 
-    fn say_time_unit(&mut self, unit: TimeUnit) {
+    /// Says the unit of numbers as time, the first of which is this, and what of it nothing in the file tells.
+    ///
+    /// # Errors
+    /// Why it cannot be known where they count from.
+    fn say_time_unit(&mut self, unit: TimeUnit, first: f64) -> std::result::Result<(), String> {
         if unit.is_rare() {
             self.note("time_unit_derived", f64::NAN);
+        } else if self.hints.epoch == Epoch::Slow {
+            return Err("expected times in s, ms, us or ns, or dates, got a column that names another unit".into());
+        } else if unit.is_date(first) {
+            match self.hints.epoch {
+                Epoch::Unix | Epoch::Slow => {}
+                Epoch::Unnamed => self.note("assumed_epoch", f64::NAN),
+                Epoch::Gps => {
+                    return Err(format!(
+                        "expected numbers since 1970, or dates, got {first} in a column named after GPS, whose clock counts \
+                         from 1980 and without leap seconds: convert the times, and rename the column"
+                    ));
+                }
+            }
         }
         let source = if self.hints.time.is_some() { "named in the header" } else { "by size and steps" };
         self.say("time_unit", format!("{} ({source})", unit.name));
+        Ok(())
     }
 
     /// The unit of numbers in memory: by the first, and where those do not tell it, by all.
@@ -96,7 +118,7 @@ impl Layout {
         all: impl FnOnce() -> Vec<f64>,
     ) -> std::result::Result<TimeUnit, String> {
         let unit = TimeUnit::settle(&first, self.hints.time).or_else(|_| TimeUnit::settle(&all(), self.hints.time))?;
-        self.say_time_unit(unit);
+        self.say_time_unit(unit, first.first().copied().unwrap_or_default())?;
         Ok(unit)
     }
 
@@ -223,6 +245,7 @@ impl Layout {
             }
         };
         self.scale = unit.scale();
+        self.sentinels = Sentinels::of(norm.unwrap_or(0.0), self.scale);
         self.say("acceleration_unit", format!("{} ({source})", unit.name()));
         if let [_, _, _, Some(_), ..] = self.channels {
             let radians = self.hints.radians;

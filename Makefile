@@ -23,7 +23,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable mutants mutants-rust soak flips wheel docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable exhaustive mutants mutants-rust soak flips wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,6 +143,9 @@ fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
 	  echo 'cargo-fuzz with a nightly toolchain is not installed: bytes are mutated without coverage feedback instead'; \
 	  $(MAKE) fuzz-stable; \
 	fi
+
+exhaustive: ## compare all 2^32 packed samples and times of a CWA with their plain definition
+	cargo test --release --lib every_packed -- --ignored
 
 mutants: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## change the code bit by bit, and print the changes that no test notices
 	$(PY) tests/mutate.py $(MODULES)

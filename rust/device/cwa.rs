@@ -26,6 +26,8 @@ use start::Start;
 mod block;
 mod bytes;
 mod checks;
+#[cfg(test)]
+mod exhaustive;
 mod header;
 mod start;
 

@@ -245,7 +245,7 @@ fn words<const STRIDE: usize>(data: &[u8], at: usize, unit: f32, [x, y, z]: [&mu
 }
 
 /// 10-10-10-2: three signed values, each to be shifted left by the exponent on top.
-fn unpack(data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
+pub(super) fn unpack(data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         #[target_feature(enable = "avx2")]

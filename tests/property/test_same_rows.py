@@ -68,7 +68,8 @@ def test_the_same_rows_of_three_formats_prepare_to_the_same_samples(
         prepared = imuspec.prepare(path, RECIPE)
         assert prepared.acceleration is not None, prepared.reason
         assert (prepared.status, prepared.start_time) == (of_text.status, of_text.start_time)
-        assert prepared.quality.counts == of_text.quality.counts
+        epoch = {"assumed_epoch": 1} if path.suffix == ".npz" else {}  # numbers that name none
+        assert prepared.quality.counts == {**epoch, **of_text.quality.counts}
         np.testing.assert_array_equal(prepared.segments, of_text.segments)
         np.testing.assert_array_equal(prepared.shifts, of_text.shifts)
         np.testing.assert_array_equal(prepared.acceleration, of_text.acceleration)

@@ -9,7 +9,7 @@ import torch
 import imuspec
 from imuspec import objectives
 from imuspec.encoders.roformer import RoFormer
-from imuspec.objectives.masked import MaskedSignalAutoencoder
+from imuspec.objectives.masked import MaskedSignalAutoencoder, mean_error
 
 
 def model(**settings: object) -> MaskedSignalAutoencoder:
@@ -46,6 +46,28 @@ def test_the_loss_is_the_sum_over_axes_and_the_mean_over_hidden_patches() -> Non
     assert float(figures["lmm"]) == pytest.approx(lmm, rel=1e-4)
     assert float(figures["mse"]) == pytest.approx(mse, rel=1e-4)
     assert float(loss.detach()) == pytest.approx(lmm + 0.25 * mse, rel=1e-4)
+
+
+def test_a_weight_on_the_signed_mean_adds_its_squared_difference() -> None:
+    objective, x = model(mean=2.0), windows() + 0.5
+    loss, figures = objective(x, HIDDEN)
+    rebuilt, target = objective.reconstruct(x, HIDDEN).detach(), x.reshape(3, 3, 5, 300).transpose(1, 2)
+    expected = (rebuilt.mean(-1) - target.mean(-1))[HIDDEN].square().sum(-1).mean()
+    assert float(figures["mean"]) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(float(figures["lmm"] + 2 * expected), rel=1e-5)
+    plain, without = model()(x, HIDDEN)
+    assert "mean" not in without
+    assert float(plain.detach()) == pytest.approx(float(figures["lmm"]), rel=1e-6)
+    measured, _ = objective.measure(x, HIDDEN)
+    assert float(measured["mean"]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_signed_mean_tells_up_from_down_where_the_magnitude_does_not() -> None:
+    objective, x = model(nfft=32), windows()
+    target = x.reshape(3, 3, 5, 300).transpose(1, 2) + 1
+    assert float(objective.loss(-target, target, HIDDEN)) < 1e-9
+    assert float(mean_error(-target, target, HIDDEN)) > 9
+    assert float(mean_error(target, target, torch.zeros_like(HIDDEN))) == 0
 
 
 def test_several_resolutions_add_up() -> None:

@@ -465,3 +465,20 @@ def test_a_row_names_who_was_tested_and_the_windows_of_the_rarest_class() -> Non
         assert row["test_subjects"] == "; ".join(map(str, tested))
         assert (row["n_test_subjects"], row["n_rarest"], row["n_test"]) == (2, 3, 12)
         assert row["test_over_train"] == 2 / 6
+
+
+def test_the_six_numbers_can_stand_beside_an_encoder() -> None:
+    from imuspec import encoders
+    from imuspec.probing.parameter_free import moments
+    from imuspec.probing.sources import embed
+
+    torch.manual_seed(0)
+    encoder = encoders.build("tpn")
+    x = np.random.default_rng(0).normal(0, 1, (5, 3, 128)).astype(np.float32)
+    features = embed(encoder, x, layers=("last", "last+moments"))
+    np.testing.assert_array_equal(features["last+moments"][:, :-6], features["last"])
+    np.testing.assert_array_equal(features["last+moments"][:, -6:], moments(x))
+    alone = embed(encoder, x, layers=("last+moments",))
+    np.testing.assert_array_equal(alone["last+moments"], features["last+moments"])
+    with pytest.raises(ValueError, match="layer: expected some of"):
+        embed(encoder, x, layers=("nothing+moments",))

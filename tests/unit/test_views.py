@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import json
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_the_mixing_matrix_is_the_golden_one() -> None:
 
 def test_hue_keeps_the_brightness_of_each_pixel_and_mixes_by_the_sampling_of_the_specification() -> None:
     inputs = pictures(200, 4, 4) / 3  # a third, so that nothing is clipped
-    mixed = hue(inputs, generator())
+    mixed = hue(inputs, generator(), kind="mix")
     torch.testing.assert_close(mixed.sum(1), inputs.sum(1), atol=1e-6, rtol=0)
     axis = torch.rand(40_000, 3, generator=generator(1)) * 2 - 1
     angle = (torch.rand(40_000, generator=generator(2)) * 2 - 1) * math.pi
@@ -56,6 +57,20 @@ def test_hue_keeps_the_brightness_of_each_pixel_and_mixes_by_the_sampling_of_the
 def test_a_third_of_a_turn_about_the_diagonal_swaps_channels_in_a_circle() -> None:
     matrix = mixing_matrix(torch.ones(3), torch.tensor(2 * math.pi / 3))
     torch.testing.assert_close(matrix, torch.eye(3).roll(1, 0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "share", "moved"), [("perm", 1.0, 0.0), ("mix", 0.45, 0.0), ("hsv", 1.0, 0.01)])
+def test_hue_keeps_the_contrast_of_colours_by_permutation_and_not_by_mixing(
+    kind: Literal["perm", "mix", "hsv"], share: float, moved: float
+) -> None:
+    inputs = pictures(1000, 8, 8) / 3
+    changed = hue(inputs, generator(), kind=kind)
+    before, after = ((x - x.mean(1, keepdim=True)).square().sum((1, 2, 3)) for x in (inputs, changed))
+    assert float((after / before).mean()) == pytest.approx(share, abs=0.03)
+    brightness = float((changed.mean(1) - inputs.mean(1)).abs().mean())
+    assert brightness < 1e-6 if moved == 0 else brightness > moved
+    by_default = hue(inputs, generator())
+    assert torch.equal(by_default, changed) == (kind == "perm")
 
 
 def test_hue_by_permutation_gives_each_of_the_five_other_orders_equally_often() -> None:
@@ -170,7 +185,7 @@ def _operation_of(before: Tensor, after: Tensor) -> str:
 
 def test_each_view_has_exactly_one_operation_each_as_likely_and_views_are_independent() -> None:
     inputs = (pictures(1600, 4, 128) + 0.4) / 4.5
-    shown = SensorViews()
+    shown = SensorViews(hue="mix")
     draws = generator(5)
     first, second = (shown.one_view(inputs, draws) for _ in range(2))
     kinds = [[_operation_of(a, b) for a, b in zip(inputs, view, strict=True)] for view in (first, second)]
@@ -184,7 +199,7 @@ def test_each_view_has_exactly_one_operation_each_as_likely_and_views_are_indepe
 
 def test_an_ablation_draws_the_others_more_often() -> None:
     inputs = (pictures(900, 4, 128) + 0.4) / 4.5
-    view = SensorViews(operations=("permute_x", "hue", "jitter")).one_view(inputs, generator())
+    view = SensorViews(operations=("permute_x", "hue", "jitter"), hue="mix").one_view(inputs, generator())
     kinds = [_operation_of(a, b) for a, b in zip(inputs, view, strict=True)]
     assert kinds.count("translate_x") == 0
     assert all(260 < kinds.count(name) < 340 for name in ("permute_x", "hue", "jitter"))

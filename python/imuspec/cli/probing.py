@@ -59,8 +59,8 @@ def probe(
     ----------
     run : str
         The folder of a run; random:FOLDER (the same architecture with its initial random weights); random (a ResNet-18);
-        imagenet; a weights file of torchvision; statistics (hand-crafted features with logistic regression); or supervised (a
-        ResNet-18 trained on all labels). People that the run was pre-trained on are left out.
+        imagenet; efficientnet-lite0; a weights file of torchvision; statistics (hand-crafted features with logistic
+        regression); or supervised (a ResNet-18 trained on all labels). People that the run was pre-trained on are left out.
     data : str
         NAME=PATH[,setting=value,...]: a data set, its path, and settings of its reader, windows and splits; see imuspec
         datasets. For a run of mae-..., capture24=FOLDER reads the official files.
@@ -75,7 +75,8 @@ def probe(
     norm : str, optional
         Normalisation of the pictures: axis-window (as in the paper), joint-window, fixed or dataset.
     layer : list of str, optional
-        last, or an inner layer, as layer1; layer1.bands averages within six frequency bands. Can be given more than once.
+        last, or an inner layer, as layer1; layer1.bands averages within six frequency bands; last+moments adds the mean of each
+        axis with its sign and the log of its deviation. Can be given more than once.
     head : str, optional
         linear, or logistic (on standardised features); by default logistic for statistics, linear otherwise. A run of mae-...
         takes linear, logistic, mlp or lstm, on every ten seconds of the labelled recordings, in windows of fifty minutes, with

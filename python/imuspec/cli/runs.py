@@ -58,7 +58,7 @@ def of_patches(run: str, head: str | None) -> bool:
         If the head takes patches, and the run is not an encoder of patches.
     """
     if head in ("lstm", "mlp"):
-        if run in ("random", "imagenet", "statistics", "supervised"):
+        if run in ("random", "imagenet", "efficientnet-lite0", "statistics", "supervised"):
             raise ValueError(
                 f"head: expected linear or logistic for {run}, got {head}, a head for patches; random:RUN with a run of "
                 "mae-... is an encoder of patches with its initial random weights"

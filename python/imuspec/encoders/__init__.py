@@ -22,6 +22,7 @@ REGISTRY: Registry[Encoder] = Registry(
         "cnn1d": "imuspec.encoders.cnn1d:Cnn1d",
         "cpc": "imuspec.encoders.cpc:Cpc",
         "cpc_original": "imuspec.encoders.cpc:CpcOriginal",
+        "efficientnet_lite0": "imuspec.encoders.efficientnet:efficientnet_lite0",
         "fusion": "imuspec.encoders.fusion:fusion",
         "harnet": "imuspec.encoders.harnet:Harnet",
         "limu_bert": "imuspec.encoders.limu_bert:LimuBert",

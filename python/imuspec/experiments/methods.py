@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from imuspec import encoders
 from imuspec.datasets import DatasetReference, Windows, people_of
+from imuspec.encoders.efficientnet import EfficientNetLite0
 from imuspec.experiments.judging import (
     PARAMETER_FREE,
     judge,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
+    "LITE",
+    "RANDOM_LITE",
     "ROWS",
     "MethodOptions",
     "PictureMethodOptions",
@@ -53,8 +56,9 @@ class Row:
     ----------
     kind : {"signal", "image"}
         Input of the encoder.
-    origin : {"supervised", "random", "pretrained"}
-        supervised: all parameters on all labels; random: initial weights; pretrained: by `recipe`, unless a run is given.
+    origin : {"supervised", "random", "pretrained", "public"}
+        supervised: all parameters on all labels; random: initial weights; pretrained: by `recipe`, unless a run is given;
+        public: weights of an installed package.
     recipe : str
         Name of the pre-training's recipe.
     small : str
@@ -62,10 +66,13 @@ class Row:
     """
 
     kind: Literal["signal", "image"]
-    origin: Literal["supervised", "random", "pretrained"]
+    origin: Literal["supervised", "random", "pretrained", "public"]
     recipe: str = ""
     small: str = ""
 
+
+LITE = "ImageNet-supervised (EfficientNet-Lite0)"
+RANDOM_LITE = "Randomly-init. (EfficientNet-Lite0)"
 
 ROWS = {
     "Fully-supervised (1D)": Row("signal", "supervised"),
@@ -77,12 +84,14 @@ ROWS = {
     "Fully-supervised (2D)": Row("image", "supervised"),
     "Randomly-init. (2D)": Row("image", "random"),
     "ImageNet-supervised": Row("image", "pretrained", "supervised"),
+    LITE: Row("image", "public"),
+    RANDOM_LITE: Row("image", "random"),
     "SimSiam": Row("image", "pretrained", "simsiam", "simsiam-small"),
     "MoCo": Row("image", "pretrained", "moco", "moco-small"),
     "MoCo + All aug.": Row("image", "pretrained", "moco-all", "moco-all-small"),
     "IMG2IMU": Row("image", "pretrained", "img2imu", "img2imu-small"),
 }
-"""The paper's thirteen, in its order."""
+"""The paper's thirteen in its order, and weights of ImageNet that a package has, beside the same network with random weights."""
 
 _WHOLE = ("last", "all", "statistics")  # layers that are the row itself
 
@@ -96,6 +105,7 @@ class PictureMethodOptions(HeadOptions, PictureOptions):
     image_limit: NonNegativeInt = 0
     window_s: NonNegativeFloat = Field(0.0, description="length of a window, s; 0: the set's own")
     layers: Words = Field(("last",), description="layers of the encoders of pictures, as last,layer1.bands: a row each")
+    lite_layers: Words = Field(("last",), description="layers of EfficientNet-Lite0, as last,stage3.bands")
 
     TINY: ClassVar[Mapping[str, Any]] = {
         "image_epochs": 1,
@@ -251,7 +261,7 @@ def _judged(
     options, method = setup.options, ROWS[row]
     if method.origin == "supervised":
         return supervised(
-            lambda seed: _random(method.kind, windows, seed),
+            lambda seed: _random(row, windows, seed),
             windows,
             seeds=setup.seeds,
             max_train=options.max_train or None,
@@ -261,9 +271,7 @@ def _judged(
             picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
         ).table
     if method.origin == "random" and not setup.run_of(row, name):
-        return judge_draws(
-            setup, lambda seed: source(options, _random(method.kind, windows, seed)), windows, shots=shots
-        )
+        return judge_draws(setup, lambda seed: source(options, _random(row, windows, seed)), windows, shots=shots)
     encoder = _encoder(setup, row, name, windows, notes)
     return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots).table
 
@@ -271,6 +279,8 @@ def _judged(
 def source(options: PictureMethodOptions, encoder: nn.Module) -> FeatureSource:
     """Return the features of an encoder, on the pictures and layers that the options name."""
     layers = options.layers if encoder.kind == "image" else ("last",)
+    if isinstance(encoder, EfficientNetLite0):
+        layers = options.lite_layers
     return EncoderSource(encoder, pictures=options.pictures(), layers=layers)
 
 
@@ -279,6 +289,13 @@ def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows,
     if run := setup.run_of(row, name):
         return load_encoder(run)
     method = ROWS[row]
+    if method.origin == "public":
+        try:
+            return load_encoder("efficientnet-lite0")
+        except FileNotFoundError as error:
+            note = f"{row}: left out: {error}"
+            notes += [] if note in notes else [note]
+            return None
     data = setup.options.signals if method.kind == "signal" else setup.options.images
     if not data and not setup.tiny:
         option = "signals=NAME=PATH" if method.kind == "signal" else "images=PATH"
@@ -290,9 +307,11 @@ def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows,
     return _pretrained(setup, row, windows, data).load_encoder()
 
 
-def _random(kind: str, windows: Windows, seed: int) -> nn.Module:
+def _random(row: str, windows: Windows, seed: int) -> nn.Module:
     """A network with random weights; that of signals standardises by the windows' own mean and deviation."""
-    if kind == "image":
+    if row == RANDOM_LITE:
+        return seeded_network(lambda: encoders.build("efficientnet_lite0"), seed)
+    if ROWS[row].kind == "image":
         return seeded_network(lambda: encoders.build("resnet18"), seed)
     mean, sd = windows.x.mean((0, 2), dtype=np.float64), windows.x.std((0, 2), dtype=np.float64)
     return seeded_network(

@@ -15,7 +15,29 @@ from imuspec.nn import LMMLoss
 from imuspec.objectives.gathering import world
 from imuspec.objectives.objective import Metrics, Objective
 
-__all__ = ["MaskedSignalAutoencoder"]
+__all__ = ["MaskedSignalAutoencoder", "mean_error"]
+
+
+def mean_error(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the squared difference of the signed means: the sum over the axes, the mean over the masked patches.
+
+    Parameters
+    ----------
+    prediction, target : Tensor
+        Patches ``[..., axes, time]``, g.
+    mask : Tensor, optional
+        Bool ``[...]``; by default all patches.
+
+    Returns
+    -------
+    Tensor
+        A scalar, g squared; 0 if no patch is masked.
+    """
+    difference = prediction.float() - target.float()
+    if mask is None:
+        return difference.mean(-1).square().sum() / max(difference[..., 0, 0].numel(), 1)
+    counted = torch.where(mask[..., None, None], difference, 0.0)  # a NaN elsewhere has no gradient
+    return counted.mean(-1).square().sum() / mask.sum().clamp(min=1)
 
 
 class _Compared(NamedTuple):
@@ -30,9 +52,10 @@ class _Compared(NamedTuple):
 class MaskedSignalAutoencoder(Objective):
     """A linear head on RoFormer's embeddings reconstructs each patch. Only hidden patches count in the loss.
 
-    ``loss = lmm LMM + lmv LMV + mse MSE``. For a patch ``x`` and its reconstruction ``y``, with frames of ``N`` samples,
-    ``S = |STFT|``, ``U(x)_k = log max(mean_t S_kt, floor)`` and ``V(x)_k = log max(var_t S_kt, floor)``:
-    ``LMM = mean_k (U(x)_k - U(y)_k)^2``, ``LMV = mean_k (V(x)_k - V(y)_k)^2``, ``MSE = mean_n (x_n - y_n)^2``.
+    ``loss = lmm LMM + lmv LMV + mse MSE + mean MEAN``. For a patch ``x`` and its reconstruction ``y``, with frames of
+    ``N`` samples, ``S = |STFT|``, ``U(x)_k = log max(mean_t S_kt, floor)`` and ``V(x)_k = log max(var_t S_kt, floor)``:
+    ``LMM = mean_k (U(x)_k - U(y)_k)^2``, ``LMV = mean_k (V(x)_k - V(y)_k)^2``, ``MSE = mean_n (x_n - y_n)^2``,
+    ``MEAN = (mean_n x_n - mean_n y_n)^2``: magnitudes have no sign, so that LMM alone does not reward the direction of gravity.
     Each term is the sum over the axes and the mean over the hidden patches of the whole batch. Patches of other processes
     count too, so the gradient does not depend on the number of processes.
 
@@ -52,8 +75,9 @@ class MaskedSignalAutoencoder(Objective):
         Whether `floor` is an upper limit, as the paper's equations 1 and 4 are printed.
     unbiased : bool, default False
         Whether the variance divides by one less than the number of frames.
-    lmm, lmv, mse : float, default 1, 0, 0
-        Weights of the terms. A term of weight 0 is not in the training loss, but validation reports it.
+    lmm, lmv, mse, mean : float, default 1, 0, 0, 0
+        Weights of the terms; `mean` is not the paper's. A term of weight 0 is not in the training loss, but validation reports
+        it.
     share : float, default 1
         Largest share of the patches of a window that are hidden. On a GPU only so many patches of each window are
         reconstructed, as the number must be known before the batch is.
@@ -68,7 +92,7 @@ class MaskedSignalAutoencoder(Objective):
     A window with more hidden patches than `share` makes the loss NaN on a GPU, where an error would have to wait for the
     batch. On a CPU the patches are counted, and all hidden patches are reconstructed.
 
-    Metrics: ``lmm``, ``lmv`` and ``mse``, before their weights, if their weight is above 0.
+    Metrics: ``lmm``, ``lmv``, ``mse`` and ``mean``, before their weights, if their weight is above 0.
 
     References
     ----------
@@ -100,14 +124,18 @@ class MaskedSignalAutoencoder(Objective):
         lmm: float = 1.0,
         lmv: float = 0.0,
         mse: float = 0.0,
+        mean: float = 0.0,
         share: float = 1.0,
     ) -> None:
         super().__init__(encoder)
         if not 0 < share <= 1:
             raise ValueError(f"share: expected a number above 0 and at most 1, got {share}")
-        if min(lmm, lmv, mse) < 0 or max(lmm, lmv, mse) <= 0:
-            raise ValueError(f"lmm, lmv, mse: expected weights from 0 with one above it, got {lmm}, {lmv}, {mse}")
-        self.share = share
+        if min(lmm, lmv, mse, mean) < 0 or max(lmm, lmv, mse) <= 0:
+            raise ValueError(
+                f"lmm, lmv, mse, mean: expected weights from 0 with one of the first three above it, got {lmm}, {lmv}, {mse}, "
+                f"{mean}"
+            )
+        self.share, self.mean_weight = share, mean
         self.head = nn.Linear(encoder.n_features, encoder.n_axes * encoder.patch)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -178,13 +206,17 @@ class MaskedSignalAutoencoder(Objective):
         """
         compared = self._compared(x, hidden, missing)
         loss, terms = self.loss.measure(compared.prediction, compared.target, compared.mask)
+        metrics: Metrics = {name: getattr(terms, name) for name in self.terms}
+        if self.mean_weight:
+            term = mean_error(compared.prediction, compared.target, compared.mask)
+            loss, metrics["mean"] = loss + self.mean_weight * term, term.detach()
         factor: Tensor | float = 1.0
         if world() > 1:  # number of hidden patches of this process over the mean number of all processes
             n_own = compared.n.float()
             n_total = n_own.clone()
             dist.all_reduce(n_total)
             factor = n_own * world() / n_total.clamp_min(1)
-        return loss * factor, {name: getattr(terms, name) * factor for name in self.terms}
+        return loss * factor, {name: value * factor for name, value in metrics.items()}
 
     @torch.no_grad()
     def measure(self, x: Tensor, hidden: Tensor, missing: Tensor | None = None) -> tuple[Metrics, Tensor]:
@@ -198,13 +230,14 @@ class MaskedSignalAutoencoder(Objective):
         Returns
         -------
         dict of str to Tensor
-            ``loss``, and ``lmm``, ``lmv``, ``mse`` before their weights: means over the hidden patches.
+            ``loss``, and ``lmm``, ``lmv``, ``mse``, ``mean`` before their weights: means over the hidden patches.
         Tensor
             Number of those patches, a scalar.
         """
         compared = self._compared(x, hidden, missing)
         loss, terms = self.loss_of_all_terms.measure(compared.prediction, compared.target, compared.mask)
-        return {"loss": loss, **terms._asdict()}, compared.n
+        term = mean_error(compared.prediction, compared.target, compared.mask)
+        return {"loss": loss + self.mean_weight * term, **terms._asdict(), "mean": term}, compared.n
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return two groups: matrices with weight decay, and norms, biases and the mask token without."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ class GroupedBatchNorm(nn.BatchNorm2d):
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
         self.training, self.group = norm.training, group
+        self.after: nn.Module = nn.Identity()
+        if _has_activation(norm):
+            self.after = nn.Sequential(cast("nn.Module", norm.drop), cast("nn.Module", norm.act))
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the normalised maps.
@@ -47,7 +50,8 @@ class GroupedBatchNorm(nn.BatchNorm2d):
             In training, if the batch is larger than a group but no multiple of it.
         """
         if not self.training or len(input) <= self.group or self.running_mean is None or self.running_var is None:
-            return super().forward(input)
+            alone: Tensor = self.after(super().forward(input))
+            return alone
         if len(input) % self.group:
             raise ValueError(
                 f"objective.norm_group: expected a part of the batch, {len(input)} in this process, got {self.group}"
@@ -61,8 +65,13 @@ class GroupedBatchNorm(nn.BatchNorm2d):
             torch._foreach_lerp_([self.running_mean, self.running_var], figures, momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked.add_(1)
-        normalised: Tensor = out.flatten(0, 1)
+        normalised: Tensor = self.after(out.flatten(0, 1))
         return normalised
+
+
+def _has_activation(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether a module is timm's ``BatchNormAct2d``, a batch norm with dropout and activation behind it."""
+    return isinstance(module, nn.BatchNorm2d) and hasattr(module, "drop") and hasattr(module, "act")
 
 
 _ITEMS = (1, 3, 4)  # all dimensions of [groups, items, channels, rows, columns] but groups and channels
@@ -110,7 +119,7 @@ class _GroupedNorm(torch.autograd.Function):
 
 
 def group_norms(module: nn.Module, group: int) -> nn.Module:
-    """Replace every `torch.nn.BatchNorm2d` inside a module by a `GroupedBatchNorm`.
+    """Replace every `torch.nn.BatchNorm2d`, and timm's with an activation, inside a module by a `GroupedBatchNorm`.
 
     Parameters
     ----------
@@ -126,7 +135,7 @@ def group_norms(module: nn.Module, group: int) -> nn.Module:
     """
     if group <= 0:
         return module
-    if type(module) is nn.BatchNorm2d:
+    if type(module) is nn.BatchNorm2d or _has_activation(module):
         return GroupedBatchNorm(module, group)
     for name, child in module.named_children():
         replaced = group_norms(child, group)

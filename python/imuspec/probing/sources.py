@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imuspec.probing.parameter_free import moments
 from imuspec.recipe.probing import PictureSettings
 from imuspec.spectral.image import rgb_image, training_range
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 Choice = dict[str, Any]
+_MOMENTS = "+moments"
 
 
 class FeatureSource(Protocol):
@@ -75,6 +77,8 @@ class EncoderSource:
     layers : sequence of str, default ("last",)
         "last" for the embedding; names of ``encoder.layers`` for inner layers; ``NAME.bands`` for a stage's map averaged over
         time alone, in six bands of frequency.
+        With ``+moments`` behind the name, the six numbers of `imuspec.probing.moments` stand behind the features: pictures and
+        magnitudes lose the sign of gravity, and pictures the level.
     batch : int, default 64
         Windows of one pass.
     device : str, default "cpu"
@@ -202,12 +206,19 @@ def embed(
         If the encoder lacks a layer.
     """
     encoder = encoder.to(device).eval()
-    parts_of: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
+    plain = list(dict.fromkeys(name.removesuffix(_MOMENTS) for name in layers))
+    parts_of: dict[str, list[NDArray[np.float32]]] = {name: [] for name in plain}
     with torch.inference_mode():
         for inputs in _batches(cast("Encoder", encoder).kind, x, picture or {}, batch):
-            for name, value in layers_of(encoder, inputs.to(device), layers).items():
+            for name, value in layers_of(encoder, inputs.to(device), plain).items():
                 parts_of[name].append(value.float().cpu().numpy())
-    return {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in parts_of.items()}
+    own = {name: np.concatenate(parts) if parts else np.empty((0, 0), np.float32) for name, parts in parts_of.items()}
+    return {
+        name: np.concatenate([own[name.removesuffix(_MOMENTS)], moments(x)], axis=1)
+        if name.endswith(_MOMENTS) and len(x)
+        else own[name.removesuffix(_MOMENTS)]
+        for name in layers
+    }
 
 
 def with_batch_norms_of(

@@ -18,6 +18,7 @@ from imuspec.recipe.wear import MaskedSettings, RoFormerSettings, UnchangedViews
 
 __all__ = [
     "AllViewsSettings",
+    "EfficientNetSettings",
     "ImageSourceSettings",
     "MoCoSettings",
     "PhotoViewsSettings",
@@ -73,9 +74,9 @@ class SensorViewsSettings(ViewsSettings):
         "permute_chunks - 1",
     )
     hue: Literal["mix", "perm", "hsv"] = Field(
-        "mix",
-        description="mix: squared random rotation of the channels; perm: permutation of the channels; hsv: rotation of the "
-        "hue",
+        "perm",
+        description="perm: permutation of the channels, which keeps brightness and contrast as the paper states; mix: squared "
+        "random rotation of the channels, which keeps 45 % of the colours' energy; hsv: rotation of the hue",
     )
     hue_max: float = Field(0.5, gt=0, le=0.5, description="hue = hsv: largest rotation, as a fraction of the circle")
     jitter_max: PositiveFloat = Field(0.1, le=1, description="largest noise, as a fraction of the full scale")
@@ -149,6 +150,16 @@ class ResNetSettings(EncoderSettings):
     zero_init_residual: bool = Field(False, description="random weights: the last norm of each block starts at zero")
 
 
+class EfficientNetSettings(EncoderSettings):
+    """timm's EfficientNet-Lite0 without its last layer."""
+
+    name: Literal["efficientnet_lite0"] = "efficientnet_lite0"
+    weights: str = Field(
+        "random",
+        description="random, imagenet (supervised weights of the extra imagenet), or the path of a weights file",
+    )
+
+
 class MoCoSettings(ObjectiveSettings):
     """MoCo (momentum contrast): each query must be closer to its own key than to the keys of a queue."""
 
@@ -218,6 +229,7 @@ class PretrainRecipe(NamedRecipe):
     ] = SensorViewsSettings()
     encoder: Annotated[
         ResNetSettings
+        | EfficientNetSettings
         | signals.VitSettings
         | signals.Cnn1dSettings
         | signals.TpnSettings

@@ -44,7 +44,7 @@ class ObjectiveSettings(Settings):
     needs: ClassVar[tuple[Need, ...]] = ()
     source: ClassVar[str] = "images"
     views: ClassVar[tuple[str, ...]] = ("img2imu", "moco", "all", "moco_v3")
-    encoders: ClassVar[tuple[str, ...]] = ("resnet18", "vit")
+    encoders: ClassVar[tuple[str, ...]] = ("resnet18", "efficientnet_lite0", "vit")
 
 
 class ViewsSettings(Settings):

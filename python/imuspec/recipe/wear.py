@@ -90,3 +90,6 @@ class MaskedSettings(ObjectiveSettings):
     lmm: NonNegativeFloat = Field(1.0, description="weight of the log mean magnitude")
     lmv: NonNegativeFloat = Field(0.0, description="weight of the log magnitude variance")
     mse: NonNegativeFloat = Field(0.0, description="weight of the mean squared error")
+    mean: NonNegativeFloat = Field(
+        0.0, description="weight of the squared difference of each axis's signed mean; not in the paper"
+    )

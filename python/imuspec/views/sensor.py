@@ -130,10 +130,10 @@ def hue(
     pictures: Tensor,
     generator: torch.Generator,
     *,
-    kind: Literal["mix", "perm", "hsv"] = "mix",
+    kind: Literal["mix", "perm", "hsv"] = "perm",
     most: float = 0.5,
 ) -> Tensor:
-    """Mix the channels of each picture as a rotation of the sensor mixes its axes.
+    """Exchange or mix the channels of each picture, as another orientation of the sensor does with its axes.
 
     Parameters
     ----------
@@ -141,9 +141,11 @@ def hue(
         ``[B, 3, rows, columns]`` in 0..1.
     generator : torch.Generator
         Source of the rotations.
-    kind : {"mix", "perm", "hsv"}, default "mix"
-        "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi); "perm": the
-        channels in one of the five other orders; "hsv": hue turned by U(-most, most) of the circle.
+    kind : {"mix", "perm", "hsv"}, default "perm"
+        "perm": the channels in one of the five other orders, which keeps brightness and contrast, as IMG2IMU's authors state
+        of Hue; "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi), which
+        keeps brightness and on average 45 % of the energy of the colours; "hsv": hue turned by U(-most, most) of the circle,
+        which keeps contrast, but not the mean of the channels.
     most : float, default 0.5
         Largest turn of "hsv".
     """
@@ -243,7 +245,7 @@ class SensorViews:
         `min_columns` of `permute_x`.
     permute_cuts : {"random", "equal", "poisson"}, default "random"
         `cuts` of `permute_x`.
-    hue : {"mix", "perm", "hsv"}, default "mix"
+    hue : {"mix", "perm", "hsv"}, default "perm"
         `kind` of `hue`.
     hue_max : float, default 0.5
         `most` of `hue`.
@@ -266,7 +268,7 @@ class SensorViews:
         permute_chunks: int = 4,
         permute_min_columns: int = 10,
         permute_cuts: Literal["random", "equal", "poisson"] = "random",
-        hue: Literal["mix", "perm", "hsv"] = "mix",
+        hue: Literal["mix", "perm", "hsv"] = "perm",
         hue_max: float = 0.5,
         jitter_max: float = 0.1,
         jitter_noise: Literal["uniform", "gaussian"] = "uniform",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from imuspec.probing.patch_heads import (
     fit_patch_head,
     score_patches,
 )
-from imuspec.probing.patch_protocol import out_of_fold, probe_patches
+from imuspec.probing.patch_protocol import out_of_fold, people_with_labels, probe_patches
 from labelled_days import small_roformer
 
 
@@ -164,6 +165,14 @@ def test_a_probe_tells_loud_from_quiet_and_reports_each_seed() -> None:
     ).table
     assert fewer["n_train"].tolist() == [1]
     assert fewer["epoch"].tolist() == [8]
+
+
+def test_shares_of_the_labelled_people_are_rounded_down_and_nested() -> None:
+    people = [f"P{number:03}" for number in range(119)]
+    shares = [people_with_labels(people, share, 3) for share in (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    assert [len(share) for share in shares] == [5, 11, 23, 47, 71, 95, 119]
+    assert all(set(small) < set(large) for small, large in itertools.pairwise(shares))
+    assert people_with_labels(people[:4], 0.05, 0) != []
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

@@ -177,15 +177,18 @@ def test_every_named_recipe_loads_and_has_a_tiny_form() -> None:
         assert recipe.tiny().training.epochs == 2
 
 
-def test_the_papers_grid_is_ninety_recipes() -> None:
+def test_the_papers_grid_is_forty_five_recipes_and_ninety_for_simclr() -> None:
     recipes = expand("multi-task", "baselines")
-    assert len(recipes) == 5 * 6 * 3
-    assert len({recipe.name for recipe in recipes}) == 90
+    assert len(recipes) == 5 * 3 * 3
+    assert len({recipe.name for recipe in recipes}) == 45
+    assert {recipe.training.batch for recipe in recipes} == {64, 128, 256}
+    assert len(expand("simclr-har", "baselines-simclr")) == 5 * 6 * 3
     assert {recipe.training.base_lr for recipe in recipes} == {1e-1, 1e-2, 1e-3, 1e-4, 1e-5}
     assert recipes[1].training.weight_decay == 1e-3
     assert len(expand("cpc", "cpc")) == 2 * 2 * 5 * 3 * 2
     with pytest.raises(
-        ValueError, match="grid: expected one of 'baselines', 'cpc' or the path of a TOML file, got 'none'"
+        ValueError,
+        match="grid: expected one of 'baselines', 'baselines-simclr', 'cpc' or the path of a TOML file, got 'none'",
     ):
         expand("cpc", "none")
 

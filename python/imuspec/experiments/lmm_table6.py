@@ -26,7 +26,7 @@ DATA = ("cohort", "capture24")
 class Table6Options(StudyOptions):
     """Numbers of this table."""
 
-    scratch_epochs: PositiveInt = Field(20, description="passes over the labelled windows from scratch")
+    scratch_epochs: PositiveInt = Field(70, description="passes over the labelled windows from scratch")
 
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "scratch_epochs": 2}
 
@@ -84,7 +84,9 @@ def _from_scratch(study: Study, setup: Setup[Table6Options]) -> pd.DataFrame:
         train, validation = sequences.split(seed)
         window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
         settings = PatchHeadSettings(epochs=setup.options.scratch_epochs, batch=4, choose="last", seed=seed)
-        head, best = fit_patch_head(raw_windows(train, window=window), settings, encoder=encoder)
+        head, best = fit_patch_head(
+            raw_windows(train, window=window, stride=setup.options.stride or None), settings, encoder=encoder
+        )
         whole = raw_windows(validation, window=window)
         predicted = predict_patches(torch.nn.Sequential(encoder, head), whole)
         scores = score(whole.truth(), predicted, whole.class_names, subject=whole.who(), seed=seed)

@@ -31,7 +31,7 @@ def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, 
         A pre-training, as in `PretrainRecipe.load`.
     grid : str, Path or mapping
         ``section.field`` -> values, the path of a TOML file with them, or a name. The grid ``baselines`` has the IMG2IMU
-        paper's learning rates, batch sizes and weight decays.
+        paper's learning rates, batch sizes and weight decays; ``baselines-simclr`` also has the larger batches of its SimCLR.
 
     Returns
     -------
@@ -46,8 +46,8 @@ def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, 
     Examples
     --------
     >>> from imuspec.recipe.grid import expand
-    >>> len(expand("simclr-har", "baselines"))
-    90
+    >>> len(expand("cpc", "baselines")), len(expand("simclr-har", "baselines-simclr"))
+    (45, 90)
     """
     original = PretrainRecipe.load(recipe)
     values = dict(grid) if isinstance(grid, Mapping) else _read(grid)

@@ -77,7 +77,7 @@ class WindowSourceSettings(Settings):
         1, description="share of the subjects, drawn with subject_seed; the others remain for probing"
     )
     subject_seed: NonNegativeInt = Field(0, description="seed of the draw of subjects")
-    limit: NonNegativeInt = Field(200_000, description="number of windows to draw at random; 0: all windows")
+    limit: NonNegativeInt = Field(0, description="number of windows to draw at random; 0: all windows")
 
 
 class SignalPairSettings(ViewsSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +11,9 @@ from torch import nn
 
 from imuspec.spectral.statistics import window_features
 
-if TYPE_CHECKING:
-    from imuspec.probing.sources import Choice
-
 __all__ = ["MomentsSource", "RowMeans", "StatisticsSource", "moments"]
 
+Choice = dict[str, Any]
 _SENSOR_G = 1e-3  # below this sensors differ, not subjects
 
 

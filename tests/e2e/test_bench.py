@@ -123,4 +123,4 @@ def test_the_first_cost_is_that_of_a_picture_on_one_thread() -> None:
     first = next(iter(costs(onnx=False)))
     assert (first.step, first.machine) == ("visualise", "this machine, 1 thread")
     assert first.ms > 0
-    assert first.cpu_percent > 10
+    assert first.cpu_percent > 0

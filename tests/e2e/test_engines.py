@@ -150,7 +150,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(stubs: Path, whole: Path, tm
     assert set((tmp_path / "cancelled").read_text().split()) == jobs
 
 
-@pytest.mark.parametrize("place", ["jobs.toml", "jobqueue.yaml", "jobqueue.yaml, by old names"])
+@pytest.mark.parametrize("location", ["jobs.toml", "jobqueue.yaml", "jobqueue.yaml, by old names"])
 def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

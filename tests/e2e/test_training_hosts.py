@@ -44,7 +44,7 @@ def _torchrun(
 def _ended(*agents: subprocess.Popen[str]) -> None:
     try:
         for agent in agents:
-            message, _ = agent.communicate(timeout=150)
+            message, _ = agent.communicate(timeout=600)
             assert agent.returncode == 0, message[-4000:]
     finally:
         for agent in agents:

@@ -231,7 +231,7 @@ def test_random_encoders_follow_their_seed() -> None:
     assert not torch.equal(first, other)
     with pytest.raises(
         FileNotFoundError,
-        match="run: expected a run's folder, random:FOLDER, a weights file, random or imagenet, got 'no",
+        match="run: expected a run's folder, random:FOLDER, a weights file, random, imagenet or efficientnet-lite0, got 'no",
     ):
         load_encoder("nowhere/at/all")
 

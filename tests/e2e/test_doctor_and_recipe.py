@@ -15,8 +15,11 @@ from packaging.requirements import Requirement
 
 from imuspec import cli
 from imuspec.cli.doctor import EXTRAS, REQUIRED
-from imuspec.recipe import PretrainRecipe, ProbeRecipe, Recipe
+from imuspec.recipe import FitRecipe, PretrainRecipe, ProbeRecipe, Recipe
 from imuspec.recipe.settings import LABELS
+
+FAMILIES = (Recipe, PretrainRecipe, ProbeRecipe, FitRecipe)
+NAMES = [name for family in FAMILIES for name in family.names()]
 
 
 def run(*arguments: str) -> int:
@@ -67,15 +70,14 @@ def test_doctor_fails_when_a_kernel_is_wrong(
 def test_recipe_lists_all_names_without_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("recipe", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    names = [*Recipe.names(), *PretrainRecipe.names(), *ProbeRecipe.names()]
-    assert [row["name"] for row in rows] == names
+    assert [row["name"] for row in rows] == NAMES
 
 
-@pytest.mark.parametrize("name", [*Recipe.names(), *PretrainRecipe.names(), *ProbeRecipe.names()])
+@pytest.mark.parametrize("name", NAMES)
 def test_recipe_lists_settings_that_set_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("recipe", name, "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    family = next(family for family in (Recipe, PretrainRecipe, ProbeRecipe) if name in family.names())
+    family = next(family for family in FAMILIES if name in family.names())
     recipe = family.load(name)
     for row in rows:
         section, _, field = row["setting"].rpartition(".")

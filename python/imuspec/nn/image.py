@@ -239,7 +239,9 @@ class RGBImage(Exact):
         else:
             low, high = (torch.full_like(db[..., :1, :1], edge) for edge in self.range_db)
         drawn = positive & (high > low)
-        u = torch.where(drawn, (db - low) / torch.where(high > low, high - low, 1.0), 0.0).clamp(0, 1)
+        u = torch.where(drawn, (db - low) / torch.where(high > low, high - low, 1.0), 0.0)
+        if self.range_db is not None:
+            u = u.clamp(0, 1)
         if self.levels == "linear":
             levels = torch.floor(255 * u + 0.5)
         else:

@@ -11,6 +11,8 @@ const FAR: f32 = 64.0;
 /// The same, as multiples of the file's norm.
 const TIMES_FARTHEST: f32 = 100.0;
 const TIMES_FAR: f32 = 8.0;
+/// The least code that all three axes may have.
+const LEAST_NINES: f32 = 999.0;
 /// What programs write for a missing value, apart from the sign.
 const NINES: [f32; 12] =
     [99.0, 99.9, 99.99, 999.0, 999.9, 999.99, 9999.0, 9999.9, 9999.99, 99_999.0, 999_999.0, 9_999_999.0];
@@ -39,7 +41,7 @@ impl Sentinels {
     #[inline]
     pub fn find(&self, xyz: [f32; 3]) -> [bool; 3] {
         let [x, y, z] = xyz.map(f32::abs);
-        if x.max(y).max(z) <= self.far && (x != y || y != z || x < 999.0) {
+        if x.max(y).max(z) <= self.far && (x != y || y != z || x < LEAST_NINES) {
             return [false; 3];
         }
         self.find_among(xyz)
@@ -50,7 +52,7 @@ impl Sentinels {
     fn find_among(&self, xyz: [f32; 3]) -> [bool; 3] {
         let [x, y, z] = xyz;
         let is_code = |v: f32| NINES.contains(&v) || (v > self.far && ENDS.contains(&v));
-        if x == y && y == z && x.abs() >= 999.0 && is_code(x.abs()) {
+        if x == y && y == z && x.abs() >= LEAST_NINES && is_code(x.abs()) {
             return [true; 3];
         }
         xyz.map(|v| v.abs() > self.farthest || (v.abs() > self.far && is_code(v.abs())))
@@ -58,6 +60,11 @@ impl Sentinels {
 
     /// Takes such values out of rows in memory, or only counts them. Returns the rows, from the first one counted.
     pub fn clear(&self, xyz: &mut [Vec<f32>; 3], only_count: bool) -> Vec<usize> {
+        // nearly all rows of nearly all files are below both bounds: the loop that says so is one of vectors
+        let bound = self.far.min(LEAST_NINES);
+        if !xyz.iter().any(|axis| axis.iter().fold(false, |any, v| any | (v.abs() >= bound))) {
+            return Vec::new();
+        }
         let [x, y, z] = xyz;
         let mut rows = Vec::new();
         for (row, ((x, y), z)) in x.iter_mut().zip(y).zip(z).enumerate() {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Rows that are looked at together, from one stretch to the next, and fewest of them.
 const WINDOW: usize = 256;
-const EVERY: u64 = 2048;
+const EVERY: u64 = 8192;
 const FEWEST: usize = 64;
 /// Most rows in turn, and most that are surely devices: a motor shakes a wrist at a fifth of its rate rather than at a half.
 const MOST: usize = 8;
@@ -47,15 +47,23 @@ impl Devices {
     /// Looks at rows in order, with the stamps of the file.
     pub(super) fn push(&mut self, held: &Batch, n: usize) {
         let [x, y, z] = &held.xyz;
-        for (time, ((x, y), z)) in held.time.iter().zip(x.iter().zip(y).zip(z)).take(n) {
-            if self.rows % EVERY < WINDOW as u64 {
-                self.time.push(*time);
-                self.xyz.push([*x, *y, *z]);
+        let mut row = 0;
+        while row < n {
+            let phase = (self.rows % EVERY) as usize;
+            let looked_at = phase < WINDOW;
+            let to = n.min(row + if looked_at { WINDOW } else { EVERY as usize } - phase);
+            if looked_at {
+                let rows = held.time.iter().zip(x.iter().zip(y).zip(z)).skip(row).take(to - row);
+                for (time, ((x, y), z)) in rows {
+                    self.time.push(*time);
+                    self.xyz.push([*x, *y, *z]);
+                }
                 if self.time.len() == WINDOW {
                     self.judge_window();
                 }
             }
-            self.rows += 1;
+            self.rows += (to - row) as u64;
+            row = to;
         }
     }
 

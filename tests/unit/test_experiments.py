@@ -337,7 +337,8 @@ def test_a_pre_training_is_made_once_for_each_recipe_and_data(tmp_path: Path, mo
 
     made: list[tuple[Path, bool]] = []
 
-    def pretrain(recipe: PretrainRecipe, data: Any, folder: Path, *, resume: bool) -> None:
+    def pretrain(recipe: PretrainRecipe, data: Any, folder: Path, *, people: object, resume: bool) -> None:
+        assert people is None
         made.append((folder, resume))
         folder.mkdir(exist_ok=True)
         (folder / "recipe.json").write_text(recipe.to_json(), "utf-8")

@@ -65,15 +65,15 @@ def predict(
     output.begin(json=json)
     for package in ("torch", "safetensors", "pandas"):
         require("imuspec predict", package)
-    existing(model)
     labelled = "=" in recording and not Path(recording).exists()
     if not labelled:
         existing(recording)
-        if is_cohort(recording):
-            options = {"plot": plot, "recipe": recipe}
-            return _predict_cohort(
-                recording, model, out, options, smooth=smooth, coverage=coverage, many=many or Many(), json=json
-            )
+    existing(model)
+    if not labelled and is_cohort(recording):
+        options = {"plot": plot, "recipe": recipe}
+        return _predict_cohort(
+            recording, model, out, options, smooth=smooth, coverage=coverage, many=many or Many(), json=json
+        )
     if many not in (None, Many()):
         raise ValueError(f"recording: expected a cohort with options of workers and engines, got {recording}")
     if out is not None and Path(out).suffix.lower() not in (".parquet", ".csv"):

@@ -288,10 +288,11 @@ class _DaskCrew:
         from concurrent.futures import CancelledError as Cancelled
 
         from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
 
         try:
             result, reason, died = future.result()
-        except (CancelledError, Cancelled):
+        except (CancelledError, Cancelled, CommClosedError):  # the last: while the result was on its way
             return Ended(item, None, "its scheduler was lost", blameless=True)
         except KilledWorker as error:
             reason = f"the workers that had it died, {error.allowed_failures + 1} times"

@@ -288,7 +288,7 @@ class _DaskCrew:
         from concurrent.futures import CancelledError as Cancelled
 
         from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             result, reason, died = future.result()

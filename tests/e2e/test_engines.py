@@ -202,6 +202,23 @@ def test_settings_of_slurm_jobs_are_kept_and_their_workers_serve_no_pages(
 ROUTES = 'import dask.config, distributed; print(dask.config.get("distributed.worker.http.routes"))'
 
 
+def test_an_item_whose_answer_was_lost_with_the_scheduler_is_tried_again_and_a_full_disk_is_not() -> None:
+    from distributed.comm.core import CommClosedError
+
+    class Future:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def result(self) -> object:
+            raise self.error
+
+    crew = dask_engine._DaskCrew.__new__(dask_engine._DaskCrew)
+    lost = crew._answer(Future(CommClosedError("in <TCP>: reset by peer")), "r1", False)
+    assert (lost.item, lost.reason, lost.blameless) == ("r1", "its scheduler was lost", True)
+    with pytest.raises(OSError, match="No space"):
+        crew._answer(Future(OSError(28, "No space left on device")), "r1", False)
+
+
 def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text("jobs = 2\n")
     for options, expected in (

@@ -1,6 +1,6 @@
 //! Numbers that stand for "no value": -9999 and the like, and what no sensor measures.
 //!
-//! A value beyond [`FARTHEST`] is none. A number that programs write for a missing value (all nines, the ends of an integer)
+//! A value beyond [`FARTHEST`] is no acceleration. A number that programs write for a missing value (all nines, the ends of an integer)
 //! is none if it is far beyond what the file measures, or if all three axes have it in the same row. How large the numbers of
 //! a file are is told by the norm of its first rows, so that a file whose unit is wrong keeps its values.
 

@@ -114,9 +114,9 @@ def _recipe(run: str, recipe: str, options: dict[str, Any], assignments: list[st
     from imuspec.run.named import picture_size
 
     size = picture_size(run)
-    given = [f"pictures.size={list(size)}"] if size else []
-    given += [f"{key}={value}" for key, value in options.items() if value is not None]
-    return FitRecipe.load(recipe).set(*given, *(assignments or []))
+    changes = [f"pictures.size={list(size)}"] if size else []
+    changes += [f"{key}={value}" for key, value in options.items() if value is not None]
+    return FitRecipe.load(recipe).set(*changes, *(assignments or []))
 
 
 def _fit_windows(run: str, reference: DatasetReference, recipe: FitRecipe, layer: str, device: str) -> Model:

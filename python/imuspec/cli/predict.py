@@ -183,9 +183,9 @@ def _predict_cohort(
     many: Many,
     json: bool,
 ) -> int:
-    given = [name for name, value in refused.items() if value is not None]
-    if given:
-        raise ValueError(f"{given[0]}: expected no --{given[0]} with a cohort, got one")
+    present = [name for name, value in refused.items() if value is not None]
+    if present:
+        raise ValueError(f"{present[0]}: expected no --{present[0]} with a cohort, got one")
     if out is None:
         raise ValueError("out: expected a folder for the tables of a cohort, got none")
     from imuspec.cli.console import RunDisplay

@@ -183,11 +183,11 @@ def probe_recipe(
     from imuspec.run.named import picture_size
 
     size = picture_size(run)
-    given = [f"pictures.size={list(size)}"] if size else []
-    given += [f"split.shots={sorted(shots)}"] if shots else []
-    given += [f"split.seeds={list(range(seeds))}"] if seeds else []
-    given += [f"pictures.norm={norm}"] if norm else []
-    return ProbeRecipe.load(recipe).set(*given, *(assignments or []))
+    changes = [f"pictures.size={list(size)}"] if size else []
+    changes += [f"split.shots={sorted(shots)}"] if shots else []
+    changes += [f"split.seeds={list(range(seeds))}"] if seeds else []
+    changes += [f"pictures.norm={norm}"] if norm else []
+    return ProbeRecipe.load(recipe).set(*changes, *(assignments or []))
 
 
 def _split(windows: Windows, test_subjects: str | None) -> Callable[[Windows, int], Split]:

@@ -2,7 +2,7 @@
 //!
 //! The rows of one device that share a stamp, or follow each other, hardly differ more from each other than from the next
 //! ones, whether it lies still (then all differ by noise) or moves (then values change with time). Rows of several devices in
-//! turn differ from each other, and each is like the one that stands a turn later. How many rows are a turn is told by the
+//! turn differ from each other, and each is like the one that stands a turn later. How many rows are a turn follows from the
 //! stamps: as many share each, or their steps repeat. A single device could be taken for several only if it vibrated all the
 //! time at that very share of its rate; so stamps and values must agree through half of the file.
 
@@ -34,7 +34,7 @@ pub(super) struct Devices {
     held: [u64; MOST + 1],
 }
 
-/// What is told of rows of which there is one device.
+/// What is noted about rows of one device.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Doubts {
     /// Values alternate: devices in turn, or a vibration.
@@ -180,15 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn values_that_stay_for_some_rows_are_told_unless_stamps_stay_too() {
-        let told = |n: usize, step: usize| {
+    fn values_that_stay_for_some_rows_are_noted_unless_stamps_stay_too() {
+        let turns_seen = |n: usize, step: usize| {
             let xyz = [1.0, 2.0, 3.0].map(|k: f32| (0..10_000).map(|i| (k * (i / n) as f32 / 7.0).sin()).collect());
             let time = (0..10_000).map(|i| (i / step * step) as i64).collect();
             let mut devices = Devices::default();
             devices.push(&Batch { time, xyz, ..Batch::default() }, 10_000);
             devices.judge(0).unwrap_or_default().held
         };
-        assert_eq!([told(1, 1), told(2, 1), told(4, 1), told(4, 4)], [None, Some(2), Some(4), None]);
+        assert_eq!(
+            [turns_seen(1, 1), turns_seen(2, 1), turns_seen(4, 1), turns_seen(4, 4)],
+            [None, Some(2), Some(4), None]
+        );
     }
 
     const POSES: [[f32; 3]; 4] = [[0.0, 0.0, 1.0], [0.0, 0.1, 0.99], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]];
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_alternate_evenly_are_told_but_may_be_a_device_that_vibrates() {
+    fn rows_that_alternate_evenly_are_noted_but_may_be_a_device_that_vibrates() {
         assert_eq!(judged(10_000, |i| (i * 5) as i64, |i| pose(i % 2)), Some(true));
     }
 

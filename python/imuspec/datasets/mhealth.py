@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import numpy as np
-
-from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.reading import coded_labels, known_names, read_files, recording_of
+from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import NumberedColumns, known_names, read_files
 from imuspec.datasets.recordings import LabelledRecording
 
 __all__ = ["CLASSES", "SENSORS", "recordings"]
 
-RATE = 50.0
+#: Sensor -> first column of its accelerometer.
 SENSORS: Mapping[str, int] = {"chest": 1, "ankle": 6, "wrist": 15}
 CLASSES = (
     "standing still",
@@ -33,7 +31,7 @@ CLASSES = (
     "running",
     "jumping front and back",
 )
-_COLUMNS = tuple(map(str, range(1, 25)))
+_COLUMNS = NumberedColumns(24, unit="m/s2", rate=50.0, delimiter="\t")
 
 
 def recordings(
@@ -71,26 +69,17 @@ def recordings(
     known_names("sensors", sensors, tuple(SENSORS))
 
     def read(files: SetFiles, name: str, key: tuple[int]) -> Iterator[LabelledRecording]:
-        source = files.label(name)
-        axes = {sensor: [str(SENSORS[sensor] + axis) for axis in range(3)] for sensor in sensors}
-        used = ("24", *(column for triple in axes.values() for column in triple))
-        table, bad = read_table(files.read(name), source, columns=used, header=_COLUMNS, delimiter="\t")
-        label, unlabelled = coded_labels(table["24"], {0: "", **dict(enumerate(CLASSES, 1))}, CLASSES, source)
-        for sensor, triple in axes.items():
-            yield recording_of(
-                np.stack([table[column] for column in triple]),
-                label,
-                unit="m/s2",
-                declared=unit,
-                rate=RATE,
-                source=source,
-                n_bad=bad,
-                unlabelled=unlabelled,
-                subject=key[0],
-                recording=f"subject {key[0]}",
-                sensor=sensor,
-                class_names=CLASSES,
-            )
+        return _COLUMNS.read(
+            files,
+            name,
+            first={sensor: SENSORS[sensor] for sensor in sensors},
+            label_column=24,
+            names={0: "", **dict(enumerate(CLASSES, 1))},
+            class_names=CLASSES,
+            declared=unit,
+            subject=key[0],
+            recording=f"subject {key[0]}",
+        )
 
     return read_files(
         path,

@@ -10,15 +10,12 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
-import numpy as np
-
-from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.reading import coded_labels, known_names, read_files, recording_of
+from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import NumberedColumns, known_names, read_files
 from imuspec.datasets.recordings import LabelledRecording
 
 __all__ = ["GESTURES", "LOCOMOTION", "SENSORS", "recordings"]
 
-RATE = 30.0
 #: Sensor -> first column of its accelerometer. The names are those of the set: R and L for right and left, U and L for upper
 #: and lower, KN for knee, A for arm, WR for wrist, H for hand; the last five are inertial units of the jacket.
 SENSORS: Mapping[str, int] = {
@@ -61,7 +58,7 @@ GESTURES: Mapping[int, str] = {
     405506: "toggle switch",
 }
 _TRACKS = {"locomotion": (LOCOMOTION, 244), "gestures": (GESTURES, 250)}
-_COLUMNS = tuple(map(str, range(1, 251)))
+_COLUMNS = NumberedColumns(250, unit="mg", rate=30.0, stamp_ns=1e6)
 
 
 def recordings(
@@ -102,30 +99,19 @@ def recordings(
     known_names("sensors", sensors, tuple(SENSORS))
     known_names("track", [track], tuple(_TRACKS))
     names, column = _TRACKS[track]
-    classes = tuple(names.values())
 
     def read(files: SetFiles, name: str, key: tuple[int, str]) -> Iterator[LabelledRecording]:
-        source = files.label(name)
-        axes = {sensor: [str(SENSORS[sensor] + axis) for axis in range(3)] for sensor in sensors}
-        used = ("1", str(column), *(one for triple in axes.values() for one in triple))
-        table, bad = read_table(files.read(name), source, columns=used, header=_COLUMNS, delimiter=" ")
-        label, unlabelled = coded_labels(table[str(column)], {0: "", **names}, classes, source)
-        for sensor, triple in axes.items():
-            yield recording_of(
-                np.stack([table[one] for one in triple]),
-                label,
-                unit="mg",
-                declared=unit,
-                rate=RATE,
-                source=source,
-                stamps=table["1"] * 1e6,
-                n_bad=bad,
-                unlabelled=unlabelled,
-                subject=key[0],
-                recording=f"S{key[0]} {key[1]}",
-                sensor=sensor,
-                class_names=classes,
-            )
+        return _COLUMNS.read(
+            files,
+            name,
+            first={sensor: SENSORS[sensor] for sensor in sensors},
+            label_column=column,
+            names={0: "", **names},
+            class_names=tuple(names.values()),
+            declared=unit,
+            subject=key[0],
+            recording=f"S{key[0]} {key[1]}",
+        )
 
     return read_files(
         path,

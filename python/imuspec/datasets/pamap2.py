@@ -10,16 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import numpy as np
-
-from imuspec.datasets.files import SetFiles, read_table
-from imuspec.datasets.reading import coded_labels, known_names, read_files, recording_of
+from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import NumberedColumns, known_names, read_files
 from imuspec.datasets.recordings import LabelledRecording
 
 __all__ = ["ACTIVITIES", "CLASSES", "SENSORS", "recordings"]
 
-RATE = 100.0
-SENSORS = ("hand", "chest", "ankle")
+#: Sensor -> first column of its accelerometer of 16 g.
+SENSORS: Mapping[str, int] = {"hand": 5, "chest": 22, "ankle": 39}
 ACTIVITIES: Mapping[int, str] = {
     0: "other",
     1: "lying",
@@ -43,7 +41,7 @@ ACTIVITIES: Mapping[int, str] = {
 }
 _OPTIONAL = (9, 10, 11, 18, 19, 20)
 CLASSES = tuple(name for code, name in ACTIVITIES.items() if code and code not in _OPTIONAL)
-_COLUMNS = tuple(map(str, range(1, 55)))
+_COLUMNS = NumberedColumns(54, unit="m/s2", rate=100.0, stamp_ns=1e9)
 
 
 def recordings(
@@ -81,33 +79,22 @@ def recordings(
     RecordingError
         If a file differs from the layout.
     """
-    known_names("sensors", sensors, SENSORS)
+    known_names("sensors", sensors, tuple(SENSORS))
     classes = tuple(name for code, name in ACTIVITIES.items() if code) if optional else CLASSES
     parts = "Protocol|Optional" if optional else "Protocol"
 
     def read(files: SetFiles, name: str, key: tuple[int, str]) -> Iterator[LabelledRecording]:
-        source = files.label(name)
-        first = {sensor: 4 + 17 * SENSORS.index(sensor) for sensor in sensors}
-        axes = {sensor: [_COLUMNS[index + axis] for axis in range(3)] for sensor, index in first.items()}
-        used = ("1", "2", *(column for triple in axes.values() for column in triple))
-        table, bad = read_table(files.read(name), source, columns=used, header=_COLUMNS, delimiter=" ")
-        label, unlabelled = coded_labels(table["2"], ACTIVITIES, classes, source)
-        for sensor, triple in axes.items():
-            yield recording_of(
-                np.stack([table[column] for column in triple]),
-                label,
-                unit="m/s2",
-                declared=unit,
-                rate=RATE,
-                source=source,
-                stamps=table["1"] * 1e9,
-                n_bad=bad,
-                unlabelled=unlabelled,
-                subject=key[0],
-                recording=f"{key[1].lower()} {key[0]}",
-                sensor=sensor,
-                class_names=classes,
-            )
+        return _COLUMNS.read(
+            files,
+            name,
+            first={sensor: SENSORS[sensor] for sensor in sensors},
+            label_column=2,
+            names=ACTIVITIES,
+            class_names=classes,
+            declared=unit,
+            subject=key[0],
+            recording=f"{key[1].lower()} {key[0]}",
+        )
 
     return read_files(
         path,

@@ -1,20 +1,21 @@
-"""Shared code of the readers of public sets: the loop over files, and a labelled recording from rows."""
+"""Shared code of the readers of public sets: the loops over files and sensors, and a labelled recording from rows."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imuspec.datasets.files import SetFiles
+from imuspec.datasets.files import SetFiles, read_table
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
 from imuspec.errors import RecordingError
 
-__all__ = ["coded_labels", "even_times", "known_names", "read_files", "recording_of"]
+__all__ = ["NumberedColumns", "coded_labels", "even_times", "known_names", "read_files", "recording_of"]
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
 BROKEN = "not numbers on three axes"
@@ -206,3 +207,86 @@ def recording_of(
         unlabelled={} if unlabelled is None else unlabelled(used),
         **identity,
     )
+
+
+@dataclass(frozen=True)
+class NumberedColumns:
+    """Files of numbers without a header: one row for all sensors of a body, three neighbouring columns for each.
+
+    Attributes
+    ----------
+    n_columns : int
+        Number of columns. They are counted from 1.
+    unit : str
+        Unit of acceleration.
+    rate : float
+        Nominal rate, Hz.
+    delimiter : str, default " "
+        As in `imuspec.datasets.files.read_table`.
+    stamp_ns : float, optional
+        Unit of the times in column 1, ns. The default is that files have no times.
+    """
+
+    n_columns: int
+    unit: str
+    rate: float
+    delimiter: str = " "
+    stamp_ns: float | None = None
+
+    def read(
+        self,
+        files: SetFiles,
+        name: str,
+        *,
+        first: Mapping[str, int],
+        label_column: int,
+        names: Mapping[int, str],
+        class_names: Sequence[str],
+        **recording: Any,
+    ) -> Iterator[LabelledRecording]:
+        """Yield the recording of each sensor in a file.
+
+        Parameters
+        ----------
+        files : SetFiles
+            The set.
+        name : str
+            Name of the file in `files`.
+        first : mapping of str to int
+            Sensor -> column of its x axis.
+        label_column : int
+            Column of the activity's code.
+        names : mapping of int to str
+            As in `coded_labels`.
+        class_names : sequence of str
+            As `classes` in `coded_labels`.
+        **recording : object
+            declared, subject and recording, as in `recording_of`.
+
+        Raises
+        ------
+        RecordingError
+            If a field is not a number, or a code is not in `names`.
+        """
+        source = files.label(name)
+        axes = {sensor: [str(column + axis) for axis in range(3)] for sensor, column in first.items()}
+        used = {str(label_column), *(column for columns in axes.values() for column in columns)}
+        if self.stamp_ns is not None:
+            used.add("1")
+        header = tuple(map(str, range(1, self.n_columns + 1)))
+        table, bad = read_table(files.read(name), source, columns=sorted(used), header=header, delimiter=self.delimiter)
+        label, unlabelled = coded_labels(table[str(label_column)], names, class_names, source)
+        for sensor, columns in axes.items():
+            yield recording_of(
+                np.stack([table[column] for column in columns]),
+                label,
+                unit=self.unit,
+                rate=self.rate,
+                source=source,
+                stamps=None if self.stamp_ns is None else table["1"] * self.stamp_ns,
+                n_bad=bad,
+                unlabelled=unlabelled,
+                sensor=sensor,
+                class_names=tuple(class_names),
+                **recording,
+            )

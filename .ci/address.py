@@ -1,12 +1,14 @@
 """Write the address of the repository into README.md and pyproject.toml, for a release: address.py URL TAG.
 
-README's links are relative, so that they work in any clone; PyPI needs absolute ones. The workflow of wheels knows the address.
+README's links are relative, so that they work in any clone; PyPI needs absolute ones. The release workflow knows the address.
+A tag vX.Y.Z that is not the version of the package is an error.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +34,16 @@ def with_urls(settings: str, url: str, tag: str) -> str:
     return settings.replace("[project.scripts]\n", f"[project.urls]\n{table}\n[project.scripts]\n")
 
 
+def check_tag(settings: str, tag: str) -> None:
+    """Raise SystemExit if a tag of a version is not that of pyproject.toml; the name of a branch passes."""
+    version = tomllib.loads(settings)["project"]["version"]
+    if re.fullmatch(r"v\d.*", tag) and tag != f"v{version}":
+        sys.exit(f"tag: expected v{version}, the version of pyproject.toml, got {tag}")
+
+
 if __name__ == "__main__":
     url, tag = sys.argv[1].rstrip("/"), sys.argv[2]
+    check_tag((ROOT / "pyproject.toml").read_text("utf-8"), tag)
     for name, change in (("README.md", absolute), ("pyproject.toml", with_urls)):
         path = ROOT / name
         path.write_text(change(path.read_text("utf-8"), url, tag), "utf-8")

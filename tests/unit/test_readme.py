@@ -148,3 +148,11 @@ def test_a_release_has_absolute_links_and_addresses(address: ModuleType) -> None
     urls = tomllib.loads(settings)["project"]["urls"]
     assert urls["Issues"] == "https://host/owner/imuspec/issues"
     assert tomllib.loads(settings)["project"]["scripts"] == PROJECT["scripts"]
+
+
+def test_a_tag_that_is_not_the_version_is_refused(address: ModuleType) -> None:
+    settings = (ROOT / "pyproject.toml").read_text("utf-8")
+    for tag in (f"v{PROJECT['version']}", "main"):
+        address.check_tag(settings, tag)
+    with pytest.raises(SystemExit, match=f"expected v{PROJECT['version']}.*, got v9"):
+        address.check_tag(settings, "v9.9.9")

@@ -1,6 +1,6 @@
 """Windows of real recordings in g, and how far ``precision="auto"`` lies from "float64" on them.
 
-python tests/recorded_windows.py [--write docs/images.md]
+python tests/recorded_windows.py [--write docs/results/precision.md]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands of docs/models.md, in their order, on made-up people."""
+"""The commands of docs/how-to/fit-a-model.md and phone.md, in their order, on made-up people."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from imuspec.cli import main
 from labelled_folder import write_folder
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+PAGES = [Path(__file__).parents[2] / "docs" / "how-to" / name for name in ("fit-a-model.md", "phone.md")]
 COMMANDS = [
     line.partition("  #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     for line in block.splitlines()
 ]
 SMALL = {"fit": ["--folds", "3", "--set", "pictures.size=[24,32]", "--set", "tuning.epochs=1"]}
@@ -29,7 +30,7 @@ def output_of(capsys: pytest.CaptureFixture[str], command: str) -> str:
     return captured.out + captured.err
 
 
-def test_the_commands_of_the_page_run_in_order(
+def test_the_commands_of_the_pages_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_folder(tmp_path / "people")

@@ -1,4 +1,4 @@
-"""The path that docs/activities.md gives those without UK Biobank: NHANES's archives to a cohort, a run, a probe, a model."""
+"""The path that docs/how-to/nhanes.md gives those without UK Biobank: NHANES's archives to a cohort, a run, a probe, a model."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_auto_is_within_a_level_of_float64_on_recordings(name: str) -> None:
 
 @needs_data
 def test_the_page_of_pictures_states_a_distribution_that_holds() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "images.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "results" / "precision.md").read_text("utf-8")
     rows = re.findall(r"^\| ([\w ,-]+) \| ([\d,]+) \| .* \| ([\d.]+) % \| (\d) \|$", page, re.MULTILINE)
     assert {name for name, *_ in rows} == set(recorded_windows.SETS)
     assert all(float(share) >= 99.9 and int(worst) <= 3 for *_, share, worst in rows)

@@ -143,7 +143,7 @@ def test_a_release_has_absolute_links_and_addresses(address: ModuleType) -> None
     readme = address.absolute(README, "https://host/owner/imuspec", "v1.2")
     assert [link for link in LINK.findall(readme) if not link.startswith("https://")] == []
     assert "(https://host/owner/imuspec/raw/v1.2/docs/days.png)" in readme
-    assert "(https://host/owner/imuspec/blob/v1.2/docs/scale.md)" in readme
+    assert "(https://host/owner/imuspec/blob/v1.2/docs/how-to/many-recordings.md)" in readme
     settings = address.with_urls((ROOT / "pyproject.toml").read_text("utf-8"), "https://host/owner/imuspec", "v1.2")
     urls = tomllib.loads(settings)["project"]["urls"]
     assert urls["Issues"] == "https://host/owner/imuspec/issues"

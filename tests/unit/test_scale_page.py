@@ -16,8 +16,8 @@ from imuspec.cli import app, main
 from run_stub_cohort import RECIPE
 from stub_files import tree, write_stub
 
-PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
-SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+PAGES = [Path(__file__).parents[2] / "docs" / "how-to" / name for name in ("many-recordings.md", "uk-biobank.md")]
+SCRIPTS = [script for page in PAGES for script in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
 
 
 def _commands() -> list[str]:

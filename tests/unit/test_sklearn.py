@@ -190,7 +190,7 @@ def test_the_example_of_the_page_runs_on_a_small_copy_of_hapt(
             lines += [f"{user} {user} 1 1 1280", f"{user} {user} 4 1281 2560"]
         archive.writestr("RawData/labels.txt", "\n".join(lines) + "\n")
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "sklearn.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "scikit-learn.md").read_text("utf-8")
     program = page.partition("```python\n")[2].partition("```")[0]
-    exec(compile(program, "sklearn.md", "exec"), {})
+    exec(compile(program, "scikit-learn.md", "exec"), {})
     assert "statistics: macro-F1 1.000" in capsys.readouterr().out

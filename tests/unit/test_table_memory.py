@@ -12,7 +12,7 @@ import pytest
 from peak_memory import PREPARE, READ, peak
 
 START = np.datetime64("2024-03-04T09:00:00", "ns")
-#: Bytes in memory of a row of a Parquet file by its columns' width, as docs/recordings.md counts: time, x, y and z.
+#: Bytes in memory of a row of a Parquet file by its columns' width, as docs/reference/tables.md counts: time, x, y and z.
 WIDTH = 8 + 4 + 3 * (4 + 4)
 FREE = 64 << 20
 

@@ -90,7 +90,7 @@ def rgb_image(
     Notes
     -----
     "auto" against "float64" on HAPT, Daphnet and WISDM at 16 settings: 99.91 % of the greys or more are equal, 99.98 %
-    within one level, none is further than two; ``docs/images.md`` has the distribution of each.
+    within one level, none is further than two; ``docs/results/precision.md`` has the distribution of each.
     A cell that is rounding noise even in float64 (the last bin of a constant stretch, say) is drawn from the
     definition. Any number of threads gives the same bits.
 

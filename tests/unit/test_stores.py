@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_a_cohort_of_each_version_is_read_as_it_was_written(version: int, tmp_pa
     assert cohort.recipe.segments.min_wear_h == 0.01
     assert cohort.prepared("short").status == "excluded"
     assert [row["state"] for row in cohort.inputs.to_pylist()] == ["given"] * 3
+
+
+def test_the_page_of_the_store_names_its_versions_files_and_attributes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cohort.md").read_text("utf-8")
+    versions = page.partition("## Versions")[2].partition("\n## ")[0]
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", versions, re.MULTILINE)] == VERSIONS
+    files = {path.name for path in PRESENT.iterdir() if path.is_file()}
+    assert {name for name in files if f"\n  {name} " not in page} == set()
+    for name in ("zarr.json", "acceleration/worn/zarr.json"):
+        attributes = json.loads((PRESENT / name).read_text("utf-8"))["attributes"]
+        assert [key for key in attributes if f"\n| `{key}` | " not in page] == []
+    part = json.loads((PRESENT / "parts" / "worn.json").read_text("utf-8"))
+    assert [key for key in part if f"`{key}`" not in page.partition("## Parts")[2]] == []
 
 
 def test_the_present_version_writes_the_layout_of_its_tiny_cohort(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 ::
 
     OUT/
-      ID.parquet or ID.csv          the wear of one recording; docs/reference/cohort.md lists the columns
+      ID.parquet or ID.csv          the wear of one recording; docs/reference/columns.md lists the columns
       recordings.parquet or .csv    every recording of the cohort, the excluded and failed ones with their reason
       export.jsonl                  what has been written, a line for each file; --resume reads it
 """

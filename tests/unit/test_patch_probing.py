@@ -11,6 +11,7 @@ import torch
 
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.encoders.harnet import Harnet
+from imuspec.probing import patch_heads
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import (
     Head,
@@ -63,12 +64,15 @@ def test_features_are_those_of_the_windows_that_the_encoder_saw() -> None:
     assert (overlapping.label[1] == data.items[0].label[5:15]).all()
 
 
-def test_an_encoder_without_patches_sees_each_by_itself() -> None:
+def test_an_encoder_without_patches_sees_each_by_itself(tmp_path: Path) -> None:
     data, encoder = sequences(patches=7, subjects=1), Harnet().eval()
+    stored = embed_patches(encoder, data, window=5, cache=tmp_path)
     result = embed_patches(encoder, data, window=5)
     expected = encoder(torch.from_numpy(data.items[0].x[:, 900:1200].copy())[None])[0].detach().numpy()
     np.testing.assert_allclose(result.x[0][3], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(result.x[1][1], expected, rtol=1e-4, atol=1e-5)
+    for a, b in zip(stored.x, result.x, strict=True):
+        np.testing.assert_array_equal(a, b.astype(np.float16))
 
 
 def test_kept_features_are_read_again_and_belong_to_their_encoder(tmp_path: Path) -> None:
@@ -76,8 +80,10 @@ def test_kept_features_are_read_again_and_belong_to_their_encoder(tmp_path: Path
     first = embed_patches(small_roformer(), data, window=10, cache=tmp_path)
     again = embed_patches(small_roformer(), data, window=10, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    for a, b in zip(first.x, again.x, strict=True):
+    for a, b, computed in zip(first.x, again.x, embed_patches(small_roformer(), data, window=10).x, strict=True):
         np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, computed.astype(np.float16))
+    assert all(isinstance(part.base, np.memmap) for part in first.x)  # in the file, not in memory
     embed_patches(small_roformer(seed=1), data, window=10, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -128,6 +134,27 @@ def test_an_encoder_can_be_trained_too() -> None:
     assert best["validation_balanced_accuracy"] > 0.8
     result = embed_patches(encoder, data, window=10)
     assert score_patches(head, result)["balanced_accuracy"] == pytest.approx(best["validation_balanced_accuracy"])
+
+
+def test_an_encoder_that_is_trained_does_not_attend_to_the_padding_of_short_windows() -> None:
+    encoder, seen = small_roformer(), []
+    forward = encoder.forward
+
+    def watched(x: torch.Tensor, *, missing: torch.Tensor | None = None) -> torch.Tensor:
+        seen.append((x.shape[1:], missing))
+        return forward(x, missing=missing)
+
+    encoder.forward = watched  # type: ignore[method-assign, assignment]  # a spy
+    items = (*sequences(patches=10, subjects=1), *sequences(patches=4, subjects=1))
+    windows = raw_windows(PatchSequences(items, ("quiet", "loud")), window=10)
+    assert [len(label) for label in windows.label] == [10, 4]
+    fit_patch_head(windows, PatchHeadSettings(epochs=1, batch=2), encoder=encoder)
+    ((shape, missing),) = seen
+    assert shape == (3, 3000)
+    assert missing is not None
+    assert sorted(missing.sum(1).tolist()) == [0, 6]
+    assert missing[:, 4:].any(0).all()
+    assert not missing[:, :4].any()
 
 
 def test_probabilities_out_of_fold_come_from_other_people() -> None:
@@ -198,6 +225,15 @@ def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:
     result = np.concatenate(head.probabilities(train.x))
     counted = np.concatenate(train.label) >= 0
     np.testing.assert_allclose(result[counted][:, expected.classes_], expected.predict_proba(x), atol=5e-3)
+
+
+def test_the_logistic_head_does_not_depend_on_how_windows_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = features()
+    head, _ = fit_patch_head(train, PatchHeadSettings(head="logistic"))
+    monkeypatch.setattr(patch_heads, "_GROUP", 1)
+    other, _ = fit_patch_head(train, PatchHeadSettings(head="logistic"))
+    for a, b in zip(head.probabilities(train.x), other.probabilities(train.x), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)  # the optimiser stops within that
 
 
 def test_few_windows_are_gone_over_until_the_steps_are_enough() -> None:

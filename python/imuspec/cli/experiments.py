@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -30,6 +30,7 @@ def experiment(
     data: Annotated[list[str] | None, SEVERAL] = None,
     runs: Annotated[list[str] | None, SEVERAL] = None,
     seeds: int = 5,
+    device: Literal["cpu", "cuda", "mps"] = "cpu",
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     json: bool = False,
 ) -> int:
@@ -54,6 +55,8 @@ def experiment(
         once.
     seeds : int, default 5
         Number of seeds, counted from 0.
+    device : {"cpu", "cuda", "mps"}, default "cpu"
+        Device of the networks.
     assignments : list of str, optional
         NAME=VALUE: a setting of the experiment. Can be given more than once.
     json : bool, default False
@@ -87,6 +90,7 @@ def experiment(
         assignments=assignments or (),
         seeds=tuple(range(min(seeds, 2) if tiny else seeds)),
         tiny=tiny,
+        device=device,
         cache=cache or target.parent / "pretrained",
         say=output.say,
     )

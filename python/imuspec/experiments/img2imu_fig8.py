@@ -115,13 +115,13 @@ def _models(setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int) 
         encoder, shots = load_encoder(run), setup.options.shots
         result = judge(
             setup,
-            EncoderSource(encoder, pictures=PictureSettings.model_validate(settings)),
+            EncoderSource(encoder, pictures=PictureSettings.model_validate(settings), device=setup.device),
             windows,
             seeds=(seed,),
         )
         weight = result.heads["last", shots, seed].weight
         assert weight is not None
-        models[row] = (encoder, weight)
+        models[row] = (encoder.cpu(), weight)
         setup.say(f"{row}: macro-F1 {result.table['macro_f1'].iloc[0]:.3f}")
     train = capped(windows, split.train, setup.options.max_train or None, seed)
     validation = capped(windows, split.validation, most, seed)
@@ -135,9 +135,10 @@ def _models(setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int) 
         epochs=epochs,
         batch=32,
         seed=seed,
+        device=setup.device,
     )
     setup.say(f"{SUPERVISED}: validation macro-F1 {best['validation_f1']:.3f} at epoch {best['epoch']}")
-    models[SUPERVISED] = (model.encoder, model.head.weight.detach().numpy())
+    models[SUPERVISED] = (model.encoder.cpu(), model.head.weight.detach().cpu().numpy())
     return models
 
 

@@ -74,7 +74,7 @@ def run(setup: Setup[Fig9Options]) -> Result:
             else:
                 notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
                 continue
-            table = judge(setup, source(setup.options, encoder), windows).table
+            table = judge(setup, source(setup, encoder), windows).table
             tables.append(table.assign(row=row, column=name))
     if not tables:
         raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")

@@ -56,7 +56,7 @@ def run(setup: Setup[NfftOptions]) -> Result:
             notes.append(f"nfft {nfft}: left out, as it is longer than the window's {windows.n_samples} samples")
             continue
         started = time.perf_counter()
-        source = EncoderSource(encoder, pictures=setup.options.pictures([nfft]))
+        source = EncoderSource(encoder, pictures=setup.options.pictures([nfft]), device=setup.device)
         parts.append(judge(setup, source, windows).table)
         seconds[nfft] = time.perf_counter() - started
         setup.say(f"nfft {nfft}: macro-F1 {parts[-1]['macro_f1'].mean():.3f} in {seconds[nfft]:.0f} s")

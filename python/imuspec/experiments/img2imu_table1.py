@@ -79,7 +79,7 @@ def run(setup: Setup[Table1Options]) -> Result:
         encoder = _encoder(setup, row, notes)
         if encoder is None:
             continue
-        source = EncoderSource(encoder, pictures=setup.options.pictures())
+        source = EncoderSource(encoder, pictures=setup.options.pictures(), device=setup.device)
         table = judge(setup, source, windows, altered=altered).table.assign(row=row)
         tables.append(table)
         setup.say(f"{row}: macro-F1 {table[table['test'] == 'clean']['macro_f1'].mean():.3f} on clean windows")
@@ -91,10 +91,10 @@ def run(setup: Setup[Table1Options]) -> Result:
     judged["column"] = judged["test"].replace({"clean": "original"})
     table = score_table(judged)
     return Result(
-        table,
+        pd.concat([table, _losses(table)], ignore_index=True),
         figures={"table1": _drawn(table), "fig6": _pictures(setup, windows, altered)},
         notes=notes,
-        tables={"seeds": judged, "drops": _drops(table)},
+        tables={"seeds": judged},
     )
 
 
@@ -123,11 +123,11 @@ def _encoder(setup: Setup[Table1Options], row: str, notes: list[str]) -> nn.Modu
     return pretrain_once(setup, row, recipe, images).load_encoder()
 
 
-def _drops(table: pd.DataFrame) -> pd.DataFrame:
-    """``(altered / clean - 1) 100`` of the means, as the paper prints them: a row each, a column a set."""
+def _losses(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each row loses on each altered set, ``(altered / original - 1) 100`` of the means, as the paper prints it."""
     wide = table.pivot(index="row", columns="column", values="value").loc[list(dict.fromkeys(table["row"]))]
-    drops = (wide[list(COLUMNS[1:])].div(wide["original"], axis=0) - 1) * 100
-    return drops.reset_index()
+    losses = (wide[list(COLUMNS[1:])].div(wide["original"], axis=0) - 1) * 100
+    return losses.add_suffix(", %").reset_index().melt("row", var_name="column", value_name="value")
 
 
 def _drawn(table: pd.DataFrame) -> Figure:
@@ -135,6 +135,7 @@ def _drawn(table: pd.DataFrame) -> Figure:
     from imuspec.report.scores import row_figure
 
     both = compare(table, "img2imu-table1")
+    both = both[both["column"].isin(COLUMNS)]
     return row_figure(both[both["value"].notna()], title="Ten labelled windows per class, altered test windows")
 
 

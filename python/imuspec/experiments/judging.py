@@ -144,7 +144,7 @@ def judge_parameter_free(
     sources: dict[str, FeatureSource] = {
         STATISTICS: StatisticsSource(windows.rate),
         MOMENTS: MomentsSource(),
-        ROW_MEANS: EncoderSource(RowMeans(), pictures=shown),
+        ROW_MEANS: EncoderSource(RowMeans(), pictures=shown, device=setup.device),
     }
     for row, source in sources.items():
         each = source if n_triads == 1 else OverTriads(source, n_triads)

@@ -1,13 +1,14 @@
-"""LMM masked auto-encoder, Fig 3: features of patches in two dimensions (UMAP, PCA), and confusion matrices."""
+"""LMM masked auto-encoder, Fig 3: features of patches in two dimensions (UMAP, PCA), and confusion matrices, of three losses."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
@@ -18,11 +19,12 @@ from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
 from imuspec.report.activities import class_colours
-from imuspec.report.scores import confusion_figure
+from imuspec.report.scores import draw_confusion
 from imuspec.report.style import new_figure, style
 
 DATA = ("cohort", "capture24")
-RUNS = {"LMM": "a run of imuspec pretrain in place of a pre-training here"}
+_LOSSES = {"LMM": weights(1.0), "MSE": weights(0.0, 1.0), "LMM + .001 MSE": weights(1.0, 0.001)}
+RUNS = dict.fromkeys(_LOSSES, "a run of imuspec pretrain in place of a pre-training here")
 
 
 class Fig3Options(StudyOptions):
@@ -36,56 +38,88 @@ class Fig3Options(StudyOptions):
 OPTIONS = Fig3Options
 
 
+class _Row(NamedTuple):
+    """A row of the figure: features ``[points, features]`` and classes of the patches drawn, and the confusion matrix."""
+
+    loss: str
+    x: NDArray[np.float32]
+    truth: NDArray[np.int64]
+    confusion: NDArray[np.int64]
+
+
 def run(setup: Setup[Fig3Options]) -> Result:
-    """Embed the labelled days without overlap; draw a random part of the patches, and the confusion matrix of all seeds.
+    """Embed the labelled days without overlap by each of three pre-trainings; draw the same random patches of each.
 
-    ``--runs LMM=FOLDER`` takes a run of one's own.
+    The confusion matrix is that of the first seed's validation part. ``--runs LMM=FOLDER`` takes a run of one's own.
     """
-    study = Study(setup)
-    encoder = study.encoder("LMM", weights(), 0)
-    features = study.features(encoder, study.labelled(), None)
-    x = np.concatenate([part[label >= 0] for part, label in zip(features.x, features.label, strict=True)])
-    truth = features.truth()
-    chosen = np.sort(np.random.default_rng(0).permutation(len(x))[: setup.options.points])
-    settings = PatchHeadSettings(epochs=setup.options.head_epochs)
-    result = probe_patches(
-        lambda part, stride: study.features(encoder, part, stride), study.labelled(), settings, seeds=setup.seeds
-    )
-    scores, confusion = result.table, result.confusion("last", 0, "validation")
-    figures = {
-        "embedding": _embedding(x[chosen].astype(np.float32), truth[chosen], features.class_names),
-        "confusion": confusion_figure(confusion, features.class_names),
-    }
-    shown = pd.DataFrame(confusion, features.class_names, features.class_names).reset_index(names="truth")
-    scores = pd.concat([scores.assign(row="LMM, linear", weights_seed=0), study.baselines()], ignore_index=True)
-    table = tabulated(scores)
-    return Result(table.table, figures=figures, tables={"confusion": shown, **table.tables})
+    study, rows, scores, tables = Study(setup), [], [], []
+    names = study.labelled().class_names
+    for loss, sets in list(_LOSSES.items())[: 2 if setup.tiny else None]:
+        encoder = study.encoder(loss, sets, 0)
+        features = study.features(encoder, study.labelled(), None)
+        truth = features.truth()
+        chosen = np.sort(np.random.default_rng(0).permutation(len(truth))[: setup.options.points])
+        x = np.concatenate([part[label >= 0] for part, label in zip(features.x, features.label, strict=True)])[chosen]
+        result = probe_patches(
+            lambda part, stride, encoder=encoder: study.features(encoder, part, stride),  # type: ignore[misc]  # mypy does not infer a bound default
+            study.labelled(),
+            PatchHeadSettings(epochs=setup.options.head_epochs),
+            seeds=setup.seeds,
+        )
+        confusion = result.confusion("last", 0, "validation")
+        rows.append(_Row(loss, x.astype(np.float32), truth[chosen], confusion))
+        scores.append(result.table.assign(row=f"{loss}, linear", weights_seed=0))
+        tables.append(pd.DataFrame(confusion, names, names).reset_index(names="truth").assign(row=loss))
+    table = tabulated(pd.concat([*scores, study.baselines()], ignore_index=True))
+    shown = {"confusion": pd.concat(tables, ignore_index=True), **table.tables}
+    return Result(table.table, figures={"fig3": _figure(rows, names)}, tables=shown)
 
 
-def _embedding(x: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[str, ...]) -> Figure:
-    from sklearn.decomposition import PCA
+def _figure(rows: Sequence[_Row], names: tuple[str, ...]) -> Figure:
+    with style():
+        figure = new_figure(11.2, 3.6 * len(rows) + 0.5)
+        panels = figure.subplots(len(rows), 3, squeeze=False)
+        for (umap, pca, confusion), row in zip(panels, rows, strict=True):
+            flat, (plane, explained) = _umap(row.x), _pca(row.x)
+            _scatter(umap, flat, row.truth, names)
+            _scatter(pca, plane, row.truth, names)
+            pca.set(xlabel=f"{explained[0]:.0%} of the variance", ylabel=f"{explained[1]:.0%}")
+            umap.set_ylabel(row.loss)
+            draw_confusion(confusion, row.confusion, names, size=6)
+        titles = ("UMAP, 15 neighbours, least distance 0.1", "PCA", "validation part, linear head")
+        for axes, title in zip(panels[0], titles, strict=True):
+            axes.set_title(title)
+        _legend(figure, names)
+        figure.tight_layout(pad=0.6, rect=(0, 0.5 / figure.get_figheight(), 1, 1))
+        return figure
 
+
+def _umap(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the plane of UMAP ``[points, 2]``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap's own: a seed makes it single-threaded
         import umap
 
         neighbours = min(15, len(x) - 1)
-        flat = umap.UMAP(n_neighbors=neighbours, min_dist=0.1, random_state=0, n_jobs=1).fit_transform(x)
+        plane: NDArray[np.float32] = umap.UMAP(
+            n_neighbors=neighbours, min_dist=0.1, random_state=0, n_jobs=1
+        ).fit_transform(x)
+    return plane
+
+
+def _pca(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the first two principal components ``[points, 2]``, and their shares of the variance."""
+    from sklearn.decomposition import PCA
+
     pca = PCA(2, random_state=0).fit(x)
-    explained = pca.explained_variance_ratio_
-    panels = (("UMAP, 15 neighbours, least distance 0.1", flat), ("PCA", pca.transform(x)))
-    with style():
-        figure = new_figure(8.6, 4.4)
-        for axes, (title, points) in zip(figure.subplots(1, 2), panels, strict=True):
-            order = np.random.default_rng(0).permutation(len(points))
-            colours = np.array(class_colours(names))[truth]
-            axes.scatter(*points[order].T, s=3, c=colours[order], lw=0, alpha=0.7, rasterized=True)
-            axes.set(title=title, xticks=[], yticks=[])
-            if title == "PCA":
-                axes.set(xlabel=f"{explained[0]:.0%} of the variance", ylabel=f"{explained[1]:.0%}")
-        _legend(figure, names)
-        figure.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=0.14, wspace=0.1)
-        return figure
+    return pca.transform(x), pca.explained_variance_ratio_
+
+
+def _scatter(axes: Axes, points: NDArray[np.float32], truth: NDArray[np.int64], names: tuple[str, ...]) -> None:
+    order = np.random.default_rng(0).permutation(len(points))
+    colours = np.array(class_colours(names))[truth[order]]
+    axes.scatter(points[order, 0], points[order, 1], s=3, c=colours, lw=0, alpha=0.7, rasterized=True)
+    axes.set(xticks=[], yticks=[])
 
 
 def _legend(figure: Figure, names: tuple[str, ...]) -> None:

@@ -117,7 +117,7 @@ class Study:
     def features(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
         """Return the features of an encoder, stored on disk."""
         cache = self.setup.out / "features"
-        return embed_patches(encoder, sequences, stride=stride, cache=cache)
+        return embed_patches(encoder, sequences, stride=stride, device=self.setup.device, cache=cache)
 
     def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
         """Return the scores of a head on an encoder, a row for each seed of the split."""

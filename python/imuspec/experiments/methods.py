@@ -269,19 +269,21 @@ def _judged(
             max_test=options.max_judged or None,
             epochs=options.supervised_epochs,
             picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
+            device=setup.device,
         ).table
     if method.origin == "random" and not setup.run_of(row, name):
-        return judge_draws(setup, lambda seed: source(options, _random(row, windows, seed)), windows, shots=shots)
+        return judge_draws(setup, lambda seed: source(setup, _random(row, windows, seed)), windows, shots=shots)
     encoder = _encoder(setup, row, name, windows, notes)
-    return None if encoder is None else judge(setup, source(options, encoder), windows, shots=shots).table
+    return None if encoder is None else judge(setup, source(setup, encoder), windows, shots=shots).table
 
 
-def source(options: PictureMethodOptions, encoder: nn.Module) -> FeatureSource:
+def source(setup: Setup[PictureMethodOptions], encoder: nn.Module) -> FeatureSource:
     """Return the features of an encoder, on the pictures and layers that the options name."""
+    options = setup.options
     layers = options.layers if encoder.kind == "image" else ("last",)
     if isinstance(encoder, EfficientNetLite0):
         layers = options.lite_layers
-    return EncoderSource(encoder, pictures=options.pictures(), layers=layers)
+    return EncoderSource(encoder, pictures=options.pictures(), layers=layers, device=setup.device)
 
 
 def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows, notes: list[str]) -> nn.Module | None:

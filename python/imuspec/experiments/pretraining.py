@@ -52,7 +52,8 @@ def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any
             setup.say(f"{row}: pre-trained by {recipe.name} in {folder}")
         else:
             setup.say(f"{row}: pre-training by {recipe.name} in {folder}")
-            pretrain(recipe, data, folder, people=people, resume=(folder / "recipe.json").exists())
+            placed = recipe.set(f"training.device={setup.device}")
+            pretrain(placed, data, folder, people=people, resume=(folder / "recipe.json").exists())
             done.touch()
     setup.pretrained[row] = str(folder)
     return run

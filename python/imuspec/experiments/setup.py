@@ -157,6 +157,8 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         Seeds of splits, draws and heads.
     tiny : bool
         Whether this is a trial of the code.
+    device : str
+        Device of the networks: cpu, cuda or mps.
     say : callable
         Called with each line of progress.
     cache : Path, optional
@@ -173,6 +175,7 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     runs: dict[str, str] = Field(default_factory=dict)
     seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
     tiny: bool = False
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
     say: Callable[[str], None] = print
     cache: Path | None = None
     pretrained: dict[str, str] = Field(default_factory=dict)

@@ -84,11 +84,11 @@ def run(setup: Setup[SignalObjectivesOptions]) -> Result:
             for head in ("linear", "logistic"):
                 drawn = judge_draws(
                     setup,
-                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed)),  # type: ignore[misc]  # mypy does not infer a bound default
+                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed), device=setup.device),  # type: ignore[misc]  # mypy does not infer a bound default
                     others,
                     head=head,
                 )
-                trained = judge(setup, EncoderSource(made.load_encoder()), others, head=head).table
+                trained = judge(setup, EncoderSource(made.load_encoder(), device=setup.device), others, head=head).table
                 for title, table in ((row, trained), (f"{row}, random", drawn)):
                     tables.append(table.assign(row=title, column=f"{name}, {head}"))
                     setup.say(f"{name}: {title}, {head}: macro-F1 {table['macro_f1'].mean():.3f}")

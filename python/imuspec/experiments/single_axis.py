@@ -50,9 +50,9 @@ def run(setup: Setup[SingleAxisOptions]) -> Result:
         for row in setup.options.chosen:
             axis = _AXES[row]
             shown = windows if axis is None else replace(windows, x=np.repeat(windows.x[:, axis : axis + 1], 3, axis=1))
-            judged = {"random": judge_draws(setup, lambda seed: source(setup.options, _random(seed)), shown)}
+            judged = {"random": judge_draws(setup, lambda seed: source(setup, _random(seed)), shown)}
             if encoder is not None:
-                judged["pre-trained"] = judge(setup, source(setup.options, encoder), shown).table
+                judged["pre-trained"] = judge(setup, source(setup, encoder), shown).table
             judged |= dict(judge_parameter_free(setup, shown, pictures=setup.options.pictures()))
             tables += [table.assign(row=f"{row}, {kind}", column=name) for kind, table in judged.items()]
     judged_rows = pd.concat(tables, ignore_index=True)

@@ -7,7 +7,7 @@ patch separately.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,8 @@ def embed_patches(
     device : str, default "cpu"
         Device of the encoder.
     cache : path, optional
-        Folder that stores features as float16, by a digest of encoder and stretches.
+        Folder that stores features as float16, by a digest of encoder and stretches. They are then read from the file as they
+        are needed, so that they need no memory: at a stride of 30 patches those of Capture-24 are some 7 GB.
 
     Returns
     -------
@@ -103,24 +104,34 @@ def embed_patches(
     positions = _window_positions(sequences, window, stride)
     label = [_counted(sequences.items[i], *position) for i, *position in positions]
     subject = [sequences.items[i].subject for i, *_ in positions]
-    stored = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}.npz"
-    if stored is not None and stored.is_file():
-        with np.load(stored) as file:
-            x = np.split(file["x"], file["ends"][:-1])
-        return PatchFeatures(x, label, subject, sequences.class_names)
-    encoder = encoder.to(device).eval()
-    if hasattr(encoder, "patch"):
-        x = _states(encoder, sequences, positions, batch, device)
-    else:
-        each = [_each_patch(encoder, item, batch * 16, device) for item in sequences]
-        x = [each[i][start:end] for i, start, _, end in positions]
-    if stored is not None:
+    lengths = [len(part) for part in label]
+    stored = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}.npy"
+    if stored is None or not stored.is_file():
+        states = _states if hasattr(encoder, "patch") else _states_of_patches
+        computed = states(encoder.to(device).eval(), sequences, positions, batch, device)
+        if stored is None:
+            x: list[NDArray[Any]] = [np.empty(0)] * len(positions)
+            for k, values in computed:
+                x[k] = values
+            return PatchFeatures(x, label, subject, sequences.class_names)
         stored.parent.mkdir(parents=True, exist_ok=True)
-        whole = np.concatenate(x).astype(np.float16)
         with atomic_path(stored) as file:
-            np.savez(file, x=whole, ends=np.cumsum([len(part) for part in x]))
-        x = np.split(whole, np.cumsum([len(part) for part in x])[:-1])
-    return PatchFeatures(x, label, subject, sequences.class_names)
+            _write(file, lengths, computed)
+    rows = np.load(stored, mmap_mode="r")
+    return PatchFeatures(np.split(rows, np.cumsum(lengths)[:-1]), label, subject, sequences.class_names)
+
+
+def _write(file: Path, lengths: Sequence[int], computed: Iterator[tuple[int, NDArray[np.float32]]]) -> None:
+    """Write features as float16 ``[patches of all windows, features]``, window by window as they are computed."""
+    starts = np.cumsum([0, *lengths])
+    rows: NDArray[np.float16] | None = None
+    for k, values in computed:
+        if rows is None:
+            shape = (int(starts[-1]), values.shape[1])
+            rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+        rows[starts[k] : starts[k + 1]] = values
+    if rows is None:
+        raise ValueError("sequences: expected at least one window, got none")
 
 
 def _window_positions(sequences: PatchSequences, window: int, stride: int | None) -> list[tuple[int, int, int, int]]:
@@ -142,25 +153,38 @@ def _counted(item: PatchSequence, start: int, first: int, end: int) -> NDArray[n
     return label
 
 
-@torch.inference_mode()
 def _states(
     encoder: nn.Module,
     sequences: PatchSequences,
     positions: Sequence[tuple[int, int, int, int]],
     batch: int,
     device: str,
-) -> list[NDArray[np.float32]]:
-    states_of: list[NDArray[np.float32] | None] = [None] * len(positions)
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (window, its features ``[patches, features]``) of an encoder on windows; those of one length are batched."""
     lengths = np.array([end - start for _, start, _, end in positions])
     for length in np.unique(lengths):
         alike = np.flatnonzero(lengths == length)
         for begin in range(0, len(alike), batch):
             part = alike[begin : begin + batch]
             x = np.stack([_samples(sequences.items[positions[k][0]], positions[k][1], positions[k][3]) for k in part])
-            states = encoder(torch.from_numpy(x).to(device)).float().cpu().numpy()
-            for k, state in zip(part, states, strict=True):
-                states_of[k] = state
-    return [state for state in states_of if state is not None]
+            with torch.inference_mode():
+                states = encoder(torch.from_numpy(x).to(device)).float().cpu().numpy()
+            yield from zip(part.tolist(), states, strict=True)
+
+
+def _states_of_patches(
+    encoder: nn.Module,
+    sequences: PatchSequences,
+    positions: Sequence[tuple[int, int, int, int]],
+    batch: int,
+    device: str,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the same of an encoder on single patches; each patch of a stretch is embedded once."""
+    index, features = -1, np.empty((0, 0), np.float32)
+    for k, (i, start, _, end) in enumerate(positions):
+        if i != index:
+            index, features = i, _each_patch(encoder, sequences.items[i], batch * 16, device)
+        yield k, features[start:end]
 
 
 def _samples(item: PatchSequence, start: int, end: int) -> NDArray[np.float32]:

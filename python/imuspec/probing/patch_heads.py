@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 HeadName = Literal["linear", "logistic", "mlp", "lstm"]
+_GROUP = 64  # windows of a part of the logistic head's loss
 _PENALTY = 3e-3  # of the logistic head: half of it times the squared weights, beside the mean cross-entropy
 
 
@@ -167,9 +168,9 @@ def fit_patch_head(
     n_features = train.x[0].shape[-1] if encoder is None else cast("Encoder", encoder).n_features
     head = seeded(lambda: Head(settings.head, n_features, n_classes), settings.seed)
     if (settings.standardise or settings.head == "logistic") and encoder is None:
-        whole = np.concatenate(train.x).astype(np.float64)
-        head.mean.copy_(torch.from_numpy(whole.mean(0)))
-        head.scale.copy_(torch.from_numpy(np.maximum(whole.std(0), 1e-6)))
+        mean, sd = _mean_and_sd(train.x)
+        head.mean.copy_(torch.from_numpy(mean))
+        head.scale.copy_(torch.from_numpy(np.maximum(sd, 1e-6)))
     if settings.head == "logistic":
         if encoder is not None:
             raise ValueError("head: expected linear, mlp or lstm where the encoder is trained too, got logistic")
@@ -180,10 +181,11 @@ def fit_patch_head(
     weight = torch.from_numpy(class_weights(truth, n_classes))
 
     def loss(index: Tensor) -> Tensor | None:
-        x, label = _batch(train, index.tolist(), raw=encoder is not None)
+        x, label, padding = _batch(train, index.tolist(), raw=encoder is not None)
         if not bool((label >= 0).any()):
             return None
-        return nn.functional.cross_entropy(model(x).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
+        states = x if encoder is None else encoder(x, missing=padding if bool(padding.any()) else None)
+        return nn.functional.cross_entropy(head(states).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
 
     best = fit_epochs(
         model,
@@ -199,44 +201,67 @@ def fit_patch_head(
     return head, {"epoch": best.epoch, "validation_balanced_accuracy": best.figure}
 
 
+def _mean_and_sd(x: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and sd of each feature over all patches, one window in memory at a time."""
+    n, total = 0, np.zeros(x[0].shape[1])
+    for part in x:
+        n, total = n + len(part), total + part.sum(0, dtype=np.float64)
+    mean = total / n
+    square = np.zeros_like(mean)
+    for part in x:
+        square += np.square(part - mean).sum(0)
+    return mean, np.sqrt(square / n)
+
+
 def _converge(head: Head, train: PatchFeatures) -> None:
-    """Fit a layer to the labelled patches at once: weighted cross-entropy and a penalty have one minimum."""
-    known = [label >= 0 for label in train.label]
-    x = torch.from_numpy(np.concatenate([part[k] for part, k in zip(train.x, known, strict=True)]).astype(np.float32))
-    y = torch.from_numpy(train.truth())
+    """Fit a layer to the labelled patches at once: weighted cross-entropy and a penalty have one minimum.
+
+    The loss and its gradient are sums over groups of windows, so that memory does not grow with the number of windows.
+    """
     weight = torch.from_numpy(class_weights(train.truth(), len(train.class_names)))
+    total = float(weight[torch.from_numpy(train.truth())].sum())
     layer = head.out
     assert isinstance(layer, nn.Linear)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    x = (x - head.mean) / head.scale
     optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        fit = nn.functional.cross_entropy(layer(x), y, weight)
-        total: Tensor = fit + _PENALTY / 2 * layer.weight.square().sum()
-        torch.autograd.backward(total)
-        return total
+        whole = _PENALTY / 2 * layer.weight.square().sum()
+        torch.autograd.backward(whole)
+        whole = whole.detach()
+        for start in range(0, len(train.x), _GROUP):
+            group = slice(start, start + _GROUP)
+            known = [label >= 0 for label in train.label[group]]
+            rows = [np.asarray(part[k], np.float32) for part, k in zip(train.x[group], known, strict=True)]
+            x = (torch.from_numpy(np.concatenate(rows)) - head.mean) / head.scale
+            y = torch.from_numpy(np.concatenate([label[k] for label, k in zip(train.label[group], known, strict=True)]))
+            part = nn.functional.cross_entropy(layer(x), y, weight, reduction="sum") / total
+            torch.autograd.backward(part)
+            whole += part.detach()
+        return whole
 
     optimiser.step(loss)
 
 
-def _batch(features: PatchFeatures, indices: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor]:
-    """Return windows as one batch; shorter ones are padded with patches that do not count."""
+def _batch(features: PatchFeatures, indices: Sequence[int], *, raw: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return windows as one batch, their labels, and which patches pad the shorter windows (bool ``[B, patches]``)."""
     longest = max(len(features.label[i]) for i in indices)
     label = torch.full((len(indices), longest), -1, dtype=torch.int64)
+    padding = torch.ones((len(indices), longest), dtype=torch.bool)
     first = features.x[indices[0]]
     patch = first.shape[1] // len(features.label[indices[0]]) if raw else 0
     x = torch.zeros((len(indices), 3, longest * patch) if raw else (len(indices), longest, first.shape[1]))
     for row, i in enumerate(indices):
         label[row, : len(features.label[i])] = torch.from_numpy(features.label[i])
+        padding[row, : len(features.label[i])] = False
         values = torch.from_numpy(np.asarray(features.x[i], np.float32))
         if raw:
             x[row, :, : values.shape[1]] = values
         else:
             x[row, : len(values)] = values
-    return x, label
+    return x, label, padding
 
 
 @torch.inference_mode()

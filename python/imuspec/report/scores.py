@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SERIES", "confusion_figure", "curve_figure", "row_figure"]
+__all__ = ["SERIES", "confusion_figure", "curve_figure", "draw_confusion", "row_figure"]
 
 #: The colours of Okabe and Ito (2008) without yellow, with marks that tell them apart in grey.
 SERIES = (
@@ -45,29 +45,45 @@ def confusion_figure(confusion: ArrayLike, names: Sequence[str], title: str = ""
     -------
     Figure
     """
-    counts = np.asarray(confusion)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n = len(names)
     side = 0.62 * n
     longest = max(len(name) for name in names) * 0.075
     with style():
         figure = new_figure(side + longest + 1.1, side + longest * 0.75 + 0.9)
         axes = figure.subplots()
-        axes.imshow(share, cmap=_blues(), vmin=0, vmax=1)
-        for row in range(n):
-            for column in range(n):
-                value = share[row, column]
-                ink = COLOURS["paper"] if value > 0.55 else COLOURS["ink"]
-                axes.text(column, row - 0.1, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
-                axes.text(column, row + 0.25, f"{counts[row, column]}", ha="center", va="center", color=ink, fontsize=6)
-        axes.set_xticks(range(n), names, rotation=35, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(n), names)
-        axes.set(xlabel="predicted", ylabel="true")
-        axes.tick_params(length=0)
+        draw_confusion(axes, confusion, names)
         axes.set_title(title, pad=8)
-        plain_axes(axes, spines=())
         figure.tight_layout(pad=0.6)
         return figure
+
+
+def draw_confusion(axes: Axes, confusion: ArrayLike, names: Sequence[str], *, size: float = 8) -> None:
+    """Draw a confusion matrix into axes: the share of each true class, and the counts.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes to draw into.
+    confusion : array [C, C]
+        Counts; rows are the true classes.
+    names : sequence of str
+        The classes.
+    size : float, default 8
+        Size of the letters of a share, points.
+    """
+    counts = np.asarray(confusion)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap=_blues(), vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(share):
+        ink = COLOURS["paper"] if value > 0.55 else COLOURS["ink"]
+        alike: Any = {"ha": "center", "va": "center", "color": ink}
+        axes.text(column, row - 0.1, f"{value:.2f}", fontsize=size, **alike)
+        axes.text(column, row + 0.25, f"{counts[row, column]}", fontsize=0.75 * size, **alike)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.tick_params(length=0)
+    plain_axes(axes, spines=())
 
 
 def _blues() -> Any:

@@ -211,7 +211,7 @@ def test_the_supervised_row_takes_the_range_of_its_training_windows(monkeypatch:
     module = sys.modules[probing.fit_supervised.__module__]
     monkeypatch.setattr(module, "rgb_image", lambda x, **k: (seen.append(k), drawn(x, **k))[1])
     picture = {"nfft": 32, "noverlap": 16, "size": (24, 32), "norm": "dataset", "range_db": None}
-    build = lambda seed: load_encoder("random", seed=seed)  # noqa: E731
+    build = lambda seed, _: load_encoder("random", seed=seed)  # noqa: E731
     probing.supervised(build, WINDOWS, seeds=(0,), picture=picture, epochs=1)
     expected = training_range(WINDOWS.x[subject_split(WINDOWS, 0).train], nfft=32, noverlap=16)
     assert {settings["range_db"] for settings in seen} == {expected}
@@ -246,11 +246,8 @@ def test_a_run_is_probed_on_pictures_of_its_own_size(tmp_path: Path) -> None:
 
 
 def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
-    def build(seed: int) -> torch.nn.Module:
-        return load_encoder("random", seed=seed)
-
     result = probing.supervised(
-        build,
+        lambda seed, _: load_encoder("random", seed=seed),
         WINDOWS,
         seeds=(0,),
         picture={"nfft": 32, "noverlap": 24, "norm": "fixed", "size": (24, 32)},
@@ -441,7 +438,7 @@ def test_seeds_that_give_one_split_twice_are_refused() -> None:
     with pytest.raises(ValueError, match="expected seeds that give distinct splits, got 6 distinct of 7"):
         probing.probe(probing.StatisticsSource(few.rate), few, seeds=range(7), shots=(2,), head="logistic")
     with pytest.raises(ValueError, match="expected seeds that give distinct splits, got 1 distinct of 2"):
-        probing.supervised(lambda seed: load_encoder("random", seed=seed), few, seeds=(0, 6))
+        probing.supervised(lambda seed, _: load_encoder("random", seed=seed), few, seeds=(0, 6))
 
 
 def test_features_without_parameters_are_what_their_names_say() -> None:

@@ -223,7 +223,7 @@ def _probe(
     if run == "supervised":
         picture = {"nfft": 128, "noverlap": 120, **pictures.model_dump(include={"norm", "range_db", "size"})}
         return probing.supervised(
-            lambda seed: load_encoder("random", seed=seed),
+            lambda seed, _: load_encoder("random", seed=seed),
             windows,
             picture=picture,
             split=split,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from imuspec import encoders
@@ -25,7 +26,7 @@ from imuspec.experiments.judging import (
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
 from imuspec.pretraining.window_source import pretraining_subjects
-from imuspec.probing.sources import EncoderSource, FeatureSource
+from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
@@ -261,7 +262,7 @@ def _judged(
     options, method = setup.options, ROWS[row]
     if method.origin == "supervised":
         return supervised(
-            lambda seed: _random(row, windows, seed),
+            lambda seed, train: _random(row, train, seed),
             windows,
             seeds=setup.seeds,
             max_train=options.max_train or None,
@@ -272,7 +273,7 @@ def _judged(
             device=setup.device,
         ).table
     if method.origin == "random" and not setup.run_of(row, name):
-        return judge_draws(setup, lambda seed: source(setup, _random(row, windows, seed)), windows, shots=shots)
+        return judge_draws(setup, lambda seed: _random_source(setup, row, seed), windows, shots=shots)
     encoder = _encoder(setup, row, name, windows, notes)
     return None if encoder is None else judge(setup, source(setup, encoder), windows, shots=shots).table
 
@@ -309,16 +310,44 @@ def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows,
     return _pretrained(setup, row, windows, data).load_encoder()
 
 
-def _random(row: str, windows: Windows, seed: int) -> nn.Module:
-    """A network with random weights; that of signals standardises by the windows' own mean and deviation."""
-    if row == RANDOM_LITE:
-        return seeded_network(lambda: encoders.build("efficientnet_lite0"), seed)
+def _random(row: str, train: NDArray[np.float32], seed: int) -> nn.Module:
+    """A network with random weights; that of signals standardises each axis by the training windows ``[n, 3, time]``, g."""
     if ROWS[row].kind == "image":
-        return seeded_network(lambda: encoders.build("resnet18"), seed)
-    mean, sd = windows.x.mean((0, 2), dtype=np.float64), windows.x.std((0, 2), dtype=np.float64)
+        return seeded_network(lambda: encoders.build("efficientnet_lite0" if row == RANDOM_LITE else "resnet18"), seed)
+    mean, sd = train.mean((0, 2), dtype=np.float64), train.std((0, 2), dtype=np.float64)
     return seeded_network(
         lambda: encoders.build("standardised", encoder="cnn1d", mean=mean.tolist(), sd=sd.tolist()), seed
     )
+
+
+def _random_source(setup: Setup[MethodOptions], row: str, seed: int) -> FeatureSource:
+    if ROWS[row].kind == "image":
+        return source(setup, _random(row, np.empty((0, 3, 0), np.float32), seed))
+    return _StandardisedBySplit(setup, row, seed)
+
+
+class _StandardisedBySplit:
+    """Features of a random network of signals that is standardised by the training windows of each split."""
+
+    layers = ("last",)
+    of_split = True
+
+    def __init__(self, setup: Setup[MethodOptions], row: str, seed: int) -> None:
+        self._setup, self._row, self._seed = setup, row, seed
+
+    def choices(self, n_samples: int) -> list[Choice]:
+        """Return the only choice."""
+        del n_samples  # as all windows have one setting
+        return [{}]
+
+    def fitted(self, train: NDArray[np.float32]) -> FeatureSource:
+        """Return the source of one split, from its training windows ``[n, 3, time]``, g."""
+        return source(self._setup, _random(self._row, train, self._seed))
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
+        """Refuse: the features depend on the split."""
+        del x, choice
+        raise ValueError("source: expected fitted(train) before features, got no training windows")
 
 
 def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: str) -> Run:

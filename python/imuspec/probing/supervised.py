@@ -132,7 +132,7 @@ def _inputs(encoder: nn.Module, x: NDArray[np.float32], picture: dict[str, Any])
 
 
 def supervised(
-    build: Callable[[int], nn.Module],
+    build: Callable[[int, NDArray[np.float32]], nn.Module],
     windows: Windows,
     *,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -149,7 +149,7 @@ def supervised(
     Parameters
     ----------
     build : callable
-        ``build(seed)`` returns a new encoder.
+        ``build(seed, train)`` returns a new encoder, from a seed and the training windows ``[n, 3, time]`` of its split, g.
     windows : Windows
         Labelled windows.
     seeds : sequence of int
@@ -188,7 +188,7 @@ def supervised(
         test = capped(windows, parts.test, max_test, seed)
         drawing_of_split = _with_range(drawing, windows.x[train])
         model, best = fit_supervised(
-            build(seed), windows, train, validation, picture=drawing_of_split, seed=seed, **training
+            build(seed, windows.x[train]), windows, train, validation, picture=drawing_of_split, seed=seed, **training
         )
         device = training.get("device", "cpu")
         predicted = predict(model, windows.x[test], drawing_of_split, device=device)

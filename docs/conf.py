@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import imuspec
 
 project = "imuspec"
@@ -19,7 +22,6 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 default_role = "code"
-suppress_warnings = ["config.cache"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "imuspec"
@@ -47,3 +49,13 @@ autodoc_typehints = "none"
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+
+def _name_needs(app: Any, page: str, source: list[str]) -> None:  # noqa: ARG001 - Sphinx gives all three
+    """Show above a block what it needs that the tests do not have."""
+    source[0] = re.sub(r"^<!-- needs: (\w+) -->$", r"{.needs .needs-\1}", source[0], flags=re.MULTILINE)
+
+
+def setup(app: Any) -> None:
+    """Connect the step above to the reading of a page."""
+    app.connect("source-read", _name_needs)

@@ -1,4 +1,4 @@
-"""The commands of docs/how-to/fit-a-model.md and phone.md, in their order, on made-up people."""
+"""The commands of docs/how-to/fit-a-model.md, in their order, on made-up people."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pytest
 from imuspec.cli import main
 from labelled_folder import write_folder
 
-PAGES = [Path(__file__).parents[2] / "docs" / "how-to" / name for name in ("fit-a-model.md", "phone.md")]
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "fit-a-model.md").read_text("utf-8")
 COMMANDS = [
     line.partition("  #")[0].strip()
-    for page in PAGES
-    for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
 SMALL = {"fit": ["--folds", "3", "--set", "pictures.size=[24,32]", "--set", "tuning.epochs=1"]}
@@ -30,23 +29,23 @@ def output_of(capsys: pytest.CaptureFixture[str], command: str) -> str:
     return captured.out + captured.err
 
 
-def test_the_commands_of_the_pages_run_in_order(
+def test_the_commands_and_the_program_of_the_page_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_folder(tmp_path / "people")
     write_folder(tmp_path / "others", prefix="q", n_people=2)
     (tmp_path / "person.csv").write_bytes((tmp_path / "others" / "q0.csv").read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) >= 5
+    assert len(COMMANDS) == 5
     outputs = [output_of(capsys, command) for command in COMMANDS]
     assert all("on people left out" in out for out in outputs[:3])
     assert "fine-tuned on all people" in outputs[2]
     assert {path.name for path in Path("models").iterdir()} == {"statistics", "pictures", "tuned"}
     assert "macro f1" in outputs[4]
     assert Path("person.minutes.csv").is_file()
-    assert "levels within" in outputs[5]
-    assert Path("pictures.onnx").is_file()
     assert {"others.csv", "others.scores.csv", "others.confusion.csv"} <= {path.name for path in Path().iterdir()}
+    exec(compile(PAGE.partition("```python\n")[2].partition("```")[0], "fit-a-model.md", "exec"), {})
+    assert "walk" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

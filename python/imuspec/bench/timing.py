@@ -66,7 +66,10 @@ def interleaved(
         for name in names[1:]:
             agree(results[names[0]], results[name])
     del results
-    repeats = {name: 1 if first[name] > 20 * least_s else _repeats(calls[name], least_s, clock) for name in names}
+    repeats = {
+        name: 1 if first[name] > 20 * least_s else max(1, int(least_s / max(_turn(calls[name], 2, clock), 1e-7)))
+        for name in names
+    }
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
@@ -89,10 +92,6 @@ def _turn(call: Callable[[], object], repeats: int, clock: Callable[[], float]) 
     for _ in range(repeats):
         call()
     return (clock() - start) / repeats
-
-
-def _repeats(call: Callable[[], object], least_s: float, clock: Callable[[], float]) -> int:
-    return max(1, int(least_s / max(_turn(call, 2, clock), 1e-7)))
 
 
 def close_to_peak(tolerance: float) -> Callable[[object, object], None]:

@@ -15,7 +15,6 @@ from imuspec.report.spans import duration
 from imuspec.report.words import is_doubtful, kind_meaning, kind_name, size
 
 if TYPE_CHECKING:
-    from imuspec.recording.quality import Event
     from imuspec.recording.recording import Recording
 
 __all__ = ["recording_facts", "recording_tables"]
@@ -81,7 +80,16 @@ def recording_facts(recording: Recording, *, identifying: bool = False) -> dict[
                 "n": count,
                 "is_doubtful": is_doubtful(kind),
                 "meaning": kind_meaning(kind),
-                "places": [_position(event) for event in recording.quality.events(kind)],
+                "places": [
+                    {
+                        "time": None if event.time is None else _iso(event.time),
+                        "byte": event.offset,
+                        "block": event.block,
+                        "n": event.count,
+                        "value": event.value,
+                    }
+                    for event in recording.quality.events(kind)
+                ],
             }
             for kind, count in recording.quality.counts.items()
         },
@@ -134,11 +142,6 @@ def _described(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "annotations", f"{len(facts['annotation_labels'])} labels"
     if facts["size_bytes"] is not None:
         yield "file", size(facts["size_bytes"])
-
-
-def _position(event: Event) -> dict[str, Any]:
-    time = None if event.time is None else _iso(event.time)
-    return {"time": time, "byte": event.offset, "block": event.block, "n": event.count, "value": event.value}
 
 
 def _iso(ns: int) -> str:

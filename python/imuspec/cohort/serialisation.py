@@ -111,15 +111,14 @@ def prepared_of(part: Mapping[str, Any], recipe: Recipe, array: StoredArray | No
         calibration=_without_prefix(row, "calibration_"),
         quality=Quality(
             _without_prefix(row, "quality_"),
-            tuple(Event(**{**event, "value": _number(event["value"])}) for event in part["quality"]),
+            tuple(
+                Event(**{**event, "value": math.nan if event["value"] is None else event["value"]})
+                for event in part["quality"]
+            ),
         ),
         header=header,
         figures={k: v for k, v in row.items() if k not in others and not k.startswith(("calibration_", "quality_"))},
     )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _without_prefix(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from imuspec.run.named import load_encoder
 if TYPE_CHECKING:
     from torch import nn
 
+    from imuspec.probing.sources import FeatureSource
+
 DATA = ("wisdm",)
 OTHER_DATA = True
 RUNS = {"encoder": "a run on pictures, of recipe img2imu without Hue"}
@@ -41,6 +43,10 @@ OPTIONS = SingleAxisOptions
 
 def run(setup: Setup[SingleAxisOptions]) -> Result:
     """Judge each axis by itself and all together: the encoder, random weights, and features without parameters."""
+
+    def random_source(seed: int) -> FeatureSource:
+        return source(setup, seeded_network(lambda: encoders.build("resnet18"), seed))
+
     tables, notes = [], []
     for name in setup.columns(DATA):
         windows = setup.windows(name, **setup.options.window_settings)
@@ -50,17 +56,13 @@ def run(setup: Setup[SingleAxisOptions]) -> Result:
         for row in setup.options.chosen:
             axis = _AXES[row]
             shown = windows if axis is None else replace(windows, x=np.repeat(windows.x[:, axis : axis + 1], 3, axis=1))
-            judged = {"random": judge_draws(setup, lambda seed: source(setup, _random(seed)), shown)}
+            judged = {"random": judge_draws(setup, random_source, shown)}
             if encoder is not None:
                 judged["pre-trained"] = judge(setup, source(setup, encoder), shown).table
             judged |= dict(judge_parameter_free(setup, shown, pictures=setup.options.pictures()))
             tables += [table.assign(row=f"{row}, {kind}", column=name) for kind, table in judged.items()]
     judged_rows = pd.concat(tables, ignore_index=True)
     return Result(score_table(judged_rows), notes=notes, tables={"seeds": judged_rows})
-
-
-def _random(seed: int) -> nn.Module:
-    return seeded_network(lambda: encoders.build("resnet18"), seed)
 
 
 def _trained(setup: Setup[SingleAxisOptions], name: str) -> nn.Module | None:

@@ -104,11 +104,9 @@ class LogMeanMagnitude(nn.Module):
             check_axes(x)
         with torch.autocast(x.device.type, enabled=False):
             x = in_full_precision(x)
-            results = tuple(part.log(part.magnitudes(x), self.moment) for part in self._parts())
+            parts = (part for part in self.parts if isinstance(part, _LogMoment))
+            results = tuple(part.log(part.magnitudes(x), self.moment) for part in parts)
         return results[0] if self.single else results
-
-    def _parts(self) -> list[_LogMoment]:
-        return [part for part in self.parts if isinstance(part, _LogMoment)]
 
 
 class LogMagnitudeVariance(LogMeanMagnitude):

@@ -178,7 +178,10 @@ class MaskedSignalAutoencoder(Objective):
     def _compared(self, x: Tensor, hidden: Tensor, missing: Tensor | None) -> _Compared:
         """Return the hidden patches alone."""
         counted = hidden if missing is None else hidden & ~missing  # [B, patches]
-        states, target = self.encoder(x, hidden=hidden, missing=missing), self._patches(x)
+        states = self.encoder(x, hidden=hidden, missing=missing)
+        target = x.reshape(len(x), self.encoder.n_axes, -1, self.encoder.patch).transpose(
+            1, 2
+        )  # [B, patches, 3, patch]
         n = counted.sum()
         if states.device.type == "cpu" and not torch.compiler.is_compiling():
             return _Compared(self._rebuilt(states[counted]), target[counted], None, n)
@@ -244,6 +247,3 @@ class MaskedSignalAutoencoder(Objective):
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
         return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-
-    def _patches(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), self.encoder.n_axes, -1, self.encoder.patch).transpose(1, 2)  # [B, patches, 3, patch]

@@ -93,9 +93,12 @@ def fit_windows(
     fold = group_folds(np.arange(len(groups)), settings.split.folds, settings.split.seed)[group]
     folds = list(folds_of(fold))
     _name_missing(windows, folds, speak)
-    plain = _source(encoder, settings, layer, device, windows.rate)
+    plain: _Source = StatisticsSource(windows.rate)
+    if encoder is not None:
+        plain = EncoderSource(encoder, pictures=settings.pictures, layers=[layer], device=device)
     fits, sources, choices = _choose(plain, windows, folds, settings, speak)
-    position = _most_voted(fits)
+    validation_f1 = np.mean([[one.fitted.validation_f1 for one in each] for each in fits], axis=0)
+    position = int(np.argmax(validation_f1))  # the choice that is best over the groups
     head, picture, final = _on_all(plain, windows, [each[position] for each in fits], position, settings)
     front = FrontEnd(kind_of(encoder), windows.rate, windows.n_samples, layer, picture)
     logits = np.empty((len(windows), windows.n_classes), np.float32)
@@ -158,12 +161,6 @@ def _name_missing(windows: Windows, folds: list[Fold], say: Say) -> None:
         say(f"{name}: no training window in {times} of {len(folds)} groups, where it is never predicted")
 
 
-def _source(encoder: Encoder | None, recipe: FitRecipe, layer: str, device: str, rate: float) -> _Source:
-    if encoder is None:
-        return StatisticsSource(rate)
-    return EncoderSource(encoder, pictures=recipe.pictures, layers=[layer], device=device)
-
-
 def _choose(
     source: _Source,
     windows: Windows,
@@ -218,11 +215,6 @@ def _task(features: NDArray[np.float32], windows: Windows, fold: Fold, recipe: F
     if len(np.unique(label[train])) < 2:
         raise ValueError("data: expected two classes or more in each group's training people, got one: use more people")
     return Task(features[train], label[train], features[fold.validation], label[fold.validation], seed)
-
-
-def _most_voted(fits: list[list[_Fit]]) -> int:
-    """Return the choice with the best mean score of the validation people."""
-    return int(np.argmax(np.mean([[one.fitted.validation_f1 for one in each] for each in fits], axis=0)))
 
 
 def _on_all(

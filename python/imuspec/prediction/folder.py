@@ -20,7 +20,7 @@ from imuspec.run.run import Run
 from imuspec.storage import as_path, atomic_path, put_tree, remove_tree, temporary_name
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 __all__ = ["DESCRIPTION", "PEOPLE", "read_folder", "write_folder"]
 
@@ -55,8 +55,11 @@ def _write(model: FittedClassifier, folder: Path) -> None:
     folder.mkdir()
     if model.encoder is not None:
         run.save_encoder(model.encoder)
+    state = {
+        name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in model.head.state_dict().items()
+    }
     columns = {name: np.ascontiguousarray(getattr(model.held_out, name)) for name in _COLUMNS}
-    for name, tensors in ((_HEAD, _state(model.head)), (_HELD_OUT, columns)):
+    for name, tensors in ((_HEAD, state), (_HELD_OUT, columns)):
         with atomic_path(folder / name) as file:
             save_file(tensors, file)
     run.write_text("recipe.json", model.recipe)
@@ -78,10 +81,6 @@ def _write(model: FittedClassifier, folder: Path) -> None:
     description["sha256"] = {name: _sha256(folder / name) for name in names}
     run.write_text(DESCRIPTION, json.dumps(description, indent=2) + "\n")
     run.write_text("README.md", card(model))
-
-
-def _state(module: nn.Module) -> dict[str, Any]:
-    return {key: np.ascontiguousarray(value.detach().cpu().numpy()) for key, value in module.state_dict().items()}
 
 
 def _sha256(path: Path) -> str:

@@ -286,17 +286,15 @@ def _write_facts(run: Run, source: Source, data: Any) -> None:
         "set": source.people.name,
         "people": list(source.people.people),
         "subjects": list(source.people.subjects or ()),
-        "versions": _versions(),
+        "versions": {
+            "python": platform.python_version(),
+            "imuspec": _core.__version__,
+            **{name: version(name) for name in ("torch", "lightning-fabric", "numpy")},
+        },
     }
     run.write_text("source.json", json.dumps(facts, indent=2) + "\n")
     if source.split:
         run.write_text("split.json", json.dumps(source.split, indent=1) + "\n")
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a training depends on."""
-    packages = {name: version(name) for name in ("torch", "lightning-fabric", "numpy")}
-    return {"python": platform.python_version(), "imuspec": _core.__version__, **packages}
 
 
 def _print_counts(run: Run, source: Source) -> None:

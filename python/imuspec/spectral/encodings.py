@@ -105,7 +105,7 @@ def gramian_angular_field(
         field = down * across - sine_down * sine_across if kind == "sum" else sine_down * across - down * sine_across
         return 255 * (field + 1) / 2
 
-    return _drawn(x, draw, _square(size), dtype, out, nan)
+    return _drawn(x, draw, lambda n: (n, n) if size is None else size, dtype, out, nan)
 
 
 def recurrence_plot(
@@ -346,10 +346,6 @@ def _product(
     result = times(np.where(missing, 0, cells))
     result[times(missing.astype(np.float64)) > 0] = np.nan
     return result
-
-
-def _square(size: tuple[int, int] | None) -> Callable[[int], tuple[int, int]]:
-    return lambda n: (n, n) if size is None else size
 
 
 @lru_cache(maxsize=32)

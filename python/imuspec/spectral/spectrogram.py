@@ -121,7 +121,9 @@ def spectrogram(
         x = as_signals(x)
     key = window if type(window) is str else _window_key(window)
     if type(fs) is not float:
-        fs = _rate(fs)
+        if np.ndim(fs) != 0 or np.asarray(fs).dtype.kind not in "iuf":
+            raise TypeError(f"fs: expected a number of Hz, got {fs!r}")
+        fs = float(fs)
     nperseg, noverlap, nfft = (
         value if value is None or type(value) is int else as_integer(value, name, 0)
         for name, value in (("nperseg", nperseg), ("noverlap", noverlap), ("nfft", nfft))
@@ -142,12 +144,6 @@ def _window_key(window: Any) -> bytes | str | tuple[Any, ...]:
     if values.ndim != 1:
         raise ValueError(f"window: expected one axis, got shape {values.shape}")
     return values.tobytes()
-
-
-def _rate(fs: Any) -> float:
-    if np.ndim(fs) != 0 or np.asarray(fs).dtype.kind not in "iuf":
-        raise TypeError(f"fs: expected a number of Hz, got {fs!r}")
-    return float(fs)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,53 +102,72 @@ def _probe(folder: Path) -> Path:
 
 
 KINDS = ("recording", "excluded", "markup", "failed", "cohort", "training", "probe")
+DRAWN = ("recording", "cohort", "training")
 
 
-def opened(browser: Any, path: Path, **settings: Any) -> tuple[Any, list[str]]:
-    """A page, and everything that it put on its console, asked for, or showed in a dialog."""
-    page = browser.new_context(**settings).new_page()
-    noted: list[str] = []
-    page.on("console", lambda message: noted.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: noted.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (noted.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: noted.append(f"request: {request.url[:200]}"))
-    page.goto(path.as_uri())
-    return page, [line for line in noted if not line.startswith(("request: data:", f"request: {path.as_uri()}"))]
+@contextmanager
+def opened(browser: Any, path: Path, **settings: Any) -> Iterator[tuple[Any, list[str]]]:
+    """Open a page; yield it and everything that it put on its console, asked for, or showed in a dialog."""
+    with browser.new_context(**settings) as context:
+        page = context.new_page()
+        noted: list[str] = []
+
+        def note(line: str) -> None:
+            if not line.startswith(("request: data:", f"request: {path.as_uri()}")):
+                noted.append(line)
+
+        page.on("console", lambda message: note(f"console: {message.text}"))
+        page.on("pageerror", lambda error: note(f"error: {error}"))
+        page.on("dialog", lambda dialog: (note(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: note(f"request: {request.url[:200]}"))
+        page.goto(path.as_uri())
+        yield page, noted
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_page_asks_for_nothing_and_has_a_clean_console(browser: Any, pages: dict[str, Path], kind: str) -> None:
-    page, noted = opened(browser, pages[kind])
-    page.wait_for_timeout(200)
-    assert noted == []
-    assert page.title()
+def test_a_page_asks_for_nothing_and_shows_markup_in_names_and_headers_as_text(
+    browser: Any, pages: dict[str, Path], kind: str
+) -> None:
+    with opened(browser, pages[kind]) as (page, noted):
+        page.wait_for_timeout(200)
+        assert noted == []
+        assert page.title()
+        assert page.query_selector("img[src=x]") is None
+        assert page.query_selector("[onerror]") is None
+        if kind not in ("excluded", "failed", "cohort"):  # the first two have no such name, ids of a cohort are plain
+            assert MARKUP in page.evaluate("document.body.textContent")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("width", [390, 768, 1280])
-def test_a_page_scrolls_only_downwards(browser: Any, pages: dict[str, Path], kind: str, width: int) -> None:
-    page, _ = opened(browser, pages[kind], viewport={"width": width, "height": 844})
-    for folded in page.query_selector_all("details:not([open])"):
-        folded.evaluate("details => details.open = true")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_a_page_scrolls_only_downwards_and_its_drawings_keep_their_text(
+    browser: Any, pages: dict[str, Path], kind: str
+) -> None:
+    with opened(browser, pages[kind], viewport={"width": 390, "height": 844}) as (page, _):
+        if kind in DRAWN:
+            assert text_height(page) >= 7.5
+        for width in (390, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            if kind in DRAWN and width != 768:
+                assert cut_text(page) == [], width
+        page.eval_on_selector_all("details:not([open])", "all => all.forEach(details => details.open = true)")
+        for width in (1280, 768, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
-def test_text_of_drawings_is_readable_on_a_phone(browser: Any, pages: dict[str, Path], kind: str) -> None:
-    page, _ = opened(browser, pages[kind], viewport={"width": 390, "height": 844})
+def text_height(page: Any) -> float:
+    """Return the height of the smallest text of drawings, px."""
     heights = page.evaluate(
         """() => [...document.querySelectorAll("svg text")].filter(text => text.getClientRects().length)
             .map(text => parseFloat(getComputedStyle(text).fontSize)
                 * text.ownerSVGElement.getBoundingClientRect().width / text.ownerSVGElement.viewBox.baseVal.width)"""
     )
-    assert min(heights, default=8) >= 7.5
+    return float(min(heights, default=8))
 
 
-@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_text_of_drawings_lies_within_them(browser: Any, pages: dict[str, Path], kind: str, width: int) -> None:
-    page, _ = opened(browser, pages[kind], viewport={"width": width, "height": 844})
-    cut = page.evaluate(
+def cut_text(page: Any) -> list[str]:
+    """Return the texts that reach beyond their drawing."""
+    cut: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("svg text")].filter(text => text.getClientRects().length)
             .filter(text => {
                 const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();
@@ -155,17 +175,7 @@ def test_text_of_drawings_lies_within_them(browser: Any, pages: dict[str, Path],
                     || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
             }).map(text => text.textContent.trim())"""
     )
-    assert cut == []
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_markup_in_names_and_headers_is_text(browser: Any, pages: dict[str, Path], kind: str) -> None:
-    page, noted = opened(browser, pages[kind])
-    assert page.query_selector("img[src=x]") is None
-    assert page.query_selector("[onerror]") is None
-    assert noted == []
-    if kind not in ("excluded", "failed", "cohort"):  # the first two have no such name, ids of a cohort are plain
-        assert MARKUP in page.evaluate("document.body.textContent")
+    return cut
 
 
 def _lightness(page: Any, selector: str, name: str) -> float:
@@ -177,16 +187,36 @@ def _lightness(page: Any, selector: str, name: str) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dark_screen_gets_a_dark_page_with_light_words(browser: Any, pages: dict[str, Path], kind: str) -> None:
-    page, _ = opened(browser, pages[kind], color_scheme="dark")
-    assert _lightness(page, "body", "backgroundColor") < 40
-    assert _lightness(page, "body", "color") > 180
+def test_a_dark_screen_gets_a_dark_page_that_prints_light_without_controls_and_without_cut_figures(
+    browser: Any, pages: dict[str, Path], kind: str
+) -> None:
+    with opened(browser, pages[kind], color_scheme="dark", viewport={"width": 700, "height": 1000}) as (page, _):
+        assert _lightness(page, "body", "backgroundColor") < 40
+        assert _lightness(page, "body", "color") > 180
+        if kind in DRAWN:
+            assert_marks_follow_the_screen(page)
+        page.emulate_media(media="print", color_scheme="dark")
+        assert _lightness(page, "body", "backgroundColor") == 255
+        assert _lightness(page, "body", "color") == 0
+        shown = "elements => elements.filter(element => element.getClientRects().length).length"
+        assert page.eval_on_selector_all(".screen, input, details:not([open]) *, .narrow", shown) == 0
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll("figure svg, figure img")].filter(part => {
+                const box = part.getBoundingClientRect();
+                return box.width && (box.right > 701 || box.height > 940
+                    || getComputedStyle(part.closest("figure")).breakInside !== "avoid");
+            }).length"""
+        )
+        assert cut == 0
+        beyond = "tables => tables.filter(table => table.getBoundingClientRect().right > 701).length"
+        assert page.eval_on_selector_all("table", beyond) == 0
+        assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("kind", ["recording", "cohort", "training"])
-def test_every_mark_of_a_drawing_follows_the_screen(browser: Any, pages: dict[str, Path], kind: str) -> None:
-    def colours(scheme: str) -> set[str]:
-        page, _ = opened(browser, pages[kind], color_scheme=scheme)
+def assert_marks_follow_the_screen(page: Any) -> None:
+    """Every mark of a drawing has another colour on a light screen. The page, at first dark, is dark again after."""
+
+    def colours() -> set[str]:
         result = page.evaluate(
             """() => [...document.querySelectorAll(".broad svg *")].flatMap(mark => {
                 const look = getComputedStyle(mark);
@@ -195,54 +225,35 @@ def test_every_mark_of_a_drawing_follows_the_screen(browser: Any, pages: dict[st
         )
         return {colour for colour in result if colour.startswith("rgb")}
 
-    light, dark = colours("light"), colours("dark")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    dark = colours()
+    page.emulate_media(color_scheme="light")
+    light = colours()
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 700, "height": 1000})
     assert light
     assert not light & dark - {"rgb(0, 0, 0)"}  # the initial value of what has a mark of its own inside
-    page, _ = opened(browser, pages[kind])
     assert page.query_selector("svg image") is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_dark_page_prints_light_without_controls_and_without_cut_figures(
-    browser: Any, pages: dict[str, Path], kind: str
-) -> None:
-    page, _ = opened(browser, pages[kind], color_scheme="dark", viewport={"width": 700, "height": 1000})
-    page.emulate_media(media="print", color_scheme="dark")
-    assert _lightness(page, "body", "backgroundColor") == 255
-    assert _lightness(page, "body", "color") == 0
-    shown = "elements => elements.filter(element => element.getClientRects().length).length"
-    assert page.eval_on_selector_all(".screen, input, details:not([open]) *, .narrow", shown) == 0
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll("figure svg, figure img")].filter(part => {
-            const box = part.getBoundingClientRect();
-            return box.width && (box.right > 701 || box.height > 940
-                || getComputedStyle(part.closest("figure")).breakInside !== "avoid");
-        }).length"""
-    )
-    assert cut == 0
-    beyond = "tables => tables.filter(table => table.getBoundingClientRect().right > 701).length"
-    assert page.eval_on_selector_all("table", beyond) == 0
-    assert page.pdf(format="A4").startswith(b"%PDF")
-
-
 def test_the_search_of_a_cohort_finds_by_outcome_and_links_to_pages(browser: Any, pages: dict[str, Path]) -> None:
-    page, noted = opened(browser, pages["cohort"])
-    page.wait_for_selector("#searching:not([hidden])")
-    n = page.locator("#recordings tbody tr").count()
-    assert n == 4
-    page.fill("#search", "failed")
-    assert page.locator("#recordings tbody tr").count() == 1
-    assert page.inner_text("#matches") == "1 match."
-    assert "broken" in page.inner_text("#recordings tbody")
-    page.fill("#search", "nothing like it")
-    assert page.locator("#recordings tbody tr").count() == 0
-    page.fill("#search", "")
-    links = page.eval_on_selector_all("#recordings a", "all => all.map(link => link.getAttribute('href'))")
-    assert len(links) == 4
-    assert all((pages["cohort"].parent / link).is_file() for link in links)
-    page.click("#recordings a")
-    assert page.query_selector("h1") is not None
-    assert [line for line in noted if "request" not in line] == []
+    with opened(browser, pages["cohort"]) as (page, noted):
+        page.wait_for_selector("#searching:not([hidden])")
+        n = page.locator("#recordings tbody tr").count()
+        assert n == 4
+        page.fill("#search", "failed")
+        assert page.locator("#recordings tbody tr").count() == 1
+        assert page.inner_text("#matches") == "1 match."
+        assert "broken" in page.inner_text("#recordings tbody")
+        page.fill("#search", "nothing like it")
+        assert page.locator("#recordings tbody tr").count() == 0
+        page.fill("#search", "")
+        links = page.eval_on_selector_all("#recordings a", "all => all.map(link => link.getAttribute('href'))")
+        assert len(links) == 4
+        assert all((pages["cohort"].parent / link).is_file() for link in links)
+        page.click("#recordings a")
+        assert page.query_selector("h1") is not None
+        assert [line for line in noted if "request" not in line] == []
 
 
 def test_a_page_reached_from_its_cohort_says_what_was_lost(pages: dict[str, Path]) -> None:

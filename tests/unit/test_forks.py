@@ -14,7 +14,7 @@ import imuspec
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
-N_FORKS = int(os.environ.get("IMUSPEC_TEST_FORKS", "100"))
+N_FORKS = int(os.environ.get("IMUSPEC_TEST_FORKS", "40"))
 X = (1 + 0.1 * np.random.default_rng(0).standard_normal((2, 3, 200))).astype(np.float32)
 
 

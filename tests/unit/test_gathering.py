@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, multiprocessing, nn
@@ -33,21 +31,32 @@ def one_process(name: str, first: Tensor, second: Tensor) -> tuple[Tensor, list[
     return loss.detach(), [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
-def half(rank: int, name: str, folder: str) -> None:
+def half(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    loss, gradients = one_process(name, *(view.chunk(2)[rank] for view in views()))
-    for value in (loss, *gradients):  # as DDP does
-        dist.all_reduce(value)
-        value.div_(2)
+    joint = {}
+    for name in LOSSES:
+        loss, gradients = one_process(name, *(view.chunk(2)[rank] for view in views()))
+        for value in (loss, *gradients):  # as DDP does
+            dist.all_reduce(value)
+            value.div_(2)
+        joint[name] = [loss, *gradients]
     if rank == 0:
-        torch.save([loss, *gradients], f"{folder}/joint.pt")
+        torch.save(joint, f"{folder}/joint.pt")
     dist.destroy_process_group()
 
 
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Tensor]]:
+    """Loss and gradients of two processes, by name of the loss."""
+    folder = tmp_path_factory.mktemp("joint")
+    multiprocessing.spawn(half, (str(folder),), nprocs=2)
+    result: dict[str, list[Tensor]] = torch.load(folder / "joint.pt", weights_only=True)
+    return result
+
+
 @pytest.mark.parametrize("name", LOSSES)
-def test_two_processes_have_the_loss_and_gradient_of_one(name: str, tmp_path: Path) -> None:
-    multiprocessing.spawn(half, (name, str(tmp_path)), nprocs=2)
-    loss, *gradients = torch.load(tmp_path / "joint.pt", weights_only=True)
+def test_two_processes_have_the_loss_and_gradient_of_one(name: str, joint: dict[str, list[Tensor]]) -> None:
+    loss, *gradients = joint[name]
     expected_loss, expected = one_process(name, *views())
     assert float(loss) == pytest.approx(float(expected_loss), abs=1e-9)
     for gradient, whole in zip(gradients, expected, strict=True):

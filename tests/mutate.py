@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-_SPLITS = "split or seed or draw or leak or subject or taken or overlap or shots"
 _STORES = "not thread and not random and not sent"
 TESTS = {
     "imuspec.cohort.parts": ["unit/test_cohort.py", "-k", _STORES],
@@ -30,12 +29,12 @@ TESTS = {
     "imuspec.cohort.store": ["unit/test_cohort.py", "-k", _STORES],
     "imuspec.cohort.tables": ["unit/test_cohort.py", "-k", _STORES],
     "imuspec.cohort.verification": ["unit/test_cohort.py", "-k", "verify or damaged"],
-    "imuspec.datasets.cutting": ["unit/test_datasets.py"],
-    "imuspec.datasets.draws": ["unit/test_datasets.py", "-k", _SPLITS],
-    "imuspec.datasets.leaks": ["unit/test_datasets.py", "-k", _SPLITS],
+    "imuspec.datasets.cutting": ["unit/test_cutting.py"],
+    "imuspec.datasets.draws": ["unit/test_splits.py"],
+    "imuspec.datasets.leaks": ["unit/test_splits.py"],
     "imuspec.datasets.patches": ["unit/test_sequences.py", "unit/test_wear_days.py"],
     "imuspec.datasets.reference": ["unit/test_dataset_reference.py"],
-    "imuspec.datasets.splits": ["unit/test_splits.py", "unit/test_datasets.py", "-k", _SPLITS],
+    "imuspec.datasets.splits": ["unit/test_splits.py"],
     "imuspec.evaluation.pairing": ["unit/test_evaluation.py"],
     "imuspec.evaluation.scores": ["unit/test_evaluation.py", "-k", "not paired and not corrected and not training"],
     "imuspec.preparation.checks": ["unit/test_preparation.py"],

@@ -1,10 +1,8 @@
-"""The probe's protocol: features once, validation chooses, the test part only judges; the command leaves it all on disk."""
+"""The probe's protocol: features once, validation chooses, the test part only judges."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 import imuspec  # noqa: E402
 from imuspec import probing  # noqa: E402
-from imuspec.datasets import Windows, n_shot, subject_split  # noqa: E402
+from imuspec.datasets import n_shot, subject_split  # noqa: E402
 from imuspec.experiments.made_up import made_up_windows  # noqa: E402
 from imuspec.recipe.probing import HeadSettings, PictureSettings  # noqa: E402
 from imuspec.run.named import load_encoder, picture_size  # noqa: E402
@@ -260,177 +258,6 @@ def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
     assert row["macro_f1"] > 0.8
     assert (row["layer"], row["shots"], row["n_train"]) == ("all", 0, 48)
     assert result.scores["all", 0, 0, "clean"].confusion.sum() == row["n_test"]
-
-
-@pytest.fixture
-def made_up(monkeypatch: pytest.MonkeyPatch) -> Windows:
-    def load(name: str, path: str) -> Windows:
-        assert (name, path) == ("hapt", "somewhere")
-        return WINDOWS
-
-    monkeypatch.setattr("imuspec.datasets.reference.load", load)
-    return WINDOWS
-
-
-def run(*arguments: str) -> None:
-    from imuspec.cli import main
-
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    assert ended.value.code == 0
-
-
-FAST: Sequence[str] = ("--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]")
-
-
-def test_the_command_probes_and_leaves_tables_figures_and_recipe(
-    made_up: Windows, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("matplotlib")
-    out = tmp_path / "probe"
-    small = ("--set", "pictures.nfft=[32]", "--set", "pictures.hop=[16]", "--set", "pictures.size=[24, 32]")
-    run(
-        "probe",
-        "random",
-        "--data",
-        "hapt=somewhere",
-        "--out",
-        str(out),
-        "--shots",
-        "2",
-        "--shots",
-        "4",
-        "--seeds",
-        "2",
-        *FAST,
-        *small,
-    )
-    message = capsys.readouterr().out
-    assert "hapt: random" in message
-    assert "±" in message
-    table = pd.read_csv(out / "seeds.csv")
-    assert table[["shots", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [4, 0], [4, 1]]
-    assert {"macro_f1_low", "kappa", "learning_rate", "nfft"} <= set(table.columns)
-    assert (out / "confusion-last-2-clean.png").stat().st_size > 3000
-    assert "labelled windows per class" in (out / "shots.svg").read_text("utf-8")
-    assert json.loads((out / "recipe.json").read_text("utf-8"))["head"]["epochs"] == 2
-    facts = json.loads((out / "probe.json").read_text("utf-8"))
-    assert (facts["run"], facts["data"]) == ("random", "hapt=somewhere")
-    split = subject_split(made_up, 1)
-    assert facts["splits"]["1"] == {name: list(members) for name, members in split.members.items()}
-    run("probe", "statistics", "--data", "hapt=somewhere", "--out", str(out), "--test-subjects", "0,1", "--seeds", "2")
-    table = pd.read_csv(out / "seeds.csv")
-    assert (table["n_test"] == ((made_up.subject < 2).sum())).all()
-    assert table["macro_f1"].mean() > 0.8
-
-
-@pytest.mark.parametrize("suffix", ["npz", "parquet"])
-def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffix: str) -> None:
-    out = tmp_path / f"embedding.{suffix}"
-    run("embed", "statistics", "--data", "hapt=somewhere", "--out", str(out))
-    want = probing.StatisticsSource(made_up.rate).features(made_up.x, {})["statistics"]
-    if suffix == "npz":
-        with np.load(out) as stored:
-            np.testing.assert_array_equal(stored["features"], want)
-            np.testing.assert_array_equal(stored["label"], made_up.label)
-    else:
-        frame = pd.read_parquet(out)
-        assert frame["class"].tolist() == [made_up.class_names[i] for i in made_up.label]
-        np.testing.assert_array_equal(frame["feature_3"], want[:, 3])
-
-
-@pytest.mark.parametrize(
-    ("encoder", "arguments", "message"),
-    [
-        (
-            "statistics",
-            ("--norm", "fixed"),
-            "norm: expected options that statistics uses (--data, --out, --seeds, --shots",
-        ),
-        ("statistics", ("--layer", "layer1"), "got --layer"),
-        ("supervised", ("--shots", "3"), "shots: expected options that supervised uses"),
-        ("random", ("--seeds", "0"), "seeds: expected at least 1, got 0"),
-        ("random", ("--head", "mlp"), "head: expected linear or logistic for random, got mlp, a head for patches"),
-        ("statistics", ("--head", "lstm"), "head: expected linear or logistic for statistics, got lstm"),
-        (
-            "patches",
-            ("--head", "mlp", "--set", "nonsense=1"),
-            "set: expected options that patches, an encoder of patches",
-        ),
-        ("patches", ("--test-subjects", "1"), "got --test-subjects"),
-        ("random:patches", ("--head", "lstm", "--norm", "fixed"), "got --norm"),
-        ("patches", ("--head", "lstm", "--shots", "3"), "(--data, --out, --seeds, --head, --device), got --shots"),
-    ],
-)
-def test_an_option_that_the_run_does_not_use_is_refused(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    encoder: str,
-    arguments: Sequence[str],
-    message: str,
-) -> None:
-    from imuspec.cli import main
-
-    (tmp_path / "patches").mkdir()
-    (tmp_path / "patches" / "encoder.json").write_text('{"name": "roformer"}', "utf-8")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        main(["probe", encoder, "--data", "hapt=somewhere", *arguments])
-    assert ended.value.code == 2
-    assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_pictures_are_no_option_of_an_encoder_of_signals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from imuspec import encoders
-    from imuspec.cli import main
-    from imuspec.run.run import Run
-
-    Run(tmp_path / "run").save_encoder(encoders.build("cnn1d"))
-    with pytest.raises(SystemExit):
-        main(["probe", str(tmp_path / "run"), "--data", "hapt=somewhere", "--norm", "fixed"])
-    assert "norm: expected options that" in " ".join(capsys.readouterr().err.split())
-
-
-def source(folder: Path, **facts: object) -> str:
-    folder.mkdir()
-    (folder / "source.json").write_text(json.dumps(facts), "utf-8")
-    return str(folder)
-
-
-def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from imuspec.cli.runs import unseen
-
-    recovered = replace(WINDOWS, name="recovered", people=("wisdm",))
-    left, note = unseen(recovered, source(tmp_path / "a", set="wisdm", people=["wisdm"], subjects=[0, 1, 2]))
-    assert not set(left.subjects) & {0, 1, 2}
-    assert note == "recovered: judged on 7 subjects; pre-training saw the other 3"
-    study = replace(WINDOWS, name="folder", people=("folder /b", "folder 2"))
-    other = source(tmp_path / "b", set="folder", people=["folder /a", "folder 1"], subjects=[0, 1, 2])
-    left, note = unseen(study, other)
-    assert len(left) == len(study)
-    assert "pre-trained on another folder; subjects with the same names there are taken as other people" in note
-    moved = source(tmp_path / "c", set="folder", people=["folder /old", "folder 2"], subjects=[0, 1])
-    assert len(unseen(study, moved)[0].subjects) == 8
-    left, note = unseen(study, source(tmp_path / "d", set="hapt", people=["hapt"], subjects=[0]))
-    assert (len(left), note) == (len(study), "")
-
-
-def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from imuspec.cli.runs import unseen
-    from imuspec.datasets import people_of
-    from imuspec.run.pretrained import MODELS
-
-    (tmp_path / "run").mkdir()
-    people = MODELS["limu-bert-uci"].people
-    (tmp_path / "run" / "model.json").write_text(json.dumps({"name": "limu-bert-uci", "people": people}), "utf-8")
-    left, note = unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
-    assert len(left) == len(WINDOWS)
-    assert "pre-trained on the people of mine: scores are not of unseen people" in note
 
 
 def test_seeds_that_give_one_split_twice_are_refused() -> None:

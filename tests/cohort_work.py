@@ -25,6 +25,7 @@ class Faulty:
     faults: tuple[tuple[str, str], ...] = ()
     sleep_s: float = 0.0
     kind: str = "means"
+    uses_torch: bool = False
 
     def description(self) -> Mapping[str, object]:
         """Nothing else matters to the means."""

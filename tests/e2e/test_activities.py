@@ -32,6 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return labelled_days(3, hours=1.5)
 
     monkeypatch.setattr(sequences, "capture24_sequences", read)
+    monkeypatch.setattr("imuspec.cli.probing.LEAST_STEPS", 20)
     Run(tmp_path / "run").save_encoder(small_roformer())
     return tmp_path / "run"
 

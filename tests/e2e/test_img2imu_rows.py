@@ -14,6 +14,8 @@ from imuspec.experiments.made_up import made_up_windows
 from imuspec.experiments.methods import LITE, RANDOM_LITE, ROWS, MethodOptions
 from imuspec.recipe import PretrainRecipe
 
+SMALL = ("image_limit=16", "image_batch=8", "head_epochs=1", "max_judged=2")
+
 
 def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
     from imuspec.experiments import targets
@@ -34,7 +36,7 @@ def test_table_two_makes_every_row_from_one_command(
     experiment = describe("img2imu-table2")
     monkeypatch.setattr(experiment.module, "DATA", ("wisdm",))  # one set: the others take the same way
     monkeypatch.setattr("imuspec.encoders.efficientnet.PACKAGE", "package-that-nobody-has")
-    changes = ["max_train=2", "max_judged=2", "image_limit=32", "image_batch=16"]
+    changes = [*SMALL, "height=24", "width=32", "max_train=2", "signal_limit=16", "signal_batch=8"]
     setup = experiment.setup(tmp_path, assignments=changes, seeds=(0,), tiny=True, say=lambda _: None)
     result, comparison = perform(experiment, setup)
     assert set(result.table["row"]) == {*ROWS, *PARAMETER_FREE} - {LITE}
@@ -70,7 +72,8 @@ def test_figure_seven_draws_a_curve_for_each_row(tmp_path: Path) -> None:
         main(
             [
                 *("experiment", "img2imu-fig7", "--tiny", "--seeds", "1", "--out", str(tmp_path / "out")),
-                *("--set", "rows=Randomly-init. (1D); Fully-supervised (1D)"),
+                *("--set", "rows=Randomly-init. (1D); Fully-supervised (1D)", "--set", "max_judged=2"),
+                *("--set", "head_epochs=1", "--set", "height=24", "--set", "width=32"),
             ]
         )
     assert end.value.code == 0
@@ -80,7 +83,7 @@ def test_figure_seven_draws_a_curve_for_each_row(tmp_path: Path) -> None:
 
 def test_figure_nine_judges_transformers(tmp_path: Path) -> None:
     experiment = describe("img2imu-fig9")
-    changes = ["rows=ViT-S, MAE", "image_limit=32", "image_batch=16"]
+    changes = [*SMALL, "rows=ViT-S, MAE"]
     setup = experiment.setup(tmp_path, seeds=(0,), tiny=True, assignments=changes, say=lambda _: None)
     result, _ = perform(experiment, setup)
     assert list(result.table["row"]) == ["ViT-S, MAE", *PARAMETER_FREE]

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +37,10 @@ class Work(Protocol):
     @property
     def kind(self) -> str:
         """The kind of the results, as "embeddings"."""
+
+    @property
+    def uses_torch(self) -> bool:
+        """Whether the work needs torch, which a process then loads before its first recording, for one thread."""
 
     def description(self) -> Mapping[str, Any]:
         """Return everything but the recording that the results depend on; a resumed run must have the same."""
@@ -135,14 +138,18 @@ def compute(
 
 
 def load_ahead() -> None:
-    """Import what `compute_recording` needs, and set torch to one thread, so that sums have a fixed order."""
+    """Import what `compute_recording` needs."""
     for name in ("imuspec.cohort.cohort", "zarr", "pyarrow.parquet"):
         importlib.import_module(name)
-    if importlib.util.find_spec("torch") is not None:
-        torch: Any = importlib.import_module("torch")
-        torch.set_num_threads(1)
-        with contextlib.suppress(RuntimeError):  # it was set before
-            torch.set_num_interop_threads(1)
+
+
+@cache
+def _load_torch() -> None:
+    """Import torch and set it to one thread, so that sums have a fixed order."""
+    torch: Any = importlib.import_module("torch")
+    torch.set_num_threads(1)
+    with contextlib.suppress(RuntimeError):  # it was set before
+        torch.set_num_interop_threads(1)
 
 
 def compute_recording(job: _Job) -> Outcome:
@@ -153,6 +160,8 @@ def compute_recording(job: _Job) -> Outcome:
     try:
         if checksum(cohort.path / "acceleration" / job.id) != job.sha256:
             raise ValueError("its array is not what was prepared: the checksum differs")
+        if job.work.uses_torch:
+            _load_torch()
         computed = job.work(cohort.prepared(job.id))
     except Exception as error:  # an error of one recording must not end the run
         reason = without_credentials(

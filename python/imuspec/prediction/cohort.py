@@ -54,6 +54,11 @@ class CohortEmbedding:
     window_s: float = 10.0
     kind: str = "embeddings"
 
+    @property
+    def uses_torch(self) -> bool:
+        """Whether there is an encoder."""
+        return self.run != "statistics"
+
     def description(self) -> Mapping[str, Any]:
         """Return the settings that determine the features, beside the recording."""
         facts = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
@@ -113,6 +118,7 @@ class CohortActivities:
     smooth: bool = False
     coverage: float | None = None
     kind: str = "activities"
+    uses_torch: bool = True
 
     def description(self) -> Mapping[str, Any]:
         """Return the settings that determine the classes, beside the recording."""

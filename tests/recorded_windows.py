@@ -46,7 +46,7 @@ def daphnet(every: int = 1) -> Windows:
 
 
 def _wisdm(every: int) -> NDArray[np.float64]:
-    """Every so manieth, of a tenth of the windows [n, 3, 128]; pocket, 20 Hz, m/s^2 as told."""
+    """An even selection of a tenth of the windows [n, 3, 128]; pocket, 20 Hz, in the stated unit, m/s^2."""
     with lzma.open(DATA / "datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz") as file:
         stored = np.load(io.BytesIO(file.read()))
     return stored["acc_cms2"][:: 10 * every] / 100

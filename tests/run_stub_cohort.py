@@ -1,4 +1,4 @@
-"""Prepare told recordings as a process of its own that a test may kill: IN OUT OPTIONS, options of the run as JSON."""
+"""Prepare stub recordings as a process of its own that a test may kill: IN OUT OPTIONS, options of the run as JSON."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def prepare_stub(path: str, recipe: Recipe) -> Prepared:
 
 
 def prepare_stub_file(job: Any) -> Any:
-    """Do what `imuspec.cluster.preparing.keep` does, with told recordings."""
+    """Do what `imuspec.cluster.preparing.keep` does, with stub recordings."""
     return prepare_file_with(prepare_stub, job)
 
 
@@ -115,7 +115,7 @@ def load_ahead() -> None:
 
 
 class StubEngine(Engine):
-    """An engine whose workers prepare told recordings; `work` is what they do in place of `prepare_file`."""
+    """An engine whose workers prepare stub recordings; `work` is what they do in place of `prepare_file`."""
 
     def __init__(self, engine: Engine, work: Callable[[Any], Any] = prepare_stub_file) -> None:
         self.engine, self.work = engine, work
@@ -159,7 +159,7 @@ class InlineEngine(Engine):
 
 
 def prepare_stub_cohort(inputs: Any, out: Any, **options: Any) -> Any:
-    """Run `prepare_cohort` on told recordings."""
+    """Run `prepare_cohort` on stub recordings."""
     engine = options.pop("engine", None) or LocalEngine(options.pop("workers", None))
     return preparing.prepare_cohort(inputs, out, engine=StubEngine(engine), **options)
 

@@ -32,7 +32,7 @@ def write_cohort(folder: Path, hours: dict[str, float], *, nonwear: tuple[int, i
     """One recording for each name; `nonwear` in samples is taken out of the segments of each."""
     store = CohortStore(folder)
     store.create(RECIPE)
-    inputs = folder.parent / "told"
+    inputs = folder.parent / "stubs"
     inputs.mkdir(exist_ok=True)
     for seed, (name, long) in enumerate(hours.items()):
         path = inputs / f"{name}.cwa"
@@ -48,8 +48,8 @@ def _prepared(path: Path, hours: float, seed: int, nonwear: tuple[int, int] | No
 
     def native(given: str, settings: dict[str, object]) -> dict[str, object]:
         del given
-        (path.parent / "told.json").write_text(f'{{"hours": {hours}, "seed": {seed}}}')
-        answer = dict(stub_native.native_pass(str(path.parent / "told.json"), settings))
+        (path.parent / "stub.json").write_text(f'{{"hours": {hours}, "seed": {seed}}}')
+        answer = dict(stub_native.native_pass(str(path.parent / "stub.json"), settings))
         x = wear(hours, seed)
         n = x.shape[1]
         answer.update(acceleration=x, n=n, segments=[(0, n)], nonwear=[])

@@ -132,7 +132,7 @@ def _prepare_file_while_it_is_cut(job: Any) -> Any:
     return stub_native.prepare_file_with(_prepare_while_it_is_cut, job)
 
 
-@pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="how far a file was read is not told here")
+@pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="this system does not show how far a file was read")
 def test_a_source_cut_short_while_it_is_read_gives_what_was_there(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()

@@ -25,7 +25,7 @@ from run_stub_cohort import RECIPE
 from stub_files import environment, tree
 
 
-def _tell(path: Path, **message: object) -> Path:
+def _write_stub(path: Path, **message: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"hours": 0.2, **message}))
     return path
@@ -38,8 +38,8 @@ def _run(source: Path, out: Path, **options: object) -> Summary:
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    _tell(tmp_path / "in" / "p1.cwa", seed=1)
-    _tell(tmp_path / "in" / "p2.cwa", seed=2)
+    _write_stub(tmp_path / "in" / "p1.cwa", seed=1)
+    _write_stub(tmp_path / "in" / "p2.cwa", seed=2)
     _run(tmp_path / "in", tmp_path / "out")
     return tmp_path / "out"
 
@@ -49,7 +49,7 @@ def test_a_file_replaced_by_one_of_the_same_size_is_noticed(cohort: Path, tmp_pa
     (source / "p2.cwa").touch()  # newer, and the same bytes
     assert _run(source, cohort, resume=True).outcomes == []
     before = (source / "p1.cwa").stat()
-    _tell(tmp_path / "new.cwa", seed=9)
+    _write_stub(tmp_path / "new.cwa", seed=9)
     os.utime(tmp_path / "new.cwa", ns=(before.st_atime_ns, before.st_mtime_ns))
     (tmp_path / "new.cwa").replace(source / "p1.cwa")
     with pytest.raises(ValueError, match=r"p1\.cwa: expected the file that recording p1 was prepared from"):
@@ -80,7 +80,7 @@ def test_a_copy_is_prepared_once_its_original_has_other_bytes(cohort: Path, tmp_
     _run(source, cohort, resume=True)
     assert {row["duplicate_of"] for row in Cohort(cohort).outcomes.to_pylist()} == {None, "p2"}
     assert _run(source, cohort, resume=True).outcomes == []
-    _tell(source / "p2.cwa", seed=77)
+    _write_stub(source / "p2.cwa", seed=77)
     assert {o.status for o in _run(source, cohort, resume=True, replaced="prepare").outcomes} == {"ok", "excluded"}
     rows = {row["source"]: row for row in Cohort(cohort).outcomes.to_pylist()}
     assert rows["p2.cwa"]["status"] == rows["a copy.cwa"]["status"] == "ok"
@@ -89,8 +89,8 @@ def test_a_copy_is_prepared_once_its_original_has_other_bytes(cohort: Path, tmp_
 
 
 def test_files_that_come_and_go_change_no_id_and_are_listed(cohort: Path, tmp_path: Path) -> None:
-    _tell(tmp_path / "in" / "p1.bin", seed=3)
-    _tell(tmp_path / "other" / "p2.cwa", seed=4)
+    _write_stub(tmp_path / "in" / "p1.bin", seed=3)
+    _write_stub(tmp_path / "other" / "p2.cwa", seed=4)
     (tmp_path / "in" / "notes.pdf").write_text("x")
     stub_native.prepare_stub_cohort(
         [tmp_path / "in", tmp_path / "other"], cohort, workers=1, recipe=RECIPE, resume=True
@@ -110,11 +110,11 @@ def test_files_that_come_and_go_change_no_id_and_are_listed(cohort: Path, tmp_pa
 
 def test_what_cannot_be_opened_is_the_outcome_of_that_file(tmp_path: Path) -> None:
     source = tmp_path / "in"
-    _tell(source / "good.cwa")
+    _write_stub(source / "good.cwa")
     os.mkfifo(source / "fifo.cwa")
-    _tell(Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.cwa")), seed=1)
-    _tell(source / ("x" * 240 + ".bin"), seed=2)
-    _tell(source / "new\nline\x1b[31m.cwa", seed=3)
+    _write_stub(Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.cwa")), seed=1)
+    _write_stub(source / ("x" * 240 + ".bin"), seed=2)
+    _write_stub(source / "new\nline\x1b[31m.cwa", seed=3)
     (tmp_path / "list.txt").write_text("in\nmissing.cwa\n")
     summary = _run(tmp_path / "list.txt", tmp_path / "out")
     reasons = {o.name: o.reason for o in summary.outcomes if o.status != "ok"}
@@ -225,7 +225,7 @@ def test_a_finished_cohort_is_resumed_without_a_write(cohort: Path, tmp_path: Pa
 
 def test_status_knows_what_a_full_disk_left_undone(tmp_path: Path, monkeypatch) -> None:
     for n in range(3):
-        _tell(tmp_path / "in" / f"p{n}.cwa", seed=n)
+        _write_stub(tmp_path / "in" / f"p{n}.cwa", seed=n)
     monkeypatch.setattr(stub_native.StubEngine, "crew", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
     with pytest.raises(OSError, match="no space"):
         _run(tmp_path / "in", tmp_path / "out")
@@ -261,7 +261,7 @@ def test_a_worker_that_dies_says_why(item: object, kills: tuple[int, int], reaso
 
 
 @pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="the system counts no such kills")
-def test_kills_for_memory_are_of_the_group_are_told_from_those_of_the_machine(monkeypatch) -> None:
+def test_kills_for_memory_in_the_group_are_counted_apart_from_those_of_the_machine(monkeypatch) -> None:
     texts = {"/proc/self/cgroup": "0::/job\n", "/sys/fs/cgroup/job/memory.events": "oom 2\noom_kill 3\n"}
     texts["/proc/vmstat"] = "oom_kill 5\n"
 
@@ -280,7 +280,7 @@ def test_kills_for_memory_are_of_the_group_are_told_from_those_of_the_machine(mo
 
 
 def test_a_recording_that_kills_its_process_has_the_reason_in_the_table(tmp_path: Path) -> None:
-    _tell(tmp_path / "in" / "p1.cwa", kill="always")
+    _write_stub(tmp_path / "in" / "p1.cwa", kill="always")
     _run(tmp_path / "in", tmp_path / "out")
     [row] = Cohort(tmp_path / "out").outcomes.to_pylist()
     assert row["status"] == "failed"
@@ -291,7 +291,7 @@ def test_a_package_that_a_worker_cannot_import_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken" / "zarr"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('libzarr.so.3: cannot open shared object file')")
-    _tell(tmp_path / "in" / "p1.cwa")
+    _write_stub(tmp_path / "in" / "p1.cwa")
     env = environment()
     env["PYTHONPATH"] = f"{broken.parent}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "imuspec.cli", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out")]

@@ -128,7 +128,7 @@ def _texts(folder: Path) -> Iterator[str]:
             yield str(table.schema) + str(table.to_pylist())
 
 
-def _told(texts: list[str]) -> list[str]:
+def _disclosed(texts: list[str]) -> list[str]:
     return [secret for secret in SECRETS if any(secret in text for text in texts)]
 
 
@@ -137,7 +137,7 @@ def test_the_readers_set_every_field_of_a_person_apart(recordings: Path) -> None
         recording = imuspec.read(recordings / name)
         identifying = " ".join(recording.identifying.values())
         assert [word for word in expected.values() if word not in identifying] == [], name
-        assert _told([str(dict(recording.metadata)), repr(recording), recording._repr_html_()]) == [], name
+        assert _disclosed([str(dict(recording.metadata)), repr(recording), recording._repr_html_()]) == [], name
     assert imuspec.read(recordings / "a.cwa").metadata["firmware"].isdigit()
 
 
@@ -160,7 +160,7 @@ def test_nothing_of_a_person_is_in_a_cohort_its_pages_or_its_logs(
         texts.append(_run(capsys, "info", path, "--json")[1])
     texts += _texts(pages)
     assert len(list(pages.iterdir())) == 4
-    assert _told(texts) == []
+    assert _disclosed(texts) == []
 
 
 def test_a_recipe_that_keeps_them_puts_them_in_the_table_of_recordings(

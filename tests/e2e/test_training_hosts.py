@@ -20,7 +20,7 @@ pytest.importorskip("lightning_fabric", reason="lightning-fabric is not installe
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = write_stub(tmp_path_factory.mktemp("told") / "in", n=6)
+    source = write_stub(tmp_path_factory.mktemp("stubs") / "in", n=6)
     stub_native.prepare_stub_cohort([source], source.parent / "cohort", recipe=RECIPE, workers=1)
     return source.parent / "cohort"
 

@@ -1,4 +1,4 @@
-"""The store and its reader: what goes in comes out, whole, and what is wrong is said."""
+"""The store and its reader: what goes in comes out whole, and faults are reported."""
 
 from __future__ import annotations
 

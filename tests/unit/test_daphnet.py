@@ -86,7 +86,7 @@ def test_a_number_that_cannot_be_is_left_out_and_counted(tmp_path, damage, row) 
 
 @pytest.mark.parametrize("damage", [b"\xea\x9d", b"\x00", b'"', b"x"], ids=repr)
 @pytest.mark.parametrize("row", [0, 3])
-def test_a_word_where_a_number_belongs_is_told_with_its_file(tmp_path, damage, row) -> None:
+def test_a_word_where_a_number_belongs_is_refused_with_its_file(tmp_path, damage, row) -> None:
     with pytest.raises(RecordingError, match=r"S01R01.txt: expected a table of numbers, got"):
         datasets.load("daphnet", spoil_daphnet(tmp_path, row, damage))
 
@@ -101,7 +101,7 @@ def test_daphnet_in_g_is_refused(tmp_path) -> None:
         datasets.load("daphnet", path)
 
 
-def test_an_archive_that_is_cut_off_is_told(tmp_path) -> None:
+def test_an_archive_that_is_cut_off_is_refused(tmp_path) -> None:
     plain = tmp_path / "dataset"
     plain.mkdir()
     write_daphnet(plain, subjects=(1,))

@@ -62,7 +62,7 @@ def test_a_goat_s_position_range_and_table_can_be_chosen(tmp_path) -> None:
         datasets.load("goat", path, positions=["F"])
 
 
-def test_a_goat_s_file_without_a_label_is_told(tmp_path) -> None:
+def test_a_goat_s_file_without_a_label_is_named(tmp_path) -> None:
     path = write_goat(tmp_path)
     file = path / "G1" / "pos_A.csv"
     file.write_text(file.read_text().replace("label", "behaviour", 1))
@@ -147,12 +147,12 @@ def test_hapt_s_intervals_count_from_one_and_hold_their_last_sample(tmp_path) ->
     recording = next(datasets.labelled_recordings("hapt", write_hapt(tmp_path)))
     assert np.flatnonzero(recording.label == 4).tolist() == list(range(300))
     assert np.flatnonzero(recording.label == 3).tolist() == list(range(350, 600))
-    assert recording.unlabelled == {"without a label": 0, "activity that is none of the classes": 50}
+    assert recording.unlabelled == {"without a label": 0, "activity that is not a class": 50}
     chosen = next(datasets.labelled_recordings("hapt", tmp_path, classes=("sitting", "stand to sit")))
     assert np.bincount(chosen.label[chosen.label >= 0]).tolist() == [250, 50]
 
 
-def test_hapt_s_damage_is_told(tmp_path) -> None:
+def test_hapt_s_damage_is_refused_with_the_reason(tmp_path) -> None:
     path = write_hapt(tmp_path)
     (path / "RawData" / "acc_exp02_user02.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"labels of missing files: acc_exp02_user02.txt"):

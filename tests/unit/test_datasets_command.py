@@ -78,7 +78,7 @@ def test_settings_of_the_reader_are_taken(capsys, tmp_path) -> None:
         (["daphnet=.,sensor=trunk"], 2, "settings of daphnet: expected one of 'sensors', "),
     ],
 )
-def test_what_is_not_understood_is_told(capsys, arguments, code, message) -> None:
+def test_an_argument_that_is_not_understood_is_refused(capsys, arguments, code, message) -> None:
     got, _, err = run(capsys, "datasets", *arguments)
     assert got == code
     assert message in " ".join(err.split())

@@ -146,7 +146,7 @@ def test_blocks_whose_clock_lost_the_time_are_timed_by_their_neighbours(lost: ra
     np.testing.assert_array_equal(recording.acceleration, sound.acceleration)
 
 
-def test_a_clock_that_was_never_set_is_told(tmp_path: Path) -> None:
+def test_a_clock_that_was_never_set_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.cwa"
     parts = cwa(path)
     for block in parts[1:]:

@@ -99,6 +99,6 @@ def test_a_batch_is_its_windows_one_by_one() -> None:
         (np.zeros((2, 3, 9)), 0, "rate: expected a positive number of Hz, got 0"),
     ],
 )
-def test_bad_input_is_told(x, rate, message) -> None:
+def test_bad_input_is_refused(x, rate, message) -> None:
     with pytest.raises(ValueError, match=message):
         window_features(x, rate)

@@ -300,7 +300,9 @@ def test_gt3x_records_of_all_three_kinds_give_their_axes(tmp_path: Path) -> None
     np.testing.assert_array_equal(turned, [xyz[1], -xyz[0], xyz[2]])
 
 
-def test_a_gt3x_record_with_a_bad_check_sum_is_skipped_and_idle_sleep_is_told_from_loss(tmp_path: Path) -> None:
+def test_a_gt3x_record_with_a_bad_check_sum_is_skipped_and_idle_sleep_is_distinguished_from_loss(
+    tmp_path: Path,
+) -> None:
     second = START // SECOND
     page = struct.pack("<90h", *([10, 20, 250] * 30))
     records = [record(26, second + i, page) for i in range(10)]

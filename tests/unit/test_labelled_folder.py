@@ -61,6 +61,6 @@ def test_a_folder_of_recordings_is_labelled_by_a_table(tmp_path) -> None:
         (TABLE + "ben.csv,30,40,sit,2\n", RecordingError, r"expected one subject for ben.csv, got several"),
     ],
 )
-def test_a_table_that_does_not_fit_its_folder_is_told(tmp_path, table, error, message) -> None:
+def test_a_table_that_does_not_fit_its_folder_is_refused(tmp_path, table, error, message) -> None:
     with pytest.raises(error, match=message):
         datasets.load("folder", write_folder(tmp_path, table))

@@ -138,7 +138,7 @@ def test_no_weight_at_all_is_refused() -> None:
 
 
 def test_reconstruction_falls_in_a_few_steps() -> None:
-    """Windows of one tone each: what is hidden can be told from what is seen."""
+    """Windows of one tone each: the visible part determines the hidden part."""
     torch.manual_seed(1)
     objective = model()
     tone = torch.rand(16, 1, 1) * 4 + 0.5

@@ -301,7 +301,7 @@ def test_a_geneactiv_recording_behind_another_is_left_out(tmp_path: Path) -> Non
     assert recording.quality.counts == {"other_session": 10, "unknown_line": 1}
 
 
-def test_a_geneactiv_header_of_another_device_is_told_and_none_is_filled_in(tmp_path: Path) -> None:
+def test_a_geneactiv_header_of_another_device_is_refused_and_nothing_is_filled_in(tmp_path: Path) -> None:
     path = geneactiv(tmp_path / "a.bin", list(range(40)))
     spoil(path, "012967\r\nMeasurement", "055555\r\nMeasurement")
     assert imuspec.read(path).quality.counts == {"session_differs": 1}

@@ -146,7 +146,7 @@ def test_time_without_the_device_is_no_activity(model: Model, tmp_path: Path) ->
     assert any("recorded at 25 Hz, the model takes 30 Hz" in note for note in result.notes)
 
 
-def test_what_cannot_be_predicted_is_told(model: Model, tmp_path: Path) -> None:
+def test_what_cannot_be_predicted_is_refused(model: Model, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="imuspec fit"):
         load(tmp_path)
     (tmp_path / "x.cwa").write_bytes(b"nothing")

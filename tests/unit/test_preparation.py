@@ -19,7 +19,7 @@ from imuspec.preparation.reasons import alike, calibration_failure
 from imuspec.recording.quality import Event, Quality
 
 
-def _told(tmp_path, **message: object) -> str:
+def _stub(tmp_path, **message: object) -> str:
     path = tmp_path / "r 1.cwa"
     path.write_text(json.dumps(message))
     return str(path)
@@ -27,7 +27,7 @@ def _told(tmp_path, **message: object) -> str:
 
 def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
     recipe = Recipe.load("ukb").set("segments.min_wear_h=0.05")
-    prepared = stub_native.prepare_with(stub_native.native_pass, _told(tmp_path, hours=0.1), recipe)
+    prepared = stub_native.prepare_with(stub_native.native_pass, _stub(tmp_path, hours=0.1), recipe)
     assert (prepared.status, prepared.reason, prepared.id) == ("ok", "", "r_1-f22632045702")
     assert prepared.acceleration is not None
     assert prepared.acceleration.shape == (3, 10800)
@@ -41,7 +41,7 @@ def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:
 
 
 def test_too_short_is_excluded_with_the_longest_it_had(tmp_path) -> None:
-    prepared = stub_native.prepare_with(stub_native.native_pass, _told(tmp_path, hours=0.1), "ukb")
+    prepared = stub_native.prepare_with(stub_native.native_pass, _stub(tmp_path, hours=0.1), "ukb")
     assert prepared.status == "excluded"
     assert (
         prepared.reason
@@ -53,11 +53,11 @@ def test_hours_are_rounded_down_in_a_reason(tmp_path) -> None:
     def native(path, settings):
         return {**stub_native.native_pass(path, settings), "figures": {"n_samples_read": 1, "longest_wear_h": 23.97}}
 
-    assert "longest stretch of wear is 23.9 h; " in stub_native.prepare_with(native, _told(tmp_path), "ukb").reason
+    assert "longest stretch of wear is 23.9 h; " in stub_native.prepare_with(native, _stub(tmp_path), "ukb").reason
 
 
 def test_failed_calibration_excludes_by_the_paper_and_not_by_actipy(tmp_path) -> None:
-    path = _told(tmp_path, uncalibrated=True)
+    path = _stub(tmp_path, uncalibrated=True)
     prepared = stub_native.prepare_with(stub_native.native_pass, path, "ukb")
     assert prepared.status == "excluded"
     assert prepared.reason == (
@@ -134,7 +134,7 @@ def test_the_rules_of_a_recipe_exclude_beyond_their_bounds(
         return {**result, **{key: changes[key] for key in ("segments", "nonwear") if key in changes}}
 
     limits = Recipe.load("ukb").set("segments.min_wear_h=0.2", *settings)
-    prepared = stub_native.prepare_with(native, _told(tmp_path, hours=0.5), limits)
+    prepared = stub_native.prepare_with(native, _stub(tmp_path, hours=0.5), limits)
     assert prepared.reason.startswith(reason) if reason else prepared.reason == ""
     assert ("--recipe capture24" in prepared.reason) == ("1.5 h" in reason)
 
@@ -159,7 +159,7 @@ def test_the_html_escapes_what_the_file_says(tmp_path) -> None:
     def native(path, settings):
         return {**stub_native.native_pass(path, settings), "header": {"device": "<script>"}}
 
-    page = stub_native.prepare_with(native, _told(tmp_path), "ukb")._repr_html_()
+    page = stub_native.prepare_with(native, _stub(tmp_path), "ukb")._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
 
@@ -171,7 +171,7 @@ def test_the_native_pass_gets_every_number_of_the_recipe(tmp_path) -> None:
         seen.update(settings)
         return stub_native.native_pass(path, settings)
 
-    stub_native.prepare_with(native, _told(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"))
+    stub_native.prepare_with(native, _stub(tmp_path), Recipe.load("nhanes").set("lowpass.cutoff_hz=12"))
     assert seen == Recipe.load("nhanes").set("lowpass.cutoff_hz=12").model_dump()
     assert np.isclose(seen["lowpass"]["cutoff_hz"], 12)
 
@@ -209,7 +209,7 @@ def test_a_rate_at_twice_the_cutoff_is_prepared(tmp_path) -> None:
     assert "slow_source" not in prepared.quality.counts
 
 
-def test_a_source_slower_than_the_grid_is_told_and_one_row_a_second_is_excluded(tmp_path) -> None:
+def test_a_source_slower_than_the_grid_is_reported_and_one_row_a_second_is_excluded(tmp_path) -> None:
     recipe = Recipe.load("ukb").set(*SHORT)
     slow = prepare(_tone(tmp_path, "25.npz", np.arange(9000) / 25, 1.0), recipe)
     assert (slow.status, slow.quality.counts["slow_source"]) == ("ok", 1)
@@ -380,7 +380,7 @@ def test_a_failed_calibration_says_what_may_help(
 
 
 def test_the_settings_that_a_reason_names_keep_the_recording(tmp_path) -> None:
-    path = _told(tmp_path, hours=0.1)
+    path = _stub(tmp_path, hours=0.1)
     reason = stub_native.prepare_with(stub_native.native_pass, path, "ukb").reason
     (setting,) = re.findall(r"--set (\S+?)[,)]", reason)
     assert stub_native.prepare_with(stub_native.native_pass, path, Recipe.load("ukb").set(setting)).status == "ok"

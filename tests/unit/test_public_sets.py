@@ -69,7 +69,7 @@ def test_uci_har_s_windows_are_taken_as_they_are(tmp_path: Path) -> None:
     assert len(datasets.load("uci_har", tmp_path, part="test")) == 2
 
 
-def test_uci_har_without_gravity_and_damage_are_told(tmp_path: Path) -> None:
+def test_uci_har_is_read_without_gravity_and_its_damage_is_refused(tmp_path: Path) -> None:
     body = datasets.load("uci_har", write_uci_har(tmp_path), acceleration="body", subjects=[3])
     assert len(body) == 1
     assert abs(norm_of(body)) < 0.02
@@ -168,7 +168,7 @@ def test_wisdm_2019_with_broken_lines_and_repeated_stamps_is_counted(tmp_path: P
     lines[40] = "1600,A"
     path.write_text("\n".join(lines))
     (recording,) = datasets.labelled_recordings("wisdm2019", tmp_path)
-    assert recording.counts == {"not six fields": 1, "number that is empty or none": 1}
+    assert recording.counts == {"not six fields": 1, "empty field, or not a number": 1}
     assert len(recording) + 2 == recording.n_rows == 900
     assert recording.runs.tolist() == [[0, 448], [448, 898]]
     assert all((np.diff(recording.time[first:end]) > 0).all() for first, end in recording.runs.tolist())
@@ -222,7 +222,7 @@ def test_realworld_opens_zips_of_activities_and_zips_inside_them(tmp_path: Path)
         datasets.check_leaks(both, split, allow=("subject", "recording"))
 
 
-def test_realworld_unpacked_beside_its_zips_is_read_once_and_a_broken_zip_is_told(tmp_path: Path) -> None:
+def test_realworld_unpacked_beside_its_zips_is_read_once_and_a_broken_zip_is_refused(tmp_path: Path) -> None:
     data = write_realworld(tmp_path) / "proband1" / "data"
     with zipfile.ZipFile(data / "acc_walking_csv.zip") as archive:
         archive.extractall(data / "acc_walking_csv")
@@ -274,7 +274,7 @@ def test_hhar_spaces_bundled_samples_evenly_and_keeps_each_model_s_rate(tmp_path
     assert np.median(step) == pytest.approx(1e7, rel=0.02)
 
 
-def test_hhar_s_devices_share_the_clock_of_a_person_and_an_unknown_model_is_told(tmp_path: Path) -> None:
+def test_hhar_s_devices_share_the_clock_of_a_person_and_an_unknown_model_is_refused(tmp_path: Path) -> None:
     path = write_hhar(tmp_path)
     both = list(datasets.labelled_recordings("hhar", path, sensors=("phone", "watch"), subjects=["a"]))
     assert {recording.recording for recording in both} == {"user a"}
@@ -362,7 +362,7 @@ def test_several_blanks_between_numbers_are_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["uci_har", "pamap2", "wisdm2019", "realworld", "hhar", "opportunity", "mhealth"])
-def test_a_folder_of_another_layout_is_told(tmp_path: Path, name: str) -> None:
+def test_a_folder_of_another_layout_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(FileNotFoundError, match=r"no file of the form|expected .*(csv|txt), got notes.txt"):
         datasets.load(name, tmp_path)

@@ -56,7 +56,7 @@ def test_no_source_loads_what_can_run_code(path: Path) -> None:
         if name in ("torch.load", "load_state_dict_from_url"):
             assert _keyword(call, "weights_only") is True, location
         if name in ("np.load", "numpy.load"):
-            assert _keyword(call, "allow_pickle") in (None, False), location  # False unless told
+            assert _keyword(call, "allow_pickle") in (None, False), location  # the default is False
         if last in ("read_pickle", "load_module", "unpack_archive"):
             raise AssertionError(location)
         if last == "extractall":
@@ -113,7 +113,7 @@ def test_an_archive_writes_nothing_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_small_file_that_inflates_without_end_takes_little_memory(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource", reason="memory is not told here")
+    resource = pytest.importorskip("resource", reason="this system does not limit memory")
     zeros = gzip.compress(bytes(64 << 20), 9)
     (tmp_path / "bomb.cwa.gz").write_bytes(zeros * 32)  # 2 GiB of zeros in 2 MB
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

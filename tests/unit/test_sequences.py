@@ -109,7 +109,7 @@ def test_a_participant_with_less_wear_than_an_hour_is_left_out_and_counted(captu
         capture24_sequences(capture24, recipe=LOOSE.set("segments.min_wear_h=2"), subjects=["P001"])
 
 
-def test_unknown_annotations_columns_and_participants_are_told(capture24: Path, tmp_path: Path) -> None:
+def test_unknown_annotations_columns_and_participants_are_refused(capture24: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Willetts2018"):
         capture24_sequences(capture24, scheme="Nobody1999", recipe=LOOSE)
     with pytest.raises(FileNotFoundError, match="P009"):

@@ -18,7 +18,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def ramp(n_windows: int = 4000, n: int = 100) -> torch.Tensor:
-    """Time itself on each axis, the axes told apart by 1000, 2000, 3000."""
+    """Time itself on each axis, the axes distinguished by 1000, 2000, 3000."""
     return (torch.arange(n, dtype=torch.float32) + 1000 * torch.arange(1, 4)[:, None]).expand(n_windows, 3, n).clone()
 
 
@@ -214,7 +214,7 @@ def test_copies_are_labelled_by_what_was_done_to_them() -> None:
     assert torch.equal(windows[25:30], x.flip(-1))
 
 
-def test_harnets_tasks_are_drawn_with_an_even_chance_and_told_truly() -> None:
+def test_harnets_tasks_are_drawn_with_an_even_chance_and_labelled_correctly() -> None:
     x = ramp(4000, 60)
     windows, labels = TransformLabels(turned=False)(x, generator())
     np.testing.assert_allclose(labels.mean(0), 0.5, atol=0.03)

@@ -122,7 +122,7 @@ def test_names_are_printed_without_what_steers_a_terminal(tmp_path) -> None:
     assert [source.name for source in find_sources([tmp_path])] == ["a\\nb.cwa", "c\\x1b[31m.cwa", "caf\\xe9.cwa"]
 
 
-def test_what_is_no_regular_file_is_told_apart(tmp_path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_named_by_its_kind(tmp_path) -> None:
     os.mkfifo(tmp_path / "x.cwa")
     _touch(tmp_path, "y.cwa")
     assert irregular(str(tmp_path / "x.cwa")) == "expected a regular file, got a FIFO"

@@ -144,7 +144,7 @@ class Collapsing(Objective):
         return self.encoder(x).mean(), {"spread": torch.tensor(0.5 if self.steps <= 8 else 0.001)}
 
 
-def test_a_collapse_stops_the_training_unless_told_to_go_on(tmp_path) -> None:
+def test_a_collapse_stops_the_training_unless_it_is_allowed(tmp_path) -> None:
     settings = QUICK.model_copy(update={"log_steps": 1})
     with pytest.raises(
         CollapseError, match=r"spread of at least 0\.01 .* in 20 consecutive lines of the log up to step 28"

@@ -101,7 +101,7 @@ def test_a_recording_begins_when_its_clock_is_set(kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])
-def test_times_without_a_date_are_told(kind: str, tmp_path: Path) -> None:
+def test_times_without_a_date_are_reported(kind: str, tmp_path: Path) -> None:
     seconds, xyz = rows()
     since_boot = imuspec.read(table(tmp_path, seconds - START, xyz, kind))
     assert since_boot.quality.counts == {"no_date": 1}
@@ -120,7 +120,7 @@ def test_minutes_since_1970_are_not_6000_hz(tmp_path: Path) -> None:
         imuspec.read(path)
 
 
-def test_zeros_alone_are_no_acceleration_and_zeros_among_others_are_told(tmp_path: Path) -> None:
+def test_zeros_alone_are_no_acceleration_and_zeros_among_others_are_counted(tmp_path: Path) -> None:
     seconds, xyz = rows()
     nothing = imuspec.prepare(table(tmp_path, seconds, 0 * xyz), RECIPE)
     assert (nothing.status, nothing.quality.counts["zero_values"]) == ("excluded", 1)
@@ -230,7 +230,7 @@ def test_blocks_whose_rate_does_not_fit_their_stamps_are_refused(tmp_path: Path)
         imuspec.read(tmp_path / "a.cwa")
 
 
-def test_a_session_that_no_block_has_is_told(tmp_path: Path) -> None:
+def test_a_session_that_no_block_has_is_reported(tmp_path: Path) -> None:
     header, *blocks = cwa(tmp_path / "a.cwa", 60)
     header[7:11] = b"\x99\x00\x00\x00"
     (tmp_path / "a.cwa").write_bytes(header + b"".join(blocks))

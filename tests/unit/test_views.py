@@ -173,7 +173,7 @@ def test_jitter_adds_noise_of_the_width_asked_for(noise, sd) -> None:
 
 
 def _operation_of(before: Tensor, after: Tensor) -> str:
-    """Which of the four happened, told from the result alone."""
+    """Which of the four happened, seen in the result alone."""
     if torch.equal(before.flatten().sort().values, after.flatten().sort().values):
         return "permute_x"
     if (after[:, :, 0] == 0).all() or (after[:, :, -1] == 0).all():
@@ -364,7 +364,7 @@ def test_moco_v3_turns_a_fifth_grey_mirrors_half_and_leaves_hue_within_a_tenth()
     assert float(turns.std()) == pytest.approx(math.sqrt(0.8) * 0.2 / math.sqrt(12), rel=0.08)
 
 
-def test_moco_v3_crops_as_small_as_a_twelfth_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moco_v3_crops_as_small_as_a_twelfth_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     requested = []
 
     def crop(inputs: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:

@@ -54,9 +54,9 @@ def test_wisdm_damage_is_dropped_and_counted_by_reason(tmp_path) -> None:
     (recording,) = datasets.labelled_recordings("wisdm", write_wisdm(tmp_path, "\r\n".join(lines)))
     assert recording.counts == {
         "not six fields": 1,
-        "number that is empty or none": 2,
+        "empty field, or not a number": 2,
         "time of zero": 1,
-        "activity that is none of the classes": 1,
+        "activity that is not a class": 1,
         "row that repeats the one before": 1,
     }
     assert len(recording) + sum(recording.counts.values()) == recording.n_rows
@@ -93,7 +93,7 @@ def test_the_excerpt_of_wisdm_s_official_file_reads(tmp_path) -> None:
     assert recording.acceleration[1, 0] == pytest.approx(12.680544 / 9.80665)
 
 
-def test_wisdm_in_g_is_refused_until_its_unit_is_said(tmp_path) -> None:
+def test_wisdm_in_g_is_refused_until_its_unit_is_given(tmp_path) -> None:
     lines = [wisdm_record(1, "Sitting", (k + 1) * 5e7, (0.01, 0.02, 1.0)) for k in range(300)]
     path = write_wisdm(tmp_path, "\n".join(lines))
     with pytest.raises(ValueError, match=r"user 1: expected m/s2, a median norm near 9.8.*, got 1, which fits g"):
@@ -101,7 +101,7 @@ def test_wisdm_in_g_is_refused_until_its_unit_is_said(tmp_path) -> None:
     assert datasets.load("wisdm", path, unit="g").x[0, 2, 0] == pytest.approx(1)
 
 
-def test_a_file_that_is_no_wisdm_is_told(tmp_path) -> None:
+def test_a_file_that_is_not_wisdm_is_refused(tmp_path) -> None:
     with pytest.raises(RecordingError, match="no records of the form user,activity,timestamp,x,y,z"):
         datasets.load("wisdm", write_wisdm(tmp_path, "hello\n"))
     (tmp_path / "empty").mkdir()

@@ -136,7 +136,7 @@ def _recording(
     label = np.where(activity >= 0, index[activity], DROPPED)
     unlabelled = {
         "without a label": int((activity < 0).sum()),
-        "activity that is none of the classes": int(((activity >= 0) & (label < 0)).sum()),
+        "activity that is not a class": int(((activity >= 0) & (label < 0)).sum()),
     }
     return recording_of(
         raw,

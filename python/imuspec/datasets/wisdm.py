@@ -123,12 +123,12 @@ def _record(fields: list[str]) -> Record | str:
         user, stamp = int(fields[0]), int(float(fields[2]))
         x, y, z = (float(value) for value in fields[3:])
     except (ValueError, OverflowError):
-        return "number that is empty or none"
+        return "empty field, or not a number"
     activity = fields[1].strip()
     if activity not in CLASSES:
-        return "activity that is none of the classes"
+        return "activity that is not a class"
     if not (abs(stamp) < 4e18 and all(abs(number) < 1e6 for number in (user, x, y, z))):
-        return "number that is empty or none"
+        return "empty field, or not a number"
     if stamp == 0:
         return "time of zero"
     return user, CLASSES.index(activity), stamp, x, y, z

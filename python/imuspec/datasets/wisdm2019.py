@@ -111,7 +111,7 @@ def recordings(
             source=source,
             n_rows=whole.size + bad,
             timed=False,
-            counts={"not six fields": bad, "number that is empty or none": int((~whole).sum())},
+            counts={"not six fields": bad, "empty field, or not a number": int((~whole).sum())},
         )
 
     return read_files(

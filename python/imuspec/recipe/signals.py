@@ -191,7 +191,7 @@ class HarnetSettings(EncoderSettings):
     name: Literal["harnet"] = "harnet"
     window_s: Literal[5, 10, 30] = Field(10, description="length of a window, s")
     clip_g: PositiveFloat | None = Field(
-        None, description="clip acceleration to plus and minus this, g; none: no limit"
+        None, description="clip acceleration to plus and minus this, g; by default no limit"
     )
 
 
@@ -202,7 +202,7 @@ class VitSettings(EncoderSettings):
     size: Literal["tiny", "small", "base"] = Field("small", description="width of 192, 384 or 768")
     image: tuple[PositiveInt, PositiveInt] = Field((96, 128), description="rows and columns, multiples of 16")
     positions: Literal["learned", "sincos"] = Field("learned", description="learned, or fixed sines and cosines")
-    n_heads: PositiveInt | None = Field(None, description="number of attention heads; none: timm's")
+    n_heads: PositiveInt | None = Field(None, description="number of attention heads; by default timm's")
     frozen_patches: bool = Field(False, description="do not train the random patch projection")
 
 

@@ -64,7 +64,7 @@ class RoFormerSettings(EncoderSettings):
     depth: PositiveInt = Field(12, description="number of blocks")
     n_heads: PositiveInt = Field(8, description="number of attention heads")
     hidden: PositiveInt | None = Field(
-        None, description="width of the feed-forward network's hidden layer; none: 8/3 of width, rounded"
+        None, description="width of the feed-forward network's hidden layer; by default 8/3 of width, rounded"
     )
     n_patches: PositiveInt = Field(300, description="largest number of patches in a window")
 

@@ -30,7 +30,7 @@ _MOST_POINTS = 400  # points on the sphere that are drawn
 def timeline(reduced: Minutes, signal: Track, *, narrow: bool = False) -> Figure:
     """Draw mean acceleration (ENMO) per minute, one row per day; non-wear and gaps are shaded, selected wear is underlined.
 
-    Heights are square roots of mg, so that sleep and quiet sitting can be told apart in a row that has a run as well.
+    Heights are square roots of mg, so that sleep and quiet sitting differ visibly in a row that has a run as well.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ def spectrogram(
 
 
 def _window_key(window: Any) -> bytes | str | tuple[Any, ...]:
-    """Return a window as what a plan can be kept by: its values' bytes, or a name with parameters for SciPy."""
+    """Return the key of a window in the cache of plans: the bytes of its values, or a name with parameters for SciPy."""
     if isinstance(window, tuple) and window and isinstance(window[0], str):
         return window
     values = np.ascontiguousarray(as_real(window, "window"), dtype=np.float64)

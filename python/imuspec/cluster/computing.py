@@ -26,6 +26,7 @@ from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import checksum
 from imuspec.errors import without_credentials
 from imuspec.preparation import Prepared
+from imuspec.recording.inputs import share
 from imuspec.storage import absolute
 
 __all__ = ["Work", "compute"]
@@ -116,8 +117,7 @@ def compute(
     rows = recordings.recordings.select(["id", "status", "sha256", "stored_bytes"]).to_pylist()
     rows = [row for row in rows if row["status"] == "ok"]
     number, total = shard
-    if not 1 <= number <= total:
-        raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{total}")
+    shared = share(rows, number, total)
     label = f"{number}of{total}"
     store = ResultStore(out, share=label)
     store.refuse_other_folders()
@@ -126,7 +126,7 @@ def compute(
         store.create(work.kind, work.description())
         jobs = [
             _Job(row["id"], row["sha256"], row["stored_bytes"], path, str(store.folder), label, store.fence, work)
-            for row in rows[number - 1 :: total]
+            for row in shared
         ]
         pending = pending_jobs(store, jobs, partial(_needs_repeat, store, retry_failed), resume=resume)
         summary = Summary(store.folder, len(jobs), len(jobs) - len(pending))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from imuspec.recording.identity import FORMATS, PACKED, printable, source_id
 from imuspec.storage import as_path, is_remote, remote_files, without_query
@@ -25,6 +25,7 @@ _HOURLY = re.compile(r"gt3xplus-accelerationcalibrated-.*\.sensor\.csv(\.gz)?", 
 _TRUTH = ".truth.npz"
 _SNIFFED = 1 << 13  # bytes of a text file that decide what it is
 _BLOCK = 1 << 20
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def find_sources(inputs: Sequence[str | Path]) -> list[InputFile]:
     return find_inputs(inputs).sources
 
 
-def share(sources: Sequence[InputFile], number: int, total: int) -> list[InputFile]:
-    """Return share `number` (from 1) of `total`: every `total`-th source of the sorted list.
+def share(items: Sequence[Item], number: int, total: int) -> list[Item]:
+    """Return share `number` (from 1) of `total`: every `total`-th item, in their order.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def share(sources: Sequence[InputFile], number: int, total: int) -> list[InputFi
     """
     if not 1 <= number <= total:
         raise ValueError(f"shard: expected I/N with 1 <= I <= N, got {number}/{total}")
-    return list(sources[number - 1 :: total])
+    return list(items[number - 1 :: total])
 
 
 def irregular(path: str) -> str:

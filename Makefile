@@ -90,10 +90,11 @@ $(STAMPS)/browser: | $(STAMPS)/venv
 	  echo 'no Chromium, and none could be installed: the pages are not tested in a browser (apt-get install chromium)'
 	@touch $@
 
+# Tests of clusters and kills wait for other processes a third of their time: one test more than there are cores.
 test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain $(STAMPS)/browser ## run all tests, those of the native core too
 	cargo test --quiet --lib
 	IMUSPEC_CPU=plain cargo test --quiet --lib
-	$(PY) -m pytest -q --numprocesses logical --maxprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+	$(PY) -m pytest -q --numprocesses $$($(PY) -c 'import os; print(min(os.cpu_count() + 1, $(TEST_PROCESSES)))') --dist worksteal $(PYTEST_ARGS)
 
 # Of the unsafe code what needs no vector instructions. All tests of the kernels, `make miri MIRI_TESTS=spectral::`, take hours.
 miri: ## run the native core's plain path under Miri, where nightly has it

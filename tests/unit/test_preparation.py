@@ -17,12 +17,26 @@ from imuspec.errors import RecordingError
 from imuspec.preparation.checks import below, damage, doubt
 from imuspec.preparation.reasons import alike, calibration_failure
 from imuspec.recording.quality import Event, Quality
+from imuspec.simulation import write_capture24_csv
 
 
 def _stub(tmp_path, **message: object) -> str:
     path = tmp_path / "r 1.cwa"
     path.write_text(json.dumps(message))
     return str(path)
+
+
+@pytest.mark.parametrize("n_labels", [2, 3, 4])
+def test_a_recording_is_prepared_with_any_number_of_annotations(n_labels: int, tmp_path: Path) -> None:
+    time = np.arange(3000) * 20_000_000
+    x = np.array([[0.0], [0.0], [1.0]]) + np.random.default_rng(0).normal(0, 0.05, (3, len(time)))
+    labels = [f"label {i * n_labels // len(time)}" for i in range(len(time))]
+    write_capture24_csv(tmp_path / "P001.csv", x, time, labels)
+    prepared = prepare(
+        tmp_path / "P001.csv", Recipe.load("capture24").set("segments.min_wear_h=0", "calibration.required=false")
+    )
+    assert (prepared.status, prepared.reason) == ("ok", "")
+    assert prepared.header["labels"] == [f"label {i}" for i in range(n_labels)]
 
 
 def test_a_good_file_is_ok_with_its_wear_and_figures(tmp_path) -> None:

@@ -70,6 +70,12 @@ def test_a_draw_avoids_those_of_smaller_seeds_until_none_is_left() -> None:
     assert distinct_draw(4, 1, 0, lambda _: False, lambda *_: None) is None
 
 
+def test_a_draw_is_given_up_after_a_thousand_that_were_refused() -> None:
+    refused: list[int] = []
+    assert distinct_draw(10, 2, 0, lambda _: False, lambda attempt, _: refused.append(attempt)) is None
+    assert refused == list(range(1000))
+
+
 def test_seeds_that_share_a_split_are_refused_with_the_number_that_do_not() -> None:
     windows = some_windows(3)
     members = {seed: datasets.subject_split(windows, seed).members for seed in range(8)}

@@ -350,12 +350,12 @@ def _hours(stretches: NDArray[np.int64], rate: float) -> float:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return scalars as Python types, and vectors of three as one column per axis."""
+    """Return scalars as Python types, and vectors of three numbers as one column per axis."""
     plain: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             plain[key] = json.loads(json.dumps(dict(value), default=str))
-        elif isinstance(value, (list, tuple, np.ndarray)) and len(value) == 3:
+        elif isinstance(value, (list, tuple, np.ndarray)) and len(value) == 3 and not isinstance(value[0], str):
             plain.update({f"{key}_{axis}": float(part) for axis, part in zip("xyz", value, strict=True)})
         else:
             plain[key] = value.item() if isinstance(value, np.generic) else value

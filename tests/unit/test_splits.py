@@ -76,6 +76,13 @@ def test_a_draw_is_given_up_after_a_thousand_that_were_refused() -> None:
     assert refused == list(range(1000))
 
 
+@pytest.mark.parametrize(("seed", "n_draws"), [(100, 101), (101, 1)])
+def test_a_draw_is_compared_with_those_of_smaller_seeds_up_to_a_hundred(seed: int, n_draws: int) -> None:
+    seen: list[object] = []
+    distinct_draw(30, 6, seed, lambda draw: seen.append(draw) is None, lambda *_: None)
+    assert len(seen) == n_draws
+
+
 def test_seeds_that_share_a_split_are_refused_with_the_number_that_do_not() -> None:
     windows = some_windows(3)
     members = {seed: datasets.subject_split(windows, seed).members for seed in range(8)}

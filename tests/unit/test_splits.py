@@ -89,6 +89,8 @@ def test_seeds_that_share_a_split_are_refused_with_the_number_that_do_not() -> N
     expect_distinct({seed: members[seed] for seed in range(6)})
     with pytest.raises(ValueError, match=r"got 6 distinct of 8 \(alike: 0 and 6, 1 and 7\).* use at most 6 seeds"):
         expect_distinct(members)
+    with pytest.raises(ValueError, match=r"got 1 distinct of 6 \(alike: 0 and 1, 0 and 2, 0 and 3\): "):
+        expect_distinct({seed: {"test": (1,)} for seed in range(6)})
 
 
 def test_a_split_of_few_subjects_that_lacks_a_class_is_left_out_of_the_turn() -> None:

@@ -21,6 +21,7 @@ from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.sections import EncoderSettings, ObjectiveSettings
 from imuspec.run.named import PeopleSeen
 from imuspec.run.run import Run
+from labelled_folder import write_folder
 from picture_files import encoded, folder_of, npz_of
 from training_task import SmallEncoder
 from wear_cohort import write_cohort
@@ -233,3 +234,20 @@ def test_views_get_a_batch_as_the_source_scales_it(tmp_path: Path) -> None:
     assert shown[0].dtype == torch.float32
     assert float(shown[0].norm(dim=1).median()) == pytest.approx(1, abs=0.2)
     assert torch.equal(shown[1], batch[1])
+
+
+def test_a_pretraining_takes_the_stretches_without_a_label_too(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "people", n_people=2)
+    for file in folder.iterdir():  # half of the rows lose their label
+        head, *rows = file.read_text("utf-8").splitlines()
+        half = len(rows) // 2
+        file.write_text("\n".join([head, *rows[:half], *(row.rpartition(",")[0] + "," for row in rows[half:])]) + "\n")
+    recipe = PretrainRecipe.load("simclr-har").set("training.batch=2", "source.window_s=2", "source.overlap=0")
+    data = f"folder={folder},rate=50"
+    both = build_source(recipe, data)
+    labelled = build_source(recipe.set("source.unlabelled=false"), data)
+    assert labelled.counts["windows"] == 2 * 12  # 24 s of each person
+    assert both.counts["windows"] == 2 * 24
+    assert both.people == labelled.people
+    chosen = build_source(recipe, f"{data},of_classes=rest")
+    assert chosen.counts["windows"] < labelled.counts["windows"]

@@ -112,6 +112,7 @@ def load(
     resampling: Resampling = "auto",
     lowpass_hz: float | None = None,
     min_agreement: float = 0.0,
+    unlabelled: bool = False,
     **settings: Any,
 ) -> Windows:
     """Return labelled windows of a public set, in g.
@@ -139,6 +140,8 @@ def load(
         Cut-off of a zero-phase low-pass before resampling, Hz.
     min_agreement : float, default 0.0
         Share of a window's samples that must have its label.
+    unlabelled : bool, default False
+        Whether to cut stretches without a class too, for pre-training. All windows then have the class ``any``.
     **settings : object
         Settings of the reader; ``imuspec datasets NAME`` lists them.
 
@@ -160,8 +163,9 @@ def load(
     >>> split = datasets.subject_split(windows, seed=0)  # doctest: +SKIP
     """
     info = find_set(name)
+    recordings = info.read(path, **_checked(info, settings))
     windows = cut(
-        info.read(path, **_checked(info, settings)),
+        (recording.without_labels() for recording in recordings) if unlabelled else recordings,
         window_s=info.window_s if window_s is None else window_s,
         rate=rate,
         overlap=overlap,

@@ -6,7 +6,7 @@ Readers of public sets return labelled recordings, which are then cut into windo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,10 @@ class LabelledRecording:
 
     def __len__(self) -> int:
         return int(self.time.shape[0])
+
+    def without_labels(self) -> LabelledRecording:
+        """Return the same recording with the class ``any`` for each sample, also for those without a class."""
+        return replace(self, label=np.zeros_like(self.label), class_names=("any",), unlabelled={})
 
     def segments(self) -> NDArray[np.int64]:
         """Return first and one-past-last sample ``[k, 2]`` of each stretch without gaps and unlabelled samples."""

@@ -198,7 +198,12 @@ def _windows(settings: WindowSourceSettings, data: Any, people: str | Path | Non
     if not isinstance(data, str | Path):
         raise ValueError(f"data: expected {FORM}, the folder of a cohort, or Windows, got {data!r}")
     reference = DatasetReference.parse(str(data))
-    windows = reference.windows(window_s=settings.window_s, rate=settings.rate_hz, overlap=settings.overlap)
+    windows = reference.windows(
+        window_s=settings.window_s,
+        rate=settings.rate_hz,
+        overlap=settings.overlap,
+        unlabelled=settings.unlabelled and "of_classes" not in reference.settings,
+    )
     return _windows_of_set(settings, windows)
 
 

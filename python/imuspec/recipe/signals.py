@@ -78,6 +78,10 @@ class WindowSourceSettings(Settings):
     )
     subject_seed: NonNegativeInt = Field(0, description="seed of the draw of subjects")
     limit: NonNegativeInt = Field(0, description="number of windows to draw at random; 0: all windows")
+    unlabelled: bool = Field(
+        True,
+        description="cut stretches without a label too; a set with of_classes gives the windows of its classes alone",
+    )
 
 
 class SignalPairSettings(ViewsSettings):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 
 from imuspec.arrays import as_output, as_signals, check_axes
-from imuspec.spectral.settings import ImageOptions, ImageSettings, plan_of, settings_of, shows_settings
+from imuspec.spectral.settings import ImageOptions, ImageSettings, plan_of, shows_settings
 from imuspec.spectral.spectrogram import spectrogram
 
 if TYPE_CHECKING:
@@ -105,10 +105,9 @@ def rgb_image(
     >>> imuspec.rgb_image(np.random.default_rng(0).normal(size=(16, 3, 500)), nfft=128, noverlap=116).shape
     (16, 3, 96, 128)
     """
-    settings = settings_of(settings, options)
     array, leading = windows_of(x)
     length = array.shape[-1]
-    plan = plan_of(length, settings)
+    plan, settings = plan_of(length, settings, options)
     shape = (*leading, 3, *plan.size)
     pixels = new_pictures(shape, dtype) if out is None else as_output(out, shape, (np.uint8, np.float32), array)
     if length < settings.nfft:
@@ -196,9 +195,9 @@ def new_pictures(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:
     TypeError
         If `dtype` is another.
     """
+    if dtype == "uint8":  # the general way below takes a hundredth of the time of one picture
+        return np.empty(shape, _UINT8)
     kind = np.dtype(dtype)  # type: ignore[call-overload]  # NumPy refuses what is no dtype
-    if kind is _UINT8 or kind is _FLOAT32:  # the general way below takes 0.3 us of the 28 us of one picture
-        return np.empty(shape, kind)
     if kind not in (_UINT8, _FLOAT32):
         raise TypeError(f"dtype: expected uint8 or float32, got {kind}")
     return np.empty(shape, kind.newbyteorder("="))

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from imuspec import _core
 from imuspec.arrays import as_integer
@@ -88,25 +88,46 @@ class ImageOptions(TypedDict, total=False):
 
 
 def settings_of(settings: ImageSettings | None, options: ImageOptions) -> ImageSettings:
-    """Return `settings` with `options` in place of its fields; of None the defaults."""
-    if not options:
-        return settings or _DEFAULTS
-    types = tuple(map(type, options.values()))
-    if _PLAIN.issuperset(types):  # a single picture takes less time than its settings' checks
-        return _known_settings(settings, tuple(options.items()), types)
-    return dataclasses.replace(settings or _DEFAULTS, **options)
+    """Return `settings` with `options` in place of its fields; of None the defaults.
+
+    Raises
+    ------
+    TypeError
+        If `settings` is no `ImageSettings`.
+    """
+    if settings is None:
+        settings = _DEFAULTS
+    elif not isinstance(settings, ImageSettings):
+        raise TypeError(f"settings: expected ImageSettings, got {settings!r}")
+    return dataclasses.replace(settings, **options) if options else settings
+
+
+def plan_of(
+    length: int, settings: ImageSettings | None, options: ImageOptions
+) -> tuple[_core.ImagePlan, ImageSettings]:
+    """Return the plan of pictures of windows of `length` samples, and its settings; equal settings share one plan."""
+    if _PLAIN.issuperset(map(type, options.values())) and (settings is None or type(settings) is ImageSettings):
+        return _known_plan(length, settings, **options)
+    settings = settings_of(settings, options)
+    return _plan(length, settings), settings
 
 
 _DEFAULTS = ImageSettings()
-_PLAIN = {int, float, str, type(None)}
+_PLAIN = {int, float, str, type(None)}  # their types are part of a typed key; those within a tuple are not
+
+
+@lru_cache(maxsize=64, typed=True)
+def _known_plan(
+    length: int, settings: ImageSettings | None, **options: Unpack[ImageOptions]
+) -> tuple[_core.ImagePlan, ImageSettings]:
+    """Check settings once for many calls: a single picture takes less time than that."""
+    checked = settings_of(settings, options)
+    return _plan(length, checked), checked
 
 
 @lru_cache(maxsize=64)
-def _known_settings(
-    settings: ImageSettings | None, options: tuple[tuple[str, Any], ...], _types: tuple[type, ...]
-) -> ImageSettings:
-    """Return settings checked once for many calls. The types are part of the key: 64 equals 64.0, which is refused."""
-    return dataclasses.replace(settings or _DEFAULTS, **dict(options))
+def _plan(length: int, settings: ImageSettings) -> _core.ImagePlan:
+    return _core.ImagePlan(length, settings)
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -122,9 +143,3 @@ def shows_settings(function: _Function) -> _Function:
     ]
     setattr(function, "__signature__", signature.replace(parameters=[*named, *fields]))  # noqa: B010  (mypy knows no such attribute of a Callable)
     return function
-
-
-@lru_cache(maxsize=64)
-def plan_of(length: int, settings: ImageSettings) -> _core.ImagePlan:
-    """Return the plan of pictures of windows of `length` samples; equal settings share one."""
-    return _core.ImagePlan(length, settings)

@@ -24,7 +24,7 @@ RUST = {
     "arrays": {"error"},
     "cpu": {"error"},
     "threads": {"error"},
-    "device": {"error", "threads"},
+    "device": {"error", "cpu", "threads"},
     "signal": {"error", "arrays", "cpu", "threads"},
     "spectral": {"error", "arrays", "cpu", "threads", "signal"},
     "preparation": {"error", "threads", "device", "signal"},

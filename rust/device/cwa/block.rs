@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::super::calendar::days;
 use super::super::{Batch, Stamp};
 use super::bytes::{BLOCK, MAGIC, u8_at, u16_at, u32_at};
+use crate::cpu::Path;
 
 pub(super) type Bytes = [u8; BLOCK];
 
@@ -212,7 +213,7 @@ pub(super) fn decode(bytes: &Bytes, head: &Head, exchanged: usize, batch: &mut B
     let [x, y, z] = &mut batch.xyz;
     let xyz = [room(x, from, n, 0.0), room(y, from, n, 0.0), room(z, from, n, 0.0)];
     match head.layout {
-        Layout::Packed => unpack(data, unit, xyz),
+        Layout::Packed => unpack_on(Path::best(), data, unit, xyz),
         Layout::Words(3) => words::<6>(data, 0, unit, xyz),
         Layout::Words(axes) => {
             let range = head.gyroscope_range();
@@ -245,22 +246,26 @@ fn words<const STRIDE: usize>(data: &[u8], at: usize, unit: f32, [x, y, z]: [&mu
 }
 
 /// 10-10-10-2: three signed values, each to be shifted left by the exponent on top.
-pub(super) fn unpack(data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
+pub(super) fn unpack_on(path: Path, data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn fast(data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
-            unpack_plain(data, unit, xyz);
-        }
-        #[allow(unsafe_code)]
-        // SAFETY: the CPU has AVX2.
-        return unsafe { fast(data, unit, xyz) };
+    #[allow(unsafe_code)]
+    match path {
+        // SAFETY: just asked; both paths have AVX2.
+        Path::Avx2 | Path::Avx512 if path.is_available() => return unsafe { unpack_avx2(data, unit, xyz) },
+        _ => {}
     }
-    unpack_plain(data, unit, xyz);
+    let _ = path;
+    unpack(data, unit, xyz);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn unpack_avx2(data: &[u8], unit: f32, xyz: [&mut [f32]; 3]) {
+    unpack(data, unit, xyz);
 }
 
 #[inline(always)]
-fn unpack_plain(data: &[u8], unit: f32, [x, y, z]: [&mut [f32]; 3]) {
+fn unpack(data: &[u8], unit: f32, [x, y, z]: [&mut [f32]; 3]) {
     let rows = data.as_chunks::<4>().0;
     for (((row, x), y), z) in rows.iter().zip(x).zip(y).zip(z) {
         let word = u32::from_le_bytes(*row);

@@ -1,6 +1,7 @@
 //! Packed samples and times against their plain definition: a sample of the 2^32 words, and with `make exhaustive` all.
 
-use super::block::{seconds, unpack};
+use super::block::{seconds, unpack_on};
+use crate::cpu::Path;
 
 const WORDS: u64 = 1 << 32;
 /// Words that are unpacked together, as many as a block has.
@@ -19,15 +20,17 @@ fn plain(word: u32) -> [f32; 3] {
 
 fn check_words(words: impl Iterator<Item = u64>) {
     let mut words = words.map(|word| word as u32).peekable();
-    let (mut data, mut xyz) = (Vec::new(), [[0f32; TOGETHER]; 3]);
+    let (paths, mut data, mut xyz) = (Path::available(), Vec::new(), [[0f32; TOGETHER]; 3]);
     while words.peek().is_some() {
         let part: Vec<u32> = words.by_ref().take(TOGETHER).collect();
         data.clear();
         part.iter().for_each(|word| data.extend_from_slice(&word.to_le_bytes()));
-        unpack(&data, 1.0, xyz.each_mut().map(|axis| axis.as_mut_slice()));
-        for (i, word) in part.iter().enumerate() {
-            let unpacked = xyz.each_ref().map(|axis| axis.get(i).copied().unwrap_or(f32::NAN));
-            assert_eq!(unpacked, plain(*word), "{word:#010x}");
+        for &path in &paths {
+            unpack_on(path, &data, 1.0, xyz.each_mut().map(|axis| axis.as_mut_slice()));
+            for (i, word) in part.iter().enumerate() {
+                let unpacked = xyz.each_ref().map(|axis| axis.get(i).copied().unwrap_or(f32::NAN));
+                assert_eq!(unpacked, plain(*word), "{path:?} {word:#010x}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::rows::pace::{self, Pace};
 const GRAVITY: f32 = 9.806_65;
 /// Rates that most recordings have, and rates that some have, Hz.
 const USUAL: (f64, f64) = (5.0, 500.0);
-const POSSIBLE: (f64, f64) = (0.2, 10_000.0);
+const POSSIBLE: (f64, f64) = (1.0 / EPOCH, 10_000.0);
 /// 1980 and 2100, s since 1970.
 const DATES: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
 /// A time since a start, s: 400 days.
@@ -18,10 +18,10 @@ const LONGEST: f64 = 400.0 * DAY;
 const DAY: f64 = 86_400.0;
 /// Stamps that stay the same for longer tell no row's time, s.
 const COARSEST: f64 = 2.0;
-/// Rows further apart are summaries of epochs, s.
-pub(super) const EPOCH: f64 = 1.0 / POSSIBLE.0;
-
-const LONGEST_EPOCH: f64 = 300.0;
+/// Rows so far apart are summaries of epochs, s: the shortest in use have 5 s.
+pub(super) const EPOCH: f64 = 4.9;
+/// Longest epoch of whole seconds, and of whole minutes, s.
+const LONGEST_EPOCH: (f64, f64) = (300.0, 3600.0);
 
 /// Units of acceleration that files use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -210,11 +210,26 @@ impl TimeUnit {
         let epoch = dated.iter().find(|u| {
             matches!(u.name, "s" | "ms") && {
                 let seconds = pace.period * u.seconds();
-                seconds > EPOCH && seconds <= LONGEST_EPOCH && seconds.fract() == 0.0
+                let whole = seconds <= LONGEST_EPOCH.0 && seconds.fract() == 0.0;
+                seconds > EPOCH && (whole || seconds <= LONGEST_EPOCH.1 && seconds % 60.0 == 0.0)
             }
         });
         if let Some(unit) = epoch {
             return Err(epochs(pace.period * unit.seconds()));
+        }
+        let slow = dated.iter().find(|u| (POSSIBLE.0..USUAL.0).contains(&rate(u)));
+        let fast = relative.iter().find(|u| inside(USUAL, rate(u)));
+        if let (Some(slow), Some(fast)) = (slow, fast) {
+            return Err(format!(
+                "expected times of one meaning, got {first}, rising by {}: {} since 1970 at {:.6} Hz, or {} since a start \
+                 at {:.6} Hz; name the unit in the column's title, as in time ({})",
+                pace.period,
+                slow.name,
+                rate(slow),
+                fast.name,
+                rate(fast),
+                slow.name
+            ));
         }
         let soon: Vec<Self> = relative.iter().copied().filter(|u| (first * u.seconds()).abs() < DAY).collect();
         for (bounds, units) in [(USUAL, &dated), (USUAL, &relative), (POSSIBLE, &dated), (POSSIBLE, &soon)] {
@@ -264,6 +279,9 @@ mod tests {
             (43_895.416_666_666_7, 0.01 / 86_400.0, "Excel days"),
             (737_855.416_666_666_7, 0.01 / 86_400.0, "MATLAB days"),
             (319_798_710_000.0, 1e7, "ns"),
+            (1_583_402_400.0, 1250.0, "us"),
+            (1_583_402_400.0, 7200.0, "us"),
+            (1_000_000.0, 4.0, "ms"),
             (0.0, 0.01, "s"),
             (0.0, 20.0, "ms"),
             (0.0, 1.0 / 1600.0, "s"),
@@ -277,7 +295,13 @@ mod tests {
         for (from, step, word) in [
             (0.0, 1.0, "row numbers"),
             (100_000.0, 1.0, "row numbers"),
+            (1_583_402_400.0, 5.0, "every 5.0 s"),
             (1_583_402_400.0, 60.0, "every 60.0 s"),
+            (1_583_402_400.0, 300.0, "every 300.0 s"),
+            (1_583_402_400_000.0, 900_000.0, "every 900.0 s"),
+            (1_583_402_400.0, 3600.0, "every 3600.0 s"),
+            (1_583_402_400.0, 4.0, "s since 1970 at 0.250000 Hz, or ms since a start at 250.000000 Hz"),
+            (1_583_402_400_000.0, 2500.0, "ms since 1970 at 0.400000 Hz, or us since a start at 400.000000 Hz"),
             (1_733_940_000.0, 0.0, "in all of 1000 rows"),
         ] {
             let reason = settled(from, step).unwrap_err();

@@ -46,7 +46,13 @@ fn cwa(session: u32, sequence: u32, second: u32, events: u8) -> [u8; 512] {
     for word in block[30..430].as_chunks_mut::<4>().0 {
         *word = (256u32 << 20).to_le_bytes();
     }
-    let sum = block.as_chunks::<2>().0.iter().fold(0u16, |sum, pair| sum.wrapping_add(u16::from_le_bytes(*pair)));
+    sealed(block)
+}
+
+/// A block with the check sum of its other bytes.
+fn sealed(mut block: [u8; 512]) -> [u8; 512] {
+    let words = block[..510].as_chunks::<2>().0;
+    let sum = words.iter().fold(0u16, |sum, pair| sum.wrapping_add(u16::from_le_bytes(*pair)));
     block[510..].copy_from_slice(&sum.wrapping_neg().to_le_bytes());
     block
 }
@@ -54,9 +60,21 @@ fn cwa(session: u32, sequence: u32, second: u32, events: u8) -> [u8; 512] {
 /// The same block with the code of half the rate.
 fn at_50_hz(mut block: [u8; 512]) -> [u8; 512] {
     block[24] -= 1;
-    let sum = u16::from_le_bytes([block[510], block[511]]).wrapping_add(1);
-    block[510..].copy_from_slice(&sum.to_le_bytes());
-    block
+    sealed(block)
+}
+
+/// Block `i` of an AX6: 40 rows of these words at 100 Hz.
+fn ax6(i: u32, words: impl Fn(u32) -> [i16; 6]) -> [u8; 512] {
+    let second = (2 * i).div_ceil(5); // the first whole second from the block's start on, `i` times 0.4 s
+    let mut block = cwa(7, i, second, 0);
+    block[18..20].copy_from_slice(&(3u16 << 13).to_le_bytes()); // 2048 steps a g
+    block[25] = 0x62;
+    block[26..28].copy_from_slice(&(100 * second as i16 - 40 * i as i16).to_le_bytes());
+    block[28..30].copy_from_slice(&40u16.to_le_bytes());
+    for (row, bytes) in (40 * i..).zip(block[30..510].as_chunks_mut::<12>().0) {
+        *bytes = std::array::from_fn(|k| words(row)[k / 2].to_le_bytes()[k % 2]);
+    }
+    sealed(block)
 }
 
 #[test]
@@ -81,6 +99,33 @@ fn blocks_of_axivity_are_one_run_and_only_what_they_state_is_counted() {
     let foreign: Vec<u8> = (0..10).flat_map(|i| cwa(if i < 8 { 7 } else { 8 }, i, i, 0)).collect();
     let all = read(Cwa::new(source(&foreign), Timestamps::Device), Timestamps::Device);
     assert_eq!((all.len, counts(&all)), (800, vec![("missing_header", 1), ("other_session", 2)]));
+}
+
+#[test]
+fn a_clock_that_jumps_over_lost_blocks_is_compared_with_the_time_that_they_took() {
+    const TWO_DAYS: u32 = 2 << 17; // the 5th of March becomes the 7th
+    for lost in [16, 8640] {
+        let before = (0..5).map(|i| cwa(7, i, i, 0));
+        let wrong = (0..3).map(|i| cwa(7, 5 + lost + i, (20 + i) | TWO_DAYS, 0));
+        let right = (3..8).map(|i| cwa(7, 5 + lost + i, 20 + i, 0));
+        let file: Vec<u8> = before.chain(wrong).chain(right).flatten().collect();
+        let all = read(Cwa::new(source(&file), Timestamps::Device), Timestamps::Device);
+        assert_eq!(counts(&all), [("clock_lost", 3), ("lost_blocks", u64::from(lost)), ("missing_header", 1)]);
+    }
+}
+
+#[test]
+fn an_ax6_has_the_rate_of_its_header_and_its_first_1024_rows_exchanged() {
+    let mut header = [0u8; 1024];
+    header[..4].copy_from_slice(b"MD\xfc\x03");
+    (header[4], header[7], header[36], header[41]) = (0x64, 7, 0x49, 54); // AX6, session 7, 50 Hz, firmware 54
+    let words = |row| if row < 1024 { [0, 0, 2048, 16, 0, 0] } else { [16, 0, 0, 0, 0, 2048] };
+    let file: Vec<u8> = header.into_iter().chain((0..30).flat_map(|i| ax6(i, words))).collect();
+    let all = read(Cwa::new(source(&file), Timestamps::Device), Timestamps::Device);
+    assert_eq!((all.len, counts(&all)), (1200, vec![("exchanged_sensors", 1024)]));
+    assert_eq!(all.summary.header.nominal_rate, 50.0);
+    assert!(axes(&all)[2].iter().all(|z| *z == 1.0) && axes(&all)[0].iter().all(|x| *x == 0.0));
+    assert!(all.gyro.values[..1200].iter().all(|x| (x - 16.0 * 2000.0 / 32768.0).abs() < 1e-6));
 }
 
 #[test]

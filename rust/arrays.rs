@@ -158,17 +158,17 @@ impl<'a, T: Copy> Signals<'a, T> {
     #[inline(always)]
     fn start(&self, i: usize) -> *const T {
         assert!(i < self.count, "signal out of range");
-        let (mut place, mut rest) = (0, i);
+        let (mut offset, mut rest) = (0, i);
         for &(length, stride) in self.axes.iter().skip(1).rev() {
-            place += (rest % length) as isize * stride;
+            offset += (rest % length) as isize * stride;
             rest /= length;
         }
         if let Some(&(_, stride)) = self.axes.first() {
-            place += rest as isize * stride;
+            offset += rest as isize * stride;
         }
         // SAFETY: an index within the shape, which `new` has checked and the caller of `from_raw` has promised; of an empty
-        // array the place is 0, as its one stride is.
-        unsafe { self.first.offset(place) }
+        // array the offset is 0, as its one stride is.
+        unsafe { self.first.offset(offset) }
     }
 }
 

@@ -8,10 +8,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Everything that can go wrong. Malformed, unsupported and too big are three different answers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An array has the wrong shape. Form: *what: expected ..., got ...*.
+    /// An array has the wrong shape. Form: *name: expected ..., got ...*.
     #[error("{0}")]
     Shape(String),
-    /// An argument has a value outside its domain. Form: *what: expected ..., got ...*.
+    /// An argument has a value outside its domain. Form: *name: expected ..., got ...*.
     #[error("{0}")]
     Value(String),
     /// The bytes are not what their format promises.
@@ -21,17 +21,17 @@ pub enum Error {
         format: &'static str,
         /// Byte offset in the (uncompressed) file.
         offset: u64,
-        /// *what: expected ..., got ...*
+        /// *name: expected ..., got ...*
         reason: String,
     },
     /// The bytes are sound but of a kind that is not read here.
     #[error("unsupported: {0}")]
     Unsupported(String),
     /// Reading on would pass a limit that protects the machine.
-    #[error("{what}: more than the limit of {max}")]
+    #[error("{name}: more than the limit of {max}")]
     Limit {
         /// What grew too large, with its unit.
-        what: &'static str,
+        name: &'static str,
         /// The limit.
         max: u64,
     },
@@ -48,12 +48,12 @@ impl Error {
     pub fn malformed(format: &'static str, offset: u64, reason: impl fmt::Display) -> Self {
         Self::Malformed { format, offset, reason: reason.to_string() }
     }
-    /// [`Error::Value`] as *what: expected ..., got ...*.
-    pub fn value(what: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Self::Value(format!("{what}: expected {expected}, got {got}"))
+    /// [`Error::Value`] as *name: expected ..., got ...*.
+    pub fn value(name: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Self::Value(format!("{name}: expected {expected}, got {got}"))
     }
-    /// [`Error::Shape`] as *what: expected ..., got ...*.
-    pub fn shape(what: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Self::Shape(format!("{what}: expected {expected}, got {got}"))
+    /// [`Error::Shape`] as *name: expected ..., got ...*.
+    pub fn shape(name: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+        Self::Shape(format!("{name}: expected {expected}, got {got}"))
     }
 }

@@ -27,7 +27,7 @@ unsafe impl Send for Job {}
 
 struct State {
     job: Option<Job>,
-    wanted: usize,
+    invited: usize,
     active: usize,
     started: usize,
     panicked: bool,
@@ -40,7 +40,7 @@ struct Pool {
 }
 
 static POOL: Pool = Pool {
-    state: Mutex::new(State { job: None, wanted: 0, active: 0, started: 0, panicked: false }),
+    state: Mutex::new(State { job: None, invited: 0, active: 0, started: 0, panicked: false }),
     arrived: Condvar::new(),
     left: Condvar::new(),
 };
@@ -183,14 +183,14 @@ impl<S> Spares<S> {
     /// A piece that was given back, else a new one from `make`; it returns when it is dropped.
     pub fn lend(&self, make: impl FnOnce() -> S) -> Lent<'_, S> {
         let spare = self.0.try_lock().ok().and_then(|mut list| list.pop());
-        Lent { of: self, piece: ManuallyDrop::new(spare.unwrap_or_else(make)) }
+        Lent { spares: self, piece: ManuallyDrop::new(spare.unwrap_or_else(make)) }
     }
 }
 
 /// A borrowed piece of [`Spares`].
 #[derive(Debug)]
 pub struct Lent<'a, S> {
-    of: &'a Spares<S>,
+    spares: &'a Spares<S>,
     piece: ManuallyDrop<S>,
 }
 
@@ -212,7 +212,7 @@ impl<S> Drop for Lent<'_, S> {
         #[allow(unsafe_code)]
         // SAFETY: the piece is taken here alone, and `self` is not used again.
         let piece = unsafe { ManuallyDrop::take(&mut self.piece) };
-        if let Ok(mut list) = self.of.0.try_lock() {
+        if let Ok(mut list) = self.spares.0.try_lock() {
             list.push(piece);
         }
     }
@@ -230,7 +230,7 @@ fn broadcast(helpers: usize, work: &(dyn Fn() + Sync)) {
         // SAFETY: only the lifetime is erased; this function clears the job and waits for `active == 0` before it returns.
         let erased = unsafe { std::mem::transmute::<*const (dyn Fn() + Sync + '_), *const Work>(work) };
         state.job = Some(Job(erased));
-        state.wanted = helpers;
+        state.invited = helpers;
         state.panicked = false;
         while state.started < helpers {
             let spawned = std::thread::Builder::new().name("imuspec".into()).spawn(helper);
@@ -258,8 +258,8 @@ fn broadcast(helpers: usize, work: &(dyn Fn() + Sync)) {
 fn helper() {
     let mut state = lock();
     loop {
-        if let (Some(job), true) = (state.job, state.wanted > 0) {
-            state.wanted -= 1;
+        if let (Some(job), true) = (state.job, state.invited > 0) {
+            state.invited -= 1;
             state.active += 1;
             drop(state);
             #[allow(unsafe_code)]

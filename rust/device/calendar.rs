@@ -204,7 +204,7 @@ fn clock_and_zone(text: &[u8]) -> Option<(i64, Option<i64>)> {
     if !word.is_empty() {
         let word = std::str::from_utf8(word).ok()?;
         match half_of_day(word) {
-            Some(found) => half = Some(found),
+            Some(twelve) => half = Some(twelve),
             // a zone's name or `Uhr`, which say nothing of the half
             None => {
                 let name = word.trim();
@@ -265,8 +265,8 @@ mod tests {
         assert_eq!(days(1970, 1, 1), Some(0));
         assert_eq!(days(2000, 3, 1), Some(11_017));
         assert_eq!(days(2063, 12, 31), Some(34_332));
-        for none in [(2023, 2, 29), (1900, 2, 29), (2020, 4, 31), (2020, 0, 1), (2020, 13, 1), (2020, 1, 0)] {
-            assert_eq!(days(none.0, none.1, none.2), None, "{none:?}");
+        for invalid in [(2023, 2, 29), (1900, 2, 29), (2020, 4, 31), (2020, 0, 1), (2020, 13, 1), (2020, 1, 0)] {
+            assert_eq!(days(invalid.0, invalid.1, invalid.2), None, "{invalid:?}");
         }
     }
 
@@ -282,9 +282,10 @@ mod tests {
         assert_eq!(date_time(b"26.08.2020 10:09:00,250", Order::DayMonthYear), t);
         assert_eq!(date_time(b"8/26/2020 10:09:00.250 PM", Order::MonthDayYear), t.map(|t| t + 12 * 3600 * SECOND));
         assert_eq!(date_time(b"8/26/2020 12:09:00.250 AM", Order::MonthDayYear), t.map(|t| t - 10 * 3600 * SECOND));
-        for none in ["", "2020-08-26", "2020-08-26 10:09", "2020-08-26 24:00:00", "2020-08-26 10:09:00x", "x", "2020-8"]
+        for invalid in
+            ["", "2020-08-26", "2020-08-26 10:09", "2020-08-26 24:00:00", "2020-08-26 10:09:00x", "x", "2020-8"]
         {
-            assert_eq!(date_time(none.as_bytes(), iso), None, "{none}");
+            assert_eq!(date_time(invalid.as_bytes(), iso), None, "{invalid}");
         }
     }
 

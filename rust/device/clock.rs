@@ -15,13 +15,13 @@ const SPAN: usize = 16;
 /// Share of a block's length by which its stamp may differ from its nominal length before the run ends.
 const TOLERANCE: f64 = 0.10;
 
-/// Samples from `from` on (until the next line's): `time + (sample - at) * period`.
+/// Samples from `from` on (until the next line's): `time + (sample - sample) * period`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
     /// First sample, counted from the start of the recording, that this line times.
     pub from: i64,
     /// The sample at which the clock showed `time`.
-    pub at: i64,
+    pub sample: i64,
     /// ns since 1970, local device clock.
     pub time: i64,
     /// ns a sample.
@@ -34,7 +34,7 @@ impl Line {
     pub fn times(&self, first: i64, n: usize) -> Times {
         const ONE: f64 = 65536.0;
         let step = (self.period * ONE).round() as i64;
-        let since = ((first - self.at) as f64 * self.period * ONE).round() as i64 + (1 << 15);
+        let since = ((first - self.sample) as f64 * self.period * ONE).round() as i64 + (1 << 15);
         // A line that falls (its stamps were put back by a sample) is walked down from above zero.
         let fall = if step < 0 { step.saturating_mul(n as i64) >> 16 } else { 0 };
         Times {
@@ -72,7 +72,7 @@ impl Times {
 
 #[derive(Debug, Clone, Copy)]
 struct Knot {
-    at: i64,
+    sample: i64,
     time: i64,
 }
 
@@ -130,36 +130,36 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// A block begins at sample `start`; the clock showed `time` at sample `at`; `rate` is its nominal rate in Hz.
+    /// A block begins at sample `start`; the clock showed `time` at sample `sample`; `rate` is its nominal rate in Hz.
     /// `new_run`: the reader knows that it does not continue what came before.
-    pub fn stamp(&mut self, start: i64, at: i64, time: i64, rate: f64, new_run: bool) -> Break {
+    pub fn stamp(&mut self, start: i64, sample: i64, time: i64, rate: f64, new_run: bool) -> Break {
         let nominal = 1e9 / rate;
-        let mut found = Break::None;
+        let mut outcome = Break::None;
         if let (true, Some(&last)) = (self.open, self.knots.back()) {
-            if time == last.time && at.abs_diff(last.at) <= 1 && !new_run {
-                return found; // a clock of whole seconds names one sample twice
+            if time == last.time && sample.abs_diff(last.sample) <= 1 && !new_run {
+                return outcome; // a clock of whole seconds names one sample twice
             }
-            let steps = at.saturating_sub(last.at) as f64;
+            let steps = sample.saturating_sub(last.sample) as f64;
             let expected = steps * nominal;
             let apart = time.saturating_sub(last.time) as f64 - expected;
             let same_rate = (nominal - self.nominal).abs() <= 1e-9 * nominal;
             if new_run || !same_rate {
                 let period = self.mean_period();
-                let ended = last.time as f64 + (start - last.at) as f64 * period;
-                let begins = time as f64 - (at - start) as f64 * nominal * if same_rate { self.ratio } else { 1.0 };
-                found = Break::Run((begins - ended) / 1e9);
+                let ended = last.time as f64 + (start - last.sample) as f64 * period;
+                let begins = time as f64 - (sample - start) as f64 * nominal * if same_rate { self.ratio } else { 1.0 };
+                outcome = Break::Run((begins - ended) / 1e9);
             } else if steps < 1.0 || apart.abs() > TOLERANCE * expected + (2.0 * nominal).min(0.5 * expected) {
-                found = Break::Jump(apart / 1e9);
+                outcome = Break::Jump(apart / 1e9);
             }
-            if found != Break::None {
+            if outcome != Break::None {
                 self.close(start);
             }
         }
         self.begin(start, nominal);
-        self.first = self.first.or(Some(Knot { at, time }));
-        self.knots.push_back(Knot { at, time });
+        self.first = self.first.or(Some(Knot { sample, time }));
+        self.knots.push_back(Knot { sample, time });
         self.advance();
-        found
+        outcome
     }
 
     /// A block without a stamp of its own begins at sample `start`; true where a run begins with it.
@@ -204,8 +204,8 @@ impl Clock {
     /// Mean nominal-to-measured ratio times the nominal period: the best guess of the present period, ns.
     fn mean_period(&self) -> f64 {
         match (self.knots.front(), self.knots.back()) {
-            (Some(a), Some(b)) if self.knots.len() >= 3 && b.at > a.at => {
-                b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64
+            (Some(a), Some(b)) if self.knots.len() >= 3 && b.sample > a.sample => {
+                b.time.saturating_sub(a.time) as f64 / (b.sample - a.sample) as f64
             }
             _ => self.nominal * self.ratio,
         }
@@ -213,8 +213,8 @@ impl Clock {
 
     /// Distance in ns of the middle of three knots from the line of the outer two.
     fn residual(a: Knot, middle: Knot, b: Knot) -> f64 {
-        let slope = b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64;
-        middle.time.saturating_sub(a.time) as f64 - (middle.at - a.at) as f64 * slope
+        let slope = b.time.saturating_sub(a.time) as f64 / (b.sample - a.sample) as f64;
+        middle.time.saturating_sub(a.time) as f64 - (middle.sample - a.sample) as f64 * slope
     }
 
     /// Moves `knot` onto the line if it is one whole sample off, else remembers how far off it is.
@@ -223,7 +223,7 @@ impl Clock {
         if (off - 1.0).abs() < 0.25 {
             if let Some(knot) = self.knots.get_mut(index) {
                 knot.time = knot.time.saturating_sub(residual.round() as i64);
-                self.snapped.push((knot.at, knot.time));
+                self.snapped.push((knot.sample, knot.time));
             }
         } else {
             self.worst_residual = self.worst_residual.max(residual.abs());
@@ -242,14 +242,14 @@ impl Clock {
     fn settle_end(&mut self, index: usize, near: usize, far: usize) {
         if let (Some(&k), Some(&near), Some(&far)) = (self.knots.get(index), self.knots.get(near), self.knots.get(far))
         {
-            let slope = far.time.saturating_sub(near.time) as f64 / (far.at - near.at) as f64;
-            let line = near.time as f64 + (k.at - near.at) as f64 * slope;
+            let slope = far.time.saturating_sub(near.time) as f64 / (far.sample - near.sample) as f64;
+            let line = near.time as f64 + (k.sample - near.sample) as f64 * slope;
             self.settle(index, k.time as f64 - line);
         }
     }
 
     fn push_line(&mut self, from: i64, knot: Knot, period: f64) {
-        let line = Line { from, at: knot.at, time: knot.time, period };
+        let line = Line { from, sample: knot.sample, time: knot.time, period };
         self.last = Some(line);
         self.lines.push_back(line);
     }
@@ -257,11 +257,11 @@ impl Clock {
     /// The line between knots `index` and `index + 1`, for samples from the first's (or the run's start) on.
     fn join(&mut self, index: usize) {
         if let (Some(&a), Some(&b)) = (self.knots.get(index), self.knots.get(index + 1)) {
-            let period = b.time.saturating_sub(a.time) as f64 / (b.at - a.at) as f64;
-            let from = a.at.max(self.run_start);
-            if b.at > from {
+            let period = b.time.saturating_sub(a.time) as f64 / (b.sample - a.sample) as f64;
+            let from = a.sample.max(self.run_start);
+            if b.sample > from {
                 self.push_line(from, a, period);
-                self.lined_to = self.lined_to.max(b.at);
+                self.lined_to = self.lined_to.max(b.sample);
             }
         }
     }
@@ -275,11 +275,11 @@ impl Clock {
             self.settle_end(0, 1, 2);
         }
         if let Some(&first) = self.knots.front()
-            && first.at > self.run_start
+            && first.sample > self.run_start
         {
             let period = self.mean_period();
             self.push_line(self.run_start, first, period);
-            self.lined_to = self.lined_to.max(first.at);
+            self.lined_to = self.lined_to.max(first.sample);
         }
         self.head_done = true;
     }
@@ -319,20 +319,20 @@ impl Clock {
         let period = self.mean_period();
         if self.knots.is_empty() {
             // no stamp in the whole run: it goes on from the last time that is known
-            let since = |line: Line| (self.run_start.saturating_sub(line.at) as f64 * line.period) as i64;
+            let since = |line: Line| (self.run_start.saturating_sub(line.sample) as f64 * line.period) as i64;
             let time = self.last.map_or(0, |line| line.time.saturating_add(since(line)));
-            self.push_line(self.run_start, Knot { at: self.run_start, time }, period);
+            self.push_line(self.run_start, Knot { sample: self.run_start, time }, period);
         }
         if let Some(&last) = self.knots.back() {
-            let from = last.at.max(self.lined_to).max(self.run_start);
+            let from = last.sample.max(self.lined_to).max(self.run_start);
             if end > from {
                 self.push_line(from, last, period);
             }
             if let Some(first) = self.first
                 && n >= 3
-                && last.at > first.at
+                && last.sample > first.sample
             {
-                let (samples, ns) = ((last.at - first.at) as f64, last.time.saturating_sub(first.time) as f64);
+                let (samples, ns) = ((last.sample - first.sample) as f64, last.time.saturating_sub(first.time) as f64);
                 self.measured.0 += samples;
                 self.measured.1 += ns;
                 self.ratio = ns / samples / self.nominal;

@@ -8,8 +8,8 @@ fn times(stamps: &[Option<(i64, i64)>], breaks: &[usize]) -> Vec<i64> {
     for (i, stamp) in stamps.iter().enumerate() {
         let (start, new_run) = (100 * i as i64, breaks.contains(&i));
         match stamp {
-            Some((at, time)) => {
-                clock.stamp(start, start + at, *time, 100.0, new_run);
+            Some((sample, time)) => {
+                clock.stamp(start, start + sample, *time, 100.0, new_run);
             }
             None => {
                 clock.follow(start, 100.0, new_run);
@@ -33,7 +33,7 @@ const S: i64 = 1_000_000_000;
 #[test]
 fn times_lie_on_their_line_whichever_way_it_goes() {
     for period in [10_000_000.0, 9_999_876.543_21, 312_500.25, 1e9, 0.0, -1_250_000.75] {
-        let line = Line { from: 5, at: 17, time: 1_700_000_000 * S, period };
+        let line = Line { from: 5, sample: 17, time: 1_700_000_000 * S, period };
         let mut times = Vec::new();
         line.times(5, 20_000).append(20_000, &mut times);
         assert_eq!(times.len(), 20_000);
@@ -70,8 +70,8 @@ fn a_clock_of_whole_seconds_may_name_one_sample_twice() {
     for i in 0..40 {
         // two blocks share each second, and both name the sample at which it began
         let (start, second) = (100 * i, i / 2);
-        let found = clock.stamp(start, 200 * second, second * S, 200.0, false);
-        assert_eq!(found, Break::None, "{i}");
+        let outcome = clock.stamp(start, 200 * second, second * S, 200.0, false);
+        assert_eq!(outcome, Break::None, "{i}");
     }
 }
 
@@ -96,8 +96,8 @@ fn a_new_run_begins_as_far_behind_the_old_one_as_both_clocks_say() {
     for (start, seconds) in [(1000, 2), (2000, 5)] {
         let later = slow(start) + if start > 1000 { 2 * S } else { 0 } + seconds * S;
         // the first run's own rate is not known before it ends: its stamp is at the block's first sample
-        let at = if start > 1000 { 50 } else { 0 };
-        let Break::Run(gap) = clock.stamp(start, start + at, later + slow(at), 100.0, true) else {
+        let sample = if start > 1000 { 50 } else { 0 };
+        let Break::Run(gap) = clock.stamp(start, start + sample, later + slow(sample), 100.0, true) else {
             unreachable!("no run")
         };
         assert!((gap - seconds as f64).abs() < 1e-6, "{start}: {gap}");

@@ -56,9 +56,9 @@ impl Planar {
         Ok(())
     }
 
-    fn put(&mut self, at: usize, rows: &[Vec<f32>; 3]) {
+    fn put(&mut self, start: usize, rows: &[Vec<f32>; 3]) {
         for (row, from) in self.values.chunks_mut(self.capacity.max(1)).zip(rows) {
-            if let Some(to) = row.get_mut(at..at + from.len()) {
+            if let Some(to) = row.get_mut(start..start + from.len()) {
                 to.copy_from_slice(from);
             }
         }
@@ -79,7 +79,7 @@ impl Number for i64 {}
 /// `n` zeros, on huge pages where the system has them: the first touch of a gigabyte costs more than all the decoding.
 /// Pages that are never touched cost nothing, and a size that the machine does not have is an error, not the end.
 fn zeroed<T: Number>(n: usize) -> Result<Vec<T>> {
-    let full = || Error::Limit { what: "bytes of memory for one recording", max: n as u64 * size_of::<T>() as u64 };
+    let full = || Error::Limit { name: "bytes of memory for one recording", max: n as u64 * size_of::<T>() as u64 };
     let layout = std::alloc::Layout::array::<T>(n).map_err(|_| full())?;
     if layout.size() == 0 {
         return Ok(Vec::new());
@@ -155,39 +155,39 @@ pub fn collect(mut stream: Stream) -> Result<Columns> {
 
 impl Columns {
     fn append(&mut self, chunk: &Chunk, hint: usize) -> Result<()> {
-        let (at, n) = (self.len, chunk.data.len());
-        let end = at + n;
+        let (from, n) = (self.len, chunk.data.len());
+        let end = from + n;
         if end as u64 > MAX_SAMPLES {
-            return Err(Error::Limit { what: "samples in one recording", max: MAX_SAMPLES });
+            return Err(Error::Limit { name: "samples in one recording", max: MAX_SAMPLES });
         }
         if end > self.xyz.capacity {
-            let capacity = if at == 0 { hint.max(n) } else { end.max(2 * self.xyz.capacity) };
-            self.xyz.grow(at, capacity)?;
+            let capacity = if from == 0 { hint.max(n) } else { end.max(2 * self.xyz.capacity) };
+            self.xyz.grow(from, capacity)?;
             let mut time = zeroed(capacity)?;
-            if let (Some(new), Some(old)) = (time.get_mut(..at), self.time.get(..at)) {
+            if let (Some(new), Some(old)) = (time.get_mut(..from), self.time.get(..from)) {
                 new.copy_from_slice(old);
             }
             self.time = time;
             if self.gyro.capacity > 0 {
-                self.gyro.grow(at, capacity)?;
+                self.gyro.grow(from, capacity)?;
             }
         }
-        self.xyz.put(at, &chunk.data.xyz);
-        if let Some(to) = self.time.get_mut(at..end) {
+        self.xyz.put(from, &chunk.data.xyz);
+        if let Some(to) = self.time.get_mut(from..end) {
             to.copy_from_slice(&chunk.data.time);
         }
         if chunk.data.gyro.iter().any(|g| !g.is_empty()) && self.gyro.capacity == 0 {
             self.gyro.grow(0, self.xyz.capacity)?;
-            self.gyro.fill(0, at, f32::NAN);
+            self.gyro.fill(0, from, f32::NAN);
         }
         if self.gyro.capacity > 0 {
-            self.gyro.fill(at, end, f32::NAN);
-            self.gyro.put(at, &chunk.data.gyro);
+            self.gyro.fill(from, end, f32::NAN);
+            self.gyro.put(from, &chunk.data.gyro);
         }
-        sparse(&mut self.light, &chunk.data.light, at, end, f32::NAN)?;
-        sparse(&mut self.temperature, &chunk.data.temperature, at, end, f32::NAN)?;
-        sparse(&mut self.annotation, &chunk.data.annotation, at, end, -1)?;
-        self.run_starts.extend(chunk.run_starts.iter().map(|s| (at + s) as u64));
+        sparse(&mut self.light, &chunk.data.light, from, end, f32::NAN)?;
+        sparse(&mut self.temperature, &chunk.data.temperature, from, end, f32::NAN)?;
+        sparse(&mut self.annotation, &chunk.data.annotation, from, end, -1)?;
+        self.run_starts.extend(chunk.run_starts.iter().map(|s| (from + s) as u64));
         self.blocks.extend_from_slice(&chunk.blocks);
         self.len = end;
         Ok(())
@@ -195,11 +195,11 @@ impl Columns {
 }
 
 /// Appends a channel that not every chunk has.
-fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], at: usize, end: usize, missing: T) -> Result<()> {
+fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], from: usize, end: usize, missing: T) -> Result<()> {
     if !(all.is_empty() && part.is_empty()) {
         all.try_reserve(end - all.len())
-            .map_err(|_| Error::Limit { what: "samples in the memory of this machine", max: end as u64 })?;
-        all.resize(at, missing);
+            .map_err(|_| Error::Limit { name: "samples in the memory of this machine", max: end as u64 })?;
+        all.resize(from, missing);
         all.extend_from_slice(part);
         all.resize(end, missing);
     }

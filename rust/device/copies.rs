@@ -16,20 +16,20 @@ impl Copies {
     /// Whether a block repeats an earlier one; remembers it where it does not. It is searched for where it goes `back` behind
     /// the blocks before it, and follows the one that was found before.
     pub(super) fn repeats(&mut self, sum: u64, back: bool) -> bool {
-        let follows = self.next.is_some_and(|place| self.sums.get(place) == Some(&sum));
-        let place = match self.next {
-            Some(place) if follows => Some(place),
+        let follows = self.next.is_some_and(|position| self.sums.get(position) == Some(&sum));
+        let position = match self.next {
+            Some(position) if follows => Some(position),
             _ if back && self.searches < MAX_SEARCHES => {
                 self.searches += 1;
                 self.sums.iter().rposition(|other| *other == sum)
             }
             _ => None,
         };
-        self.next = place.map(|place| place + 1);
-        if place.is_none() {
+        self.next = position.map(|position| position + 1);
+        if position.is_none() {
             self.sums.push(sum);
         }
-        place.is_some()
+        position.is_some()
     }
 }
 

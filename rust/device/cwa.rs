@@ -120,89 +120,89 @@ impl Cwa {
         self.buffer.get(..self.filled).unwrap_or_default()
     }
 
-    fn block(&self, at: usize) -> Option<&Bytes> {
-        self.bytes().get(at..at + BLOCK)?.try_into().ok()
+    fn block(&self, position: usize) -> Option<&Bytes> {
+        self.bytes().get(position..position + BLOCK)?.try_into().ok()
     }
 
     /// A block among the next ones that holds the sequence number that should come now, if `next` is ahead of it.
-    fn earlier(&self, at: usize, next: &Head) -> Option<(usize, Head)> {
+    fn earlier(&self, position: usize, next: &Head) -> Option<(usize, Head)> {
         let last = self.last.as_ref()?;
-        let wanted = last.sequence.wrapping_add(1);
+        let due = last.sequence.wrapping_add(1);
         if self.timestamps == Timestamps::Actipy
             || next.session != last.session
-            || next.sequence <= wanted
-            || next.sequence - wanted > AHEAD as u32
+            || next.sequence <= due
+            || next.sequence - due > AHEAD as u32
         {
             return None;
         }
         (1..=AHEAD).find_map(|k| {
-            let found = self.block(at + k * BLOCK).and_then(|bytes| head(bytes).ok())?;
-            (found.sequence == wanted && found.session == last.session).then_some((k, found))
+            let candidate = self.block(position + k * BLOCK).and_then(|bytes| head(bytes).ok())?;
+            (candidate.sequence == due && candidate.session == last.session).then_some((k, candidate))
         })
     }
 
-    /// Distance in bytes to the next sound block that is not at a multiple of 512, when the bytes at `at` are none.
-    fn misaligned(&self, at: usize) -> Option<usize> {
-        let rest = self.bytes().get(at..)?;
+    /// Distance in bytes to the next sound block that is not at a multiple of 512, when the bytes at `position` are none.
+    fn misaligned(&self, position: usize) -> Option<usize> {
+        let rest = self.bytes().get(position..)?;
         if self.timestamps == Timestamps::Actipy || rest.get(BLOCK..BLOCK + 4) == Some(&MAGIC) {
             return None;
         }
         rest.windows(BLOCK)
             .take(2 * BLOCK)
             .position(|window| window.starts_with(&MAGIC) && window.try_into().is_ok_and(|b| head(b).is_ok()))
-            .filter(|&by| by % BLOCK != 0)
+            .filter(|&step| step % BLOCK != 0)
     }
 
-    /// Uses what stands at `at`; returns the bytes to go on by.
-    fn step(&mut self, at: usize, batch: &mut Batch, quality: &mut Quality) -> usize {
-        let mut by = BLOCK;
+    /// Uses what stands at `position`; returns the bytes to go on by.
+    fn step(&mut self, position: usize, batch: &mut Batch, quality: &mut Quality) -> usize {
+        let mut step = BLOCK;
         if !self.used.front().copied().unwrap_or(false) {
-            match self.block(at).map(head) {
+            match self.block(position).map(head) {
                 Some(Ok(next)) => {
-                    while let Some((place, first)) = self.earlier(at, &next) {
-                        self.used.resize(self.used.len().max(place + 1), false);
-                        if let Some(flag) = self.used.get_mut(place) {
+                    while let Some((ahead, first)) = self.earlier(position, &next) {
+                        self.used.resize(self.used.len().max(ahead + 1), false);
+                        if let Some(flag) = self.used.get_mut(ahead) {
                             *flag = true;
                         }
-                        let (offset, index) = self.place(at, place);
+                        let (offset, index) = self.place(position, ahead);
                         quality.note(Event { time: Some(first.time()), ..Event::at("out_of_order", offset, index) });
-                        self.take(at, place, first, batch, quality);
+                        self.take(position, ahead, first, batch, quality);
                     }
-                    self.take(at, 0, next, batch, quality);
+                    self.take(position, 0, next, batch, quality);
                 }
-                Some(Err(kind)) => by = self.leave_out(at, kind, quality),
+                Some(Err(kind)) => step = self.leave_out(position, kind, quality),
                 None => {}
             }
         }
-        if by == BLOCK {
+        if step == BLOCK {
             self.used.pop_front();
         } else {
             self.used.clear();
         }
         self.index += 1;
-        by
+        step
     }
 
-    /// File offset and number of the block `ahead` places behind the one at `at` of the buffer.
-    fn place(&self, at: usize, ahead: usize) -> (u64, u64) {
-        (self.offset + (at + ahead * BLOCK) as u64, self.index + ahead as u64)
+    /// File offset and number of the block `ahead` places behind the one at `position` of the buffer.
+    fn place(&self, position: usize, ahead: usize) -> (u64, u64) {
+        (self.offset + (position + ahead * BLOCK) as u64, self.index + ahead as u64)
     }
 
     /// Notes a block that cannot be used; returns the bytes to the next one that may be.
-    fn leave_out(&mut self, at: usize, kind: &'static str, quality: &mut Quality) -> usize {
-        let (offset, index) = self.place(at, 0);
-        if self.block(at).is_some_and(|bytes| bytes.starts_with(&HEADER_MAGIC)) {
+    fn leave_out(&mut self, position: usize, kind: &'static str, quality: &mut Quality) -> usize {
+        let (offset, index) = self.place(position, 0);
+        if self.block(position).is_some_and(|bytes| bytes.starts_with(&HEADER_MAGIC)) {
             self.foreign = true;
             quality.note(Event::at("other_session", offset, index));
             return BLOCK;
         }
-        let by = if kind == "unknown_block" { self.misaligned(at) } else { None };
+        let step = if kind == "unknown_block" { self.misaligned(position) } else { None };
         quality.note(Event { time: self.last.map(|h| h.time()), ..Event::at(kind, offset, index) });
         self.skipped += 1;
-        if let Some(by) = by {
-            quality.note(Event { value: by as f64, ..Event::at("misaligned", offset, index) });
+        if let Some(step) = step {
+            quality.note(Event { value: step as f64, ..Event::at("misaligned", offset, index) });
         }
-        by.unwrap_or(BLOCK)
+        step.unwrap_or(BLOCK)
     }
 
     /// What the sequence says about a block: does it begin a new run?
@@ -236,10 +236,10 @@ impl Cwa {
     }
 
     /// Adds a sound block, `ahead` places behind the one that is due when it was written out of order.
-    fn take(&mut self, at: usize, ahead: usize, head: Head, batch: &mut Batch, quality: &mut Quality) {
-        let place = self.place(at, ahead);
-        let Some(bytes) = self.block(at + ahead * BLOCK).copied() else { return };
-        let event = |kind| Event { time: Some(head.time()), ..Event::at(kind, place.0, place.1) };
+    fn take(&mut self, position: usize, ahead: usize, head: Head, batch: &mut Batch, quality: &mut Quality) {
+        let location = self.place(position, ahead);
+        let Some(bytes) = self.block(position + ahead * BLOCK).copied() else { return };
+        let event = |kind| Event { time: Some(head.time()), ..Event::at(kind, location.0, location.1) };
         let device = self.timestamps == Timestamps::Device;
         if std::mem::take(&mut self.start.without_header) {
             quality.note(Event::at("missing_header", 0, 0));
@@ -265,8 +265,8 @@ impl Cwa {
             quality.note(Event { value: f64::from(head.stated), ..event("bad_count") });
         }
         let restart = self.last.is_some_and(|last| head.began_anew(&last));
-        let new_run = self.follows(&head, place, quality);
-        let lost = self.lost_clock(at, &head);
+        let new_run = self.follows(&head, location, quality);
+        let lost = self.lost_clock(position, &head);
         if lost {
             quality.note(event("clock_lost"));
         }
@@ -286,8 +286,8 @@ impl Cwa {
         }
         batch.blocks.push(Block {
             n: head.count as u32,
-            offset: place.0,
-            index: place.1,
+            offset: location.0,
+            index: location.1,
             rate: head.rate,
             stamp,
             new_run,
@@ -353,13 +353,13 @@ impl Reader for Cwa {
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
         self.refill()?;
         let end = if self.drained { self.filled } else { BATCH * BLOCK };
-        let mut at = 0;
-        while at + BLOCK <= end {
-            at += self.step(at, batch, quality);
+        let mut position = 0;
+        while position + BLOCK <= end {
+            position += self.step(position, batch, quality);
         }
-        self.buffer.copy_within(at..self.filled, 0);
-        self.filled -= at;
-        self.offset += at as u64;
+        self.buffer.copy_within(position..self.filled, 0);
+        self.filled -= position;
+        self.offset += position as u64;
         if self.drained {
             self.end(quality)?;
         }

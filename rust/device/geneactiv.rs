@@ -14,7 +14,7 @@ use super::lines::{Line, Lines};
 use super::source::Source;
 use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
 use crate::error::{Error, Result};
-use header::{Found, table};
+use header::{HeaderFields, table};
 use pace::{RATE_DIFFERS, rate_by_times};
 use page::{DIGITS, Held, PAGE, Page, began_anew, decode, is_hexadecimal};
 
@@ -35,13 +35,13 @@ const HEADER_MARK: &[u8] = b"Device Identity";
 
 /// True where the first bytes are a GENEActiv header.
 pub fn sniff(first: &[u8]) -> bool {
-    let has = |what: &[u8]| first.windows(what.len()).any(|w| w == what);
+    let has = |text: &[u8]| first.windows(text.len()).any(|w| w == text);
     first.starts_with(b"Device Identity") || (has(b"\nCalibration Data") && has(b"Recorded Data"))
 }
 
 /// Why the first bytes are a GENEActiv file that cannot be read: one in UTF-16, or pages without a header.
 pub(super) fn refusal(first: &[u8]) -> Option<Error> {
-    let has = |what: &[u8]| first.windows(what.len()).any(|w| w == what);
+    let has = |text: &[u8]| first.windows(text.len()).any(|w| w == text);
     if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
         let narrow: Vec<u8> = first.iter().copied().skip(2).filter(|b| *b != 0).collect();
         let reason = "expected text of one byte a character, got UTF-16: the file was saved anew by another program";
@@ -96,7 +96,7 @@ impl GeneActiv {
     pub fn new(source: Source, reading: Reading) -> Result<Self> {
         let mut lines = Lines::new(source);
         let mut header = Header { format: "geneactiv", device: "GENEActiv".into(), ..Header::default() };
-        let mut found = Found::default();
+        let mut fields = HeaderFields::default();
         let mut first = None;
         while let Some(line) = lines.next()? {
             let text = lines.bytes(&line);
@@ -105,11 +105,11 @@ impl GeneActiv {
                 break;
             }
             if lines.position() > MAX_HEADER {
-                return Err(Error::Limit { what: "bytes of a GENEActiv header", max: MAX_HEADER });
+                return Err(Error::Limit { name: "bytes of a GENEActiv header", max: MAX_HEADER });
             }
-            found.learn(text, &mut header);
+            fields.learn(text, &mut header);
         }
-        let (gain, offset) = found.axes(lines.position())?;
+        let (gain, offset) = fields.axes(lines.position())?;
         let [x, y, z] =
             [0, 1, 2].map(|a| table(gain.get(a).copied().unwrap_or(1.0), offset.get(a).copied().unwrap_or(0.0)));
         Ok(Self {
@@ -118,11 +118,11 @@ impl GeneActiv {
             date_order: reading.date_order,
             header,
             grams: [x, y, z],
-            lux: match (found.volts, found.lux) {
+            lux: match (fields.volts, fields.lux) {
                 (Some(volts), Some(lux)) if volts != 0.0 => (lux / volts) as f32,
                 _ => f32::NAN,
             },
-            stated_pages: found.pages,
+            stated_pages: fields.pages,
             page: first,
             astray: false,
             index: 0,
@@ -289,7 +289,7 @@ impl GeneActiv {
         self.due = begins.map(|begins| begins.saturating_add(length));
         let stamp = match self.timestamps {
             Timestamps::Device if wild => Stamp::Follows,
-            Timestamps::Device => Stamp::At { at: 0, time: held.time },
+            Timestamps::Device => Stamp::At { sample: 0, time: held.time },
             Timestamps::Actipy => {
                 let start = (held.time / 1_000_000) as f64;
                 batch.time.resize(from, 0);

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use bytes::{PIECE, u16_at};
 use info::{Info, Scale, no_scale};
 use records::{HEAD, Next, Record, SEPARATOR, read_lux, record, unpack};
-use seconds::{Found, Second, Seconds, Sleep};
+use seconds::{Due, Second, Seconds, Sleep};
 
 mod bytes;
 mod info;
@@ -82,7 +82,7 @@ impl Gt3x {
             return Err(Error::malformed("gt3x", 0, format!("expected one recording in the archive, got {n}")));
         }
         let mut header = Header { format: "gt3x", device: "ActiGraph".into(), ..Header::default() };
-        let lost = |what: &str| Error::malformed("gt3x", 0, format!("{what}: expected in the archive, got none"));
+        let lost = |file: &str| Error::malformed("gt3x", 0, format!("{file}: expected in the archive, got none"));
         let member = archive.member("info.txt").ok_or_else(|| lost("info.txt"))?;
         let info = Info::read(archive.source(member)?, &mut header)?;
         let (samples, lux) = match (archive.member("log.bin"), archive.member("activity.bin")) {
@@ -159,7 +159,7 @@ impl Gt3x {
         }
         let rate = self.info.rate;
         let stamp = match self.timestamps {
-            Timestamps::Device => Stamp::At { at: 0, time },
+            Timestamps::Device => Stamp::At { sample: 0, time },
             Timestamps::Actipy => {
                 // whole ms from the second (version 2) or from the start of the recording (version 1)
                 let (base, first) = match self.samples {
@@ -189,39 +189,39 @@ impl Gt3x {
 
     /// Records of `log.bin` in the buffer.
     fn log(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
-        let mut at = 0;
-        while at < self.buffer.len() {
-            let offset = self.offset + at as u64;
-            match record(self.buffer.get(at..).unwrap_or_default()) {
+        let mut position = 0;
+        while position < self.buffer.len() {
+            let offset = self.offset + position as u64;
+            match record(self.buffer.get(position..).unwrap_or_default()) {
                 Next::Short if !self.drained => break,
                 Next::Short => {
                     // the size may be what is damaged: what follows may still hold records
-                    let rest = self.buffer.get(at + 1..).unwrap_or_default();
-                    let by = rest.iter().position(|b| *b == SEPARATOR).map_or(rest.len(), |by| by) + 1;
-                    quality.note(Event { value: by as f64, ..Event::at("partial_block", offset, self.index) });
+                    let rest = self.buffer.get(position + 1..).unwrap_or_default();
+                    let skip = rest.iter().position(|b| *b == SEPARATOR).map_or(rest.len(), |skip| skip) + 1;
+                    quality.note(Event { value: skip as f64, ..Event::at("partial_block", offset, self.index) });
                     self.broken = true;
-                    at += by;
+                    position += skip;
                 }
-                Next::Skip(by, kind) => {
+                Next::Skip(skip, kind) => {
                     if let Some(kind) = kind {
                         let time = self.seconds.next().map(|s| s.saturating_mul(SECOND));
-                        quality.note(Event { time, value: by as f64, ..Event::at(kind, offset, self.index) });
+                        quality.note(Event { time, value: skip as f64, ..Event::at(kind, offset, self.index) });
                         self.broken = true;
                         self.index += u64::from(kind == "bad_checksum");
                     }
-                    at += by.max(1);
+                    position += skip.max(1);
                 }
                 Next::Record(record) => {
-                    let from = at + HEAD;
+                    let from = position + HEAD;
                     let payload = self.buffer.get(from..from + record.size).unwrap_or_default().to_vec();
                     self.take(record, &payload, offset, batch, quality)?;
                     self.index += 1;
-                    at = from + record.size + 1;
+                    position = from + record.size + 1;
                 }
             }
         }
-        self.buffer.drain(..at.min(self.buffer.len()));
-        self.offset += at as u64;
+        self.buffer.drain(..position.min(self.buffer.len()));
+        self.offset += position as u64;
         Ok(())
     }
 
@@ -251,8 +251,8 @@ impl Gt3x {
                     seconds.count(false, quality);
                 }
                 self.seconds.push(second, quality);
-                while let Some(found) = self.seconds.pop(false) {
-                    self.activity(found, batch, quality)?;
+                while let Some(due) = self.seconds.pop(false) {
+                    self.activity(due, batch, quality)?;
                 }
             }
             2 if payload.len() >= 2 => self.battery = f32::from(u16_at(payload, 0)) / 1000.0,
@@ -269,8 +269,8 @@ impl Gt3x {
     }
 
     /// A second of samples, in its turn.
-    fn activity(&mut self, found: Found, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
-        let Found { second, expected, moved } = found;
+    fn activity(&mut self, due: Due, batch: &mut Batch, quality: &mut Quality) -> Result<()> {
+        let Due { second, expected, moved } = due;
         let time = second.second.saturating_mul(SECOND);
         let event = |kind| Event { time: Some(time), ..Event::at(kind, second.offset, second.index) };
         if let Some(kind) = moved {
@@ -298,16 +298,16 @@ impl Gt3x {
         }
         if self.count == 0
             && second.sleep == Sleep::Awake
-            && let Some(by) = self.info.start_differs(second.second)
+            && let Some(late) = self.info.start_differs(second.second)
         {
-            quality.note(Event { value: by, ..event("start_differs") });
+            quality.note(Event { value: late, ..event("start_differs") });
         }
         let changed = self.settle_rate(second.samples(), &event, quality);
         let new_run = expected.is_some_and(|expected| expected != second.second) || second.broken || changed;
         if let Some(idle) = expected.and_then(|expected| second.slept(expected)) {
             let value = (idle.until - idle.from) as f64 / SECOND as f64;
             quality.note(Event { time: Some(idle.from), value, ..event("idle_sleep") });
-            batch.idle.push(Idle { at: from, ..idle });
+            batch.idle.push(Idle { sample: from, ..idle });
         }
         let slow = [self.temperature, self.light, self.battery];
         [self.temperature, self.light, self.battery] = second.slow;
@@ -340,9 +340,9 @@ impl Gt3x {
         if let Some(seconds) = &mut self.in_order {
             seconds.count(true, quality);
         }
-        if let Some(why) = self.source().damage().map(str::to_owned) {
+        if let Some(damage) = self.source().damage().map(str::to_owned) {
             self.source().note_damage(self.index, quality);
-            self.header.metadata.push(("archive_damage".into(), why));
+            self.header.metadata.push(("archive_damage".into(), damage));
         }
         if let (Sleep::Asleep, Some(expected)) = (self.sleep, self.seconds.next()) {
             let event = Event::at("idle_sleep", self.offset, self.index);
@@ -378,8 +378,8 @@ impl Reader for Gt3x {
             Samples::Log(_) => self.log(batch, quality)?,
         }
         if self.drained {
-            while let Some(found) = self.seconds.pop(true) {
-                self.activity(found, batch, quality)?;
+            while let Some(due) = self.seconds.pop(true) {
+                self.activity(due, batch, quality)?;
             }
             self.end(quality)?;
         }

@@ -255,8 +255,8 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
     let head: Vec<String> = lines(first).take(n).map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect();
     let title = head.first().map(String::as_str).unwrap_or_default();
     let value = |name: &str| {
-        let found = head.iter().find_map(|line| line.strip_prefix(name));
-        found.map(|v| v.trim_matches([':', ' ', ',', ';'])).unwrap_or_default()
+        let value = head.iter().find_map(|line| line.strip_prefix(name));
+        value.map(|v| v.trim_matches([':', ' ', ',', ';'])).unwrap_or_default()
     };
     let epoch = value("Epoch Period (hh:mm:ss)");
     if epoch.bytes().any(|b| matches!(b, b'1'..=b'9')) {
@@ -269,7 +269,7 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
     let names = fields(row, separator);
     let named = names.first().is_some_and(|n| n.first().is_some_and(u8::is_ascii_alphabetic));
     let timed = if named { names.len() >= 4 } else { names.first().is_some_and(|n| float(n).is_none()) };
-    let mut found = ActiLife {
+    let mut file = ActiLife {
         device: format!("ActiGraph {}", after(title, "By ActiGraph").unwrap_or_default()).trim().to_owned(),
         device_id: value("Serial Number").to_owned(),
         metadata: METADATA.iter().map(|(name, key)| ((*key).to_owned(), value(name).to_owned())).collect(),
@@ -280,12 +280,12 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
     };
     if timed {
         let usual: [&[u8]; 4] = [b"timestamp", b"x", b"y", b"z"];
-        found.columns = Some(columns(if named { &names } else { &usual }, row, false)?);
+        file.columns = Some(columns(if named { &names } else { &usual }, row, false)?);
     } else {
-        let began = |order| date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
-        let start = began(found.order.unwrap_or(Order::MonthDayYear));
-        let day_first = if found.order.is_none() { began(Order::DayMonthYear) } else { None };
-        found.day_first_start = day_first.filter(|other| start.is_some_and(|start| start != *other));
+        let start_of = |order| date_and_time(value("Start Date").as_bytes(), value("Start Time").as_bytes(), order);
+        let start = start_of(file.order.unwrap_or(Order::MonthDayYear));
+        let day_first = if file.order.is_none() { start_of(Order::DayMonthYear) } else { None };
+        file.day_first_start = day_first.filter(|other| start.is_some_and(|start| start != *other));
         let start = start
             .or(day_first)
             .ok_or_else(|| refuse("Start Date and Start Time in ActiLife's heading", title.as_bytes()))?;
@@ -293,9 +293,9 @@ pub(super) fn acti_life(first: &[u8]) -> Result<ActiLife> {
         let rate = rate.and_then(|rate| rate.replace(',', ".").parse::<f64>().ok());
         let rate = rate.filter(|r| (0.1..=10_000.0).contains(r));
         let rate = rate.ok_or_else(|| refuse("'at ... Hz' in ActiLife's first line", title.as_bytes()))?;
-        found.counted = Some((start, SECOND as f64 / rate));
+        file.counted = Some((start, SECOND as f64 / rate));
     }
-    Ok(found)
+    Ok(file)
 }
 
 /// The word behind `mark`.
@@ -321,10 +321,10 @@ mod tests {
     fn an_axis_is_named_before_or_behind_the_sensor() {
         for (axis, letter) in ["x", "y", "z"].into_iter().enumerate() {
             for name in [letter.to_owned(), format!("acc{letter}"), format!("{letter}acc"), format!("{letter}axis")] {
-                assert!(matches!(column(&name), Some(Column::Acceleration(found)) if found == axis), "{name}");
+                assert!(matches!(column(&name), Some(Column::Acceleration(matches)) if matches == axis), "{name}");
             }
             for name in [format!("gyro{letter}"), format!("{letter}gyro"), format!("w{letter}")] {
-                assert!(matches!(column(&name), Some(Column::Gyroscope(found)) if found == axis), "{name}");
+                assert!(matches!(column(&name), Some(Column::Gyroscope(matches)) if matches == axis), "{name}");
             }
         }
         assert!(column("pressure").is_none());

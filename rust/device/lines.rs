@@ -26,7 +26,7 @@ pub struct Line {
 pub struct Lines {
     source: Source,
     buffer: Vec<u8>,
-    at: usize,
+    position: usize,
     /// File offset of `buffer[0]`.
     base: u64,
     drained: bool,
@@ -36,7 +36,7 @@ impl Lines {
     /// The lines of what is left of `source`.
     pub fn new(source: Source) -> Self {
         let base = source.position();
-        Self { source, buffer: Vec::new(), at: 0, base, drained: false }
+        Self { source, buffer: Vec::new(), position: 0, base, drained: false }
     }
 
     /// The bytes of the line that [`Lines::next`] gave last.
@@ -51,7 +51,7 @@ impl Lines {
 
     /// Offset of the next line.
     pub fn position(&self) -> u64 {
-        self.base + self.at as u64
+        self.base + self.position as u64
     }
 
     /// The next line, `None` when there are no more.
@@ -63,24 +63,24 @@ impl Lines {
         let mut searched = 0;
         let mut long = false;
         loop {
-            let rest = self.buffer.get(self.at..).unwrap_or_default();
+            let rest = self.buffer.get(self.position..).unwrap_or_default();
             if let Some(n) = rest.get(searched..).and_then(|new| memchr::memchr(b'\n', new)) {
                 let n = searched + n;
                 let text = rest.get(..n).unwrap_or_default();
-                let kept = if long { 0 } else { text.strip_suffix(b"\r").unwrap_or(text).len() };
-                let range = self.at..self.at + kept;
-                self.at += n + 1;
+                let length = if long { 0 } else { text.strip_suffix(b"\r").unwrap_or(text).len() };
+                let range = self.position..self.position + length;
+                self.position += n + 1;
                 return Ok(Some(Line { offset, range, long, ended: true }));
             }
             searched = rest.len();
             if self.drained {
-                let range = self.at..self.at + if long { 0 } else { searched };
-                self.at += searched;
+                let range = self.position..self.position + if long { 0 } else { searched };
+                self.position += searched;
                 return Ok((searched > 0 || long).then_some(Line { offset, range, long, ended: false }));
             }
             if searched > MAX_LINE {
                 long = true;
-                self.at += searched;
+                self.position += searched;
                 searched = 0;
             }
             self.fill()?;
@@ -88,9 +88,9 @@ impl Lines {
     }
 
     fn fill(&mut self) -> Result<()> {
-        self.buffer.drain(..self.at);
-        self.base += self.at as u64;
-        self.at = 0;
+        self.buffer.drain(..self.position);
+        self.base += self.position as u64;
+        self.position = 0;
         let have = self.buffer.len();
         self.buffer.resize(have + PIECE, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;

@@ -25,11 +25,11 @@ const SECOND: f64 = 1e9;
 /// Packets remembered, to know one that is there twice.
 const REMEMBERED: usize = 8;
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
+fn u16_at(bytes: &[u8], position: usize) -> u16 {
+    bytes.get(position..position + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+fn u32_at(bytes: &[u8], position: usize) -> u32 {
+    bytes.get(position..position + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
 /// True where the first bytes are a Matrix header.
@@ -49,7 +49,7 @@ struct Head {
 
 impl Head {
     fn of(bytes: &[u8]) -> Option<Self> {
-        let counts = [20, 24, 28, 32].map(|at| u32_at(bytes, at) as usize);
+        let counts = [20, 24, 28, 32].map(|position| u32_at(bytes, position) as usize);
         let head = Self { crc: u32_at(bytes, 8), start: u32_at(bytes, 12), end: u32_at(bytes, 16), counts };
         (bytes.len() >= HEAD && counts.iter().all(|n| *n < MAX_PACKET)).then_some(head)
     }
@@ -140,61 +140,61 @@ impl Matrix {
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
-        let wanted = PIECE.max(have); // twice as much each time, since a packet is looked at anew
-        self.buffer.resize(have + wanted, 0);
+        let room = PIECE.max(have); // twice as much each time, since a packet is looked at anew
+        self.buffer.resize(have + room, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);
-        self.drained = got < wanted;
+        self.drained = got < room;
         Ok(())
     }
 
-    /// Distance to the next packet's mark behind `at`, or to the last place where one may still begin.
-    fn to_mark(&self, at: usize) -> usize {
-        let rest = self.buffer.get(at + 1..).unwrap_or_default();
-        let found = rest.windows(MARK.len()).position(|w| w == MARK);
-        let kept = if self.drained { 0 } else { MARK.len() - 1 };
-        1 + found.unwrap_or(rest.len().saturating_sub(kept))
+    /// Distance to the next packet's mark behind `position`, or to the last place where one may still begin.
+    fn to_mark(&self, position: usize) -> usize {
+        let rest = self.buffer.get(position + 1..).unwrap_or_default();
+        let mark = rest.windows(MARK.len()).position(|w| w == MARK);
+        let overlap = if self.drained { 0 } else { MARK.len() - 1 };
+        1 + mark.unwrap_or(rest.len().saturating_sub(overlap))
     }
 
-    fn next(&self, at: usize) -> Next {
-        let bytes = self.buffer.get(at..).unwrap_or_default();
+    fn next(&self, position: usize) -> Next {
+        let bytes = self.buffer.get(position..).unwrap_or_default();
         if bytes.len() < HEAD && !self.drained {
             return Next::More;
         }
         if !bytes.starts_with(MARK) {
-            return Next::Skip(self.to_mark(at), "unknown_bytes");
+            return Next::Skip(self.to_mark(position), "unknown_bytes");
         }
         let Some(head) = Head::of(bytes) else {
-            return Next::Skip(self.to_mark(at), if bytes.len() < HEAD { "partial_block" } else { "bad_count" });
+            return Next::Skip(self.to_mark(position), if bytes.len() < HEAD { "partial_block" } else { "bad_count" });
         };
         if head.size() > MAX_PACKET {
-            return Next::Skip(self.to_mark(at), "bad_count");
+            return Next::Skip(self.to_mark(position), "bad_count");
         }
         let Some(body) = bytes.get(12..head.size()) else {
             // the counts may be what is damaged: another mark before the stated end says so
-            let by = self.to_mark(at);
-            let other = self.buffer.get(at + by..at + by + MARK.len()) == Some(MARK);
+            let skip = self.to_mark(position);
+            let other = self.buffer.get(position + skip..position + skip + MARK.len()) == Some(MARK);
             return match (other, self.drained) {
-                (true, _) => Next::Skip(by, "bad_checksum"),
+                (true, _) => Next::Skip(skip, "bad_checksum"),
                 (false, true) => Next::Skip(bytes.len(), "partial_block"),
                 (false, false) => Next::More,
             };
         };
         // a packet behind a bad one, with another mark inside of it: summing up all that such heads state would take the
         // square of the time
-        if self.broken && self.to_mark(at) < head.size() {
-            return Next::Skip(self.to_mark(at), "bad_checksum");
+        if self.broken && self.to_mark(position) < head.size() {
+            return Next::Skip(self.to_mark(position), "bad_checksum");
         }
         let mut crc = flate2::Crc::new();
         crc.update(body);
         if crc.sum() != head.crc {
-            return Next::Skip(self.to_mark(at), "bad_checksum");
+            return Next::Skip(self.to_mark(position), "bad_checksum");
         }
         Next::Packet(head)
     }
 
-    fn take(&mut self, head: Head, at: usize, batch: &mut Batch, quality: &mut Quality) {
-        let offset = self.offset + at as u64;
+    fn take(&mut self, head: Head, position: usize, batch: &mut Batch, quality: &mut Quality) {
+        let offset = self.offset + position as u64;
         let [n_acceleration, n_gyro, n_temperature, n_heart] = head.counts;
         let n = match self.timestamps {
             Timestamps::Actipy => n_acceleration.max(n_gyro).max(n_temperature).max(n_heart),
@@ -233,7 +233,7 @@ impl Matrix {
             }
         }
         let from = batch.len();
-        self.decode(at, &head, n, batch);
+        self.decode(position, &head, n, batch);
         batch.time.resize(from, 0);
         let times = (0..n).map(|i| match self.timestamps {
             Timestamps::Device => {
@@ -255,17 +255,17 @@ impl Matrix {
             stamp: Stamp::Each,
             new_run: std::mem::take(&mut self.broken),
             restart: false,
-            temperature: self.temperature(at, &head),
+            temperature: self.temperature(position, &head),
             light: f32::NAN,
             battery: f32::NAN,
         });
     }
 
     /// Appends `n` rows; a channel of fewer values has its i-th at row i * n / count.
-    fn decode(&self, at: usize, head: &Head, n: usize, batch: &mut Batch) {
+    fn decode(&self, position: usize, head: &Head, n: usize, batch: &mut Batch) {
         let [n_acceleration, n_gyro, ..] = head.counts;
         let from = batch.len();
-        let data = self.buffer.get(at + HEAD..).unwrap_or_default();
+        let data = self.buffer.get(position + HEAD..).unwrap_or_default();
         let row = |i: usize, count: usize| (i as f64 * (n as f64 / count as f64)) as usize;
         for (axis, channel) in batch.xyz.iter_mut().enumerate() {
             channel.resize(from + n, f32::NAN);
@@ -294,9 +294,9 @@ impl Matrix {
     }
 
     /// Mean temperature of the body's surface in a packet, degrees Celsius.
-    fn temperature(&self, at: usize, head: &Head) -> f32 {
+    fn temperature(&self, position: usize, head: &Head) -> f32 {
         let [n_acceleration, n_gyro, n, _] = head.counts;
-        let first = at + HEAD + 6 * (n_acceleration + n_gyro);
+        let first = position + HEAD + 6 * (n_acceleration + n_gyro);
         let sum: f64 = (0..n).map(|i| f64::from(u16_at(&self.buffer, first + 4 * i) as i16) * 0.1).sum();
         if n == 0 { f32::NAN } else { (sum / n as f64) as f32 }
     }
@@ -333,26 +333,26 @@ impl Reader for Matrix {
 
     fn read(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
         self.refill()?;
-        let mut at = 0;
-        while at < self.buffer.len() {
-            match self.next(at) {
+        let mut position = 0;
+        while position < self.buffer.len() {
+            match self.next(position) {
                 Next::More => break,
-                Next::Skip(by, kind) => {
-                    let event = Event::at(kind, self.offset + at as u64, self.index);
-                    quality.note(Event { value: by as f64, ..event });
+                Next::Skip(skip, kind) => {
+                    let event = Event::at(kind, self.offset + position as u64, self.index);
+                    quality.note(Event { value: skip as f64, ..event });
                     self.broken = true;
                     self.index += u64::from(kind != "unknown_bytes");
-                    at += by.max(1);
+                    position += skip.max(1);
                 }
                 Next::Packet(head) => {
-                    self.take(head, at, batch, quality);
+                    self.take(head, position, batch, quality);
                     self.index += 1;
-                    at += head.size();
+                    position += head.size();
                 }
             }
         }
-        self.buffer.drain(..at.min(self.buffer.len()));
-        self.offset += at as u64;
+        self.buffer.drain(..position.min(self.buffer.len()));
+        self.offset += position as u64;
         if self.drained {
             self.end(quality)?;
         }

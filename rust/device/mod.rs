@@ -107,10 +107,10 @@ pub struct Header {
 /// What a block says of the time of its samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stamp {
-    /// The clock showed `time` (ns) at sample `at` of the block, which may lie outside of it.
+    /// The clock showed `time` (ns) at this sample of the block, which may lie outside of it.
     At {
         /// Sample of the block, from 0.
-        at: i64,
+        sample: i64,
         /// ns since 1970, local device clock.
         time: i64,
     },
@@ -179,7 +179,7 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idle {
     /// The sample that comes next; a run begins there.
-    pub at: usize,
+    pub sample: usize,
     /// First time without a sample, ns since 1970.
     pub from: i64,
     /// When the device woke, ns since 1970. What lies between it and the next sample is missing, not sleep.
@@ -226,24 +226,24 @@ impl Batch {
         self.temperature.truncate(samples);
         self.annotation.truncate(samples);
         self.blocks.truncate(blocks);
-        self.idle.retain(|idle| idle.at < samples);
+        self.idle.retain(|idle| idle.sample < samples);
     }
 
     /// Moves samples from `at` on to the front of `rest`, which is emptied before. Blocks stay.
-    fn split_off(&mut self, at: usize, rest: &mut Batch) {
-        fn cut<T: Copy>(from: &mut Vec<T>, at: usize, to: &mut Vec<T>) {
+    fn split_off(&mut self, n: usize, rest: &mut Batch) {
+        fn cut<T: Copy>(from: &mut Vec<T>, n: usize, to: &mut Vec<T>) {
             to.clear();
-            if from.len() > at {
-                to.extend_from_slice(from.get(at..).unwrap_or_default());
-                from.truncate(at);
+            if from.len() > n {
+                to.extend_from_slice(from.get(n..).unwrap_or_default());
+                from.truncate(n);
             }
         }
         let planar = self.xyz.iter_mut().chain(&mut self.gyro);
-        planar.zip(rest.xyz.iter_mut().chain(&mut rest.gyro)).for_each(|(from, to)| cut(from, at, to));
-        cut(&mut self.time, at, &mut rest.time);
-        cut(&mut self.light, at, &mut rest.light);
-        cut(&mut self.temperature, at, &mut rest.temperature);
-        cut(&mut self.annotation, at, &mut rest.annotation);
+        planar.zip(rest.xyz.iter_mut().chain(&mut rest.gyro)).for_each(|(from, to)| cut(from, n, to));
+        cut(&mut self.time, n, &mut rest.time);
+        cut(&mut self.light, n, &mut rest.light);
+        cut(&mut self.temperature, n, &mut rest.temperature);
+        cut(&mut self.annotation, n, &mut rest.annotation);
     }
 
     /// Moves all samples of `from` behind these. Blocks stay.
@@ -289,7 +289,7 @@ impl Batch {
     /// Puts the samples from `first` on in another order, which names them by their present places.
     fn rearrange(&mut self, first: usize, order: &[usize]) {
         fn moved<T: Copy>(channel: &mut [T], first: usize, order: &[usize]) {
-            let now: Vec<T> = order.iter().filter_map(|place| channel.get(*place).copied()).collect();
+            let now: Vec<T> = order.iter().filter_map(|row| channel.get(*row).copied()).collect();
             channel.iter_mut().skip(first).zip(now).for_each(|(to, from)| *to = from);
         }
         self.xyz.iter_mut().chain(&mut self.gyro).for_each(|channel| moved(channel, first, order));

@@ -97,8 +97,8 @@ impl Nhanes {
     /// # Errors
     /// [`Error::Malformed`] for members of two devices; the file system's.
     pub fn zip(archive: Archive) -> Result<Self> {
-        let found = archive.members.iter().take(MAX_MEMBERS).filter_map(|m| Some((Hour::of(&m.name)?, m.clone())));
-        let mut hours: Vec<(Hour, Member)> = found.collect();
+        let hourly = archive.members.iter().take(MAX_MEMBERS).filter_map(|m| Some((Hour::of(&m.name)?, m.clone())));
+        let mut hours: Vec<(Hour, Member)> = hourly.collect();
         hours.sort_by(|a, b| (b.0.time, &b.1.name).cmp(&(a.0.time, &a.1.name)));
         let mut logs = Vec::new();
         for member in archive.members.iter().take(MAX_MEMBERS).filter(|m| is_log(&m.name)) {
@@ -251,7 +251,7 @@ impl Nhanes {
             };
             held.seen += 1;
             if held.seen > MAX_MEMBERS as u64 {
-                return Err(Error::Limit { what: "members of one participant's archive", max: MAX_MEMBERS as u64 });
+                return Err(Error::Limit { name: "members of one participant's archive", max: MAX_MEMBERS as u64 });
             }
             if !entry.file {
                 continue;
@@ -287,7 +287,7 @@ impl Nhanes {
     fn note_idle_sleep(&mut self, batch: &mut Batch, from: usize, quality: &mut Quality) {
         let period = (1e9 / self.rate) as i64;
         let mut slept = Vec::new();
-        for (at, &time) in batch.time.iter().enumerate().skip(from) {
+        for (sample, &time) in batch.time.iter().enumerate().skip(from) {
             if let Some(before) = self.last_time.replace(time)
                 && time.saturating_sub(before) > SECOND + period / 2
                 && !self.damaged
@@ -301,7 +301,7 @@ impl Nhanes {
                 if until - from > SECOND {
                     let value = (until - from) as f64 / 1e9;
                     quality.note(Event { time: Some(from), value, ..event });
-                    slept.push(Idle { at, from, until });
+                    slept.push(Idle { sample, from, until });
                 }
             }
         }

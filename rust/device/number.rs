@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(nanoseconds(b"-0.5", 9), Some(-500_000_000));
         assert_eq!(nanoseconds(b"0.12345678912", 9), Some(123_456_789));
         assert_eq!(nanoseconds(b"1.5e9", 9), Some(1_500_000_000_000_000_000));
-        for none in ["", "-", "x", "99999999999999999", "1e400", "nan"] {
-            assert_eq!(nanoseconds(none.as_bytes(), 9), None, "{none}");
+        for invalid in ["", "-", "x", "99999999999999999", "1e400", "nan"] {
+            assert_eq!(nanoseconds(invalid.as_bytes(), 9), None, "{invalid}");
         }
     }
 }

@@ -47,11 +47,11 @@ fn opened(opened: source::Opened, reading: Reading) -> Result<Box<dyn Reader>> {
             Ok(Box::new(nhanes::Nhanes::zip(archive)?.timed(reading.timestamps)))
         }
         source::Opened::Archive(archive) => {
-            let mut found = None;
+            let mut recording = None;
             for member in archive.members.iter().filter(|m| !is_clutter(&m.name)).take(MAX_MEMBERS) {
-                take_recording("zip", source::unwrap(archive.source(member)?, 2), &mut found)?;
+                take_recording("zip", source::unwrap(archive.source(member)?, 2), &mut recording)?;
             }
-            self::opened(found.ok_or_else(|| no_recording("zip"))?, reading)
+            self::opened(recording.ok_or_else(|| no_recording("zip"))?, reading)
         }
     }
 }
@@ -75,14 +75,14 @@ fn is_recording(opened: &source::Opened) -> bool {
     }
 }
 
-/// Puts a member of an archive into `found` if it is a recording; a second one is an error, damaged members are passed over.
+/// Puts a member of an archive into `recording` if it is a recording; a second one is an error, damaged members are passed over.
 fn take_recording(
     format: &'static str,
     member: Result<source::Opened>,
-    found: &mut Option<source::Opened>,
+    recording: &mut Option<source::Opened>,
 ) -> Result<()> {
     match member {
-        Ok(member) if is_recording(&member) => match found.replace(member) {
+        Ok(member) if is_recording(&member) => match recording.replace(member) {
             Some(_) => Err(Error::malformed(format, 0, "expected one recording in the archive, got several")),
             None => Ok(()),
         },
@@ -116,7 +116,7 @@ fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Rea
 
 /// A tar: the hours of a participant, or one recording among other files.
 fn tar_reader(mut tar: tar::Tar, reading: Reading) -> Result<Box<dyn Reader>> {
-    let mut found = None;
+    let mut recording = None;
     let mut tried = 0;
     while let Some(entry) = tar.next()? {
         if entry.file && nhanes::is_member(&entry.name) {
@@ -128,10 +128,10 @@ fn tar_reader(mut tar: tar::Tar, reading: Reading) -> Result<Box<dyn Reader>> {
         tried += 1;
         let bytes = tar.read(&entry)?;
         if !bytes.is_empty() {
-            take_recording("tar", source::from_memory(bytes.into()), &mut found)?;
+            take_recording("tar", source::from_memory(bytes.into()), &mut recording)?;
         }
     }
-    opened(found.ok_or_else(|| no_recording("tar"))?, reading)
+    opened(recording.ok_or_else(|| no_recording("tar"))?, reading)
 }
 
 /// What to say of bytes that are not what the file's name says.

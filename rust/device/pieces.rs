@@ -62,14 +62,14 @@ impl Pieces {
         }
         let mut before = BTreeMap::new();
         for piece in pieces {
-            let near = before.range(piece.last..=piece.last.saturating_add(NEAR)).next().map(|(_, found)| *found);
-            let near = near.filter(|found: &Piece| found.samples.min(piece.samples) >= FEWEST);
-            if let Some(found) = near {
-                let apart = found.first.saturating_sub(piece.last) as f64 / 1e9;
+            let near = before.range(piece.last..=piece.last.saturating_add(NEAR)).next().map(|(_, other)| *other);
+            let near = near.filter(|other: &Piece| other.samples.min(piece.samples) >= FEWEST);
+            if let Some(other) = near {
+                let apart = other.first.saturating_sub(piece.last) as f64 / 1e9;
                 let reason = format!(
                     "time: expected samples in order of time, got {} samples that end {apart:.3} s before {} samples in front of \
                      them begin: parts of the file are in the wrong order",
-                    piece.samples, found.samples
+                    piece.samples, other.samples
                 );
                 return Err(Error::malformed(format, 0, reason));
             }

@@ -71,7 +71,7 @@ struct Constant {
     seconds: u64,
     bounds: [(f32, f32); 3],
     /// Seconds of all stretches in which the axis was stuck.
-    found: u64,
+    stuck: u64,
 }
 
 impl Constant {
@@ -96,7 +96,7 @@ impl Constant {
         let [bend, one, other] = self.bounds.map(|(low, high)| (high - low) / norm.1);
         let made_up = self.value == 0.0 && (one.min(other) >= TURN || self.seconds >= LONG_CONSTANT);
         if self.seconds >= FEWEST_CONSTANT && one.max(other) >= TURN && (made_up || bend >= BEND) {
-            self.found += self.seconds;
+            self.stuck += self.seconds;
         }
         self.seconds = 0;
     }
@@ -107,17 +107,17 @@ impl Norms {
     pub fn push(&mut self, batch: &Batch, rate: f64) {
         let n = if rate.is_finite() { (rate.round() as usize).clamp(8, 4096) } else { 100 };
         self.stride = self.stride.max(1);
-        let mut at = self.wait;
-        while at + n <= batch.len() {
-            let second = batch.xyz.each_ref().map(|axis| axis.get(at..at + n).unwrap_or_default());
+        let mut position = self.wait;
+        while position + n <= batch.len() {
+            let second = batch.xyz.each_ref().map(|axis| axis.get(position..position + n).unwrap_or_default());
             self.second(second);
             if self.still.len() + self.moving.len() >= KEPT {
                 self.thin();
             }
-            at += n * self.stride;
+            position += n * self.stride;
         }
         // a second that the chunk's end would cut begins with the next chunk
-        self.wait = at.saturating_sub(batch.len());
+        self.wait = position.saturating_sub(batch.len());
     }
 
     fn second(&mut self, axes: [&[f32]; 3]) {
@@ -210,7 +210,7 @@ pub fn check_values(mut norms: Norms, quality: &mut Quality) -> f64 {
     }
     for axis in &mut norms.constant {
         axis.close();
-        let share = axis.found as f64 / norms.seconds.max(1) as f64;
+        let share = axis.stuck as f64 / norms.seconds.max(1) as f64;
         if share >= CONSTANT_SHARE {
             quality.note(Event { value: share, ..Event::at("constant_axis", 0, 0) });
         }
@@ -270,8 +270,8 @@ mod tests {
     fn still_seconds_of_any_unit_are_judged_by_their_norm() {
         for (z, likely) in [(1.0, true), (0.85, true), (9.81, false), (0.0156, false), (1000.0, false), (0.102, false)]
         {
-            let (norm, found) = judged(&[batch(60, z, 0.001 * z)]);
-            assert_eq!(found, likely, "{z}");
+            let (norm, stuck) = judged(&[batch(60, z, 0.001 * z)]);
+            assert_eq!(stuck, likely, "{z}");
             assert!((norm - f64::from(z)).abs() < 1e-3 * f64::from(z), "{z}: {norm}");
         }
     }
@@ -312,10 +312,10 @@ mod tests {
             let mut norms = Norms::default();
             for second in 0..60 {
                 let mut batch = batch(1, z, 0.2);
-                let at = second as f32 / 59.0;
+                let position = second as f32 / 59.0;
                 let [x, y, z] = &mut batch.xyz;
-                x.iter_mut().for_each(|x| *x += turns[0] * at);
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = *x + (turns[1] - turns[0]) * at);
+                x.iter_mut().for_each(|x| *x += turns[0] * position);
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = *x + (turns[1] - turns[0]) * position);
                 if changes.contains(&second) {
                     z.iter_mut().step_by(7).for_each(|z| *z += 0.02);
                 }

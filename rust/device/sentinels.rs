@@ -68,13 +68,13 @@ impl Sentinels {
         let [x, y, z] = xyz;
         let mut rows = Vec::new();
         for (row, ((x, y), z)) in x.iter_mut().zip(y).zip(z).enumerate() {
-            let found = self.find([*x, *y, *z]);
-            if found == [false; 3] {
+            let missing = self.find([*x, *y, *z]);
+            if missing == [false; 3] {
                 continue;
             }
             rows.push(row);
-            for (value, none) in [x, y, z].into_iter().zip(found) {
-                if none && !only_count {
+            for (value, absent) in [x, y, z].into_iter().zip(missing) {
+                if absent && !only_count {
                     *value = f32::NAN;
                 }
             }

@@ -97,7 +97,7 @@ impl Stream {
                 self.ended = !self.reader.read(&mut self.pending, &mut self.quality)?;
                 self.pending.pad();
                 let emitted = self.emitted;
-                self.idle.extend(self.pending.idle.drain(..).map(|idle| (emitted + idle.at as i64, idle)));
+                self.idle.extend(self.pending.idle.drain(..).map(|idle| (emitted + idle.sample as i64, idle)));
                 self.stamp_blocks();
                 self.refuse_disorder()?;
             }
@@ -183,9 +183,10 @@ impl Stream {
         let mut start = self.read;
         for block in std::mem::take(&mut self.pending.blocks) {
             match block.stamp {
-                Stamp::At { at, time } => {
-                    let found = self.clock.stamp(start, start.saturating_add(at), time, block.rate, block.new_run);
-                    self.note_break(found, &block, start, time);
+                Stamp::At { sample, time } => {
+                    let outcome =
+                        self.clock.stamp(start, start.saturating_add(sample), time, block.rate, block.new_run);
+                    self.note_break(outcome, &block, start, time);
                 }
                 Stamp::Follows => {
                     if self.clock.follow(start, block.rate, block.new_run) {
@@ -210,21 +211,21 @@ impl Stream {
         }
         for (sample, time) in std::mem::take(&mut self.clock.snapped) {
             let event = Event { time: Some(time), ..Event::at("stamp_snapped", 0, 0) };
-            let place = self.blocks.iter().rev().find(|(first, _)| *first as i64 <= sample).or(self.blocks.first());
-            self.quality.note(match place {
+            let block = self.blocks.iter().rev().find(|(first, _)| *first as i64 <= sample).or(self.blocks.first());
+            self.quality.note(match block {
                 Some((_, block)) => Event { offset: block.offset, block: block.index, ..event },
                 None => event,
             });
         }
     }
 
-    fn note_break(&mut self, found: Break, block: &Block, start: i64, time: i64) {
-        if start == 0 || found != Break::None {
+    fn note_break(&mut self, outcome: Break, block: &Block, start: i64, time: i64) {
+        if start == 0 || outcome != Break::None {
             self.run_starts.push(start);
         }
         let event =
             |kind, seconds| Event { time: Some(time), value: seconds, ..Event::at(kind, block.offset, block.index) };
-        match found {
+        match outcome {
             Break::None => {}
             Break::Run(seconds) if seconds < -0.5 => self.quality.note(event("clock_jump", seconds)),
             Break::Run(seconds) => self.quality.note(event("gap", seconds)),
@@ -248,8 +249,8 @@ impl Stream {
         for (first, block) in self.blocks.drain(..done) {
             if let Stamp::Span { start, end } = block.stamp {
                 let (span, n) = (end - start, f64::from(block.n));
-                let at = (first as i64 - from) as usize;
-                for (i, t) in chunk.data.time.iter_mut().skip(at).take(block.n as usize).enumerate() {
+                let row = (first as i64 - from) as usize;
+                for (i, t) in chunk.data.time.iter_mut().skip(row).take(block.n as usize).enumerate() {
                     *t = ((start + i as f64 * span / n) * 1000.0) as i64 * 1_000_000;
                 }
             }
@@ -258,9 +259,9 @@ impl Stream {
         self.fill_lines(&mut chunk.data.time, from, to);
         let starts = self.run_starts.partition_point(|&s| s < to);
         chunk.run_starts.extend(self.run_starts.drain(..starts).map(|s| (s - from) as usize));
-        while let Some((at, idle)) = self.idle.front().copied().filter(|(at, _)| *at < to) {
+        while let Some((sample, idle)) = self.idle.front().copied().filter(|(sample, _)| *sample < to) {
             self.idle.pop_front();
-            chunk.idle.push(Idle { at: (at - from).max(0) as usize, ..idle });
+            chunk.idle.push(Idle { sample: (sample - from).max(0) as usize, ..idle });
         }
         if self.timestamps == Timestamps::Actipy {
             self.drop_not_later(chunk, from);
@@ -274,21 +275,21 @@ impl Stream {
 
     /// Writes times of samples `from..to` along the clock's lines, over what is there or behind it.
     fn fill_lines(&mut self, time: &mut Vec<i64>, from: i64, to: i64) {
-        let mut at = from;
-        while at < to {
-            while let Some(next) = self.clock.lines.front().copied().filter(|l| l.from <= at) {
+        let mut done = from;
+        while done < to {
+            while let Some(next) = self.clock.lines.front().copied().filter(|l| l.from <= done) {
                 self.line = Some(next);
                 self.clock.lines.pop_front();
             }
             let until = self.clock.lines.front().map_or(to, |l| l.from.min(to));
             let Some(line) = self.line else { break };
-            let n = (until - at) as usize;
-            let mut times = line.times(at, n);
-            match time.get_mut((at - from) as usize..(until - from) as usize) {
+            let n = (until - done) as usize;
+            let mut times = line.times(done, n);
+            match time.get_mut((done - from) as usize..(until - from) as usize) {
                 Some(part) => times.fill(part),
                 None => times.append(n, time),
             }
-            at = until;
+            done = until;
         }
         time.resize((to - from) as usize, 0);
     }
@@ -321,14 +322,14 @@ impl Stream {
             return;
         }
         self.dropped += dropped as u64;
-        let kept_before = |at: usize| keep.iter().take(at).filter(|k| **k).count();
-        chunk.run_starts.iter_mut().for_each(|start| *start = kept_before(*start));
-        chunk.idle.iter_mut().for_each(|idle| idle.at = kept_before(idle.at));
+        let stored_before = |row: usize| keep.iter().take(row).filter(|k| **k).count();
+        chunk.run_starts.iter_mut().for_each(|start| *start = stored_before(*start));
+        chunk.idle.iter_mut().for_each(|idle| idle.sample = stored_before(idle.sample));
         chunk.data.retain(&keep);
         let n = chunk.data.len();
         chunk.run_starts.retain(|s| *s < n);
         chunk.run_starts.dedup();
-        chunk.idle.retain(|idle| idle.at < n);
+        chunk.idle.retain(|idle| idle.sample < n);
     }
 
     /// Formats that state every time, and actipy's rule: a run ends where the step is negative, zero or over two periods

@@ -55,14 +55,14 @@ pub(super) fn complete(layout: &mut Layout, source: &Source, choice: DateOrder) 
 
 /// Takes the order of dates that the rows decide, else the one that the caller states; where the file tells another than the
 /// caller, that is noted.
-pub(super) fn settle_order(layout: &mut Layout, (decided, why): (Option<Order>, &'static str), choice: DateOrder) {
+pub(super) fn settle_order(layout: &mut Layout, (decided, reason): (Option<Order>, &'static str), choice: DateOrder) {
     let stated = match choice {
         DateOrder::Given(order) => Some(order),
         DateOrder::Auto => None,
     };
     if layout.open.order {
         match decided.filter(|order| Some(*order) != stated) {
-            Some(order) => layout.choose_order(Some(order), why),
+            Some(order) => layout.choose_order(Some(order), reason),
             None => layout.choose_order(stated, "as the caller says"),
         }
     }
@@ -168,6 +168,6 @@ impl Dates {
 
     /// The order, if it is decided, and by what.
     pub(super) fn order(&self) -> (Option<Order>, &'static str) {
-        (self.decided.map(|(order, _)| order), self.decided.map_or("", |(_, why)| why))
+        (self.decided.map(|(order, _)| order), self.decided.map_or("", |(_, reason)| reason))
     }
 }

@@ -142,7 +142,7 @@ impl Layout {
         refuse_encoding(first)?;
         match (Self::timed(first, reading.unit), reading.rate) {
             (Err(Error::Malformed { .. }), Some(rate)) => Self::timeless(first, rate, reading.unit),
-            (found, _) => found,
+            (best, _) => best,
         }
     }
 

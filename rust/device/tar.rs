@@ -104,7 +104,7 @@ impl Tar {
 
     fn bytes(&mut self, size: u64, max: u64) -> Result<Vec<u8>> {
         if size > max {
-            return Err(Error::Limit { what: "bytes of an archive member", max });
+            return Err(Error::Limit { name: "bytes of an archive member", max });
         }
         // what is stated is not trusted before it comes
         let mut all = Vec::new();

@@ -173,7 +173,7 @@ impl Text {
     fn read_reversed(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
         while self.good < MAX_REVERSED && self.line(quality)? {}
         if self.good >= MAX_REVERSED {
-            return Err(Error::Limit { what: "rows of a file whose newest row comes first", max: MAX_REVERSED });
+            return Err(Error::Limit { name: "rows of a file whose newest row comes first", max: MAX_REVERSED });
         }
         if self.reversed.is_empty() {
             self.end(quality)?;
@@ -318,12 +318,12 @@ impl Rows {
     #[inline]
     fn take_out_sentinels(&mut self, layout: &Layout) -> bool {
         let [x, y, z, ..] = self.values;
-        let found = layout.sentinels.find([x, y, z]);
-        self.sentinel = found != [false; 3] && layout.exchanged.is_none();
+        let missing = layout.sentinels.find([x, y, z]);
+        self.sentinel = missing != [false; 3] && layout.exchanged.is_none();
         if !self.sentinel || !self.corrects {
             return false;
         }
-        self.values.iter_mut().zip(found).filter(|(_, none)| *none).for_each(|(value, _)| *value = f32::NAN);
+        self.values.iter_mut().zip(missing).filter(|(_, absent)| *absent).for_each(|(value, _)| *value = f32::NAN);
         true
     }
 

@@ -7,7 +7,7 @@ pub type Edge = (i64, [i64; 3]);
 
 /// For every window's start among `time`: the rows around it.
 pub fn note_edges(edges: &mut Vec<Edge>, before: &mut i64, origin: i64, step: i64, time: &[i64]) {
-    let mut wanted = match edges.last() {
+    let mut next_edge = match edges.last() {
         Some((edge, _)) => edge + step,
         None => origin,
     };
@@ -17,10 +17,10 @@ pub fn note_edges(edges: &mut Vec<Edge>, before: &mut i64, origin: i64, step: i6
         {
             rows[2] = t;
         }
-        if t >= wanted {
+        if t >= next_edge {
             let start = origin + (t - origin).div_euclid(step) * step;
             edges.push((start, [*before, t, time.get(i + 1).copied().unwrap_or(i64::MIN)]));
-            wanted = start + step;
+            next_edge = start + step;
         }
         *before = t;
     }

@@ -76,7 +76,7 @@ fn follow(mut stream: Stream, settings: &Settings, points: Option<u64>) -> Resul
     while stream.next(&mut chunk)? {
         let pass = match &mut pass {
             Some(pass) => pass,
-            none => none.insert(Pass::new(settings, &stream, &chunk, points)?),
+            empty => empty.insert(Pass::new(settings, &stream, &chunk, points)?),
         };
         pass.push(&chunk, &stream)?;
     }

@@ -117,8 +117,8 @@ impl<'a> Pass<'a> {
             if begins {
                 self.skipping = !is_possible(chunk.data.time[from]);
                 if !self.skipping {
-                    let at = before + from as u64;
-                    let known = chunk.blocks.iter().rev().find(|(first, _)| *first <= at).map(|(_, block)| *block);
+                    let row = before + from as u64;
+                    let known = chunk.blocks.iter().rev().find(|(first, _)| *first <= row).map(|(_, block)| *block);
                     let rate = run_rate(stream, known.or(self.block).as_ref(), &chunk.data.time[from..to]);
                     let restart = known.is_some_and(|block| block.restart);
                     self.new_run(chunk, from, rate, restart)?;
@@ -139,28 +139,28 @@ impl<'a> Pass<'a> {
     }
 
     /// Ends the run before, and decides where on the grid the next one begins.
-    fn new_run(&mut self, chunk: &Chunk, at: usize, rate: f64, restart: bool) -> Result<()> {
-        let first = chunk.data.time[at];
+    fn new_run(&mut self, chunk: &Chunk, start: usize, rate: f64, restart: bool) -> Result<()> {
+        let first = chunk.data.time[start];
         let period = self.filter.period();
-        let idle = chunk.idle.iter().find(|idle| idle.at == at && self.settings.fill_idle_sleep);
-        let Some(place) = self.timeline.place(first, period, idle.map(|idle| idle.until)) else { return Ok(()) };
-        let point = self.gridding.grid.at_or_after(place.begins) as usize;
-        if place.shifted {
+        let idle = chunk.idle.iter().find(|idle| idle.sample == start && self.settings.fill_idle_sleep);
+        let Some(placed) = self.timeline.place_run(first, period, idle.map(|idle| idle.until)) else { return Ok(()) };
+        let point = self.gridding.grid.at_or_after(placed.begins) as usize;
+        if placed.shifted {
             self.out.shifts.push((point, self.timeline.shift));
         }
-        if place.fell || restart {
+        if placed.fell || restart {
             self.out.breaks.push(point);
         }
-        if let Some(woke) = place.woke {
-            self.fill_idle(place.last, woke, period)?;
+        if let Some(woke) = placed.woke {
+            self.fill_idle(placed.last, woke, period)?;
         }
         // one run goes on through a sleep that lasted until the next sample
-        let asleep = place.woke.is_some_and(|woke| woke >= place.begins - 2 * period);
+        let asleep = placed.woke.is_some_and(|woke| woke >= placed.begins - 2 * period);
         if !self.settings.across_gaps && (!asleep || rate != self.filter.rate) {
             self.end_run()?;
             self.filter.begin(rate)?;
         }
-        if place.begins - self.timeline.last.unwrap_or(place.last) <= (self.max_gap_s * 1e9) as i64 {
+        if placed.begins - self.timeline.last.unwrap_or(placed.last) <= (self.max_gap_s * 1e9) as i64 {
             self.out.bridged += 1;
         }
         Ok(())
@@ -235,7 +235,7 @@ impl<'a> Pass<'a> {
         let Gridding { points, time, timed, .. } = &mut self.gridding;
         let n = points[0].len();
         if (self.out.n + n) as u64 > MAX_POINTS {
-            return Err(Error::Limit { what: "points on the grid of one recording", max: MAX_POINTS });
+            return Err(Error::Limit { name: "points on the grid of one recording", max: MAX_POINTS });
         }
         if self.settings.order == Order::Paper {
             time.resize(n, 0);
@@ -283,14 +283,14 @@ impl<'a> Pass<'a> {
             let slept = |w: &Window| windows.idle.iter().any(|(from, to)| w.start < *to && w.start + length > *from);
             table.retain(|w| !slept(w));
             warm(&mut table, &windows.temperature, *length);
-            let found = calibrate::calibrate(&table, fit)?;
+            let calibration = calibrate::calibrate(&table, fit)?;
             let is_still = |w: &&Window| w.sd.iter().all(|sd| *sd < fit.tolerance_g);
             out.still = table.iter().filter(is_still).map(|w| w.mean).collect();
-            if found.ok {
-                apply(&mut out, &found, &grid, &windows.temperature);
-                found.apply_to_windows(&mut still_windows);
+            if calibration.ok {
+                apply(&mut out, &calibration, &grid, &windows.temperature);
+                calibration.apply_to_windows(&mut still_windows);
             }
-            out.calibration = Some(found);
+            out.calibration = Some(calibration);
         }
         let width = (settings.nonwear.window / settings.nonwear.step.max(1)).max(1) as usize;
         if width > 1 {

@@ -16,8 +16,8 @@ pub fn segment(out: &mut Prepared, settings: &Settings, max_gap_s: f64, rate: f6
     let longest = worn.iter().map(Episode::length).max().unwrap_or(0);
     out.longest_wear_s = longest as f64 / settings.rate;
     let needed = (settings.min_wear_s * settings.rate).max(1.0);
-    let kept = worn.iter().filter(|e| e.length() > 0 && whole(e.length(), needed));
-    out.segments = kept.map(|e| (e.start as usize, e.end as usize)).collect();
+    let long_enough = worn.iter().filter(|e| e.length() > 0 && whole(e.length(), needed));
+    out.segments = long_enough.map(|e| (e.start as usize, e.end as usize)).collect();
 }
 
 /// Runs of points without a hole of more than `longest_hole` points; counts what is missing.

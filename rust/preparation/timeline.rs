@@ -78,7 +78,7 @@ impl Timeline {
 
     /// Places a run whose first sample the device's clock dates `first`; `period` of the run before it, ns; `woke`: the end
     /// of a sleep between the two by the device's clock.
-    pub fn place(&mut self, first: i64, period: i64, woke: Option<i64>) -> Option<Place> {
+    pub fn place_run(&mut self, first: i64, period: i64, woke: Option<i64>) -> Option<Place> {
         let last = self.last?;
         let placed = first.saturating_add(self.clock_shift);
         let apart = placed.saturating_sub(last);
@@ -114,13 +114,13 @@ mod tests {
     fn run(order: Order, starts: &[i64]) -> (Timeline, Vec<i64>) {
         let mut line = Timeline::new(order, 30.0, SECOND);
         line.note(&[0, 100 * SECOND]);
-        let mut found = Vec::new();
+        let mut begins = Vec::new();
         for &first in starts {
-            let place = line.place(first, SECOND / 100, None).unwrap();
-            line.note(&[place.begins, place.begins + 100 * SECOND]);
-            found.push(place.begins / SECOND);
+            let placed = line.place_run(first, SECOND / 100, None).unwrap();
+            line.note(&[placed.begins, placed.begins + 100 * SECOND]);
+            begins.push(placed.begins / SECOND);
         }
-        (line, found)
+        (line, begins)
     }
 
     #[test]
@@ -133,31 +133,31 @@ mod tests {
     #[test]
     fn gaps_together_are_bounded_by_what_was_recorded() {
         let starts: Vec<i64> = (1..400).map(|k| k * DAY / 2).collect();
-        let (line, found) = run(Order::Paper, &starts);
-        assert_eq!(found[..3], [43_200, 86_400, 129_600]);
+        let (line, begins) = run(Order::Paper, &starts);
+        assert_eq!(begins[..3], [43_200, 86_400, 129_600]);
         assert!(line.missing <= FREE_GAPS + line.recorded);
-        assert_eq!(found[398] - found[397], 160);
+        assert_eq!(begins[398] - begins[397], 160);
     }
 
     #[test]
     fn sleep_is_filled_until_its_own_wake_and_what_follows_is_a_gap() {
-        let place = |first: i64, woke: i64| {
+        let placed_at = |first: i64, woke: i64| {
             let mut line = Timeline::new(Order::Paper, 30.0, SECOND);
             line.note(&[0, 100 * SECOND]);
-            let place = line.place(first * SECOND, SECOND / 100, Some(woke * SECOND)).unwrap();
-            (place.begins / SECOND, place.woke.map(|woke| woke / SECOND))
+            let placed = line.place_run(first * SECOND, SECOND / 100, Some(woke * SECOND)).unwrap();
+            (placed.begins / SECOND, placed.woke.map(|woke| woke / SECOND))
         };
-        assert_eq!(place(200, 200), (200, Some(200)));
-        assert_eq!(place(200, 110), (200, Some(110)));
-        assert_eq!(place(110 + 3 * 86_400, 110), (170, Some(110)));
-        assert_eq!(place(100 + 6 * 86_400, 100 + 6 * 86_400), (100 + 6 * 86_400, Some(100 + 6 * 86_400)));
-        assert_eq!(place(100 + 8 * 86_400, 100 + 8 * 86_400), (160, None));
+        assert_eq!(placed_at(200, 200), (200, Some(200)));
+        assert_eq!(placed_at(200, 110), (200, Some(110)));
+        assert_eq!(placed_at(110 + 3 * 86_400, 110), (170, Some(110)));
+        assert_eq!(placed_at(100 + 6 * 86_400, 100 + 6 * 86_400), (100 + 6 * 86_400, Some(100 + 6 * 86_400)));
+        assert_eq!(placed_at(100 + 8 * 86_400, 100 + 8 * 86_400), (160, None));
     }
 
     #[test]
     fn clocks_at_the_ends_of_64_bits_are_placed_without_overflow() {
-        let (line, found) = run(Order::Paper, &[IMPOSSIBLE, -IMPOSSIBLE, IMPOSSIBLE, i64::MAX, i64::MIN]);
-        assert_eq!(found[0], 160);
+        let (line, begins) = run(Order::Paper, &[IMPOSSIBLE, -IMPOSSIBLE, IMPOSSIBLE, i64::MAX, i64::MIN]);
+        assert_eq!(begins[0], 160);
         assert!(line.last.unwrap() < 1000 * SECOND);
     }
 
@@ -166,8 +166,8 @@ mod tests {
         for (back, fell) in [(1, false), (5, false), (6, true)] {
             let mut line = Timeline::new(Order::Paper, 30.0, SECOND);
             line.note(&[0, 100 * SECOND]);
-            let place = line.place((100 - back) * SECOND, 10, None).unwrap();
-            assert_eq!((place.fell, place.begins), (fell, 100 * SECOND + 10));
+            let placed = line.place_run((100 - back) * SECOND, 10, None).unwrap();
+            assert_eq!((placed.fell, placed.begins), (fell, 100 * SECOND + 10));
         }
     }
 }

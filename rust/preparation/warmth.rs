@@ -7,14 +7,14 @@ use crate::signal::windows::Window;
 
 /// Mean temperature of each window from the blocks that begin in it; one without takes its predecessor's.
 pub fn warm(windows: &mut [Window], temperature: &[(i64, f32)], length: i64) {
-    let mut at = 0;
+    let mut index = 0;
     let mut last = temperature.first().map_or(f64::NAN, |t| f64::from(t.1));
     for window in windows {
         let (mut sum, mut n) = (0.0, 0u32);
-        while let Some((_, t)) = temperature.get(at).filter(|(time, _)| *time < window.start + length) {
+        while let Some((_, t)) = temperature.get(index).filter(|(time, _)| *time < window.start + length) {
             sum += f64::from(*t);
             n += 1;
-            at += 1;
+            index += 1;
         }
         if n > 0 {
             last = sum / f64::from(n);
@@ -24,20 +24,20 @@ pub fn warm(windows: &mut [Window], temperature: &[(i64, f32)], length: i64) {
 }
 
 /// Calibrates the grid in place.
-pub fn apply(out: &mut Prepared, found: &Calibration, grid: &Grid, temperature: &[(i64, f32)]) {
+pub fn apply(out: &mut Prepared, calibration: &Calibration, grid: &Grid, temperature: &[(i64, f32)]) {
     let n = out.n;
     let mut warmth = Vec::new();
-    if found.temperature_slope != [0.0; 3] && !temperature.is_empty() {
-        let mut at = 0;
+    if calibration.temperature_slope != [0.0; 3] && !temperature.is_empty() {
+        let mut index = 0;
         warmth.extend((0..n as u64).map(|i| {
             let time = grid.time(i);
-            while temperature.get(at + 1).is_some_and(|(next, _)| *next <= time) {
-                at += 1;
+            while temperature.get(index + 1).is_some_and(|(next, _)| *next <= time) {
+                index += 1;
             }
-            temperature[at].1
+            temperature[index].1
         }));
     }
     for (axis, row) in out.acceleration.rows(n).enumerate() {
-        found.apply_in_place(axis, row, &warmth);
+        calibration.apply_in_place(axis, row, &warmth);
     }
 }

@@ -168,14 +168,14 @@ struct Blocks<'py> {
 
 impl<'py> Blocks<'py> {
     fn new(py: Python<'py>, blocks: &[(u64, Block)]) -> Self {
-        let of = |f: fn(&Block) -> f32| PyArray1::from_iter(py, blocks.iter().map(|(_, b)| f(b)));
+        let column = |f: fn(&Block) -> f32| PyArray1::from_iter(py, blocks.iter().map(|(_, b)| f(b)));
         Self {
             first: PyArray1::from_iter(py, blocks.iter().map(|(first, _)| *first)),
             offset: PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.offset)),
             index: PyArray1::from_iter(py, blocks.iter().map(|(_, b)| b.index)),
-            temperature: of(|b| b.temperature),
-            light: of(|b| b.light),
-            battery: of(|b| b.battery),
+            temperature: column(|b| b.temperature),
+            light: column(|b| b.light),
+            battery: column(|b| b.battery),
         }
     }
 }

@@ -255,12 +255,12 @@ fn apply_calibration(
     out: &Bound<'_, PyUntypedArray>,
 ) -> PyResult<()> {
     let Fitted { offset, gain, temperature_slope, reference_temperature } = fitted;
-    let found = Calibration { offset, gain, temperature_slope, reference_temperature, ..Calibration::identity() };
+    let calibration = Calibration { offset, gain, temperature_slope, reference_temperature, ..Calibration::identity() };
     let (x, mut out) = (read("x", x)?, write("out", out)?);
     let temperature = temperature.map(|array| read("temperature", array)).transpose()?;
     let (x, out) = (signals("x", &x), items("out", &mut out)?);
     let temperature = temperature.as_ref().map(|array| signals("temperature", array));
-    run(py, || found.apply(&x?, temperature.transpose()?.as_ref(), out))
+    run(py, || calibration.apply(&x?, temperature.transpose()?.as_ref(), out))
 }
 
 /// Fits gain, offset and temperature slope to a window table.

@@ -147,7 +147,7 @@ mod tests {
             let filter = Butterworth::lowpass(order, 15.0, 100.0).unwrap();
             assert_eq!(filter.order(), order);
             let sos = filter.sos();
-            let at = |w: f64| {
+            let gain = |w: f64| {
                 sos.iter().fold(1.0, |product, s| {
                     let square = |c: &[f64]| {
                         let re = c[0] + c[1] * w.cos() + c[2] * (2.0 * w).cos();
@@ -157,8 +157,8 @@ mod tests {
                     product * square(&s[..3]) / square(&s[3..])
                 })
             };
-            assert!((at(0.0) - 1.0).abs() < 1e-12, "order {order}: {}", at(0.0));
-            assert!((at(2.0 * PI * 0.15) - 0.5).abs() < 1e-12);
+            assert!((gain(0.0) - 1.0).abs() < 1e-12, "order {order}: {}", gain(0.0));
+            assert!((gain(2.0 * PI * 0.15) - 0.5).abs() < 1e-12);
         }
     }
 

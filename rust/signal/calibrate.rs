@@ -107,7 +107,7 @@ impl Calibration {
         }
     }
 
-    fn of(mut self, ok: bool, reason: impl Into<String>) -> Self {
+    fn judged(mut self, ok: bool, reason: impl Into<String>) -> Self {
         self.ok = ok;
         self.reason = reason.into();
         self
@@ -204,24 +204,25 @@ impl Points {
 pub fn calibrate(windows: &[Window], options: &Options) -> Result<Calibration> {
     check(options)?;
     let points = still(windows, options);
-    let mut found = Calibration { n_windows: points.mean.len(), ..Calibration::identity() };
+    let mut calibration = Calibration { n_windows: points.mean.len(), ..Calibration::identity() };
     if options.temperature && !windows.is_empty() && windows.iter().all(|w| w.temperature.is_nan()) {
-        return Ok(found.of(false, "temperature was to be fitted, and the recording has none"));
+        return Ok(calibration.judged(false, "temperature was to be fitted, and the recording has none"));
     }
     if !points.mean.is_empty() {
-        found.error_before_g = mean_error(&points.mean);
-        found.error_after_g = found.error_before_g;
+        calibration.error_before_g = mean_error(&points.mean);
+        calibration.error_after_g = calibration.error_before_g;
     }
-    if found.n_windows < options.min_windows.max(1) {
-        let reason = format!("too few still windows: {} of at least {}", found.n_windows, options.min_windows.max(1));
-        return Ok(found.of(false, reason));
+    if calibration.n_windows < options.min_windows.max(1) {
+        let reason =
+            format!("too few still windows: {} of at least {}", calibration.n_windows, options.min_windows.max(1));
+        return Ok(calibration.judged(false, reason));
     }
     if let Some(reason) = narrow(&points.mean, options.cube_g) {
-        return Ok(found.of(false, reason));
+        return Ok(calibration.judged(false, reason));
     }
-    if found.error_before_g < options.max_error_g && options.method == Method::Actipy {
+    if calibration.error_before_g < options.max_error_g && options.method == Method::Actipy {
         let reason = format!("already within {} mg before calibration: left unchanged", options.max_error_g * 1e3);
-        return Ok(found.of(true, reason));
+        return Ok(calibration.judged(true, reason));
     }
     Ok(match options.method {
         Method::Actipy => fitted(&points, options, &mut ActipyRule::new(points.mean.len())),
@@ -276,9 +277,8 @@ fn narrow(points: &[[f64; 3]], cube: f64) -> Option<String> {
         let low = points.iter().map(|p| p[k]).fold(f64::INFINITY, f64::min);
         let high = points.iter().map(|p| p[k]).fold(f64::NEG_INFINITY, f64::max);
         if high < cube || low > -cube {
-            let wanted =
-                if cube > 0.0 { format!("beyond -{cube} and {cube} g") } else { "on both sides of 0 g".into() };
-            return Some(format!("too few postures: still {name} goes from {low:.2} to {high:.2} g, not {wanted}"));
+            let limit = if cube > 0.0 { format!("beyond -{cube} and {cube} g") } else { "on both sides of 0 g".into() };
+            return Some(format!("too few postures: still {name} goes from {low:.2} to {high:.2} g, not {limit}"));
         }
     }
     None
@@ -290,7 +290,7 @@ fn fitted<R: Rule>(points: &Points, options: &Options, rule: &mut R) -> Calibrat
     let temperature: Vec<f64> =
         if options.temperature { points.temperature.iter().map(|t| t - reference).collect() } else { Vec::new() };
     let lines = fit(&points.mean, &temperature, options.max_iterations, rule);
-    let mut found = Calibration {
+    let mut calibration = Calibration {
         offset: lines.offset,
         gain: lines.gain,
         temperature_slope: lines.slope,
@@ -301,14 +301,14 @@ fn fitted<R: Rule>(points: &Points, options: &Options, rule: &mut R) -> Calibrat
         n_iterations: lines.rounds,
         ..Calibration::identity()
     };
-    let error = found.error_after_g * 1e3;
-    found.ok = found.error_after_g < options.max_error_g;
-    found.reason = if found.ok {
-        format!("calibrated: {:.3} mg before, {error:.3} mg after", found.error_before_g * 1e3)
+    let error = calibration.error_after_g * 1e3;
+    calibration.ok = calibration.error_after_g < options.max_error_g;
+    calibration.reason = if calibration.ok {
+        format!("calibrated: {:.3} mg before, {error:.3} mg after", calibration.error_before_g * 1e3)
     } else {
         format!("error after calibration is {error:.1} mg, not below {} mg", options.max_error_g * 1e3)
     };
-    found
+    calibration
 }
 
 /// GGIR's order of trials: the first 168 hours, then 12 more at a time until the fit is good or nothing is left.
@@ -321,11 +321,11 @@ fn van_hees(points: &Points, options: &Options) -> Calibration {
         let part = points.first(used);
         let enough = used >= options.min_windows.max(1) && narrow(&part.mean, options.cube_g).is_none();
         if enough || used == n {
-            let found = fitted(&part, options, &mut VanHeesRule::new());
-            let better = found.error_after_g < found.error_before_g;
-            if (found.ok && better) || used == n {
+            let calibration = fitted(&part, options, &mut VanHeesRule::new());
+            let better = calibration.error_after_g < calibration.error_before_g;
+            if (calibration.ok && better) || used == n {
                 let reason = "the fit did not lessen the error";
-                return if found.ok && !better { found.of(false, reason) } else { found };
+                return if calibration.ok && !better { calibration.judged(false, reason) } else { calibration };
             }
         }
         hours += 12;

@@ -21,23 +21,23 @@ fn known_errors_are_undone_by_every_method() {
             let slope = if temperature { [0.002, -0.001, 0.0] } else { [0.0; 3] };
             let mut table = windows(500, [1.03, 0.98, 1.01], [0.02, -0.04, 0.03], slope);
             let options = Options { method, temperature, ..Options::default() };
-            let found = calibrate(&table, &options).unwrap();
-            assert!(found.ok, "{method:?}: {}", found.reason);
+            let calibration = calibrate(&table, &options).unwrap();
+            assert!(calibration.ok, "{method:?}: {}", calibration.reason);
             let mean = table.iter().map(|w| w.temperature).sum::<f64>() / 500.0;
-            assert_eq!(found.reference_temperature.is_nan(), !temperature);
+            assert_eq!(calibration.reference_temperature.is_nan(), !temperature);
             // GGIR's rule leaves the first window out.
-            assert!(!temperature || (found.reference_temperature - mean).abs() < 0.02);
-            found.apply_to_windows(&mut table);
+            assert!(!temperature || (calibration.reference_temperature - mean).abs() < 0.02);
+            calibration.apply_to_windows(&mut table);
             let error = table.iter().map(|w| (norm(&w.mean) - 1.0).abs()).fold(0.0, f64::max);
-            assert!(error < 1e-3, "{method:?} {temperature}: {error} in {} rounds", found.n_iterations);
-            assert!((table[0].sd[0] - 0.001 * found.gain[0]).abs() < 1e-12);
+            assert!(error < 1e-3, "{method:?} {temperature}: {error} in {} rounds", calibration.n_iterations);
+            assert!((table[0].sd[0] - 0.001 * calibration.gain[0]).abs() < 1e-12);
         }
     }
 }
 
 #[test]
 fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
-    let found = Calibration {
+    let calibration = Calibration {
         offset: [0.1, 0.0, 0.0],
         gain: [2.0, 1.0, 1.0],
         temperature_slope: [0.01, 0.0, 0.0],
@@ -45,21 +45,23 @@ fn applying_to_samples_is_the_formula_and_keeps_missing_ones() {
         ..Calibration::identity()
     };
     let mut x = [1.0, f32::NAN, -0.3];
-    found.apply_in_place(0, &mut x, &[30.0, 30.0, 17.0]);
+    calibration.apply_in_place(0, &mut x, &[30.0, 30.0, 17.0]);
     let warmed = |v: f64, t: f64| (0.1 + 2.0 * v) as f32 + (0.01 * (t - 20.0)) as f32;
     assert!(x[0] == warmed(1.0, 30.0) && x[1].is_nan() && x[2] == warmed(f64::from(-0.3f32), 17.0), "{x:?}");
     assert!((x[0] - 2.2).abs() < 1e-6);
     let mut x = [1.0, 2.0];
-    found.apply_in_place::<f32>(1, &mut x, &[]);
+    calibration.apply_in_place::<f32>(1, &mut x, &[]);
     assert_eq!(x, [1.0, 2.0]);
     let samples = [1.0, -0.3, 0.5, 0.25, 0.1, 0.2];
     let (x, warmth) = (Signals::contiguous(&samples, 2).unwrap(), Signals::contiguous(&[30.0, 17.0], 2).unwrap());
     let mut out = [0.0; 6];
-    found.apply(&x, Some(&warmth), &mut out).unwrap();
+    calibration.apply(&x, Some(&warmth), &mut out).unwrap();
     assert_eq!(out, [warmed(1.0, 30.0), warmed(f64::from(-0.3f32), 17.0), 0.5, 0.25, 0.1, 0.2]);
-    assert!(found.apply(&x, None, &mut out).is_err() && found.apply(&x, Some(&warmth), &mut out[..3]).is_err());
+    assert!(
+        calibration.apply(&x, None, &mut out).is_err() && calibration.apply(&x, Some(&warmth), &mut out[..3]).is_err()
+    );
     let three = Signals::contiguous(&[30.0, 17.0, 3.0], 3).unwrap();
-    assert!(found.apply(&x, Some(&three), &mut out).is_err());
+    assert!(calibration.apply(&x, Some(&three), &mut out).is_err());
 }
 
 #[test]

@@ -217,13 +217,13 @@ impl ZeroPhase {
         assert!(chunk.iter().all(|axis| axis.len() == n), "the three axes have one length");
         let mut taken = 0;
         while taken < n {
-            let wanted = self.done + block + self.memory - (self.base + self.held[0].len());
-            let step = wanted.min(n - taken);
+            let missing = self.done + block + self.memory - (self.base + self.held[0].len());
+            let step = missing.min(n - taken);
             for (held, axis) in self.held.iter_mut().zip(chunk) {
                 held.extend_from_slice(&axis[taken..taken + step]);
             }
             taken += step;
-            if step == wanted {
+            if step == missing {
                 self.filter(block, None, out);
                 self.forget();
             }

@@ -111,8 +111,8 @@ fn quantile(values: &mut [f64], q: f64) -> f64 {
 
 /// Fits lines to `points`; with `temperature`, one for each point, all nine numbers in turn.
 pub(super) fn fit<R: Rule>(points: &[[f64; 3]], temperature: &[f64], max_rounds: usize, rule: &mut R) -> Lines {
-    let mut found = Lines { offset: [0.0; 3], gain: [1.0; 3], slope: [0.0; 3], error: f64::INFINITY, rounds: 0 };
-    let mut best = found;
+    let mut lines = Lines { offset: [0.0; 3], gain: [1.0; 3], slope: [0.0; 3], error: f64::INFINITY, rounds: 0 };
+    let mut best = lines;
     let mut current = points.to_vec();
     let mut errors: Vec<f64> = current.iter().map(|p| (norm(p) - 1.0).abs()).collect();
     let mut weights = vec![1.0; points.len()];
@@ -121,23 +121,23 @@ pub(super) fn fit<R: Rule>(points: &[[f64; 3]], temperature: &[f64], max_rounds:
         let joint = if R::BEST && !temperature.is_empty() { newton(&current, temperature, &weights) } else { None };
         for k in 0..3 {
             let [a, b, c] = joint.map_or_else(|| line(&current, temperature, &weights, k), |lines| lines[k]);
-            found.offset[k] = a + found.offset[k] * b;
-            found.gain[k] *= b;
-            found.slope[k] = c + found.slope[k] * b;
+            lines.offset[k] = a + lines.offset[k] * b;
+            lines.gain[k] *= b;
+            lines.slope[k] = c + lines.slope[k] * b;
         }
         for (i, (current, point)) in current.iter_mut().zip(points).enumerate() {
             let t = temperature.get(i).copied().unwrap_or(0.0);
             for k in 0..3 {
-                current[k] = found.offset[k] + found.gain[k] * point[k] + found.slope[k] * t;
+                current[k] = lines.offset[k] + lines.gain[k] * point[k] + lines.slope[k] * t;
             }
         }
         for (error, point) in errors.iter_mut().zip(&current) {
             *error = (norm(point) - 1.0).abs();
         }
-        found.error = mean(&errors);
+        lines.error = mean(&errors);
         let stop = rule.stop(&errors, &weights, best.error);
-        if found.error < best.error || !R::BEST {
-            best = found;
+        if lines.error < best.error || !R::BEST {
+            best = lines;
         }
         best.rounds = round;
         if stop {

@@ -116,7 +116,7 @@ pub struct GridTimes {
     /// Places of the points within a second, ns, for a whole number of points a second; empty for any other rate.
     within: Arc<[i64]>,
     second: i64,
-    place: usize,
+    position: usize,
     /// The present point.
     pub point: u64,
     /// Its time, ns.
@@ -128,19 +128,19 @@ impl GridTimes {
     pub fn new(grid: Grid) -> Self {
         let rate = grid.whole_rate().filter(|rate| *rate <= 1 << 16).unwrap_or(0);
         let within = (0..rate).map(|i| grid.within_second(i)).collect();
-        Self { grid, within, second: grid.origin, place: 0, point: 0, time: grid.time(0) }
+        Self { grid, within, second: grid.origin, position: 0, point: 0, time: grid.time(0) }
     }
 
     /// Goes to the next point.
     #[inline(always)]
     pub fn advance(&mut self) {
         self.point += 1;
-        self.place += 1;
-        if self.place == self.within.len() {
-            self.place = 0;
+        self.position += 1;
+        if self.position == self.within.len() {
+            self.position = 0;
             self.second = self.second.saturating_add(SECOND);
         }
-        self.time = match self.within.get(self.place) {
+        self.time = match self.within.get(self.position) {
             Some(within) => self.second.saturating_add(*within),
             None => self.grid.time(self.point),
         };
@@ -152,22 +152,22 @@ impl GridTimes {
             times.iter_mut().zip(self.point..).for_each(|(time, point)| *time = self.grid.time(point));
             return;
         }
-        let (mut second, mut place, mut rest) = (self.second, self.place, times);
+        let (mut second, mut position, mut rest) = (self.second, self.position, times);
         while !rest.is_empty() {
-            let within = &self.within[place..];
+            let within = &self.within[position..];
             let (now, later) = rest.split_at_mut(within.len().min(rest.len()));
             now.iter_mut().zip(within).for_each(|(time, within)| *time = second.saturating_add(*within));
-            (second, place, rest) = (second.saturating_add(SECOND), 0, later);
+            (second, position, rest) = (second.saturating_add(SECOND), 0, later);
         }
     }
 
     /// Goes `n` points on.
     pub fn skip(&mut self, n: usize) {
         self.point += n as u64;
-        if let Some(seconds) = (self.place + n).checked_div(self.within.len()) {
+        if let Some(seconds) = (self.position + n).checked_div(self.within.len()) {
             self.second = self.second.saturating_add((seconds as i64).saturating_mul(SECOND));
-            self.place = (self.place + n) % self.within.len();
-            self.time = self.second.saturating_add(self.within[self.place]);
+            self.position = (self.position + n) % self.within.len();
+            self.time = self.second.saturating_add(self.within[self.position]);
         } else {
             self.time = self.grid.time(self.point);
         }

@@ -49,20 +49,20 @@ impl Plan {
         };
         let part = n / CHAINS;
         let lefts = &mut self.left[self.n..][..n];
-        let mut at = [0; CHAINS];
-        for (c, at) in at.iter_mut().enumerate() {
-            *at = time.partition_point(|&t| t <= points[c * part]).saturating_sub(1);
-            lefts[c * part] = *at as u32;
+        let mut rows = [0; CHAINS];
+        for (c, row) in rows.iter_mut().enumerate() {
+            *row = time.partition_point(|&t| t <= points[c * part]).saturating_sub(1);
+            lefts[c * part] = *row as u32;
         }
         for j in 1..part {
-            for (c, at) in at.iter_mut().enumerate() {
-                *at = advance(*at, points[c * part + j]);
-                lefts[c * part + j] = *at as u32;
+            for (c, row) in rows.iter_mut().enumerate() {
+                *row = advance(*row, points[c * part + j]);
+                lefts[c * part + j] = *row as u32;
             }
         }
         for j in (CHAINS * part).max(1)..n {
-            at[CHAINS - 1] = advance(at[CHAINS - 1], points[j]);
-            lefts[j] = at[CHAINS - 1] as u32;
+            rows[CHAINS - 1] = advance(rows[CHAINS - 1], points[j]);
+            lefts[j] = rows[CHAINS - 1] as u32;
         }
         let mut sound = true;
         let (mut since, mut gaps) = ([0i32; PLAN], [0i32; PLAN]);

@@ -118,18 +118,18 @@ mod tests {
         still.chars().enumerate().filter_map(window).collect()
     }
 
-    fn found(still: &str, patience: i64, rule: LengthRule) -> Vec<(i64, i64)> {
+    fn wear_of(still: &str, patience: i64, rule: LengthRule) -> Vec<(i64, i64)> {
         let options = Options { tolerance_g: 0.013, window: 10, step: 10, patience, rule };
         nonwear(&table(still), &options).unwrap().iter().map(|e| (e.start, e.end)).collect()
     }
 
     #[test]
     fn stretches_are_counted_by_either_rule_and_broken_by_empty_windows() {
-        assert_eq!(found("wsssws", 20, LengthRule::Plain), [(10, 40)]);
-        assert_eq!(found("wsssws", 30, LengthRule::Plain), []);
-        assert_eq!(found("wsssws", 19, LengthRule::Actipy), [(10, 31)]);
-        assert_eq!(found("wsssws", 20, LengthRule::Actipy), []);
-        assert_eq!(found("sss ss", 15, LengthRule::Plain), [(0, 30), (40, 60)]);
+        assert_eq!(wear_of("wsssws", 20, LengthRule::Plain), [(10, 40)]);
+        assert_eq!(wear_of("wsssws", 30, LengthRule::Plain), []);
+        assert_eq!(wear_of("wsssws", 19, LengthRule::Actipy), [(10, 31)]);
+        assert_eq!(wear_of("wsssws", 20, LengthRule::Actipy), []);
+        assert_eq!(wear_of("sss ss", 15, LengthRule::Plain), [(0, 30), (40, 60)]);
         // A deviation of just the tolerance is motion.
         let mut windows = table("sss");
         windows[1].sd[2] = 0.013;

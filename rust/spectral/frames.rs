@@ -154,9 +154,10 @@ impl<T: Real> Frames<T> {
         }
         let squares = n * (n * n - 1.0) / 12.0;
         for (k, row) in rows.chunks_exact_mut(T::LANES).enumerate() {
-            let at = k as f64 - middle;
+            let position = k as f64 - middle;
             for (lane, (to, v)) in row.iter_mut().zip(sample(k)).enumerate() {
-                let line = if kind == Detrend::Linear && self.length > 1 { moment[lane] / squares * at } else { 0.0 };
+                let line =
+                    if kind == Detrend::Linear && self.length > 1 { moment[lane] / squares * position } else { 0.0 };
                 *to = T::narrow(v.widen() - (sum[lane] / n + line));
             }
         }

@@ -79,7 +79,7 @@ impl<T: Real> Spectrogram<T> {
                 let frames = part * chunk..count.min((part + 1) * chunk);
                 // SAFETY: row < signals, so the row's share lies in `out`; items have rows or columns of their own.
                 let out = unsafe { target.at(row * size) };
-                let job = Job { of: self, x: x.get(row), frames, scratch, out, count };
+                let job = Job { plan: self, x: x.get(row), frames, scratch, out, count };
                 dispatch(path, job);
             }
         });
@@ -101,7 +101,7 @@ impl<T> Target<T> {
 
 /// Some frames of one signal.
 struct Job<'a, T: Real> {
-    of: &'a Spectrogram<T>,
+    plan: &'a Spectrogram<T>,
     x: &'a [T],
     frames: Range<usize>,
     scratch: &'a mut FramesScratch<T>,
@@ -112,13 +112,18 @@ impl<T: Real> Kernel<T> for Job<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
-        let Self { of, x, frames, scratch, out, count } = self;
-        let place =
-            Place { out, count, bins: of.frames.plan().bins(), nfft: of.frames.plan().nfft(), two_sided: of.two_sided };
-        if of.mode == Mode::Complex {
-            of.frames.for_each(cpu, x, frames, scratch, &mut Bins(place));
+        let Self { plan, x, frames, scratch, out, count } = self;
+        let grid = Grid {
+            out,
+            count,
+            bins: plan.frames.plan().bins(),
+            nfft: plan.frames.plan().nfft(),
+            two_sided: plan.two_sided,
+        };
+        if plan.mode == Mode::Complex {
+            plan.frames.for_each(cpu, x, frames, scratch, &mut Bins(grid));
         } else {
-            of.frames.for_each(cpu, x, frames, scratch, &mut Powers(place, of.mode));
+            plan.frames.for_each(cpu, x, frames, scratch, &mut Powers(grid, plan.mode));
         }
     }
 }
@@ -160,7 +165,7 @@ impl<V: Lanes> Value<V> for Watched<V> {
 }
 
 /// Where a signal's spectrogram lies.
-struct Place<T> {
+struct Grid<T> {
     out: *mut T,
     count: usize,
     bins: usize,
@@ -168,7 +173,7 @@ struct Place<T> {
     two_sided: bool,
 }
 
-impl<T: Real> Place<T> {
+impl<T: Real> Grid<T> {
     /// Row of the negative frequency of `bin`, where there is one to write.
     #[inline(always)]
     fn mirror(&self, bin: usize) -> Option<usize> {
@@ -237,43 +242,43 @@ fn prefetch_to_write<T>(address: *const T) {
 }
 
 /// Writes power, decibel or magnitude.
-struct Powers<T>(Place<T>, Mode);
+struct Powers<T>(Grid<T>, Mode);
 impl<T: Real> Block<T> for Powers<T> {
     #[inline(always)]
     fn rows<V: Lanes<T = T>>(&mut self, cpu: Cpu<V>, rows: &[T], first: usize, lanes: usize) {
-        let Self(place, mode) = self;
+        let Self(grid, mode) = self;
         match mode {
             Mode::Decibel => {
                 let mut watched = Watched(Watch::new(cpu));
-                place.write(cpu, rows, (first, lanes), &mut watched);
+                grid.write(cpu, rows, (first, lanes), &mut watched);
                 // Only a block of less than one vector has lanes that mean nothing.
                 if !watched.0.all_normal(lanes.min(V::N)) {
-                    place.write(cpu, rows, (first, lanes), &mut Decibel);
+                    grid.write(cpu, rows, (first, lanes), &mut Decibel);
                 }
             }
-            Mode::Magnitude => place.write(cpu, rows, (first, lanes), &mut Root),
-            Mode::Power | Mode::Complex => place.write(cpu, rows, (first, lanes), &mut Same),
+            Mode::Magnitude => grid.write(cpu, rows, (first, lanes), &mut Root),
+            Mode::Power | Mode::Complex => grid.write(cpu, rows, (first, lanes), &mut Same),
         }
     }
 }
 
 /// Writes complex bins.
-struct Bins<T>(Place<T>);
+struct Bins<T>(Grid<T>);
 impl<T: Real> Block<T> for Bins<T> {
     const COMPLEX: bool = true;
     #[inline(always)]
     fn rows<V: Lanes<T = T>>(&mut self, _: Cpu<V>, rows: &[T], first: usize, lanes: usize) {
-        let place = &self.0;
-        assert!(first + lanes <= place.count);
-        for (bin, parts) in rows.chunks_exact(2 * T::LANES).take(place.bins).enumerate() {
+        let grid = &self.0;
+        assert!(first + lanes <= grid.count);
+        for (bin, parts) in rows.chunks_exact(2 * T::LANES).take(grid.bins).enumerate() {
             let (re, im) = parts.split_at(T::LANES);
-            let rows = [Some((bin, 1.0)), place.mirror(bin).map(|row| (row, -1.0))];
+            let rows = [Some((bin, 1.0)), grid.mirror(bin).map(|row| (row, -1.0))];
             for (row, sign) in rows.into_iter().flatten() {
                 let sign = T::narrow(sign);
                 for lane in 0..lanes {
                     // SAFETY: `out` has `count` pairs in every row.
                     unsafe {
-                        let to = place.out.add(2 * (row * place.count + first + lane));
+                        let to = grid.out.add(2 * (row * grid.count + first + lane));
                         to.write(re[lane]);
                         to.add(1).write(sign * im[lane]);
                     }

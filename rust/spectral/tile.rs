@@ -66,8 +66,8 @@ pub(super) fn transpose<V: Lanes>(
 
 /// Writes `values` to every `width`-th place of `to`.
 fn scatter<T: Real>(values: &[T], to: &mut [T], width: usize) {
-    for (place, &value) in to.iter_mut().step_by(width).zip(values) {
-        *place = value;
+    for (item, &value) in to.iter_mut().step_by(width).zip(values) {
+        *item = value;
     }
 }
 

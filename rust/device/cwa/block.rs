@@ -114,8 +114,8 @@ impl Head {
     /// The device's stamp: at sample `offset` plus what the fraction had counted, the clock showed second and fraction.
     pub fn stamp(&self) -> Stamp {
         let fraction = i64::from(self.fraction.unwrap_or(0));
-        let at = self.offset + ((fraction * self.rate as i64) >> 16);
-        Stamp::At { at, time: self.seconds * 1_000_000_000 + ((fraction * 1_000_000_000) >> 16) }
+        let sample = self.offset + ((fraction * self.rate as i64) >> 16);
+        Stamp::At { sample, time: self.seconds * 1_000_000_000 + ((fraction * 1_000_000_000) >> 16) }
     }
 
     /// actipy's span: the fraction is ignored, and a block that begins less than a second after the nominal end of the one
@@ -136,8 +136,8 @@ impl Head {
 
     /// ns since 1970 at which the block's first sample was taken, by its own stamp and the nominal rate.
     pub fn begins(&self) -> i64 {
-        let Stamp::At { at, time } = self.stamp() else { return 0 };
-        time - (at as f64 * 1e9 / self.rate) as i64
+        let Stamp::At { sample, time } = self.stamp() else { return 0 };
+        time - (sample as f64 * 1e9 / self.rate) as i64
     }
 
     /// Whether the device began anew with this block, or its session is another than that of the block before.
@@ -171,8 +171,8 @@ impl Head {
     /// Whether the first `n` samples of a block of six axes look like gravity in the gyroscope's place rather than their own.
     pub fn looks_exchanged(&self, bytes: &Bytes, n: usize) -> bool {
         let rows = bytes.get(30..510).unwrap_or_default().as_chunks::<12>().0;
-        let norm = |at: usize| {
-            let square = |row: &[u8; 12], axis: usize| f64::from(u16_at(row, at + 2 * axis) as i16).powi(2);
+        let norm = |offset: usize| {
+            let square = |row: &[u8; 12], axis: usize| f64::from(u16_at(row, offset + 2 * axis) as i16).powi(2);
             let norms = rows.iter().take(n).map(|row| (0..3).map(|axis| square(row, axis)).sum::<f64>().sqrt());
             norms.sum::<f64>() / n.max(1) as f64 * f64::from(self.unit())
         };
@@ -236,12 +236,12 @@ pub(super) fn decode(bytes: &Bytes, head: &Head, exchanged: usize, batch: &mut B
 }
 
 /// int16 triples, `STRIDE` bytes apart.
-fn words<const STRIDE: usize>(data: &[u8], at: usize, unit: f32, [x, y, z]: [&mut [f32]; 3]) {
+fn words<const STRIDE: usize>(data: &[u8], offset: usize, unit: f32, [x, y, z]: [&mut [f32]; 3]) {
     let rows = data.as_chunks::<STRIDE>().0;
     for (((row, x), y), z) in rows.iter().zip(x).zip(y).zip(z) {
-        *x = f32::from(u16_at(row, at) as i16) * unit;
-        *y = f32::from(u16_at(row, at + 2) as i16) * unit;
-        *z = f32::from(u16_at(row, at + 4) as i16) * unit;
+        *x = f32::from(u16_at(row, offset) as i16) * unit;
+        *y = f32::from(u16_at(row, offset + 2) as i16) * unit;
+        *z = f32::from(u16_at(row, offset + 4) as i16) * unit;
     }
 }
 
@@ -303,8 +303,8 @@ mod tests {
     #[test]
     fn the_fraction_of_a_second_is_later_than_its_second_and_names_a_later_sample() {
         let half = at(1000, Some(0x8000), 10);
-        assert_eq!(half.stamp(), Stamp::At { at: 60, time: 1_000_500_000_000 });
-        assert_eq!(at(1000, None, 10).stamp(), Stamp::At { at: 10, time: 1_000_000_000_000 });
+        assert_eq!(half.stamp(), Stamp::At { sample: 60, time: 1_000_500_000_000 });
+        assert_eq!(at(1000, None, 10).stamp(), Stamp::At { sample: 10, time: 1_000_000_000_000 });
         assert_eq!(half.begins(), 999_900_000_000);
         let mut bytes = [0u8; BLOCK];
         bytes[..4].copy_from_slice(&MAGIC);
@@ -314,7 +314,7 @@ mod tests {
         bytes[26..28].copy_from_slice(&10i16.to_le_bytes());
         let sum = checksum(&bytes);
         bytes[510..].copy_from_slice(&sum.wrapping_neg().to_le_bytes());
-        assert_eq!(head(&bytes).unwrap().stamp(), Stamp::At { at: 60, time: 1_583_366_406_500_000_000 });
+        assert_eq!(head(&bytes).unwrap().stamp(), Stamp::At { sample: 60, time: 1_583_366_406_500_000_000 });
     }
 
     #[test]

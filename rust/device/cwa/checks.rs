@@ -7,7 +7,7 @@ use super::{AHEAD, Cwa, OLDEST};
 impl Cwa {
     /// Whether a block's stamp is of a clock that lost the time: a day and more from where the sequence puts it, and either
     /// from before there were such devices, or of a few blocks only.
-    pub(super) fn lost_clock(&self, at: usize, next: &Head) -> bool {
+    pub(super) fn lost_clock(&self, position: usize, next: &Head) -> bool {
         if next.sequence < self.start.set_at && (next.seconds < OLDEST || next.seconds == self.start.wild) {
             return true;
         }
@@ -27,7 +27,7 @@ impl Cwa {
             return false;
         }
         let returns = || {
-            let ahead = (1..=AHEAD).filter_map(|k| self.block(at + k * BLOCK).and_then(|bytes| head(bytes).ok()));
+            let ahead = (1..=AHEAD).filter_map(|k| self.block(position + k * BLOCK).and_then(|bytes| head(bytes).ok()));
             let ahead: Vec<Head> = ahead.collect();
             // nothing goes on from the file's last block, whatever its clock shows
             ahead.iter().any(|other| goes_on(other) && !is_wild(other)) || (ahead.is_empty() && self.drained)

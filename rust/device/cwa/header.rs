@@ -27,8 +27,8 @@ pub(super) fn describe(first: &[u8]) -> Header {
         ("session_id".to_owned(), u32_at(first, 7).to_string()),
         ("firmware".to_owned(), u8_at(first, 41).to_string()),
     ];
-    for (name, at) in [("logging_start", 13), ("logging_stop", 17), ("last_change", 37)] {
-        if let Some(time) = seconds(u32_at(first, at)) {
+    for (name, offset) in [("logging_start", 13), ("logging_stop", 17), ("last_change", 37)] {
+        if let Some(time) = seconds(u32_at(first, offset)) {
             metadata.push((name.to_owned(), time.to_string()));
         }
     }

@@ -9,7 +9,7 @@ const MAX_VALUE: usize = 1 << 10;
 
 /// What the header says.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct HeaderFields {
     calibration: bool,
     gain: [Option<f64>; 3],
     offset: [Option<f64>; 3],
@@ -18,7 +18,7 @@ pub(super) struct Found {
     pub pages: Option<u64>,
 }
 
-impl Found {
+impl HeaderFields {
     pub fn learn(&mut self, line: &[u8], header: &mut Header) {
         if line.trim_ascii() == b"Calibration Data" {
             self.calibration = true;
@@ -52,7 +52,7 @@ impl Found {
     }
 
     pub fn axes(&self, offset: u64) -> Result<([f64; 3], [f64; 3])> {
-        let missing = |what: &str| Error::malformed("geneactiv", offset, format!("{what}, got none in the header"));
+        let missing = |field: &str| Error::malformed("geneactiv", offset, format!("{field}, got none in the header"));
         let whole = |of: [Option<f64>; 3]| match of {
             [Some(x), Some(y), Some(z)] => Some([x, y, z]),
             _ => None,

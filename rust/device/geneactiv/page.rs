@@ -138,9 +138,9 @@ pub(super) fn decode(digits: &[u8], n: usize, grams: &[Vec<f32>; 3], lux: f32, b
     batch.light.resize(from, f32::NAN);
     let mut bad = 0;
     for sample in digits.as_chunks::<DIGITS>().0.iter().take(n) {
-        let field = |at: usize| {
+        let field = |start: usize| {
             let nibble = |i: usize| {
-                let b = sample.get(at + i).copied().unwrap_or(0);
+                let b = sample.get(start + i).copied().unwrap_or(0);
                 NIBBLES.get(usize::from(b)).copied().unwrap_or(NO_DIGIT)
             };
             let (a, b, c) = (nibble(0), nibble(1), nibble(2));

@@ -72,7 +72,7 @@ impl Info {
             let n = source.fill(&mut piece)?;
             bytes.extend_from_slice(piece.get(..n).unwrap_or_default());
             if bytes.len() as u64 > MAX_INFO {
-                return Err(Error::Limit { what: "bytes of info.txt", max: MAX_INFO });
+                return Err(Error::Limit { name: "bytes of info.txt", max: MAX_INFO });
             }
             if n < piece.len() {
                 break;
@@ -116,8 +116,8 @@ impl Info {
     /// Seconds from `Start Date` to the first second of samples, where they are too many.
     pub fn start_differs(&self, first: i64) -> Option<f64> {
         let start = self.start?.div_euclid(SECOND);
-        let by = first.saturating_sub(start);
-        (by.unsigned_abs() > START_TOLERANCE.unsigned_abs()).then_some(by as f64)
+        let late = first.saturating_sub(start);
+        (late.unsigned_abs() > START_TOLERANCE.unsigned_abs()).then_some(late as f64)
     }
 
     /// Raw units a g: stated and in keeping with the stated range, else that of the device.

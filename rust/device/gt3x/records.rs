@@ -37,8 +37,8 @@ pub(super) fn record(bytes: &[u8]) -> Next {
         if zeros > 0 {
             return Next::Skip(zeros, None);
         }
-        let by = bytes.iter().position(|b| *b == SEPARATOR).unwrap_or(bytes.len());
-        return Next::Skip(by, Some("unknown_bytes"));
+        let skip = bytes.iter().position(|b| *b == SEPARATOR).unwrap_or(bytes.len());
+        return Next::Skip(skip, Some("unknown_bytes"));
     }
     let size = usize::from(u16_at(bytes, 6));
     let Some(body) = bytes.get(..HEAD + size).filter(|_| bytes.len() > HEAD + size) else { return Next::Short };
@@ -56,7 +56,7 @@ fn behind_bad(bytes: &[u8], size: usize) -> usize {
     if matches!(bytes.get(end), None | Some(&SEPARATOR)) && bytes.len() >= end {
         return end;
     }
-    bytes.iter().skip(1).position(|b| *b == SEPARATOR).map_or(bytes.len(), |by| by + 1)
+    bytes.iter().skip(1).position(|b| *b == SEPARATOR).map_or(bytes.len(), |skip| skip + 1)
 }
 
 /// Appends 12-bit samples, two in nine bytes (one in five at the end); `axes` says which axis comes first, second, third.
@@ -98,7 +98,7 @@ pub(super) fn read_lux(mut source: Source) -> Result<Vec<u16>> {
             return Ok(all);
         }
         if all.len() > MAX_LUX {
-            return Err(Error::Limit { what: "values of lux.bin", max: MAX_LUX as u64 });
+            return Err(Error::Limit { name: "values of lux.bin", max: MAX_LUX as u64 });
         }
     }
 }

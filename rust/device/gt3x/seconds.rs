@@ -67,17 +67,17 @@ impl Second {
         let until = match self.sleep {
             Sleep::Awake => return None,
             Sleep::Asleep => self.second,
-            Sleep::Woke(at) if (0..=SLACK).contains(&self.second.saturating_sub(at)) => self.second,
-            Sleep::Woke(at) => at.min(self.second),
+            Sleep::Woke(woke) if (0..=SLACK).contains(&self.second.saturating_sub(woke)) => self.second,
+            Sleep::Woke(woke) => woke.min(self.second),
         };
         let ns = |second: i64| second.saturating_mul(SECOND);
-        (until > expected).then(|| Idle { at: 0, from: ns(expected), until: ns(until) })
+        (until > expected).then(|| Idle { sample: 0, from: ns(expected), until: ns(until) })
     }
 }
 
 /// A record in its turn.
 #[derive(Debug)]
-pub struct Found {
+pub struct Due {
     /// The record, its second put right.
     pub second: Second,
     /// The second that should have come.
@@ -130,27 +130,27 @@ impl Seconds {
     }
 
     /// The record whose turn it is, once enough have come or `all` have.
-    pub fn pop(&mut self, all: bool) -> Option<Found> {
+    pub fn pop(&mut self, all: bool) -> Option<Due> {
         if self.waiting.is_empty() || (self.reorders && !all && self.waiting.len() <= AHEAD) {
             return None;
         }
         let expected = self.next;
-        let (place, moved) = if self.reorders { self.turn() } else { (0, None) };
-        let mut second = self.waiting.remove(place)?;
+        let (position, moved) = if self.reorders { self.turn() } else { (0, None) };
+        let mut second = self.waiting.remove(position)?;
         let moved = match moved {
-            Some(at) => {
-                second.second = at;
+            Some(stamp) => {
+                second.second = stamp;
                 Some("wild_stamp")
             }
-            None => (place > 0).then_some("out_of_order"),
+            None => (position > 0).then_some("out_of_order"),
         };
         self.next = Some(second.second.saturating_add(1));
-        Some(Found { second, expected, moved })
+        Some(Due { second, expected, moved })
     }
 
     /// Counts the records that would be put elsewhere, of those whose turn it is.
     pub fn count(&mut self, all: bool, quality: &mut Quality) {
-        while let Some(Found { second, moved, .. }) = self.pop(all) {
+        while let Some(Due { second, moved, .. }) = self.pop(all) {
             if let Some(kind) = moved {
                 let time = Some(second.second.saturating_mul(SECOND));
                 quality.note(Event { time, ..Event::at(kind, second.offset, second.index) });
@@ -160,24 +160,26 @@ impl Seconds {
 
     /// Which of the waiting records comes next, and its second where its own is wild.
     fn turn(&self) -> (usize, Option<i64>) {
-        let at = |i: usize| self.waiting.get(i).map(|second| second.second);
-        let Some(first) = at(0) else { return (0, None) };
+        let second_of = |i: usize| self.waiting.get(i).map(|second| second.second);
+        let Some(first) = second_of(0) else { return (0, None) };
         if let Some(due) = self.next
-            && let Some(place) = self.waiting.iter().position(|second| second.second == due)
+            && let Some(position) = self.waiting.iter().position(|second| second.second == due)
         {
-            return (place, None);
+            return (position, None);
         }
         // the first record that stands where the count of those before it leaves room for them
-        let reference = self.next.or_else(|| (1..AHEAD).find_map(|i| at(i).filter(|s| at(i + 1) == Some(s + 1))));
+        let reference =
+            self.next.or_else(|| (1..AHEAD).find_map(|i| second_of(i).filter(|s| second_of(i + 1) == Some(s + 1))));
         if let Some(reference) = reference
             && first.abs_diff(reference) > WILD
         {
-            let follower = (1..self.waiting.len()).find(|i| at(*i).is_some_and(|s| s.abs_diff(reference) <= WILD));
+            let follower =
+                (1..self.waiting.len()).find(|i| second_of(*i).is_some_and(|s| s.abs_diff(reference) <= WILD));
             // nothing goes on from the file's last record, whatever its clock shows
             let due = self.next.filter(|_| self.waiting.len() == 1);
-            let place = follower.and_then(|i| at(i)?.checked_sub(i as i64)).or(due);
-            if let Some(place) = place.filter(|place| self.next.is_none_or(|due| *place >= due)) {
-                return (0, Some(place));
+            let position = follower.and_then(|i| second_of(i)?.checked_sub(i as i64)).or(due);
+            if let Some(position) = position.filter(|position| self.next.is_none_or(|due| *position >= due)) {
+                return (0, Some(position));
             }
         }
         let after = |s: i64| self.next.is_none_or(|due| s >= due) && s < first && first - s <= AHEAD as i64;

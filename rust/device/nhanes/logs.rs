@@ -22,7 +22,7 @@ pub(super) fn note_flags(logs: Vec<Vec<u8>>, first_day: Option<i64>, header: &mu
             .iter()
             .map(|n| String::from_utf8_lossy(n).to_lowercase())
             .collect();
-        let column = |what: &str| names.iter().position(|n| n.contains(what));
+        let column = |name: &str| names.iter().position(|n| n.contains(name));
         let (Some(day), Some(start), Some(end), Some(code)) =
             (column("day"), column("start"), column("end"), column("code"))
         else {

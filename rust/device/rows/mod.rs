@@ -46,14 +46,14 @@ impl Run {
 }
 
 /// A place in the file: held row, byte offset, number of the row.
-type Place = (usize, u64, u64);
+type Mark = (usize, u64, u64);
 
 /// Rows between their decoder and a [`Batch`].
 #[derive(Debug, Default)]
 pub struct RowClock {
     /// Rows not handed out, with the stamps that the file gives them.
     held: Batch,
-    places: Vec<Place>,
+    marks: Vec<Mark>,
     /// Held rows that are in order, and of these the ones that belong to the present run.
     clean: usize,
     assigned: usize,
@@ -95,7 +95,7 @@ impl RowClock {
 
     /// Says where the next row to be added stands.
     pub fn mark(&mut self, offset: u64, index: u64) {
-        self.places.push((self.held.len(), offset, index));
+        self.marks.push((self.held.len(), offset, index));
     }
 
     /// Hands out the rows whose times are settled.
@@ -142,9 +142,9 @@ impl RowClock {
     }
 
     /// Where a held row stands in the file, as far as it is known: the offset is that of a row shortly before.
-    fn place(&self, row: usize) -> Place {
-        let index = self.places.partition_point(|place| place.0 <= row).saturating_sub(1);
-        let (first, offset, number) = self.places.get(index).copied().unwrap_or_default();
+    fn place(&self, row: usize) -> Mark {
+        let index = self.marks.partition_point(|mark| mark.0 <= row).saturating_sub(1);
+        let (first, offset, number) = self.marks.get(index).copied().unwrap_or_default();
         (row, offset, number + row.saturating_sub(first) as u64)
     }
 
@@ -234,8 +234,8 @@ impl RowClock {
                 return (row, Some((kind, pace)));
             }
             if row + 1 >= window + RATE_ROWS {
-                if let Some((place, pace)) = self.new_rate(run, window, row) {
-                    return (place, Some(("rate_change", pace)));
+                if let Some((start, pace)) = self.new_rate(run, window, row) {
+                    return (start, Some(("rate_change", pace)));
                 }
                 window = row + 1;
             }
@@ -264,8 +264,8 @@ impl RowClock {
         };
         let steps = |row: usize| self.held.time.get(row..).unwrap_or_default().windows(2).take(8);
         let begins = |row: &usize| steps(*row).take(1).any(|w| is_new(&w)) && steps(*row).filter(is_new).count() >= 7;
-        let place = (from..to).find(begins)?;
-        Some((place.max(self.assigned + 1), behind))
+        let start = (from..to).find(begins)?;
+        Some((start.max(self.assigned + 1), behind))
     }
 
     /// Adds the clean rows up to `to` to the run: their stamps to its line, where they are not even. Returns `to`, as rows
@@ -357,21 +357,21 @@ impl RowClock {
         self.clean = self.clean.saturating_sub(n);
         self.assigned = self.assigned.saturating_sub(n);
         let next = self.place(n);
-        self.places.retain(|place| place.0 > n);
-        self.places.insert(0, next);
-        self.places.iter_mut().for_each(|place| place.0 -= n);
+        self.marks.retain(|mark| mark.0 > n);
+        self.marks.insert(0, next);
+        self.marks.iter_mut().for_each(|mark| mark.0 -= n);
     }
 
     /// Tells the places where their rows are now; of several at one row the last counts.
     fn move_places(&mut self, moved: impl Fn(usize) -> usize) {
-        let mut places: Vec<Place> = Vec::with_capacity(self.places.len());
-        for &(row, offset, index) in &self.places {
+        let mut marks: Vec<Mark> = Vec::with_capacity(self.marks.len());
+        for &(row, offset, index) in &self.marks {
             let now = moved(row);
-            if places.last().is_some_and(|place| place.0 == now) {
-                places.pop();
+            if marks.last().is_some_and(|mark| mark.0 == now) {
+                marks.pop();
             }
-            places.push((now, offset, index));
+            marks.push((now, offset, index));
         }
-        self.places = places;
+        self.marks = marks;
     }
 }

@@ -64,7 +64,7 @@ impl RowClock {
                     if self.jumps > JUMPS && self.jumps * ROWS_A_JUMP > rows {
                         let event = self.event("", row);
                         let reason = format!(
-                            "expected rows in order of time, or {WINDOW} rows out of place at most, got {} steps back \
+                            "expected rows in order of time, or {WINDOW} rows out of position at most, got {} steps back \
                              among {rows} rows",
                             self.jumps
                         );

@@ -73,7 +73,8 @@ impl Repeats {
         let sum = |i: usize| hash(held.time.get(i).copied().unwrap_or(0), bits(&held.xyz, i));
         let ahead: HashMap<u64, usize> =
             (row..n.min(row + COMPARED as usize)).rev().map(|i| (sum(i), i - row)).collect();
-        let number = |(place, same): (usize, &u64)| (place as u64 * COMPARED).checked_sub(*ahead.get(same)? as u64);
+        let number =
+            |(position, same): (usize, &u64)| (position as u64 * COMPARED).checked_sub(*ahead.get(same)? as u64);
         self.sums.iter().enumerate().find_map(number)
     }
 

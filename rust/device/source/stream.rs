@@ -36,7 +36,7 @@ pub struct Source {
 /// Why a stream ended early.
 #[derive(Debug, Clone)]
 struct Damage {
-    why: String,
+    reason: String,
     /// The compressed bytes end where more should follow.
     cut: bool,
 }
@@ -126,7 +126,7 @@ impl Source {
 
     /// Why the stream ended early, if its compression was damaged.
     pub fn damage(&self) -> Option<&str> {
-        self.damage.as_ref().map(|damage| damage.why.as_str())
+        self.damage.as_ref().map(|damage| damage.reason.as_str())
     }
 
     /// Notes a damaged compression, if there is one, with the share of the file that it keeps back; NaN where nothing says
@@ -164,14 +164,14 @@ impl Source {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) if self.inflates && e.raw_os_error().is_none() => {
                     let cut = e.kind() == std::io::ErrorKind::UnexpectedEof;
-                    self.damage = Some(Damage { why: e.to_string(), cut });
+                    self.damage = Some(Damage { reason: e.to_string(), cut });
                 }
                 Err(e) => return Err(e.into()),
             }
         }
         self.position += n as u64;
         if self.inflates && self.position > MAX_INFLATED {
-            return Err(Error::Limit { what: "bytes out of one compressed stream", max: MAX_INFLATED });
+            return Err(Error::Limit { name: "bytes out of one compressed stream", max: MAX_INFLATED });
         }
         Ok(n)
     }
@@ -184,7 +184,7 @@ impl Source {
             let n = self.fill(&mut piece)?;
             all.extend_from_slice(piece.get(..n).unwrap_or_default());
             if all.len() as u64 > MAX_NESTED {
-                return Err(Error::Limit { what: "bytes of a file held in memory", max: MAX_NESTED });
+                return Err(Error::Limit { name: "bytes of a file held in memory", max: MAX_NESTED });
             }
             if n < piece.len() {
                 return Ok(all);

@@ -190,8 +190,8 @@ impl Layout {
         }
     }
 
-    /// Takes the order that later rows, or the caller, decided, and `why`; without one the month comes first.
-    pub(in super::super) fn choose_order(&mut self, decided: Option<Order>, why: &'static str) {
+    /// Takes the order that later rows, or the caller, decided, and the reason; without one the month comes first.
+    pub(in super::super) fn choose_order(&mut self, decided: Option<Order>, reason: &'static str) {
         let order = decided.unwrap_or(Order::MonthDayYear);
         match &mut self.time {
             Time::Written { order: o, .. } | Time::Split { order: o, .. } => *o = order,
@@ -202,12 +202,12 @@ impl Layout {
         }
         if decided.is_none() {
             self.note("assumed_date_order", f64::NAN);
-        } else if why == MIDNIGHT {
+        } else if reason == MIDNIGHT {
             self.note("date_order_derived", f64::NAN);
         }
         let name = if order == Order::DayMonthYear { "day first" } else { "month first" };
-        let why = if decided.is_none() { "assumed: both orders are possible" } else { why };
-        self.say("date_order", format!("{name} ({why})"));
+        let reason = if decided.is_none() { "assumed: both orders are possible" } else { reason };
+        self.say("date_order", format!("{name} ({reason})"));
     }
 
     /// Unit of the acceleration: as the caller states it, else named, else by the median norm.

@@ -122,7 +122,7 @@ fn an_ax6_has_the_rate_of_its_header_and_its_first_1024_rows_exchanged() {
     let words = |row| if row < 1024 { [0, 0, 2048, 16, 0, 0] } else { [16, 0, 0, 0, 0, 2048] };
     let file: Vec<u8> = header.into_iter().chain((0..30).flat_map(|i| ax6(i, words))).collect();
     let all = read(Cwa::new(source(&file), Timestamps::Device), Timestamps::Device);
-    assert_eq!((all.len, counts(&all)), (1200, vec![("exchanged_sensors", 1024)]));
+    assert_eq!((all.len, counts(&all)), (1200, vec![("exchanged_sensors", 1024), ("rate_differs", 1)]));
     assert_eq!(all.summary.header.nominal_rate, 50.0);
     assert!(axes(&all)[2].iter().all(|z| *z == 1.0) && axes(&all)[0].iter().all(|x| *x == 0.0));
     assert!(all.gyro.values[..1200].iter().all(|x| (x - 16.0 * 2000.0 / 32768.0).abs() < 1e-6));

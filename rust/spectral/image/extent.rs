@@ -19,9 +19,9 @@ impl Extent {
         Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 
-    /// The extent with `by` added to both ends.
+    /// The extent with `octaves` added to both ends.
     #[must_use]
-    pub fn raised(self, by: f64) -> Self {
-        Self { low: self.low + by, high: self.high + by }
+    pub fn raised(self, octaves: f64) -> Self {
+        Self { low: self.low + octaves, high: self.high + octaves }
     }
 }

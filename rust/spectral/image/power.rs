@@ -129,11 +129,11 @@ impl Transforms {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Option<(Extent, f64)> {
-        let axis = dispatch(Path::best(), Stage { of: self, x, channel, scratch })?;
+        let axis = dispatch(Path::best(), Stage { plan: self, x, channel, scratch })?;
         let shift = 2.0 * f64::from(axis.scale.log2());
         let Scratch { single, rows, .. } = scratch;
         let ends =
-            dispatch(Path::best(), Single { of: self, rows, mean: axis.mean * axis.scale, scratch: single, out });
+            dispatch(Path::best(), Single { plan: self, rows, mean: axis.mean * axis.scale, scratch: single, out });
         let extent = Extent { low: f64::from(ends[0]).log2(), high: f64::from(ends[1]).log2() };
         let noise = if axis.constant { 0.0 } else { self.noise(f32::EPSILON) };
         if ends[0] > f32::MIN_POSITIVE && faint(extent, shift).is_none_or(|weakest| weakest > f64::from(noise).log2()) {
@@ -163,7 +163,7 @@ impl Transforms {
         let mut put = |i: usize, v: f64| rows[(i % self.hop) * self.pitch + i / self.hop] = v;
         x.for_each(channel, |i, v| put(i, v.into() * scale));
         (x.time()..self.nfft).for_each(|i| put(i, 0.0));
-        let [least, low, high] = dispatch(Path::best(), Double { of: self, rows, scratch: &mut scratch.double, out });
+        let [least, low, high] = dispatch(Path::best(), Double { plan: self, rows, scratch: &mut scratch.double, out });
         (least.log2(), Extent { low: low.log2(), high: high.log2() }, 2.0 * scale.log2())
     }
 
@@ -177,7 +177,7 @@ impl Transforms {
 
 /// Lays one axis less its mean out in `scratch.rows`; `None` where it is not finite or of extreme size.
 struct Stage<'a, 'w, T> {
-    of: &'a Transforms,
+    plan: &'a Transforms,
     x: &'a Signals<'w, T>,
     channel: usize,
     scratch: &'a mut Scratch,
@@ -189,13 +189,13 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
     /// Plain loops, for the compiler to make the path's vectors of.
     #[inline(always)]
     fn run<V: Lanes<T = f32>>(self, _: Cpu<V>) -> Option<Axis> {
-        let Self { of, x, channel, scratch: Scratch { flat, rows, .. } } = self;
+        let Self { plan, x, channel, scratch: Scratch { flat, rows, .. } } = self;
         let length = x.time();
         flat.resize(length, 0.0);
         less(x, channel, 0.0, flat);
         // A window shorter than a frame is padded with true zeros: its mean stays.
         let mut mean = 0.0f32;
-        if length >= of.nfft {
+        if length >= plan.nfft {
             let mut sum = [0.0f32; 16];
             let (whole, rest) = flat.as_chunks::<16>();
             for chunk in whole {
@@ -223,8 +223,8 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
         for v in &mut flat[..] {
             *v *= scale;
         }
-        let needed = (of.frames - 1) * of.hop + of.nfft; // the rest fills no frame
-        by_phases(&flat[..needed.min(length)], of.hop, of.pitch, rows);
+        let needed = (plan.frames - 1) * plan.hop + plan.nfft; // the rest fills no frame
+        by_phases(&flat[..needed.min(length)], plan.hop, plan.pitch, rows);
         Some(Axis { mean, scale, constant })
     }
 }
@@ -254,7 +254,7 @@ fn fold(ends: &mut [f64; 2], least: &[f32; BLOCK], largest: &[f32; BLOCK], lanes
 }
 
 struct Single<'a> {
-    of: &'a Transforms,
+    plan: &'a Transforms,
     rows: &'a [f32],
     mean: f32,
     scratch: &'a mut fft::Scratch<f32>,
@@ -266,31 +266,31 @@ impl Kernel<f32> for Single<'_> {
 
     #[inline(always)]
     fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) -> [f32; 2] {
-        let Self { of, rows, mean, scratch, out } = self;
+        let Self { plan, rows, mean, scratch, out } = self;
         let fft::Scratch { arena, out: spectrum } = scratch;
         let mut ends = [f64::INFINITY, f64::NEG_INFINITY];
-        let blocks = out.chunks_exact_mut(of.bins * BLOCK);
+        let blocks = out.chunks_exact_mut(plan.bins * BLOCK);
         for (block, out) in blocks.enumerate() {
-            let lanes = BLOCK.min(of.frames - block * BLOCK);
-            of.single.complex(cpu, &rows[block * BLOCK..], lanes, arena, spectrum);
+            let lanes = BLOCK.min(plan.frames - block * BLOCK);
+            plan.single.complex(cpu, &rows[block * BLOCK..], lanes, arena, spectrum);
             let (mut least, mut largest) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
             for first in (0..lanes).step_by(V::N) {
                 // SAFETY: spectrum, out and the two arrays hold whole rows of BLOCK lanes, N divides BLOCK.
                 unsafe {
                     let from = spectrum.as_ptr().add(first);
                     let to = out.as_mut_ptr().add(first);
-                    let half = cpu.splat(if of.one_sided { 0.5 } else { 1.0 });
-                    let edge = cell(cpu, from, of.leak[0], mean).mul(half);
+                    let half = cpu.splat(if plan.one_sided { 0.5 } else { 1.0 });
+                    let edge = cell(cpu, from, plan.leak[0], mean).mul(half);
                     edge.store(to);
-                    let last = of.bins - 1;
-                    let mut end = cell(cpu, from.add(2 * last * BLOCK), of.leak[last], mean);
-                    if of.nfft % 2 == 0 {
+                    let last = plan.bins - 1;
+                    let mut end = cell(cpu, from.add(2 * last * BLOCK), plan.leak[last], mean);
+                    if plan.nfft % 2 == 0 {
                         end = end.mul(half);
                     }
                     end.store(to.add(last * BLOCK));
                     let (mut low, mut high) = (edge.min(end), edge.max(end));
                     for bin in 1..last {
-                        let power = cell(cpu, from.add(2 * bin * BLOCK), of.leak[bin], mean);
+                        let power = cell(cpu, from.add(2 * bin * BLOCK), plan.leak[bin], mean);
                         power.store(to.add(bin * BLOCK));
                         low = low.min(power);
                         high = high.max(power);
@@ -318,7 +318,7 @@ unsafe fn cell<V: Lanes<T = f32>>(cpu: Cpu<V>, from: *const f32, leak: [f32; 2],
 }
 
 struct Double<'a> {
-    of: &'a Transforms,
+    plan: &'a Transforms,
     rows: &'a [f64],
     scratch: &'a mut fft::Scratch<f64>,
     out: &'a mut [f32],
@@ -331,16 +331,16 @@ impl Kernel<f64> for Double<'_> {
     #[inline(always)]
     fn run<V: Lanes<T = f64>>(self, cpu: Cpu<V>) -> [f64; 3] {
         const HALF: usize = <f64 as Real>::LANES;
-        let Self { of, rows, scratch, out } = self;
+        let Self { plan, rows, scratch, out } = self;
         let fft::Scratch { arena, out: power } = scratch;
         let mut ends = [f64::INFINITY, f64::INFINITY, 0.0];
-        for first in (0..of.frames).step_by(HALF) {
-            let lanes = HALF.min(of.frames - first);
-            of.double.power(cpu, &rows[first..], lanes, arena, power);
+        for first in (0..plan.frames).step_by(HALF) {
+            let lanes = HALF.min(plan.frames - first);
+            plan.double.power(cpu, &rows[first..], lanes, arena, power);
             let mut least = [f64::INFINITY; HALF];
             let (mut low, mut high) = (least, [0.0f64; HALF]);
-            let out = &mut out[first / BLOCK * of.bins * BLOCK + first % BLOCK..];
-            for bin in 0..of.bins {
+            let out = &mut out[first / BLOCK * plan.bins * BLOCK + first % BLOCK..];
+            for bin in 0..plan.bins {
                 let (power, out) = (&power[bin * HALF..][..HALF], &mut out[bin * BLOCK..][..HALF]);
                 for lane in 0..HALF {
                     let p = power[lane];

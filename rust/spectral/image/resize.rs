@@ -112,9 +112,9 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// `to` lines out of `from`, over `canvas` lines where `how` is [`Resize::Canvas`].
-    pub fn new(how: Resize, from: usize, to: usize, canvas: usize) -> Self {
-        let lines = (0..to).map(|i| match how {
+    /// `to` lines out of `from`, over `canvas` lines where `method` is [`Resize::Canvas`].
+    pub fn new(method: Resize, from: usize, to: usize, canvas: usize) -> Self {
+        let lines = (0..to).map(|i| match method {
             Resize::Canvas => triangle(i, canvas, to, |p| (2 * p + 1) * from / (2 * canvas)),
             Resize::Antialias => triangle(i, from, to, |p| p),
             Resize::Bilinear => two_point(i, from, to),
@@ -182,17 +182,17 @@ fn triangle(i: usize, n: usize, to: usize, shows: impl Fn(usize) -> usize) -> Li
     let first = pixels.peek().map_or(0, |&p| shows(p));
     let mut weights = Vec::new();
     for p in pixels {
-        let at = shows(p) - first;
-        weights.resize(weights.len().max(at + 1), 0);
-        weights[at] += weight(p) as u32;
+        let index = shows(p) - first;
+        weights.resize(weights.len().max(index + 1), 0);
+        weights[index] += weight(p) as u32;
     }
     Line::as_pillow(first, weights)
 }
 
 /// Line `i` of `to` out of `from` between its two nearest: at ((2i + 1) from - to) / (2 to), held inside the source.
 fn two_point(i: usize, from: usize, to: usize) -> Line {
-    let at = ((2 * i + 1) * from).saturating_sub(to).min(2 * to * (from - 1));
-    let (first, rest) = (at / (2 * to), (at % (2 * to)) as u32);
+    let position = ((2 * i + 1) * from).saturating_sub(to).min(2 * to * (from - 1));
+    let (first, rest) = (position / (2 * to), (position % (2 * to)) as u32);
     Line::new(first, if rest == 0 { vec![1] } else { vec![2 * to as u32 - rest, rest] })
 }
 
@@ -265,14 +265,14 @@ mod tests {
 
     #[test]
     fn a_flipped_source_gives_the_same_line() {
-        for how in [Resize::Canvas, Resize::Antialias, Resize::Bilinear, Resize::Nearest] {
+        for method in [Resize::Canvas, Resize::Antialias, Resize::Bilinear, Resize::Nearest] {
             for (from, to) in [(33, 96), (129, 96), (97, 11), (5, 224)] {
                 let source: Vec<u8> = (0..from).map(|i| (i * 37 % 251) as u8).collect();
-                let plain = Lines::new(how, from, to, 480);
+                let plain = Lines::new(method, from, to, 480);
                 let flipped = plain.clone().on_flipped(from);
                 for (a, b) in plain.iter().zip(flipped.iter()) {
                     let (a, b) = (mix(a, |i| source[i]), mix(b, |i| source[from - 1 - i]));
-                    assert!(a.abs_diff(b) <= u8::from(to == 224 || to == 11), "{how:?} {from} {to}");
+                    assert!(a.abs_diff(b) <= u8::from(to == 224 || to == 11), "{method:?} {from} {to}");
                 }
             }
         }

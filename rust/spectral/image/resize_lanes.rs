@@ -161,12 +161,12 @@ unsafe fn mix_rows_avx2(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u
         }
         let (half, multiplier, shift) = line.rounding;
         let (half, multiplier) = (_mm256_set1_epi16(half as i16), _mm256_set1_epi16(multiplier as i16));
-        let by = _mm_cvtsi32_si128(shift as i32);
+        let count = _mm_cvtsi32_si128(shift as i32);
         // SAFETY: the caller's promise.
         unsafe {
             let (from, out) = (source.as_ptr().add(line.first as usize * pitch), out.as_mut_ptr());
-            let wide = |at: usize| _mm256_cvtepu8_epi16(_mm_loadu_si128(from.add(at).cast()));
-            let mean = |sum: __m256i| _mm256_srl_epi16(high_product_avx2(sum, multiplier), by);
+            let wide = |index: usize| _mm256_cvtepu8_epi16(_mm_loadu_si128(from.add(index).cast()));
+            let mean = |sum: __m256i| _mm256_srl_epi16(high_product_avx2(sum, multiplier), count);
             let put = |c: usize, low: __m256i, high: __m256i| {
                 let bytes = _mm256_packus_epi16(low, high);
                 _mm256_storeu_si256(out.add(c).cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes));
@@ -177,9 +177,9 @@ unsafe fn mix_rows_avx2(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u
             };
             if let [a, b] = line.weights[..] {
                 let (a, b) = (_mm256_set1_epi16(a as i16), _mm256_set1_epi16(b as i16));
-                let sum = |at: usize| {
-                    let rest = _mm256_add_epi16(half, _mm256_mullo_epi16(wide(at), a));
-                    mean(_mm256_add_epi16(rest, _mm256_mullo_epi16(wide(pitch + at), b)))
+                let sum = |index: usize| {
+                    let rest = _mm256_add_epi16(half, _mm256_mullo_epi16(wide(index), a));
+                    mean(_mm256_add_epi16(rest, _mm256_mullo_epi16(wide(pitch + index), b)))
                 };
                 for c in (0..whole).step_by(2 * TILE) {
                     put(c, sum(c), sum(c + TILE));
@@ -189,20 +189,20 @@ unsafe fn mix_rows_avx2(lines: &Lines, source: &[u8], pitch: usize, out: &mut [u
                 }
             } else {
                 for c in (0..whole).step_by(2 * TILE) {
-                    let (mut low, mut high, mut at) = (half, half, c);
+                    let (mut low, mut high, mut index) = (half, half, c);
                     for &w in &line.weights {
                         let w = _mm256_set1_epi16(w as i16);
-                        low = _mm256_add_epi16(low, _mm256_mullo_epi16(wide(at), w));
-                        high = _mm256_add_epi16(high, _mm256_mullo_epi16(wide(at + TILE), w));
-                        at += pitch;
+                        low = _mm256_add_epi16(low, _mm256_mullo_epi16(wide(index), w));
+                        high = _mm256_add_epi16(high, _mm256_mullo_epi16(wide(index + TILE), w));
+                        index += pitch;
                     }
                     put(c, mean(low), mean(high));
                 }
                 if whole < pitch {
-                    let (mut last, mut at) = (half, whole);
+                    let (mut last, mut index) = (half, whole);
                     for &w in &line.weights {
-                        last = _mm256_add_epi16(last, _mm256_mullo_epi16(wide(at), _mm256_set1_epi16(w as i16)));
-                        at += pitch;
+                        last = _mm256_add_epi16(last, _mm256_mullo_epi16(wide(index), _mm256_set1_epi16(w as i16)));
+                        index += pitch;
                     }
                     put_last(mean(last));
                 }
@@ -226,14 +226,16 @@ unsafe fn mix_rows_avx512(lines: &Lines, source: &[u8], pitch: usize, out: &mut 
         }
         let (half, multiplier, shift) = line.rounding;
         let (half, multiplier) = (_mm512_set1_epi16(half as i16), _mm512_set1_epi16(multiplier as i16));
-        let by = _mm_cvtsi32_si128(shift as i32);
+        let count = _mm_cvtsi32_si128(shift as i32);
         // SAFETY: the caller's promise.
         unsafe {
             let (from, out) = (source.as_ptr().add(line.first as usize * pitch), out.as_mut_ptr());
-            let two = |at: usize| _mm512_cvtepu8_epi16(_mm256_loadu_si256(from.add(at).cast()));
-            let one = |at: usize| _mm512_cvtepu8_epi16(_mm256_castsi128_si256(_mm_loadu_si128(from.add(at).cast())));
+            let two = |index: usize| _mm512_cvtepu8_epi16(_mm256_loadu_si256(from.add(index).cast()));
+            let one =
+                |index: usize| _mm512_cvtepu8_epi16(_mm256_castsi128_si256(_mm_loadu_si128(from.add(index).cast())));
             let times = |wide: __m512i, w: __m512i, sum: __m512i| _mm512_add_epi16(sum, _mm512_mullo_epi16(wide, w));
-            let bytes = |sum: __m512i| _mm512_cvtepi16_epi8(_mm512_srl_epi16(high_product_avx512(sum, multiplier), by));
+            let bytes =
+                |sum: __m512i| _mm512_cvtepi16_epi8(_mm512_srl_epi16(high_product_avx512(sum, multiplier), count));
             let put_one = |c: usize, v: __m256i| _mm_storeu_si128(out.add(c).cast(), _mm256_castsi256_si128(v));
             if let [a, b] = line.weights[..] {
                 let (a, b) = (_mm512_set1_epi16(a as i16), _mm512_set1_epi16(b as i16));
@@ -246,18 +248,18 @@ unsafe fn mix_rows_avx512(lines: &Lines, source: &[u8], pitch: usize, out: &mut 
                 }
             } else {
                 for c in (0..whole).step_by(2 * TILE) {
-                    let (mut sum, mut at) = (half, c);
+                    let (mut sum, mut index) = (half, c);
                     for &w in &line.weights {
-                        sum = times(two(at), _mm512_set1_epi16(w as i16), sum);
-                        at += pitch;
+                        sum = times(two(index), _mm512_set1_epi16(w as i16), sum);
+                        index += pitch;
                     }
                     _mm256_storeu_si256(out.add(c).cast(), bytes(sum));
                 }
                 if whole < pitch {
-                    let (mut sum, mut at) = (half, whole);
+                    let (mut sum, mut index) = (half, whole);
                     for &w in &line.weights {
-                        sum = times(one(at), _mm512_set1_epi16(w as i16), sum);
-                        at += pitch;
+                        sum = times(one(index), _mm512_set1_epi16(w as i16), sum);
+                        index += pitch;
                     }
                     put_one(whole, bytes(sum));
                 }
@@ -338,7 +340,7 @@ unsafe fn mix_tile(line: &Line, source: *const u8, pitch: usize, out: *mut u8) {
     // SAFETY: the caller's promise; SSE2 is part of x86-64.
     unsafe {
         use std::arch::x86_64::*;
-        let (zero, by) = (_mm_setzero_si128(), _mm_cvtsi32_si128(shift as i32));
+        let (zero, count) = (_mm_setzero_si128(), _mm_cvtsi32_si128(shift as i32));
         let (mut low, mut high) = (_mm_set1_epi16(half as i16), _mm_set1_epi16(half as i16));
         for (k, &w) in line.weights.iter().enumerate() {
             let (bytes, w) = (_mm_loadu_si128(source.add(k * pitch).cast()), _mm_set1_epi16(w as i16));
@@ -346,8 +348,8 @@ unsafe fn mix_tile(line: &Line, source: *const u8, pitch: usize, out: *mut u8) {
             high = _mm_add_epi16(high, _mm_mullo_epi16(_mm_unpackhi_epi8(bytes, zero), w));
         }
         let multiplier = _mm_set1_epi16(multiplier as i16);
-        let low = _mm_srl_epi16(high_product(low, multiplier), by);
-        let high = _mm_srl_epi16(high_product(high, multiplier), by);
+        let low = _mm_srl_epi16(high_product(low, multiplier), count);
+        let high = _mm_srl_epi16(high_product(high, multiplier), count);
         _mm_storeu_si128(out.cast(), _mm_packus_epi16(low, high));
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -68,7 +68,7 @@ impl<V: Lanes> Input<V> for Taps<'_, V> {
 
 /// Every `step`-th of another input's rows from `first` on, cyclically over `mask + 1`.
 struct Every<'a, I> {
-    of: &'a I,
+    input: &'a I,
     first: usize,
     step: usize,
     mask: usize,
@@ -76,22 +76,22 @@ struct Every<'a, I> {
 impl<V, I: Input<V>> Input<V> for Every<'_, I> {
     #[inline(always)]
     fn cpu(&self) -> Cpu<V> {
-        self.of.cpu()
+        self.input.cpu()
     }
     #[inline(always)]
     fn at(&self, k: usize) -> V {
-        self.of.at((self.first + self.step * k) & self.mask)
+        self.input.at((self.first + self.step * k) & self.mask)
     }
 }
 
 /// The three subsequences of a split-radix step of `n` points.
 #[inline(always)]
-fn split<I>(n: usize, of: &I) -> [Every<'_, I>; 3] {
+fn split<I>(n: usize, input: &I) -> [Every<'_, I>; 3] {
     let mask = n - 1;
     [
-        Every { of, first: 0, step: 2, mask },
-        Every { of, first: 1, step: 4, mask },
-        Every { of, first: mask, step: 4, mask },
+        Every { input, first: 0, step: 2, mask },
+        Every { input, first: 1, step: 4, mask },
+        Every { input, first: mask, step: 4, mask },
     ]
 }
 

@@ -100,8 +100,9 @@ impl<T: Real> Plan<T> {
         let gain = (scale.power * if scale.double { 2.0 } else { 1.0 }).sqrt();
         let mut natural = Vec::with_capacity(nfft);
         for k in 0..nfft {
-            let place = if k < window.len() { offset(k) } else { offset(0) };
-            let offset = u32::try_from(place).map_err(|_| Error::value("nfft", "a source below 2^32 samples", nfft))?;
+            let position = if k < window.len() { offset(k) } else { offset(0) };
+            let offset =
+                u32::try_from(position).map_err(|_| Error::value("nfft", "a source below 2^32 samples", nfft))?;
             natural.push(Tap { offset, weight: T::narrow(window.get(k).copied().unwrap_or(0.0) * gain) });
         }
         let mut plan = Self {

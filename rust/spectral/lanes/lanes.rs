@@ -109,14 +109,14 @@ impl<V: Lanes> Cpu<V> {
         self.splat(V::T::narrow(v))
     }
 
-    /// The vector of `values` that starts at scalar `at`.
+    /// The vector of `values` that starts at scalar `start`.
     ///
     /// # Panics
     /// Where it ends beyond them.
     #[inline(always)]
-    pub fn read(self, values: &[V::T], at: usize) -> V {
+    pub fn read(self, values: &[V::T], start: usize) -> V {
         // SAFETY: in bounds by the slicing.
-        unsafe { self.load(values[at..at + V::N].as_ptr()) }
+        unsafe { self.load(values[start..start + V::N].as_ptr()) }
     }
 
     /// The vector at `from`.
@@ -156,14 +156,14 @@ pub trait Lanes: Sealed + Copy {
         // SAFETY: a vector exists, so its maker had the proof.
         unsafe { Cpu::assume() }
     }
-    /// Writes the vector to `values` from scalar `at` on.
+    /// Writes the vector to `values` from scalar `start` on.
     ///
     /// # Panics
     /// Where it ends beyond them.
     #[inline(always)]
-    fn write(self, values: &mut [Self::T], at: usize) {
+    fn write(self, values: &mut [Self::T], start: usize) {
         // SAFETY: in bounds by the slicing.
-        unsafe { self.store(values[at..at + Self::N].as_mut_ptr()) }
+        unsafe { self.store(values[start..start + Self::N].as_mut_ptr()) }
     }
     /// Sum.
     fn add(self, b: Self) -> Self;

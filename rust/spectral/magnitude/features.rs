@@ -215,24 +215,24 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
 /// Adds the magnitudes of frame `m` to the sums; Welford's update where the variance is asked for.
 #[inline(always)]
 fn add_frame<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, m: usize, power: &[V::T], sums: &mut [V::T]) {
-    let mut at = 0;
+    let mut index = 0;
     if part.moment == Moment::Mean {
-        while at < sums.len() {
-            cpu.read(sums, at).add(cpu.read(power, at).sqrt()).write(sums, at);
-            at += V::N;
+        while index < sums.len() {
+            cpu.read(sums, index).add(cpu.read(power, index).sqrt()).write(sums, index);
+            index += V::N;
         }
         return;
     }
     let weight = cpu.constant(1.0 / (m + 1) as f64);
-    while 2 * at < sums.len() {
-        let row = at / V::T::LANES * V::T::LANES; // of the mean; its squares are a row further on
-        let (to, squares) = (at + row, at + row + V::T::LANES);
-        let (magnitude, mean) = (cpu.read(power, at).sqrt(), cpu.read(sums, to));
+    while 2 * index < sums.len() {
+        let row = index / V::T::LANES * V::T::LANES; // of the mean; its squares are a row further on
+        let (to, squares) = (index + row, index + row + V::T::LANES);
+        let (magnitude, mean) = (cpu.read(power, index).sqrt(), cpu.read(sums, to));
         let deviation = magnitude.sub(mean);
         let mean = deviation.mul_add(weight, mean);
         mean.write(sums, to);
         deviation.mul_add(magnitude.sub(mean), cpu.read(sums, squares)).write(sums, squares);
-        at += V::N;
+        index += V::N;
     }
 }
 

@@ -75,7 +75,7 @@ fn a_missing_sample_makes_its_signal_missing_and_no_other() {
 fn bad_resolutions_are_refused_by_name() {
     let signals = Signals::contiguous(&[1.0f32; 300], 300).unwrap();
     let mut out = vec![0.0; 17];
-    for (r, what) in [
+    for (r, message) in [
         (Resolution { nfft: 1, ..resolution(32) }, "nfft"),
         (Resolution { hop: 0, ..resolution(32) }, "hop"),
         (Resolution { floor: 0.0, ..resolution(32) }, "floor"),
@@ -83,6 +83,6 @@ fn bad_resolutions_are_refused_by_name() {
         (resolution(64), "out"),
     ] {
         let outcome = log_magnitudes(&signals, &[r], Moment::Mean, vec![&mut out], Path::Plain);
-        assert!(outcome.unwrap_err().to_string().starts_with(what));
+        assert!(outcome.unwrap_err().to_string().starts_with(message));
     }
 }

@@ -58,13 +58,13 @@ pub fn loss<T: Real>(
     let frames: usize = parts.iter().map(|p| p.frames * p.resolution.nfft).sum();
     let threads = threads::worth(2.0 * (n * (frames + time)) as f64);
     let lanes = T::LANES;
-    let wanted = out.gradient.is_some();
+    let with_gradient = out.gradient.is_some();
     let mut gradients = out.gradient.unwrap_or_default().chunks_mut(lanes * time);
     let items = (0..n)
         .step_by(lanes)
         .zip(out.terms.chunks_mut(lanes * N_TERMS))
         .map(move |(first, terms)| (first, terms, gradients.next().unwrap_or_default()));
-    let job = Job { parts: &parts, weights, prediction, target, wanted };
+    let job = Job { parts: &parts, weights, prediction, target, with_gradient };
     threads::for_each(
         threads,
         items,
@@ -99,7 +99,7 @@ fn share<T: Real>(
             dispatch(path, Moments { part, own, is_prediction });
         }
         dispatch(path, Compare { part, job, own, terms: &mut scratch.terms });
-        if job.wanted {
+        if job.with_gradient {
             dispatch(path, Fold { part, own });
             let (plan, fft) = (&part.inverse, &mut own.inverse);
             let hop = part.resolution.nfft * T::LANES;
@@ -118,7 +118,7 @@ fn share<T: Real>(
             terms[lane * N_TERMS + term] = scratch.terms[term * T::LANES + lane];
         }
     }
-    if job.wanted {
+    if job.with_gradient {
         let rows = &scratch.gradient[scratch.margin * T::LANES..][..time * T::LANES];
         gather(rows, gradient, time);
     }

@@ -69,7 +69,7 @@ pub(super) struct Job<'a, T: Real> {
     pub(super) weights: Weights,
     pub(super) prediction: &'a Signals<'a, T>,
     pub(super) target: &'a Signals<'a, T>,
-    pub(super) wanted: bool,
+    pub(super) with_gradient: bool,
 }
 
 pub(super) struct LossScratch<T: Real> {
@@ -113,7 +113,7 @@ impl<T: Real> LossScratch<T> {
             margin,
             target: Rows::new(rows),
             prediction: Rows::new(rows),
-            gradient: Rows::new(if job.wanted { rows } else { 0 }),
+            gradient: Rows::new(if job.with_gradient { rows } else { 0 }),
             parts: job.parts.iter().map(part).collect(),
             terms: Rows::new(N_TERMS),
         }
@@ -179,39 +179,39 @@ impl<T: Real> Kernel<T> for Compare<'_, '_, T> {
         let Self { part, job, own, terms } = self;
         let width = T::LANES;
         let share = 1.0 / part.bins() as f64;
-        let mut at = 0;
-        while at < part.bins() * width {
-            let (mean, variance) = (at / width * width + at, at / width * width + at + width);
-            let lane = at % width;
+        let mut index = 0;
+        while index < part.bins() * width {
+            let (mean, variance) = (index / width * width + index, index / width * width + index + width);
+            let lane = index % width;
             let mut offset = cpu.constant(0.0);
             let mut slope = cpu.constant(0.0);
             if let Some(weight) = job.weights.lmm {
-                let (term, by) = compare(cpu, part, &own.target, &own.prediction, mean);
+                let (term, slope_of_term) = compare(cpu, part, &own.target, &own.prediction, mean);
                 term.mul_add(cpu.constant(share), cpu.read(terms, lane)).write(terms, lane);
                 if weight != 0.0 {
-                    offset = by.mul(cpu.constant(weight * share / part.frames as f64));
+                    offset = slope_of_term.mul(cpu.constant(weight * share / part.frames as f64));
                 }
             }
             if let (Some(weight), Some(divisor)) = (job.weights.lmv, part.divisor) {
-                let (term, by) = compare(cpu, part, &own.target, &own.prediction, variance);
+                let (term, slope_of_term) = compare(cpu, part, &own.target, &own.prediction, variance);
                 term.mul_add(cpu.constant(share), cpu.read(terms, width + lane)).write(terms, width + lane);
                 if weight != 0.0 {
-                    slope = by.mul(cpu.constant(2.0 * weight * share / divisor));
+                    slope = slope_of_term.mul(cpu.constant(2.0 * weight * share / divisor));
                     offset = slope.neg_mul_add(cpu.read(&own.prediction, mean), offset);
                 }
             }
             offset.write(&mut own.prediction, mean);
             slope.write(&mut own.prediction, variance);
-            at += V::N;
+            index += V::N;
         }
     }
 }
 
 /// The squared difference of the logs of two moments, and its derivative by the prediction's moment.
 #[inline(always)]
-fn compare<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, target: &[V::T], prediction: &[V::T], at: usize) -> (V, V) {
-    let moment = cpu.read(prediction, at);
-    let log_target = log_limited(&part.resolution, cpu.read(target, at));
+fn compare<V: Lanes>(cpu: Cpu<V>, part: &Part<V::T>, target: &[V::T], prediction: &[V::T], index: usize) -> (V, V) {
+    let moment = cpu.read(prediction, index);
+    let log_target = log_limited(&part.resolution, cpu.read(target, index));
     let difference = log_limited(&part.resolution, moment).sub(log_target);
     let slope = difference.add(difference).div(moment);
     let (limit, zero) = (cpu.constant(part.resolution.floor), cpu.constant(0.0));
@@ -239,14 +239,14 @@ impl<T: Real> Kernel<T> for Moments<'_, T> {
         let moments: &mut [T] = if is_prediction { &mut own.prediction } else { &mut own.target };
         let width = T::LANES;
         let size = part.bins() * width;
-        let mut at = 0;
-        while at < size {
-            let to = at / width * width + at;
+        let mut index = 0;
+        while index < size {
+            let to = index / width * width + index;
             let mut sum = cpu.constant(0.0);
             for m in 0..part.frames {
                 let (re, im) = (cpu.read(spectra, 2 * m * size + to), cpu.read(spectra, 2 * m * size + to + width));
                 let magnitude = im.mul_add(im, re.mul(re)).sqrt();
-                magnitude.write(magnitudes, m * size + at);
+                magnitude.write(magnitudes, m * size + index);
                 sum = sum.add(magnitude);
             }
             let mean = sum.mul(cpu.constant(1.0 / part.frames as f64));
@@ -254,12 +254,12 @@ impl<T: Real> Kernel<T> for Moments<'_, T> {
             if let Some(divisor) = part.divisor {
                 let mut squares = cpu.constant(0.0);
                 for m in 0..part.frames {
-                    let deviation = cpu.read(magnitudes, m * size + at).sub(mean);
+                    let deviation = cpu.read(magnitudes, m * size + index).sub(mean);
                     squares = deviation.mul_add(deviation, squares);
                 }
                 squares.mul(cpu.constant(1.0 / divisor)).write(moments, to + width);
             }
-            at += V::N;
+            index += V::N;
         }
     }
 }
@@ -281,25 +281,25 @@ impl<T: Real> Kernel<T> for OverlapAdd<'_, T> {
         for m in 0..part.frames {
             let result = &spectra[2 * m * size..2 * (m + 1) * size];
             let frame = &mut gradient[m * part.resolution.hop * width..][..nfft * width];
-            let mut at = 0;
-            while at < size {
-                let (bin, lane) = (at / width, at % width);
+            let mut index = 0;
+            while index < size {
+                let (bin, lane) = (index / width, index % width);
                 let from = 2 * bin * width + lane;
                 let (re, im) = (cpu.read(result, from), cpu.read(result, from + width));
-                add_weighted(frame, at, re.add(im), part.window[bin % nfft]);
+                add_weighted(frame, index, re.add(im), part.window[bin % nfft]);
                 if bin > 0 && 2 * bin != nfft {
                     add_weighted(frame, (nfft - bin) * width + lane, re.sub(im), part.window[nfft - bin]);
                 }
-                at += V::N;
+                index += V::N;
             }
         }
     }
 }
 
 #[inline(always)]
-fn add_weighted<V: Lanes>(frame: &mut [V::T], at: usize, value: V, weight: V::T) {
+fn add_weighted<V: Lanes>(frame: &mut [V::T], index: usize, value: V, weight: V::T) {
     let cpu = value.cpu();
-    value.mul_add(cpu.splat(weight), cpu.read(frame, at)).write(frame, at);
+    value.mul_add(cpu.splat(weight), cpu.read(frame, index)).write(frame, index);
 }
 
 /// The sequences whose real transforms hold the inverses of all frames' gradients by their bins.
@@ -318,23 +318,23 @@ impl<T: Real> Kernel<T> for Fold<'_, T> {
         for m in 0..part.frames {
             let (spectrum, magnitude) = (&own.spectra[2 * m * size..][..2 * size], &own.magnitudes[m * size..][..size]);
             let folded = &mut own.folded[m * nfft * width..][..nfft * width];
-            let mut at = 0;
-            while at < size {
-                let (bin, lane) = (at / width, at % width);
-                let place = 2 * bin * width + lane;
-                let (offset, slope) = (cpu.read(&own.prediction, place), cpu.read(&own.prediction, place + width));
-                let magnitude = cpu.read(magnitude, at);
+            let mut index = 0;
+            while index < size {
+                let (bin, lane) = (index / width, index % width);
+                let source = 2 * bin * width + lane;
+                let (offset, slope) = (cpu.read(&own.prediction, source), cpu.read(&own.prediction, source + width));
+                let magnitude = cpu.read(magnitude, index);
                 let factor = quotient_or_zero(magnitude.mul_add(slope, offset), magnitude);
-                let re = cpu.read(spectrum, place).mul(factor);
+                let re = cpu.read(spectrum, source).mul(factor);
                 if bin == 0 || 2 * bin == nfft {
-                    re.write(folded, at);
+                    re.write(folded, index);
                 } else {
                     let half = cpu.constant(0.5);
-                    let (re, im) = (re.mul(half), cpu.read(spectrum, place + width).mul(factor).mul(half));
-                    re.add(im).write(folded, at);
+                    let (re, im) = (re.mul(half), cpu.read(spectrum, source + width).mul(factor).mul(half));
+                    re.add(im).write(folded, index);
                     re.sub(im).write(folded, (nfft - bin) * width + lane);
                 }
-                at += V::N;
+                index += V::N;
             }
         }
     }
@@ -367,12 +367,12 @@ impl<T: Real> Kernel<T> for SquaredError<'_, '_, T> {
         while lane < width {
             let mut sum = cpu.constant(0.0);
             for t in 0..time {
-                let at = (scratch.margin + t) * width + lane;
-                let difference = cpu.read(&scratch.prediction, at).sub(cpu.read(&scratch.target, at));
+                let index = (scratch.margin + t) * width + lane;
+                let difference = cpu.read(&scratch.prediction, index).sub(cpu.read(&scratch.target, index));
                 sum = difference.mul_add(difference, sum);
-                if job.wanted && weight != 0.0 {
-                    let gradient = cpu.read(&scratch.gradient, at);
-                    difference.mul_add(factor, gradient).write(&mut scratch.gradient, at);
+                if job.with_gradient && weight != 0.0 {
+                    let gradient = cpu.read(&scratch.gradient, index);
+                    difference.mul_add(factor, gradient).write(&mut scratch.gradient, index);
                 }
             }
             sum.mul(cpu.constant(1.0 / time as f64)).write(&mut scratch.terms, 2 * width + lane);

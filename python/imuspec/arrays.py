@@ -136,10 +136,12 @@ def check_axes(array: Any, name: str = "x") -> None:
         If the last axis has the length of one to three axes, or of two or three triads, and the one before it is longer than any
         number of axes.
     """
-    shape = tuple(array.shape)
-    if len(shape) >= 2 and (0 < shape[-1] <= 3 < shape[-2] or (shape[-1] in (6, 9) and shape[-2] > 9)):
+    shape = array.shape
+    if len(shape) < 2 or shape[-1] > 9:
+        return
+    if 0 < shape[-1] <= 3 < shape[-2] or (shape[-1] in (6, 9) and shape[-2] > 9):
         raise ValueError(
-            f"{name}: expected [..., axes, time], got {shape}, which looks like [..., time, axes]; "
+            f"{name}: expected [..., axes, time], got {tuple(shape)}, which looks like [..., time, axes]; "
             f"transpose it: np.swapaxes({name}, -1, -2)"
         )
 

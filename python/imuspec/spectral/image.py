@@ -107,12 +107,12 @@ def rgb_image(
     """
     array, leading = windows_of(x)
     length = array.shape[-1]
-    plan, settings = plan_of(length, settings, options)
-    shape = (*leading, 3, *plan.size)
+    plan, least, size = plan_of(length, settings, options)
+    shape = (*leading, 3, *size)
     pixels = new_pictures(shape, dtype) if out is None else as_output(out, shape, (np.uint8, np.float32), array)
-    if length < settings.nfft:
+    if length < least:
         warnings.warn(
-            f"x: {length} samples are fewer than nfft = {settings.nfft}: padded with zeros to a picture of one column",
+            f"x: {length} samples are fewer than nfft = {least}: padded with zeros to a picture of one column",
             UserWarning,
             stacklevel=2,
         )
@@ -177,14 +177,13 @@ def windows_of(x: ArrayLike) -> tuple[NDArray[np.floating[Any]], tuple[int, ...]
     """Bring `x` to [..., axes, time] of float32 or float64 and return the leading axes that its pictures have too."""
     array = as_signals(x, contiguous=False)
     check_axes(array)
-    if array.ndim == 1:
+    shape = array.shape
+    if len(shape) == 1:
         return array[None], ()
-    axes = array.shape[-2]
+    axes = shape[-2]
     if axes != 1 and (axes == 0 or axes % 3):
-        raise ValueError(
-            f"x: expected [..., axes, time] with 1 axis, or triads of axes, got {axes} axes in {array.shape}"
-        )
-    return array, array.shape[:-2] if axes <= 3 else (*array.shape[:-2], axes // 3)
+        raise ValueError(f"x: expected [..., axes, time] with 1 axis, or triads of axes, got {axes} axes in {shape}")
+    return array, shape[:-2] if axes <= 3 else (*shape[:-2], axes // 3)
 
 
 def new_pictures(shape: tuple[int, ...], dtype: object) -> NDArray[Any]:

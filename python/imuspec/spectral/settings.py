@@ -104,12 +104,11 @@ def settings_of(settings: ImageSettings | None, options: ImageOptions) -> ImageS
 
 def plan_of(
     length: int, settings: ImageSettings | None, options: ImageOptions
-) -> tuple[_core.ImagePlan, ImageSettings]:
-    """Return the plan of pictures of windows of `length` samples, and its settings; equal settings share one plan."""
+) -> tuple[_core.ImagePlan, int, tuple[int, ...]]:
+    """Return the plan of pictures of windows of `length` samples, its nfft and its size; equal settings share one plan."""
     if _PLAIN.issuperset(map(type, options.values())) and (settings is None or type(settings) is ImageSettings):
         return _known_plan(length, settings, **options)
-    settings = settings_of(settings, options)
-    return _plan(length, settings), settings
+    return _plan(length, settings_of(settings, options))
 
 
 _DEFAULTS = ImageSettings()
@@ -119,15 +118,15 @@ _PLAIN = {int, float, str, type(None)}  # their types are part of a typed key; t
 @lru_cache(maxsize=64, typed=True)
 def _known_plan(
     length: int, settings: ImageSettings | None, **options: Unpack[ImageOptions]
-) -> tuple[_core.ImagePlan, ImageSettings]:
+) -> tuple[_core.ImagePlan, int, tuple[int, ...]]:
     """Check settings once for many calls: a single picture takes less time than that."""
-    checked = settings_of(settings, options)
-    return _plan(length, checked), checked
+    return _plan(length, settings_of(settings, options))
 
 
 @lru_cache(maxsize=64)
-def _plan(length: int, settings: ImageSettings) -> _core.ImagePlan:
-    return _core.ImagePlan(length, settings)
+def _plan(length: int, settings: ImageSettings) -> tuple[_core.ImagePlan, int, tuple[int, ...]]:
+    plan = _core.ImagePlan(length, settings)
+    return plan, settings.nfft, tuple(plan.size)
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

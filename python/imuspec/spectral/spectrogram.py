@@ -110,24 +110,19 @@ def spectrogram(
     >>> s.shape, s.dtype.name, f[-1].item()
     ((4, 3, 65, 47), 'float32', 25.0)
     """
-    if not (
-        type(x) is np.ndarray
-        and x.dtype.char in "fd"
-        and x.flags.c_contiguous
-        and x.flags.aligned
-        and x.dtype.isnative
-        and x.ndim
-    ):
-        x = as_signals(x)
+    x = as_signals(x)
     key = window if type(window) is str else _window_key(window)
     if type(fs) is not float:
-        if np.ndim(fs) != 0 or np.asarray(fs).dtype.kind not in "iuf":
+        if type(fs) is not int and (np.ndim(fs) != 0 or np.asarray(fs).dtype.kind not in "iuf"):
             raise TypeError(f"fs: expected a number of Hz, got {fs!r}")
         fs = float(fs)
-    nperseg, noverlap, nfft = (
-        value if value is None or type(value) is int else as_integer(value, name, 0)
-        for name, value in (("nperseg", nperseg), ("noverlap", noverlap), ("nfft", nfft))
-    )
+    # one by one: a loop over the three costs a tenth of the time of a window's spectrogram
+    if nperseg is not None and type(nperseg) is not int:
+        nperseg = as_integer(nperseg, "nperseg", 0)
+    if noverlap is not None and type(noverlap) is not int:
+        noverlap = as_integer(noverlap, "noverlap", 0)
+    if nfft is not None and type(nfft) is not int:
+        nfft = as_integer(nfft, "nfft", 0)
     settings = (key, nperseg, noverlap, nfft, detrend, return_onesided, scaling, mode, db)
     plan = _plan(x.shape[-1], x.dtype.char, fs, settings)
     shape = x.shape[:-1] + plan.grid

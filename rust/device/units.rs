@@ -1,7 +1,7 @@
 //! The unit of times that are numbers, and of acceleration.
 //!
 //! A time's unit is settled by its name, its size and the steps from row to row together: a unit fits where it makes the
-//! rate that of an accelerometer and the date one of our days, or the time since a start of at most a year.
+//! rate that of an accelerometer and the date one from 1980 to 2100, or the time since a start at most 400 days.
 
 use super::number::nanoseconds;
 use super::rows::pace::{self, Pace};
@@ -16,7 +16,7 @@ const DATES: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
 /// A time since a start, s: 400 days.
 const LONGEST: f64 = 400.0 * DAY;
 const DAY: f64 = 86_400.0;
-/// Stamps that stay the same for longer tell no row's time, s.
+/// Stamps that stay the same for longer give no row a time, s.
 const COARSEST: f64 = 2.0;
 /// Rows so far apart are summaries of epochs, s: the shortest in use have 5 s.
 pub(super) const EPOCH: f64 = 4.9;
@@ -39,7 +39,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The units that a norm can tell.
+    /// The units that a norm can show.
     const ALL: [Unit; 3] = [Unit::G, Unit::MetresPerSecond2, Unit::Milli];
 
     /// g a unit.
@@ -53,7 +53,7 @@ impl Unit {
         }
     }
 
-    /// As a reader would write it.
+    /// Its name in messages.
     pub fn name(self) -> String {
         match self {
             Unit::G => "g".into(),
@@ -78,7 +78,7 @@ impl Unit {
 /// A unit of time and where it counts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeUnit {
-    /// As a reader would write it.
+    /// Its name in messages.
     pub name: &'static str,
     /// Decimals of a value that are kept.
     exponent: u32,
@@ -121,7 +121,7 @@ impl TimeUnit {
         self.origin != 0
     }
 
-    /// Whether a number is a date of our days.
+    /// Whether a number is a date from 1980 to 2100.
     pub(super) fn is_date(&self, value: f64) -> bool {
         let last = 10f64.powi(self.exponent as i32);
         let seconds = (value - self.origin as f64 / last) * self.seconds();
@@ -161,12 +161,12 @@ impl TimeUnit {
         self.since((whole as i64).checked_mul(scale as i64)?.checked_add(((value - whole) * scale).round() as i64)?)
     }
 
-    /// Settles the unit of some rows' times, or says why none fits.
+    /// Settles the unit of some rows' times; the error is the reason why no unit fits.
     ///
-    /// `named` is what the column's name says.
+    /// `named` is the unit in the column's name.
     ///
     /// # Errors
-    /// What was expected and what the numbers are.
+    /// A message with the expected times and the numbers.
     pub fn settle(values: &[f64], named: Option<Self>) -> Result<Self, String> {
         let first = values.first().copied().unwrap_or_default();
         let mut since: Vec<f64> = values.iter().map(|v| v - first).collect();
@@ -222,7 +222,7 @@ impl TimeUnit {
         if let (Some(slow), Some(fast)) = (slow, fast) {
             return Err(format!(
                 "expected times of one meaning, got {first}, rising by {}: {} since 1970 at {:.6} Hz, or {} since a start \
-                 at {:.6} Hz; name the unit in the column's title, as in time ({})",
+                 at {:.6} Hz; name the unit in the column's title, as in time ({}), or give dates",
                 pace.period,
                 slow.name,
                 rate(slow),

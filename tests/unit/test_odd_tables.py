@@ -76,6 +76,25 @@ def test_numbers_since_an_unknown_start_and_dates_have_no_epoch(tmp_path: Path) 
         assert imuspec.read(table(tmp_path / "a.csv", stamps(), walk(), name)).quality.counts == {}
 
 
+@TABLES
+@pytest.mark.parametrize("step", [5, 60, 3600])
+def test_a_row_every_5_seconds_or_more_is_an_epoch(step: int, suffix: str, tmp_path: Path) -> None:
+    seconds = 1_583_402_400 + step * np.arange(N)
+    for time in (seconds, 1000 * seconds, stamps(step)):
+        with pytest.raises(RecordingError, match=f"expected raw acceleration, got a row every {step}.0 s"):
+            imuspec.read(table(tmp_path / f"a{suffix}", time, walk()))
+
+
+@TABLES
+def test_numbers_of_two_meanings_are_refused_until_the_title_names_their_unit(suffix: str, tmp_path: Path) -> None:
+    seconds = 1_583_402_400 + 4 * np.arange(N)
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(RecordingError, match=r"s since 1970 at 0.250000 Hz, or ms since a start at 250.000000 Hz"):
+        imuspec.read(table(path, seconds, walk()))
+    for unit, rate in (("s", 0.25), ("ms", 250.0)) if suffix == ".csv" else ():  # the other two have fixed names
+        assert imuspec.read(table(path, seconds, walk(), f"time ({unit})")).sample_rate == rate
+
+
 @pytest.mark.parametrize("name", ["gps_time", "GPS timestamp (s)", "time_gps", "time (GPS)"])
 def test_numbers_named_after_gps_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="in a column named after GPS, whose clock counts from 1980"):

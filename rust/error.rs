@@ -14,7 +14,7 @@ pub enum Error {
     /// An argument has a value outside its domain. Form: *name: expected ..., got ...*.
     #[error("{0}")]
     Value(String),
-    /// The bytes are not what their format promises.
+    /// The bytes break the rules of their format.
     #[error("{format}: {reason} at byte {offset}")]
     Malformed {
         /// Short name of the format: `cwa`, `gt3x`, ...
@@ -38,7 +38,7 @@ pub enum Error {
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-    /// The file system said no.
+    /// The file system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

@@ -5,7 +5,7 @@
 //! let run: on a busy machine the work costs what it costs on one thread, not a scheduler's time slice more.
 //!
 //! `IMUSPEC_THREADS` sets the size (default: the cores this process may use). A forked child has no helper threads, so
-//! [`after_fork`] makes it single-threaded for good. Whatever another thread held at the fork stays locked in the child, so
+//! [`after_fork`] makes it single-threaded from then on. Whatever another thread held at the fork stays locked in the child, so
 //! no lock that outlives a call is ever waited for there: the pool's is not touched, and [`Spares`] only tries.
 
 use std::mem::ManuallyDrop;
@@ -169,7 +169,7 @@ where
 /// Working memory between calls: each thread borrows a piece and gives it back.
 ///
 /// Nobody waits for the list: while another thread has it, and for ever in a child that was forked just then, a piece is made
-/// anew or dropped instead.
+/// again or dropped instead.
 #[derive(Debug)]
 pub struct Spares<S>(Mutex<Vec<S>>);
 

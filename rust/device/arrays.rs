@@ -17,7 +17,7 @@ const BATCH: usize = 8192;
 /// Times of rows as a file holds them.
 #[derive(Debug, Clone)]
 pub enum Times {
-    /// ns since 1970, local device clock; [`i64::MIN`] where there is none.
+    /// ns since 1970, local device clock; [`i64::MIN`] if missing.
     Ns(Vec<i64>),
     /// Whole numbers of a unit that is to be settled.
     Whole(Vec<i64>),
@@ -58,7 +58,7 @@ pub struct Arrays {
     pub light: Vec<f32>,
     /// Degrees Celsius.
     pub temperature: Vec<f32>,
-    /// Index into [`Header::labels`], -1 where there is none.
+    /// Index into [`Header::labels`], -1 without a label.
     pub annotation: Vec<i32>,
 }
 
@@ -75,7 +75,7 @@ pub struct ArrayReader {
 }
 
 impl ArrayReader {
-    /// Takes columns and what is known of them, and settles the units of time and acceleration as for text.
+    /// Takes columns and their known units, and settles the other units as for text.
     ///
     /// # Errors
     /// [`Error::Shape`] where columns differ in length; [`Error::Malformed`] without a sample or a unit of the times.

@@ -1,4 +1,4 @@
-//! When each sample was taken, from the stamps of its blocks.
+//! The time of each sample, from the stamps of its blocks.
 //!
 //! A device states now and then "my clock showed T at sample s". Inside a run those statements are knots and time is
 //! piecewise linear between them; before the first and after the last it goes on with the mean rate of the nearest

@@ -1,4 +1,4 @@
-//! Written times of one row after the other: on the clock of the first, and without decoding anew what stays the same.
+//! Written times of successive rows: on the clock of the first, and decoded only where they change.
 
 use super::calendar::{Order, SECOND, Written, digits, fraction, written};
 

@@ -27,7 +27,7 @@ impl Planar {
         Ok(Self { values: zeroed(capacity.saturating_mul(3))?, capacity })
     }
 
-    /// Puts `rows` behind the first `len` values of each row, making room where there is none.
+    /// Puts `rows` behind the first `len` values of each row, with room for them.
     ///
     /// # Errors
     /// [`Error::Limit`] where the machine has no room for them.
@@ -120,7 +120,7 @@ pub struct Columns {
     pub len: usize,
     /// Acceleration, g.
     pub xyz: Planar,
-    /// Angular rate, degrees a second; capacity 0 where there is none.
+    /// Angular rate, degrees a second; capacity 0 without a gyroscope.
     pub gyro: Planar,
     /// ns since 1970, local device clock; longer than `len`.
     pub time: Vec<i64>,
@@ -128,7 +128,7 @@ pub struct Columns {
     pub light: Vec<f32>,
     /// Temperature of each sample, degrees Celsius; empty where the format states it by block.
     pub temperature: Vec<f32>,
-    /// Index into the header's labels, -1 where there is none; empty without labels.
+    /// Index into the header's labels, -1 without a label; empty in a file without labels.
     pub annotation: Vec<i32>,
     /// First sample of each run.
     pub run_starts: Vec<u64>,

@@ -79,7 +79,7 @@ impl Cwa {
         let first = source.peek();
         let header = header::describe(first);
         let start = Start::of(first);
-        // what is left of a header: none, half of it, or all
+        // the sectors of the header that are there: none, one or both
         let sectors = (0..2).take_while(|sector| !first.get(sector * BLOCK..).is_some_and(|b| b.starts_with(&MAGIC)));
         let mut skip = vec![0u8; BLOCK * sectors.count()];
         let offset = source.fill(&mut skip)? as u64;
@@ -141,7 +141,7 @@ impl Cwa {
         })
     }
 
-    /// Distance in bytes to the next sound block that is not at a multiple of 512, when the bytes at `position` are none.
+    /// Distance in bytes to the next sound block that is not at a multiple of 512, if the bytes at `position` are no block.
     fn misaligned(&self, position: usize) -> Option<usize> {
         let rest = self.bytes().get(position..)?;
         if self.timestamps == Timestamps::Actipy || rest.get(BLOCK..BLOCK + 4) == Some(&MAGIC) {
@@ -153,7 +153,7 @@ impl Cwa {
             .filter(|&step| step % BLOCK != 0)
     }
 
-    /// Uses what stands at `position`; returns the bytes to go on by.
+    /// Reads the block at `position`; returns the bytes to the next one.
     fn step(&mut self, position: usize, batch: &mut Batch, quality: &mut Quality) -> usize {
         let mut step = BLOCK;
         if !self.used.front().copied().unwrap_or(false) {
@@ -205,7 +205,7 @@ impl Cwa {
         step.unwrap_or(BLOCK)
     }
 
-    /// What the sequence says about a block: does it begin a new run?
+    /// Whether a block begins a new run, by its sequence number.
     fn follows(&self, next: &Head, (offset, index): (u64, u64), quality: &mut Quality) -> bool {
         let Some(last) = &self.last else { return true };
         let mut note =
@@ -299,7 +299,7 @@ impl Cwa {
         decode(&bytes, &head, if device { exchanged } else { 0 }, batch);
     }
 
-    /// Remembers a block, and what a file without header tells by its blocks.
+    /// Stores a block as the last one, and fills a missing header from it.
     fn learn(&mut self, head: &Head, lost: bool) {
         if lost && !self.lost {
             self.trusted = self.last;

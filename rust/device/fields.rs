@@ -1,4 +1,4 @@
-//! A row of text: its fields, and where its time stands.
+//! A row of text: its fields, and the column of its time.
 
 use super::calendar::Order;
 use super::units::TimeUnit;

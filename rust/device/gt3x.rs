@@ -32,7 +32,7 @@ const PART: usize = 1800;
 /// Records that must agree on another rate within a recording.
 const CHANGED: usize = 4;
 
-/// True where an archive holds a recording of this kind, or what is left of one.
+/// True where an archive holds a recording of this kind, or a part of one.
 pub fn sniff(archive: &Archive) -> bool {
     archive.member("info.txt").is_some()
 }
@@ -195,7 +195,7 @@ impl Gt3x {
             match record(self.buffer.get(position..).unwrap_or_default()) {
                 Next::Short if !self.drained => break,
                 Next::Short => {
-                    // the size may be what is damaged: what follows may still hold records
+                    // the size itself may be damaged: the bytes behind may still hold records
                     let rest = self.buffer.get(position + 1..).unwrap_or_default();
                     let skip = rest.iter().position(|b| *b == SEPARATOR).map_or(rest.len(), |skip| skip) + 1;
                     quality.note(Event { value: skip as f64, ..Event::at("partial_block", offset, self.index) });

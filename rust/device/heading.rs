@@ -1,4 +1,4 @@
-//! What a text file's heading says: the names of its columns with their units, and ActiLife's ten lines.
+//! The heading of a text file: the names of its columns with their units, and ActiLife's ten lines.
 
 use super::calendar::{Order, SECOND, date_and_time};
 use super::fields::{Time, fields, lines, refuse};

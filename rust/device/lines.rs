@@ -33,7 +33,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines of what is left of `source`.
+    /// The remaining lines of `source`.
     pub fn new(source: Source) -> Self {
         let base = source.position();
         Self { source, buffer: Vec::new(), position: 0, base, drained: false }

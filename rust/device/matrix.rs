@@ -140,7 +140,7 @@ impl Matrix {
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
-        let room = PIECE.max(have); // twice as much each time, since a packet is looked at anew
+        let room = PIECE.max(have); // twice as much each time, since a packet is read again from its start
         self.buffer.resize(have + room, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);
@@ -171,7 +171,7 @@ impl Matrix {
             return Next::Skip(self.to_mark(position), "bad_count");
         }
         let Some(body) = bytes.get(12..head.size()) else {
-            // the counts may be what is damaged: another mark before the stated end says so
+            // the counts may be damaged: another mark before the stated end shows it
             let skip = self.to_mark(position);
             let other = self.buffer.get(position + skip..position + skip + MARK.len()) == Some(MARK);
             return match (other, self.drained) {

@@ -104,7 +104,7 @@ pub struct Header {
     pub labels: Vec<String>,
 }
 
-/// What a block says of the time of its samples.
+/// The time of a block's samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stamp {
     /// The clock showed `time` (ns) at this sample of the block, which may lie outside of it.
@@ -144,13 +144,13 @@ pub struct Block {
     pub stamp: Stamp,
     /// It does not continue the block before it (sequence break, restart, something skipped in between).
     pub new_run: bool,
-    /// The device began anew with it, or its session is another one.
+    /// The device started again with it, or the session changed.
     pub restart: bool,
-    /// Degrees Celsius, NaN where there is none.
+    /// Degrees Celsius, NaN if missing.
     pub temperature: f32,
-    /// Lux, NaN where there is none.
+    /// Lux, NaN if missing.
     pub light: f32,
-    /// Volts, NaN where there is none.
+    /// Volts, NaN if missing.
     pub battery: f32,
 }
 
@@ -167,7 +167,7 @@ pub struct Batch {
     pub light: Vec<f32>,
     /// Temperature of each sample, degrees Celsius.
     pub temperature: Vec<f32>,
-    /// Index into [`Header::labels`], -1 where there is none.
+    /// Index into [`Header::labels`], -1 without a label.
     pub annotation: Vec<i32>,
     /// The blocks, in order.
     pub blocks: Vec<Block>,
@@ -182,7 +182,7 @@ pub struct Idle {
     pub sample: usize,
     /// First time without a sample, ns since 1970.
     pub from: i64,
-    /// When the device woke, ns since 1970. What lies between it and the next sample is missing, not sleep.
+    /// When the device woke, ns since 1970. The time from then to the next sample is missing, not sleep.
     pub until: i64,
 }
 
@@ -349,7 +349,7 @@ pub struct Summary {
     pub sample_rate: f64,
     /// Largest distance of a stamp from the line of its neighbours, ms.
     pub worst_stamp_residual_ms: f64,
-    /// Median norm of the still seconds, g; where there is none, the median length of the mean vectors of all seconds.
+    /// Median norm of the still seconds, g; without a still second, the median length of the mean vectors of all seconds.
     /// NaN where not even a second was sampled.
     pub still_norm: f64,
     /// Share of the file, 0 to 1, that could not be read: see [`Quality::damaged_share`].

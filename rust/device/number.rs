@@ -1,4 +1,4 @@
-//! Numbers of text files: what nearly every row holds, fast; everything else by the standard library.
+//! Numbers of text files: the usual forms fast, all others by the standard library.
 
 const F32_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 const F64_POWERS: [f64; 23] = [

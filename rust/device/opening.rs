@@ -1,4 +1,4 @@
-//! Which reader a path needs: the content decides, not the name.
+//! The reader of a path: the content decides, not the name.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub fn open(path: &Path, reading: Reading) -> Result<Stream> {
     Ok(Stream::new(reader(path, reading)?, reading.timestamps))
 }
 
-/// Reads bytes in memory to their end, whatever they are: for fuzzing. Returns how many samples came out of them.
+/// Reads any bytes in memory to their end, for fuzzing. Returns the number of samples.
 ///
 /// # Errors
 /// Those of [`open`] and [`Stream::next`].

@@ -1,4 +1,4 @@
-//! Whether what was read can be acceleration in g at all, judged over the whole stream.
+//! Whether the values can be acceleration in g at all, judged over the whole stream.
 //!
 //! A still device shows gravity. A second counts as still where the standard deviation of every axis is below
 //! [`STILL`] of the second's norm, so that the judgement does not depend on the unit. Where no second is still, the length
@@ -160,7 +160,7 @@ impl Norms {
         self.stride *= 2;
     }
 
-    /// The norm that decides, g, and whether it can be gravity; NaN and true where nothing can be said.
+    /// The norm that decides, g, and whether it can be gravity; NaN and true if unknown.
     pub fn judge(mut self) -> (f64, bool) {
         let enough = self.still.len() >= ENOUGH || self.still.len() * ENOUGH >= self.moving.len();
         let (norms, (low, high)) = if enough && !self.still.is_empty() {

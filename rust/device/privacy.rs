@@ -1,4 +1,4 @@
-//! Which fields of a header identify a person.
+//! Fields of a header that identify a person.
 //!
 //! Formats whose headers are known keep a list of fields that say nothing of a person; everything else identifies, free
 //! text and fields of later firmware included. Tables may name a field as they like: there the words of the name decide.

@@ -1,4 +1,4 @@
-//! What was wrong with a recording: every skipped, blank, repeated or corrupt block, gap, restart and clock jump.
+//! Quality events of a recording: every skipped, blank, repeated or corrupt block, gap, restart and clock jump.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Event {
     pub time: Option<i64>,
     /// How many (blocks, samples): the kind says of what.
     pub count: u64,
-    /// A size, seconds for gaps and clock jumps; NaN where there is none.
+    /// A size, seconds for gaps and clock jumps; NaN for other kinds.
     pub value: f64,
 }
 

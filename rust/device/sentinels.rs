@@ -1,4 +1,4 @@
-//! Numbers that stand for "no value": -9999 and the like, and what no sensor measures.
+//! Numbers that stand for "no value": -9999 and the like, and values that no sensor measures.
 //!
 //! A value beyond [`FARTHEST`] is no acceleration. A number that programs write for a missing value (all nines, the ends of an integer)
 //! is none if it is far beyond what the file measures, or if all three axes have it in the same row. How large the numbers of
@@ -6,7 +6,7 @@
 
 /// No accelerometer that people wear measures more, g.
 const FARTHEST: f32 = 500.0;
-/// Codes beyond this are none where one axis alone has them, g.
+/// A code beyond this counts as missing even if one axis alone has it, g.
 const FAR: f32 = 64.0;
 /// The same, as multiples of the file's norm.
 const TIMES_FARTHEST: f32 = 100.0;
@@ -37,7 +37,7 @@ impl Sentinels {
         Self { farthest: (FARTHEST / scale).max(TIMES_FARTHEST * norm), far: (FAR / scale).max(TIMES_FAR * norm) }
     }
 
-    /// Which values of a row are none.
+    /// The values of a row that are missing.
     #[inline]
     pub fn find(&self, xyz: [f32; 3]) -> [bool; 3] {
         let [x, y, z] = xyz.map(f32::abs);

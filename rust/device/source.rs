@@ -1,4 +1,4 @@
-//! The bytes of a recording, whatever they are wrapped in.
+//! The bytes of a recording in any compression or archive.
 //!
 //! Plain files, `.gz`, `.bz2` and one-member `.zip` become one forward stream with a limit on what may come out; an archive
 //! whose members matter (`.gt3x`) gives each member as such a stream. Nothing is unpacked to disk. Plain `read` into a small

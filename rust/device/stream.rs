@@ -140,7 +140,7 @@ impl Stream {
         Err(Error::malformed(self.reader.header().format, self.quality.bytes, reason))
     }
 
-    /// Notes dates that are none, and those before there were such devices. NHANES dates all its recordings to 2000.
+    /// Notes times without a date, and dates before there were such devices. NHANES dates all its recordings to 2000.
     fn doubt_date(&mut self, chunk: &Chunk) {
         let Some(&time) = chunk.data.time.first() else { return };
         let seconds = time.div_euclid(1_000_000_000);
@@ -178,7 +178,7 @@ impl Stream {
         }
     }
 
-    /// Shows the clock every block that the reader has just added.
+    /// Passes every new block of the reader to the clock.
     fn stamp_blocks(&mut self) {
         let mut start = self.read;
         for block in std::mem::take(&mut self.pending.blocks) {
@@ -273,7 +273,7 @@ impl Stream {
         self.last_time = chunk.data.time.last().copied().or(self.last_time);
     }
 
-    /// Writes times of samples `from..to` along the clock's lines, over what is there or behind it.
+    /// Writes times of samples `from..to` along the clock's lines, over the times that are there or behind them.
     fn fill_lines(&mut self, time: &mut Vec<i64>, from: i64, to: i64) {
         let mut done = from;
         while done < to {

@@ -1,4 +1,4 @@
-//! What the first rows of a text file do not tell, from those behind them.
+//! Facts that the first rows of a text file leave open, from later rows.
 //!
 //! The file is opened a second time and its rows are looked at up to the one that decides: a day above 12, a midnight that
 //! would jump a month, a time that differs, an acceleration that is not zero. Where a file cannot be opened again, the first
@@ -16,23 +16,23 @@ const MOST_ROWS: usize = 1_000_000;
 /// Changes of the time that tell the rate of rows that share a stamp.
 const CHANGES: usize = 4;
 
-/// Why an order was decided that a date tells.
+/// The reason of an order that a date decides.
 const ABOVE_12: &str = "by a day above 12";
 
-/// The order of day and month where a file does not tell it.
+/// The order of day and month of a file whose dates leave it open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DateOrder {
     /// Month first, as an assumption that is noted.
     #[default]
     Auto,
-    /// As the caller states it.
+    /// The given order.
     Given(Order),
 }
 
-/// Settles what the first rows of `source` left open in its layout.
+/// Settles the parts of a layout that the first rows of `source` left open.
 ///
 /// # Errors
-/// [`crate::error::Error::Malformed`] where the rows do not tell it either; the file system's.
+/// [`crate::error::Error::Malformed`] if later rows leave it open too; the file system's.
 pub(super) fn complete(layout: &mut Layout, source: &Source, choice: DateOrder) -> Result<()> {
     if layout.open.time {
         let rows = changing_rows(layout, source)?;
@@ -109,7 +109,7 @@ fn changing_rows(layout: &Layout, source: &Source) -> Result<Vec<Vec<u8>>> {
     Ok(rows)
 }
 
-/// The order of day and month that some later row tells.
+/// The order of day and month, from the first later row that decides it.
 fn decided_order(layout: &Layout, source: &Source) -> Result<(Option<Order>, &'static str)> {
     let (day_column, column) = match layout.time {
         Time::Split { day, .. } => (true, day),
@@ -133,7 +133,7 @@ pub(super) fn date_of(text: &[u8]) -> &[u8] {
     text.split(|b| b.is_ascii_whitespace() || *b == b'T').next().unwrap_or_default()
 }
 
-/// What dates one after the other tell of the order of day and month.
+/// The order of day and month, from successive dates.
 #[derive(Debug, Default)]
 pub(super) struct Dates {
     before: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Which column of a text file is what.
+//! The meaning of each column of a text file.
 //!
 //! Layouts: the exports of OmGui and cwa-convert (no header; time, then x, y, z, then the gyroscope's three or light,
 //! temperature and battery), ActiLife's (a heading, perhaps no times), and a header that names time, x, y and z: Capture-24,
@@ -97,7 +97,7 @@ fn number(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.replace(',', ".").parse().ok()
 }
 
-/// Why text is none that can be read.
+/// The reason why a text cannot be read.
 fn refuse_encoding(first: &[u8]) -> Result<()> {
     if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
         return Err(Error::Unsupported("text in UTF-16: expected UTF-8, as 'CSV UTF-8' saves it".into()));
@@ -137,7 +137,7 @@ impl Layout {
     /// Finds the layout in the first bytes of a file, of which the caller may state the unit and the rate.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with what is missing, [`Error::Unsupported`] for what is no raw acceleration.
+    /// [`Error::Malformed`] with the missing part, [`Error::Unsupported`] if the table is no raw acceleration.
     pub fn find(first: &[u8], reading: &Reading) -> Result<Self> {
         refuse_encoding(first)?;
         match (Self::timed(first, reading.unit), reading.rate) {

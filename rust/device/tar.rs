@@ -62,7 +62,7 @@ impl Tar {
         &self.source
     }
 
-    /// The next member; what is left of the one before is passed over. `None` at the end, or where no head stands.
+    /// The next member; the rest of the one before is passed over. `None` at the end, or without a head.
     ///
     /// # Errors
     /// The file system's, [`Error::Limit`].
@@ -106,7 +106,7 @@ impl Tar {
         if size > max {
             return Err(Error::Limit { name: "bytes of an archive member", max });
         }
-        // what is stated is not trusted before it comes
+        // a stated size is not trusted before its bytes come
         let mut all = Vec::new();
         let mut piece = vec![0; 1 << 16];
         while (all.len() as u64) < size {
@@ -122,7 +122,7 @@ impl Tar {
         Ok(all)
     }
 
-    /// Passes over what is left of a member.
+    /// Passes over the rest of a member.
     fn skip(&mut self) -> Result<()> {
         let mut piece = [0; 1 << 15];
         while self.rest > 0 {

@@ -1,4 +1,4 @@
-//! Where windows begin among rows: actipy marks non-wear on the rows and resamples the marks.
+//! The rows around each start of a window: actipy marks non-wear on the rows and resamples the marks.
 
 use crate::signal::grid::Grid;
 

@@ -52,7 +52,7 @@ impl Windows {
     }
 }
 
-/// The stages and what they have given so far.
+/// The stages, and their results up to now.
 pub struct Pass<'a> {
     settings: &'a Settings,
     /// Longest gap within a segment, s.

@@ -1,4 +1,4 @@
-//! What a pass gives.
+//! The result of a pass.
 
 use crate::device::columns::Planar;
 use crate::device::{Event, OLDEST, Summary};

@@ -1,4 +1,4 @@
-//! Every number of a pass.
+//! The settings of a pass.
 
 use crate::device::Reading;
 use crate::signal::grid::Method;

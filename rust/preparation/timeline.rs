@@ -1,4 +1,4 @@
-//! Where on the grid a run begins.
+//! The start of each run on the grid.
 
 use super::settings::Order;
 
@@ -99,7 +99,7 @@ impl Timeline {
         }
         let shift = begins.saturating_sub(first);
         if apart < -OVERLAP || long {
-            self.clock_shift = shift; // for good: the clock was set
+            self.clock_shift = shift; // it stays: the clock was set
         }
         let shifted = shift != self.shift;
         self.shift = shift;

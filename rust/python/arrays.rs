@@ -43,7 +43,7 @@ pub(super) fn strides<T: Element, D: numpy::ndarray::Dimension>(
 ) -> Result<Vec<isize>> {
     let item = size_of::<T>() as isize;
     let (shape, bytes) = (array.shape(), array.strides());
-    let empty = shape.contains(&0); // of whatever strides, as is an axis of one item
+    let empty = shape.contains(&0); // strides do not matter here, nor those of an axis of one item
     let torn = shape.iter().zip(bytes).any(|(&n, stride)| n > 1 && stride % item != 0);
     if !empty && (torn || array.data().addr() % align_of::<T>() != 0) {
         return Err(Error::value(name, "aligned items at whole strides", format!("strides of {bytes:?} bytes")));

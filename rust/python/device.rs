@@ -34,7 +34,7 @@ fn read<'py>(
     columns(py, all)
 }
 
-/// [`read`] for samples in memory: `columns` holds `time` (int64 ns, the least int64 where there is none), or as the file
+/// [`read`] for samples in memory: `columns` holds `time` (int64 ns, the least int64 if missing), or as the file
 /// holds it `time_whole` (int64), `time_real` (float64) or `time_text` (strings), `x`, `y`, `z` and perhaps `gyro_x`...,
 /// `temperature`, `light` (float32), `annotation` (int32, codes of `labels`) and `names` (of the columns of time and x);
 /// `header` is pairs of name and value.

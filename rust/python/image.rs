@@ -134,7 +134,7 @@ impl ImagePlan {
     }
 }
 
-/// Samples in, pictures out; `imuspec.ImageStream` says what it does.
+/// Samples in, pictures out; see `imuspec.ImageStream`.
 #[pyclass]
 struct ImageStreamCore(Stream);
 

@@ -231,7 +231,7 @@ impl ZeroPhase {
         self.done - before
     }
 
-    /// Ends the run: appends what is left to `out` and starts a new run. Returns how many samples it appended.
+    /// Ends the run: appends the rest to `out` and starts a new run. Returns how many samples it appended.
     pub fn finish(&mut self, out: &mut [Vec<f32>; 3]) -> usize {
         let end = self.base + self.held[0].len();
         let left = end - self.done;

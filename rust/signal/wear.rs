@@ -1,4 +1,4 @@
-//! Wear: a device that lies still for long is not worn, and what is worn without a break is a segment.
+//! Wear: a device that lies still for long is not worn, and wear without a break is a segment.
 //!
 //! Works on tables of windows and of runs, never on samples, so that one pass over a recording can feed it. A window is
 //! still when the standard deviation of each axis is below the tolerance; a window without samples is not in the table and

@@ -1,4 +1,4 @@
-//! Statistics of windows of fixed length in time: what calibration and wear detection look at.
+//! Statistics of windows of fixed length in time: the input of calibration and wear detection.
 //!
 //! Window `k` holds the samples from `origin + k length` to before `origin + (k + 1) length`; a window without samples is
 //! not in the table. Sums are float64, taken from the window's first sample so that a still axis has a deviation of
@@ -17,7 +17,7 @@ pub struct Window {
     pub mean: [f64; 3],
     /// Sample standard deviation (n - 1) of each axis, g; NaN for a single sample.
     pub sd: [f64; 3],
-    /// Mean temperature, degrees Celsius; NaN where there is none.
+    /// Mean temperature, degrees Celsius; NaN if missing.
     pub temperature: f64,
 }
 

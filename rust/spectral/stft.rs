@@ -164,7 +164,7 @@ impl<V: Lanes> Value<V> for Watched<V> {
     }
 }
 
-/// Where a signal's spectrogram lies.
+/// The memory of a signal's spectrogram.
 struct Grid<T> {
     out: *mut T,
     count: usize,

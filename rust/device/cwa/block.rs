@@ -55,7 +55,7 @@ pub(super) struct Head {
     battery: u8,
 }
 
-/// Reads the head of a block, or says why the block cannot be used.
+/// Reads the head of a block; the error is the kind of event of a block that cannot be used.
 pub(super) fn head(bytes: &Bytes) -> std::result::Result<Head, &'static str> {
     if !bytes.starts_with(&MAGIC) {
         return Err(match bytes {
@@ -140,12 +140,12 @@ impl Head {
         time - (sample as f64 * 1e9 / self.rate) as i64
     }
 
-    /// Whether the device began anew with this block, or its session is another than that of the block before.
+    /// Whether the device started again with this block, or the session changed.
     pub fn began_anew(&self, before: &Self) -> bool {
         self.session != before.session || (self.sequence == 0 && before.sequence != 0)
     }
 
-    /// What tells the block from others.
+    /// Numbers that identify the block.
     pub fn key(&self, check: u16) -> [u64; 3] {
         let sequence = u64::from(self.session) << 32 | u64::from(self.sequence);
         let fraction = self.fraction.map_or(u64::MAX >> 16, u64::from);

@@ -3,7 +3,7 @@
 pub(super) const BLOCK: usize = 512;
 pub(super) const MAGIC: [u8; 4] = [b'A', b'X', 0xfc, 0x01];
 pub(super) const HEADER_MAGIC: [u8; 4] = [b'M', b'D', 0xfc, 0x03];
-/// A stamp farther from what the samples before it tell is no drift, ns: a day.
+/// A stamp this far from the time by the samples before it is no drift, ns: a day.
 pub(super) const WILD: u64 = 86_400_000_000_000;
 
 #[inline]

@@ -1,4 +1,4 @@
-//! What a block's numbers say against its neighbours and its firmware.
+//! Checks of a block against its neighbours and its firmware.
 
 use super::block::{Bytes, Head, Layout, head};
 use super::bytes::{BLOCK, WILD};
@@ -29,7 +29,7 @@ impl Cwa {
         let returns = || {
             let ahead = (1..=AHEAD).filter_map(|k| self.block(position + k * BLOCK).and_then(|bytes| head(bytes).ok()));
             let ahead: Vec<Head> = ahead.collect();
-            // nothing goes on from the file's last block, whatever its clock shows
+            // no block follows the file's last one, so its clock cannot be confirmed
             ahead.iter().any(|other| goes_on(other) && !is_wild(other)) || (ahead.is_empty() && self.drained)
         };
         next.seconds < OLDEST || returns()

@@ -5,13 +5,13 @@ use super::super::privacy::identifies;
 use super::block::seconds;
 use super::bytes::{HEADER_MAGIC, u8_at, u16_at, u32_at};
 
-/// Whether the first bytes are a header that says something: behind its mark it is not one byte over and over.
+/// Whether the first bytes are a header with contents: its fields are not one byte repeated.
 pub(super) fn is_header(first: &[u8]) -> bool {
     let fields = first.get(4..64).unwrap_or_default();
     first.starts_with(&HEADER_MAGIC) && fields.iter().any(|byte| Some(byte) != fields.first())
 }
 
-/// The 1024-byte header, as far as there is one.
+/// The 1024-byte header; without one, only the format.
 pub(super) fn describe(first: &[u8]) -> Header {
     if !is_header(first) {
         return Header { format: "cwa", ..Header::default() };
@@ -39,7 +39,7 @@ pub(super) fn describe(first: &[u8]) -> Header {
         metadata.push(("gyroscope_range_dps".to_owned(), (8000u32 >> (n & 15)).to_string()));
     }
     metadata.extend(annotations(first.get(64..512).unwrap_or_default()).into_iter().map(|(key, value)| {
-        // an annotation called like a field of the header is free text none the less
+        // an annotation with the name of a field of the header is still free text
         let borrowed = !key.starts_with('_') && !identifies("cwa", &key);
         (if borrowed { format!("annotation_{key}") } else { key }, value)
     }));

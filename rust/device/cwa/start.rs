@@ -1,16 +1,16 @@
-//! What the first 64 KiB tell before the first block is used.
+//! Facts from the first 64 KiB, before the first block is used.
 
 use super::super::OLDEST;
 use super::block::{Head, head};
 use super::bytes::{BLOCK, WILD, u8_at, u32_at};
 use super::header::is_header;
 
-/// What the first bytes tell of the recording behind them.
+/// Facts of the recording from its first bytes.
 #[derive(Debug, Default)]
 pub(super) struct Start {
     /// The recording's session, where the header states one that its blocks have.
     pub session: Option<u32>,
-    /// There is no header, or one without contents: nothing states device, session and annotation.
+    /// The header is missing or empty: device, session and annotation are unknown.
     pub without_header: bool,
     /// The header states a session that no block has.
     pub session_differs: bool,

@@ -100,7 +100,7 @@ impl Page {
     }
 }
 
-/// Whether the sequence of the pages begins anew.
+/// Whether the sequence of the pages starts again.
 pub(super) fn began_anew(before: Option<u64>, now: Option<u64>) -> bool {
     now == Some(0) && before.is_some_and(|before| before != 0)
 }

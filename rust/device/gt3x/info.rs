@@ -1,4 +1,4 @@
-//! `info.txt`: what a `.gt3x` says of its device, and the scale of its values.
+//! `info.txt`: the device of a `.gt3x`, and the scale of its values.
 
 use super::super::Header;
 use super::super::calendar::SECOND;

@@ -24,7 +24,7 @@ pub(super) struct Record {
 pub(super) enum Next {
     /// A sound record.
     Record(Record),
-    /// Bytes that are none, so many.
+    /// This many bytes that are no record.
     Skip(usize, Option<&'static str>),
     /// Fewer bytes than the record states.
     Short,
@@ -50,7 +50,7 @@ pub(super) fn record(bytes: &[u8]) -> Next {
 }
 
 /// How far to go from a record whose check sum does not hold: to its stated end if a record stands there, else to the
-/// next separator, for the size itself may be what is damaged.
+/// next separator, because the size itself may be damaged.
 fn behind_bad(bytes: &[u8], size: usize) -> usize {
     let end = HEAD + size + 1;
     if matches!(bytes.get(end), None | Some(&SEPARATOR)) && bytes.len() >= end {

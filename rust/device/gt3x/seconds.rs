@@ -175,7 +175,7 @@ impl Seconds {
         {
             let follower =
                 (1..self.waiting.len()).find(|i| second_of(*i).is_some_and(|s| s.abs_diff(reference) <= WILD));
-            // nothing goes on from the file's last record, whatever its clock shows
+            // no record follows the file's last one, so its clock cannot be confirmed
             let due = self.next.filter(|_| self.waiting.len() == 1);
             let position = follower.and_then(|i| second_of(i)?.checked_sub(i as i64)).or(due);
             if let Some(position) = position.filter(|position| self.next.is_none_or(|due| *position >= due)) {

@@ -1,4 +1,4 @@
-//! Where one hour's member ends and the next begins.
+//! The joints between one hour's member and the next.
 
 use super::super::calendar::SECOND;
 use super::super::{Block, Event, Quality, Stamp};

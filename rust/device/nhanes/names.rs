@@ -1,4 +1,4 @@
-//! What the names of members say.
+//! Times and serial numbers in the names of members.
 
 use crate::device::calendar::{SECOND, days};
 

@@ -133,7 +133,7 @@ fn middle<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> (f64, f64) {
     (mean, values.map(|v| (v - mean).abs()).sum::<f64>() / n)
 }
 
-/// Whether rows differ far more from those of their turn than turns do, in whatever order the rows of a turn stand.
+/// Whether rows differ far more from those of their turn than turns do, in any order of the rows within a turn.
 fn turns_differ(rows: &[[f32; 3]], n: usize) -> bool {
     let (mut inside, mut between) = (0f64, 0f64);
     for axis in 0..3 {

@@ -45,7 +45,7 @@ impl Run {
     }
 }
 
-/// A place in the file: held row, byte offset, number of the row.
+/// A position in the file: held row, byte offset, number of the row.
 type Mark = (usize, u64, u64);
 
 /// Rows between their decoder and a [`Batch`].
@@ -93,7 +93,7 @@ impl RowClock {
         self.base == 0 && self.held.is_empty()
     }
 
-    /// Says where the next row to be added stands.
+    /// Notes the file offset and number of the next row to be added.
     pub fn mark(&mut self, offset: u64, index: u64) {
         self.marks.push((self.held.len(), offset, index));
     }
@@ -362,7 +362,7 @@ impl RowClock {
         self.marks.iter_mut().for_each(|mark| mark.0 -= n);
     }
 
-    /// Tells the places where their rows are now; of several at one row the last counts.
+    /// Moves the marks with their rows; of several at one row the last counts.
     fn move_places(&mut self, moved: impl Fn(usize) -> usize) {
         let mut marks: Vec<Mark> = Vec::with_capacity(self.marks.len());
         for &(row, offset, index) in &self.marks {

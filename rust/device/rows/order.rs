@@ -1,4 +1,4 @@
-//! Rows that come twice, rows in the wrong place, and stamps that are far from all others.
+//! Repeated rows, rows in the wrong order, and stamps far from all others.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ impl RowClock {
         loop {
             let n = self.held.len();
             let decided = if last { n } else { n.saturating_sub(WINDOW) };
-            // where a copy begins, what is before it is noted first
+            // the rows before a copy are noted first
             if self.clean >= decided || !self.order_to(decided, last, quality)? {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! What is kept of earlier rows, to know those that come again.
+//! A memory of earlier rows, to recognise repeated ones.
 
 use std::collections::HashMap;
 

@@ -14,7 +14,7 @@ pub const MAX_INFLATED: u64 = 64 << 30;
 /// Bytes that an archive inside another wrapping may have: it is held in memory.
 pub const MAX_NESTED: u64 = 2 << 30;
 const PEEK: usize = 64 << 10;
-/// Bytes that room is made for by a compressed byte, whatever is stated.
+/// Most bytes of memory for one compressed byte, whatever size the file states.
 pub(super) const HINT_RATIO: u64 = 32;
 
 /// A forward stream of bytes with its first 64 KiB in view.

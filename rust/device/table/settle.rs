@@ -1,4 +1,4 @@
-//! What the names of a table leave open, decided by some of its rows: unit and order of times, rate, unit of acceleration.
+//! Facts that the names of a table leave open, from some of its rows: unit and order of times, rate, unit of acceleration.
 
 use super::super::calendar::{self, Order};
 use super::super::fields::{Row, Time, refuse};

@@ -1,4 +1,4 @@
-//! Columns of a table that do not name all that is needed: rows without a header, and rows that tell no time.
+//! Tables whose columns lack names: rows without a header, and rows without a time.
 
 use super::super::Event;
 use super::super::fields::{Time, fields, refuse};

@@ -1,4 +1,4 @@
-//! Files of blocks, pages and records made by hand: what comes out is what was written in, and what ails them is counted.
+//! Files of blocks, pages and records made by hand: their samples are read back, and their faults are counted.
 
 use super::super::columns::{Columns, Planar, collect};
 use super::super::source::{Opened, from_memory};

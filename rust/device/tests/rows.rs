@@ -1,4 +1,4 @@
-//! Tables, hours of NHANES and archives made by hand: their rows, times and runs, and what is refused.
+//! Tables, hours of NHANES and archives made by hand: their rows, times, runs and refusals.
 
 use super::super::columns::{Columns, Planar};
 use super::super::tar::Tar;

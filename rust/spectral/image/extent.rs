@@ -1,4 +1,4 @@
-//! What the cells of a spectrogram span.
+//! The least and the largest power of a spectrogram's cells.
 
 /// What a channel's cells span.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! What a picture is made of: bytes, or float32 normalised as ImageNet's pictures are.
+//! The types of pixels: bytes, or float32 normalised as ImageNet's pictures are.
 
 /// Means and standard deviations of ImageNet, for float32 pictures.
 pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]];

@@ -71,7 +71,7 @@ impl Line {
     }
 
     #[inline(always)]
-    /// Whether the line is black whatever the source.
+    /// Whether the line is black for every source.
     pub fn is_black(&self) -> bool {
         self.weights.is_empty() && self.fractions.is_empty()
     }

@@ -3,7 +3,7 @@
 //! The decibels of a frame depend on its samples alone, so each column is computed once and kept in a ring; the minimum and
 //! maximum over the columns of a window come from monotonic queues. All of it is in float64, step by step as the definition,
 //! so that a picture equals the one of [`super::definition::Plan::draw`] bit for bit. That needs every window to begin on a
-//! column: a window hop that is a multiple of the frames'. For any other the columns are computed anew for every picture.
+//! column: a window hop that is a multiple of the frames'. For any other the columns are computed again for every picture.
 
 use std::collections::VecDeque;
 

@@ -66,7 +66,7 @@ pub fn scaled<V: Lanes>(x: V, unit: f64) -> V {
     let lifted = x.select_less(least, x.mul(cpu.constant(2f64.powi(60))), x);
     let shift = x.select_less(least, cpu.constant(-60.0 * unit), zero);
     let y = scaled_normal(lifted, unit).add(shift);
-    let y = zero.select_less(x, y, cpu.constant(f64::NEG_INFINITY)); // zero, for now also NaN and what is negative
+    let y = zero.select_less(x, y, cpu.constant(f64::NEG_INFINITY)); // zero; NaN and negative numbers follow below
     let y = x.select_less(zero, cpu.constant(f64::NAN), y);
     x.select_less(infinity, y, x.add(x))
 }

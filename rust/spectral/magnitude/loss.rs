@@ -21,7 +21,7 @@ use crate::threads;
 pub struct LossOut<'a, T> {
     /// The terms without their weights, [signal, term]; zero where not computed.
     pub terms: &'a mut [T],
-    /// The gradient of the weighted sum of terms by the prediction, [signal, time], if wanted.
+    /// The gradient of the weighted sum of terms by the prediction, [signal, time], if required.
     pub gradient: Option<&'a mut [T]>,
 }
 

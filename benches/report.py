@@ -38,19 +38,10 @@ _README_ROWS = [
     ("a week to calibrated 30 Hz wear", "actipy_device"),
     ("a week to arrays", "actipy_read"),
     ("a week to arrays", "cwa_reader_rs_read"),
-    ("a week as a stream of chunks", "actipy_read"),
-    ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "mkl_fft"),
     ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "scipy.signal.spectrogram"),
-    ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "torch.stft"),
-    ("spectrogram in dB, one window of 3 x 500, 128/116", "scipy.signal.spectrogram"),
-    ("256 pictures uint8, 128/116, t1", "pyfftw + cv2"),
     ("256 pictures uint8, 128/116, t1", "scipy + PIL"),
     ("256 pictures uint8, 128/116, t1", "torch + torchvision"),
-    ("one picture float32, 128/116", "pyfftw + cv2"),
-    ("LMM features, 256 x 300 x 3 x 300, nfft 32, t1", "mkl_fft in chunks"),
     ("LMM features, 256 x 300 x 3 x 300, nfft 32, t1", "torch.stft"),
-    ("LMM loss forward and backward, 8 x 300 x 3 x 300, t1", "torch, gradient by hand"),
-    ("LMM loss forward and backward, 8 x 300 x 3 x 300, t1", "torch.stft"),
 ]
 
 

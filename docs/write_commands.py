@@ -26,7 +26,7 @@ def page() -> str:
         text = app.generate_docs(output_format="markdown", recursive=True)
     sections = re.split(r"^(?=##+ imuspec )", text, flags=re.MULTILINE)[1:]
     commands = [section for section in sections if not section.startswith("## imuspec --")]
-    body = "".join(commands).replace("```console", "```text")
+    body = re.sub(r"```console\n(.*?)\n```", r"`\1`", "".join(commands))  # usage, which is no command to run
     return f"{HEAD}\n{body.rstrip()}\n"
 
 

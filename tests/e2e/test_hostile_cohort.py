@@ -140,3 +140,68 @@ def test_a_fifo_in_place_of_a_file_is_reported_and_not_waited_for(name: str, coh
     command = [sys.executable, "-c", code, str(cohort)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout != "[]\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recording": "x"},
+        {"recording": {"n_samples": 2**64}},
+        {"recording": {"start_time": [[]]}},
+        {"quality": [1]},
+        {"quality": None},
+        {"segments": {"a": {}}},
+        {"segments": [{"start_index": "x"}]},
+        {"outcome": "r1"},
+        {"outcome": []},
+    ],
+    ids=str,
+)
+def test_a_part_of_another_form_is_an_error_with_its_place_also_if_its_checksum_is_right(
+    change: dict[str, Any], cohort: Path
+) -> None:
+    part = json.loads((cohort / "parts" / "r1.json").read_text())
+    del part["sealed"]
+    changed = {
+        name: {**part[name], **value} if isinstance(part[name], dict) and isinstance(value, dict) else value
+        for name, value in change.items()
+    }
+    (cohort / "parts" / "r1.json").write_bytes(sealed({**part, **changed}))
+    (cohort / "recordings.parquet").unlink()  # so that the tables are made of the parts
+    assert Cohort(cohort).verify() != []
+    uses: list[Callable[[], Any]] = [
+        lambda: Cohort(cohort).prepared("r1"),
+        lambda: Cohort(cohort).recordings,
+        lambda: Cohort(cohort).status(),
+    ]
+    errors = []
+    for use in uses:
+        try:
+            use()
+        except ValueError as error:
+            errors.append(str(error))
+    assert errors
+    assert [error for error in errors if "parts" not in error and "part r1" not in error] == []
+
+
+def test_samples_that_cannot_be_decompressed_are_an_error_with_the_id(cohort: Path) -> None:
+    path = cohort / "acceleration" / "r1" / "c" / "0" / "0"
+    content = bytearray(path.read_bytes())
+    content[8:400] = bytes(392)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="array r1: expected the content that imuspec wrote"):
+        Cohort(cohort).read("r1")
+
+
+@pytest.mark.parametrize("files", [3, [1], ["x"], None])
+def test_a_manifest_of_another_form_is_a_problem_of_the_manifest(files: object, cohort: Path) -> None:
+    (cohort / "manifest.json").write_bytes(sealed({"files": files}))
+    assert [name for name, _ in Cohort(cohort).verify()] == ["manifest.json"]
+
+
+def test_a_manifest_that_lists_files_elsewhere_is_reported_and_they_are_not_read(cohort: Path) -> None:
+    manifest = json.loads((cohort / "manifest.json").read_text())
+    listed = {**manifest["files"], "/dev/zero": "0", "../../../outside": "0"}
+    (cohort / "manifest.json").write_bytes(sealed({"files": listed}))
+    problem = "it is not below the folder of the manifest"
+    assert Cohort(cohort).verify() == [("/dev/zero", problem), ("../../../outside", problem)]

@@ -18,9 +18,7 @@ from imuspec import Cohort
 from imuspec.cluster import Summary, pool
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.pool import Pool
-from imuspec.cohort.results import Computed, ResultStore
 from imuspec.cohort.store import CohortStore
-from imuspec.recording.inputs import InputFile
 from run_stub_cohort import RECIPE
 from stub_files import environment, tree
 
@@ -162,36 +160,6 @@ def test_merge_does_not_take_up_an_edited_part(cohort: Path) -> None:
     part.write_bytes(part.read_bytes().replace(b'"wear_h": 0.', b'"wear_h": 7.'))
     with pytest.raises(ValueError, match=r"parts/p1\.json: expected the content that imuspec wrote"):
         CohortStore(cohort).write_tables()
-
-
-HOSTILE = ["../../x", "..", "/etc/x", "a/b", "", "x\0", "zarr.json", "a\\..\\b"]
-
-
-@pytest.mark.parametrize("identity", HOSTILE)
-def test_no_writer_leaves_its_folder(identity: str, cohort: Path, tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    from imuspec.preparation import Prepared
-
-    store, results = CohortStore(cohort), ResultStore(tmp_path / "results")
-    results.create("embeddings", {})
-    before = tree(tmp_path)
-    failed = Prepared("x", identity, RECIPE, "failed", "why")
-    attempts = [
-        lambda: store.write(InputFile(identity, "x", "x"), failed),
-        lambda: store.remove(identity),
-        lambda: store.outcome(identity),
-        lambda: results.write(identity, "", Computed(pa.table({"a": [1]}))),
-        lambda: results.write_failure(identity, "", "why"),
-        lambda: results.remove(identity),
-        lambda: results.part(identity),
-    ]
-    for attempt in attempts:
-        with pytest.raises(ValueError, match="expected an id"):
-            attempt()
-    with pytest.raises(KeyError):
-        Cohort(cohort).read(identity)
-    assert tree(tmp_path) == before
 
 
 def test_status_and_verify_need_no_pandas_and_no_place_to_write(cohort: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
+from imuspec.cluster.certificate import run_security
 from imuspec.cluster.engine import Crew, Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import cores
@@ -162,7 +163,7 @@ class DaskEngine(Engine):
     def _started(self) -> Any:
         """Start a cluster; try three times, since Dask gives up if a process is killed while it starts."""
         distributed, configuration = importlib.import_module("distributed"), importlib.import_module("dask").config
-        security = distributed.Security.temporary() if self._protection == "tls" else None
+        security = run_security() if self._protection == "tls" else None
         for remaining in (2, 1, 0):
             try:
                 with configuration.set(_NO_PAGES):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imuspec.cohort.parts import well_formed
 from imuspec.recording.identity import check_id
 from imuspec.storage import is_remote
 
@@ -74,10 +75,11 @@ class StoredArray:
         Raises
         ------
         ValueError
-            If the samples are not inside the recording.
+            If the samples are not inside the recording, or the stored bytes are damaged.
         """
         self.check(first, stop)
-        return np.asarray(self._array[:, first:stop])
+        with well_formed(f"array {self.recording_id}"):
+            return np.asarray(self._array[:, first:stop])
 
     def values(self, first: int, stop: int) -> NDArray[np.float32]:
         """Read samples `first` to `stop` in g, float32 [3, time]; NaN where missing.

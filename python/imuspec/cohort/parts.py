@@ -35,6 +35,7 @@ __all__ = [
     "read_regular",
     "read_sealed",
     "sealed",
+    "well_formed",
     "with_path",
 ]
 
@@ -131,6 +132,27 @@ class PartStore:
             self._write(self.folder / f"{name}.parquet", content.getvalue())
 
 
+@contextlib.contextmanager
+def well_formed(location: Path | str) -> Iterator[None]:
+    """Raise the errors of content that has another form than imuspec writes as ValueError with their location.
+
+    Checksums do not protect from that: whoever changes a file can write a matching one.
+
+    Parameters
+    ----------
+    location : path-like
+        File or folder of the content, for the message.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and str(location) in str(error):
+            raise
+        raise ValueError(
+            f"{location}: expected the content that imuspec wrote, got other content ({error!r})"
+        ) from error
+
+
 def sealed(content: Mapping[str, Any]) -> bytes:
     """Return JSON that carries the SHA-256 of its own content."""
     return json.dumps({**content, "sealed": _seal(content)}, allow_nan=False).encode()
@@ -184,7 +206,8 @@ def read_part(folder: Path, identity: str) -> dict[str, Any]:
     """
     path = folder / "parts" / f"{check_id(identity, str(folder / 'parts'))}.json"
     part = read_sealed(path)
-    stored_id = part.get("outcome", part).get("id")
+    with well_formed(path):
+        stored_id = part.get("outcome", part).get("id")
     if stored_id != identity:
         raise ValueError(f"{path}: expected the part of {identity}, got that of {stored_id!r}")
     return part
@@ -217,11 +240,15 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
             yield MANIFEST, "it is missing: run `imuspec cohort merge`"
         return
     try:
-        listed: dict[str, str] = read_sealed(folder / MANIFEST)["files"]
-    except (ValueError, KeyError) as error:
+        with well_formed(folder / MANIFEST):
+            listed = dict(read_sealed(folder / MANIFEST)["files"])
+    except ValueError as error:
         yield MANIFEST, str(error)
         return
     for name, digest in listed.items():
+        if name.startswith("/") or ".." in name.split("/"):
+            yield name, "it is not below the folder of the manifest"
+            continue
         try:
             actual = _sha256(folder / name)
         except FileNotFoundError:

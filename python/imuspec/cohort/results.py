@@ -36,6 +36,7 @@ from imuspec.cohort.parts import (
     problems_of_parts,
     read_part,
     read_regular,
+    well_formed,
 )
 from imuspec.cohort.store import read_table
 from imuspec.recording.identity import check_id
@@ -171,7 +172,10 @@ class Results:
     def _parts(self) -> list[dict[str, Any]]:
         """All parts without their summaries, which have many rows."""
         parts = (part for batch in part_batches(self.path, part_ids(self.path)) for part in batch)
-        return [{key: value for key, value in part.items() if key != "summary"} for part in parts]
+        short = [{key: value for key, value in part.items() if key != "summary"} for part in parts]
+        with well_formed(self.path / "parts"):
+            _outcomes(short)
+        return short
 
     def _orphans(self, ids: Iterable[str]) -> list[str]:
         valid = {f"{identity}.parquet" for identity in ids}
@@ -287,7 +291,7 @@ def _table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Ta
     import pyarrow as pa
 
     schema = pa.schema([])
-    with PartBatches(folder, ids) as batches:
+    with PartBatches(folder, ids) as batches, well_formed(folder / "parts"):
         for parts in batches:
             if rows := _summary_rows(parts):
                 schema = pa.unify_schemas([schema, pa.schema(list(pa.array(rows).type))], promote_options="permissive")

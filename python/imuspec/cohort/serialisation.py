@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.parts import finite
+from imuspec.cohort.parts import finite, well_formed
 from imuspec.preparation import Prepared
 from imuspec.recording.quality import Event, Quality
 
@@ -90,35 +90,38 @@ def prepared_of(part: Mapping[str, Any], recipe: Recipe, array: StoredArray | No
     array : StoredArray or None
         The stored acceleration; None for a recording that is excluded or failed.
     """
-    outcome = part["outcome"]
-    row: dict[str, Any] = {key: math.nan if value is None else value for key, value in part["recording"].items()}
-    header = {key: row[key] for key in _HEADER if key in row}
-    if "metadata" in row:
-        header["metadata"] = json.loads(row["metadata"])
-    others = {*_HEADER, *_OF_THE_STORE}
-    return Prepared(
-        path=outcome["source"],
-        id=outcome["id"],
-        recipe=recipe,
-        status=outcome["status"],
-        reason=outcome["reason"],
-        acceleration=None if array is None else array.values(0, len(array)),
-        rate=row.get("rate_hz", math.nan),
-        start_time=part["recording"].get("start_time"),
-        shifts=np.empty((0, 2), np.int64) if array is None else array.shifts,
-        segments=_pairs(part["segments"]),
-        nonwear=_pairs(part["nonwear"]),
-        calibration=_without_prefix(row, "calibration_"),
-        quality=Quality(
-            _without_prefix(row, "quality_"),
-            tuple(
-                Event(**{**event, "value": math.nan if event["value"] is None else event["value"]})
-                for event in part["quality"]
+    with well_formed(f"part {part['outcome']['id']}"):
+        outcome = part["outcome"]
+        row: dict[str, Any] = {key: math.nan if value is None else value for key, value in part["recording"].items()}
+        header = {key: row[key] for key in _HEADER if key in row}
+        if "metadata" in row:
+            header["metadata"] = json.loads(row["metadata"])
+        others = {*_HEADER, *_OF_THE_STORE}
+        return Prepared(
+            path=outcome["source"],
+            id=outcome["id"],
+            recipe=recipe,
+            status=outcome["status"],
+            reason=outcome["reason"],
+            acceleration=None if array is None else array.values(0, len(array)),
+            rate=row.get("rate_hz", math.nan),
+            start_time=part["recording"].get("start_time"),
+            shifts=np.empty((0, 2), np.int64) if array is None else array.shifts,
+            segments=_pairs(part["segments"]),
+            nonwear=_pairs(part["nonwear"]),
+            calibration=_without_prefix(row, "calibration_"),
+            quality=Quality(
+                _without_prefix(row, "quality_"),
+                tuple(
+                    Event(**{**event, "value": math.nan if event["value"] is None else event["value"]})
+                    for event in part["quality"]
+                ),
             ),
-        ),
-        header=header,
-        figures={k: v for k, v in row.items() if k not in others and not k.startswith(("calibration_", "quality_"))},
-    )
+            header=header,
+            figures={
+                k: v for k, v in row.items() if k not in others and not k.startswith(("calibration_", "quality_"))
+            },
+        )
 
 
 def _without_prefix(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:

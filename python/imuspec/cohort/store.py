@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imuspec.cohort.arrays import MISSING
-from imuspec.cohort.parts import MANIFEST, PartBatches, PartStore, read_part, read_regular, with_path
+from imuspec.cohort.parts import MANIFEST, PartBatches, PartStore, read_part, read_regular, well_formed, with_path
 from imuspec.cohort.serialisation import part_of
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile
@@ -311,7 +311,7 @@ def table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Tab
     """Yield the tables of the parts in batches, at least one: those of 100,000 recordings would take gigabytes."""
     from imuspec.cohort.tables import schemas_of_parts, tables_from_parts
 
-    with PartBatches(folder, ids) as batches:
+    with PartBatches(folder, ids) as batches, well_formed(folder / "parts"):
         schemas = schemas_of_parts(part for parts in batches for part in parts)
         for parts in batches:
             yield tables_from_parts(parts, schemas)

@@ -17,6 +17,7 @@ from imuspec import Cohort, Recipe
 from imuspec.cohort.arrays import MISSING
 from imuspec.cohort.parts import read_part, sealed
 from imuspec.cohort.store import CohortStore, quantise
+from imuspec.cohort.tables import TABLES, schemas_of_parts
 from imuspec.preparation import prepare
 from imuspec.recording.inputs import find_sources
 from imuspec.simulation import simulate
@@ -140,6 +141,28 @@ def test_tables_are_the_same_from_parts_and_from_files(cohort: Cohort) -> None:
     after = Cohort(cohort.path)
     for name, table in before.items():
         assert getattr(after, name).equals(table), name
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((True, None), "bool"),
+        ((True, 2), "int64"),
+        ((2,), "int64"),
+        ((True, 2, 2.5), "double"),
+        ((None,), "double"),
+        ((2, "two"), "string"),
+    ],
+)
+def test_a_figure_has_the_narrowest_type_that_fits_all_recordings(values: tuple[object, ...], kind: str) -> None:
+    parts = [{"recording": {"figure": value}} for value in values]
+    assert str(schemas_of_parts(parts)["recordings"].field("figure").type) == kind
+
+
+def test_a_column_that_every_cohort_has_keeps_its_type_and_appears_once() -> None:
+    fixed = {**TABLES["outcomes"], **TABLES["recordings"]}
+    schema = schemas_of_parts([{"recording": dict.fromkeys(fixed, "text")}])["recordings"]
+    assert {field.name: field.type for field in schema} == dict(TABLES["recordings"])
 
 
 def test_start_times_are_the_device_clock(cohort: Cohort) -> None:

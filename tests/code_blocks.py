@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from imuspec.cli import app, main
@@ -107,10 +108,12 @@ class Reader:
     ----------
     smaller : dict
         Options that make a command quick, by its first words.
+    fewer : dict
+        Parts of a program, and what makes it quick in their place.
     """
 
-    def __init__(self, smaller: Mapping[str, Sequence[str]]) -> None:
-        self.smaller = smaller
+    def __init__(self, smaller: Mapping[str, Sequence[str]], fewer: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.smaller, self.fewer = smaller, fewer
         self.n_blocks = 0
         self.names: dict[str, Any] = {"__name__": "__main__"}
 
@@ -139,6 +142,8 @@ class Reader:
         return out.getvalue(), errors.getvalue()
 
     def _program(self, text: str) -> str:
+        for part, replacement in self.fewer.items():
+            text = text.replace(part, replacement)
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(compile(text, "page", "exec"), self.names)

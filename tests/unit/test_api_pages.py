@@ -79,7 +79,7 @@ def test_every_public_name_is_on_a_page() -> None:
                 known |= {id(getattr(module, public)) for public in module.__all__}
     packages = [
         "imuspec",
-        *(f"imuspec.{found.name}" for found in pkgutil.iter_modules(imuspec.__path__) if found.ispkg),
+        *(f"imuspec.{info.name}" for info in pkgutil.iter_modules(imuspec.__path__) if info.ispkg),
     ]
     missing = [
         f"{package}.{name}"

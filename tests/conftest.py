@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
 
 # Small networks on two cores train twice as fast on one thread, and twenty times where other work shares the cores:
 # OpenMP's threads wait for each other in busy loops. The tests run beside each other instead (make test).
@@ -12,3 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def threads_of_torch_stay_as_they_are() -> Iterator[None]:
+    """Fail a test that leaves torch with other threads: all later tests of the process would be slower."""
+    yield
+    torch = sys.modules.get("torch")
+    assert torch is None or torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])

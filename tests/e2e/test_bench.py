@@ -9,7 +9,6 @@ import pytest
 
 from imuspec.bench import PHONES, comparison, costs, peers, table3, timing
 from imuspec.cli import main
-from picture_files import folder_of
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -24,7 +23,10 @@ def test_bench_prints_a_table_for_each_job_with_ours_first(monkeypatch, capsys) 
     pytest.importorskip("scipy")
     monkeypatch.setattr(comparison, "_N", 8)
     monkeypatch.setattr(comparison, "_PATCHES", 2)
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
     message = _run(capsys, "bench", "--quick")
+    assert torch.get_num_threads() == before
     for job in ("spectrogram in dB", "pictures of 96 x 128", "LMM features"):
         assert job in message
     lines = message.splitlines()
@@ -84,9 +86,11 @@ def test_memory_is_what_a_call_takes_at_most() -> None:
 
 
 def test_table3_shows_this_machine_beside_the_papers_phones(monkeypatch, capsys) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
+    before = torch.get_num_threads()
     message = _run(capsys, "bench", "table3")
+    assert torch.get_num_threads() == before
     for part in ("visualise", "inference", "this machine, 1 thread", "ResNet-18, PyTorch", "Galaxy S20 Ultra", "55.33"):
         assert part in message
     assert len(PHONES) == 6
@@ -94,9 +98,11 @@ def test_table3_shows_this_machine_beside_the_papers_phones(monkeypatch, capsys)
 
 def test_table3_measures_the_encoder_of_a_run(tmp_path, monkeypatch, capsys) -> None:
     pytest.importorskip("torch")
-    photos = folder_of(tmp_path / "photos", {"a": 70, "b": 70})
+    from imuspec import encoders
+    from imuspec.run.run import Run
+
     run = tmp_path / "photographs"
-    _run(capsys, "pretrain", "img2imu-small", "--data", str(photos), "--out", str(run), "--tiny")
+    Run(run).save_encoder(encoders.build("resnet18"))
     monkeypatch.setattr(table3, "installed", lambda name: None if "onnx" in name else peers.installed(name))
     message = _run(capsys, "bench", "table3", "--model", str(run))
     assert "this machine, 1 thread, photographs, PyTorch" in message

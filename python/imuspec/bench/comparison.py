@@ -12,6 +12,7 @@ from imuspec import _core
 from imuspec.bench.peers import (
     Calls,
     image_calls,
+    installed,
     magnitude_calls,
     same_decibels,
     same_features,
@@ -109,6 +110,8 @@ def _pictures(dtype: Literal["uint8", "float32"], n: int, threads: int) -> Calls
 
 def _measured(job: _Job, *, rounds: int) -> list[Measurement]:
     n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch = installed("torch")
+    threads_of_torch = torch.get_num_threads() if torch else 0
     try:
         _core.set_threads(1)
         calls = job.calls(_N, 1)
@@ -120,6 +123,8 @@ def _measured(job: _Job, *, rounds: int) -> list[Measurement]:
         every = interleaved(job.calls(_N, n_threads), rounds=rounds)
     finally:
         _core.set_threads(0)
+        if torch:
+            torch.set_num_threads(threads_of_torch)
     whole = {timing.name: timing.median for timing in every}
     single = {timing.name: timing.median for timing in alone}
     return [

@@ -87,10 +87,17 @@ def costs(encoder: Any = None, *, name: str = "ResNet-18", onnx: bool = True) ->
         encoder = build("resnet18")
     encoder = encoder.eval()
     picture = torch.from_numpy(visualise())[None]
-    for threads in numbers:
-        torch.set_num_threads(threads)
-        with torch.inference_mode():
-            yield _cost(f"this machine, {_threads(threads)}, {name}, PyTorch", "inference", lambda: encoder(picture))
+    before = torch.get_num_threads()
+    try:
+        for threads in numbers:
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                cost = _cost(
+                    f"this machine, {_threads(threads)}, {name}, PyTorch", "inference", lambda: encoder(picture)
+                )
+            yield cost
+    finally:
+        torch.set_num_threads(before)
     if onnx and (runtime := installed("onnxruntime")) and installed("onnxscript"):
         yield from _onnx_costs(torch, runtime, encoder, picture, name, numbers)
 

@@ -40,12 +40,12 @@ class Block:
 
 def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    found = list(_FENCE.finditer(text))
+    fences = list(_FENCE.finditer(text))
     result = []
-    for n, match in enumerate(found):
+    for n, match in enumerate(fences):
         if match["language"].startswith("{"):  # a directive of Sphinx
             continue
-        after = found[n + 1] if n + 1 < len(found) else None
+        after = fences[n + 1] if n + 1 < len(fences) else None
         adjacent = after is not None and not text[match.end() : after.start()].strip() and after["language"] == "text"
         output = after["text"] if after is not None and adjacent else None
         result.append(Block(match["language"].strip(), match["text"], match["needs"], output))
@@ -77,8 +77,8 @@ def commands_of(block: Block) -> list[list[str]]:
     if block.language == "python":
         return []
     text = re.sub(r"\$\w+|\$\{\w+\}", "1", block.text.replace("\\\n", " "))
-    found = re.findall(r"(?:^|\s|&& )imuspec ((?!\.)[^&|>\n]*)", re.sub(r"^\$ ", "", text, flags=re.M))
-    return [words_of(part.rstrip('"')) for part in found if part.strip()]
+    commands = re.findall(r"(?:^|\s|&& )imuspec ((?!\.)[^&|>\n]*)", re.sub(r"^\$ ", "", text, flags=re.M))
+    return [words_of(part.rstrip('"')) for part in commands if part.strip()]
 
 
 def parse(words: Sequence[str]) -> None:

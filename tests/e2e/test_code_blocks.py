@@ -109,12 +109,12 @@ def test_every_page_whose_blocks_run_elsewhere_is_read_by_that_test() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_block_has_a_known_language_and_names_what_it_needs(page: Path) -> None:
     text = page.read_text("utf-8")
-    found = blocks(text)
-    assert {block.language for block in found if block.language not in (*RUN, *SHOWN)} == set()
-    assert {block.needs for block in found if block.needs is not None} <= set(NEEDS)
+    present = blocks(text)
+    assert {block.language for block in present if block.language not in (*RUN, *SHOWN)} == set()
+    assert {block.needs for block in present if block.needs is not None} <= set(NEEDS)
     assert re.findall(r"^[ \t>]+```|^~~~", text, re.MULTILINE) == []  # such a block would not be seen
     # A mark that is not directly above a block would mark nothing.
-    assert len(re.findall(r"^<!-- needs:", text, re.MULTILINE)) == sum(block.needs is not None for block in found)
+    assert len(re.findall(r"^<!-- needs:", text, re.MULTILINE)) == sum(block.needs is not None for block in present)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

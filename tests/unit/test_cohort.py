@@ -165,6 +165,14 @@ def test_a_column_that_every_cohort_has_keeps_its_type_and_appears_once() -> Non
     assert {field.name: field.type for field in schema} == dict(TABLES["recordings"])
 
 
+def test_manifest_and_tables_are_removed_before_parts_change(cohort: Cohort) -> None:
+    files = [cohort.path / name for name in ("manifest.json", *(f"{name}.parquet" for name in TABLES))]
+    for file in files[:3]:  # a run that was stopped has written only some
+        file.touch()
+    CohortStore(cohort.path).drop_tables()
+    assert [file for file in files if file.exists()] == []
+
+
 def test_start_times_are_the_device_clock(cohort: Cohort) -> None:
     assert cohort.start_time("a") == np.datetime64("2019-02-26T10:55:07.215000000")
 

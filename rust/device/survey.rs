@@ -171,3 +171,34 @@ impl Dates {
         (self.decided.map(|(order, _)| order), self.decided.map_or("", |(_, reason)| reason))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::device::Timestamps;
+
+    /// How many of 5000 rows are looked at, whose time changes every so many rows.
+    fn rows_for_changes(every: u32) -> usize {
+        let row = |i: u32| {
+            let ms = i / every * 10;
+            format!("2020-03-05 00:00:{:02}.{:03},0.1,0.2,0.9\n", ms / 1000, ms % 1000)
+        };
+        let text: String = std::iter::once("time,x,y,z\n".to_owned()).chain((0..5000).map(row)).collect();
+        let path = std::env::temp_dir().join(format!("imuspec-survey-{}-{every}.csv", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let Ok(Opened::Stream(source)) = source::open(&path) else { unreachable!("an archive") };
+        let layout = Layout::find(source.peek(), &Timestamps::Device.into()).unwrap();
+        let rows = changing_rows(&layout, &source).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        rows.len()
+    }
+
+    #[test]
+    fn rows_are_looked_at_until_the_time_has_changed_often_enough() {
+        assert_eq!(rows_for_changes(1), SAMPLE);
+        // the first row and each 600th after it
+        assert_eq!(rows_for_changes(600), CHANGES * 600 + 1);
+        assert_eq!(rows_for_changes(5000), 5000);
+    }
+}

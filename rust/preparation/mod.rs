@@ -23,6 +23,8 @@ mod pass;
 mod prepared;
 mod segments;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod warmth;
 

@@ -88,8 +88,11 @@ fn blocks_of_axivity_are_one_run_and_only_what_they_state_is_counted() {
     assert_eq!(all.blocks.iter().map(|(first, block)| (*first, block.offset)).collect::<Vec<_>>(), {
         (0..10).map(|i| (100 * i, 512 * i)).collect::<Vec<_>>()
     });
-    let all = read(Cwa::new(source(&whole), Timestamps::Actipy), Timestamps::Actipy);
-    assert!(all.time[..1000].windows(2).all(|w| w[1] - w[0] == 10_000_000), "whole milliseconds of 100 Hz");
+    // more blocks than a chunk holds
+    let long: Vec<u8> = (0..200).flat_map(|i| cwa(7, i, (i / 60) << 6 | (i % 60), 0)).collect();
+    let all = read(Cwa::new(source(&long), Timestamps::Actipy), Timestamps::Actipy);
+    assert_eq!(all.len, 20_000);
+    assert!(all.time[..20_000].windows(2).all(|w| w[1] - w[0] == 10_000_000), "whole milliseconds of 100 Hz");
     let half: Vec<u8> = (0..10).flat_map(|i| at_50_hz(cwa(7, i, 2 * i, 0))).collect();
     let all = read(Cwa::new(source(&half), Timestamps::Actipy), Timestamps::Actipy);
     assert!(all.time[..1000].windows(2).all(|w| w[1] - w[0] == 20_000_000), "whole milliseconds of 50 Hz");

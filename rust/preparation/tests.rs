@@ -107,7 +107,7 @@ fn wear_ends_at_long_holes_at_non_wear_and_where_the_clock_fell() {
 #[test]
 fn a_table_is_prepared_to_wear_between_non_wear_and_a_gap() {
     // 100 Hz: a minute of a swing of 1 Hz, 100 s still, 5 s without rows, a minute of the swing
-    let moving = |t: f64| t < 60.0 || t >= 165.0;
+    let moving = |t: f64| !(60.0..165.0).contains(&t);
     let rows = (0..22_500).map(|i| f64::from(i) / 100.0).filter(|t| !(160.0..165.0).contains(t));
     let row = |t: f64| {
         let x = if moving(t) { 0.3 * (std::f64::consts::TAU * t).sin() } else { 0.0 };

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_times_and_the_battery_are_read_by_their_formulas() {
+    fn packed_times_battery_and_temperature_are_read_by_their_formulas() {
         let packed =
             |hour: u32, minute: u32, second: u32| 20 << 26 | 3 << 22 | 5 << 17 | hour << 12 | minute << 6 | second;
         assert_eq!(seconds(packed(6, 7, 8)), Some(1_583_366_400 + 6 * 3600 + 7 * 60 + 8));
@@ -326,6 +326,7 @@ mod tests {
             assert_eq!(seconds(packed(hour, minute, second)), None);
         }
         assert_eq!(Head { battery: 171, ..at(0, None, 0) }.volts(), 683.0 * 6.0 / 1024.0);
+        assert_eq!(Head { temperature: 0xfc00 | 512, ..at(0, None, 0) }.celsius(), 100.0); // 10 bits count
     }
 
     #[test]

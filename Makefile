@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 FUZZ_SECONDS ?= 60
+FUZZ_SANITIZER ?= none
+ASAN_TESTS ?=
 MIRI_TESTS ?= arrays:: spectral::tile spectral::image::levels::tests::a_tile
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
@@ -23,7 +25,7 @@ MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BI
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz fuzz-stable exhaustive mutants mutants-rust soak flips wheel docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,13 +139,19 @@ bench: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ##
 bench-report: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure, and write benches/RESULTS.md
 	$(PY) benches/report.py --write benches/RESULTS.md
 
-fuzz: ## feed damaged bytes to every reader for FUZZ_SECONDS each
-	@if rustup toolchain list 2>/dev/null | grep -q nightly && cargo fuzz --version >/dev/null 2>&1; then \
-	  for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done; \
+fuzz: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## feed damaged bytes to every reader, and damaged cohorts, for FUZZ_SECONDS each
+	@if cargo +nightly fuzz --version >/dev/null 2>&1; then \
+	  $(PY) tests/fuzz/seeds.py fuzz/corpus && $(PY) fuzz/campaign.py --seconds $(FUZZ_SECONDS) --sanitizer $(FUZZ_SANITIZER) && \
+	  $(PY) tests/fuzz/mutate.py --python --seconds $(FUZZ_SECONDS); \
 	else \
 	  echo 'cargo-fuzz with a nightly toolchain is not installed: bytes are mutated without coverage feedback instead'; \
-	  $(MAKE) fuzz-stable; \
+	  $(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS); \
 	fi
+
+asan: ## run the tests of the native core under the address sanitizer, where nightly is
+	@if cargo +nightly --version >/dev/null 2>&1; then \
+	  RUSTFLAGS=-Zsanitizer=address cargo +nightly test --quiet --lib --target $$(rustc -vV | sed -n 's/^host: //p') -- $(ASAN_TESTS); \
+	else echo 'a nightly toolchain is not installed: addresses are not checked here (rustup toolchain install nightly)'; fi
 
 exhaustive: ## compare all 2^32 packed samples and times of a CWA with their plain definition
 	cargo test --release --lib every_packed -- --ignored
@@ -155,9 +163,6 @@ mutants-rust: ## the same for the native signal chain, the preparation and the r
 	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants -f rust/arrays.rs -f 'rust/signal/*.rs' -f 'rust/preparation/*.rs' \
 	  -f 'rust/device/**/*.rs' --cargo-arg=--lib; \
 	else echo 'cargo-mutants is not installed (cargo install cargo-mutants)'; fi
-
-fuzz-stable: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command
-	$(PY) tests/fuzz/mutate.py --seconds $(FUZZ_SECONDS)
 
 soak: $(STAMPS)/packages-test $(STAMPS)/extension-release $(STAMPS)/command ## prepare 2,000 recordings while workers are killed at random
 	$(PY) tests/soak.py

@@ -1,6 +1,7 @@
-//! Any of them in gzip.
+//! Any of them in gzip, bzip2 or zip.
 #![no_main]
 
+use imuspec_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| imuspec_fuzz::read_to_the_end(data, &[(0, b"\x1f\x8b\x08")]));
+fuzz_target!(|data: &[u8]| Input::new(data).read());

@@ -1,6 +1,7 @@
-//! ActiGraph: a zip archive of records.
+//! ActiGraph: `info.txt`, a zero byte, and the bytes of samples, in a zip archive.
 #![no_main]
 
+use imuspec_fuzz::{Input, sums};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| imuspec_fuzz::read_to_the_end(data, &[(0, b"PK\x03\x04")]));
+fuzz_target!(|data: &[u8]| Input::new(data).sums(sums::log).zipped().read());

@@ -1,6 +1,7 @@
 //! Text: comma-separated values of every known kind.
 #![no_main]
 
+use imuspec_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| imuspec_fuzz::read_to_the_end(data, &[]));
+fuzz_target!(|data: &[u8]| Input::new(data).read());

@@ -7,6 +7,8 @@ use crate::error::Result;
 
 /// Bytes that a line may have. A longer one is passed over and given as empty, with [`Line::long`] set.
 pub const MAX_LINE: usize = 1 << 20;
+/// Bytes read at once: at first, doubled each time, and at most.
+const FIRST_PIECE: usize = 8 << 10;
 const PIECE: usize = 256 << 10;
 
 /// Where a line is.
@@ -29,6 +31,7 @@ pub struct Lines {
     position: usize,
     /// File offset of `buffer[0]`.
     base: u64,
+    piece: usize,
     drained: bool,
 }
 
@@ -36,7 +39,7 @@ impl Lines {
     /// The remaining lines of `source`.
     pub fn new(source: Source) -> Self {
         let base = source.position();
-        Self { source, buffer: Vec::new(), position: 0, base, drained: false }
+        Self { source, buffer: Vec::new(), position: 0, base, piece: FIRST_PIECE, drained: false }
     }
 
     /// The bytes of the line that [`Lines::next`] gave last.
@@ -92,10 +95,11 @@ impl Lines {
         self.base += self.position as u64;
         self.position = 0;
         let have = self.buffer.len();
-        self.buffer.resize(have + PIECE, 0);
+        self.buffer.resize(have + self.piece, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);
-        self.drained = got < PIECE;
+        self.drained = got < self.piece;
+        self.piece = PIECE.min(2 * self.piece);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@
 //! rule the rows are those of the fastest channel, else those of the acceleration. A packet whose CRC does not hold is left
 //! out and counted.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use super::source::Source;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 const REMARKS: usize = 512;
 const HEAD: usize = 36;
 const MARK: &[u8; 8] = b"MDTCPACK";
+const FIRST_PIECE: usize = 8 << 10;
 const PIECE: usize = 256 << 10;
 /// Bytes that a packet may have: two hours of everything.
 const MAX_PACKET: usize = 16 << 20;
@@ -75,7 +77,9 @@ pub struct Matrix {
     source: Source,
     timestamps: Timestamps,
     header: Header,
-    acceleration: Vec<f32>,
+    range: f64,
+    /// g of all raw values, once there are so many that it pays.
+    table: OnceCell<Vec<f32>>,
     gyro_range: f64,
     stated: u64,
     buffer: Vec<u8>,
@@ -119,12 +123,12 @@ impl Matrix {
         ] {
             header.metadata.push((name.to_owned(), value));
         }
-        let acceleration = (0..=u16::MAX).map(|raw| value(raw as i16, f64::from(range), 1e6)).collect();
         Ok(Self {
             source,
             timestamps,
             header,
-            acceleration,
+            range: f64::from(range),
+            table: OnceCell::new(),
             gyro_range: f64::from(gyro_range),
             stated: u64::from(u32_at(&first, 516)),
             buffer: Vec::new(),
@@ -140,7 +144,9 @@ impl Matrix {
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
-        let room = PIECE.max(have); // twice as much each time, since a packet is read again from its start
+        // twice as much each time, since a packet is read again from its start
+        let least = if self.offset + (have as u64) < PIECE as u64 { FIRST_PIECE } else { PIECE };
+        let room = least.max(have);
         self.buffer.resize(have + room, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);
@@ -266,6 +272,9 @@ impl Matrix {
         let [n_acceleration, n_gyro, ..] = head.counts;
         let from = batch.len();
         let data = self.buffer.get(position + HEAD..).unwrap_or_default();
+        let all = || (0..=u16::MAX).map(|raw| value(raw as i16, self.range, 1e6)).collect();
+        let few = self.sound < 64 && 3 * n_acceleration < usize::from(u16::MAX);
+        let table: &[f32] = if few { &[] } else { self.table.get_or_init(all) };
         let row = |i: usize, count: usize| (i as f64 * (n as f64 / count as f64)) as usize;
         for (axis, channel) in batch.xyz.iter_mut().enumerate() {
             channel.resize(from + n, f32::NAN);
@@ -273,7 +282,8 @@ impl Matrix {
             for i in 0..n_acceleration {
                 let raw = u16_at(data, 6 * i + 2 * axis);
                 if let Some(to) = to.get_mut(row(i, n_acceleration)) {
-                    *to = self.acceleration.get(usize::from(raw)).copied().unwrap_or(f32::NAN);
+                    let known = table.get(usize::from(raw)).copied();
+                    *to = known.unwrap_or_else(|| value(raw as i16, self.range, 1e6));
                 }
             }
         }

@@ -42,7 +42,7 @@ mod tests;
 pub mod text;
 pub mod units;
 
-pub use opening::{fuzz, open};
+pub use opening::{open, open_bytes};
 pub use quality::{Event, Quality};
 pub use stream::Stream;
 pub use survey::DateOrder;

@@ -1,9 +1,10 @@
 //! The reader of a path: the content decides, not the name.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::stream::Stream;
-use super::{Chunk, Reader, Reading, Timestamps, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
+use super::{Reader, Reading, cwa, geneactiv, gt3x, matrix, nhanes, source, tar, text};
 use crate::error::{Error, Result};
 
 /// Opens a recording of any format. Content decides, not the name.
@@ -14,19 +15,12 @@ pub fn open(path: &Path, reading: Reading) -> Result<Stream> {
     Ok(Stream::new(reader(path, reading)?, reading.timestamps))
 }
 
-/// Reads any bytes in memory to their end, for fuzzing. Returns the number of samples.
+/// Opens a recording of any format from the bytes of its file.
 ///
 /// # Errors
-/// Those of [`open`] and [`Stream::next`].
-pub fn fuzz(data: &[u8], timestamps: Timestamps) -> Result<u64> {
-    let mut stream = Stream::new(opened(source::from_memory(data.into())?, timestamps.into())?, timestamps);
-    let mut chunk = Chunk::default();
-    let mut n = 0;
-    while stream.next(&mut chunk)? {
-        n += chunk.data.len() as u64;
-    }
-    stream.finish();
-    Ok(n)
+/// Those of [`open`].
+pub fn open_bytes(bytes: Arc<[u8]>, reading: Reading) -> Result<Stream> {
+    Ok(Stream::new(opened(source::from_memory(bytes)?, reading)?, reading.timestamps))
 }
 
 fn reader(path: &Path, reading: Reading) -> Result<Box<dyn Reader>> {

@@ -16,6 +16,7 @@
 //! end a segment. Where a format writes records of a second and the limit lies just under that, one lost record is bridged.
 
 use std::path::Path;
+use std::sync::Arc;
 
 mod edges;
 mod filtering;
@@ -42,15 +43,27 @@ use pass::Pass;
 /// Those of [`device::open`] and [`Stream::next`], settings outside their domain, and [`Error::Limit`] for a grid of more
 /// than 100 days at 30 Hz.
 pub fn prepare(path: &Path, settings: &Settings) -> Result<Prepared> {
+    prepare_opened(&|| device::open(path, settings.reading), settings)
+}
+
+/// Prepares the bytes of a file.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_bytes(bytes: &Arc<[u8]>, settings: &Settings) -> Result<Prepared> {
+    prepare_opened(&|| device::open_bytes(bytes.clone(), settings.reading), settings)
+}
+
+fn prepare_opened(open: &dyn Fn() -> Result<Stream>, settings: &Settings) -> Result<Prepared> {
     let points = match settings.reading.timestamps {
         // actipy's rounding of the grid's times depends on how many there are, so its recipe reads the file twice
         Timestamps::Actipy if settings.method == Method::Nearest => {
-            let (first, last) = span(device::open(path, settings.reading)?)?;
+            let (first, last) = span(open()?)?;
             Some(Grid::new(first, settings.rate)?.count(last, settings.method))
         }
         _ => None,
     };
-    follow(device::open(path, settings.reading)?, settings, points)
+    follow(open()?, settings, points)
 }
 
 /// First and last time of a recording.

@@ -20,6 +20,8 @@ use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
 const MAX_POINTS: u64 = 100 * 86_400 * 30;
 /// Points that room is made for at once: a week at 30 Hz. More room comes with more samples.
 const MAX_HINT: u64 = 20_000_000;
+/// Fewest samples a second: rows further apart would take memory by the time between them, not by their number.
+const SLOWEST: f64 = 1.0 / 60.0;
 /// A limit of gaps this close below one lost record of the format is lifted to it.
 const JUST_UNDER: f64 = 1.5;
 
@@ -73,7 +75,7 @@ impl<'a> Pass<'a> {
     pub fn new(settings: &'a Settings, stream: &Stream, chunk: &Chunk, points: Option<u64>) -> Result<Self> {
         let time = &chunk.data.time;
         let first = time.iter().copied().find(|time| is_possible(*time)).unwrap_or(0);
-        let rate = run_rate(stream, chunk.blocks.first().map(|(_, block)| block), time);
+        let rate = run_rate(stream, chunk.blocks.first().map(|(_, block)| block), time)?;
         let grid = Grid::new(first, settings.rate)?;
         let grid = points.map_or(grid, |count| grid.as_actipy(count));
         let max_gap_s = longest_gap(settings.max_gap_s, stream.header().unit_s, rate);
@@ -119,7 +121,7 @@ impl<'a> Pass<'a> {
                 if !self.skipping {
                     let row = before + from as u64;
                     let known = chunk.blocks.iter().rev().find(|(first, _)| *first <= row).map(|(_, block)| *block);
-                    let rate = run_rate(stream, known.or(self.block).as_ref(), &chunk.data.time[from..to]);
+                    let rate = run_rate(stream, known.or(self.block).as_ref(), &chunk.data.time[from..to])?;
                     let restart = known.is_some_and(|block| block.restart);
                     self.new_run(chunk, from, rate, restart)?;
                 }
@@ -310,19 +312,27 @@ impl<'a> Pass<'a> {
 
 /// The rate of a run: the header's, unless the block's differs by more than a device's clock could; where neither says
 /// one, that of the run's own times.
-fn run_rate(stream: &Stream, block: Option<&Block>, time: &[i64]) -> f64 {
+fn run_rate(stream: &Stream, block: Option<&Block>, time: &[i64]) -> Result<f64> {
     let header = stream.header().nominal_rate;
     let stated = match block.map(|block| block.rate) {
         Some(rate) if rate > 0.0 && (header <= 0.0 || (rate - header).abs() > 0.1 * header) => rate,
         _ => header,
     };
-    if stated > 0.0 {
-        return stated;
-    }
-    match (time.first(), time.last()) {
+    let rate = match (time.first(), time.last()) {
+        _ if stated > 0.0 => stated,
         (Some(first), Some(last)) if last > first => (time.len() - 1) as f64 * 1e9 / last.abs_diff(*first) as f64,
         _ => 1.0,
+    };
+    enough(rate, stream.header().format)
+}
+
+/// The rate, unless it is so low that the grid between the samples is what takes the memory.
+fn enough(rate: f64, format: &'static str) -> Result<f64> {
+    if rate < SLOWEST {
+        let reason = format!("rate: expected at least a sample a minute, got one every {:.0} s", 1.0 / rate);
+        return Err(Error::malformed(format, 0, reason));
     }
+    Ok(rate)
 }
 
 /// The longest gap within a segment, s: the recipe's, lifted to one lost record where it lies just under that.
@@ -334,6 +344,13 @@ fn longest_gap(max_gap_s: f64, unit_s: f64, rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_more_than_a_minute_apart_are_refused() {
+        assert_eq!(enough(1.0 / 59.0, "csv").ok(), Some(1.0 / 59.0));
+        let reason = enough(1.0 / 90.0, "csv").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(reason.contains("rate: expected at least a sample a minute, got one every 90 s"), "{reason}");
+    }
 
     #[test]
     fn the_longest_gap_is_not_just_under_one_lost_record() {

@@ -26,7 +26,8 @@ impl Fit {
     /// For a run whose first row has this stamp. `fixed`: the row lies exactly there.
     pub fn new(row: u64, stamp: i64, period: f64, fixed: bool, coarse: bool) -> Self {
         let knots = if fixed { vec![(row as f64, 0.0)] } else { Vec::new() };
-        let mut fit = Self { origin: stamp, period, knots, gathered: (0, 0.0, 0.0), since: 0.0, stamp };
+        let mut fit =
+            Self { origin: stamp, period: period.max(1.0), knots, gathered: (0, 0.0, 0.0), since: 0.0, stamp };
         // rows of a coarse first stamp may have begun anywhere inside its step
         if !fixed && !coarse {
             fit.gathered = (1, row as f64, 0.0);
@@ -71,7 +72,8 @@ impl Fit {
     }
 
     fn add(&mut self, knot: (f64, f64)) {
-        if self.knots.last().is_none_or(|last| knot.0 > last.0 && knot.1 > last.1) {
+        // a row is at least a nanosecond behind the one before
+        if self.knots.last().is_none_or(|last| knot.0 > last.0 && knot.1 - last.1 >= knot.0 - last.0) {
             self.knots.push(knot);
         }
     }

@@ -12,6 +12,10 @@ const USUAL: [f64; 23] = [
 /// Bundles that tell a rate, and the rate that no device outside of laboratories has, Hz.
 const BUNDLES: usize = 5;
 const FASTEST: f64 = 500.0;
+/// Share of a step forward that rows advance by at least, on average.
+const LEAST: f64 = 1e-3;
+/// Steps that jitter may add to the longest step that is no gap.
+const NOISIEST: f64 = 1e3;
 /// Share by which a rate may differ from a usual one and still be it.
 const NEAR: f64 = 0.002;
 
@@ -72,10 +76,12 @@ impl Pace {
         }
         let rough = (all / inner.len().max(1) as f64).max(f64::MIN_POSITIVE);
         let mut off: Vec<f64> = steps.iter().map(|s| (s - rough).abs()).collect();
-        let gap = 2.5 * rough.max(step) + 8.0 * quantile(&mut off, 0.9).unwrap_or(0.0);
+        let long = rough.max(step);
+        let gap = 2.5 * long + (8.0 * quantile(&mut off, 0.9).unwrap_or(0.0)).min(NOISIEST * long);
         let inside = steps.iter().filter(|s| s.abs() <= gap);
         let (sum, n) = inside.fold((0.0, 0.0), |(sum, n), s| (sum + s, n + 1.0));
-        let period = if sum > 0.0 { sum / n } else { rough };
+        // rows that go back as far as forth tell no more than how far one step forward is
+        let period = if sum > n * step * LEAST { sum / n } else { step };
         Some(Self { period, step, gap, coarse: false })
     }
 
@@ -169,6 +175,19 @@ mod tests {
         assert_eq!(rate(i().map(|i| i / 100.0 + if i > 300.0 { 3600.0 } else { 0.0 })), 100.0);
         assert_eq!(rate(i().filter(|i| i % 10.0 != 3.0).map(|i| i / 100.0)), 100.0);
         assert_eq!(rate(i().map(|i| if i < 200.0 { i / 25.0 } else { 8.0 + (i - 200.0) / 100.0 })), 25.0);
+    }
+
+    #[test]
+    fn rows_that_go_back_further_than_forth_have_the_pace_of_their_steps_forward() {
+        assert_eq!(Pace::of(&[0.0, 33e6, 66e6, -3e16]).unwrap().period, 33e6);
+        assert_eq!(Pace::of(&[0.0, 4e7, 2e7, 1e7, 1.0]).unwrap().period, 4e7);
+    }
+
+    #[test]
+    fn months_back_and_forth_among_a_few_rows_are_a_gap() {
+        let month = 2.6e15;
+        let pace = Pace::of(&[0.0, 33e6, 66e6, 100e6 - month, 133e6, 166e6, 200e6]).unwrap();
+        assert!(pace.gap < 1e12, "{pace:?}");
     }
 
     #[test]

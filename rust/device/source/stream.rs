@@ -179,7 +179,7 @@ impl Source {
     /// All remaining bytes, at most [`MAX_NESTED`].
     pub fn into_memory(mut self) -> Result<Vec<u8>> {
         let mut all = Vec::new();
-        let mut piece = vec![0; 1 << 20];
+        let mut piece = vec![0; 1 << 14];
         loop {
             let n = self.fill(&mut piece)?;
             all.extend_from_slice(piece.get(..n).unwrap_or_default());
@@ -189,6 +189,7 @@ impl Source {
             if n < piece.len() {
                 return Ok(all);
             }
+            piece.resize((2 * n).min(1 << 20), 0);
         }
     }
 }

@@ -86,6 +86,8 @@ def _figure(rows: Sequence[_Row], names: tuple[str, ...]) -> Figure:
             pca.set(xlabel=f"{explained[0]:.0%} of the variance", ylabel=f"{explained[1]:.0%}")
             umap.set_ylabel(row.loss)
             draw_confusion(confusion, row.confusion, names, size=6)
+        for confusion in panels[:-1, 2]:
+            confusion.set_xlabel("")  # stated below the last row
         titles = ("UMAP, 15 neighbours, least distance 0.1", "PCA", "validation part, linear head")
         for axes, title in zip(panels[0], titles, strict=True):
             axes.set_title(title)

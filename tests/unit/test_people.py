@@ -13,7 +13,7 @@ from imuspec.pretraining.wear_source import split_people
 from imuspec.probing.unseen import subjects_seen
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.wear import WearSourceSettings
-from imuspec.run.named import PeopleSeen, people_seen
+from imuspec.run.named import PeopleSeen, people_seen, weights_digest
 from wear_cohort import write_cohort
 
 RECORDINGS = [f"r{number:02}" for number in range(40)]
@@ -143,3 +143,10 @@ def test_people_of_a_cohort_are_left_out_of_a_labelled_set_by_their_names() -> N
     left_out, note = subjects_seen("run", seen("1", "2"), name="hapt", people=["hapt"], subjects=[1, 2, 3])
     assert left_out == []
     assert "the same numbers (1, 2)" in note
+
+
+@pytest.mark.parametrize("word", ["random", "imagenet", "efficientnet-lite0", "statistics"])
+def test_a_folder_does_not_take_the_place_of_a_word(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / word).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert weights_digest(word) == ""  # commands take the word, whatever lies beside

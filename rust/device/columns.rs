@@ -1,5 +1,6 @@
 //! A whole recording in memory.
 
+use super::room::{self, no_room};
 use super::{Block, Chunk, Stream, Summary};
 use crate::error::{Error, Result};
 
@@ -79,8 +80,7 @@ impl Number for i64 {}
 /// `n` zeros, on huge pages where the system has them: the first touch of a gigabyte costs more than all the decoding.
 /// Pages that are never touched cost nothing, and a size that the machine does not have is an error, not the end.
 fn zeroed<T: Number>(n: usize) -> Result<Vec<T>> {
-    let full = || Error::Limit { name: "bytes of memory for one recording", max: n as u64 * size_of::<T>() as u64 };
-    let layout = std::alloc::Layout::array::<T>(n).map_err(|_| full())?;
+    let layout = std::alloc::Layout::array::<T>(n).map_err(|_| no_room::<T>(n))?;
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
@@ -90,7 +90,7 @@ fn zeroed<T: Number>(n: usize) -> Result<Vec<T>> {
     let values = unsafe {
         let start = std::alloc::alloc_zeroed(layout);
         if start.is_null() {
-            return Err(full());
+            return Err(no_room::<T>(n));
         }
         Vec::from_raw_parts(start.cast::<T>(), n, n)
     };
@@ -161,8 +161,15 @@ impl Columns {
             return Err(Error::Limit { name: "samples in one recording", max: MAX_SAMPLES });
         }
         if end > self.xyz.capacity {
+            // a hint is of the file's size, which may be a lie: where it finds no room, what is there may
             let capacity = if from == 0 { hint.max(n) } else { end.max(2 * self.xyz.capacity) };
-            self.xyz.grow(from, capacity)?;
+            let capacity = match self.xyz.grow(from, capacity) {
+                Ok(()) => capacity,
+                Err(_) => {
+                    self.xyz.grow(from, end + end / 8)?;
+                    end + end / 8
+                }
+            };
             let mut time = zeroed(capacity)?;
             if let (Some(new), Some(old)) = (time.get_mut(..from), self.time.get(..from)) {
                 new.copy_from_slice(old);
@@ -187,8 +194,9 @@ impl Columns {
         sparse(&mut self.light, &chunk.data.light, from, end, f32::NAN)?;
         sparse(&mut self.temperature, &chunk.data.temperature, from, end, f32::NAN)?;
         sparse(&mut self.annotation, &chunk.data.annotation, from, end, -1)?;
+        room::make_room(&mut self.run_starts, chunk.run_starts.len())?;
         self.run_starts.extend(chunk.run_starts.iter().map(|s| (from + s) as u64));
-        self.blocks.extend_from_slice(&chunk.blocks);
+        room::join(&mut self.blocks, &chunk.blocks)?;
         self.len = end;
         Ok(())
     }
@@ -197,8 +205,7 @@ impl Columns {
 /// Appends a channel that not every chunk has.
 fn sparse<T: Copy>(all: &mut Vec<T>, part: &[T], from: usize, end: usize, missing: T) -> Result<()> {
     if !(all.is_empty() && part.is_empty()) {
-        all.try_reserve(end - all.len())
-            .map_err(|_| Error::Limit { name: "samples in the memory of this machine", max: end as u64 })?;
+        room::make_room(all, end - all.len())?;
         all.resize(from, missing);
         all.extend_from_slice(part);
         all.resize(end, missing);

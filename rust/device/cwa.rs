@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 use super::copies::{Copies, sum_of};
 use super::source::Source;
+use super::steps;
 use super::{Batch, Block, Event, Header, OLDEST, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use block::{Bytes, Head, Layout, decode, head};
@@ -135,6 +136,7 @@ impl Cwa {
         {
             return None;
         }
+        steps::count(AHEAD * BLOCK);
         (1..=AHEAD).find_map(|k| {
             let candidate = self.block(position + k * BLOCK).and_then(|bytes| head(bytes).ok())?;
             (candidate.sequence == due && candidate.session == last.session).then_some((k, candidate))
@@ -149,6 +151,7 @@ impl Cwa {
         }
         rest.windows(BLOCK)
             .take(2 * BLOCK)
+            .inspect(|window| steps::count(if window.starts_with(&MAGIC) { BLOCK } else { 1 }))
             .position(|window| window.starts_with(&MAGIC) && window.try_into().is_ok_and(|b| head(b).is_ok()))
             .filter(|&step| step % BLOCK != 0)
     }
@@ -156,6 +159,7 @@ impl Cwa {
     /// Reads the block at `position`; returns the bytes to the next one.
     fn step(&mut self, position: usize, batch: &mut Batch, quality: &mut Quality) -> usize {
         let mut step = BLOCK;
+        steps::count(BLOCK);
         if !self.used.front().copied().unwrap_or(false) {
             match self.block(position).map(head) {
                 Some(Ok(next)) => {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use super::copies::Copies;
 use super::lines::{Line, Lines};
 use super::source::Source;
+use super::steps;
 use super::{Batch, Block, DateOrder, Event, Header, Quality, Reader, Reading, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use header::{HeaderFields, table};
@@ -222,6 +223,7 @@ impl GeneActiv {
     fn take_turns(&mut self, all: bool, batch: &mut Batch, quality: &mut Quality) {
         let ahead = if all || self.timestamps == Timestamps::Actipy { 0 } else { AHEAD };
         while self.waiting.len() > ahead {
+            steps::count(self.waiting.len());
             let due = self.last.map(|last| last.wrapping_add(1));
             let turn = self.waiting.iter().position(|held| due.is_some() && held.page.sequence == due);
             let Some(held) = self.waiting.remove(turn.unwrap_or(0)) else { return };

@@ -13,6 +13,7 @@
 
 use super::calendar::SECOND;
 use super::source::{Archive, Source};
+use super::steps;
 use super::{Batch, Block, Event, Header, Idle, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
 use bytes::{PIECE, u16_at};
@@ -138,6 +139,7 @@ impl Gt3x {
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
+        steps::count(have);
         self.buffer.resize(have + PIECE, 0);
         let room = self.buffer.get_mut(have..).unwrap_or_default();
         let got = match &mut self.samples {
@@ -198,6 +200,7 @@ impl Gt3x {
                     // the size itself may be damaged: the bytes behind may still hold records
                     let rest = self.buffer.get(position + 1..).unwrap_or_default();
                     let skip = rest.iter().position(|b| *b == SEPARATOR).map_or(rest.len(), |skip| skip) + 1;
+                    steps::count(skip);
                     quality.note(Event { value: skip as f64, ..Event::at("partial_block", offset, self.index) });
                     self.broken = true;
                     position += skip;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::source::Source;
+use super::steps;
 use crate::error::Result;
 
 /// Bytes that a line may have. A longer one is passed over and given as empty, with [`Line::long`] set.
@@ -68,6 +69,7 @@ impl Lines {
         loop {
             let rest = self.buffer.get(self.position..).unwrap_or_default();
             if let Some(n) = rest.get(searched..).and_then(|new| memchr::memchr(b'\n', new)) {
+                steps::count(n);
                 let n = searched + n;
                 let text = rest.get(..n).unwrap_or_default();
                 let length = if long { 0 } else { text.strip_suffix(b"\r").unwrap_or(text).len() };
@@ -75,6 +77,7 @@ impl Lines {
                 self.position += n + 1;
                 return Ok(Some(Line { offset, range, long, ended: true }));
             }
+            steps::count(rest.len() - searched);
             searched = rest.len();
             if self.drained {
                 let range = self.position..self.position + if long { 0 } else { searched };
@@ -95,6 +98,7 @@ impl Lines {
         self.base += self.position as u64;
         self.position = 0;
         let have = self.buffer.len();
+        steps::count(have);
         self.buffer.resize(have + self.piece, 0);
         let got = self.source.fill(self.buffer.get_mut(have..).unwrap_or_default())?;
         self.buffer.truncate(have + got);

@@ -13,6 +13,7 @@ use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use super::source::Source;
+use super::steps;
 use super::{Batch, Block, Event, Header, Quality, Reader, Stamp, Timestamps};
 use crate::error::{Error, Result};
 
@@ -144,6 +145,7 @@ impl Matrix {
 
     fn refill(&mut self) -> Result<()> {
         let have = self.buffer.len();
+        steps::count(have);
         // twice as much each time, since a packet is read again from its start
         let least = if self.offset + (have as u64) < PIECE as u64 { FIRST_PIECE } else { PIECE };
         let room = least.max(have);
@@ -158,6 +160,7 @@ impl Matrix {
     fn to_mark(&self, position: usize) -> usize {
         let rest = self.buffer.get(position + 1..).unwrap_or_default();
         let mark = rest.windows(MARK.len()).position(|w| w == MARK);
+        steps::count(mark.unwrap_or(rest.len()));
         let overlap = if self.drained { 0 } else { MARK.len() - 1 };
         1 + mark.unwrap_or(rest.len().saturating_sub(overlap))
     }
@@ -191,6 +194,7 @@ impl Matrix {
         if self.broken && self.to_mark(position) < head.size() {
             return Next::Skip(self.to_mark(position), "bad_checksum");
         }
+        steps::count(body.len());
         let mut crc = flate2::Crc::new();
         crc.update(body);
         if crc.sum() != head.crc {

@@ -30,9 +30,11 @@ mod pieces;
 mod plausible;
 mod privacy;
 pub mod quality;
+mod room;
 pub mod rows;
 mod sentinels;
 pub mod source;
+mod steps;
 mod stream;
 pub mod survey;
 pub mod table;
@@ -218,6 +220,18 @@ impl Batch {
         }
     }
 
+    /// Makes room for `more` samples behind those that are there, in the channels in use.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Limit`] where the machine has no room for them.
+    fn make_room(&mut self, more: usize) -> Result<()> {
+        self.xyz.iter_mut().try_for_each(|axis| room::make_room(axis, more))?;
+        room::make_room(&mut self.time, more)?;
+        let floats = self.gyro.iter_mut().chain([&mut self.light, &mut self.temperature]);
+        floats.filter(|channel| !channel.is_empty()).try_for_each(|channel| room::make_room(channel, more))?;
+        if self.annotation.is_empty() { Ok(()) } else { room::make_room(&mut self.annotation, more) }
+    }
+
     /// Takes back what was added behind so many samples and blocks.
     fn truncate(&mut self, samples: usize, blocks: usize) {
         self.xyz.iter_mut().chain(&mut self.gyro).for_each(|channel| channel.truncate(samples));
@@ -231,6 +245,7 @@ impl Batch {
 
     /// Moves samples from `at` on to the front of `rest`, which is emptied before. Blocks stay.
     fn split_off(&mut self, n: usize, rest: &mut Batch) {
+        steps::count(self.len().saturating_sub(n));
         fn cut<T: Copy>(from: &mut Vec<T>, n: usize, to: &mut Vec<T>) {
             to.clear();
             if from.len() > n {
@@ -248,6 +263,7 @@ impl Batch {
 
     /// Moves all samples of `from` behind these. Blocks stay.
     fn append(&mut self, from: &mut Batch) {
+        steps::count(from.len());
         fn join<T: Copy>(to: &mut Vec<T>, n: usize, from: &mut Vec<T>, missing: T) {
             if !from.is_empty() {
                 to.resize(n, missing);
@@ -288,6 +304,7 @@ impl Batch {
 
     /// Puts the samples from `first` on in another order, which names them by their present places.
     fn rearrange(&mut self, first: usize, order: &[usize]) {
+        steps::count(order.len());
         fn moved<T: Copy>(channel: &mut [T], first: usize, order: &[usize]) {
             let now: Vec<T> = order.iter().filter_map(|row| channel.get(*row).copied()).collect();
             channel.iter_mut().skip(first).zip(now).for_each(|(to, from)| *to = from);
@@ -301,6 +318,7 @@ impl Batch {
 
     /// Keeps the samples for which `keep` is true.
     fn retain(&mut self, keep: &[bool]) {
+        steps::count(keep.len());
         fn only<T>(channel: &mut Vec<T>, keep: &[bool]) {
             if !channel.is_empty() {
                 let mut flags = keep.iter();

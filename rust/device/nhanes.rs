@@ -12,18 +12,19 @@ use std::path::Path;
 use super::calendar::SECOND;
 use super::copies::sum_of;
 use super::source::{self, Archive, Member, Opened};
+use super::steps;
 use super::tar::{Entry, Tar};
 use super::text::Text;
 use super::{Batch, Event, Header, Idle, Quality, Reader, Timestamps};
 use crate::error::{Error, Result};
 use joints::{HOUR, join, next_hour};
-use logs::{MAX_LOG, head_of, note_flags, read_log};
+use logs::{Logs, MAX_LOG, head_of, note_flags, read_log};
 use members::{Held, Members};
 pub use names::is_member;
 use names::{Hour, is_log};
 
 mod joints;
-mod logs;
+pub(super) mod logs;
 mod members;
 mod names;
 
@@ -42,7 +43,7 @@ pub struct Nhanes {
     /// Hour that comes next, and the first one's day.
     expected: Option<i64>,
     first_day: Option<i64>,
-    logs: Vec<Vec<u8>>,
+    logs: Logs,
     last_time: Option<i64>,
     /// Hour of the current member, and of the one before it.
     hour: Option<i64>,
@@ -69,14 +70,14 @@ impl Nhanes {
     /// [`Error::Malformed`] without an hour in it; the file system's.
     pub fn folder(path: &Path) -> Result<Self> {
         let mut hours = Vec::new();
-        let mut logs = Vec::new();
+        let mut logs = Logs::default();
         for entry in std::fs::read_dir(path)?.take(MAX_MEMBERS) {
             let file = entry?.path();
             let Some(name) = file.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
             if let Some(hour) = Hour::of(&name) {
                 hours.push((hour, name, file));
             } else if is_log(&name) {
-                logs.push(read_log(&file)?);
+                logs.add(read_log(&file)?)?;
             }
         }
         if hours.is_empty() {
@@ -100,9 +101,9 @@ impl Nhanes {
         let hourly = archive.members.iter().take(MAX_MEMBERS).filter_map(|m| Some((Hour::of(&m.name)?, m.clone())));
         let mut hours: Vec<(Hour, Member)> = hourly.collect();
         hours.sort_by(|a, b| (b.0.time, &b.1.name).cmp(&(a.0.time, &a.1.name)));
-        let mut logs = Vec::new();
+        let mut logs = Logs::default();
         for member in archive.members.iter().take(MAX_MEMBERS).filter(|m| is_log(&m.name)) {
-            logs.push(head_of(archive.source(member)?)?);
+            logs.add(head_of(archive.source(member)?)?)?;
         }
         let mut all = Self::new(archive.path(), logs);
         for (hour, _) in hours.iter().rev() {
@@ -114,7 +115,7 @@ impl Nhanes {
 
     /// A tar of hours, from a stream; `first` is the member found last.
     pub fn tar(tar: Tar, first: Entry) -> Self {
-        let mut all = Self::new(tar.source().path(), Vec::new());
+        let mut all = Self::new(tar.source().path(), Logs::default());
         let waiting = BTreeMap::new();
         let held = Held { tar, first: Some(first), waiting, bytes: 0, seen: 0, ended: false };
         all.members = Members::Tar(Box::new(held));
@@ -126,7 +127,7 @@ impl Nhanes {
         Self { timestamps, ..self }
     }
 
-    fn new(path: &Path, logs: Vec<Vec<u8>>) -> Self {
+    fn new(path: &Path, logs: Logs) -> Self {
         let id: String = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let id = id.split('.').next().unwrap_or_default().to_owned();
         let mut header = Header { format: "nhanes", device: "ActiGraph GT3X+".into(), ..Header::default() };
@@ -226,6 +227,7 @@ impl Nhanes {
     /// Bytes of the next hour of a tar. An hour that comes before its turn waits, as long as there is room.
     fn next_of_tar(&mut self, quality: &mut Quality) -> Result<Option<(i64, Vec<u8>)>> {
         loop {
+            steps::count(1);
             let Members::Tar(held) = &mut self.members else { return Ok(None) };
             let turn = held.waiting.first_key_value().map(|((time, _), _)| *time);
             let due = turn.is_some_and(|t| self.expected.is_some_and(|e| t <= e));
@@ -257,7 +259,7 @@ impl Nhanes {
                 continue;
             }
             if is_log(&entry.name) && entry.size <= MAX_LOG as u64 {
-                self.logs.push(held.tar.read(&entry)?);
+                self.logs.add(held.tar.read(&entry)?)?;
             } else if let Some(hour) = Hour::of(&entry.name) {
                 let bytes = held.tar.read(&entry)?;
                 if self.names.insert(entry.name.clone()) {
@@ -297,9 +299,10 @@ impl Nhanes {
                 let lost = self
                     .previous
                     .is_some_and(|hour| before < next_hour(hour) && time.div_euclid(HOUR) > hour.div_euclid(HOUR) + 1);
-                let (from, until) = (before + period, if lost { next_hour(before) } else { time });
-                if until - from > SECOND {
-                    let value = (until - from) as f64 / 1e9;
+                let (from, until) = (before.saturating_add(period), if lost { next_hour(before) } else { time });
+                let length = until.saturating_sub(from);
+                if length > SECOND {
+                    let value = length as f64 / 1e9;
                     quality.note(Event { time: Some(from), value, ..event });
                     slept.push(Idle { sample, from, until });
                 }

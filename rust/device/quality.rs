@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Events kept with their place. Beyond it only the counts go on, so that no file can fill the memory.
-pub const MAX_EVENTS: usize = 1_000_000;
+pub const MAX_EVENTS: usize = 100_000;
 
 /// One thing that was wrong, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,11 +68,13 @@ pub struct Quality {
 impl Quality {
     /// Counts an event and keeps it. Events of the same kind in neighbouring blocks are joined where the kind allows it.
     pub fn note(&mut self, event: Event) {
-        *self.counts.entry(event.kind).or_default() += event.count;
+        // counts of pages and blocks are differences of numbers that a file states
+        let count = self.counts.entry(event.kind).or_default();
+        *count = count.saturating_add(event.count);
         let joins = self.open == Some((event.kind, event.block));
         self.open = JOINED.contains(&event.kind).then(|| (event.kind, event.block.saturating_add(1)));
         if let (true, Some(last)) = (joins, self.events.last_mut()) {
-            last.count += event.count;
+            last.count = last.count.saturating_add(event.count);
         } else if self.events.len() < MAX_EVENTS {
             self.events.push(event);
         } else {

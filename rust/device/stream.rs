@@ -14,6 +14,8 @@ use crate::threads;
 /// Jumps of the clock that any file may have, and seconds of samples that there must be for each of more.
 const JUMPS: u64 = 10;
 const SECONDS_A_JUMP: f64 = 60.0;
+/// Samples that may wait for a stamp: eleven hours at 100 Hz. Beyond it the stamps before them are all that times them.
+const MAX_PENDING: usize = 1 << 22;
 /// Times so near to 1970 count from some start, s: 400 days.
 const SINCE_START: u64 = 400 * 86_400;
 
@@ -100,8 +102,15 @@ impl Stream {
                 self.idle.extend(self.pending.idle.drain(..).map(|idle| (emitted + idle.sample as i64, idle)));
                 self.stamp_blocks();
                 self.refuse_disorder()?;
+                if self.pending.len() > MAX_PENDING {
+                    self.clock.finish(self.read);
+                    self.run_starts.push(self.read);
+                }
             }
             let ready = self.ready();
+            if ready == 0 && !self.ended {
+                continue;
+            }
             std::mem::swap(&mut chunk.data, &mut self.pending);
             self.pending.blocks.clear();
             chunk.data.split_off(ready, &mut self.spare);
@@ -189,7 +198,8 @@ impl Stream {
                     self.note_break(outcome, &block, start, time);
                 }
                 Stamp::Follows => {
-                    if self.clock.follow(start, block.rate, block.new_run) {
+                    let begins = self.clock.follow(start, block.rate, block.new_run);
+                    if begins && self.run_starts.last() != Some(&start) {
                         self.run_starts.push(start);
                     }
                 }

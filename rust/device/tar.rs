@@ -3,6 +3,7 @@
 //! Blocks of 512 bytes: a head with name, size in octal and kind, then the member's bytes up to the next multiple of 512.
 //! Long names come as a member of kind `L` (GNU) or in a pax head (kind `x`, `path=`) before the one they name (POSIX.1-2001).
 
+use super::room;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::threads;
@@ -113,7 +114,7 @@ impl Tar {
             threads::check_interrupt()?;
             let want = (size - all.len() as u64).min(piece.len() as u64) as usize;
             let n = self.source.fill(piece.get_mut(..want).unwrap_or_default())?;
-            all.extend_from_slice(piece.get(..n).unwrap_or_default());
+            room::join(&mut all, piece.get(..n).unwrap_or_default())?;
             if n < want {
                 break;
             }

@@ -6,6 +6,7 @@ use super::{Chunk, Timestamps, open_bytes};
 use crate::error::{Error, Result};
 
 mod blocks;
+mod bounds;
 mod rows;
 
 const RULES: [Timestamps; 2] = [Timestamps::Device, Timestamps::Actipy];

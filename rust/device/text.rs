@@ -171,7 +171,14 @@ impl Text {
 
     /// Hands out the rows of a file whose newest row comes first, once all are there.
     fn read_reversed(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
-        while self.good < MAX_REVERSED && self.line(quality)? {}
+        loop {
+            self.reversed.make_room(BATCH)?;
+            let end = self.good + BATCH as u64;
+            while self.good < end && self.line(quality)? {}
+            if self.good < end || self.good >= MAX_REVERSED {
+                break;
+            }
+        }
         if self.good >= MAX_REVERSED {
             return Err(Error::Limit { name: "rows of a file whose newest row comes first", max: MAX_REVERSED });
         }
@@ -215,6 +222,7 @@ impl Reader for Text {
             return self.read_reversed(batch, quality);
         }
         self.clock.mark(self.lines.position(), self.index);
+        self.clock.rows().make_room(BATCH)?;
         let mut more = true;
         for _ in 0..BATCH {
             more = self.line(quality)?;

@@ -87,7 +87,8 @@ impl<'a> Pass<'a> {
         let nonwear = statistics(settings.nonwear.step, Missing::Fill)?;
         let samples = stream.size_hint().unwrap_or(0) as f64;
         let room = (samples / rate.max(1.0) * settings.rate * 1.07) as u64 + 4096;
-        let acceleration = Planar::with_capacity(room.min(MAX_HINT) as usize)?;
+        // a hint that finds no room is none
+        let acceleration = Planar::with_capacity(room.min(MAX_HINT) as usize).unwrap_or_default();
         let resampler = Resampler::new(grid, settings.method, max_gap_s, rate.max(1e-3))?;
         let (points, times) = Default::default();
         let (edges, temperature, idle) = Default::default();

@@ -1,7 +1,7 @@
 //! Records of `log.bin`, and 12-bit samples.
 
-use super::super::Batch;
 use super::super::source::Source;
+use super::super::{Batch, room, steps};
 use super::bytes::{PIECE, u8_at, u16_at, u32_at};
 use super::info::Scale;
 use crate::error::{Error, Result};
@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 /// The first byte of a record, and bytes before its payload.
 pub(super) const SEPARATOR: u8 = 0x1e;
 pub(super) const HEAD: usize = 8;
-/// Seconds of light that `lux.bin` may have: four years.
-const MAX_LUX: usize = 1 << 27;
+/// Seconds of light that `lux.bin` may have: a year.
+const MAX_LUX: usize = 1 << 25;
 
 /// A record of `log.bin`, its payload aside.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,17 @@ pub(super) enum Next {
 pub(super) fn record(bytes: &[u8]) -> Next {
     if u8_at(bytes, 0) != SEPARATOR {
         let zeros = bytes.iter().take_while(|b| **b == 0).count();
+        steps::count(zeros);
         if zeros > 0 {
             return Next::Skip(zeros, None);
         }
         let skip = bytes.iter().position(|b| *b == SEPARATOR).unwrap_or(bytes.len());
+        steps::count(skip);
         return Next::Skip(skip, Some("unknown_bytes"));
     }
     let size = usize::from(u16_at(bytes, 6));
     let Some(body) = bytes.get(..HEAD + size).filter(|_| bytes.len() > HEAD + size) else { return Next::Short };
+    steps::count(body.len());
     let sum = body.iter().fold(0u8, |sum, b| sum ^ b);
     if !sum != u8_at(bytes, HEAD + size) {
         return Next::Skip(behind_bad(bytes, size), Some("bad_checksum"));
@@ -56,7 +59,9 @@ fn behind_bad(bytes: &[u8], size: usize) -> usize {
     if matches!(bytes.get(end), None | Some(&SEPARATOR)) && bytes.len() >= end {
         return end;
     }
-    bytes.iter().skip(1).position(|b| *b == SEPARATOR).map_or(bytes.len(), |skip| skip + 1)
+    let skip = bytes.iter().skip(1).position(|b| *b == SEPARATOR).map_or(bytes.len(), |skip| skip + 1);
+    steps::count(skip);
+    skip
 }
 
 /// Appends 12-bit samples, two in nine bytes (one in five at the end); `axes` says which axis comes first, second, third.
@@ -93,6 +98,7 @@ pub(super) fn read_lux(mut source: Source) -> Result<Vec<u16>> {
     loop {
         let n = source.fill(&mut piece)?;
         let got = piece.get(..n).unwrap_or_default();
+        room::make_room(&mut all, n / 2)?;
         all.extend(got.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)));
         if n < piece.len() {
             return Ok(all);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::super::calendar::SECOND;
 use super::super::copies::{Copies, sum_of, sum_of_ends};
-use super::super::{Event, Idle, Quality};
+use super::super::{Event, Idle, Quality, steps};
 
 /// Records held back.
 const AHEAD: usize = 8;
@@ -160,6 +160,7 @@ impl Seconds {
 
     /// Which of the waiting records comes next, and its second where its own is wild.
     fn turn(&self) -> (usize, Option<i64>) {
+        steps::count(self.waiting.len());
         let second_of = |i: usize| self.waiting.get(i).map(|second| second.second);
         let Some(first) = second_of(0) else { return (0, None) };
         if let Some(due) = self.next

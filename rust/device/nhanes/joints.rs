@@ -19,5 +19,5 @@ pub fn join(block: &mut Block, first: i64, before: Option<i64>, quality: &mut Qu
 
 /// The whole hour behind a time.
 pub fn next_hour(time: i64) -> i64 {
-    (time.div_euclid(HOUR) + 1) * HOUR
+    (time.div_euclid(HOUR) + 1).saturating_mul(HOUR)
 }

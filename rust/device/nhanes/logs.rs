@@ -7,16 +7,40 @@ use super::joints::HOUR;
 use crate::device::calendar::{Order, date_and_time};
 use crate::device::fields::{Row, fields};
 use crate::device::source::{self, Opened, Source};
-use crate::device::{Event, Header, Quality};
+use crate::device::{Event, Header, Quality, room};
 use crate::error::{Error, Result};
 
-/// Bytes of a log that are read.
-pub(super) const MAX_LOG: usize = 16 << 20;
+/// Bytes of a log that are read, and of all logs.
+pub(in crate::device) const MAX_LOG: usize = 16 << 20;
+const MAX_LOGS: usize = 64 << 20;
+const PIECE: usize = 64 << 10;
+
+/// The logs of a participant.
+#[derive(Default)]
+pub(in crate::device) struct Logs {
+    all: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Logs {
+    /// Adds a log.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where all logs together are too long.
+    pub(in crate::device) fn add(&mut self, log: Vec<u8>) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(log.len());
+        self.all.push(log);
+        if self.bytes > MAX_LOGS {
+            return Err(Error::Limit { name: "bytes of the logs of one participant", max: MAX_LOGS as u64 });
+        }
+        Ok(())
+    }
+}
 
 /// The logs' flags: `DAY_OF_DATA,START_TIME,END_TIME,DATA_QUALITY_FLAG_CODE,DATA_QUALITY_FLAG_VALUE`.
-pub(super) fn note_flags(logs: Vec<Vec<u8>>, first_day: Option<i64>, header: &mut Header, quality: &mut Quality) {
+pub(super) fn note_flags(logs: Logs, first_day: Option<i64>, header: &mut Header, quality: &mut Quality) {
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-    for log in logs {
+    for log in logs.all {
         let mut rows = log.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
         let names: Vec<String> = fields(rows.next().unwrap_or_default(), b',')
             .iter()
@@ -62,8 +86,14 @@ pub(super) fn read_log(file: &Path) -> Result<Vec<u8>> {
 
 /// The first bytes of a log.
 pub(super) fn head_of(mut source: Source) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; MAX_LOG];
-    let n = source.fill(&mut bytes)?;
-    bytes.truncate(n);
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; PIECE];
+    while bytes.len() < MAX_LOG {
+        let n = source.fill(&mut piece)?;
+        room::join(&mut bytes, piece.get(..n).unwrap_or_default())?;
+        if n < piece.len() {
+            break;
+        }
+    }
     Ok(bytes)
 }

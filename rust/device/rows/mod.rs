@@ -11,8 +11,8 @@ mod order;
 pub mod pace;
 mod repeats;
 
-use super::{Batch, Block, Event, Quality, Stamp};
-use crate::error::Result;
+use super::{Batch, Block, Event, Quality, Stamp, steps};
+use crate::error::{Error, Result};
 use devices::Devices;
 use fit::Fit;
 use pace::Pace;
@@ -26,6 +26,8 @@ const FEWEST: usize = 16;
 const RATE_CHANGE: f64 = 0.06;
 /// Steps of even rows, in periods.
 const EVEN: (f64, f64) = (0.6, 1.6);
+/// Rows that may wait for a time that differs from theirs: five hours at 100 Hz.
+const MAX_HELD: usize = 1 << 21;
 
 /// The run that the rows belong to.
 #[derive(Debug, Clone)]
@@ -117,6 +119,11 @@ impl RowClock {
         } else {
             self.order(last, quality)?;
             self.split(last, out, quality);
+            if self.held.len() > MAX_HELD {
+                let reason =
+                    format!("time: expected times that differ from row to row, got the same in {MAX_HELD} rows");
+                return Err(Error::malformed("rows", self.place(0).1, reason));
+            }
         }
         if last {
             self.close_run(self.assigned, out, quality);
@@ -174,6 +181,7 @@ impl RowClock {
     /// Seconds of stamps from a held row on, in ns from the first, for an estimate.
     fn pace_from(&self, row: usize) -> Option<Pace> {
         let stamps = self.held.time.get(row..).unwrap_or_default();
+        steps::count(stamps.len().min(WINDOW));
         let first = *stamps.first()?;
         if stamps.len() < FEWEST
             && let Some(run) = &self.run

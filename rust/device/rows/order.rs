@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::RowClock;
 use super::pace::Pace;
 use super::repeats::{Bits, COMPARED, WINDOW, bits};
-use crate::device::{Event, Quality};
+use crate::device::{Event, Quality, steps};
 use crate::error::{Error, Result};
 
 /// Rows with a stamp far from their neighbours that are left out together.
@@ -36,6 +36,7 @@ impl RowClock {
     fn order_to(&mut self, decided: usize, last: bool, quality: &mut Quality) -> Result<bool> {
         self.judge_doubles();
         let mut keep = vec![true; self.held.len()];
+        steps::count(self.held.len());
         let mut before = self.time_before(self.clean);
         let limits = self.limits(self.clean);
         let mut previous = self.clean.checked_sub(1);
@@ -222,6 +223,7 @@ impl RowClock {
             None => (self.repeats.time.get(place).copied(), bits(&self.repeats.xyz, place)),
         };
         let same = held(row);
+        steps::count(tail + row);
         let Some(first) = (0..tail + row).rev().find(|place| earlier(*place) == same) else { return 0 };
         (0..self.held.len() - row).take_while(|i| first + i < tail + row && earlier(first + i) == held(row + i)).count()
     }
@@ -256,6 +258,7 @@ impl RowClock {
         let before = before?;
         let time = self.time(row);
         let most = self.held.len().min(row + WINDOW);
+        steps::count(most - row);
         let (from, to) = if time > before {
             let to = (row + 1..most).rev().find(|r| (before + 1..time).contains(&self.time(*r)))? + 1;
             (row, to)

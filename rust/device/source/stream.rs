@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::device::{Event, Quality};
+use crate::device::{Event, Quality, room, steps};
 use crate::error::{Error, Result};
+use crate::threads;
 
 /// Bytes that may come out of one compressed stream.
 pub const MAX_INFLATED: u64 = 64 << 30;
@@ -16,6 +17,8 @@ pub const MAX_NESTED: u64 = 2 << 30;
 const PEEK: usize = 64 << 10;
 /// Most bytes of memory for one compressed byte, whatever size the file states.
 pub(super) const HINT_RATIO: u64 = 32;
+/// Bytes between two questions for Ctrl-C.
+const ASK_EVERY: u64 = 4 << 20;
 
 /// A forward stream of bytes with its first 64 KiB in view.
 pub struct Source {
@@ -24,6 +27,8 @@ pub struct Source {
     peeked: Vec<u8>,
     taken: usize,
     position: u64,
+    /// Position at which Ctrl-C is asked for next.
+    ask_at: u64,
     pub(super) size_hint: Option<u64>,
     inflates: bool,
     damage: Option<Damage>,
@@ -81,6 +86,7 @@ impl Source {
             peeked: Vec::new(),
             taken: 0,
             position: 0,
+            ask_at: ASK_EVERY,
             size_hint,
             inflates,
             damage: None,
@@ -162,6 +168,10 @@ impl Source {
                 Ok(0) => break,
                 Ok(k) => n += k,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                // of a stream that this one is taken out of
+                Err(e) if e.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
+                    return Err(e.downcast::<Error>().unwrap_or_else(Error::Io));
+                }
                 Err(e) if self.inflates && e.raw_os_error().is_none() => {
                     let cut = e.kind() == std::io::ErrorKind::UnexpectedEof;
                     self.damage = Some(Damage { reason: e.to_string(), cut });
@@ -169,7 +179,12 @@ impl Source {
                 Err(e) => return Err(e.into()),
             }
         }
+        steps::count(n);
         self.position += n as u64;
+        if self.position >= self.ask_at {
+            self.ask_at = self.position.saturating_add(ASK_EVERY);
+            threads::check_interrupt()?;
+        }
         if self.inflates && self.position > MAX_INFLATED {
             return Err(Error::Limit { name: "bytes out of one compressed stream", max: MAX_INFLATED });
         }
@@ -182,7 +197,7 @@ impl Source {
         let mut piece = vec![0; 1 << 14];
         loop {
             let n = self.fill(&mut piece)?;
-            all.extend_from_slice(piece.get(..n).unwrap_or_default());
+            room::join(&mut all, piece.get(..n).unwrap_or_default())?;
             if all.len() as u64 > MAX_NESTED {
                 return Err(Error::Limit { name: "bytes of a file held in memory", max: MAX_NESTED });
             }
@@ -198,7 +213,7 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.fill(buffer).map_err(|error| match error {
             Error::Io(error) => error,
-            other => std::io::Error::other(other.to_string()),
+            other => std::io::Error::other(other),
         })
     }
 }

@@ -34,7 +34,7 @@ fn counts(all: &Columns) -> Vec<(&'static str, u64)> {
 }
 
 /// A block of 100 packed samples at 100 Hz, 1 g along z, from this second of 2020 on.
-fn cwa(session: u32, sequence: u32, second: u32, events: u8) -> [u8; 512] {
+pub(super) fn cwa(session: u32, sequence: u32, second: u32, events: u8) -> [u8; 512] {
     let mut block = [0u8; 512];
     block[..4].copy_from_slice(b"AX\xfc\x01");
     block[6..10].copy_from_slice(&session.to_le_bytes());

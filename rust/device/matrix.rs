@@ -25,6 +25,8 @@ const PIECE: usize = 256 << 10;
 /// Bytes that a packet may have: two hours of everything.
 const MAX_PACKET: usize = 16 << 20;
 const SECOND: f64 = 1e9;
+/// Lowest rate of a packet, Hz: one whose two dates are years apart would take memory for the time between its samples.
+const SLOWEST: f64 = 0.1;
 /// Packets remembered, to know one that is there twice.
 const REMEMBERED: usize = 8;
 
@@ -235,7 +237,7 @@ impl Matrix {
             return;
         }
         let seconds = f64::from(head.end) - f64::from(start);
-        if seconds <= 0.0 {
+        if seconds <= 0.0 || (n as f64) < SLOWEST * seconds {
             quality.note(event("bad_date"));
             if self.timestamps == Timestamps::Device {
                 self.broken = true;

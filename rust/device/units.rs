@@ -214,7 +214,7 @@ impl TimeUnit {
                 seconds > EPOCH && (whole || seconds <= LONGEST_EPOCH.1 && seconds % 60.0 == 0.0)
             }
         });
-        if let Some(unit) = epoch {
+        if let Some(unit) = epoch.filter(|_| pace::rises(&since)) {
             return Err(epochs(pace.period * unit.seconds()));
         }
         let slow = dated.iter().find(|u| (POSSIBLE.0..USUAL.0).contains(&rate(u)));
@@ -239,7 +239,11 @@ impl TimeUnit {
             }
         }
         if let Some(unit) = dated.iter().find(|u| pace.period * u.seconds() > EPOCH) {
-            return Err(epochs(pace.period * unit.seconds()));
+            return Err(if pace::rises(&since) {
+                epochs(pace.period * unit.seconds())
+            } else {
+                format!("expected rows in order of time, got steps back among {} rows", since.len())
+            });
         }
         let seen = if is_counter {
             "row numbers (give their rate)".to_owned()

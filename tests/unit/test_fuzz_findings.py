@@ -26,9 +26,11 @@ def test_a_header_of_an_array_that_ends_in_the_middle_is_damage(tmp_path: Path) 
 
 
 def test_numbers_that_overflow_are_no_warning(tmp_path: Path) -> None:
-    acceleration = np.full((3, 4), np.nan)
-    acceleration[0] = [1e300, -1e300, np.inf, 1.0]
-    np.savez(tmp_path / "x.npz", time=1.6e9 + np.array([0.0, 1e300, 0.02, 0.03]), xyz=acceleration)
+    acceleration = np.full((3, 40), np.nan)
+    acceleration[0, :4] = [1e300, -1e300, np.inf, 1.0]
+    time = 1.6e9 + 0.01 * np.arange(40)
+    time[1] = 1e300
+    np.savez(tmp_path / "x.npz", time=time, xyz=acceleration)
     imuspec.read(tmp_path / "x.npz")  # warnings are errors here
 
 

@@ -22,8 +22,10 @@ def test_a_named_test_exists(path: str, name: str) -> None:
 
 
 def test_every_promise_has_a_test_and_every_section_says_what_is_not_promised() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "| ---"))]
+    tables = re.findall(r"^\| promise \|.*\n\| --- .*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    rows = [row for table in tables for row in table.splitlines()]
     assert len(rows) >= 30
     assert [row for row in rows if "`tests/" not in row] == []
     sections = PAGE.split("\n## ")[1:]
-    assert [section for section in sections if "\nNot promised:\n" not in section] == []
+    promising = [section for section in sections if "| promise |" in section]
+    assert [section for section in promising if "\nNot promised:\n" not in section] == []

@@ -361,11 +361,22 @@ def _times(time: Any) -> dict[str, Any]:
     if time.ndim != 1 or len(time) == 0:
         raise ValueError(f"time: expected [n] with n >= 1, got {list(time.shape)}")
     if np.issubdtype(time.dtype, np.datetime64):
-        return {"time": np.ascontiguousarray(time.astype("datetime64[ns]").astype(np.int64))}
+        return {"time": np.ascontiguousarray(_in_ns(time).astype(np.int64))}
     if time.dtype.kind in "OUS":
         return {"time_text": [str(text) for text in time.tolist()]}
     if time.dtype.kind == "f":
         return {"time_real": np.ascontiguousarray(time, dtype=np.float64)}
     if time.dtype.kind not in "iu":
         raise ValueError(f"time: expected datetimes, numbers or texts, got {time.dtype}")
-    return {"time_whole": np.ascontiguousarray(time).astype(np.int64, casting="unsafe")}
+    if time.dtype.kind == "u":  # what 64 bits with a sign cannot hold is missing
+        time = np.where(time > np.iinfo(np.int64).max, np.iinfo(np.int64).min, time.astype(np.int64))
+    return {"time_whole": np.ascontiguousarray(time).astype(np.int64)}
+
+
+def _in_ns(time: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Return times in ns; one that 64 bits cannot hold is missing. NumPy's own conversion wraps it to another date."""
+    ns = time.astype("datetime64[ns]")
+    coarser = np.datetime_data(time.dtype)[0] not in ("ns", "ps", "fs", "as")
+    if coarser:
+        ns[ns.astype(time.dtype) != time] = np.datetime64("NaT")
+    return ns

@@ -130,6 +130,12 @@ pub fn descends(stamps: &[f64]) -> bool {
     falls > 4 * rises.max(1)
 }
 
+/// Whether stamps rise from row to row but for one step in ten. Rows in no order have no period.
+pub fn rises(stamps: &[f64]) -> bool {
+    let falls = stamps.windows(2).filter(|w| w.first() > w.last()).count();
+    falls * 10 < stamps.len()
+}
+
 /// The usual rate, or whole number of Hz, within 0.2 % of this one, or itself.
 pub fn usual(rate: f64) -> f64 {
     let near = |other: &f64| (rate - other).abs() <= NEAR * rate;

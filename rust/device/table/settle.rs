@@ -147,7 +147,7 @@ impl Layout {
                 since.len()
             ));
         };
-        if pace.period >= units::EPOCH * 1e9 {
+        if pace.period >= units::EPOCH * 1e9 && pace::rises(&mirrored) {
             return Err(Error::Unsupported(units::epochs(pace.period / 1e9)));
         }
         if pace.coarse && pace.step > 2.5e9 {

@@ -155,7 +155,8 @@ impl Input {
             assert!(ranges.iter().all(|(from, to)| from <= to && *to <= n), "ranges on the grid");
             assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "ranges in order");
         }
-        assert!(prepared.missing <= n && prepared.bridged <= n as u64, "no more points than the grid has");
+        assert!(prepared.missing <= n, "no more points than the grid has");
+        assert!(prepared.bridged <= prepared.samples, "a bridged gap lies before a sample");
         let _ = prepared.events();
     }
 }

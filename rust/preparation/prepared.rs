@@ -23,7 +23,7 @@ pub struct Prepared {
     pub calibration: Option<Calibration>,
     /// Means of the still windows before calibration, g.
     pub still: Vec<[f64; 3]>,
-    /// Points of the grid that bridge a gap between runs, and such gaps.
+    /// Gaps between runs that are bridged.
     pub bridged: u64,
     /// Grid points without data.
     pub missing: usize,

@@ -49,3 +49,25 @@ def test_an_archive_whose_member_has_no_name_is_read_or_refused(tmp_path: Path) 
         assert archive.infolist()[0].filename == "", "the archive is not the one that this test means"
     with pytest.raises(RecordingError):
         imuspec.read(path)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [["10:00:00.000", "10:00:00.033", "10:00:00.066", "09:00:00.100"], ["10:00:00.00", "10:00:00.04", "10:00:00.01"]],
+)
+def test_times_rise_within_a_run_though_rows_go_back_further_than_forth(seconds: list[str], tmp_path: Path) -> None:
+    rows = [f"2023-05-15 {second},0.1,0.2,{0.9 + k / 100}" for k, second in enumerate(seconds)]
+    (tmp_path / "x.csv").write_text("\n".join(["time,x,y,z", *rows, ""]))
+    recording = imuspec.read(tmp_path / "x.csv")
+    time = recording.time.astype(np.int64)
+    assert all((np.diff(time[first:stop]) > 0).all() for first, stop in recording.runs)
+    assert np.isfinite(recording.sample_rate)
+
+
+def test_rows_years_apart_are_refused_before_a_grid_is_made_between_them(tmp_path: Path) -> None:
+    rows = [f"{year}-05-15 10:00:00,0.1,0.2,0.9" for year in range(2005, 2066, 15)]
+    (tmp_path / "x.csv").write_text("\n".join(["time,x,y,z", *rows, ""]))
+    prepared = imuspec.prepare(tmp_path / "x.csv", recipe="ukb")
+    assert prepared.status != "ok"
+    with pytest.raises(RecordingError, match=r"rate: expected at least a sample a minute|a row every"):
+        imuspec.read(tmp_path / "x.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -220,3 +221,10 @@ def test_hours_of_nhanes(date: str, tmp_path: Path) -> None:
     member = next(folder.iterdir())
     member.rename(folder / member.name.replace(day, "2000-01-03"))
     outcome(folder)
+
+
+def test_a_recording_may_span_more_than_64_bits_hold(tmp_path: Path) -> None:
+    time = np.array([-(2**62) - 2**61, 2**62 + 2**61], np.int64)
+    recording = imuspec.read(geneactiv(tmp_path / "a.bin", [0, 1, 2, 3]))
+    spanning = dataclasses.replace(recording, time=time, acceleration=recording.acceleration[:, :2])
+    assert spanning.duration_s == pytest.approx((2**63 + 2**62) / 1e9)

@@ -119,7 +119,7 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """Time from the earliest to the latest sample, s."""
-        return float(self.time.max() - self.time.min()) / 1e9 if len(self) else 0.0
+        return (int(self.time.max()) - int(self.time.min())) / 1e9 if len(self) else 0.0  # 64 bits may not hold it
 
     @property
     def temperature(self) -> NDArray[np.float32] | None:
@@ -199,7 +199,7 @@ class Recording:
             "EndTime": _text(self.time[-1]) if len(self) else "",
             "NumTicks": len(self),
             "WearTime(days)": float(steps[short].sum()) / 86_400e9,
-            "DataSpan(days)": float(self.time[-1] - self.time[0]) / 86_400e9 if len(self) else 0.0,
+            "DataSpan(days)": (int(self.time[-1]) - int(self.time[0])) / 86_400e9 if len(self) else 0.0,
             "NumInterrupts": int((steps > 1_000_000_000).sum()),
             "Covers24hOK": int(hours.size == 24),
         }

@@ -69,4 +69,4 @@ if __name__ == "__main__":
     PICTURE.write_text(picture(), "utf-8")
     for tone in (2, 5, 10):
         rules = [("linear", rate) for rate in COLOURS] + [("polyphase", 100)]
-        print(tone, *(f"{rule} {rate}: {100 * share(tone, rate, rule):.1f} %" for rule, rate in rules))  # type: ignore[arg-type]
+        print(tone, *(f"{rule} {rate}: {100 * share(tone, rate, rule):.1f} %" for rule, rate in rules))  # type: ignore[arg-type]  # the rules are literals

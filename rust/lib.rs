@@ -1,12 +1,13 @@
 //! Native core of imuspec.
 //!
-//! Arrows go one way: `error <- arrays, cpu, threads <- device | signal <- preparation`, `signal <- spectral`, all `<- python`.
+//! Arrows go one way: `error <- arrays, cpu, threads <- device | signal <- preparation`, `signal <- spectral`, `threads <- store`, all `<- python`.
 //!
 //! - [`arrays`]: many signals in memory of any layout, as kernels take them.
 //! - [`cpu`]: the instruction sets that kernels are compiled for.
 //! - [`device`]: bytes of a file -> samples in runs without gaps, each with its time.
 //! - [`signal`]: samples -> samples: low-pass, resampling, calibration, wear.
 //! - [`preparation`]: one streaming pass from a device file to calibrated wear.
+//! - `store`: the stored acceleration of a recording (feature `python`).
 //! - [`spectral`]: windows -> spectrograms, RGB images, LMM features.
 //! - `python`: the only folder that names pyo3 (feature `python`).
 
@@ -17,6 +18,8 @@ pub mod error;
 pub mod preparation;
 pub mod signal;
 pub mod spectral;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod threads;
 
 #[cfg(feature = "python")]

@@ -1,5 +1,6 @@
 """The native extension. Arguments are checked and documented by the public functions that call it."""
 
+from os import PathLike
 from typing import Any, final
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "prepare_arrays",
     "read",
     "read_arrays",
+    "read_shard",
     "resample_grid",
     "resample_polyphase",
     "resample_rows",
@@ -54,6 +56,19 @@ def read_arrays(
     rate: float | None,
 ) -> dict[str, Any]: ...
 def stream_length(path: str, timestamps: str) -> int: ...
+
+# --- store ------------------------------------------------------------------------------------------------------------
+
+def read_shard(
+    path: str | PathLike[str],
+    out: NDArray[np.int16] | NDArray[np.float32],
+    *,
+    n_chunks: int,
+    chunk: int,
+    first: int,
+    stop: int,
+    step: float,
+) -> None: ...
 
 # --- signal -----------------------------------------------------------------------------------------------------------
 

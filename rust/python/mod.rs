@@ -19,6 +19,7 @@ mod magnitude;
 mod preparation;
 mod signal;
 mod spectral;
+mod store;
 mod words;
 
 /// The one door: releases the interpreter while `work` runs and turns its error into the exception that fits.
@@ -115,6 +116,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     signal::register(m)?;
     preparation::register(m)?;
     spectral::register(m)?;
+    store::register(m)?;
     image::register(m)?;
     magnitude::register(m)
 }

@@ -84,7 +84,7 @@ def test_an_id_that_is_a_path_leads_no_command_outside(
         ({"shape": [-3, 5]}, "expected int16|expected an array of Zarr"),
         ({"codecs": [{"name": "pickle"}]}, "expected an array of Zarr"),
         ({"codecs": [{"name": "numcodecs.pickle"}]}, "expected an array of Zarr"),
-        ({"data_type": "object"}, "expected an array of Zarr"),
+        ({"data_type": "object"}, r"expected int16 \[3, time\]"),
         ({"zarr_format": 2}, "expected an array of Zarr"),
         ({"attributes": {}}, "expected the attributes of a recording"),
         ({"attributes": []}, "expected the attributes of a recording|expected an array of Zarr"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from imuspec.cohort.parts import well_formed
+from imuspec._core import read_shard
+from imuspec.cohort.parts import read_regular, well_formed
 from imuspec.recording.identity import check_id
 from imuspec.storage import is_remote
 
@@ -17,14 +20,19 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-__all__ = ["MISSING", "StoredArray", "StoredArrays"]
+Values = TypeVar("Values", "NDArray[np.int16]", "NDArray[np.float32]")
+
+__all__ = ["MISSING", "SHARD", "StoredArray", "StoredArrays"]
 
 MISSING = np.int16(-32768)
+SHARD = "c/0/0"  # the file of the samples
 _OPEN = 64  # arrays kept open
 
 
 class StoredArray:
     """The acceleration of one recording: int16 steps, and what they mean.
+
+    A local array of the layout that imuspec writes is read by the native core, any other one by Zarr.
 
     Attributes
     ----------
@@ -47,18 +55,23 @@ class StoredArray:
         If the array is not one that imuspec wrote.
     """
 
-    def __init__(self, recording_id: str, array: zarr.Array[Any]) -> None:
-        attributes: Any = array.attrs
-        if array.dtype != np.int16 or array.ndim != 2 or array.shape[0] != 3:
-            raise ValueError(f"array {recording_id}: expected int16 [3, time], got {array.dtype} {list(array.shape)}")
-        self._array = array
+    def __init__(self, recording_id: str, folder: Path) -> None:
+        metadata = _metadata(folder / "zarr.json")
+        shape, data_type = metadata.get("shape"), metadata.get("data_type")
+        attributes: Any = metadata.get("attributes")
+        if data_type != "int16" or not isinstance(shape, list) or len(shape) != 2 or shape[0] != 3:
+            raise ValueError(f"array {recording_id}: expected int16 [3, time], got {data_type} {shape}")
+        self._folder = folder
+        self._zarr: zarr.Array[Any] | None = None
         self.recording_id = recording_id
         try:
+            self._n_samples = int(shape[1])
             self.rate = float(attributes["rate_hz"])
             self.step_g = float(attributes["step_g"])
             self.start_time = np.datetime64(str(attributes["start_time"]), "ns")
             self.shifts: NDArray[np.int64] = np.array(attributes["shifts"], np.int64).reshape(-1, 2)
             self.sha256 = str(attributes["sha256"])
+            self._chunk = 0 if is_remote(folder) else _native_chunk(metadata)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"array {recording_id}: expected the attributes of a recording, got {error!r}") from error
         if not (0 < self.rate < math.inf and 0 < self.step_g < math.inf):
@@ -67,7 +80,7 @@ class StoredArray:
             )
 
     def __len__(self) -> int:
-        return int(self._array.shape[1])
+        return self._n_samples
 
     def steps(self, first: int, stop: int) -> NDArray[np.int16]:
         """Read samples `first` to `stop` as stored, int16 [3, time]; the smallest int16 is missing.
@@ -79,7 +92,9 @@ class StoredArray:
         """
         self.check(first, stop)
         with well_formed(f"array {self.recording_id}"):
-            return np.asarray(self._array[:, first:stop])
+            if self._chunk:
+                return self._native(np.empty((3, stop - first), np.int16), first)
+            return np.asarray(self._opened()[:, first:stop])
 
     def values(self, first: int, stop: int) -> NDArray[np.float32]:
         """Read samples `first` to `stop` in g, float32 [3, time]; NaN where missing.
@@ -87,8 +102,12 @@ class StoredArray:
         Raises
         ------
         ValueError
-            If the samples are not inside the recording.
+            If the samples are not inside the recording, or the stored bytes are damaged.
         """
+        if self._chunk:
+            self.check(first, stop)
+            with well_formed(f"array {self.recording_id}"):
+                return self._native(np.empty((3, stop - first), np.float32), first)
         stored = self.steps(first, stop)
         values = stored.astype(np.float32)
         values *= np.float32(self.step_g)
@@ -101,6 +120,87 @@ class StoredArray:
             raise ValueError(
                 f"read {self.recording_id}: expected samples inside 0 to {len(self)}, got {first} to {stop}"
             )
+
+    def _native(self, out: Values, first: int) -> Values:
+        """Fill `out` [3, time] with the samples from `first` on."""
+        read_shard(
+            self._folder / SHARD,
+            out,
+            n_chunks=-(-len(self) // self._chunk),
+            chunk=self._chunk,
+            first=first,
+            stop=first + out.shape[1],
+            step=self.step_g,
+        )
+        return out
+
+    def _opened(self) -> zarr.Array[Any]:
+        """Return the array of Zarr."""
+        if self._zarr is None:
+            import zarr
+            from zarr.storage import FsspecStore, LocalStore
+
+            folder = self._folder
+            store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
+            try:
+                self._zarr = zarr.open_array(store, mode="r", zarr_format=3)
+            except Exception as error:  # each kind of damage has another error
+                raise ValueError(f"{folder / 'zarr.json'}: expected an array of Zarr, got damage ({error})") from error
+        return self._zarr
+
+
+def _metadata(marker: Path) -> dict[str, Any]:
+    """Return the content of an array's ``zarr.json``."""
+    try:
+        metadata = json.loads(read_regular(marker))
+    except ValueError as error:
+        raise ValueError(f"{marker}: expected an array of Zarr, got damage ({error})") from error
+    if not isinstance(metadata, dict) or (metadata.get("zarr_format"), metadata.get("node_type")) != (3, "array"):
+        raise ValueError(f"{marker}: expected an array of Zarr, version 3, got other content")
+    return metadata
+
+
+def layout(n_samples: int, chunk: int, level: int) -> dict[str, Any]:
+    """Return the fields of ``zarr.json`` that say how samples are stored: one shard of compressed chunks.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples of the recording.
+    chunk : int
+        Samples of a chunk.
+    level : int
+        Level of Zstandard.
+    """
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    blosc = {"typesize": 2, "cname": "zstd", "clevel": level, "shuffle": "shuffle", "blocksize": 0}
+    sharding = {
+        "chunk_shape": [3, chunk],
+        "codecs": [little, {"name": "blosc", "configuration": blosc}],
+        "index_codecs": [little, {"name": "crc32c"}],
+        "index_location": "end",
+    }
+    shard = [3, chunk * max(1, -(-n_samples // chunk))]
+    return {
+        "shape": [3, n_samples],
+        "data_type": "int16",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shard}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": int(MISSING),
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+    }
+
+
+def _native_chunk(metadata: Mapping[str, Any]) -> int:
+    """Return the samples of a chunk, if the content of ``zarr.json`` has the layout that the native core reads; else 0."""
+    try:
+        configuration = metadata["codecs"][0]["configuration"]
+        chunk = int(configuration["chunk_shape"][1])
+        level = int(configuration["codecs"][1]["configuration"]["clevel"])
+    except (LookupError, TypeError, ValueError):
+        return 0
+    expected = layout(int(metadata["shape"][1]), chunk, level) if chunk > 0 else {"chunk": "at least one sample"}
+    return chunk if all(metadata.get(name) == value for name, value in expected.items()) else 0
 
 
 class StoredArrays:
@@ -120,9 +220,6 @@ class StoredArrays:
         if recording_id in self._opened:
             self._opened.move_to_end(recording_id)
             return self._opened[recording_id]
-        import zarr
-        from zarr.storage import FsspecStore, LocalStore
-
         try:
             folder = self._folder / "acceleration" / check_id(recording_id, "id")
             known = (folder / "zarr.json").is_file()
@@ -130,12 +227,7 @@ class StoredArrays:
             known = False
         if not known:
             raise KeyError(f"cohort {self._folder}: expected one of its ids, got {recording_id!r}")
-        store: Any = FsspecStore.from_url(str(folder)) if is_remote(folder) else LocalStore(folder, read_only=True)
-        try:
-            opened = zarr.open_array(store, mode="r", zarr_format=3)
-        except Exception as error:  # each kind of damage has another error
-            raise ValueError(f"{folder / 'zarr.json'}: expected an array of Zarr, got damage ({error})") from error
-        array = StoredArray(recording_id, opened)
+        array = StoredArray(recording_id, folder)
         self._opened[recording_id] = array
         if len(self._opened) > _OPEN:
             self._opened.popitem(last=False)

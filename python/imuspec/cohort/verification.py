@@ -6,14 +6,13 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
+from imuspec.cohort.arrays import SHARD
 from imuspec.cohort.parts import UNFINISHED, check_manifest, problems_of_parts, read_part, read_regular
 from imuspec.cohort.store import checksum, orphans
 from imuspec.cohort.tables import TABLES
 from imuspec.storage import files_below, list_names
 
 __all__ = ["problems_of_cohort"]
-
-_SHARD = "c/0/0"
 
 
 def problems_of_cohort(folder: Path) -> list[tuple[str, str]]:
@@ -40,8 +39,8 @@ def _problem_of_recording(folder: Path, identity: str) -> str:
     if not array.exists():
         return "its array is missing"
     files = [path.relative_to(array).as_posix() for path in files_below(array)]
-    if files not in ([_SHARD, "zarr.json"], ["zarr.json"]):
-        return f"its array: expected the files {_SHARD} and zarr.json, got {', '.join(files)}"
+    if files not in ([SHARD, "zarr.json"], ["zarr.json"]):
+        return f"its array: expected the files {SHARD} and zarr.json, got {', '.join(files)}"
     if checksum(array) != part["recording"]["sha256"]:
         return "its array is not what was written: the checksum differs"
     if hashlib.sha256(read_regular(array / "zarr.json")).hexdigest() != part["recording"]["zarr_sha256"]:

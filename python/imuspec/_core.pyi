@@ -34,6 +34,7 @@ __all__ = [
     "wear_episodes",
     "window_by_name",
     "window_statistics",
+    "write_shard",
 ]
 __version__: str
 
@@ -69,6 +70,9 @@ def read_shard(
     stop: int,
     step: float,
 ) -> None: ...
+def write_shard(
+    path: str | PathLike[str], x: NDArray[np.float32], *, chunk: int, step_g: float, level: int
+) -> tuple[int, int]: ...
 
 # --- signal -----------------------------------------------------------------------------------------------------------
 

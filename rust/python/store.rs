@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use numpy::PyUntypedArray;
+use numpy::{PyReadonlyArray2, PyUntypedArray};
 use pyo3::prelude::*;
 
-use super::arrays::{dispatch_by_item, items, write};
+use super::arrays::{dispatch_by_item, items, signals, write};
 use super::run_on;
 use crate::store::shard;
+use crate::store::writer::{self, Layout};
 
 #[pyfunction]
 #[pyo3(signature = (path, out, *, n_chunks, chunk, first, stop, step))]
@@ -30,6 +31,24 @@ fn read_shard(
     })
 }
 
+/// Bytes of the file, and values that were clipped.
+#[pyfunction]
+#[pyo3(signature = (path, x, *, chunk, step_g, level))]
+fn write_shard(
+    py: Python<'_>,
+    path: PathBuf,
+    x: PyReadonlyArray2<'_, f32>,
+    chunk: usize,
+    step_g: f64,
+    level: u8,
+) -> PyResult<(u64, u64)> {
+    let x = signals("x", &x);
+    let name = path.to_string_lossy().into_owned();
+    let written = run_on(py, &name, || writer::write(&path, &x?, Layout { chunk, step_g, level }))?;
+    Ok((written.n_bytes, written.n_clipped))
+}
+
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(write_shard, m)?)?;
     m.add_function(wrap_pyfunction!(read_shard, m)?)
 }

@@ -8,7 +8,7 @@
 //!
 //! Source: c-blosc, `README_CHUNK_FORMAT.rst`.
 
-use zstd_safe::{DCtx, get_error_name};
+use zstd_safe::{CCtx, DCtx, compress_bound, get_error_name, max_c_level};
 
 use crate::error::{Error, Result};
 
@@ -22,6 +22,70 @@ const ZSTD: u8 = 4;
 const ITEM: usize = 2;
 /// A block of fewer items than this has one stream.
 const LEAST_SPLIT: usize = 128;
+
+/// Bytes of a block, each of whose two streams then fits into the first cache of a core, which also gives the smallest files.
+const BLOCK: usize = 1 << 15;
+
+/// Encodes chunks of int16, and keeps its memory from one to the next.
+pub struct Encoder {
+    context: CCtx<'static>,
+    /// Of Zstandard.
+    level: i32,
+    /// The low bytes of a block's items, then their high bytes.
+    planes: Vec<u8>,
+    stream: Vec<u8>,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// An encoder at a level of Blosc, 1 to 9.
+    pub fn new(level: u8) -> Self {
+        let stream = vec![0; compress_bound(BLOCK)];
+        let level = if level < 9 { 2 * i32::from(level) - 1 } else { max_c_level() };
+        Self { context: CCtx::create(), level, planes: vec![0; BLOCK], stream }
+    }
+
+    /// Appends the chunk of some items to `out`, which is empty.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a chunk of more than 1 GB.
+    pub fn encode(&mut self, items: &[i16], out: &mut Vec<u8>) -> Result<()> {
+        let n_bytes = size_of_val(items);
+        if n_bytes > i32::MAX as usize / 2 {
+            return Err(Error::value("chunk", "less than 1 GB", format!("{n_bytes} bytes")));
+        }
+        let block_bytes = n_bytes.min(BLOCK);
+        let blocks = items.chunks((block_bytes / ITEM).max(1));
+        out.extend_from_slice(&[2, 1, SHUFFLED | (ZSTD << 5), ITEM as u8]);
+        put(out, n_bytes);
+        put(out, block_bytes);
+        out.resize(HEADER + 4 * blocks.len(), 0);
+        for (i, block) in blocks.enumerate() {
+            let start = out.len();
+            set(out, HEADER + 4 * i, start);
+            let planes = self.planes.get_mut(..ITEM * block.len()).unwrap_or_default();
+            let (low, high) = planes.split_at_mut(block.len());
+            for ((item, low), high) in block.iter().zip(low).zip(high) {
+                [*low, *high] = item.to_le_bytes();
+            }
+            for plane in planes.chunks(ITEM * block.len() / n_streams(block, block_bytes)) {
+                let written = self.context.compress(self.stream.as_mut_slice(), plane, self.level);
+                let stream = written.ok().and_then(|n| self.stream.get(..n));
+                let stream = stream.filter(|stream| stream.len() < plane.len()).unwrap_or(plane);
+                put(out, stream.len());
+                out.extend_from_slice(stream);
+            }
+        }
+        let end = out.len();
+        set(out, 12, end);
+        Ok(())
+    }
+}
 
 /// Decodes chunks of int16, and keeps its memory from one to the next.
 pub struct Decoder {
@@ -71,8 +135,8 @@ impl Decoder {
         for (i, items) in out.chunks_mut(block / ITEM).enumerate() {
             let start = word(chunk, HEADER + 4 * i)?;
             let rest = chunk.get(start..).ok_or_else(|| malformed("a block inside the chunk", start))?;
-            let split = flags & WHOLE_BLOCKS == 0 && block / ITEM >= LEAST_SPLIT && 2 * items.len() == block;
-            self.block(rest, if split { ITEM } else { 1 }, items)?;
+            let n_streams = if flags & WHOLE_BLOCKS == 0 { n_streams(items, block) } else { 1 };
+            self.block(rest, n_streams, items)?;
         }
         Ok(())
     }
@@ -103,14 +167,29 @@ impl Decoder {
     }
 }
 
+/// Streams of a block among blocks of `block_bytes`: one for each byte of an item, but one for a block that is small or shorter.
+fn n_streams(block: &[i16], block_bytes: usize) -> usize {
+    if block_bytes / ITEM >= LEAST_SPLIT && size_of_val(block) == block_bytes { ITEM } else { 1 }
+}
+
 fn join(bytes: &[u8], out: &mut [i16]) {
     for (item, pair) in out.iter_mut().zip(bytes.as_chunks().0) {
         *item = i16::from_le_bytes(*pair);
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Result<usize> {
-    let four = bytes.get(at..).and_then(|rest| rest.first_chunk());
+fn put(bytes: &mut Vec<u8>, word: usize) {
+    bytes.extend_from_slice(&(word as u32).to_le_bytes());
+}
+
+fn set(bytes: &mut [u8], place: usize, word: usize) {
+    if let Some(four) = bytes.get_mut(place..place + 4) {
+        four.copy_from_slice(&(word as u32).to_le_bytes());
+    }
+}
+
+fn word(bytes: &[u8], place: usize) -> Result<usize> {
+    let four = bytes.get(place..).and_then(|rest| rest.first_chunk());
     four.map(|four| u32::from_le_bytes(*four) as usize).ok_or_else(|| malformed("four more bytes", bytes.len()))
 }
 

@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 use crate::threads;
 
 const FORMAT: &str = "zarr shard";
-const AXES: usize = 3;
-const MISSING: i16 = i16::MIN;
+pub(super) const AXES: usize = 3;
+pub(super) const MISSING: i16 = i16::MIN;
+/// The entry of a chunk that is not stored.
+pub(super) const ABSENT: u128 = u128::MAX;
 const ENTRY: usize = 16;
 const CHECKSUM: usize = 4;
 /// Of the time that a sample takes, for the choice of threads.
@@ -170,7 +172,7 @@ fn chunks(mut file: File, n_chunks: usize, touched: Range<usize>) -> Result<Chun
 /// The bytes of a chunk, which must end before the index begins; none if it is all missing.
 fn entry(entry: &[u8; ENTRY], index: u64) -> Result<Option<Range<u64>>> {
     let both = u128::from_le_bytes(*entry);
-    if both == u128::MAX {
+    if both == ABSENT {
         return Ok(None);
     }
     let (offset, n_bytes) = (both as u64, (both >> 64) as u64);

@@ -16,7 +16,7 @@ import stub_native
 from imuspec import Cohort, Recipe
 from imuspec.cohort.arrays import MISSING
 from imuspec.cohort.parts import read_part, sealed
-from imuspec.cohort.store import CohortStore, quantise
+from imuspec.cohort.store import CohortStore
 from imuspec.cohort.tables import TABLES, schemas_of_parts
 from imuspec.preparation import prepare
 from imuspec.recording.inputs import find_sources
@@ -241,15 +241,6 @@ def test_other_folders_and_other_versions_are_refused(tmp_path, cohort: Cohort) 
 def test_another_recipe_is_refused_and_names_what_differs(cohort: Cohort) -> None:
     with pytest.raises(ValueError, match=r"segments_min_wear_h: 0.1, 24.0"):
         CohortStore(cohort.path).create(RECIPE.set("segments.min_wear_h=24"))
-
-
-def test_quantising_rounds_clips_and_counts() -> None:
-    x = np.array([[0.0, 0.0003, 0.0004, -20.479375, 30.0, -30.0, np.nan]], np.float32)
-    values, n_clipped = quantise(x, step_g=0.000625)
-    assert values.tolist() == [[0, 0, 1, -32767, 32767, -32767, MISSING]]
-    assert n_clipped == 2
-    everything, _ = quantise(np.full((3, 1 << 18), np.nan, np.float32), step_g=0.000625)
-    assert (everything == MISSING).all()
 
 
 def test_other_readers_of_zarr_see_a_plain_array(cohort: Cohort) -> None:

@@ -1,4 +1,4 @@
-"""Samples of a shard by the native core are those that Zarr reads, and damage is refused."""
+"""Samples of a shard are those that Zarr reads, and Zarr reads what the native core wrote; damage is refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec
 
-from imuspec._core import read_shard, set_threads
-from imuspec.cohort.arrays import MISSING, SHARD, layout
+from imuspec import Recipe
+from imuspec._core import read_shard, set_threads, write_shard
+from imuspec.cohort.arrays import MISSING, SHARD, write_array
 from imuspec.errors import RecordingError
 
 CHUNK = 5000  # 30,000 bytes: several blocks of Blosc
@@ -39,6 +40,7 @@ def write(folder: Path, values: NDArray[np.int16], *, chunk: int = CHUNK, level:
         shards=(3, chunk * max(1, -(-values.shape[1] // chunk))),
         compressors=BloscCodec(cname="zstd", clevel=level, shuffle="shuffle"),
         fill_value=int(MISSING),
+        dimension_names=["axis", "time"],
     )
     array[:] = values
     return array
@@ -83,35 +85,106 @@ def test_chunks_that_are_all_missing_are_not_stored_and_read_as_missing(tmp_path
     assert (read(tmp_path / "none", 20_000, 0, 20_000) == MISSING).all()
 
 
-def test_the_layout_is_what_zarr_writes(tmp_path: Path) -> None:
-    array = write(tmp_path, recorded(12_000), level=3)
-    described = array.metadata.to_dict()
-    assert {name: described[name] for name in ("shape", "fill_value")} == {"shape": (3, 12_000), "fill_value": MISSING}
-    written = json.loads((tmp_path / "zarr.json").read_text())
-    expected = layout(12_000, CHUNK, 3)
-    assert {name: written[name] for name in expected} == expected
+def quantised(x: NDArray[np.float32], step_g: float) -> tuple[NDArray[np.int16], int]:
+    """Return the definition of what is stored: steps, halves to even, clipped; and how many values were clipped."""
+    steps = np.rint(x * np.float32(1 / step_g))
+    clipped = np.abs(steps) > 32767
+    stored = np.where(np.isnan(x), MISSING, np.clip(np.nan_to_num(steps), -32767, 32767)).astype(np.int16)
+    return stored, int(np.count_nonzero(clipped))
 
 
-@pytest.mark.parametrize("where", ["chunk", "index"])
-def test_no_damaged_byte_ends_in_anything_but_samples_or_an_error(where: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", [1, 3, 9])
+@pytest.mark.parametrize("n", [1, 4999, 5000, 23_456, 161_000])
+def test_zarr_reads_what_the_native_core_writes(n: int, level: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(n)
+    x = (recorded(n) * np.float32(0.00061) + random.normal(0, 0.01, (3, n))).astype(np.float32)
+    x[:, random.integers(0, n, n // 10)] = np.nan
+    recipe = Recipe.load("capture24").set(f"store.compression_level={level}", f"store.chunk_h={CHUNK / 30 / 3600}")
+    stored, n_clipped = quantised(x, recipe.store.step_g)
+    files = []
+    for threads in (1, 3):
+        set_threads(threads)
+        folder = tmp_path / str(threads)
+        written = write_array(folder, x, {"rate_hz": 30.0}, recipe, 30.0)
+        assert written[:2] == ((folder / SHARD).stat().st_size, n_clipped)
+        np.testing.assert_array_equal(zarr.open_array(folder, mode="r")[:], stored)
+        np.testing.assert_array_equal(read(folder, n, 0, n), stored)
+        files.append((folder / SHARD).read_bytes())
+    set_threads(0)
+    assert files[0] == files[1]
+    blosc = write(tmp_path / "zarr", stored, level=level)
+    assert len(files[0]) <= 1.001 * (tmp_path / "zarr" / SHARD).stat().st_size + 32 * -(-n // CHUNK)
+    metadata = json.loads((folder / "zarr.json").read_text())
+    assert list(metadata["attributes"].items()) == [("rate_hz", 30.0), ("sha256", written[2])]
+    expected = json.loads((tmp_path / "zarr" / "zarr.json").read_text())
+    assert blosc.fill_value == MISSING
+    assert {**metadata, "attributes": {}} == expected
+
+
+def test_quantising_rounds_halves_to_even_clips_and_counts(tmp_path: Path) -> None:
+    step = 0.000625
+    x = np.zeros((3, 6000), np.float32)
+    special = [0.0003, 0.0004, -20.479375, 30, -30, np.nan, np.inf, -np.inf, 0.5 * step, 1.5 * step, 32767.5 * step]
+    x[1, : len(special)] = special
+    x[2] = np.random.default_rng(0).normal(0, 12, 6000)
+    stored, n_clipped = quantised(x, step)
+    assert write_shard(tmp_path / "a", x, chunk=5000, step_g=step, level=1)[1] == n_clipped > 5
+    (tmp_path / "c" / "0").mkdir(parents=True)
+    (tmp_path / "a").rename(tmp_path / SHARD)
+    np.testing.assert_array_equal(read(tmp_path, 6000, 0, 6000), stored)
+    assert stored[1, :4].tolist() == [0, 1, -32767, 32767]
+
+
+def test_a_recording_without_a_sample_has_no_file(tmp_path: Path) -> None:
+    x = np.full((3, 6000), np.nan, np.float32)
+    assert write_shard(tmp_path / "a", x, chunk=5000, step_g=0.000625, level=1) == (0, 0)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"others")
+    with pytest.raises(FileExistsError):
+        write_shard(tmp_path / "a", np.zeros((3, 10), np.float32), chunk=5, step_g=0.01, level=1)
+    assert (tmp_path / "a").read_bytes() == b"others"
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "problem"),
+    [
+        ((2, 10), {}, r"x: expected \[3, time\]"),
+        ((3, 10), {"chunk": 0}, "chunk: expected some samples"),
+        ((3, 10), {"level": 0}, "level: expected 1 to 9"),
+        ((3, 10), {"step_g": 0.0}, "step_g: expected more than 0"),
+        ((3, 10), {"step_g": np.nan}, "step_g: expected more than 0"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    shape: tuple[int, int], settings: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        write_shard(tmp_path / "a", np.zeros(shape, np.float32), **{"chunk": 5, "step_g": 0.01, "level": 1, **settings})
+
+
+@pytest.mark.parametrize("part", ["chunk", "index"])
+def test_no_damaged_byte_ends_in_anything_but_samples_or_an_error(part: str, tmp_path: Path) -> None:
     write(tmp_path, recorded(12_000))
     path = tmp_path / SHARD
     sound = bytearray(path.read_bytes())
     index = len(sound) - 4 - 3 * 16
     random = np.random.default_rng(3)
     heads = [*range(16), *random.integers(16, index, 200)]
-    places = heads if where == "chunk" else range(index, len(sound))
+    offsets = heads if part == "chunk" else range(index, len(sound))
     n_refused = 0
-    for place in places:
+    for offset in offsets:
         for bit in (0, 3, 7):
             damaged = sound.copy()
-            damaged[place] ^= 1 << bit
+            damaged[offset] ^= 1 << bit
             path.write_bytes(damaged)
             try:
                 read(tmp_path, 12_000, 0, 12_000)
             except RecordingError as error:
                 n_refused += str(path) in str(error)
-    assert n_refused == 3 * len(places) if where == "index" else n_refused > 20
+    assert n_refused == 3 * len(offsets) if part == "index" else n_refused > 20
 
 
 @pytest.mark.parametrize("length", [0, 3, 51, 52, 1000])

@@ -18,7 +18,7 @@ ALLOWED = {
     "imuspec.cohort.lock.CohortLock.__enter__": "names the holder of a lock, for a message; a torn name is ignored",
     "imuspec.cohort.lock.CohortLease.renew": "an object appears when its last byte has arrived",
     "imuspec.cohort.lock.CohortLease._refuse_live": "an empty object that shows the clock of the store",
-    "imuspec.cohort.store._add_attributes": "writes to the temporary folder of an array",
+    "imuspec.cohort.arrays.write_array": "writes to the temporary folder of an array",
     "imuspec.simulation.text.write_nhanes": "writes to a folder that is renamed when it is complete",
     "imuspec.temporary.private_folder": "names the machine in a temporary folder; a torn name is that of no machine",
     "imuspec.bench.timing.peak_memory": "a setting of the kernel below /proc",

@@ -19,11 +19,11 @@ from imuspec.cluster.engine import Engine
 from imuspec.cluster.limits import Limits
 from imuspec.cluster.local import LocalEngine
 from imuspec.cluster.running import Outcome, Progress, Summary, pending_jobs, run_jobs
+from imuspec.cohort.arrays import checksum
 from imuspec.cohort.cohort import Cohort
 from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
 from imuspec.cohort.results import Computed, ResultStore
-from imuspec.cohort.store import checksum
 from imuspec.errors import without_credentials
 from imuspec.preparation import Prepared
 from imuspec.recording.inputs import share

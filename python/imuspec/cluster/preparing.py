@@ -21,7 +21,7 @@ from imuspec.cluster.local import LocalEngine
 from imuspec.cluster.running import Outcome, Progress, Summary, pending_jobs, run_jobs
 from imuspec.cohort.lock import lock_of
 from imuspec.cohort.parts import Fence
-from imuspec.cohort.store import CohortStore, quantise
+from imuspec.cohort.store import CohortStore
 from imuspec.errors import without_credentials
 from imuspec.preparation import Prepared
 from imuspec.recipe import Recipe
@@ -163,7 +163,7 @@ def prepare_cohort(
 
 def load_ahead() -> None:
     """Import what `prepare_file` needs."""
-    for name in ("imuspec.preparation", "imuspec.recording.columns", "zarr"):
+    for name in ("imuspec.preparation", "imuspec.recording.columns"):
         importlib.import_module(name)
 
 
@@ -171,11 +171,7 @@ def prepare_file(job: _Job) -> Outcome:
     """Prepare one file and write its outcome."""
     started = time.monotonic()
     digest, prepared = _prepared(job)
-    quantised = None
-    if prepared.status == "ok" and prepared.acceleration is not None:
-        quantised = quantise(prepared.acceleration, step_g=job.recipe.store.step_g)
-        prepared = replace(prepared, acceleration=None)  # twice the memory of what is stored
-    _write(CohortStore(job.cohort, share=job.share, fence=job.fence), job, prepared, quantised, source_sha256=digest)
+    _write(CohortStore(job.cohort, share=job.share, fence=job.fence), job, prepared, source_sha256=digest)
     return _outcome(job, prepared, time.monotonic() - started)
 
 
@@ -207,10 +203,10 @@ def _without_signal(job: _Job, status: Literal["excluded", "failed"], reason: st
     return Prepared(job.source.name, job.id, job.recipe, status, without_credentials(reason))
 
 
-def _write(store: CohortStore, job: _Job, prepared: Prepared, quantised: Any = None, **outcome: str) -> None:
+def _write(store: CohortStore, job: _Job, prepared: Prepared, **outcome: str) -> None:
     if job.duplicate_of is not None:
         outcome["duplicate_of"] = job.duplicate_of
-    store.write(job.source, prepared, quantised, **outcome)
+    store.write(job.source, prepared, **outcome)
 
 
 def _outcome(job: _Job, prepared: Prepared, seconds: float) -> Outcome:

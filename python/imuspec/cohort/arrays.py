@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import OrderedDict
@@ -11,18 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from imuspec._core import read_shard
+from imuspec._core import read_shard, write_shard
 from imuspec.cohort.parts import read_regular, well_formed
 from imuspec.recording.identity import check_id
-from imuspec.storage import is_remote
+from imuspec.storage import files_below, is_remote
 
 if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
+    from imuspec.recipe import Recipe
+
 Values = TypeVar("Values", "NDArray[np.int16]", "NDArray[np.float32]")
 
-__all__ = ["MISSING", "SHARD", "StoredArray", "StoredArrays"]
+__all__ = ["MISSING", "SHARD", "StoredArray", "StoredArrays", "checksum", "layout", "write_array"]
 
 MISSING = np.int16(-32768)
 SHARD = "c/0/0"  # the file of the samples
@@ -149,6 +152,60 @@ class StoredArray:
         return self._zarr
 
 
+def write_array(
+    folder: Path, acceleration: NDArray[np.float32], attributes: Mapping[str, Any], recipe: Recipe, rate: float
+) -> tuple[int, int, str]:
+    """Write the acceleration of a recording as a Zarr array in a new folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, on a disk.
+    acceleration : float32 array [3, time]
+        Acceleration in g; NaN where missing.
+    attributes : mapping
+        Attributes of the array, as `StoredArray` reads them, without ``sha256``.
+    recipe : Recipe
+        Its ``store`` says how samples are stored.
+    rate : float
+        Hz.
+
+    Returns
+    -------
+    n_bytes : int
+        Bytes of the samples on disk.
+    n_clipped : int
+        Values that int16 steps cannot hold, which were clipped.
+    sha256 : str
+        Checksum of these bytes.
+    """
+    settings = recipe.store
+    chunk = max(1, round(rate * 3600 * settings.chunk_h))
+    (folder / SHARD).parent.mkdir(parents=True)
+    n_bytes, n_clipped = write_shard(
+        folder / SHARD,
+        np.ascontiguousarray(acceleration),
+        chunk=chunk,
+        step_g=settings.step_g,
+        level=settings.compression_level,
+    )
+    sha256 = checksum(folder)
+    fields = layout(acceleration.shape[1], chunk, settings.compression_level)
+    metadata = json.dumps({**fields, "attributes": {**attributes, "sha256": sha256}}, indent=2)
+    (folder / "zarr.json").write_text(metadata, "utf-8")
+    return n_bytes, n_clipped, sha256
+
+
+def checksum(array: Path) -> str:
+    """Return the SHA-256 of the stored bytes of a recording."""
+    digest = hashlib.sha256()
+    for path in files_below(array / "c"):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
 def _metadata(marker: Path) -> dict[str, Any]:
     """Return the content of an array's ``zarr.json``."""
     try:
@@ -188,6 +245,10 @@ def layout(n_samples: int, chunk: int, level: int) -> dict[str, Any]:
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": int(MISSING),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "dimension_names": ["axis", "time"],
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
     }
 
 

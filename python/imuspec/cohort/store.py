@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,13 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imuspec.cohort.arrays import MISSING
+from imuspec.cohort.arrays import MISSING, write_array
 from imuspec.cohort.parts import MANIFEST, PartBatches, PartStore, read_part, read_regular, well_formed, with_path
 from imuspec.cohort.serialisation import part_of
 from imuspec.recipe import Recipe
 from imuspec.recording.inputs import InputFile
 from imuspec.storage import (
-    files_below,
     is_remote,
     list_names,
     put_tree,
@@ -50,14 +48,10 @@ if TYPE_CHECKING:
 
     from imuspec.preparation import Prepared
 
-    Quantised = tuple[NDArray[np.int16], int]
-
-__all__ = ["FORMAT", "VERSION", "CohortStore", "checksum", "quantise", "read_table"]
+__all__ = ["FORMAT", "VERSION", "CohortStore", "read_table"]
 
 FORMAT = "imuspec-cohort"
 VERSION = 1
-_LARGEST = 32767
-_BLOCK = 1 << 17  # samples quantised at once: what fits into a core's cache
 
 
 class CohortStore(PartStore):
@@ -155,9 +149,7 @@ class CohortStore(PartStore):
 
         self._write_batches([{"inputs": inputs_table(rows)}])
 
-    def write(
-        self, source: InputFile, prepared: Prepared, quantised: Quantised | None = None, **outcome: str | int
-    ) -> None:
+    def write(self, source: InputFile, prepared: Prepared, **outcome: str | int) -> None:
         """Write one recording: its array if it is ok, then its part.
 
         Parameters
@@ -165,19 +157,15 @@ class CohortStore(PartStore):
         source : InputFile
             The input file.
         prepared : Prepared
-            The prepared recording; without its acceleration if `quantised` is given.
-        quantised : tuple of array and int, default None
-            The result of `quantise`, to save the memory of the acceleration.
+            The prepared recording.
         **outcome : str or int
             ``source_sha256`` and ``duplicate_of``.
         """
         stored: dict[str, Any] = {}
         if prepared.status == "ok":
-            if quantised is None:
-                if prepared.acceleration is None:
-                    raise ValueError(f"{source.id}: a recording that is ok has no acceleration")
-                quantised = quantise(prepared.acceleration, step_g=prepared.recipe.store.step_g)
-            stored = self._write_array(source, prepared, quantised)
+            if prepared.acceleration is None:
+                raise ValueError(f"{source.id}: a recording that is ok has no acceleration")
+            stored = self._write_array(source, prepared, prepared.acceleration)
         self._write_part(source.id, part_of(source, prepared, stored, outcome))
 
     def write_tables(self, ids: Iterable[str] | None = None) -> None:
@@ -203,9 +191,8 @@ class CohortStore(PartStore):
             return
         yield self.work / temporary_name()
 
-    def _write_array(self, source: InputFile, prepared: Prepared, quantised: Quantised) -> dict[str, Any]:
+    def _write_array(self, source: InputFile, prepared: Prepared, acceleration: NDArray[np.float32]) -> dict[str, Any]:
         """Write the acceleration of a recording to a temporary folder, and move it; return columns for the part."""
-        values, n_clipped = quantised
         attributes = {
             "step_g": prepared.recipe.store.step_g,
             "rate_hz": prepared.rate,
@@ -214,13 +201,8 @@ class CohortStore(PartStore):
             "source": source.name,
         }
         with self._temporary_folder(source.id) as waiting:
-            try:
-                _write_zarr(waiting, values, attributes, prepared.recipe, prepared.rate)
-            except OSError as error:  # Zarr names no file if the disk is full
-                raise with_path(error, waiting) from error
-            n_bytes = sum(path.stat().st_size for path in files_below(waiting / "c"))
-            stored = {"n_clipped": n_clipped, "sha256": checksum(waiting), "stored_bytes": n_bytes}
-            _add_attributes(waiting, {"sha256": stored["sha256"]})
+            n_bytes, n_clipped, sha256 = write_array(waiting, acceleration, attributes, prepared.recipe, prepared.rate)
+            stored: dict[str, Any] = {"n_clipped": n_clipped, "sha256": sha256, "stored_bytes": n_bytes}
             stored["zarr_sha256"] = hashlib.sha256((waiting / "zarr.json").read_bytes()).hexdigest()
             self._check_fence()
             try:
@@ -228,45 +210,6 @@ class CohortStore(PartStore):
             except OSError as error:
                 raise with_path(error, self.path_of("acceleration", source.id)) from error
         return stored
-
-
-def quantise(acceleration: NDArray[np.float32], *, step_g: float) -> Quantised:
-    """Return acceleration as int16 multiples of `step_g`, and the number of values that were clipped.
-
-    NaN becomes the smallest int16. The work is done in blocks, so that it takes little memory beside the result.
-
-    Parameters
-    ----------
-    acceleration : float32 array [3, time]
-        Acceleration in g.
-    step_g : float
-        Size of a step, g.
-    """
-    values = np.empty(acceleration.shape, np.int16)
-    scale = np.float32(1.0 / step_g)
-    n_clipped = 0
-    for first in range(0, acceleration.shape[1], _BLOCK):
-        block = acceleration[:, first : first + _BLOCK] * scale
-        np.rint(block, out=block)
-        missing = np.isnan(block)
-        block[missing] = MISSING
-        low, high = block.min(), block.max()
-        if high > _LARGEST or low < -_LARGEST:
-            outside = (np.abs(block) > _LARGEST) & ~missing
-            n_clipped += int(np.count_nonzero(outside))
-            block[outside] = np.copysign(_LARGEST, block[outside])
-        values[:, first : first + _BLOCK] = block
-    return values, n_clipped
-
-
-def checksum(array: Path) -> str:
-    """Return the SHA-256 of the stored bytes of a recording's shard."""
-    digest = hashlib.sha256()
-    for path in files_below(array / "c"):
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def read_table(path: Path) -> pa.Table:
@@ -315,38 +258,6 @@ def table_batches(folder: Path, ids: Sequence[str]) -> Iterator[dict[str, pa.Tab
         schemas = schemas_of_parts(part for parts in batches for part in parts)
         for parts in batches:
             yield tables_from_parts(parts, schemas)
-
-
-def _write_zarr(
-    folder: Path, values: NDArray[np.int16], attributes: dict[str, Any], recipe: Recipe, rate: float
-) -> None:
-    import numcodecs.blosc
-    import zarr
-    from zarr.codecs import BloscCodec
-    from zarr.storage import LocalStore
-
-    length = max(1, round(rate * 3600 * recipe.store.chunk_h))
-    n_chunks = max(1, math.ceil(values.shape[1] / length))
-    zarr.config.set({"threading.max_workers": 1})  # a run's workers are its threads
-    numcodecs.blosc.use_threads = False
-    array = zarr.create_array(
-        LocalStore(folder),
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=(3, length),
-        shards=(3, length * n_chunks),
-        compressors=BloscCodec(cname="zstd", clevel=recipe.store.compression_level, shuffle="shuffle"),
-        fill_value=int(MISSING),
-        dimension_names=["axis", "time"],
-        attributes=attributes,
-    )
-    array[:] = values
-
-
-def _add_attributes(array: Path, attributes: dict[str, Any]) -> None:
-    metadata = json.loads((array / "zarr.json").read_text("utf-8"))
-    metadata["attributes"].update(attributes)
-    (array / "zarr.json").write_text(json.dumps(metadata, indent=2), "utf-8")
 
 
 def _group(attributes: dict[str, Any]) -> bytes:

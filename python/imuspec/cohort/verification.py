@@ -6,9 +6,9 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from imuspec.cohort.arrays import SHARD
+from imuspec.cohort.arrays import SHARD, checksum
 from imuspec.cohort.parts import UNFINISHED, check_manifest, problems_of_parts, read_part, read_regular
-from imuspec.cohort.store import checksum, orphans
+from imuspec.cohort.store import orphans
 from imuspec.cohort.tables import TABLES
 from imuspec.storage import files_below, list_names
 

@@ -22,6 +22,8 @@ const MAX_POINTS: u64 = 100 * 86_400 * 30;
 const MAX_HINT: u64 = 20_000_000;
 /// Fewest samples a second: rows further apart would take memory by the time between them, not by their number.
 const SLOWEST: f64 = 1.0 / 60.0;
+/// A longer step within a run is a gap, ns, unless it is three periods.
+const LONGEST_STEP: i64 = 60_000_000_000;
 /// A limit of gaps this close below one lost record of the format is lifted to it.
 const JUST_UNDER: f64 = 1.5;
 
@@ -130,7 +132,7 @@ impl<'a> Pass<'a> {
             if self.skipping {
                 self.out.impossible += (to - from) as u64;
             } else {
-                self.push_samples(chunk, from, to)?;
+                self.push_run(chunk, from, to)?;
             }
             from = to;
         }
@@ -187,6 +189,24 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Samples of a run; what lies behind a step that no run has is a run of its own.
+    fn push_run(&mut self, chunk: &Chunk, mut from: usize, to: usize) -> Result<()> {
+        let time = &chunk.data.time[from..to];
+        let period = self.filter.period();
+        let span = time.last().zip(time.first()).map_or(0, |(last, first)| last.saturating_sub(*first));
+        let longest = LONGEST_STEP.max(period.saturating_mul(3));
+        if span > longest && span as f64 > 1.02 * period as f64 * time.len() as f64 {
+            let steps = time.windows(2).enumerate().filter(|(_, w)| w[1].saturating_sub(w[0]) > longest);
+            for (before, _) in steps {
+                let row = to - time.len() + before + 1;
+                self.push_samples(chunk, from, row)?;
+                self.new_run(chunk, row, self.filter.rate, false)?;
+                from = row;
+            }
+        }
+        self.push_samples(chunk, from, to)
     }
 
     fn push_samples(&mut self, chunk: &Chunk, from: usize, to: usize) -> Result<()> {

@@ -94,18 +94,23 @@ impl Fit {
         }
     }
 
-    /// Writes the times of the rows from `first` on, and forgets what no later row needs.
-    pub fn fill(&mut self, first: u64, times: &mut [i64]) {
+    /// Replaces the stamps of the rows from `first` on by their times, and forgets what no later row needs. Returns the
+    /// longest way of a stamp from its line, ns.
+    pub fn fill(&mut self, first: u64, times: &mut [i64]) -> u64 {
         if self.knots.is_empty() {
             // one stamp in all: it is the first row's
             self.knots.push((first as f64, 0.0));
         }
+        let mut farthest = 0;
         for (time, row) in times.iter_mut().zip(first..) {
-            *time = self.origin.saturating_add(self.time(row as f64).round() as i64);
+            let fitted = self.origin.saturating_add(self.time(row as f64).round() as i64);
+            farthest = fitted.abs_diff(*time).max(farthest);
+            *time = fitted;
         }
         let next = (first + times.len() as u64) as f64;
         let passed = self.knots.partition_point(|knot| knot.0 <= next).saturating_sub(2);
         self.knots.drain(..passed.min(self.knots.len().saturating_sub(2)));
+        farthest
     }
 }
 

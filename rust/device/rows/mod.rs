@@ -26,6 +26,8 @@ const FEWEST: usize = 16;
 const RATE_CHANGE: f64 = 0.06;
 /// Steps of even rows, in periods.
 const EVEN: (f64, f64) = (0.6, 1.6);
+/// A stamp this far from the line through its run lies on none, ns: a day. Whole minutes and bundles are within seconds of it.
+const OFF_LINE: u64 = 86_400 * 1_000_000_000;
 /// Rows that may wait for a time that differs from theirs: five hours at 100 Hz.
 const MAX_HELD: usize = 1 << 21;
 
@@ -69,6 +71,8 @@ pub struct RowClock {
     devices: Devices,
     /// Steps back that no order explains.
     jumps: u64,
+    /// The longest way of a stamp from the line through its run, ns.
+    farthest: u64,
     /// Stamps stay as they are: actipy's rules follow.
     plain: Option<f64>,
     spare: Batch,
@@ -127,6 +131,13 @@ impl RowClock {
         }
         if last {
             self.close_run(self.assigned, out, quality);
+        }
+        if self.farthest > OFF_LINE {
+            let days = self.farthest / OFF_LINE;
+            let reason = format!("time: expected times of rows that follow each other, got one {days} days off");
+            return Err(Error::malformed("rows", self.place(0).1, reason));
+        }
+        if last {
             let (_, offset, _) = self.place(0);
             let doubts = self.devices.judge(offset)?;
             if doubts.alternating {
@@ -336,7 +347,7 @@ impl RowClock {
         if let (Some(run), Some(times)) = (&mut self.run, self.held.time.get_mut(..n))
             && let Some(fit) = &mut run.fit
         {
-            fit.fill(self.base, times);
+            self.farthest = fit.fill(self.base, times).max(self.farthest);
         }
         self.hand_out(n, rate, Stamp::Settled, new, out);
         self.before = raw_last.or(self.before);

@@ -2,7 +2,8 @@
 
 ``python fuzz/campaign.py --seconds 60`` builds them with cargo-fuzz on nightly, each for a minute. After a finding a target
 goes on for the rest of its time; the inputs that broke something lie below fuzz/artifacts/TARGET. The logs of libFuzzer go to
-``--log``; ``--report`` prints the table of logs that are there, also of a target that still runs.
+``--log``; ``--report`` prints the table of logs that are there, also of a target that still runs. ``--rounds`` divides the time
+so that every target has had its share whenever the campaign is stopped; ``--again`` adds to the logs of an earlier one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,13 +106,17 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, default=HERE / "corpus", help="folder of inputs, one folder a target")
     parser.add_argument("--target-dir", type=Path, default=HERE / "target", help="where cargo builds")
     parser.add_argument("--log", type=Path, default=HERE / "log", help="folder of the logs")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds over all targets that share the time")
+    parser.add_argument("--jobs", type=int, default=1, help="targets that run at once")
+    parser.add_argument("--again", action="store_true", help="add to the logs that are there")
     parser.add_argument("--report", action="store_true", help="print the table of the logs that are there")
     settings = parser.parse_args()
     names = settings.targets.split(",")
     logs = {name: settings.log / f"{name}.log" for name in names}
     if not settings.report:
-        shutil.rmtree(settings.log, ignore_errors=True)
-        settings.log.mkdir(parents=True)
+        if not settings.again:
+            shutil.rmtree(settings.log, ignore_errors=True)
+        settings.log.mkdir(parents=True, exist_ok=True)
         built = settings.target_dir / settings.sanitizer
         options = ["-s", settings.sanitizer, "--target-dir", str(built)]
         if not settings.compares:
@@ -119,11 +125,11 @@ def main() -> int:
         for name in only or [""]:
             command = ["cargo", "+nightly", "fuzz", "build", *options, *filter(None, [name])]
             subprocess.run(command, cwd=HERE.parent, check=True)
-        shares = sum(TARGETS[name][1] for name in names)
-        for name in names:
-            (binary,) = built.glob(f"*/release/{name}")
-            time_of = settings.seconds * len(names) * TARGETS[name][1] / shares
-            run(binary, name, settings.corpus / name, logs[name], time_of)
+        share = settings.seconds * len(names) / sum(TARGETS[name][1] for name in names) / settings.rounds
+        with ThreadPoolExecutor(settings.jobs) as pool:
+            for name in names * settings.rounds:
+                (binary,) = built.glob(f"*/release/{name}")
+                pool.submit(run, binary, name, settings.corpus / name, logs[name], share * TARGETS[name][1])
     rows = [row_of(name, log.read_text(errors="replace")) for name, log in logs.items() if log.exists()]
     print(table(rows))
     return 1 if any(row.findings for row in rows) else 0

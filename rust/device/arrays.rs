@@ -218,7 +218,7 @@ impl Reader for ArrayReader {
             let time = piece.time.first().copied();
             quality.note(Event { time, count: missing, ..Event::at("missing_values", 0, part.start as u64) });
         }
-        self.clock.rows().append(&mut piece);
+        self.clock.rows().append(&mut piece)?;
         self.next = part.end;
         let more = self.next < self.rows.len();
         self.clock.advance(!more, batch, quality)?;

@@ -243,40 +243,49 @@ impl Batch {
         self.idle.retain(|idle| idle.sample < samples);
     }
 
-    /// Moves samples from `at` on to the front of `rest`, which is emptied before. Blocks stay.
-    fn split_off(&mut self, n: usize, rest: &mut Batch) {
+    /// Moves samples from `n` on to the front of `rest`, which is emptied before. Blocks stay.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Limit`] where the machine has no room for them.
+    fn split_off(&mut self, n: usize, rest: &mut Batch) -> Result<()> {
         steps::count(self.len().saturating_sub(n));
-        fn cut<T: Copy>(from: &mut Vec<T>, n: usize, to: &mut Vec<T>) {
+        fn cut<T: Copy>(from: &mut Vec<T>, n: usize, to: &mut Vec<T>) -> Result<()> {
             to.clear();
             if from.len() > n {
-                to.extend_from_slice(from.get(n..).unwrap_or_default());
+                room::join(to, from.get(n..).unwrap_or_default())?;
                 from.truncate(n);
             }
+            Ok(())
         }
         let planar = self.xyz.iter_mut().chain(&mut self.gyro);
-        planar.zip(rest.xyz.iter_mut().chain(&mut rest.gyro)).for_each(|(from, to)| cut(from, n, to));
-        cut(&mut self.time, n, &mut rest.time);
-        cut(&mut self.light, n, &mut rest.light);
-        cut(&mut self.temperature, n, &mut rest.temperature);
-        cut(&mut self.annotation, n, &mut rest.annotation);
+        planar.zip(rest.xyz.iter_mut().chain(&mut rest.gyro)).try_for_each(|(from, to)| cut(from, n, to))?;
+        cut(&mut self.time, n, &mut rest.time)?;
+        cut(&mut self.light, n, &mut rest.light)?;
+        cut(&mut self.temperature, n, &mut rest.temperature)?;
+        cut(&mut self.annotation, n, &mut rest.annotation)
     }
 
     /// Moves all samples of `from` behind these. Blocks stay.
-    fn append(&mut self, from: &mut Batch) {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Limit`] where the machine has no room for them.
+    fn append(&mut self, from: &mut Batch) -> Result<()> {
         steps::count(from.len());
-        fn join<T: Copy>(to: &mut Vec<T>, n: usize, from: &mut Vec<T>, missing: T) {
+        fn join<T: Copy>(to: &mut Vec<T>, n: usize, from: &mut Vec<T>, missing: T) -> Result<()> {
             if !from.is_empty() {
+                room::make_room(to, n.saturating_sub(to.len()).saturating_add(from.len()))?;
                 to.resize(n, missing);
                 to.append(from);
             }
+            Ok(())
         }
         let n = self.len();
-        join(&mut self.time, n, &mut from.time, 0);
-        join(&mut self.light, n, &mut from.light, f32::NAN);
-        join(&mut self.temperature, n, &mut from.temperature, f32::NAN);
-        join(&mut self.annotation, n, &mut from.annotation, -1);
+        join(&mut self.time, n, &mut from.time, 0)?;
+        join(&mut self.light, n, &mut from.light, f32::NAN)?;
+        join(&mut self.temperature, n, &mut from.temperature, f32::NAN)?;
+        join(&mut self.annotation, n, &mut from.annotation, -1)?;
         let planar = self.xyz.iter_mut().chain(&mut self.gyro);
-        planar.zip(from.xyz.iter_mut().chain(&mut from.gyro)).for_each(|(to, from)| join(to, n, from, f32::NAN));
+        planar.zip(from.xyz.iter_mut().chain(&mut from.gyro)).try_for_each(|(to, from)| join(to, n, from, f32::NAN))
     }
 
     /// A copy of some samples, without blocks.

@@ -113,7 +113,7 @@ impl Stream {
             }
             std::mem::swap(&mut chunk.data, &mut self.pending);
             self.pending.blocks.clear();
-            chunk.data.split_off(ready, &mut self.spare);
+            chunk.data.split_off(ready, &mut self.spare)?;
             std::mem::swap(&mut self.pending, &mut self.spare);
             let begins = self.last_time.is_none();
             self.fill_times(chunk, ready);

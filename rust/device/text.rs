@@ -189,9 +189,9 @@ impl Text {
         }
         let mut piece = Batch::default();
         self.reversed.pad();
-        self.reversed.split_off(self.reversed.len().saturating_sub(BATCH), &mut piece);
+        self.reversed.split_off(self.reversed.len().saturating_sub(BATCH), &mut piece)?;
         piece.reverse();
-        self.clock.rows().append(&mut piece);
+        self.clock.rows().append(&mut piece)?;
         let more = !self.reversed.is_empty();
         self.advance(more, batch, quality)
     }

@@ -112,17 +112,16 @@ impl RowClock {
         self.held.pad();
         if let Some(rate) = self.plain {
             let n = self.held.len();
-            self.hand_out(n, rate, Stamp::Each, false, out);
-            return Ok(());
+            return self.hand_out(n, rate, Stamp::Each, false, out);
         }
         if self.is_even() {
             let n = self.held.len();
             self.repeats.note_rows(&self.held, 0, n);
             (self.clean, self.assigned) = (n, n);
-            self.hand_out_run(n, out);
+            self.hand_out_run(n, out)?;
         } else {
             self.order(last, quality)?;
-            self.split(last, out, quality);
+            self.split(last, out, quality)?;
             if self.held.len() > MAX_HELD {
                 let reason =
                     format!("time: expected times that differ from row to row, got the same in {MAX_HELD} rows");
@@ -130,7 +129,7 @@ impl RowClock {
             }
         }
         if last {
-            self.close_run(self.assigned, out, quality);
+            self.close_run(self.assigned, out, quality)?;
         }
         if self.farthest > OFF_LINE {
             let days = self.farthest / OFF_LINE;
@@ -205,14 +204,14 @@ impl RowClock {
     }
 
     /// Divides the clean rows into runs and hands out those whose times are known.
-    fn split(&mut self, last: bool, out: &mut Batch, quality: &mut Quality) {
+    fn split(&mut self, last: bool, out: &mut Batch, quality: &mut Quality) -> Result<()> {
         while self.assigned < self.clean {
             if self.run.is_none() {
                 let alone = Pace { period: 1e9, step: 1e9, gap: f64::INFINITY, coarse: false };
                 self.run = Some(Run::new(self.pace_from(self.assigned).unwrap_or(alone)));
             }
             let (end, next) = self.end_of_run();
-            let end = self.assign(end, out, quality);
+            let end = self.assign(end, out, quality)?;
             let Some((kind, pace)) = next else { break };
             let step = self.time(end).saturating_sub(self.time_before(end).unwrap_or_default());
             let event = Event { value: step as f64 / 1e9, ..self.event(kind, end) };
@@ -224,7 +223,7 @@ impl RowClock {
             if changed {
                 quality.note(Event { value: pace.rate(), ..self.event("rate_change", end) });
             }
-            self.close_run(end, out, quality);
+            self.close_run(end, out, quality)?;
             self.run = Some(Run::new(if changed { pace } else { old }));
         }
         let n = match self.run.as_ref().and_then(|run| run.fit.as_ref()) {
@@ -232,7 +231,7 @@ impl RowClock {
             Some(fit) => (fit.timed_to().saturating_sub(self.base) as usize).min(self.assigned),
             None => self.assigned,
         };
-        self.hand_out_run(n, out);
+        self.hand_out_run(n, out)
     }
 
     /// The clean row behind the run's last, and why another run begins there, with its pace.
@@ -289,12 +288,12 @@ impl RowClock {
 
     /// Adds the clean rows up to `to` to the run: their stamps to its line, where they are not even. Returns `to`, as rows
     /// that were handed out have moved it.
-    fn assign(&mut self, to: usize, out: &mut Batch, quality: &mut Quality) -> usize {
+    fn assign(&mut self, to: usize, out: &mut Batch, quality: &mut Quality) -> Result<usize> {
         let from = self.assigned;
         let before = self.time_before(from);
-        let Some(run) = &mut self.run else { return to };
+        let Some(run) = &mut self.run else { return Ok(to) };
         let times = self.held.time.get(from..to).unwrap_or_default();
-        let (Some(&first), begins) = (times.first(), run.new && self.assigned == 0) else { return to };
+        let (Some(&first), begins) = (times.first(), run.new && self.assigned == 0) else { return Ok(to) };
         let least = (EVEN.0 * run.pace.period) as i64;
         let inner =
             times.windows(2).any(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b.saturating_sub(*a) < least));
@@ -309,34 +308,34 @@ impl RowClock {
         } else if let Some(fit) = &mut run.fit {
             fit.close(Some((number, first)));
             self.note_fitted(quality);
-            self.hand_out_run(from, out);
+            self.hand_out_run(from, out)?;
             if let Some(run) = &mut self.run {
                 run.fit = None;
             }
             self.assigned = to - from;
-            return to - from;
+            return Ok(to - from);
         }
         self.assigned = to;
-        to
+        Ok(to)
     }
 
     /// Hands out the rows of the run before held row `end`, and ends it.
-    fn close_run(&mut self, end: usize, out: &mut Batch, quality: &mut Quality) {
+    fn close_run(&mut self, end: usize, out: &mut Batch, quality: &mut Quality) -> Result<()> {
         if let Some(fit) = self.run.as_mut().and_then(|run| run.fit.as_mut()) {
             fit.close(None);
             self.note_fitted(quality);
         }
-        self.hand_out_run(end, out);
+        self.hand_out_run(end, out)
     }
 
     fn note_fitted(&self, quality: &mut Quality) {
         quality.note(self.event("stamps_fitted", 0));
     }
 
-    fn hand_out_run(&mut self, n: usize, out: &mut Batch) {
-        let Some(run) = &mut self.run else { return };
+    fn hand_out_run(&mut self, n: usize, out: &mut Batch) -> Result<()> {
+        let Some(run) = &mut self.run else { return Ok(()) };
         if n == 0 {
-            return;
+            return Ok(());
         }
         let new = std::mem::take(&mut run.new);
         let rate = run.pace.rate();
@@ -349,16 +348,17 @@ impl RowClock {
         {
             self.farthest = fit.fill(self.base, times).max(self.farthest);
         }
-        self.hand_out(n, rate, Stamp::Settled, new, out);
+        self.hand_out(n, rate, Stamp::Settled, new, out)?;
         self.before = raw_last.or(self.before);
+        Ok(())
     }
 
-    fn hand_out(&mut self, n: usize, rate: f64, stamp: Stamp, new_run: bool, out: &mut Batch) {
+    fn hand_out(&mut self, n: usize, rate: f64, stamp: Stamp, new_run: bool, out: &mut Batch) -> Result<()> {
         let event = self.event("", 0);
-        self.held.split_off(n, &mut self.spare);
+        self.held.split_off(n, &mut self.spare)?;
         std::mem::swap(&mut self.held, &mut self.spare);
         if n > 0 {
-            out.append(&mut self.spare);
+            out.append(&mut self.spare)?;
             out.blocks.push(Block {
                 n: n as u32,
                 offset: event.offset,
@@ -379,6 +379,7 @@ impl RowClock {
         self.marks.retain(|mark| mark.0 > n);
         self.marks.insert(0, next);
         self.marks.iter_mut().for_each(|mark| mark.0 -= n);
+        Ok(())
     }
 
     /// Moves the marks with their rows; of several at one row the last counts.

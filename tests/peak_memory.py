@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 _CHILD = """
-import sys
+import pathlib, sys
 import numpy, pyarrow.parquet, pyarrow.compute, imuspec, imuspec._core, imuspec.preparation, imuspec.recording
 from imuspec.recipe import Recipe
 recipe = Recipe.load("capture24").set("calibration.required=false", "segments.min_wear_h=0")
@@ -26,6 +26,7 @@ print(most() - before, answer)
 """
 READ = "f'{len(imuspec.read(path))} rows'"
 PREPARE = "imuspec.prepare(path, recipe).summary"
+PREPARE_IN_PIECES = "imuspec.preparation.prepare_in_pieces(path, recipe, pathlib.Path(path).parent).summary"
 
 
 def peak(statement: str, path: object) -> tuple[int, str]:
@@ -34,7 +35,7 @@ def peak(statement: str, path: object) -> tuple[int, str]:
     Parameters
     ----------
     statement : str
-        ``READ`` or ``PREPARE``.
+        ``READ``, ``PREPARE`` or ``PREPARE_IN_PIECES``.
     path : path
         The file that it takes.
     """

@@ -24,7 +24,7 @@ from imuspec.preparation import Prepared
 from imuspec.preparation import preparation as one_pass
 from imuspec.recipe import Recipe
 
-_REAL = preparation.prepare
+_REAL = preparation.prepare_in_pieces
 Native = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
@@ -86,7 +86,12 @@ def native_pass(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
 
 def prepare_with(native_pass: Native, path: str, recipe: str | Recipe = "ukb") -> Prepared:
     """Prepare with another native pass."""
-    with mock.patch.object(one_pass, "_native_pass", native_pass):
+
+    def native(name: str, settings: dict[str, Any], folder: Path | None) -> Mapping[str, Any]:
+        assert folder is None
+        return {"pieces": None, **native_pass(name, settings)}
+
+    with mock.patch.object(one_pass, "_native_pass", native):
         return one_pass.prepare(path, recipe)
 
 
@@ -102,11 +107,11 @@ def prepare_stub_file(job: Any) -> Any:
 
 def prepare_file_with(prepare_one: Callable[[str, Recipe], Prepared], job: Any) -> Any:
     """Do what `imuspec.cluster.preparing.keep` does, with another way to prepare one file."""
-    preparation.prepare = prepare_one  # type: ignore[assignment]
+    preparation.prepare_in_pieces = lambda path, recipe, _: prepare_one(path, recipe)
     try:
         return preparing.prepare_file(job)
     finally:
-        preparation.prepare = _REAL
+        preparation.prepare_in_pieces = _REAL
 
 
 def load_ahead() -> None:

@@ -113,7 +113,7 @@ impl Input {
         assert!(!(summary.damaged_share < 0.0 || summary.damaged_share > 1.0), "a share from 0 to 1");
     }
 
-    /// Prepares by one of eight settings, with windows so short that a few seconds of samples are enough.
+    /// Prepares by one of sixteen settings, with windows so short that a few seconds of samples are enough.
     ///
     /// # Panics
     /// If a promise of the preparation is broken.
@@ -147,10 +147,11 @@ impl Input {
             min_wear_s: 1.0,
             max_gap_s: 1.0,
             fill_idle_sleep: self.options & 64 == 0,
+            pieces_in: (self.options & 128 != 0).then(std::env::temp_dir),
         };
         let Ok(prepared) = preparation::prepare_bytes(&Arc::from(self.bytes), &settings) else { return };
         let n = prepared.n;
-        assert!(prepared.acceleration.capacity >= n, "room for the grid");
+        assert!(prepared.acceleration.len() == n, "every point of the grid");
         for ranges in [&prepared.segments, &prepared.nonwear] {
             assert!(ranges.iter().all(|(from, to)| from <= to && *to <= n), "ranges on the grid");
             assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "ranges in order");

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "GridPieces",
     "ImagePlan",
     "ImageStreamCore",
     "SpectrogramPlan",
@@ -128,8 +129,13 @@ def prepare_arrays(
     labels: list[str],
     header: list[tuple[str, str]],
     recipe: dict[str, Any],
+    pieces_in: str | PathLike[str] | None = None,
 ) -> dict[str, Any]: ...
-def prepare(path: str, recipe: dict[str, Any]) -> dict[str, Any]: ...
+def prepare(path: str, recipe: dict[str, Any], pieces_in: str | PathLike[str] | None = None) -> dict[str, Any]: ...
+
+@final
+class GridPieces:
+    def write_shard(self, path: str | PathLike[str], *, chunk: int, step_g: float, level: int) -> tuple[int, int]: ...
 
 # --- spectral ---------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 mod edges;
 mod filtering;
 mod pass;
+mod points;
 mod prepared;
 mod segments;
 mod settings;
@@ -29,6 +30,7 @@ mod tests;
 mod timeline;
 mod warmth;
 
+pub use points::{Pieces, Points};
 pub use prepared::Prepared;
 pub use settings::{Order, Settings};
 

@@ -2,6 +2,7 @@
 
 use super::edges::{Edge, edge_point, note_edges};
 use super::filtering::Filtering;
+use super::points::{Pieces, Points};
 use super::prepared::Prepared;
 use super::segments::segment;
 use super::settings::{Order, Settings};
@@ -89,8 +90,11 @@ impl<'a> Pass<'a> {
         let nonwear = statistics(settings.nonwear.step, Missing::Fill)?;
         let samples = stream.size_hint().unwrap_or(0) as f64;
         let room = (samples / rate.max(1.0) * settings.rate * 1.07) as u64 + 4096;
-        // a hint that finds no room is none
-        let acceleration = Planar::with_capacity(room.min(MAX_HINT) as usize).unwrap_or_default();
+        let acceleration = match &settings.pieces_in {
+            Some(folder) => Points::Pieces(Pieces::new(folder)),
+            // a hint that finds no room is none
+            None => Points::Array(Planar::with_capacity(room.min(MAX_HINT) as usize).unwrap_or_default(), 0),
+        };
         let resampler = Resampler::new(grid, settings.method, max_gap_s, rate.max(1e-3))?;
         let (points, times) = Default::default();
         let (edges, temperature, idle) = Default::default();
@@ -266,7 +270,7 @@ impl<'a> Pass<'a> {
             timed.skip(n);
             self.windows.push(time, points.each_ref().map(Vec::as_slice));
         }
-        self.out.acceleration.append(self.out.n, points)?;
+        self.out.acceleration.append(points)?;
         self.out.n += n;
         points.iter_mut().for_each(Vec::clear);
         Ok(())
@@ -310,7 +314,7 @@ impl<'a> Pass<'a> {
             let is_still = |w: &&Window| w.sd.iter().all(|sd| *sd < fit.tolerance_g);
             out.still = table.iter().filter(is_still).map(|w| w.mean).collect();
             if calibration.ok {
-                apply(&mut out, &calibration, &grid, &windows.temperature);
+                apply(&mut out, &calibration, &grid, &windows.temperature)?;
                 calibration.apply_to_windows(&mut still_windows);
             }
             out.calibration = Some(calibration);
@@ -325,7 +329,7 @@ impl<'a> Pass<'a> {
             Order::Actipy => edge_point(&windows.edges, &grid, time),
         };
         out.nonwear = episodes.iter().map(|e| (point(e.start).min(out.n), point(e.end).min(out.n))).collect();
-        segment(&mut out, settings, max_gap_s, filter.rate);
+        segment(&mut out, settings, max_gap_s, filter.rate)?;
         out.begin_when_set(settings.rate);
         Ok(out)
     }

@@ -1,14 +1,15 @@
 //! The result of a pass.
 
-use crate::device::columns::Planar;
 use crate::device::{Event, OLDEST, Summary};
 use crate::signal::calibrate::Calibration;
+
+use super::points::Points;
 
 /// What a pass gives.
 #[derive(Debug, Default)]
 pub struct Prepared {
     /// Calibrated acceleration on the grid, g; NaN where nothing was measured.
-    pub acceleration: Planar,
+    pub acceleration: Points,
     /// Grid points.
     pub n: usize,
     /// Time of grid point 0, ns, device clock.

@@ -1,6 +1,7 @@
 //! The steps of a preparation, and a whole one of a short table.
 
 use super::edges::{edge_point, note_edges};
+use super::points::Points;
 use super::prepared::Prepared;
 use super::segments::segment;
 use super::settings::{Order, Settings};
@@ -34,6 +35,7 @@ fn settings() -> Settings {
         min_wear_s: 20.0,
         max_gap_s: 1.0,
         fill_idle_sleep: false,
+        pieces_in: None,
     }
 }
 
@@ -41,7 +43,18 @@ fn settings() -> Settings {
 fn points(n: usize, holes: &[(usize, usize)]) -> Prepared {
     let mut x = vec![1.0; n];
     holes.iter().for_each(|(from, to)| x[*from..*to].fill(f32::NAN));
-    Prepared { acceleration: Planar { values: x.repeat(3), capacity: n }, n, ..Prepared::default() }
+    Prepared { acceleration: Points::Array(Planar { values: x.repeat(3), capacity: n }, n), n, ..Prepared::default() }
+}
+
+/// Its values, axis after axis.
+fn values(out: &mut Prepared) -> Vec<f32> {
+    let mut all = Vec::new();
+    let add = |_, axes: [&mut [f32]; 3]| {
+        axes.iter().for_each(|axis| all.extend_from_slice(axis));
+        false
+    };
+    out.acceleration.for_each(add).unwrap();
+    all
 }
 
 #[test]
@@ -81,10 +94,10 @@ fn a_point_is_calibrated_with_the_temperature_of_the_last_block_before_it() {
     let grid = Grid::new(0, 1.0).unwrap();
     let temperature = [(0, 20.0), (2 * SECOND, 22.0), (3 * SECOND, 24.0)];
     let mut out = points(5, &[]);
-    warmth::apply(&mut out, &warm, &grid, &temperature);
-    assert_eq!(out.acceleration.values, [[1.0, 1.0, 2.0, 3.0, 3.0], [1.0; 5], [1.0; 5]].concat());
-    warmth::apply(&mut out, &Calibration { offset: [1.0; 3], ..Calibration::identity() }, &grid, &[]);
-    assert_eq!(out.acceleration.values, [[2.0, 2.0, 3.0, 4.0, 4.0], [2.0; 5], [2.0; 5]].concat());
+    warmth::apply(&mut out, &warm, &grid, &temperature).unwrap();
+    assert_eq!(values(&mut out), [[1.0, 1.0, 2.0, 3.0, 3.0], [1.0; 5], [1.0; 5]].concat());
+    warmth::apply(&mut out, &Calibration { offset: [1.0; 3], ..Calibration::identity() }, &grid, &[]).unwrap();
+    assert_eq!(values(&mut out), [[2.0, 2.0, 3.0, 4.0, 4.0], [2.0; 5], [2.0; 5]].concat());
 }
 
 #[test]
@@ -93,14 +106,14 @@ fn wear_ends_at_long_holes_at_non_wear_and_where_the_clock_fell() {
     let mut out = points(10_000, &[(100, 129), (1000, 1030), (4090, 4100)]);
     out.nonwear = vec![(2000, 3000)];
     out.breaks = vec![5000];
-    segment(&mut out, &settings(), 1.0, 30.0);
+    segment(&mut out, &settings(), 1.0, 30.0).unwrap();
     assert_eq!(out.segments, [(0, 1000), (1030, 2000), (3000, 5000), (5000, 10_000)]);
     assert_eq!((out.missing, out.longest_wear_s), (69, 5000.0 / 30.0));
     // a stretch of 599 points and one sample of 30 Hz is as long as 20 s, one of 598 is not
     let mut out = points(2000, &[(599, 700), (1298, 2000)]);
-    segment(&mut out, &settings(), 1.0, 30.0);
+    segment(&mut out, &settings(), 1.0, 30.0).unwrap();
     assert_eq!(out.segments, [(0, 599)]);
-    segment(&mut out, &settings(), 1.0, 0.0);
+    segment(&mut out, &settings(), 1.0, 0.0).unwrap();
     assert_eq!(out.segments, []);
 }
 
@@ -128,8 +141,8 @@ fn a_table_is_prepared_to_wear_between_non_wear_and_a_gap() {
     assert_eq!(out.segments.len(), 2);
     let [(a, b), (c, d)] = [out.segments[0], out.segments[1]];
     assert!(near(a, 0) && near(b, 60) && near(c, 165) && near(d, 225), "{:?}", out.segments);
-    let n = out.n;
-    let rows: Vec<&mut [f32]> = out.acceleration.rows(n).collect();
+    let values = values(&mut out);
+    let rows: Vec<&[f32]> = values.chunks_exact(out.n).collect();
     for point in [300, 308, 5400, 5423] {
         let expected = 0.3 * (std::f64::consts::TAU * point as f64 / 30.0).sin();
         assert!((f64::from(rows[0][point]) - expected).abs() < 0.01, "{point}: {}", rows[0][point]);

@@ -1,6 +1,7 @@
 //! Temperature beside samples and windows, and calibration by it.
 
 use super::prepared::Prepared;
+use crate::error::Result;
 use crate::signal::calibrate::Calibration;
 use crate::signal::grid::Grid;
 use crate::signal::windows::Window;
@@ -24,20 +25,27 @@ pub fn warm(windows: &mut [Window], temperature: &[(i64, f32)], length: i64) {
 }
 
 /// Calibrates the grid in place.
-pub fn apply(out: &mut Prepared, calibration: &Calibration, grid: &Grid, temperature: &[(i64, f32)]) {
-    let n = out.n;
+///
+/// # Errors
+/// Those of [`Points::for_each`](super::Points::for_each).
+pub fn apply(out: &mut Prepared, calibration: &Calibration, grid: &Grid, temperature: &[(i64, f32)]) -> Result<()> {
+    let warm = calibration.temperature_slope != [0.0; 3] && !temperature.is_empty();
+    let mut index = 0;
     let mut warmth = Vec::new();
-    if calibration.temperature_slope != [0.0; 3] && !temperature.is_empty() {
-        let mut index = 0;
-        warmth.extend((0..n as u64).map(|i| {
-            let time = grid.time(i);
-            while temperature.get(index + 1).is_some_and(|(next, _)| *next <= time) {
-                index += 1;
-            }
-            temperature[index].1
-        }));
-    }
-    for (axis, row) in out.acceleration.rows(n).enumerate() {
-        calibration.apply_in_place(axis, row, &warmth);
-    }
+    out.acceleration.for_each(|first, axes| {
+        warmth.clear();
+        if warm {
+            warmth.extend((first..first + axes[0].len()).map(|point| {
+                let time = grid.time(point as u64);
+                while temperature.get(index + 1).is_some_and(|(next, _)| *next <= time) {
+                    index += 1;
+                }
+                temperature[index].1
+            }));
+        }
+        for (axis, row) in axes.into_iter().enumerate() {
+            calibration.apply_in_place(axis, row, &warmth);
+        }
+        true
+    })
 }

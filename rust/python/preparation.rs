@@ -1,7 +1,8 @@
 //! `prepare`: a file and a recipe to calibrated wear.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
@@ -14,20 +15,23 @@ use super::words::{IdleSleep, Word};
 use crate::device::arrays::ArrayReader;
 use crate::device::{self, DateOrder, Stream, Timestamps, Unit};
 use crate::error::{Error, Result};
-use crate::preparation::{Order, Prepared, Settings, prepare as prepare_file, prepare_stream};
+use crate::preparation::{Order, Pieces, Points, Prepared, Settings, prepare as prepare_file, prepare_stream};
 use crate::signal::grid::Method;
 use crate::signal::wear;
+use crate::store::writer::{Layout, write_from};
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<GridPieces>()?;
     m.add_function(wrap_pyfunction!(prepare, m)?)?;
     m.add_function(wrap_pyfunction!(prepare_arrays, m)?)
 }
 
 /// Prepares a file by a recipe, given as its sections.
 #[pyfunction]
-fn prepare<'py>(py: Python<'py>, path: &str, recipe: Sections) -> PyResult<Outcome<'py>> {
+#[pyo3(signature = (path, recipe, pieces_in=None))]
+fn prepare<'py>(py: Python<'py>, path: &str, recipe: Sections, pieces_in: Option<PathBuf>) -> PyResult<Outcome<'py>> {
     let (prepared, rate) = run_on(py, path, || {
-        let settings = recipe.settings()?;
+        let settings = Settings { pieces_in, ..recipe.settings()? };
         Ok((prepare_file(Path::new(path), &settings)?, settings.rate))
     })?;
     Outcome::new(py, prepared, rate)
@@ -35,6 +39,7 @@ fn prepare<'py>(py: Python<'py>, path: &str, recipe: Sections) -> PyResult<Outco
 
 /// The same for the columns of a table, as [`super::device::arrays`] takes them.
 #[pyfunction]
+#[pyo3(signature = (path, columns, labels, header, recipe, pieces_in=None))]
 fn prepare_arrays<'py>(
     py: Python<'py>,
     path: &str,
@@ -42,14 +47,34 @@ fn prepare_arrays<'py>(
     labels: Vec<String>,
     header: Vec<(String, String)>,
     recipe: Sections,
+    pieces_in: Option<PathBuf>,
 ) -> PyResult<Outcome<'py>> {
     let (header, arrays) = arrays(columns, labels, header)?;
     let (prepared, rate) = run_on(py, path, || {
-        let settings = recipe.settings()?;
+        let settings = Settings { pieces_in, ..recipe.settings()? };
         let reader = Box::new(ArrayReader::new(header, arrays, settings.reading)?);
         Ok((prepare_stream(Stream::new(reader, settings.reading.timestamps), &settings)?, settings.rate))
     })?;
     Outcome::new(py, prepared, rate)
+}
+
+/// The grid of a recording in pieces, until it is written.
+#[pyclass(frozen, module = "imuspec._core")]
+struct GridPieces(Mutex<Pieces>);
+
+#[pymethods]
+impl GridPieces {
+    /// Writes the samples as [`super::store::write_shard`] does an array.
+    #[pyo3(signature = (path, *, chunk, step_g, level))]
+    fn write_shard(&self, py: Python<'_>, path: PathBuf, chunk: usize, step_g: f64, level: u8) -> PyResult<(u64, u64)> {
+        let name = path.to_string_lossy().into_owned();
+        let written = run_on(py, &name, || {
+            let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let n = pieces.len();
+            write_from(&path, n, Layout { chunk, step_g, level }, &mut |first, rows| pieces.copy(first, rows))
+        })?;
+        Ok((written.n_bytes, written.n_clipped))
+    }
 }
 
 /// A recipe as `imuspec.Recipe` spells it, section by section; what a pass does not need is not read.
@@ -146,6 +171,7 @@ impl Sections {
             min_wear_s: segments.min_wear_h * 3600.0,
             max_gap_s: segments.max_gap_s,
             fill_idle_sleep: reading.idle_sleep.0 == IdleSleep::Fill,
+            pieces_in: None,
         })
     }
 }
@@ -172,7 +198,9 @@ struct Outcome<'py> {
     calibration: Option<CalibrationFit>,
     still: Vec<[f64; 3]>,
     figures: Figures,
-    acceleration: Bound<'py, PyArray2<f32>>,
+    /// Or the pieces of the grid, if there is no array.
+    acceleration: Option<Bound<'py, PyArray2<f32>>>,
+    pieces: Option<Bound<'py, GridPieces>>,
     n: usize,
 }
 
@@ -209,6 +237,10 @@ impl<'py> Outcome<'py> {
             prepared.summary.quality.note(event);
         }
         let Prepared { summary, acceleration, .. } = prepared;
+        let (acceleration, pieces) = match acceleration {
+            Points::Array(planar, _) => (Some(planar.values.into_pyarray(py).reshape([3, planar.capacity])?), None),
+            Points::Pieces(pieces) => (None, Some(Bound::new(py, GridPieces(Mutex::new(pieces)))?)),
+        };
         let HeaderFields { format, device, device_id, nominal_rate, labels, metadata, identifying } =
             summary.header.into();
         let (sample_rate, worst_stamp_residual_ms) = (summary.sample_rate, summary.worst_stamp_residual_ms);
@@ -243,7 +275,8 @@ impl<'py> Outcome<'py> {
                 n_idle_filled: prepared.filled,
                 n_lowpass_skipped: prepared.lowpass_skipped,
             },
-            acceleration: acceleration.values.into_pyarray(py).reshape([3, acceleration.capacity])?,
+            acceleration,
+            pieces,
             n: prepared.n,
         })
     }

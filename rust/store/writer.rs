@@ -39,6 +39,7 @@ pub struct Written {
 
 /// A chunk between a thread that compresses it and the file; empty where all samples are missing.
 struct Slot {
+    rows: Vec<f32>,
     chunk: Vec<u8>,
     n_clipped: u64,
     outcome: Result<()>,
@@ -46,20 +47,41 @@ struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { chunk: Vec::new(), n_clipped: 0, outcome: Ok(()) }
+        Self { rows: Vec::new(), chunk: Vec::new(), n_clipped: 0, outcome: Ok(()) }
     }
 }
 
 /// Writes samples [3, time] in g to a new file at `path`. NaN becomes missing.
 ///
 /// # Errors
-/// [`Error::Shape`] and [`Error::Value`] for another array or layout, [`Error::Io`] from the file system.
+/// [`Error::Shape`] for another array, and those of [`write_from`].
 pub fn write(path: &Path, x: &Signals<'_, f32>, layout: Layout) -> Result<Written> {
-    let Layout { chunk, step_g, level } = layout;
     x.check_dense("x")?;
     if x.count() != AXES {
         return Err(Error::shape("x", "[3, time]", format!("{} axes", x.count())));
     }
+    write_from(path, x.time(), layout, &mut |first, rows| {
+        rows.fill(f32::NAN);
+        for (i, row) in rows.chunks_exact_mut(layout.chunk).enumerate() {
+            let samples = x.get(i).get(first..).unwrap_or_default();
+            row.iter_mut().zip(samples).for_each(|(value, sample)| *value = *sample);
+        }
+        Ok(())
+    })
+}
+
+/// Writes `time` samples to a new file at `path`. `copy` fills rows [3, chunk] with those from a first one on, NaN after the
+/// last.
+///
+/// # Errors
+/// [`Error::Value`] for another layout, [`Error::Io`] from the file system, and those of `copy`.
+pub fn write_from(
+    path: &Path,
+    time: usize,
+    layout: Layout,
+    copy: &mut dyn FnMut(usize, &mut [f32]) -> Result<()>,
+) -> Result<Written> {
+    let Layout { chunk, step_g, level } = layout;
     if chunk == 0 || chunk.checked_mul(AXES).is_none() {
         return Err(Error::value("chunk", "some samples", chunk));
     }
@@ -69,7 +91,7 @@ pub fn write(path: &Path, x: &Signals<'_, f32>, layout: Layout) -> Result<Writte
     if !(1..=9).contains(&level) {
         return Err(Error::value("level", "1 to 9", level));
     }
-    let n_chunks = x.time().div_ceil(chunk).max(1);
+    let n_chunks = time.div_ceil(chunk).max(1);
     let workers = threads::count();
     let mut batch: Vec<Slot> = Vec::new();
     batch.resize_with(n_chunks.min(AHEAD * workers), Slot::default);
@@ -83,8 +105,12 @@ pub fn write(path: &Path, x: &Signals<'_, f32>, layout: Layout) -> Result<Writte
             let spare = encoders.lock().ok().and_then(|mut list: std::sync::MutexGuard<'_, Vec<_>>| list.pop());
             spare.unwrap_or_else(|| (Encoder::new(level), vec![MISSING; AXES * chunk]))
         };
-        threads::for_each(workers, batch.iter_mut().enumerate(), scratch, |(encoder, items), (i, slot)| {
-            slot.n_clipped = quantise(x, (first + i) * chunk, chunk, step_g, items);
+        for (i, slot) in batch.iter_mut().enumerate() {
+            slot.rows.resize(AXES * chunk, f32::NAN);
+            copy((first + i) * chunk, &mut slot.rows)?;
+        }
+        threads::for_each(workers, batch.iter_mut(), scratch, |(encoder, items), slot| {
+            slot.n_clipped = quantise(&slot.rows, (1.0 / step_g) as f32, items);
             slot.chunk.clear();
             let absent = items.iter().all(|&item| item == MISSING);
             slot.outcome = if absent { Ok(()) } else { encoder.encode(items, &mut slot.chunk) };
@@ -113,22 +139,10 @@ pub fn write(path: &Path, x: &Signals<'_, f32>, layout: Layout) -> Result<Writte
     Ok(Written { n_clipped, n_bytes: n_bytes + index.len() as u64 })
 }
 
-/// Fills `items` [3, chunk] with the samples from `first` on in steps, missing after the last; returns how many were clipped.
-fn quantise(x: &Signals<'_, f32>, first: usize, chunk: usize, step_g: f64, items: &mut [i16]) -> u64 {
-    let scale = (1.0 / step_g) as f32;
-    let mut n_clipped = 0;
-    for (i, row) in items.chunks_exact_mut(chunk).enumerate() {
-        let samples = x.get(i).get(first..).unwrap_or_default();
-        let (inside, after) = row.split_at_mut(samples.len().min(chunk));
-        n_clipped += quantise_row(samples, scale, inside);
-        after.fill(MISSING);
-    }
-    n_clipped
-}
-
-fn quantise_row(samples: &[f32], scale: f32, row: &mut [i16]) -> u64 {
+/// Fills `items` with samples in steps; returns how many were clipped.
+fn quantise(samples: &[f32], scale: f32, items: &mut [i16]) -> u64 {
     let mut n_clipped = 0u32;
-    for (item, &value) in row.iter_mut().zip(samples) {
+    for (item, &value) in items.iter_mut().zip(samples) {
         let steps = value * scale;
         n_clipped += u32::from(steps.abs() >= LARGEST + 0.5);
         let steps = if steps > LARGEST { LARGEST } else { steps };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from imuspec import simulation
-from peak_memory import PREPARE, READ, peak
+from peak_memory import PREPARE, PREPARE_IN_PIECES, READ, peak
 
 N = 1_500_000
 RATE = 100
@@ -57,3 +58,16 @@ def test_a_recording_takes_its_samples_and_a_prepared_one_its_grid(name: str, tm
     points = 30 * n / RATE
     assert answer.startswith(("ok", "excluded"))
     assert size < ROOM * points * POINT + FREE
+
+
+def test_a_small_file_of_a_fortnight_is_prepared_for_a_store_in_300_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.gt3x"
+    n = 36_000_000
+    info = "Serial Number: NEO1D1\r\nFirmware: 2.5.0\r\nSample Rate: 30\r\nStart Date: 637200000000000000\r\n"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("info.txt", info)
+        archive.writestr("activity.bin", bytes.fromhex("001002014001002014") * (n // 2))
+    assert path.stat().st_size < 400_000 < POINT * n / 1000
+    size, answer = peak(PREPARE_IN_PIECES, path)
+    assert answer.startswith("excluded: gravity")
+    assert size < 300_000_000

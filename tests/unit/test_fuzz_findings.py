@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import imuspec
-from peak_memory import PREPARE, peak
+from peak_memory import PREPARE_IN_PIECES, peak
 
 FINDINGS = sorted((Path(__file__).parents[1] / "data" / "fuzz").iterdir())
 LITTLE = 64 << 20
@@ -27,7 +27,7 @@ def test_an_input_that_fuzzing_found_is_data_in_order_or_refused(path: Path) -> 
 
 @pytest.mark.parametrize("path", FINDINGS, ids=lambda path: path.stem)
 def test_an_input_that_fuzzing_found_takes_little_memory(path: Path) -> None:
-    size, message = peak(PREPARE, path)
+    size, message = peak(PREPARE_IN_PIECES, path)
     assert "internal error" not in message
     assert size < LITTLE
 

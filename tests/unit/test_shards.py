@@ -17,6 +17,8 @@ from imuspec import Recipe
 from imuspec._core import read_shard, set_threads, write_shard
 from imuspec.cohort.arrays import MISSING, SHARD, write_array
 from imuspec.errors import RecordingError
+from imuspec.preparation import Prepared, prepare, prepare_in_pieces
+from imuspec.simulation import simulate
 
 CHUNK = 5000  # 30,000 bytes: several blocks of Blosc
 
@@ -105,7 +107,8 @@ def test_zarr_reads_what_the_native_core_writes(n: int, level: int, tmp_path: Pa
     for threads in (1, 3):
         set_threads(threads)
         folder = tmp_path / str(threads)
-        written = write_array(folder, x, {"rate_hz": 30.0}, recipe, 30.0)
+        prepared = Prepared("a.csv", "a", recipe, "ok", acceleration=x, rate=30.0, figures={"n_samples": n})
+        written = write_array(folder, prepared, {"rate_hz": 30.0})
         assert written[:2] == ((folder / SHARD).stat().st_size, n_clipped)
         np.testing.assert_array_equal(zarr.open_array(folder, mode="r")[:], stored)
         np.testing.assert_array_equal(read(folder, n, 0, n), stored)
@@ -119,6 +122,23 @@ def test_zarr_reads_what_the_native_core_writes(n: int, level: int, tmp_path: Pa
     expected = json.loads((tmp_path / "zarr" / "zarr.json").read_text())
     assert blosc.fill_value == MISSING
     assert {**metadata, "attributes": {}} == expected
+
+
+def test_a_recording_in_pieces_is_stored_as_one_in_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.cwa"
+    simulate(path, days=0.2, seed=4)
+    recipe = Recipe.load("capture24").set("calibration.required=false", "segments.min_wear_h=0")
+    one, other = prepare(path, recipe), prepare_in_pieces(path, recipe, tmp_path)
+    assert (one.pieces, other.acceleration) == (None, None)
+    assert one.status == other.status == "ok"
+    assert one.figures == other.figures
+    assert one.figures["n_samples"] > 7 * 65_536  # so many pieces
+    for name in ("segments", "nonwear", "still", "shifts"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    written = [write_array(tmp_path / str(k), prepared, {}) for k, prepared in enumerate((one, other))]
+    assert written[0] == written[1]
+    assert (tmp_path / "0" / SHARD).read_bytes() == (tmp_path / "1" / SHARD).read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0", "1", "a.cwa", "a.truth.json", "a.truth.npz"]
 
 
 def test_quantising_rounds_halves_to_even_clips_and_counts(tmp_path: Path) -> None:

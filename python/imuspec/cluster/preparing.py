@@ -177,7 +177,7 @@ def prepare_file(job: _Job) -> Outcome:
 
 def _prepared(job: _Job) -> tuple[str, Prepared]:
     """Return the SHA-256 of a file and the prepared recording; a URL is downloaded first."""
-    from imuspec.preparation import prepare
+    from imuspec.preparation import prepare_in_pieces
 
     digest = ""
     with ExitStack() as stack:
@@ -196,7 +196,8 @@ def _prepared(job: _Job) -> tuple[str, Prepared]:
             return "", _without_signal(job, "failed", f"cannot be downloaded: {error or type(error).__name__}")
         if job.duplicate_of is not None:
             return digest, _without_signal(job, "excluded", f"the same bytes as {job.duplicate_of}")
-        return digest, prepare(path, job.recipe)
+        store = CohortStore(job.cohort, share=job.share, fence=job.fence)
+        return digest, prepare_in_pieces(path, job.recipe, store.spill_folder)
 
 
 def _without_signal(job: _Job, status: Literal["excluded", "failed"], reason: str) -> Prepared:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-    from imuspec.recipe import Recipe
+    from imuspec.preparation import Prepared
 
 Values = TypeVar("Values", "NDArray[np.int16]", "NDArray[np.float32]")
 
@@ -152,23 +152,17 @@ class StoredArray:
         return self._zarr
 
 
-def write_array(
-    folder: Path, acceleration: NDArray[np.float32], attributes: Mapping[str, Any], recipe: Recipe, rate: float
-) -> tuple[int, int, str]:
+def write_array(folder: Path, prepared: Prepared, attributes: Mapping[str, Any]) -> tuple[int, int, str]:
     """Write the acceleration of a recording as a Zarr array in a new folder.
 
     Parameters
     ----------
     folder : Path
         The folder, on a disk.
-    acceleration : float32 array [3, time]
-        Acceleration in g; NaN where missing.
+    prepared : Prepared
+        The recording. The ``store`` of its recipe says how samples are stored.
     attributes : mapping
         Attributes of the array, as `StoredArray` reads them, without ``sha256``.
-    recipe : Recipe
-        Its ``store`` says how samples are stored.
-    rate : float
-        Hz.
 
     Returns
     -------
@@ -179,18 +173,18 @@ def write_array(
     sha256 : str
         Checksum of these bytes.
     """
-    settings = recipe.store
-    chunk = max(1, round(rate * 3600 * settings.chunk_h))
+    settings = prepared.recipe.store
+    chunk = max(1, round(prepared.rate * 3600 * settings.chunk_h))
+    stored: Any = {"chunk": chunk, "step_g": settings.step_g, "level": settings.compression_level}
     (folder / SHARD).parent.mkdir(parents=True)
-    n_bytes, n_clipped = write_shard(
-        folder / SHARD,
-        np.ascontiguousarray(acceleration),
-        chunk=chunk,
-        step_g=settings.step_g,
-        level=settings.compression_level,
-    )
+    if prepared.pieces is not None:
+        n_bytes, n_clipped = prepared.pieces.write_shard(folder / SHARD, **stored)
+    elif prepared.acceleration is not None:
+        n_bytes, n_clipped = write_shard(folder / SHARD, np.ascontiguousarray(prepared.acceleration), **stored)
+    else:
+        raise ValueError(f"{prepared.id}: a recording that is ok has no acceleration")
     sha256 = checksum(folder)
-    fields = layout(acceleration.shape[1], chunk, settings.compression_level)
+    fields = layout(int(prepared.figures["n_samples"]), chunk, settings.compression_level)
     metadata = json.dumps({**fields, "attributes": {**attributes, "sha256": sha256}}, indent=2)
     (folder / "zarr.json").write_text(metadata, "utf-8")
     return n_bytes, n_clipped, sha256

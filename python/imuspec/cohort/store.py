@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,6 @@ from imuspec.temporary import private_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from imuspec.preparation import Prepared
 
@@ -163,9 +163,7 @@ class CohortStore(PartStore):
         """
         stored: dict[str, Any] = {}
         if prepared.status == "ok":
-            if prepared.acceleration is None:
-                raise ValueError(f"{source.id}: a recording that is ok has no acceleration")
-            stored = self._write_array(source, prepared, prepared.acceleration)
+            stored = self._write_array(source, prepared)
         self._write_part(source.id, part_of(source, prepared, stored, outcome))
 
     def write_tables(self, ids: Iterable[str] | None = None) -> None:
@@ -182,6 +180,11 @@ class CohortStore(PartStore):
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def spill_folder(self) -> Path:
+        """Folder for temporary files of a preparation: on the cohort's disk, or that of this machine before an upload."""
+        return Path(tempfile.gettempdir()) if is_remote(self.folder) else self.work
+
     @contextmanager
     def _temporary_folder(self, name: str) -> Iterator[Path]:
         """Yield a new folder: on the cohort's disk, or a private one of this machine before an upload."""
@@ -191,7 +194,7 @@ class CohortStore(PartStore):
             return
         yield self.work / temporary_name()
 
-    def _write_array(self, source: InputFile, prepared: Prepared, acceleration: NDArray[np.float32]) -> dict[str, Any]:
+    def _write_array(self, source: InputFile, prepared: Prepared) -> dict[str, Any]:
         """Write the acceleration of a recording to a temporary folder, and move it; return columns for the part."""
         attributes = {
             "step_g": prepared.recipe.store.step_g,
@@ -201,7 +204,7 @@ class CohortStore(PartStore):
             "source": source.name,
         }
         with self._temporary_folder(source.id) as waiting:
-            n_bytes, n_clipped, sha256 = write_array(waiting, acceleration, attributes, prepared.recipe, prepared.rate)
+            n_bytes, n_clipped, sha256 = write_array(waiting, prepared, attributes)
             stored: dict[str, Any] = {"n_clipped": n_clipped, "sha256": sha256, "stored_bytes": n_bytes}
             stored["zarr_sha256"] = hashlib.sha256((waiting / "zarr.json").read_bytes()).hexdigest()
             self._check_fence()

@@ -97,7 +97,9 @@ def read_columns(
     return result
 
 
-def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dict[str, Any] | None:
+def prepare_columns(
+    path: str | os.PathLike[str], recipe: dict[str, Any], pieces_in: Path | None = None
+) -> dict[str, Any] | None:
     """Prepare a Parquet or NPZ file as ``_core.prepare`` prepares a device file; return None for any other file.
 
     Parameters
@@ -106,6 +108,8 @@ def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dic
         The file. Its first bytes decide on the format, not its name.
     recipe : dict of str to object
         The recipe as a dictionary.
+    pieces_in : Path, default None
+        As in ``_core.prepare``.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def prepare_columns(path: str | os.PathLike[str], recipe: dict[str, Any]) -> dic
     if table is None:
         return None
     kind, arrays, labels, metadata = table
-    result = _core.prepare_arrays(str(path), arrays, labels, metadata, recipe)
+    result = _core.prepare_arrays(str(path), arrays, labels, metadata, recipe, pieces_in)
     result["header"]["format"] = kind
     return result
 

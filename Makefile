@@ -22,10 +22,12 @@ STAMPS := $(VENV)/stamps
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs')
 MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --quiet
 
+CAPI := --lib --no-default-features --features capi
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel capi header wasm docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +111,7 @@ lint: lint-rust lint-python ## check style, types, the stub, licences
 lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --lib --no-default-features --features capi -- -D warnings
 	PYO3_PYTHON="$(shell command -v $(PYTHON))" cargo clippy --quiet --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --quiet --no-deps --document-private-items
 	@for target in aarch64-unknown-linux-gnu i686-unknown-linux-gnu; do \
@@ -173,6 +176,22 @@ flips: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## 
 wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
 	$(BIN)/maturin build --release --out dist
 	$(BIN)/maturin sdist --out dist
+
+# The example in examples/c links either; a program names the folder with -I and -L.
+capi: ## build the C library and its header into dist/capi
+	cargo rustc --quiet --profile capi $(CAPI) --crate-type staticlib,cdylib
+	@mkdir -p dist/capi && cp include/imuspec.h target/capi/libimuspec.a target/capi/libimuspec.so dist/capi/ 2>/dev/null || \
+	  cp include/imuspec.h target/capi/libimuspec.a target/capi/libimuspec.dylib dist/capi/
+	@ls -l dist/capi
+
+wasm: ## build the C library for WebAssembly with SIMD into dist/wasm, where its target is installed
+	@if rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then \
+	  RUSTFLAGS='-C target-feature=+simd128' cargo rustc --quiet --profile capi $(CAPI) --crate-type cdylib --target wasm32-unknown-unknown && \
+	  mkdir -p dist/wasm && cp target/wasm32-unknown-unknown/capi/imuspec.wasm dist/wasm/ && ls -l dist/wasm; \
+	else echo 'no standard library of wasm32-unknown-unknown: nothing is built (rustup target add wasm32-unknown-unknown)'; fi
+
+header: ## write include/imuspec.h anew
+	IMUSPEC_WRITE_HEADER=1 cargo test --quiet --lib the_header_is_that_of_the_code
 
 docs: $(STAMPS)/packages-docs $(STAMPS)/extension-dev-opt $(STAMPS)/command ## build the pages under docs/ into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html

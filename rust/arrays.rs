@@ -14,8 +14,10 @@ pub struct Signals<'a, T> {
     /// The first sample of the first signal; dangling where the array is empty.
     first: *const T,
     life: PhantomData<&'a [T]>,
-    /// Leading axes as (length, stride in scalars), outermost first; neighbours that one stride serves are one axis.
-    axes: Vec<(usize, isize)>,
+    /// Leading axes as (length, stride in scalars), outermost first; neighbours that one stride serves are one axis. The
+    /// outermost is apart, so that signals in rows need no memory.
+    outer: (usize, isize),
+    inner: Vec<(usize, isize)>,
     count: usize,
     time: usize,
     /// Scalars from one sample of a signal to the next.
@@ -72,19 +74,20 @@ impl<'a, T: Copy> Signals<'a, T> {
         };
         if count == 0 || time == 0 {
             let first = NonNull::dangling().as_ptr();
-            return Ok(Self { first, life, axes: vec![(count, 0)], count, time, step: 1 });
+            return Ok(Self { first, life, outer: (count, 0), inner: Vec::new(), count, time, step: 1 });
         }
-        let mut axes: Vec<(usize, isize)> = Vec::new();
-        for (&length, &stride) in leading.iter().zip(steps) {
-            match axes.last_mut() {
-                _ if length == 1 => {}
-                Some(outer) if stride.checked_mul(length as isize) == Some(outer.1) => {
-                    *outer = (outer.0 * length, stride);
-                }
-                _ => axes.push((length, stride)),
+        let (mut outer, mut inner) = ((1, 0), Vec::new());
+        for (&length, &stride) in leading.iter().zip(steps).filter(|&(&length, _)| length > 1) {
+            let around = inner.last_mut().unwrap_or(&mut outer);
+            if around.0 == 1 {
+                *around = (length, stride);
+            } else if stride.checked_mul(length as isize) == Some(around.1) {
+                *around = (around.0 * length, stride);
+            } else {
+                inner.push((length, stride));
             }
         }
-        Ok(Self { first, life, axes, count, time, step: if time == 1 { 1 } else { step } })
+        Ok(Self { first, life, outer, inner, count, time, step: if time == 1 { 1 } else { step } })
     }
 
     /// Signals that lie one after the other.
@@ -159,13 +162,11 @@ impl<'a, T: Copy> Signals<'a, T> {
     fn start(&self, i: usize) -> *const T {
         assert!(i < self.count, "signal out of range");
         let (mut offset, mut rest) = (0, i);
-        for &(length, stride) in self.axes.iter().skip(1).rev() {
+        for &(length, stride) in self.inner.iter().rev() {
             offset += (rest % length) as isize * stride;
             rest /= length;
         }
-        if let Some(&(_, stride)) = self.axes.first() {
-            offset += rest as isize * stride;
-        }
+        offset += rest as isize * self.outer.1;
         // SAFETY: an index within the shape, which `new` has checked and the caller of `from_raw` has promised; of an empty
         // array the offset is 0, as its one stride is.
         unsafe { self.first.offset(offset) }
@@ -200,7 +201,7 @@ mod tests {
         let starts: Vec<f32> = (0..6).map(|i| signals.get(i)[0]).collect();
         assert_eq!(starts, [20.0, 10.0, 0.0, 50.0, 40.0, 30.0]);
         let folded = Signals::new(&data, 0, &[5, 3, 4], &[12, 4, 1]).unwrap();
-        assert_eq!((folded.axes.len(), folded.get(14)), (1, &data[56..60]));
+        assert_eq!((folded.inner.len(), folded.get(14)), (0, &data[56..60]));
     }
 
     #[test]

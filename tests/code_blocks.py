@@ -21,10 +21,10 @@ from imuspec.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-#: What a block may need that a test does not have. `hours`: of computing. `package`: of another project.
-NEEDS = ("network", "gpu", "cluster", "package", "hours")
+#: What a block may need that a test does not have. `hours`: of computing. `package`: of another project. `compiler`: minutes of one.
+NEEDS = ("network", "gpu", "cluster", "package", "compiler", "hours")
 #: Languages that are run, and those that are shown.
-RUN, SHOWN = ("sh", "console", "python"), ("text", "toml", "r", "R", "bibtex", "json", "csv", "yaml", "rust", "")
+RUN, SHOWN = ("sh", "console", "python"), ("text", "toml", "r", "R", "bibtex", "json", "csv", "yaml", "rust", "c", "")
 _FENCE = re.compile(r"(?:^<!-- needs: (?P<needs>.*?) -->\n)?^```(?P<language>[^\n`]*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 

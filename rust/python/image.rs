@@ -53,11 +53,8 @@ impl ImageSettings {
         let recipe = match self.preset {
             None => recipe,
             Some(Word(Preset::Android)) => {
-                if (recipe.tone, recipe.norm, recipe.resize) != (Tone::Greys, Norm::AxisWindow, Resize::Canvas) {
-                    let expected = "levels, norm and resize left alone, as the preset fixes them";
-                    return Err(Error::value("preset", expected, "others"));
-                }
-                Recipe { tone: Tone::Android, resize: Resize::Nearest, one_sided: false, sunk: true, ..recipe }
+                let expected = "levels, norm and resize left alone, as the preset fixes them";
+                recipe.android().ok_or_else(|| Error::value("preset", expected, "others"))?
             }
         };
         recipe.check()?;

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::extent::Extent;
@@ -65,6 +66,15 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// The recipe with what the picture of the authors' Android app fixes; `None` where tone, norm or resize are not the
+    /// published picture's.
+    #[must_use]
+    pub fn android(self) -> Option<Self> {
+        let published = (self.tone, self.norm, self.resize) == (Tone::Greys, Norm::AxisWindow, Resize::Canvas);
+        let app = Self { tone: Tone::Android, resize: Resize::Nearest, one_sided: false, sunk: true, ..self };
+        published.then_some(app)
+    }
+
     /// Refuses a recipe of which there are no pictures.
     ///
     /// # Errors
@@ -113,13 +123,22 @@ pub struct Plan {
     engine: Arc<dyn RealToComplex<f64>>,
 }
 
-/// The definition's working memory.
+/// The definition's working memory: taken with the first picture, kept for all later ones of the same plan.
 #[derive(Default)]
 pub struct Scratch {
     db: [Vec<f64>; 3],
     grid: Vec<u8>,
     stretched: Vec<u8>,
-    frame: Vec<f64>,
+    column: Vec<f64>,
+    frame: FrameScratch,
+}
+
+/// Working memory for one frame.
+#[derive(Default)]
+pub struct FrameScratch {
+    samples: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    engine: Vec<Complex<f64>>,
 }
 
 impl Plan {
@@ -167,39 +186,41 @@ impl Plan {
         self.recipe.nfft - self.recipe.noverlap
     }
 
-    /// Decibels of all cells of one axis, [bin, frame]; a masked cell is -infinity.
-    pub fn decibels(&self, axis: &[f64], out: &mut Vec<f64>, scratch: &mut Vec<f64>) -> Extent {
-        let [bins, frames] = self.grid;
+    /// Decibels of all cells of axis `k`, [bin, frame], into `scratch.db[k]`; a masked cell is -infinity.
+    fn decibels(&self, axis: &[f64], k: usize, scratch: &mut Scratch) -> Extent {
+        let Scratch { db, column, frame: memory, .. } = scratch;
+        let ([bins, frames], out) = (self.grid, &mut db[k]);
         out.clear();
         out.resize(bins * frames, f64::NEG_INFINITY);
         let mut extent = Extent::NONE;
-        let mut column = Vec::with_capacity(bins);
         for frame in 0..frames {
             let from = frame * self.hop();
             let samples = &axis[from.min(axis.len())..(from + self.recipe.nfft).min(axis.len())];
-            extent = extent.union(self.column(samples, &mut column, scratch));
+            extent = extent.union(self.column(samples, column, memory));
             column.iter().enumerate().for_each(|(bin, &db)| out[bin * frames + frame] = db);
         }
         extent
     }
 
     /// Decibels of the bins of one frame, which zeros fill up; a masked cell is -infinity.
-    pub fn column(&self, samples: &[f64], out: &mut Vec<f64>, scratch: &mut Vec<f64>) -> Extent {
+    pub fn column(&self, samples: &[f64], out: &mut Vec<f64>, scratch: &mut FrameScratch) -> Extent {
         let mut extent = Extent::NONE;
         out.clear();
         out.resize(self.grid[0], f64::NEG_INFINITY);
         if samples.iter().any(|v| !v.is_finite()) {
             return extent;
         }
-        let mut spectrum = self.engine.make_output_vec();
+        let FrameScratch { samples: frame, spectrum, engine } = scratch;
         let scale = binary_scale(samples);
-        scratch.clear();
-        scratch.extend(samples.iter().zip(&self.window).map(|(v, w)| v * scale * w));
-        scratch.resize(self.recipe.nfft, 0.0);
-        if self.engine.process(scratch, &mut spectrum).is_err() {
+        frame.clear();
+        frame.extend(samples.iter().zip(&self.window).map(|(v, w)| v * scale * w));
+        frame.resize(self.recipe.nfft, 0.0);
+        spectrum.resize(self.grid[0], Complex::default());
+        engine.resize(self.engine.get_scratch_len(), Complex::default());
+        if self.engine.process_with_scratch(frame, spectrum, engine).is_err() {
             unreachable!("buffers have the engine's lengths");
         }
-        for (bin, (db, c)) in out.iter_mut().zip(&spectrum).enumerate() {
+        for (bin, (db, c)) in out.iter_mut().zip(&*spectrum).enumerate() {
             let power = c.norm_sqr() * self.bin_factor(bin);
             if power > 0.0 {
                 *db = 10.0 * power.log10() - 20.0 * scale.log10();
@@ -251,7 +272,7 @@ impl Plan {
             if !self.recipe.mask && axis.iter().any(|v| !v.is_finite()) {
                 return Err(not_finite(0, k));
             }
-            extents[k] = self.decibels(axis, &mut scratch.db[k], &mut scratch.frame);
+            extents[k] = self.decibels(axis, k, scratch);
         }
         if self.recipe.norm == Norm::JointWindow {
             extents = [extents.into_iter().fold(Extent::NONE, Extent::union); 3];

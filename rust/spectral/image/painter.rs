@@ -23,7 +23,7 @@ pub struct Painter {
 }
 
 /// Working memory of one thread.
-struct Scratch {
+pub struct Scratch {
     power: power::Scratch,
     cells: Vec<f32>,
     greys: Vec<u8>,
@@ -52,8 +52,13 @@ impl Painter {
     }
 
     fn lend(&self) -> Lent<'_, Scratch> {
+        self.spares.lend(|| self.scratch())
+    }
+
+    /// Memory for one thread; what some windows alone need comes with the first of them.
+    fn scratch(&self) -> Scratch {
         let [bins, frames] = self.plan.grid;
-        self.spares.lend(|| Scratch {
+        Scratch {
             power: self.transforms.scratch(),
             cells: vec![0.0; 3 * self.transforms.cells()],
             greys: vec![0; bins.next_multiple_of(TILE) * frames.next_multiple_of(BLOCK)],
@@ -61,7 +66,39 @@ impl Painter {
             image: definition::Scratch::default(),
             samples: Vec::new(),
             bytes: Vec::new(),
-        })
+        }
+    }
+
+    /// All memory that [`Painter::draw_one`] needs for any window.
+    pub fn full_scratch(&self) -> Scratch {
+        let mut scratch = self.scratch();
+        let [height, width] = self.plan.size();
+        let (silence, mut out) = (vec![0.0f32; self.plan.length], vec![0f32; 3 * height * width]);
+        // Silence goes the fused path in both precisions, and can be drawn by definition. Floats need more than bytes.
+        if let Ok(x) = Signals::contiguous(&silence, self.plan.length) {
+            let _ = self.fused(&x, 0..1, &mut scratch, &mut out);
+            let _ = self.defined(&x, 0..1, &mut scratch, &mut out);
+        }
+        scratch
+    }
+
+    /// Draws one window of one or three axes on the caller's thread. With a [`Painter::full_scratch`] it takes no memory,
+    /// unless samples are not finite and the recipe does not mask them.
+    ///
+    /// # Errors
+    /// The index of the first axis with NaN or infinity, unless masked.
+    ///
+    /// # Panics
+    /// Where the window has no axes or another length than planned, or `out` is no picture.
+    pub fn draw_one<T: Sample, P: Pixel>(
+        &self,
+        x: &Signals<'_, T>,
+        scratch: &mut Scratch,
+        out: &mut [P],
+    ) -> std::result::Result<(), usize> {
+        let [height, width] = self.plan.size();
+        assert!(x.time() == self.plan.length && out.len() == 3 * height * width, "a window and a picture as planned");
+        self.picture(x, 0..x.count(), scratch, out)
     }
 
     /// Draws every triad of channels of every window: `out` is [window, triad, 3, row, column]. A single channel is drawn

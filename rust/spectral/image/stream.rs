@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::definition::{Norm, Plan, Recipe, Scratch};
+use super::definition::{FrameScratch, Norm, Plan, Recipe, Scratch};
 use super::extent::Extent;
 use super::pixel::Pixel;
 use crate::arrays::{Signals, check_length};
@@ -34,14 +34,19 @@ impl Span {
         self.high.push_back((column, extent.high));
     }
 
-    /// The extent from column `first` on.
-    fn from(&mut self, first: u64) -> Extent {
+    /// Drops the columns before `first`.
+    fn forget(&mut self, first: u64) {
         while self.low.front().is_some_and(|&(column, _)| column < first) {
             self.low.pop_front();
         }
         while self.high.front().is_some_and(|&(column, _)| column < first) {
             self.high.pop_front();
         }
+    }
+
+    /// The extent from column `first` on.
+    fn from(&mut self, first: u64) -> Extent {
+        self.forget(first);
         match (self.low.front(), self.high.front()) {
             (Some(&(_, low)), Some(&(_, high))) => Extent { low, high },
             _ => Extent::NONE,
@@ -54,7 +59,22 @@ impl Span {
 struct Axis {
     samples: VecDeque<f64>,
     columns: VecDeque<Vec<f64>>,
+    /// Memory of columns that were dropped.
+    spare: Vec<Vec<f64>>,
     span: Span,
+    /// The window that is drawn, where its columns are not kept.
+    window: Vec<f64>,
+}
+
+/// Memory for one picture.
+#[derive(Default)]
+struct Memory {
+    image: Scratch,
+    samples: Vec<f64>,
+    frame: FrameScratch,
+    grid: Vec<u8>,
+    stretched: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// Samples in, pictures out.
@@ -67,9 +87,7 @@ pub struct Stream {
     /// Index of the first sample, and of the first column, that is kept.
     first_sample: u64,
     first_column: u64,
-    scratch: Scratch,
-    frame: Vec<f64>,
-    column: Vec<f64>,
+    memory: Memory,
 }
 
 impl Stream {
@@ -89,8 +107,34 @@ impl Stream {
         }
         let plan = Plan::new(recipe, length)?;
         let axes = (0..axes).map(|_| Axis::default()).collect();
-        let (scratch, frame, column) = Default::default();
-        Ok(Self { plan, hop, axes, n: 0, first_sample: 0, first_column: 0, scratch, frame, column })
+        Ok(Self { plan, hop, axes, n: 0, first_sample: 0, first_column: 0, memory: Memory::default() })
+    }
+
+    /// Takes all memory that samples to come need, for [`Stream::push_sample`] to take none.
+    pub fn reserve(&mut self) {
+        let (aligned, [bins, frames], [height, width]) = (self.aligned(), self.plan.grid, self.plan.size());
+        let Memory { image, samples, frame, grid, stretched, bytes } = &mut self.memory;
+        bytes.resize(3 * height * width, 0);
+        for axis in &mut self.axes {
+            axis.samples.reserve(self.plan.length + 1);
+            if aligned {
+                axis.columns.reserve(frames + 1);
+                axis.spare.resize_with(frames + 1, || Vec::with_capacity(bins));
+                axis.span.low.reserve(frames + 1);
+                axis.span.high.reserve(frames + 1);
+            } else {
+                axis.window.reserve(self.plan.length);
+            }
+        }
+        if aligned {
+            samples.resize(self.plan.recipe.nfft, 0.0);
+            self.plan.column(samples, &mut Vec::new(), frame);
+            grid.resize(bins * frames, 0);
+            self.plan.resize(grid, stretched, &mut bytes[..height * width]);
+        } else {
+            let silence = vec![0.0; self.plan.length];
+            let _ = self.plan.draw([&silence; 3], image, bytes);
+        }
     }
 
     /// The plan of its pictures.
@@ -131,38 +175,65 @@ impl Stream {
         }
         let mut pictures = out.chunks_exact_mut(3 * height * width);
         for i in 0..x.time() {
-            for (a, axis) in self.axes.iter_mut().enumerate() {
-                axis.samples.push_back(x.get(a)[i]);
-            }
-            self.n += 1;
-            self.complete_column();
-            let Some(start) = self.n.checked_sub(self.plan.length as u64) else { continue };
-            if start % self.hop as u64 == 0
+            if let Some(start) = self.take(|axis| x.get(axis)[i])
                 && let Some(out) = pictures.next()
             {
                 self.draw(start, out)?;
             }
-            self.forget(start);
+            self.forget();
         }
         Ok(())
+    }
+
+    /// Takes a sample of each axis, and draws the picture that it completes into `out`; says whether there is one. After
+    /// [`Stream::reserve`] it takes no memory but for an error.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of axes or an `out` that is no picture, [`Error::Value`] for NaN or infinity that
+    /// the recipe does not mask: nothing is taken then.
+    pub fn push_sample<P: Pixel>(&mut self, sample: &[f64], out: &mut [P]) -> Result<bool> {
+        let [height, width] = self.plan.size();
+        check_length("x", sample.len(), &[self.axes.len()])?;
+        check_length("out", out.len(), &[3, height, width])?;
+        if !self.plan.recipe.mask && sample.iter().any(|v| !v.is_finite()) {
+            return Err(Error::value("x", "finite samples (or nan=\"mask\")", "NaN or infinity"));
+        }
+        let start = self.take(|axis| sample[axis]);
+        if let Some(start) = start {
+            self.draw(start, out)?;
+        }
+        self.forget();
+        Ok(start.is_some())
+    }
+
+    /// Takes a sample of each axis; the first sample of the window that it completes.
+    fn take(&mut self, sample: impl Fn(usize) -> f64) -> Option<u64> {
+        for (a, axis) in self.axes.iter_mut().enumerate() {
+            axis.samples.push_back(sample(a));
+        }
+        self.n += 1;
+        self.complete_column();
+        self.n.checked_sub(self.plan.length as u64).filter(|start| start % self.hop as u64 == 0)
     }
 
     /// Computes the column that the latest sample completes, if windows begin on columns.
     fn complete_column(&mut self) {
         let (nfft, hop) = (self.plan.recipe.nfft as u64, self.plan.hop() as u64);
         let Some(start) = self.n.checked_sub(nfft).filter(|start| start % hop == 0 && self.aligned()) else { return };
+        let Memory { samples, frame, .. } = &mut self.memory;
         for axis in &mut self.axes {
-            self.frame.clear();
-            self.frame.extend(axis.samples.range((start - self.first_sample) as usize..));
-            let mut column = Vec::with_capacity(self.plan.grid[0]);
-            let extent = self.plan.column(&self.frame, &mut column, &mut self.column);
+            samples.clear();
+            samples.extend(axis.samples.range((start - self.first_sample) as usize..));
+            let mut column = axis.spare.pop().unwrap_or_default();
+            let extent = self.plan.column(samples, &mut column, frame);
             axis.columns.push_back(column);
             axis.span.push(start / hop, extent);
         }
     }
 
     /// Drops what no later window needs.
-    fn forget(&mut self, start: u64) {
+    fn forget(&mut self) {
+        let Some(start) = self.n.checked_sub(self.plan.length as u64) else { return };
         let next = (start / self.hop as u64 + 1) * self.hop as u64;
         let samples = if self.aligned() { (self.n + 1).saturating_sub(self.plan.recipe.nfft as u64) } else { next };
         while self.first_sample < samples.min(self.n) {
@@ -171,52 +242,57 @@ impl Stream {
             });
             self.first_sample += 1;
         }
-        while self.aligned() && self.first_column < next / self.plan.hop() as u64 && !self.axes[0].columns.is_empty() {
-            self.axes.iter_mut().for_each(|axis| {
-                axis.columns.pop_front();
-            });
+        let column = next / self.plan.hop() as u64;
+        while self.aligned() && self.first_column < column && !self.axes[0].columns.is_empty() {
+            self.axes.iter_mut().for_each(|axis| axis.spare.extend(axis.columns.pop_front()));
             self.first_column += 1;
         }
+        self.axes.iter_mut().for_each(|axis| axis.span.forget(column));
     }
 
     /// The picture of the window that begins at sample `start`.
     fn draw<P: Pixel>(&mut self, start: u64, out: &mut [P]) -> Result<()> {
-        let mut bytes = vec![0; out.len()];
+        self.memory.bytes.clear();
+        self.memory.bytes.resize(out.len(), 0);
         if self.aligned() {
-            self.draw_columns(start, &mut bytes);
+            self.draw_columns(start);
         } else {
             let from = (start - self.first_sample) as usize;
-            let window = |axis: &Axis| axis.samples.range(from..).copied().collect::<Vec<_>>();
-            let axes: Vec<Vec<f64>> = self.axes.iter().map(window).collect();
-            let last = axes.len() - 1;
-            self.plan.draw([0, 1, 2].map(|k| axes[k.min(last)].as_slice()), &mut self.scratch, &mut bytes)?;
+            for axis in &mut self.axes {
+                axis.window.clear();
+                axis.window.extend(axis.samples.range(from..));
+            }
+            let (axes, last) = (&self.axes, self.axes.len() - 1);
+            let Memory { image, bytes, .. } = &mut self.memory;
+            self.plan.draw([0, 1, 2].map(|k| axes[k.min(last)].window.as_slice()), image, bytes)?;
         }
         let plane = out.len() / 3;
-        for (k, (out, bytes)) in out.chunks_exact_mut(plane).zip(bytes.chunks_exact(plane)).enumerate() {
+        for (k, (out, bytes)) in out.chunks_exact_mut(plane).zip(self.memory.bytes.chunks_exact(plane)).enumerate() {
             P::put(bytes, k, out);
         }
         Ok(())
     }
 
-    fn draw_columns(&mut self, start: u64, out: &mut [u8]) {
+    fn draw_columns(&mut self, start: u64) {
         let ([bins, frames], first) = (self.plan.grid, start / self.plan.hop() as u64);
-        let mut extents: Vec<Extent> = self.axes.iter_mut().map(|axis| axis.span.from(first)).collect();
+        let mut extents = [Extent::NONE; 3];
+        extents.iter_mut().zip(&mut self.axes).for_each(|(extent, axis)| *extent = axis.span.from(first));
         if self.plan.recipe.norm == Norm::JointWindow {
             let all = extents.iter().fold(Extent::NONE, |all, &e| all.union(e));
             extents.fill(all);
         }
         let from = (first - self.first_column) as usize;
-        let mut grid = vec![0; bins * frames];
-        let mut stretched = Vec::new();
-        let plane = out.len() / 3;
-        for (k, out) in out.chunks_exact_mut(plane).enumerate() {
-            if let Some((axis, extent)) = self.axes.get(k).zip(extents.get(k)) {
-                let ends = self.plan.ends(*extent);
+        let Memory { grid, stretched, bytes, .. } = &mut self.memory;
+        grid.resize(bins * frames, 0);
+        let plane = bytes.len() / 3;
+        for (k, out) in bytes.chunks_exact_mut(plane).enumerate() {
+            if let Some(axis) = self.axes.get(k) {
+                let ends = self.plan.ends(extents[k]);
                 for (t, column) in axis.columns.range(from..from + frames).enumerate() {
                     column.iter().enumerate().for_each(|(f, &db)| grid[f * frames + t] = self.plan.grey(db, ends));
                 }
             }
-            self.plan.resize(&grid, &mut stretched, out);
+            self.plan.resize(grid, stretched, out);
         }
     }
 }

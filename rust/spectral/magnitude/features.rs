@@ -111,10 +111,50 @@ pub fn log_magnitudes<T: Real>(
         (first, share.min(n - first), rest.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>())
     });
     let scratch = || FeatureScratch::new(&parts, signals.time());
-    threads::for_each(threads, items, scratch, |scratch, (first, count, out)| {
-        dispatch(path, Features { parts: &parts, signals, first, count, out, scratch });
+    threads::for_each(threads, items, scratch, |scratch, (first, count, mut out)| {
+        dispatch(path, Features { parts: &parts, signals, first, count, out: &mut out, scratch });
     });
     Ok(())
+}
+
+/// Features at one resolution, planned for signals of one length, with all memory that they need.
+pub struct LogMagnitude<T: Real> {
+    part: Part<T>,
+    time: usize,
+    scratch: FeatureScratch<T>,
+}
+
+impl<T: Real> LogMagnitude<T> {
+    /// Plans features of signals of `time` samples.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a bad resolution or too few frames.
+    pub fn new(resolution: &Resolution, moment: Moment, time: usize) -> Result<Self> {
+        let part = Part::new(resolution, moment, time)?;
+        let scratch = FeatureScratch::new(std::slice::from_ref(&part), time);
+        Ok(Self { part, time, scratch })
+    }
+
+    /// Bins of a feature.
+    pub fn bins(&self) -> usize {
+        self.part.bins()
+    }
+
+    /// The features [signal, bin] on the caller's thread, as [`log_magnitudes`]. Takes no memory but for an error.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for signals that are not as planned and dense, or an output of another length.
+    pub fn compute(&mut self, signals: &Signals<T>, out: &mut [T], path: Path) -> Result<()> {
+        signals.check_dense("x")?;
+        if signals.time() != self.time {
+            return Err(Error::shape("x", format!("{} samples, as planned", self.time), signals.time()));
+        }
+        check_length("out", out.len(), &[signals.count(), self.bins()])?;
+        let Self { part, scratch, .. } = self;
+        let (parts, count) = (std::slice::from_ref(part), signals.count());
+        dispatch(path, Features { parts, signals, first: 0, count, out: &mut [out], scratch });
+        Ok(())
+    }
 }
 
 /// A resolution, planned for a length of signal.
@@ -175,14 +215,14 @@ struct Features<'a, 'b, T: Real> {
     signals: &'a Signals<'b, T>,
     first: usize,
     count: usize,
-    out: Vec<&'a mut [T]>,
+    out: &'a mut [&'b mut [T]],
     scratch: &'a mut FeatureScratch<T>,
 }
 
 impl<T: Real> Kernel<T> for Features<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<V: Lanes<T = T>>(mut self, cpu: Cpu<V>) {
+    fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let FeatureScratch { tile: rows, margin, fft, sums } = self.scratch;
         let centres = self.signals.time() + 1;
         for start in (0..self.count).step_by(T::LANES) {
@@ -205,7 +245,7 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
                     }
                 }
             }
-            for ((part, sums), out) in self.parts.iter().zip(&*sums).zip(&mut self.out) {
+            for ((part, sums), out) in self.parts.iter().zip(&*sums).zip(&mut *self.out) {
                 finish(cpu, part, sums, &mut out[start * part.bins()..][..lanes * part.bins()]);
             }
         }

@@ -21,7 +21,7 @@ from imuspec.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-#: What a block may need that a test does not have. `hours`: of computing. `package`: of another project. `compiler`: minutes of one.
+#: What a block may need that a test does not have: `hours` of computing, a `package` of another project, minutes of a `compiler`.
 NEEDS = ("network", "gpu", "cluster", "package", "compiler", "hours")
 #: Languages that are run, and those that are shown.
 RUN, SHOWN = ("sh", "console", "python"), ("text", "toml", "r", "R", "bibtex", "json", "csv", "yaml", "rust", "c", "")

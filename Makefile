@@ -98,6 +98,7 @@ $(STAMPS)/browser: | $(STAMPS)/venv
 test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(STAMPS)/plain $(STAMPS)/browser ## run all tests, those of the native core too
 	cargo test --quiet --lib
 	IMUSPEC_CPU=plain cargo test --quiet --lib
+	cargo rustc --quiet $(CAPI) --crate-type staticlib,cdylib
 	$(PY) -m pytest -q --numprocesses $$($(PY) -c 'import os; print(min(os.cpu_count() + 1, $(TEST_PROCESSES)))') --dist worksteal $(PYTEST_ARGS)
 
 # Of the unsafe code what needs no vector instructions. All tests of the kernels, `make miri MIRI_TESTS=spectral::`, take hours.
@@ -118,6 +119,9 @@ lint-rust:
 	  if rustup target list --installed 2>/dev/null | grep -qx $$target; then cargo check --quiet --lib --target $$target || exit 1; \
 	  else echo "no standard library of $$target: the crate is not checked for it here (rustup target add $$target)"; fi; \
 	done
+	@if rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; \
+	then cargo check --quiet $(CAPI) --target wasm32-unknown-unknown; \
+	else echo 'no standard library of wasm32-unknown-unknown: the C interface is not checked for it here (rustup target add wasm32-unknown-unknown)'; fi
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	  if [ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ] || git ls-remote -q https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; \
 	  then cargo deny --log-level error check advisories; else echo 'no advisory database within reach: advisories are not checked here'; fi; \
@@ -180,8 +184,7 @@ wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
 # The example in examples/c links either; a program names the folder with -I and -L.
 capi: ## build the C library and its header into dist/capi
 	cargo rustc --quiet --profile capi $(CAPI) --crate-type staticlib,cdylib
-	@mkdir -p dist/capi && cp include/imuspec.h target/capi/libimuspec.a target/capi/libimuspec.so dist/capi/ 2>/dev/null || \
-	  cp include/imuspec.h target/capi/libimuspec.a target/capi/libimuspec.dylib dist/capi/
+	@mkdir -p dist/capi && cp include/imuspec.h target/capi/libimuspec.* dist/capi/ && rm -f dist/capi/*.d dist/capi/*.rlib
 	@ls -l dist/capi
 
 wasm: ## build the C library for WebAssembly with SIMD into dist/wasm, where its target is installed

@@ -80,3 +80,22 @@ def test_fig_8_counts_the_heat_that_it_draws(tmp_path: Path) -> None:
     between = table["rank correlation"].dropna()
     assert between["IMG2IMU"] == between["Randomly-init. (2D)"]  # the same encoder, the same head
     assert (tmp_path / "fig8.png").stat().st_size > 20_000
+
+
+def test_a_grid_of_recipes_has_its_members_beside_the_pick_of_validation(tmp_path: Path) -> None:
+    grid = '"views.hue" = ["perm", "mix"]'
+    run("img2imu-grid", tmp_path, *SMALL, "--set", "members=true", "--set", f"grid={grid}", "--set", "recipes=img2imu-small",
+        "--set", "changes=training.epochs=1;training.batch=32;source.limit=32;objective.queue=32;objective.norm_group=16;"
+        "source.height=24;source.width=32;views.permute_min_columns=3")  # fmt: skip
+    scores = pd.read_csv(tmp_path / "seeds.csv", comment="#").query("column == 'wisdm'").set_index("row")
+    members = ["img2imu-small-hue-perm", "img2imu-small-hue-mix"]
+    assert {*members, "img2imu-small, best of 2 by validation", "random weights (resnet18)", *PARAMETER_FREE} == {
+        *scores.index
+    }
+    pick = scores.loc["img2imu-small, best of 2 by validation"]
+    assert pick["validation_f1"] == scores.loc[members, "validation_f1"].max()
+    assert pick["macro_f1"] == scores.loc[pick["picked"], "macro_f1"]
+    assert len(list((tmp_path / "runs").glob("img2imu-small-hue-*/done"))) == 2  # for four sets of windows
+    recipe = json.loads((tmp_path / "experiment.json").read_text("utf-8"))
+    assert recipe["tiny"]
+    assert any(f"is {pick['picked']} in 1 of 1 splits" in note for note in recipe["notes"])

@@ -375,3 +375,22 @@ def test_a_pre_training_is_made_again_when_a_file_of_its_data_changes(tmp_path: 
     assert before == pretraining_digest(recipe.model_copy(update={"name": "renamed"}), folder)
     (folder / "a").write_text("12", "utf-8")
     assert pretraining_digest(recipe, folder) != before
+
+
+def test_validation_alone_picks_a_recipe_of_a_grid() -> None:
+    from imuspec.experiments.img2imu_grid import picked
+
+    rows = [
+        {"family": "cpc", "column": "wisdm", "seed": split, "row": row, "weights_seed": weights} | scores
+        for split, by_row in {
+            0: {"a": [(0.9, 0.1), (0.7, 0.2)], "b": [(0.6, 0.8), (0.9, 0.9)]},
+            1: {"a": [(0.1, 0.9), (0.2, 0.9)], "b": [(0.3, 0.1), (0.2, 0.2)]},
+        }.items()
+        for row, pairs in by_row.items()
+        for weights, pair in enumerate(pairs)
+        for scores in [dict(zip(("validation_f1", "macro_f1"), pair, strict=True))]
+    ]
+    picks = picked(pd.DataFrame(rows))
+    assert picks["row"].unique().tolist() == ["cpc, best of 2 by validation"]
+    assert picks.groupby("seed")["picked"].first().to_dict() == {0: "a", 1: "b"}  # .8 > .75, .25 > .15
+    assert picks["macro_f1"].tolist() == [0.1, 0.2, 0.1, 0.2]  # the test scores of the picks, which are the lower ones

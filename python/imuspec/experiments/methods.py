@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from imuspec import encoders
-from imuspec.datasets import DatasetReference, Windows, people_of
+from imuspec.datasets import Windows
 from imuspec.encoders.efficientnet import EfficientNetLite0
 from imuspec.experiments.judging import (
     PARAMETER_FREE,
@@ -23,9 +23,8 @@ from imuspec.experiments.judging import (
     score_table,
     seeded_network,
 )
-from imuspec.experiments.pretraining import pretrain_once
+from imuspec.experiments.pretraining import pretrain_once, shares_people, unseen_windows
 from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
-from imuspec.pretraining.window_source import pretraining_subjects
 from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
@@ -190,7 +189,8 @@ def judge_methods(
         Notes: rows that were left out or replaced, and why.
     """
     tables, notes = [], []
-    sets = {name: _windows(setup, name) for name in setup.columns(data)}
+    options = setup.options
+    sets = {name: unseen_windows(setup, name, options.signals, options.subjects) for name in setup.columns(data)}
     for name, (windows, used) in sets.items():
         if used:
             notes.append(f"{name}: judged on {len(windows.subjects)} subjects that no pre-training saw")
@@ -233,26 +233,6 @@ def long_table(judged: pd.DataFrame, papers: Sequence[str]) -> pd.DataFrame:
 def _base(row: str) -> str:
     """A row's name without its layer."""
     return row if row in PARAMETER_FREE else row.split(", ", maxsplit=1)[0]
-
-
-def _windows(setup: Setup[MethodOptions], name: str) -> tuple[Windows, bool]:
-    """A set's windows, without the people that the pre-training on signals sees; and whether any were left out."""
-    windows = setup.windows(name, **setup.options.window_settings)
-    if _pretrained_on(setup, name):
-        seen = pretraining_subjects(windows.subject, setup.options.subjects, 0)
-        return windows.select(~np.isin(windows.subject, seen)), True
-    return windows, False
-
-
-def _pretrained_on(setup: Setup[MethodOptions], name: str) -> bool:
-    """Whether the signals to pre-train on are of the people of a set."""
-    signals = setup.options.signals
-    if name not in setup.data or "=" not in signals:
-        return False
-    judged_on, trained_on = setup.data[name], DatasetReference.parse(signals, option="signals")
-    if "cohort" in (judged_on.loader, trained_on.loader):
-        return False
-    return bool(set(people_of(judged_on.loader, judged_on.path)) & set(people_of(trained_on.loader, trained_on.path)))
 
 
 def _judged(
@@ -370,7 +350,7 @@ def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:
     }
     changes = [f"{key}={value}" for key, value in numbers.items() if value]
     changes += [f"source.window_s={windows.window_s}", f"source.rate_hz={windows.rate}"]
-    shared = any(_pretrained_on(setup, name) for name in setup.data)
+    shared = any(shares_people(setup, name, options.signals) for name in setup.data)
     return changes + ([f"source.subjects={options.subjects}"] if shared else [])
 
 

@@ -1,4 +1,4 @@
-"""Pre-trainings of experiments: each is made once, in a folder named by its recipe and data."""
+"""Pre-trainings of experiments: each is made once, in a folder named by its recipe and data, and its people are not judged on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
-from imuspec.datasets import Windows
+from imuspec.datasets import DatasetReference, Windows, people_of
 from imuspec.experiments.setup import Setup
 from imuspec.pretraining.pretraining import pretrain
+from imuspec.pretraining.window_source import pretraining_subjects
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.settings import LABELS
 from imuspec.run.run import Run
 
-__all__ = ["pretrain_once", "pretraining_digest"]
+__all__ = ["pretrain_once", "pretraining_digest", "shares_people", "unseen_windows"]
 
 
 def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any, *, people: str | None = None) -> Run:
@@ -84,3 +86,34 @@ def pretraining_digest(recipe: PretrainRecipe, data: Any) -> str:
             status = file.stat()
             digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def unseen_windows(setup: Setup[Any], name: str, signals: str, share: float) -> tuple[Windows, bool]:
+    """Return a set's windows without the people that a pre-training on signals sees, and whether any were left out.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    name : str
+        Label of the set.
+    signals : str
+        ``NAME=PATH`` of the set pre-trained on; empty: none.
+    share : float
+        Share of its subjects that pre-training sees.
+    """
+    windows = setup.windows(name, **getattr(setup.options, "window_settings", {}))
+    if shares_people(setup, name, signals):
+        seen = pretraining_subjects(windows.subject, share, 0)
+        return windows.select(~np.isin(windows.subject, seen)), True
+    return windows, False
+
+
+def shares_people(setup: Setup[Any], name: str, signals: str) -> bool:
+    """Whether the signals to pre-train on, ``NAME=PATH`` of a set, are of the people of a set of the experiment."""
+    if name not in setup.data or "=" not in signals:
+        return False
+    judged_on, trained_on = setup.data[name], DatasetReference.parse(signals, option="signals")
+    if "cohort" in (judged_on.loader, trained_on.loader):
+        return False
+    return bool(set(people_of(judged_on.loader, judged_on.path)) & set(people_of(trained_on.loader, trained_on.path)))

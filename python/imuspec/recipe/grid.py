@@ -55,7 +55,10 @@ def expand(recipe: str | Path | PretrainRecipe, grid: str | Path | Mapping[str, 
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination, strict=True))
         changed = original.set(*(f"{key}={json.dumps(value)}" for key, value in chosen.items()))
-        suffix = "-".join(f"{key.rpartition('.')[2]}-{value:g}" for key, value in chosen.items())
+        suffix = "-".join(
+            f"{key.rpartition('.')[2]}-{value if isinstance(value, str) else format(value, 'g')}"
+            for key, value in chosen.items()
+        )
         recipes.append(changed.model_copy(update={"name": f"{original.name}-{suffix}"}))
     return recipes
 

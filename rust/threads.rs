@@ -100,6 +100,14 @@ pub fn check_interrupt() -> Result<()> {
     }
 }
 
+/// Unwinds with [`Interrupted`] if the user has pressed Ctrl-C: for items that take longer than a moment. On a thread other
+/// than Python's first it does nothing.
+pub fn ask() {
+    if check_interrupt().is_err() {
+        resume_unwind(Box::new(Interrupted));
+    }
+}
+
 /// Threads worth waking for `nanoseconds` of single-threaded work: one below 200 us.
 pub fn worth(nanoseconds: f64) -> usize {
     if nanoseconds < 200e3 { 1 } else { count() }

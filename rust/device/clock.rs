@@ -34,7 +34,7 @@ impl Line {
     pub fn times(&self, first: i64, n: usize) -> Times {
         const ONE: f64 = 65536.0;
         let step = (self.period * ONE).round() as i64;
-        let since = ((first - self.sample) as f64 * self.period * ONE).round() as i64 + (1 << 15);
+        let since = (((first - self.sample) as f64 * self.period * ONE).round() as i64).saturating_add(1 << 15);
         // A line that falls (its stamps were put back by a sample) is walked down from above zero.
         let fall = if step < 0 { step.saturating_mul(n as i64) >> 16 } else { 0 };
         Times {

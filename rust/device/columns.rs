@@ -3,6 +3,7 @@
 use super::room::{self, no_room};
 use super::{Block, Chunk, Stream, Summary};
 use crate::error::{Error, Result};
+use crate::threads;
 
 /// Samples that one recording may hold: 100 days at 1600 Hz.
 pub const MAX_SAMPLES: u64 = 16_000_000_000;
@@ -49,6 +50,7 @@ impl Planar {
     fn grow(&mut self, len: usize, capacity: usize) -> Result<()> {
         let mut values = zeroed(capacity.saturating_mul(3))?;
         for (new, old) in values.chunks_mut(capacity.max(1)).zip(self.values.chunks(self.capacity.max(1))) {
+            threads::check_interrupt()?;
             if let (Some(new), Some(old)) = (new.get_mut(..len), old.get(..len)) {
                 new.copy_from_slice(old);
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::device::columns::Planar;
 use crate::error::{Error, Result};
+use crate::threads;
 
 /// Points of a piece: 36 minutes at 30 Hz.
 const PIECE: usize = 1 << 16;
@@ -68,9 +69,11 @@ impl Points {
     pub fn for_each(&mut self, mut work: impl FnMut(usize, [&mut [f32]; 3]) -> bool) -> Result<()> {
         match self {
             Self::Array(planar, n) => {
-                let mut rows = planar.rows(*n);
-                if let (Some(x), Some(y), Some(z)) = (rows.next(), rows.next(), rows.next()) {
-                    work(0, [x, y, z]);
+                let mut rows = planar.rows(*n).map(|row| row.chunks_mut(PIECE));
+                let (Some(x), Some(y), Some(z)) = (rows.next(), rows.next(), rows.next()) else { return Ok(()) };
+                for (i, ((x, y), z)) in x.zip(y).zip(z).enumerate() {
+                    threads::check_interrupt()?;
+                    work(i * PIECE, [x, y, z]);
                 }
                 Ok(())
             }
@@ -200,6 +203,7 @@ impl Pieces {
     fn for_each(&mut self, work: &mut dyn FnMut(usize, [&mut [f32]; 3]) -> bool) -> Result<()> {
         let mut spare = Vec::new();
         for i in 0..self.pieces.len() {
+            threads::check_interrupt()?;
             match &mut self.pieces[i] {
                 Piece::Missing => {}
                 Piece::Here(values) => {

@@ -15,6 +15,8 @@ const BETA: f64 = 5.0;
 /// Taps on either side of the middle, for each unit of `max(up, down)`.
 const HALF: usize = 10;
 
+/// Outputs of a row after which Ctrl-C is asked for.
+const ASK_EVERY: usize = 1 << 16;
 /// A resampler by `up / down`.
 #[derive(Debug, Clone)]
 pub struct Polyphase {
@@ -72,6 +74,9 @@ impl Polyphase {
         let slope = (last - first) / (x.len().max(2) - 1) as f64;
         let n = x.len() as isize;
         for (m, out) in out.iter_mut().enumerate() {
+            if m % ASK_EVERY == ASK_EVERY - 1 {
+                threads::ask();
+            }
             let middle = m * self.down + self.half;
             // The samples that a tap meets: those from -(a few) to the one at or before the last tap.
             let to = (middle / self.up) as isize;

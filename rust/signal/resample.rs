@@ -329,7 +329,7 @@ pub fn resample(
         return Err(Error::shape("x", format!("{} samples, one for each time", time.len()), x.time()));
     }
     check_length("out", out.len(), &[x.count(), count])?;
-    resampler.clone().plan_chunk(time, &mut |_| ())?; // times are checked once, before threads start
+    check_rising(resampler.previous.unwrap_or(i64::MIN), time)?; // before threads start
     if count == 0 || time.is_empty() {
         out.fill(f32::NAN);
         return Ok(());
@@ -343,11 +343,17 @@ pub fn resample(
     Ok(())
 }
 
+/// Points after which Ctrl-C is asked for.
+const ASK_EVERY: usize = 1 << 18;
+
 /// Resamples some signals, each into the slice beside it.
 fn resample_rows(rows: &mut [(&[f32], &mut [f32])], time: &[i64], mut resampler: Resampler, buffer: &mut Vec<f32>) {
     let mut start = 0;
     // The times rise: they have been checked.
     let _ = resampler.plan_chunk(time, &mut |plan| {
+        if start % ASK_EVERY + plan.n >= ASK_EVERY {
+            threads::ask();
+        }
         for (row, out) in rows.iter_mut() {
             buffer.clear();
             append(plan, f32::NAN, row, buffer);

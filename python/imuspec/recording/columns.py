@@ -223,7 +223,7 @@ def _parquet(source: BinaryIO, rate: float | None) -> dict[str, Any]:
                 elif pa.types.is_timestamp(kinds[key]):
                     columns[key][rows] = clock.local(column)
                 else:
-                    columns[key][rows] = column.to_numpy(zero_copy_only=False)
+                    columns[key][rows] = _values(column)
         columns.update({key: other.all() for key, other in others.items()})
         columns["names"] = [selected.get("time", ""), selected.get("x", selected.get("xyz", "x"))]
         return columns
@@ -250,6 +250,22 @@ def _dtype(kind: Any) -> str:
     return str(np.dtype(kind.to_pandas_dtype())) if pa.types.is_integer(kind) or pa.types.is_floating(kind) else ""
 
 
+def _values(column: Any) -> NDArray[Any]:
+    """Return numbers or times of Arrow as NumPy's, missing ones as NaN or NaT.
+
+    PyArrow's own conversion imports pandas, which takes half a second, and loses a Ctrl-C of that time.
+    """
+    dtype = _dtype(column.type)
+    bits, data = column.buffers()
+    if data is None:
+        return np.empty(len(column), dtype)
+    stored = np.frombuffer(data, dtype)[column.offset :][: len(column)]
+    if not column.null_count:
+        return stored
+    valid = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[column.offset :][: len(column)]
+    return np.where(valid == 1, stored, np.array("NaT", dtype) if dtype.startswith("datetime") else np.nan)
+
+
 class _Clock:
     """Local times with the UTC offset of the first time, so that daylight saving makes no jump."""
 
@@ -260,13 +276,13 @@ class _Clock:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        utc = np.asarray(pc.cast(column, pa.timestamp("ns", tz=column.type.tz)).to_numpy(zero_copy_only=False))
+        utc = _values(pc.cast(column, pa.timestamp("ns", tz=column.type.tz)))
         if column.type.tz is None:
             return utc
         if self.ahead is None and len(known := column.drop_null()):
             first = known.slice(0, 1).cast(pa.timestamp("ns", tz=column.type.tz))
-            local = pc.local_timestamp(first).to_numpy(zero_copy_only=False)[0]
-            self.ahead = local - first.to_numpy(zero_copy_only=False)[0]
+            ahead = pc.local_timestamp(first).view(pa.int64())[0].as_py() - first.view(pa.int64())[0].as_py()
+            self.ahead = np.timedelta64(ahead, "ns")
         return utc if self.ahead is None else np.asarray(utc + self.ahead, "datetime64[ns]")
 
 

@@ -24,8 +24,8 @@ const RATE_ROWS: usize = 256;
 const FEWEST: usize = 16;
 /// Share by which the rate over them must differ.
 const RATE_CHANGE: f64 = 0.06;
-/// Steps of even rows, in periods.
-const EVEN: (f64, f64) = (0.6, 1.6);
+/// The longest step of even rows, in periods.
+const LONG: f64 = 1.6;
 /// A stamp this far from the line through its run lies on none, ns: a day. Whole minutes and bundles are within seconds of it.
 const OFF_LINE: u64 = 86_400 * 1_000_000_000;
 /// Rows that may wait for a time that differs from theirs: five hours at 100 Hz.
@@ -176,7 +176,7 @@ impl RowClock {
         if self.clean > 0 || run.fit.is_some() || run.pace.coarse || self.repeats.in_copy() {
             return false;
         }
-        let (least, most) = ((EVEN.0 * run.pace.period) as i64, (EVEN.1 * run.pace.period) as i64);
+        let (least, most) = (run.pace.least(), (LONG * run.pace.period) as i64);
         let mut last = before;
         let mut even = true;
         for &time in &self.held.time {
@@ -294,7 +294,7 @@ impl RowClock {
         let Some(run) = &mut self.run else { return Ok(to) };
         let times = self.held.time.get(from..to).unwrap_or_default();
         let (Some(&first), begins) = (times.first(), run.new && self.assigned == 0) else { return Ok(to) };
-        let least = (EVEN.0 * run.pace.period) as i64;
+        let least = run.pace.least();
         let inner =
             times.windows(2).any(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b.saturating_sub(*a) < least));
         let joined = !begins && before.is_some_and(|before| first.saturating_sub(before) < least);

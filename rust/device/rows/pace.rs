@@ -16,6 +16,8 @@ const FASTEST: f64 = 500.0;
 const LEAST: f64 = 1e-3;
 /// Steps that jitter may add to the longest step that is no gap.
 const NOISIEST: f64 = 1e3;
+/// The shortest step of even rows, in periods.
+const SHORT: f64 = 0.6;
 /// Share by which a rate may differ from a usual one and still be it.
 const NEAR: f64 = 0.002;
 
@@ -115,6 +117,11 @@ impl Pace {
         let period =
             if changes > 0 { step * changes as f64 / (last - first) as f64 } else { step / (first + 1) as f64 };
         Self { period, step, gap: 1.5 * step, coarse: true }
+    }
+
+    /// The shortest step of even rows, ns; never 0, which is no step.
+    pub fn least(&self) -> i64 {
+        ((SHORT * self.period) as i64).max(1)
     }
 
     /// Rows a second of stamps in ns; one within 0.2 % of a usual rate is that rate.

@@ -27,7 +27,7 @@ CAPI := --lib --no-default-features --features capi
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel capi header wasm docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel capi header wasm arm docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -192,6 +192,15 @@ wasm: ## build the C library for WebAssembly with SIMD into dist/wasm, where its
 	  RUSTFLAGS='-C target-feature=+simd128' cargo rustc --quiet --profile capi $(CAPI) --crate-type cdylib --target wasm32-unknown-unknown && \
 	  mkdir -p dist/wasm && cp target/wasm32-unknown-unknown/capi/imuspec.wasm dist/wasm/ && ls -l dist/wasm; \
 	else echo 'no standard library of wasm32-unknown-unknown: nothing is built (rustup target add wasm32-unknown-unknown)'; fi
+
+# The plain path of another processor than the one at hand.
+arm: ## run the tests of the kernels for 64-bit ARM under QEMU, where both are installed
+	@if command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-gcc >/dev/null && \
+	  rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu; then \
+	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
+	  cargo test --quiet $(CAPI) --target aarch64-unknown-linux-gnu -- spectral:: capi:: arrays::; \
+	else echo 'the kernels are not tested for 64-bit ARM here (apt-get install qemu-user gcc-aarch64-linux-gnu; rustup target add aarch64-unknown-linux-gnu)'; fi
 
 header: ## write include/imuspec.h anew
 	IMUSPEC_WRITE_HEADER=1 cargo test --quiet --lib the_header_is_that_of_the_code

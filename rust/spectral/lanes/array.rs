@@ -71,9 +71,9 @@ macro_rules! array_lanes {
             }
             #[inline(always)]
             fn split_exponent(self) -> (Self, Self) {
-                let exponent = self.0.map(|v| (v.to_bits() as $bits - $half_root) >> $mantissa_bits);
+                let exponent = self.0.map(|v| (v.to_bits() as $bits).wrapping_sub($half_root) >> $mantissa_bits);
                 let mantissa = std::array::from_fn(|i| {
-                    <$t>::from_bits((self.0[i].to_bits() as $bits - (exponent[i] << $mantissa_bits)) as _)
+                    <$t>::from_bits((self.0[i].to_bits() as $bits).wrapping_sub(exponent[i] << $mantissa_bits) as _)
                 });
                 (Self(mantissa), Self(exponent.map(|e| e as $t)))
             }

@@ -23,6 +23,8 @@ const MAX_POINTS: u64 = 100 * 86_400 * 30;
 const MAX_HINT: u64 = 20_000_000;
 /// Fewest samples a second: rows further apart would take memory by the time between them, not by their number.
 const SLOWEST: f64 = 1.0 / 60.0;
+/// Most samples a second: three times the fastest sensors of vibration.
+const FASTEST: f64 = 100_000.0;
 /// A longer step within a run is a gap, ns, unless it is three periods.
 const LONGEST_STEP: i64 = 60_000_000_000;
 /// A limit of gaps this close below one lost record of the format is lifted to it.
@@ -351,11 +353,14 @@ fn run_rate(stream: &Stream, block: Option<&Block>, time: &[i64]) -> Result<f64>
     enough(rate, stream.header().format)
 }
 
-/// The rate, unless it is so low that the grid between the samples is what takes the memory.
+/// The rate, unless it is so low that the grid between the samples is what takes the memory, or no accelerometer's.
 fn enough(rate: f64, format: &'static str) -> Result<f64> {
     if rate < SLOWEST {
         let reason = format!("rate: expected at least a sample a minute, got one every {:.0} s", 1.0 / rate);
         return Err(Error::malformed(format, 0, reason));
+    }
+    if rate > FASTEST {
+        return Err(Error::malformed(format, 0, format!("rate: expected at most {FASTEST} Hz, got {rate} Hz")));
     }
     Ok(rate)
 }
@@ -371,10 +376,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_more_than_a_minute_apart_are_refused() {
+    fn rates_that_no_accelerometer_has_are_refused() {
         assert_eq!(enough(1.0 / 59.0, "csv").ok(), Some(1.0 / 59.0));
         let reason = enough(1.0 / 90.0, "csv").err().map(|error| error.to_string()).unwrap_or_default();
         assert!(reason.contains("rate: expected at least a sample a minute, got one every 90 s"), "{reason}");
+        assert_eq!(enough(FASTEST, "csv").ok(), Some(FASTEST));
+        let reason = enough(1e9, "csv").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(reason.contains("rate: expected at most 100000 Hz, got 1000000000 Hz"), "{reason}");
     }
 
     #[test]

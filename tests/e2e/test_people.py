@@ -256,16 +256,24 @@ def test_a_recording_that_kills_its_process_has_the_reason_in_the_table(tmp_path
 
 
 def test_a_package_that_a_worker_cannot_import_is_named(tmp_path: Path) -> None:
-    broken = tmp_path / "broken" / "zarr"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise ImportError('libzarr.so.3: cannot open shared object file')")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Broken:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pyarrow.parquet':\n"
+        "            raise ImportError('libarrow.so.3: cannot open shared object file')\n"
+        "if 'multiprocessing' in ' '.join(sys.orig_argv):\n"
+        "    sys.meta_path.insert(0, Broken())\n"
+    )
     _write_stub(tmp_path / "in" / "p1.cwa")
     env = environment()
-    env["PYTHONPATH"] = f"{broken.parent}{os.pathsep}{env['PYTHONPATH']}"
+    env["PYTHONPATH"] = f"{broken}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "imuspec.cli", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
     done = subprocess.run([*command, "--workers", "1"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    message = "a worker process cannot start: ImportError: libzarr.so.3: cannot open shared object file"
+    message = "a worker process cannot start: ImportError: libarrow.so.3: cannot open shared object file"
     assert done.stderr.splitlines()[-1] == f"error: {message}"
 
 

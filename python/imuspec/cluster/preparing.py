@@ -163,7 +163,7 @@ def prepare_cohort(
 
 def load_ahead() -> None:
     """Import what `prepare_file` needs."""
-    for name in ("imuspec.preparation", "imuspec.recording.columns"):
+    for name in ("imuspec.preparation", "pyarrow.parquet"):
         importlib.import_module(name)
 
 

@@ -87,6 +87,17 @@ pub fn after_fork() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
+#[cfg(test)]
+thread_local! {
+    static ASKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has asked for Ctrl-C.
+#[cfg(test)]
+pub(crate) fn asked() -> u64 {
+    ASKED.get()
+}
+
 /// Installs the question "did the user press Ctrl-C?", which long loops ask through [`check_interrupt`].
 pub fn set_interrupt_hook(hook: fn() -> bool) {
     let _ = INTERRUPTED.set(hook);
@@ -94,6 +105,8 @@ pub fn set_interrupt_hook(hook: fn() -> bool) {
 
 /// [`Error::Interrupted`] once the user has pressed Ctrl-C. Costs a call into the interpreter: ask a few times a second.
 pub fn check_interrupt() -> Result<()> {
+    #[cfg(test)]
+    ASKED.set(ASKED.get() + 1);
     match INTERRUPTED.get() {
         Some(hook) if hook() => Err(Error::Interrupted),
         _ => Ok(()),

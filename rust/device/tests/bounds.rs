@@ -111,6 +111,22 @@ fn reading_takes_steps_in_proportion_to_the_bytes() {
     }
 }
 
+/// Steps that take less than half a second: most are bytes.
+const MOMENT: u64 = 20_000_000;
+
+#[test]
+fn reading_asks_for_ctrl_c_every_moment() {
+    for (name, hostile) in HOSTILE {
+        for rule in RULES {
+            let bytes = hostile(8);
+            steps::unasked();
+            let total = steps_of(&bytes, rule);
+            let unasked = steps::unasked();
+            assert!(unasked <= MOMENT, "{name} by {rule:?}: {unasked} steps of {total} without a question");
+        }
+    }
+}
+
 /// Blocks of a million samples of which only the first tells its time.
 struct Timeless {
     header: Header,

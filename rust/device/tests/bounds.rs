@@ -112,7 +112,7 @@ fn reading_takes_steps_in_proportion_to_the_bytes() {
 }
 
 /// Steps that take less than half a second: most are bytes.
-const MOMENT: u64 = 20_000_000;
+const MOMENT: u64 = 30_000_000;
 
 #[test]
 fn reading_asks_for_ctrl_c_every_moment() {

@@ -22,7 +22,7 @@ from imuspec.recipe import Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LabelledPrediction", "activities_of", "predict", "predict_labelled"]
+__all__ = ["LabelledPrediction", "activities_of", "predict", "predict_labelled", "seen_by"]
 
 _SLOWER = 0.95  # of the model's rate: below it the highest frequencies of the model are missing
 
@@ -281,7 +281,7 @@ def _scored(
     ]
     if unknown:
         notes.append(f"windows of classes that the model does not have, left out of the scores: {', '.join(unknown)}")
-    seen = _seen(model, data, subject)
+    seen = seen_by(model, data, subject)
     if seen.any() and not seen.all():
         n_seen, n_all = len(np.unique(subject[seen])), len(np.unique(subject))
         notes.append(f"scored on {n_all - n_seen} people; the model was fitted to the other {n_seen}")
@@ -291,7 +291,7 @@ def _scored(
     return scored, tuple(notes)
 
 
-def _seen(model: Model, data: Windows | PatchSequences, subject: NDArray[Any]) -> NDArray[np.bool_]:
+def seen_by(model: Model, data: Windows | PatchSequences, subject: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which windows are of people whom the model was fitted to."""
     people = model.facts.get("people", {})
     identities: Sequence[str] = data.people if isinstance(data, Windows) else (data.name,)

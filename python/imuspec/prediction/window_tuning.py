@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imuspec.encoders import Encoder
     from imuspec.probing.patch_heads import Head
 
-__all__ = ["Start", "tune_windows"]
+__all__ = ["Start", "batches_of", "tune_windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def tune_windows(
     logits = np.empty((len(windows), windows.n_classes), np.float32)
     epochs = []
     for fold, start in zip(folds, starts, strict=True):
-        batches = _batches(windows, front, start.picture, settings.augmentations)
+        batches = batches_of(windows, front, start.picture, settings.augmentations)
         network = Network(start.encoder, start.head, front)
         train = _drawn(windows, fold.train, recipe)
         tuned, epoch = tune(network, batches, train, fold.validation, settings, seed=seed, device=device)
@@ -84,7 +84,7 @@ def tune_windows(
         epochs.append(epoch)
         say(f"fine-tuned without group {fold.number + 1} of {len(folds)}: {epoch} epochs")
     median = round(float(np.median(epochs)))
-    batches = _batches(windows, front, whole.picture, settings.augmentations)
+    batches = batches_of(windows, front, whole.picture, settings.augmentations)
     network = Network(whole.encoder, whole.head, front)
     index = _drawn(windows, np.arange(len(windows)), recipe)
     tuned, _ = tune(network, batches, index, None, settings, seed=seed, epochs=median, device=device)
@@ -98,9 +98,11 @@ def _drawn(windows: Windows, index: NDArray[np.int64], recipe: FitRecipe) -> NDA
     return index if shots is None else n_shot(windows, index, shots, recipe.split.seed)
 
 
-def _batches(
+def batches_of(
     windows: Windows, front: FrontEnd, picture: dict[str, Any] | None, augmentations: Sequence[str]
 ) -> Batches:
+    """Return windows, or their pictures, as items of a fine-tuning; those that train are augmented as signals."""
+
     def inputs(index: NDArray[np.int64], generator: torch.Generator | None) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(windows.x[index]))
         if generator is not None:

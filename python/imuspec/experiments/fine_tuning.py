@@ -1,0 +1,268 @@
+"""Fine-tuning: the head alone, the last block, or all weights, with few labels and with all.
+
+Statistics of the window, pre-trained encoders and the same networks with random weights are judged on the same splits by people.
+IMG2IMU is pre-trained on pictures, CPC on the windows of another set, so that nobody who is judged was seen. Random weights are
+drawn anew for each split. A finished cell is stored; an interrupted experiment continues with the next one. The papers give no
+such numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from imuspec import encoders
+from imuspec.datasets import Windows, n_shot, subject_split
+from imuspec.datasets.draws import expect_distinct
+from imuspec.datasets.leaks import Split
+from imuspec.encoders import Encoder
+from imuspec.evaluation import score
+from imuspec.experiments.experiment import Result
+from imuspec.experiments.judging import score_table, seeded_network
+from imuspec.experiments.methods import made_up_pictures
+from imuspec.experiments.pretraining import pretrain_once
+from imuspec.experiments.setup import Numbers, PictureOptions, RowOptions, Setup
+from imuspec.prediction.fitting import linear_head
+from imuspec.prediction.front_end import FrontEnd, kind_of
+from imuspec.prediction.network import Network
+from imuspec.prediction.tuning import logits_of, tune
+from imuspec.prediction.window_tuning import batches_of
+from imuspec.probing.heads import Task, fit_logistic
+from imuspec.probing.protocol import capped
+from imuspec.probing.results import row_of
+from imuspec.recipe import PretrainRecipe
+from imuspec.recipe.fitting import FitHeadSettings, TuningSettings
+from imuspec.run.named import load_encoder, weights_digest
+from imuspec.run.run import Run
+from imuspec.storage import write_atomically
+
+DATA = ("hapt", "wisdm_windows", "motionsense")
+OTHER_DATA = True
+RUNS = {"IMG2IMU": "recipe img2imu-small on the pictures of `images`", "CPC": "recipe cpc on another set's windows"}
+ROWS = ("statistics", "random (2D)", "IMG2IMU", "random (1D)", "CPC")
+_WEIGHTS = {"head": "head only", "last": "last block", "all": "all weights"}
+
+
+class FineTuningOptions(RowOptions, PictureOptions):
+    """Numbers of this study."""
+
+    ROWS: ClassVar[tuple[str, ...]] = ROWS
+
+    nfft: Numbers = Field((64,), description="samples of a frame; the first is used")
+    hop: Numbers = Field((8,), description="samples between frames; the first is used")
+    height: NonNegativeInt = Field(24, description="rows of a picture")
+    width: NonNegativeInt = Field(32, description="columns of a picture")
+    images: str = Field("", description="a folder or npz: pre-trains IMG2IMU where no run is given")
+    image_epochs: PositiveInt = Field(5, description="epochs of IMG2IMU")
+    image_limit: NonNegativeInt = Field(2048, description="pictures of IMG2IMU; 0: all")
+    signal_epochs: PositiveInt = Field(10, description="epochs of CPC")
+    signal_limit: NonNegativeInt = Field(2048, description="windows of CPC; 0: all")
+    window_s: PositiveFloat = Field(5.0, description="length of a window, s")
+    rate: PositiveFloat = Field(50.0, description="sample rate of the windows, Hz")
+    shots: PositiveInt = Field(10, description="labelled windows a class where labels are few")
+    max_train: NonNegativeInt = Field(100, description="most training windows a class of all labels; 0: all")
+    max_validation: NonNegativeInt = Field(
+        40, description="most validation windows a class; 0: all. All test windows count"
+    )
+    few_epochs: PositiveInt = Field(20, description="most epochs of the fine-tuning with few labels")
+    epochs: PositiveInt = Field(5, description="most epochs of the fine-tuning with all labels")
+    patience: PositiveInt = Field(5, description="epochs without a better validation score before the stop")
+    learning_rate: PositiveFloat = Field(
+        1e-3, description="rate of the head; each block below has 0.75 times that above"
+    )
+
+    TINY: ClassVar[Mapping[str, Any]] = {
+        "image_epochs": 1,
+        "image_limit": 64,
+        "signal_epochs": 1,
+        "signal_limit": 32,
+        "shots": 2,
+        "max_train": 4,
+        "max_validation": 2,
+        "few_epochs": 1,
+        "epochs": 1,
+    }
+
+
+OPTIONS = FineTuningOptions
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """One encoder on one split of one set."""
+
+    windows: Windows
+    split: Split
+    front: FrontEnd
+    encoder: Encoder | None
+
+
+def run(setup: Setup[FineTuningOptions]) -> Result:
+    """Fit and fine-tune every encoder on every set and split."""
+    options = setup.options
+    sets = {name: setup.windows(name, window_s=options.window_s, rate=options.rate) for name in setup.columns(DATA)}
+    tables, notes = [], []
+    for name, windows in sets.items():
+        splits = {seed: subject_split(windows, seed) for seed in setup.seeds}
+        expect_distinct({seed: split.members for seed, split in splits.items()})
+        digest = hashlib.sha256(windows.x.tobytes() + windows.label.tobytes() + repr(windows.subject.tolist()).encode())
+        notes.append(
+            f"{name}: {len(windows)} windows, {len(windows.subjects)} people, sha256 {digest.hexdigest()[:16]}"
+        )
+        for row in options.chosen:
+            source = _source(setup, row, name, sets, notes)
+            if source is None:
+                continue
+            for seed, split in splits.items():
+                part = _stored(setup, row, name, source, windows, split, digest.hexdigest())
+                tables.append(part)
+                shown = ", ".join(f"{line.row} {line.labels}: {line.macro_f1:.3f}" for line in part.itertuples())
+                setup.say(f"{name}, split {seed}: {shown}")
+    judged = pd.concat(tables, ignore_index=True)
+    if options.max_train:
+        notes.append(f"all labels: at most {options.max_train} training windows a class")
+    return Result(score_table(judged), notes=notes, tables={"seeds": judged})
+
+
+def _source(
+    setup: Setup[FineTuningOptions], row: str, name: str, sets: Mapping[str, Windows], notes: list[str]
+) -> str | None:
+    """Return the run of a row: given, made here, or ""; None, with a note, where it cannot be made."""
+    options = setup.options
+    if row in ("statistics", "random (2D)"):
+        return ""
+    row = "CPC" if row == "random (1D)" else row
+    if run := setup.run_of(row, name):
+        return run
+    if row == "IMG2IMU":
+        data: Any = options.images or (made_up_pictures(setup.out) if setup.tiny else "")
+        if not data:
+            notes.append(f"IMG2IMU: left out on {name}, as neither a run nor images is given")
+            return None
+        recipe = PretrainRecipe.load("img2imu-small").set(
+            f"training.epochs={options.image_epochs}",
+            f"source.height={options.height}",
+            f"source.width={options.width}",
+            f"views.permute_min_columns={max(1, min(10, options.width // 6))}",
+            "source.workers=0",
+            *([f"source.limit={options.image_limit}"] if options.image_limit else []),
+            *(["training.batch=32", "objective.queue=64", "objective.norm_group=16"] if setup.tiny else []),
+        )
+        return str(pretrain_once(setup, row, recipe, data).path)
+    others = {
+        other: windows
+        for other, windows in sets.items()
+        if other != name and not set(windows.people) & set(sets[name].people)
+    }
+    if not others:
+        if (note := f"{row} left out on {name}, as neither a run nor a set of other people is given") not in notes:
+            notes.append(note)
+        return None
+    other, windows = next(iter(others.items()))
+    recipe = PretrainRecipe.load("cpc").set(
+        f"training.epochs={options.signal_epochs}",
+        f"source.window_s={windows.window_s}",
+        f"source.rate_hz={windows.rate}",
+        "source.subjects=1.0",
+        *([f"source.limit={options.signal_limit}"] if options.signal_limit else []),
+        *(["training.batch=16"] if setup.tiny else []),
+    )
+    if (note := f"{row} on {name}: pre-trained on windows of {other}") not in notes:
+        notes.append(note)
+    return str(pretrain_once(setup, f"{row}@{name}", recipe, windows).path)
+
+
+def _stored(
+    setup: Setup[FineTuningOptions], row: str, name: str, source: str, windows: Windows, split: Split, digest: str
+) -> pd.DataFrame:
+    """Return the scores of a row on one split, from an earlier run of the same numbers, data and weights where there is one."""
+    numbers = setup.options.model_dump(mode="json", exclude={"rows", "images"})
+    facts = [row, name, split.seed, numbers, digest, weights_digest(source) if source else ""]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    file = setup.out / "cells" / f"{key[:24]}.json"
+    if file.is_file():
+        return pd.DataFrame(json.loads(file.read_text("utf-8")))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    encoder = _encoder(row, source, split.seed or 0)
+    front = FrontEnd(kind_of(encoder), windows.rate, windows.n_samples)
+    if front.kind == "image":
+        options = setup.options
+        nfft, hop = options.nfft[0], options.hop[0]
+        size = (options.height, options.width)
+        front = replace(
+            front, picture={"nfft": nfft, "noverlap": nfft - hop, "norm": options.norm, "range_db": None, "size": size}
+        )
+    lines = _judged(setup, row, name, _Cell(windows, split, front, encoder))
+    write_atomically(file, (json.dumps(lines) + "\n").encode())
+    return pd.DataFrame(lines)
+
+
+def _encoder(row: str, source: str, seed: int) -> Encoder | None:
+    if row == "statistics":
+        return None
+    if row in RUNS:
+        return load_encoder(source)
+    if source:  # the network of CPC, with random weights
+        return Run(source).random_encoder(seed=seed)
+    return seeded_network(lambda: encoders.build("resnet18"), seed)
+
+
+def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -> list[dict[str, Any]]:
+    """Fit the head, then fine-tune from it; return a line for each number of labels and each choice of weights."""
+    options, windows, split = setup.options, cell.windows, cell.split
+    seed = split.seed or 0
+    validation = capped(windows, split.validation, options.max_validation or None, seed)
+    labels = {
+        f"{options.shots} a class": (n_shot(windows, split.train, options.shots, seed), options.few_epochs),
+        "all labels": (capped(windows, split.train, options.max_train or None, seed), options.epochs),
+    }
+    needed = np.unique(np.concatenate([validation, split.test, *(train for train, _ in labels.values())]))
+    values = cell.front.features(cell.encoder, windows.x[needed])
+
+    def of(index: NDArray[np.int64]) -> NDArray[np.float32]:
+        return values[np.searchsorted(needed, index)]
+
+    lines = []
+    for title, (train, epochs) in labels.items():
+        task = Task(of(train), windows.label[train], of(validation), windows.label[validation], seed)
+        (fitted,) = fit_logistic([task], windows.n_classes, FitHeadSettings())
+        predicted = {"head": (fitted.predict(of(split.test)), 0)}
+        if cell.encoder is not None:
+            network = Network(cell.encoder, linear_head(fitted, of(train), "logistic"), cell.front)
+            for weights in ("last", "all"):
+                tuning = TuningSettings.model_validate(
+                    {
+                        "train": weights,
+                        "epochs": epochs,
+                        "patience": options.patience,
+                        "learning_rate": options.learning_rate,
+                    }
+                )
+                batches = batches_of(windows, cell.front, cell.front.picture, tuning.augmentations)
+                tuned, epoch = tune(network, batches, train, validation, tuning, seed=seed, device=setup.device)
+                logits = np.concatenate(logits_of(tuned, batches, split.test))
+                predicted[weights] = (logits.argmax(1).astype(np.int64), epoch)
+        for weights, (guess, epoch) in predicted.items():
+            subjects, truth = windows.subject[split.test], windows.label[split.test]
+            scores = score(truth, guess, windows.class_names, subject=subjects, seed=seed)
+            line = row_of(
+                ("last", len(train), seed, "clean"),
+                scores,
+                split.members,
+                subjects,
+                n_train=len(train),
+                n_validation=len(validation),
+                n_test=len(split.test),
+                epoch=epoch,
+            )
+            place = {"row": f"{row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}
+            lines.append(cast("dict[str, Any]", json.loads(json.dumps({**line, **place}))))
+    return lines

@@ -170,12 +170,24 @@ def held_out(n_people: int, n: int, classes: int = 3, seed: int = 0, sharpness: 
 
 def test_the_temperature_undoes_overconfidence() -> None:
     values = held_out(10, 400)
-    assert values.temperature() == pytest.approx(3.0, rel=0.1)
-    before, after = values.calibration_errors()
+    calibration = values.calibration()
+    assert calibration.temperature == calibration.fitted == pytest.approx(3.0, rel=0.1)
+    assert calibration.log_loss[1] < calibration.log_loss[0]
+    before, after = calibration.ece
     assert before > 0.1
     assert after < 0.03
     probability = softmax(values.logits, 3.0)
     assert expected_calibration_error(probability, values.label) == pytest.approx(after, abs=0.01)
+
+
+def test_a_temperature_that_does_not_help_people_left_out_is_not_used() -> None:
+    values = held_out(5, 200, sharpness=1.0)
+    sharp = values.person % 5 == 0  # one person's logits are three times too sharp, the others' are right
+    logits = np.where(sharp[:, None], 3 * values.logits, values.logits)
+    calibration = replace(values, logits=logits).calibration()
+    assert calibration.log_loss[1] > calibration.log_loss[0]
+    assert calibration.fitted > 1.1
+    assert calibration.temperature == 1.0
 
 
 def test_a_class_that_a_fold_had_no_window_of_does_not_spoil_the_temperature() -> None:

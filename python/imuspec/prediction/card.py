@@ -105,15 +105,23 @@ def card(model: FittedClassifier) -> str:
     for key in METRICS:
         low, high = scores.interval[key]
         lines.append(f"| {key.replace('_', ' ')} | {values[key]:.3f} | {low:.3f} to {high:.3f} |")
-    before, after = facts.get("calibration", {}).get("ece", (float("nan"), float("nan")))
+    nothing = {"fitted": float("nan"), "log_loss": [float("nan")] * 2, "ece": [float("nan")] * 2}
+    calibration = {**nothing, **facts.get("calibration", {})}
+    (loss, loss_after), (error, error_after) = calibration["log_loss"], calibration["ece"]
+    used = (
+        "It lowers the log loss, so it is used"
+        if loss_after < loss
+        else "It does not lower the log loss, so it is not used"
+    )
     lines += [
         "",
         "| class | F1 |",
         "| --- | --- |",
         *(f"| {label} | {f1:.3f} |" for label, f1 in scores.f1.items()),
         "",
-        f"Expected calibration error {before:.3f} without and {after:.3f} with the temperature {model.temperature:.2f}, "
-        "which is fitted to the other groups of people.",
+        f"Log loss {loss:.3f} without and {loss_after:.3f} with a temperature ({calibration['fitted']:.2f} on all people), "
+        f"expected calibration error {error:.3f} and {error_after:.3f}; each group of people has the temperature of the others. "
+        f"{used}.",
         "",
         "## Intended use",
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,7 @@ def described(
     say: Callable[[str], None],
 ) -> Model:
     """Return a model with its smoother, temperature and facts; the scores on people left out are given to `say`."""
-    smoother, temperature = held_out.smoother(), held_out.temperature()
-    before, after = held_out.calibration_errors()
+    smoother, calibration = held_out.smoother(), held_out.calibration()
     plain = held_out.scores(data.class_names)
     rows = [("as predicted", plain)]
     if smoother is not None:
@@ -47,12 +47,17 @@ def described(
             f"{name}: macro-F1 {values['macro_f1']:.3f} ({low:.3f} to {high:.3f}), BA {values['balanced_accuracy']:.3f}, "
             f"kappa {values['kappa']:.3f} on people left out"
         )
-    say(f"calibration error {before:.3f}, with the temperature {temperature:.2f} {after:.3f}")
+    (loss, loss_after), (error, error_after) = calibration.log_loss, calibration.ece
+    used = "used" if loss_after < loss else "not used"
+    say(
+        f"temperature {calibration.fitted:.2f}, {used}: on people left out log loss {loss:.3f} without and {loss_after:.3f} "
+        f"with it, calibration error {error:.3f} and {error_after:.3f}"
+    )
     facts = {
         "source": {"name": front.kind, **(source or {})},
         "data": _data_facts(data),
         "scores": {name: {**scores.values, "interval": scores.interval} for name, scores in rows},
-        "calibration": {"ece": [before, after]},
+        "calibration": {key: value for key, value in asdict(calibration).items() if key != "temperature"},
         "people": _people(data),
     }
     return Model(
@@ -60,7 +65,7 @@ def described(
         None if encoder is None else encoder.eval(),
         head.eval(),
         tuple(data.class_names),
-        temperature,
+        calibration.temperature,
         smoother,
         held_out,
         recipe.to_json(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imuspec.prediction import Model
-    from imuspec.prediction.quantisation import Cost
+    from imuspec.prediction.quantisation import QuantisationCost
 
 __all__ = ["export"]
 
@@ -148,7 +148,7 @@ def _inputs(model: Model, data: str, n_patches: int | None) -> _Inputs:
     return _Inputs(x, np.stack([label for _, label, _ in parts]), subject, seen_by(model, sequences, subject))
 
 
-def _quantise(out: Path, inputs: _Inputs) -> Cost:
+def _quantise(out: Path, inputs: _Inputs) -> QuantisationCost:
     import numpy as np
 
     from imuspec.prediction.quantisation import quantise

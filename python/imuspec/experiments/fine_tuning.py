@@ -2,7 +2,7 @@
 
 Statistics of the window, pre-trained encoders and the same networks with random weights are judged on the same splits by people.
 IMG2IMU is pre-trained on pictures, CPC on the windows of another set, so that nobody who is judged was seen. Random weights are
-drawn anew for each split. A finished cell is stored; an interrupted experiment continues with the next one. The papers give no
+drawn again for each split. A finished cell is stored; an interrupted experiment continues with the next one. The papers give no
 such numbers.
 """
 
@@ -227,16 +227,16 @@ def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -
     needed = np.unique(np.concatenate([validation, split.test, *(train for train, _ in labels.values())]))
     values = cell.front.features(cell.encoder, windows.x[needed])
 
-    def of(index: NDArray[np.int64]) -> NDArray[np.float32]:
+    def features_of(index: NDArray[np.int64]) -> NDArray[np.float32]:
         return values[np.searchsorted(needed, index)]
 
     lines = []
     for title, (train, epochs) in labels.items():
-        task = Task(of(train), windows.label[train], of(validation), windows.label[validation], seed)
+        task = Task(features_of(train), windows.label[train], features_of(validation), windows.label[validation], seed)
         (fitted,) = fit_logistic([task], windows.n_classes, FitHeadSettings())
-        predicted = {"head": (fitted.predict(of(split.test)), 0)}
+        predicted = {"head": (fitted.predict(features_of(split.test)), 0)}
         if cell.encoder is not None:
-            network = Network(cell.encoder, linear_head(fitted, of(train), "logistic"), cell.front)
+            network = Network(cell.encoder, linear_head(fitted, features_of(train), "logistic"), cell.front)
             for weights in ("last", "all"):
                 tuning = TuningSettings.model_validate(
                     {
@@ -263,6 +263,6 @@ def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -
                 n_test=len(split.test),
                 epoch=epoch,
             )
-            place = {"row": f"{row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}
-            lines.append(cast("dict[str, Any]", json.loads(json.dumps({**line, **place}))))
+            location = {"row": f"{row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}
+            lines.append(cast("dict[str, Any]", json.loads(json.dumps({**line, **location}))))
     return lines

@@ -12,8 +12,8 @@ from imuspec.evaluation import Scores, score
 from imuspec.prediction.smoothing import Smoother
 
 __all__ = [
-    "Calibration",
     "HeldOut",
+    "TemperatureScaling",
     "chains_of",
     "expected_calibration_error",
     "fitted_temperature",
@@ -34,7 +34,7 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TemperatureScaling:
     """The temperature of the probabilities.
 
     Attributes
@@ -118,7 +118,7 @@ class HeldOut:
         known = self._known
         return score(self.label[known], self.predicted(smoother)[known], class_names, subject=self.person[known])
 
-    def calibration(self) -> Calibration:
+    def calibration(self) -> TemperatureScaling:
         """Return the temperature, and what it does to people whom it was not fitted to.
 
         It is fitted to all people, and used only if temperatures of the other folds lower the log loss of each fold. The
@@ -134,7 +134,7 @@ class HeldOut:
         losses = log_loss(before, label), log_loss(after, label)
         errors = expected_calibration_error(before, label), expected_calibration_error(after, label)
         fitted = fitted_temperature(logits, label)
-        return Calibration(fitted if losses[1] < losses[0] else 1.0, fitted, losses, errors)
+        return TemperatureScaling(fitted if losses[1] < losses[0] else 1.0, fitted, losses, errors)
 
     def threshold(self, coverage: float, temperature: float) -> float:
         """Return the least probability of a class in a prediction set, so that the set has the true class at a coverage.

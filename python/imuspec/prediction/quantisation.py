@@ -21,14 +21,14 @@ from imuspec.evaluation import confusion_matrix, metrics
 from imuspec.prediction.export import outputs_of
 from imuspec.storage import atomic_path, write_atomically
 
-__all__ = ["Cost", "calibration_people", "quantise"]
+__all__ = ["QuantisationCost", "calibration_people", "quantise"]
 
 _OPERATORS = ("Conv", "Gemm", "MatMul")
 _CALIBRATION = 200  # windows
 
 
 @dataclass(frozen=True)
-class Cost:
+class QuantisationCost:
     """What eight bits cost, on windows of people who did not calibrate.
 
     Attributes
@@ -91,7 +91,7 @@ def quantise(
     x: NDArray[np.float32],
     label: NDArray[np.int64],
     subject: NDArray[np.generic],
-) -> Cost:
+) -> QuantisationCost:
     """Write an exported model with eight-bit weights and activations in its encoder (static, by ONNX Runtime).
 
     Weights have a scale for each channel. The ranges of the activations are those of at most 200 windows of a fifth of the
@@ -112,7 +112,7 @@ def quantise(
 
     Returns
     -------
-    Cost
+    QuantisationCost
 
     Raises
     ------
@@ -135,7 +135,7 @@ def quantise(
     known = truth[truth >= 0]
     scores = [metrics(confusion_matrix(known, guess, before.shape[-1])) for guess in guesses]
     f1, balanced = ((float(scores[0][name]), float(scores[1][name])) for name in ("macro_f1", "balanced_accuracy"))
-    cost = Cost(
+    cost = QuantisationCost(
         len(index),
         len(known),
         len(nodes),

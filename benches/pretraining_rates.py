@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from imuspec import encoders, objectives, views
-from imuspec.pretraining.photo_source import decode, find_pictures
+from imuspec.pretraining.pictures import decode, find_pictures
 
 
 def rate(work: Callable[[], object], n: int, rounds: int) -> float:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from imuspec.pretraining.photo_source import EncodedPictures, PictureSource, decode, find_pictures
+from imuspec.pretraining.photo_source import PictureSource
+from imuspec.pretraining.pictures import EncodedPictures, decode, find_pictures
 from picture_files import encoded, folder_of, npz_of, picture
 
 

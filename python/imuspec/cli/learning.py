@@ -40,9 +40,9 @@ def pretrain(
         add -small for a few thousand pictures. For windows: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10,
         harnet30. For days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. imuspec recipe lists all of them.
     data : list of str
-        For pictures: a folder of pictures, a folder with one subfolder per class, or an .npz of encoded pictures; can be given
-        more than once. For windows: NAME=PATH[,setting=value,...], or the folder of a cohort. For days of wear: the folder of a
-        cohort.
+        For pictures: a folder of pictures, a folder with one subfolder per class, or an .npz of encoded pictures, of which more
+        than one can be given; or a file of imuspec pictures pack. For windows: NAME=PATH[,setting=value,...], or the folder of
+        a cohort. For days of wear: the folder of a cohort.
     out : Path
         The folder for the run.
     assignments : list of str, optional

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from imuspec.interrupts import Interrupted, stop_on_signal
 from imuspec.objectives import Objective
 from imuspec.pretraining.log import CollapseError, Log, NonFiniteLossError
+from imuspec.pretraining.prefetch import on_device
 from imuspec.pretraining.processes import average_norms, start_processes
 from imuspec.pretraining.schedule import learning_rate, peak_rate
 from imuspec.pretraining.source import BatchSource, Validate
@@ -104,11 +105,10 @@ def train(
     with progress, log.writing(step), stop_on_signal() as stop, torch.random.fork_rng(devices=gpus):
         objective.train()
         for epoch in range(step // n, settings.epochs):
-            for stored in source.epoch(epoch, step % n):
+            for batch in on_device(source.epoch(epoch, step % n), fabric.device):
                 for group in optimizer.param_groups:
                     group["lr"] = peak_rate(settings) if group.get("fixed_lr") else rate(step, n)
                 _seed(settings.seed, step, fabric.global_rank, generator)
-                batch = fabric.to_device(stored)
                 inputs = views(batch, generator) if views else batch if isinstance(batch, tuple) else (batch,)
                 if channels_last:
                     inputs = tuple(

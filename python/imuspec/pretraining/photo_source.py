@@ -1,212 +1,31 @@
-"""Pictures for pre-training, from a folder, a folder for each class, or an npz file of encoded pictures.
+"""Batches of pictures for pre-training.
 
-Pictures are resized without a crop. A picture that cannot be decoded is left out, counted and named. Decoded pictures stay in
-memory if they fit; otherwise worker processes decode them again for each step.
+Decoded pictures stay on the GPU if they fit, or in memory; otherwise worker processes decode them again for each step. Packed
+pictures are read from their file for each step if they do not fit on the GPU.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
+from imuspec.pretraining.packed import PackedPictures
+from imuspec.pretraining.pictures import EncodedPictures, decoding, in_chunks
 from imuspec.pretraining.source import Validate, indices_of_epoch
 from imuspec.run.named import PeopleSeen
 
-__all__ = ["EncodedPictures", "PictureSource", "decode", "find_pictures"]
+__all__ = ["PictureSource"]
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".gif"}
-_UNKNOWN = -1
-_CHUNK = 64
 _MIN_FOR_WORKERS = 512  # workers need more time to start than this many pictures need to decode
-
-
-@dataclass(frozen=True)
-class EncodedPictures:
-    """N encoded pictures, with labels and names.
-
-    Attributes
-    ----------
-    items : list of Path or bytes
-        Path or content of each picture file.
-    label : ndarray
-        int64 ``[N]``: index in `class_names`, or -1 for an unknown label.
-    class_names : list of str
-        Names of the classes.
-    names : list of str
-        Name of each picture, for messages.
-    """
-
-    items: list[Path | bytes]
-    label: NDArray[np.int64]
-    class_names: list[str]
-    names: list[str] = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: NDArray[np.int64]) -> EncodedPictures:
-        """Return the pictures with these indices."""
-        chosen = [int(i) for i in index]
-        return EncodedPictures(
-            [self.items[i] for i in chosen], self.label[chosen], self.class_names, [self.names[i] for i in chosen]
-        )
-
-    @property
-    def labelled(self) -> bool:
-        """Whether every picture has a label."""
-        return bool((self.label >= 0).all())
-
-    def digest(self) -> str:
-        """Return a SHA-256 of the names, the labels, and the size of each file or the content of each picture of an npz."""
-        digest = hashlib.sha256(repr((self.names, self.class_names)).encode() + self.label.tobytes())
-        for item in self.items:
-            digest.update(item if isinstance(item, bytes) else str(item.stat().st_size).encode())
-        return digest.hexdigest()
-
-
-def find_pictures(data: str | Path | Sequence[str | Path]) -> EncodedPictures:
-    """Find the pictures in folders and npz files.
-
-    Parameters
-    ----------
-    data : str, Path or sequence of them
-        Folders, which are searched recursively, and npz files. If all pictures of a folder are in sub-folders, the name of
-        the first sub-folder of the path is the class. An npz file has ``data`` (uint8, the picture files end to end) and
-        ``offset`` (int64 ``[N + 1]``), and may have ``label`` (int64 ``[N]``) and ``class_name``. Equal class names in
-        several folders or files are the same class.
-
-    Returns
-    -------
-    EncodedPictures
-        The pictures in the order of `data`, those of a folder sorted by path.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no folder or file at a path.
-    ValueError
-        If a folder has no pictures, or an npz file has another layout.
-    """
-    paths = [Path(data)] if isinstance(data, str | Path) else [Path(path) for path in data]
-    if not paths:
-        raise ValueError("data: expected a folder or an npz file, got none")
-    parts = [_read_npz(path) if path.suffix == ".npz" else _search_folder(path) for path in paths]
-    names = sorted({name for part in parts for name in part.class_names}) if len(parts) > 1 else parts[0].class_names
-    index = {name: number for number, name in enumerate(names)}
-    labels = []
-    for part in parts:
-        new_label = np.array([*(index[name] for name in part.class_names), _UNKNOWN])
-        labels.append(new_label[part.label])
-    return EncodedPictures(
-        [item for part in parts for item in part.items],
-        np.concatenate(labels).astype(np.int64),
-        names,
-        [name for part in parts for name in part.names],
-    )
-
-
-def _search_folder(folder: Path) -> EncodedPictures:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder of pictures or an npz file, got nothing there")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    if not paths:
-        raise ValueError(f"{folder}: expected pictures ({', '.join(sorted(ENDINGS))}), got none")
-    parts = [path.relative_to(folder).parts for path in paths]
-    classes = sorted({part[0] for part in parts}) if all(len(part) > 1 for part in parts) else []
-    index = {name: number for number, name in enumerate(classes)}
-    label = np.array([index.get(part[0], _UNKNOWN) for part in parts], np.int64)
-    return EncodedPictures(list(paths), label, classes, ["/".join(part) for part in parts])
-
-
-def _read_npz(path: Path) -> EncodedPictures:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an npz file of pictures, got nothing there")
-    with np.load(path, allow_pickle=False) as archive:
-        missing = [key for key in ("data", "offset") if key not in archive]
-        if missing:
-            raise ValueError(f"{path}: expected arrays data and offset, got {', '.join(archive) or 'none'}")
-        data, offset = archive["data"], archive["offset"].astype(np.int64)
-        n = len(offset) - 1
-        label = archive["label"].astype(np.int64) if "label" in archive else np.full(n, _UNKNOWN)
-        classes = [str(name) for name in archive["class_name"]] if "class_name" in archive else []
-    if n < 1 or offset[0] < 0 or offset[-1] > len(data) or (np.diff(offset) < 0).any():
-        raise ValueError(f"{path}: expected offsets that rise from 0 to {len(data)}, got {n} pictures with others")
-    if len(label) != n or (len(label) and label.max() >= max(len(classes), 1) and classes):
-        raise ValueError(f"{path}: expected a label below {len(classes)} for each of {n} pictures, got {len(label)}")
-    if not classes:
-        classes = [str(number) for number in range(int(label.max()) + 1)]
-    items: list[Path | bytes] = [data[a:b].tobytes() for a, b in itertools.pairwise(offset)]
-    return EncodedPictures(items, label, classes, [f"{path.name}[{i}]" for i in range(n)])
-
-
-def decode(item: Path | bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decode a picture and resize it by Pillow's bilinear filter.
-
-    A large JPEG is decoded at a half, a quarter or an eighth of its size, which its format allows, before it is resized.
-
-    Parameters
-    ----------
-    item : Path or bytes
-        Path or content of a picture file.
-    size : tuple of int
-        Rows and columns of the result.
-
-    Returns
-    -------
-    ndarray
-        RGB, uint8 ``[3, rows, columns]``.
-
-    Raises
-    ------
-    ValueError
-        If the picture cannot be decoded. The message has the reason.
-    """
-    from PIL import Image
-
-    rows, columns = size
-    try:
-        with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as picture:
-            picture.draft("RGB", (columns, rows))
-            whole = picture.convert("RGB").resize((columns, rows), Image.Resampling.BILINEAR)
-    except Exception as error:  # decoders raise many types: OSError, SyntaxError, struct.error, DecompressionBombError
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"expected a picture, got a file that does not decode: {reason}") from error
-    return np.ascontiguousarray(np.asarray(whole).transpose(2, 0, 1))
 
 
 def _free_bytes(gpu: torch.device) -> int:
     return torch.cuda.mem_get_info(gpu)[0] if gpu.type == "cuda" else 0
-
-
-class _Decoding(Dataset[tuple[NDArray[np.uint8], str]]):
-    """Decoded pictures with an empty reason, or zeros with the reason why a picture cannot be decoded."""
-
-    def __init__(self, items: list[Path | bytes], size: tuple[int, int]) -> None:
-        self.items, self.size = items, size
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], str]:
-        try:
-            return decode(self.items[index], self.size), ""
-        except ValueError as error:
-            return np.zeros((3, *self.size), np.uint8), str(error)
-
-
-def _stacked(batch: list[tuple[NDArray[np.uint8], str]]) -> tuple[Tensor, list[str]]:
-    return torch.from_numpy(np.stack([picture for picture, _ in batch])), [reason for _, reason in batch]
 
 
 class PictureSource:
@@ -216,7 +35,7 @@ class PictureSource:
 
     Parameters
     ----------
-    pictures : EncodedPictures
+    pictures : EncodedPictures or PackedPictures
         The pictures.
     size : tuple of int, default (96, 128)
         Rows and columns.
@@ -229,8 +48,9 @@ class PictureSource:
     workers : int, default 0
         Number of processes that decode; with 0 this process decodes.
     memory : {"auto", "cpu", "gpu", "stream"}, default "auto"
-        Place of the decoded pictures. "stream": they are decoded again for each step. "auto": "cpu" if they need at most
-        `memory_gb`, and also "gpu" if they need at most half of the free memory of `gpu`, else "stream".
+        Place of the decoded pictures. "stream": they are decoded again, or read from the file of packed pictures, for each
+        step. "auto": "gpu" if they need at most half of the free memory of `gpu`, else "cpu" if they are not packed and need at
+        most `memory_gb`, else "stream".
     memory_gb : float, default 4
         Largest memory for decoded pictures with "auto", GB.
     gpu : torch.device, optional
@@ -250,7 +70,7 @@ class PictureSource:
     ------
     ValueError
         If there are fewer pictures than a batch, `batch` is no multiple of `world`, `labels` is true and a label is unknown,
-        or `memory` is "gpu" without a GPU.
+        `memory` is "gpu" without a GPU, or the pictures were packed with another size.
     """
 
     name = "images"
@@ -262,7 +82,7 @@ class PictureSource:
 
     def __init__(
         self,
-        pictures: EncodedPictures,
+        pictures: EncodedPictures | PackedPictures,
         *,
         size: tuple[int, int] = (96, 128),
         batch: int = 256,
@@ -280,17 +100,22 @@ class PictureSource:
         self.pictures, self.size, self.batch, self.seed = pictures, size, batch, seed
         self.rank, self.world, self.workers, self.labels = rank, world, workers, labels
         self.digest = pictures.digest()
-        self.skipped: list[tuple[str, str]] = []
+        packed = isinstance(pictures, PackedPictures)
+        if isinstance(pictures, PackedPictures) and pictures.size != tuple(size):
+            raise ValueError(
+                f"source.height, source.width: expected those of the packed pictures, {pictures.size[0]} and "
+                f"{pictures.size[1]}, got {size[0]} and {size[1]}"
+            )
+        self.skipped: list[tuple[str, str]] = list(pictures.skipped) if isinstance(pictures, PackedPictures) else []
         self.split: dict[str, Any] = {}
         self._decoded: Tensor | None = None
-        self.pinned = gpu is not None
         if memory == "gpu" and gpu is None:
             raise ValueError("source.memory: expected auto, cpu or stream, as the training has no GPU, got gpu")
         n_bytes = len(pictures) * 3 * size[0] * size[1]
-        if memory in ("cpu", "gpu") or (memory == "auto" and n_bytes <= memory_gb * 1e9):
-            self._decoded = self._decode_all()
-            if gpu is not None and (memory == "gpu" or (memory == "auto" and n_bytes <= _free_bytes(gpu) / 2)):
-                self._decoded = self._decoded.to(gpu)
+        if gpu is not None and (memory == "gpu" or (memory == "auto" and n_bytes <= _free_bytes(gpu) / 2)):
+            self._decoded = self._decode_all(gpu)
+        elif memory == "cpu" or (memory == "auto" and not packed and n_bytes <= memory_gb * 1e9):
+            self._decoded = self._decode_all(torch.device("cpu"))
         if labels and not self.pictures.labelled:
             raise ValueError("labels: expected a class for each picture (a folder for each), got pictures without")
         self.steps_per_epoch = len(self.pictures) // batch
@@ -328,11 +153,14 @@ class PictureSource:
     def _batches(self, steps: list[NDArray[np.int64]]) -> Iterator[Tensor]:
         if self._decoded is not None:
             for index in steps:
-                chosen = self._decoded[torch.from_numpy(index).to(self._decoded.device)]
-                yield chosen.pin_memory() if self.pinned and chosen.device.type == "cpu" else chosen
+                yield self._decoded[torch.from_numpy(index).to(self._decoded.device)]
+            return
+        if isinstance(self.pictures, PackedPictures):
+            yield from (torch.from_numpy(self.pictures.read(index)) for index in steps)
             return
         listed = dict(self.skipped)
-        for index, (pictures, reasons) in zip(steps, self._loader(steps, self.workers), strict=True):
+        loader = decoding(self.pictures.items, steps, size=self.size, workers=self.workers)
+        for index, (pictures, reasons) in zip(steps, loader, strict=True):
             bad = [i for i, reason in enumerate(reasons) if reason]
             good = [i for i, reason in enumerate(reasons) if not reason]
             for i in bad:
@@ -345,27 +173,22 @@ class PictureSource:
                 pictures[i] = pictures[next((j for j in good if j > i), good[0])]
             yield pictures
 
-    def _decode_all(self) -> Tensor:
-        """Return all pictures ``[N, 3, rows, columns]``, and leave out those that cannot be decoded."""
+    def _decode_all(self, device: torch.device) -> Tensor:
+        """Return all pictures ``[N, 3, rows, columns]`` on a device, and leave out those that cannot be decoded."""
         n = len(self.pictures)
-        decoded = torch.empty((n, 3, *self.size), dtype=torch.uint8)
+        decoded = torch.empty((n, 3, *self.size), dtype=torch.uint8, device=device)
+        chunks = in_chunks(n)
+        if isinstance(self.pictures, PackedPictures):
+            for index in chunks:
+                decoded[index[0] : index[-1] + 1] = torch.from_numpy(self.pictures.read(index))
+            return decoded
         remaining: list[int] = []
-        chunks = [np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
         workers = self.workers if n >= _MIN_FOR_WORKERS else 0
-        for index, (pictures, reasons) in zip(chunks, self._loader(chunks, workers), strict=True):
+        loader = decoding(self.pictures.items, chunks, size=self.size, workers=workers)
+        for index, (pictures, reasons) in zip(chunks, loader, strict=True):
             good = [i for i, reason in enumerate(reasons) if not reason]
             decoded[len(remaining) : len(remaining) + len(good)] = pictures[good]
             remaining += [int(index[i]) for i in good]
             self.skipped += [(self.pictures.names[index[i]], reason) for i, reason in enumerate(reasons) if reason]
         self.pictures = self.pictures[np.array(remaining, np.int64)]
         return decoded[: len(remaining)]
-
-    def _loader(
-        self, batches: list[NDArray[np.int64]], workers: int
-    ) -> DataLoader[tuple[NDArray[np.uint8], str]]:  # yields (uint8 [B, 3, rows, columns], reasons)
-        return DataLoader(
-            _Decoding(self.pictures.items, self.size),
-            batch_sampler=[[int(i) for i in index] for index in batches],
-            num_workers=workers,
-            collate_fn=_stacked,
-        )

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from imuspec import _core, encoders, objectives, views
 from imuspec.pretraining.loop import train
-from imuspec.pretraining.photo_source import PictureSource, find_pictures
+from imuspec.pretraining.photo_source import PictureSource
+from imuspec.pretraining.pictures import find_pictures
 from imuspec.pretraining.processes import rank_and_world
 from imuspec.pretraining.source import Source
 from imuspec.recipe import PretrainRecipe
@@ -62,7 +63,7 @@ def image_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = 
     recipe : PretrainRecipe
         A recipe with the source ``images``.
     data : str, Path or sequence of them
-        Folders and npz files, as in `imuspec.pretraining.photo_source.find_pictures`.
+        Folders and npz files, as in `imuspec.pretraining.pictures.find_pictures`.
     people : None
         Pictures have no people.
 
@@ -195,9 +196,9 @@ def pretrain(
     recipe : str, Path or PretrainRecipe
         A name (``img2imu``, ``moco``, ``mae-lmm``, ...), the path of a TOML file, or a recipe.
     data : str, Path or sequence of them
-        For pictures: a folder, a folder with a sub-folder for each class, an npz file of encoded pictures, or several of
-        these. For windows: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort, or
-        `imuspec.datasets.Windows`. For days of wear: the folder of a cohort.
+        For pictures: a folder, a folder with a sub-folder for each class, an npz file of encoded pictures, several of these,
+        or a file of packed pictures. For windows: a labelled set as ``NAME=PATH[,setting=value,...]``, the folder of a cohort,
+        or `imuspec.datasets.Windows`. For days of wear: the folder of a cohort.
     out : str or Path
         Folder of the run. It must be new, or hold an earlier training if `resume` is true.
     people : path-like, optional

@@ -41,8 +41,9 @@ class ImageSourceSettings(Settings):
     width: PositiveInt = Field(128, description="columns of a picture")
     memory: Literal["auto", "cpu", "gpu", "stream"] = Field(
         "auto",
-        description="place of the decoded pictures; stream: none, they are decoded again in each epoch; auto: cpu within "
-        "memory_gb, and gpu if they need at most half of its free memory, else stream",
+        description="place of the decoded pictures; stream: none, they are decoded again in each epoch, or read from the file "
+        "of packed pictures; auto: gpu if they need at most half of its free memory, else cpu within memory_gb if they are "
+        "not packed, else stream",
     )
     memory_gb: PositiveFloat = Field(4.0, description="memory = auto: memory for decoded pictures, GB")
     workers: int = Field(-1, ge=-1, description="processes that decode; -1: one less than the number of cores")

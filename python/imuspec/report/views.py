@@ -55,7 +55,7 @@ def views_figure(
     Figure or Path
         The matplotlib figure, or the file written.
     """
-    from imuspec.pretraining.photo_source import decode
+    from imuspec.pretraining.pictures import decode
 
     array = picture if isinstance(picture, np.ndarray) else decode(Path(picture), (96, 128))
     with style():

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from imuspec.bench import PHONES, comparison, costs, peers, table3, timing
+from imuspec.bench import PHONES, comparison, costs, model_costs, peers, table3, timing
 from imuspec.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The costs of two rounds in place of ten."""
+    monkeypatch.setattr(table3, "_ROUNDS", 2)
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -118,15 +127,92 @@ def test_a_given_network_is_measured_in_both_runtimes() -> None:
     for package in ("onnxruntime", "onnxscript"):
         pytest.importorskip(package)
     network = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 12 * 16, 8))
-    measured = list(costs(network, name="small"))
+    measured = costs(network, name="small")
     machines = [cost.machine for cost in measured if cost.step == "inference"]
     assert any("small, PyTorch" in machine for machine in machines)
     assert any("small, ONNX Runtime" in machine for machine in machines)
     assert all(cost.ms > 0 for cost in measured)
 
 
-def test_the_first_cost_is_that_of_a_picture_on_one_thread() -> None:
-    first = next(iter(costs(onnx=False)))
+def saved(folder: Path, encoder: str | None) -> Path:
+    """A small fitted model in its folder."""
+    pytest.importorskip("torch")
+    from imuspec import encoders
+    from imuspec.experiments.made_up import made_up_windows
+    from imuspec.prediction import fit_windows
+    from imuspec.recipe import FitRecipe
+
+    recipe = FitRecipe().set("split.folds=3", "pictures.nfft=64", "pictures.hop=32", "pictures.size=[24,32]")
+    built = None if encoder is None else encoders.build(encoder).eval()
+    fit_windows(built, made_up_windows(n_subjects=3, n_windows=2), recipe).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("encoder", "steps"),
+    [
+        ("resnet18", ["visualise", "inference", "whole"]),
+        ("cpc", ["inference", "whole"]),
+        (None, ["statistics", "inference", "whole"]),
+    ],
+)
+def test_table3_measures_the_parts_of_a_model_and_the_whole(
+    encoder: str | None, steps: list[str], tmp_path: Path, capsys
+) -> None:
+    model = saved(tmp_path / "fitted", encoder)
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    measured = json.loads(_run(capsys, "bench", "table3", "--json", "--model", str(model)))["measured"]
+    assert torch.get_num_threads() == before
+    threads = [f"{n} thread{'s' * (n > 1)}" for n in table3.thread_counts()]
+    expected = [(f"this machine, {n}, fitted, Python", step) for n in threads for step in steps]
+    if encoder is not None and installed_packages("onnxruntime", "onnxscript"):
+        expected += [(f"this machine, {n}, fitted, ONNX Runtime", "whole") for n in threads]
+    assert [(cost["machine"], cost["step"]) for cost in measured] == expected
+    assert all(cost["ms"] > 0 for cost in measured)
+
+
+def installed_packages(*names: str) -> bool:
+    return all(peers.installed(name) for name in names)
+
+
+def test_a_graph_that_differs_from_python_is_not_timed(tmp_path: Path, monkeypatch) -> None:
+    if not installed_packages("onnxruntime", "onnxscript"):
+        pytest.skip("ONNX Runtime is not installed")
+    from imuspec import load
+    from imuspec.prediction import export
+
+    model = load(saved(tmp_path / "fitted", "cpc"))
+    outputs_of = export.outputs_of
+    monkeypatch.setattr(export, "outputs_of", lambda *given: [part + 0.1 for part in outputs_of(*given)])
+    with pytest.raises(RuntimeError, match="expected probabilities within"):
+        model_costs(model)
+
+
+def test_steps_take_turns_each_with_its_threads(monkeypatch) -> None:
+    calls: list[str] = []
+    threads: list[int] = []
+    monkeypatch.setattr(table3._core, "set_threads", threads.append)
+    steps = [table3.Step("m", name, n, partial(calls.append, name)) for name, n in (("a", 1), ("b", 2))]
+    measured = table3.costs_of_steps(steps, rounds=3)
+    assert "".join(calls) == "ab" + 3 * "aabb"
+    assert threads == [1, 2] + 3 * [1, 2] + [0]
+    assert [cost.step for cost in measured] == ["a", "b"]
+
+
+def test_memory_that_an_earlier_call_freed_counts_for_the_next() -> None:
+    if timing.peak_memory(lambda: 1) is None:
+        pytest.skip("this system does not tell")
+    blocks = [bytes(60_000) for _ in range(500)]  # below the size that is mapped by itself
+    del blocks
+    grown = timing.peak_memory(lambda: [bytes(60_000) for _ in range(500)])
+    assert grown is not None
+    assert grown > 25e6
+
+
+def test_without_torch_a_picture_on_one_thread_is_measured_first(monkeypatch) -> None:
+    monkeypatch.setattr(table3, "installed", lambda name: None if name == "torch" else peers.installed(name))
+    first = costs(onnx=False)[0]
     assert (first.step, first.machine) == ("visualise", "this machine, 1 thread")
     assert first.ms > 0
     assert first.cpu_percent > 0

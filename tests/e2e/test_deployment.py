@@ -14,7 +14,7 @@ from imuspec import encoders
 from imuspec.cli import main
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.prediction import fit_patches, fit_windows
-from imuspec.prediction.export import export_model, outputs_of
+from imuspec.prediction.export import export_model, outputs_of, simulated_windows
 from imuspec.recipe import FitRecipe
 from imuspec.run.export import example_input, export_onnx, run_onnx
 from imuspec.run.run import Run
@@ -108,6 +108,9 @@ def test_a_model_of_pictures_is_one_graph_from_samples_to_probabilities(
         (probability, levels) = outputs_of(tmp_path / "m.onnx", windows.x[:n])
         np.testing.assert_allclose(probability, model.predict_proba(windows.x[:n]), atol=0.02)
         assert levels.shape == (n, 3, 24, 32)
+    simulated, _ = export_model(model, tmp_path / "m.onnx", simulated_windows(model))
+    assert simulated.equal_levels is not None
+    assert simulated.equal_levels > 0.99
     capsys.readouterr()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from imuspec.cli import output
 from imuspec.cli.app import app, existing, unwrapped
+
+if TYPE_CHECKING:
+    from imuspec.bench import Cost
 
 __all__ = ["compare", "table3"]
 
@@ -52,22 +55,24 @@ def compare(*, quick: bool = False, json: bool = False) -> int:
 @bench_app.command
 @unwrapped
 def table3(*, model: Path | None = None, json: bool = False) -> int:
-    """Time a picture and a network as the paper did on phones: window to tensor, then one forward pass.
+    """Time a picture and a network, or a whole model, beside the phones of the paper.
 
-    Each figure is the mean of ten runs after warm-up, on 600 samples, on one thread and on all: wall time, share of one core,
-    and memory. PyTorch is measured, and ONNX Runtime if it is installed.
+    Steps take turns for ten rounds, with one thread and with all. Each figure is a median: wall time, share of one core, and
+    the growth of memory in the first call. A network is measured on the picture of 600 samples. A model of imuspec fit is
+    measured in its parts and as a whole, from a window in g to probabilities. PyTorch is measured, and ONNX Runtime if it is
+    installed.
 
     Parameters
     ----------
     model : Path, optional
-        The folder of a run with a picture encoder; by default a ResNet-18 with random weights.
+        The folder of a model of imuspec fit, or of a run with a picture encoder; by default a ResNet-18 with random weights.
     json : bool, default False
         Print JSON, for programs.
     """
     from imuspec.bench import PHONES, costs
     from imuspec.cli.console import cost_table
 
-    measured = list(costs() if model is None else costs(_encoder(Path(existing(model))), name=model.name))
+    measured = costs() if model is None else _measured(Path(existing(model)))
     if json:
         output.emit({"measured": [cost._asdict() for cost in measured], "paper": [cost._asdict() for cost in PHONES]})
     else:
@@ -75,10 +80,18 @@ def table3(*, model: Path | None = None, json: bool = False) -> int:
     return 0
 
 
-def _encoder(folder: Path) -> Any:
+def _measured(folder: Path) -> list[Cost]:
+    from imuspec.bench import costs, model_costs
+
+    if (folder / "classifier.json").is_file():
+        from imuspec.prediction import load
+
+        return model_costs(load(folder), name=folder.name)
     from imuspec.run.run import Run
 
     encoder = Run(folder).load_encoder()
     if encoder.kind != "image":
-        raise ValueError(f"model: expected a picture encoder, got an encoder of kind {encoder.kind} in {folder}")
-    return encoder
+        raise ValueError(
+            f"model: expected a model of imuspec fit or a picture encoder, got an encoder of kind {encoder.kind} in {folder}"
+        )
+    return costs(encoder, name=folder.name)

@@ -228,7 +228,9 @@ def bench_table(job: str, results: list[Measurement]) -> Table:
 
 def cost_table(measured: list[Cost], phones: list[Cost]) -> Table:
     """Show `imuspec bench table3`: this machine, then the phones of the paper."""
-    table = Table("machine", "step", title="mean of ten runs, batch 1", title_justify="left")
+    table = Table(
+        "machine", "step", title="median of ten rounds (the paper: mean of ten runs), batch 1", title_justify="left"
+    )
     for head in ("ms", "CPU, % of one core", "memory, MB"):
         table.add_column(head, justify="right")
     for group in (measured, phones):

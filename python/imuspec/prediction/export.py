@@ -23,6 +23,7 @@ from imuspec.storage import atomic_path, write_atomically
 __all__ = ["Parity", "WholeModel", "export_model", "outputs_of", "simulated_windows"]
 
 _TOLERANCE = 1e-3  # of a probability, between ONNX Runtime and PyTorch on the same graph
+_NOISE_G = 0.004  # of an accelerometer at 50 Hz
 
 
 class WholeModel(nn.Module):
@@ -182,9 +183,14 @@ def _parity(model: FittedClassifier, x: NDArray[np.float32], outputs: list[NDArr
 
 
 def simulated_windows(model: FittedClassifier, n: int = 64, *, n_patches: int | None = None) -> NDArray[np.float32]:
-    """Return windows of a simulated wrist at the model's rate, float32 [n, 3, time], g."""
+    """Return windows of a simulated wrist at the model's rate, float32 [n, 3, time], g, with the noise of a sensor.
+
+    Without noise, cells of a picture would show the rounding of a computation, in which two runtimes differ.
+    """
     front = model.front
     step = front.n_samples * ((n_patches or front.context) if front.kind == "patches" else 1)
     days = (n + 1) * step / front.rate_hz / 86400
     x, _, _ = wrist_motion(days=days, seed=0, sample_rate=front.rate_hz, start="2023-05-15T06:30:00")
-    return np.ascontiguousarray(x[:, : n * step].reshape(3, n, step).transpose(1, 0, 2).astype(np.float32))
+    windows = x[:, : n * step].reshape(3, n, step).transpose(1, 0, 2)
+    noise = np.random.default_rng(0).normal(0, _NOISE_G, windows.shape)
+    return np.ascontiguousarray((windows + noise).astype(np.float32))

@@ -162,6 +162,16 @@ def test_the_spread_of_weights_counts_as_well_as_that_of_splits() -> None:
     assert many.t == pytest.approx(many.difference / by_hand)
 
 
+def test_the_interval_of_a_mean_is_that_of_its_difference_from_zero() -> None:
+    first = np.array([[0.5, 0.6, 0.8], [0.4, 0.7, 0.7]]).T
+    both = scores_of(a=first, b=np.zeros(3), weights=(0, 1), ratio=1 / 3)
+    expected = evaluation.paired_differences(both).iloc[0]
+    low, high = evaluation.mean_interval(both[both["row"] == "a"])
+    assert (low, high) == pytest.approx((expected["low"], expected["high"]))
+    assert low < first.mean() < high
+    assert all(np.isnan(evaluation.mean_interval(both[(both["row"] == "a") & (both["seed"] == 0)])))
+
+
 def test_pairs_are_taken_within_a_column_over_the_shared_splits() -> None:
     scores = scores_of(a=[0.5, 0.6, 0.9], b=[0.4, 0.4], c=[0.1, 0.4])
     other = scores_of(a=[0.5, 0.6], b=[0.4, 0.4]).assign(column="other")

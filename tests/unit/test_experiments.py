@@ -201,6 +201,10 @@ def test_a_result_is_compared_and_stored_with_its_recipe_and_a_tiny_one_says_so_
         recipe = json.loads((out / "experiment.json").read_text("utf-8"))
         assert (recipe["tiny"], recipe["data"]) == (tiny, {"wisdm": "made up" if tiny else None})
         assert recipe["options"]["nfft"] == [32, 64]
+        assert recipe["command"].startswith("imuspec experiment img2imu-table2")
+        assert (len(recipe["date"]), recipe["encoders"], recipe["windows"]) == (10, {}, {})
+        assert recipe["seconds"] >= 0
+        assert "cores" in recipe["machine"]
         for path in out.iterdir():
             if path.suffix in (".csv", ".json", ".txt", ".svg") and path.name != "experiment.json":
                 assert ("TINY" in path.read_text("utf-8")) == tiny, path
@@ -211,7 +215,9 @@ def test_a_result_is_compared_and_stored_with_its_recipe_and_a_tiny_one_says_so_
 def test_pictures_have_the_size_on_which_the_runs_were_pre_trained(tmp_path: Path) -> None:
     def run_of(name: str, height: int) -> str:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "recipe.json").write_text(json.dumps({"source": {"height": height, "width": 64}}), "utf-8")
+        recipe = {"name": name, "source": {"height": height, "width": 64}, "training": {"seed": 0, "batch": 8}}
+        (tmp_path / name / "recipe.json").write_text(json.dumps(recipe), "utf-8")
+        (tmp_path / name / "encoder.json").write_text("{}", "utf-8")
         return str(tmp_path / name)
 
     def run(setup: experiments.Setup[PictureOptions]) -> experiments.Result:

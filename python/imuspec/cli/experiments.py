@@ -114,7 +114,8 @@ def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:
     table = Table(title=Text(f"{about}{' (TINY: numbers mean nothing)' if tiny else ''}"), title_justify="left")
     for name in ("row", "column"):
         table.add_column(name)
-    for name in ("imuspec", "paper", "difference"):
+    intervals = "low" in frame
+    for name in ("imuspec", *(["95 % interval"] if intervals else []), "paper", "difference"):
         table.add_column(name, justify="right")
     before = None
     for record in frame.to_dict("records"):
@@ -123,11 +124,16 @@ def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:
             Text("" if row == before else row),
             Text(str(record["column"])),
             _figure(record["value"], record.get("sd")),
+            *([_interval(record["low"], record["high"])] if intervals else []),
             _figure(record["paper"], record["paper_sd"]),
             "" if not math.isfinite(record["difference"]) else f"{record['difference']:+.3f}",
         )
         before = row
     return table
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) else ""
 
 
 def _figure(value: float, sd: float | None) -> str:

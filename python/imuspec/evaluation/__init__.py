@@ -8,7 +8,7 @@ differences with an interval and a test that allow for overlapping training sets
 """
 
 from imuspec.evaluation.comparison import mean_sd, summary, text_table, write_table
-from imuspec.evaluation.pairing import holm, paired_differences
+from imuspec.evaluation.pairing import holm, mean_interval, paired_differences
 from imuspec.evaluation.scores import (
     METRICS,
     Scores,
@@ -24,6 +24,7 @@ __all__ = [
     "Scores",
     "confusion_matrix",
     "holm",
+    "mean_interval",
     "mean_sd",
     "metrics",
     "paired_differences",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["holm", "paired_differences"]
+__all__ = ["holm", "mean_interval", "paired_differences"]
 
 _COLUMNS = ("first", "second", "difference", "low", "high", "t", "df", "p", "p_holm", "n_splits")
 
@@ -83,6 +83,32 @@ def paired_differences(
         if len(part):
             parts.append(part.assign(p_holm=holm(part["p"].to_numpy(np.float64)))[[*keys, *_COLUMNS]])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, *_COLUMNS])
+
+
+def mean_interval(scores: pd.DataFrame, *, value: str = "macro_f1", level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a method's mean over splits, with the variance of `paired_differences` for a single row.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row for each split and draw of the weights of one method: ``seed``, ``test_over_train``, `value`, and ``weights_seed``
+        where there are several draws.
+    value : str, default "macro_f1"
+        Column of the score.
+    level : float, default 0.95
+        Coverage.
+
+    Returns
+    -------
+    (float, float)
+        Low and high; NaN with fewer than two splits, and where neither splits nor draws differ.
+    """
+    import pandas as pd
+
+    splits = _by_split(scores, value)
+    zero = pd.DataFrame({0: 0.0}, index=splits.index)
+    row = _difference(splits, zero, float(scores["test_over_train"].mean()), level)
+    return float(row["low"]), float(row["high"])
 
 
 def _by_split(part: pd.DataFrame, value: str) -> pd.DataFrame:

@@ -20,7 +20,8 @@ folders. `Result` has a long table with the columns ``row``, ``column``, ``value
 figures by name; notes; and the table ``seeds`` with the scores of each split. `perform` compares the table with ``targets.toml``
 (section of the experiment's name: ``columns``, then a list for each row under ``mean`` and ``sd``), computes paired differences
 of the rows, and writes ``table``, ``comparison``, ``seeds`` and ``paired`` as CSV, JSON and text, each figure as PNG and SVG, and
-``experiment.json``: data, runs, pre-trainings, options, notes, versions.
+``experiment.json``: the command, data, runs and pre-trainings with their digests, options, machine, date, versions, and notes,
+which begin with what the table allows to conclude.
 
 ``--tiny`` runs the same code in minutes on a CPU; every table, figure and note says that its numbers mean nothing.
 """

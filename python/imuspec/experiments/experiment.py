@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import json
-import platform
+import shlex
 import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata, resources
+from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from imuspec.datasets.reference import DatasetReference
 from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
+from imuspec.experiments.conclusions import conclusions
 from imuspec.experiments.evidence import evidence_notes, paired_table
+from imuspec.experiments.provenance import encoder_facts, machine, versions
 from imuspec.experiments.setup import Options, Setup
 from imuspec.storage import write_atomically
 
@@ -154,6 +156,34 @@ class Experiment:
         options = self.options(assignments, tiny=bool(fields.get("tiny")))
         return Setup(out=out, options=options, data=sets, runs=folders, **fields)
 
+    def command(self, setup: Setup[Any]) -> str:
+        """Return the command that repeats the experiment, quoted for a shell.
+
+        Parameters
+        ----------
+        setup : Setup
+            Its input. Seeds are counted from 0, as the command counts them.
+        """
+        words = ["imuspec", "experiment", self.name, *(["--tiny"] if setup.tiny else [])]
+        words += [word for reference in setup.data.values() for word in ("--data", str(reference))]
+        words += [word for row, folder in setup.runs.items() for word in ("--runs", f"{row}={folder}")]
+        defaults = self.options(tiny=setup.tiny)
+        for key, value in setup.options:
+            if value != getattr(defaults, key):
+                words += ["--set", _assignment(type(defaults), key, value)]
+        words += ["--seeds", str(len(setup.seeds)), "--device", setup.device, "--out", str(setup.out)]
+        return shlex.join([*words, *(["--cache", str(setup.cache)] if setup.cache else [])])
+
+
+def _assignment(kind: type[Options], key: str, value: Any) -> str:
+    """Return ``NAME=VALUE`` that `Options.parse` reads as this value; several values are joined as the option splits them."""
+    texts = [separator.join(map(str, value)) for separator in (";", ",")] if isinstance(value, tuple) else [str(value)]
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            if getattr(kind.parse([f"{key}={text}"]), key) == value:
+                return f"{key}={text}"
+    return f"{key}={texts[-1]}"
+
 
 def _sketch(name: str) -> Experiment | None:
     """Read a file's docstring and data sets without importing it; None for a file without ``run(setup)``."""
@@ -260,7 +290,10 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     if "seeds" in result.tables:
         paired = paired_table(result.tables["seeds"])
         result.notes += evidence_notes(result.tables["seeds"], paired)
-        result.tables |= {} if paired is None else {"paired": paired}
+        if paired is not None:
+            result.tables["paired"] = paired
+            sentences = conclusions(experiment.name, result.tables["seeds"], paired, setup.options.model_dump())
+            result.notes[:0] = sentences
     if setup.tiny:
         result.notes.insert(0, TINY_NOTE)
     comparison = compare(result.table, experiment.name)
@@ -304,23 +337,18 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
         "experiment": experiment.name,
         "about": experiment.about,
         "tiny": setup.tiny,
+        "command": experiment.command(setup),
         "data": {label: str(setup.data[label]) if label in setup.data else made_up for label in labels},
+        "windows": dict(setup.shown),
         "runs": dict(setup.runs),
         "pretrained": dict(setup.pretrained),
+        "encoders": {row: encoder_facts(name) for row, name in {**setup.runs, **setup.pretrained}.items()},
         "seeds": list(setup.seeds),
         "options": setup.options.model_dump(mode="json"),
         "notes": result.notes,
+        "date": datetime.now(UTC).date().isoformat(),
         "seconds": round(seconds, 1),
-        "versions": _versions(),
+        "machine": machine(setup.device),
+        "versions": versions(),
     }
     write_atomically(setup.out / "experiment.json", (json.dumps(recipe, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "machine": platform.machine(), "numpy": np.__version__}
-    for package in ("imuspec", "torch", "torchvision", "timm", "scikit-learn"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

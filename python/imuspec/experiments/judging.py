@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imuspec.datasets import Windows
-from imuspec.evaluation import mean_sd
+from imuspec.evaluation import mean_interval, mean_sd
 from imuspec.experiments.setup import HeadOptions, Setup
 from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource
 from imuspec.probing.protocol import probe
@@ -201,20 +201,26 @@ def score_table(judged: pd.DataFrame, keys: Sequence[str] = ("row", "column")) -
     -------
     DataFrame
         `keys`; ``value`` and ``sd``, mean macro-F1 and its deviation over the splits (n - 1), each split the mean over draws of the
-        weights; the same for ``balanced_accuracy``; ``n`` splits, ``n_weights`` draws, ``n_test_subjects`` in all splits
+        weights; ``low`` and ``high``, the 95 % interval of the mean by `imuspec.evaluation.mean_interval`; the mean, deviation and
+        interval of ``balanced_accuracy``; ``n`` splits, ``n_weights`` draws, ``n_test_subjects`` in all splits
         together, and ``n_rarest``, the number of test windows of the rarest class in the split that has fewest.
     """
     rows = []
     for key, part in judged.groupby(list(keys), sort=False, dropna=False):
         splits = part.groupby("seed")[["macro_f1", "balanced_accuracy"]].mean()
         (value, sd), (balanced, balanced_sd) = (mean_sd(splits[name].to_numpy()) for name in splits)
+        (low, high), (balanced_low, balanced_high) = (mean_interval(part, value=str(name)) for name in splits)
         rows.append(
             {
                 **dict(zip(keys, key, strict=True)),
                 "value": value,
                 "sd": sd,
+                "low": low,
+                "high": high,
                 "balanced_accuracy": balanced,
                 "balanced_accuracy_sd": balanced_sd,
+                "balanced_accuracy_low": balanced_low,
+                "balanced_accuracy_high": balanced_high,
                 "n": len(splits),
                 "n_weights": part["weights_seed"].nunique()
                 if "weights_seed" in part and part["weights_seed"].any()

@@ -17,10 +17,11 @@ from torch import nn
 from imuspec import encoders
 from imuspec.datasets.patches import patch_labels
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
-from imuspec.evaluation import mean_sd
+from imuspec.evaluation import mean_interval, mean_sd
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import MOMENTS, STATISTICS, seeded_network
 from imuspec.experiments.pretraining import pretrain_once
+from imuspec.experiments.provenance import sequence_facts
 from imuspec.experiments.setup import Options, Setup
 from imuspec.probing.parameter_free import moments
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
@@ -90,6 +91,7 @@ class Study:
                 self._labelled = made_up_days()
             else:
                 raise ValueError("data: expected --data capture24=FOLDER, the official files, got none")
+            self.setup.show("capture24", sequence_facts(self._labelled))
         return self._labelled
 
     def recipe(self, sets: Iterable[str] = (), seed: int = 0) -> PretrainRecipe:
@@ -180,7 +182,7 @@ def _statistics_of_patches(
 
 
 def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
-    """Return mean and sd over splits of balanced accuracy and kappa of each row as the result of an experiment.
+    """Return mean, sd and 95 % interval of balanced accuracy and kappa of each row as the result of an experiment.
 
     Parameters
     ----------
@@ -194,10 +196,11 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
         part = scores[scores["row"] == row]
         for column in COLUMNS:
             mean, sd = mean_sd(part.groupby("seed")[column].mean().to_numpy())
+            low, high = mean_interval(part, value=column)
             counts = {"n": part["seed"].nunique(), "n_weights": part.get("weights_seed", part["seed"] * 0).nunique()}
             subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
             counts |= {"n_test_subjects": len(subjects), "n_rarest": int(part["n_rarest"].min())}
-            rows.append({"row": row, "column": column, "value": mean, "sd": sd, **counts})
+            rows.append({"row": row, "column": column, "value": mean, "sd": sd, "low": low, "high": high, **counts})
     return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="all classes")})
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 
 from imuspec.datasets.reference import DatasetReference
 from imuspec.experiments.made_up import made_up_windows
+from imuspec.experiments.provenance import window_facts
 from imuspec.recipe.probing import PictureSettings
 from imuspec.recipe.settings import Settings
 
@@ -165,6 +166,8 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         Folder of pre-trainings, shared by all experiments that need the same one; ``out/runs`` by default.
     pretrained : dict of str to str
         Row -> folder of each pre-training that the experiment made or took from the cache.
+    shown : dict of str to dict
+        Data set -> counts and SHA-256 of its windows, of those that the experiment loaded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -179,6 +182,7 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     say: Callable[[str], None] = print
     cache: Path | None = None
     pretrained: dict[str, str] = Field(default_factory=dict)
+    shown: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @property
     def runs_folder(self) -> Path:
@@ -204,12 +208,26 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         ValueError
             If the set is not given and this is no tiny trial.
         """
-        if name in self.data:
-            return self.data[name].windows(**settings)
-        if self.tiny:
-            return made_up_windows(name)
-        other = f"{name}@LOADER=PATH for another set in its place"
-        raise ValueError(f"data: expected --data {name}=PATH ({other}), got {', '.join(self.data) or 'none'}")
+        if name not in self.data and not self.tiny:
+            other = f"{name}@LOADER=PATH for another set in its place"
+            raise ValueError(f"data: expected --data {name}=PATH ({other}), got {', '.join(self.data) or 'none'}")
+        windows = self.data[name].windows(**settings) if name in self.data else made_up_windows(name)
+        self.show(name, window_facts(windows))
+        return windows
+
+    def show(self, name: str, facts: dict[str, Any]) -> None:
+        """Note a data set in the form in which it is judged on; other forms of a set are noted beside it.
+
+        Parameters
+        ----------
+        name : str
+            Label of the set.
+        facts : dict
+            From `imuspec.experiments.provenance.window_facts` or `sequence_facts`.
+        """
+        if self.shown.get(name, facts) != facts:
+            name = f"{name}, {facts['window_s']:g} s at {facts['rate_hz']:g} Hz"
+        self.shown[name] = facts
 
     def columns(self, names: Sequence[str]) -> list[str]:
         """Return the labels of the sets given; all of `names` in a tiny trial without any.

@@ -1,0 +1,181 @@
+"""What a table of scores allows to conclude, and where its numbers come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("scipy")
+from imuspec import experiments  # noqa: E402
+from imuspec.experiments.conclusions import conclusions, planned, random_row, reference_row, verdict  # noqa: E402
+from imuspec.experiments.evidence import paired_table  # noqa: E402
+from imuspec.experiments.made_up import made_up_windows  # noqa: E402
+from imuspec.experiments.provenance import encoder_facts, machine, versions, window_facts  # noqa: E402
+
+STATISTICS = "statistics of the window"
+NOISE = np.array([0.01, -0.02, 0.0, 0.015, -0.005])
+
+
+def judged(columns: Sequence[str] = ("wisdm",), **means: float) -> Any:
+    """Scores of rows over five splits, each with its own noise; underscores stand for spaces."""
+    return pd.DataFrame(
+        {
+            **{"row": row.replace("_", " "), "column": column, "seed": seed, "weights_seed": 0, "kappa": mean},
+            **{"macro_f1": value, "balanced_accuracy": value, "test_over_train": 1 / 3, "n_rarest": 20},
+            **{"test_subjects": f"S {seed}; S {seed + 1}"},
+        }
+        for column in columns
+        for number, (row, mean) in enumerate(means.items())
+        for seed, value in enumerate(mean + np.roll(NOISE, number))
+    )
+
+
+def concluded(name: str, scores: Any, **options: Any) -> list[str]:
+    paired = paired_table(scores)
+    assert paired is not None
+    return conclusions(name, scores, paired, options)
+
+
+def test_where_no_encoder_passes_the_statistics_the_first_sentence_says_so_and_the_last_what_it_rests_on() -> None:
+    scores = judged(("wisdm", "hapt"), MoCo=0.5, IMG2IMU=0.79, statistics_of_the_window=0.8)
+    first, last = concluded("img2imu-table2", scores, shots=10)
+    assert first.startswith(
+        "No encoder of pictures passes the statistics of the window on wisdm or hapt with 10 labelled windows a class. "
+        "Below them by p < .05 are 1 of 2 on wisdm and 1 of 2 on hapt. The highest differs from them by -.010 ["
+    )
+    assert "(IMG2IMU, p " in first
+    assert "macro-F1" in last
+    assert (
+        "wisdm, hapt: 5 distinct splits by subject, 6 test subjects, at least 20 test windows of the rarest class, "
+        "1 draw of the weights a row" in last
+    )
+
+
+def test_an_encoder_that_passes_is_named_with_its_difference_and_where() -> None:
+    scores = judged(IMG2IMU=0.9, CPC=0.7, statistics_of_the_window=0.8)
+    scores = pd.concat([scores, judged(("hapt",), IMG2IMU=0.5, CPC=0.7, statistics_of_the_window=0.8)])
+    pictures, signals, _ = concluded("img2imu-table2", scores)
+    assert "these pass the statistics of the window: IMG2IMU (+.100 [" in pictures
+    assert "on wisdm; none on hapt." in pictures
+    assert signals.startswith("No encoder of signals passes")
+
+
+def test_pre_training_is_compared_with_random_weights_of_its_kind() -> None:
+    scores = judged(**{"Randomly-init._(2D)": 0.4, "Randomly-init._(1D)": 0.6, "MoCo": 0.5, "CPC_(HAR)": 0.6})
+    sentences = concluded("img2imu-table2", scores)
+    assert sentences[0].startswith("Pre-training is above random weights for MoCo on wisdm (+.100 [")
+    assert "; 1 of 2 comparisons show no difference" in sentences[0]
+    reverse = judged(**{"Randomly-init._(2D)": 0.5, "MoCo": 0.4})
+    assert "is below them for MoCo on wisdm (-.100 [" in concluded("img2imu-table2", reverse)[0]
+    rows = ["IMG2IMU, last block", "CPC, last block", "random (1D), last block", "random (2D), last block"]
+    assert [random_row(row, rows) for row in rows] == [rows[3], rows[2], None, None]
+    assert random_row("x alone, pre-trained", ["x alone, random", "y alone, random"]) == "x alone, random"
+    assert random_row("LMM N 32", ["LMM N 32", "random weights"]) == "random weights"
+
+
+def test_statistics_are_those_of_the_same_axes_or_share_of_labels() -> None:
+    rows = [f"x alone, {STATISTICS}", f"y alone, {STATISTICS}"]
+    assert reference_row("y alone, random", rows) == rows[1]
+    shares = [f"{STATISTICS}, labelled 5 %", f"{STATISTICS}, labelled 10 %"]
+    assert reference_row("LMM, labelled 10 %", shares) == shares[1]
+    assert reference_row("MoCo", ["MoCo", STATISTICS]) == STATISTICS
+    assert reference_row("MoCo", ["MoCo", "IMG2IMU"]) is None
+
+
+def test_rows_that_had_all_labels_answer_no_question_about_few() -> None:
+    scores = judged(**{"Fully-supervised_(2D)": 0.95, "Randomly-init._(2D)": 0.5, "statistics_of_the_window": 0.8})
+    paired = paired_table(scores)
+    assert paired is not None
+    by_kind, trained = planned("img2imu-table2", scores, paired)
+    assert [each.first for each in by_kind["encoder of pictures"]] == ["Randomly-init. (2D)"]
+    assert trained == []
+
+
+def test_p_is_corrected_over_the_rows_of_the_question() -> None:
+    scores = judged(MoCo=0.79, IMG2IMU=0.775, statistics_of_the_window=0.8)
+    paired = paired_table(scores)
+    assert paired is not None
+    by_kind, _ = planned("img2imu-table2", scores, paired)
+    plain = paired[(paired["second"] == STATISTICS) & (paired["score"] == "macro_f1")].set_index("first")["p"]
+    corrected = {each.first: each.p for each in by_kind["encoder of pictures"]}
+    assert corrected == pytest.approx({"IMG2IMU": 2 * plain["IMG2IMU"], "MoCo": max(plain["MoCo"], 2 * plain.min())})
+
+
+@pytest.mark.parametrize(
+    ("pair", "result"),
+    [
+        (("IMG2IMU", "MoCo"), "kept"),
+        (("MoCo", "IMG2IMU"), "withdrawn: the contrary"),
+        (("SimSiam", "MoCo"), "withdrawn: not shown"),
+        (("*", "SimSiam"), "withdrawn: not shown"),
+        (("HARNet", "MoCo"), "withdrawn: not measured again"),
+    ],
+)
+def test_an_earlier_conclusion_is_kept_only_where_every_difference_shows_it(pair: tuple[str, str], result: str) -> None:
+    paired = paired_table(judged(MoCo=0.5, SimSiam=0.505, IMG2IMU=0.7))
+    assert paired is not None
+    assert verdict([pair], [("img2imu-table2", paired)])[0] == result
+    assert verdict([pair], [("img2imu-table2", paired)], ["hapt"])[0] == "withdrawn: not measured again"
+
+
+def test_that_nothing_is_above_is_kept_until_something_is() -> None:
+    for mean, result in ((0.805, "kept"), (0.95, "withdrawn: the contrary")):
+        paired = paired_table(judged(MoCo=0.5, IMG2IMU=mean, statistics_of_the_window=0.8))
+        assert paired is not None
+        answer, differences = verdict([("*", STATISTICS)], [("img2imu-table2", paired)], not_above=True)
+        assert answer == result
+        assert [each.first for each in differences] == ["MoCo", "IMG2IMU"]
+
+
+def test_a_command_repeats_an_experiment(tmp_path: Path) -> None:
+    experiment = experiments.describe("img2imu-grid")
+    assignments = ["nfft=64", 'changes=training.epochs=1; views.operations=["hue", "jitter"]', "recipes=cpc,moco"]
+    data, runs = ["wisdm@folder=my data,window_s=3"], []
+    setup = experiment.setup(tmp_path, data=data, runs=runs, assignments=assignments, seeds=(0, 1, 2), tiny=True)
+    words = shlex.split(experiment.command(setup))
+    assert words[:4] == ["imuspec", "experiment", "img2imu-grid", "--tiny"]
+    given = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
+    assert experiment.options(given, tiny=True) == setup.options
+    assert words[words.index("--data") + 1] == data[0]
+    assert words[words.index("--seeds") + 1] == "3"
+    assert words[words.index("--out") + 1] == str(tmp_path)
+
+
+def test_windows_are_known_by_their_samples_classes_and_subjects() -> None:
+    windows = made_up_windows(n_subjects=3, n_windows=2)
+    facts = window_facts(windows)
+    assert (facts["windows"], facts["subjects"]) == (len(windows), 3)
+    changed = made_up_windows(n_subjects=3, n_windows=2)
+    changed.x[0, 0, 0] += 1
+    assert window_facts(changed)["sha256"] != facts["sha256"]
+    assert window_facts(made_up_windows(n_subjects=3, n_windows=2)) == facts
+
+
+def test_an_encoder_is_known_by_its_recipe_data_log_and_weights(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "recipe.json").write_text(json.dumps({"name": "moco", "training": {"seed": 3, "batch": 8}}), "utf-8")
+    source = {"data": ["photos"], "digest": "ab", "counts": {"pictures": 16}}
+    (tmp_path / "source.json").write_text(json.dumps(source), "utf-8")
+    lines = [{"step": 10, "per_s": 40.0}, {"step": 30, "per_s": 20.0}, {"step": 30, "validation_lmm": 1.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    (tmp_path / "encoder.json").write_text("{}", "utf-8")
+    facts = encoder_facts(str(tmp_path))
+    assert (facts["recipe"], facts["seed"], facts["data_sha256"], facts["steps"]) == ("moco", 3, "ab", 30)
+    assert facts["seconds"] == 10 * 8 / 40 + 20 * 8 / 20
+    assert len(facts["sha256"]) == 64
+    numbers = json.dumps({"training": {"batch": 8, "seed": 3}}, sort_keys=True)
+    assert facts["recipe_sha256"] == hashlib.sha256(numbers.encode()).hexdigest()
+    assert encoder_facts("random") == {"name": "random", "sha256": ""}
+
+
+def test_machine_and_versions_are_stated() -> None:
+    assert " cores, " in machine()
+    assert {"python", "imuspec", "numpy"} <= set(versions())

@@ -22,8 +22,8 @@ ORDER = [
     ["datasets"],
     ["run"],
     ["pretraining", "probing", "evaluation"],
-    ["prediction", "sklearn"],
-    ["report"],
+    ["prediction"],
+    ["report", "sklearn"],
     ["experiments", "bench"],
     ["cli"],
 ]

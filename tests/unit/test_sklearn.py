@@ -144,7 +144,7 @@ def test_a_classifier_takes_any_head_and_says_what_the_head_can() -> None:
     ridge = MotionClassifier(head=RidgeClassifier())
     assert not hasattr(ridge, "predict_proba")
     assert ridge.fit(x, y).score(x, y) == 1
-    with pytest.raises(ValueError, match="head: expected 'logistic' or a classifier, got 'lstm'"):
+    with pytest.raises(ValueError, match="head: expected 'logistic', 'fitted' or a classifier, got 'lstm'"):
         MotionClassifier(head="lstm").fit(x, y)
     with pytest.raises(NotFittedError):
         MotionClassifier().predict(x)
@@ -168,6 +168,114 @@ def test_an_embedding_of_a_run_of_windows_requires_their_length_and_rate(tmp_pat
     (tmp_path / "recipe.json").write_text('{"source": {"window_s": 6.0, "rate_hz": 20.0}}')
     with pytest.raises(ValueError, match=r"X: expected windows of 6 s at 20 Hz .* load them with window_s=6, rate=20"):
         Embedding(str(tmp_path)).fit(windows()[0])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of fitted models of windows of 32 samples at 32 Hz: statistics, a signal encoder, pictures, and of patches."""
+    pytest.importorskip("torch")
+    from imuspec import encoders
+    from imuspec.datasets import Windows
+    from imuspec.prediction import fit_patches, fit_windows
+    from imuspec.recipe import FitRecipe
+    from labelled_days import labelled_days, small_roformer
+
+    x, label, subject = windows(48, 32)
+    code = (label == "moving").astype(int)
+    given = Windows.from_arrays(
+        x, code, subject, rate=32.0, class_names=["still", "moving"]
+    )  # not in the order of letters
+    recipe = FitRecipe().set("split.folds=3", "pictures.nfft=16", "pictures.hop=4", "pictures.size=[24,32]")
+    folder = tmp_path_factory.mktemp("models")
+    for name, encoder in (("statistics", None), ("signal", "cnn1d"), ("image", "resnet18")):
+        fit_windows(None if encoder is None else encoders.build(encoder).eval(), given, recipe).save(folder / name)
+    fit_patches(small_roformer(), labelled_days(3, hours=1.0)).save(folder / "patches")
+    return {path.name: str(path) for path in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("_tables_as_windows")
+@pytest.mark.parametrize("name", ["statistics", "signal"])
+@pytest.mark.parametrize("kind", [Embedding, MotionClassifier])
+def test_estimators_of_a_fitted_model_pass_every_check_of_scikit_learn(
+    models: dict[str, str], name: str, kind: type[BaseEstimator]
+) -> None:
+    results = check_estimator(kind(models[name], rate=32.0), on_fail=None, on_skip=None)
+    assert len(results) > 40
+    failed = {r["check_name"]: repr(r["exception"])[:300] for r in results if r["status"] == "failed"}
+    assert failed == {}
+
+
+@pytest.mark.parametrize("name", ["statistics", "signal", "image"])
+def test_an_embedding_of_a_fitted_model_is_what_its_head_takes(models: dict[str, str], name: str) -> None:
+    x, *_ = windows(6, 32)
+    model = imuspec.load(models[name])
+    fitted = clone(Embedding(Path(models[name]), rate=32.0)).fit(x)
+    np.testing.assert_array_equal(fitted.transform(x), model.embed(x))
+    names = fitted.get_feature_names_out().tolist()
+    expected = WindowStatistics(rate=32.0).fit(x).get_feature_names_out().tolist()
+    assert names == (expected if name == "statistics" else [f"embedding{i}" for i in range(len(names))])
+    table = clone(fitted).set_output(transform="pandas").fit_transform(x)
+    assert table.columns.tolist() == names
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(x), fitted.transform(x))
+
+
+def test_the_features_of_a_model_of_patches_are_named_by_patch(models: dict[str, str]) -> None:
+    x = np.random.default_rng(0).normal(0, 0.1, (2, 3, 600)).astype(np.float32)
+    fitted = Embedding(models["patches"], rate=30.0).fit(x)
+    np.testing.assert_array_equal(fitted.transform(x), imuspec.load(models["patches"]).embed(x).reshape(2, -1))
+    assert fitted.get_feature_names_out()[[0, -1]].tolist() == ["patch0_embedding0", "patch1_stillness_z"]
+    single = Embedding(models["patches"], rate=30.0).fit(x[..., :300])
+    assert single.get_feature_names_out()[-4:].tolist() == ["embedding31", *(f"stillness_{axis}" for axis in "xyz")]
+
+
+@pytest.mark.parametrize("name", ["statistics", "signal", "image"])
+def test_the_head_of_a_fitted_model_predicts_as_the_model(models: dict[str, str], name: str) -> None:
+    x, y, _ = windows(8, 32)
+    model = imuspec.load(models[name])
+    fitted = MotionClassifier(models[name], head="fitted", rate=32.0).fit(x, y)
+    assert fitted.classes_.tolist() == ["moving", "still"]
+    order = [model.class_names.index(each) for each in ("moving", "still")]
+    np.testing.assert_array_equal(fitted.predict_proba(x), model.predict_proba(x)[:, order])
+    np.testing.assert_array_equal(fitted.predict(x), model.predict(x))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(x), fitted.predict(x))
+    assert not hasattr(fitted, "decision_function")
+
+
+def test_a_head_on_a_fitted_model_is_chosen_by_groups_of_subjects(models: dict[str, str]) -> None:
+    x, y, subject = windows(48, 32)
+    grid = {"run": ["statistics", models["statistics"], models["signal"]], "C": [0.1, 1.0]}
+    search = GridSearchCV(MotionClassifier(rate=32.0), grid, cv=GroupKFold(4))
+    assert search.fit(x, y, groups=subject).best_score_ > 0.9
+    pipeline = make_pipeline(Embedding(models["signal"], rate=32.0), StandardScaler(), RidgeClassifier())
+    search = GridSearchCV(pipeline, {"ridgeclassifier__alpha": [0.1, 1.0]}, cv=GroupKFold(4))
+    assert search.fit(x, y, groups=subject).best_score_ > 0.9
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "message"),
+    [
+        (
+            lambda models: Embedding(models["signal"]),
+            None,
+            "expected windows of 1 s at 32 Hz for .*, got 0.64 s at 50 Hz",
+        ),
+        (lambda models: Embedding(models["signal"], rate=32.0, nfft=64), None, "nfft: expected 128, as the model"),
+        (lambda models: Embedding(models["signal"], rate=32.0, layer="layer1"), None, "layer: expected 'last', as the"),
+        (lambda _: MotionClassifier(head="fitted", rate=32.0), ["a", "b"], "expected a model of imuspec fit as run"),
+        (
+            lambda models: MotionClassifier(models["signal"], head="fitted", rate=32.0),
+            ["moving", "asleep"],
+            "y: expected classes of the model, .*, got asleep",
+        ),
+        (lambda models: MotionClassifier(models["signal"], head="fitted", rate=32.0), [0, 1], "got 0, 1"),
+    ],
+)
+def test_settings_and_classes_that_a_fitted_model_does_not_have_are_refused(
+    models: dict[str, str], estimator: Any, y: list[Any] | None, message: str
+) -> None:
+    x, *_ = windows(2, 32)
+    with pytest.raises(ValueError, match=message):
+        estimator(models).fit(x) if y is None else estimator(models).fit(x, y)
 
 
 def test_without_scikit_learn_the_error_names_the_extra() -> None:

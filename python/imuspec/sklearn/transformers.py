@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.errors import require
+from imuspec.sklearn.models import is_model, load_model, other_form
 from imuspec.sklearn.windows import AXES, WindowTransformer
 from imuspec.spectral.image import rgb_image, training_range
 from imuspec.spectral.magnitude import log_mean_magnitude
 from imuspec.spectral.settings import ImageSettings, Norm
 from imuspec.spectral.spectrogram import spectrogram
 from imuspec.spectral.statistics import window_features
+
+if TYPE_CHECKING:
+    from imuspec.prediction import Model
 
 __all__ = ["Embedding", "LogMeanMagnitude", "RgbImage", "Spectrogram", "WindowStatistics"]
 
@@ -245,19 +251,22 @@ class WindowStatistics(WindowTransformer):
 
 
 class Embedding(WindowTransformer):
-    """Frozen embeddings of an encoder, ``[n, features]``.
+    """Frozen embeddings of an encoder or of a fitted model, ``[n, features]``.
 
-    `fit` loads the encoder; no weight changes. A picture encoder receives `imuspec.rgb_image` with the settings below.
+    `fit` loads the encoder; no weight changes. A picture encoder receives `imuspec.rgb_image` with the settings below. A model
+    of ``imuspec fit`` gives what its head takes (`imuspec.Model.embed`), from its own pictures and layer.
 
     Parameters
     ----------
-    run : str, default "random"
-        A run's folder, "random:" and a run's folder, "random", "imagenet" or a weights file, as in
+    run : str or path, default "random"
+        A folder of ``imuspec fit``, a run's folder, "random:" and a run's folder, "random", "imagenet" or a weights file, as in
         `imuspec.run.named.load_encoder`.
     rate : float, default 50.0
-        Sample rate of the windows, Hz. A run that was pre-trained on windows requires its own length and rate.
+        Sample rate of the windows, Hz. A run that was pre-trained on windows requires its own length and rate, as a fitted model
+        does; a model of patches takes windows of any number of patches.
     layer : str, default "last"
-        Layer of the encoder, as in `imuspec.probing.embed`.
+        Layer of the encoder, as in `imuspec.probing.embed`. A fitted model has its own layer and pictures, so this setting and
+        the next three must be the defaults.
     nfft : int, default 128
         Samples of a frame of the picture.
     noverlap : int, optional
@@ -269,10 +278,18 @@ class Embedding(WindowTransformer):
     device : str, default "cpu"
         Device of the encoder.
 
+    Attributes
+    ----------
+    encoder_ : Encoder
+        The encoder of a run, a name or a file.
+    model_ : Model or None
+        The fitted model.
+
     Raises
     ------
     ValueError
-        If the windows do not have the length and rate that the encoder requires.
+        If the windows do not have the length and rate that the encoder requires, or a setting of pictures is given with a
+        fitted model.
 
     Examples
     --------
@@ -282,7 +299,7 @@ class Embedding(WindowTransformer):
 
     def __init__(
         self,
-        run: str = "random",
+        run: str | Path = "random",
         *,
         rate: float = 50.0,
         layer: str = "last",
@@ -303,23 +320,24 @@ class Embedding(WindowTransformer):
 
     def _fitted(self, X: NDArray[Any]) -> list[str]:
         require("imuspec.sklearn.Embedding", "torch")
+        self.model_: Model | None = None
+        if is_model(self.run):
+            return self._fitted_of_model(X)
         from imuspec.encoders.fusion import AccelerationAlone
         from imuspec.run.named import load_encoder, picture_size, window_form
 
-        form = window_form(self.run)
+        name = str(self.run)
+        form = window_form(name)
         if form is not None and (abs(form[1] / self.rate - 1) > 1e-6 or round(form[0] * form[1]) != X.shape[2]):
-            raise ValueError(
-                f"X: expected windows of {form[0]:g} s at {form[1]:g} Hz for {self.run}, got {X.shape[2] / self.rate:g} s "
-                f"at {self.rate:g} Hz: load them with window_s={form[0]:g}, rate={form[1]:g}"
-            )
-        encoder = load_encoder(self.run)
+            raise ValueError(other_form(name, form, X.shape[2], self.rate))
+        encoder = load_encoder(name)
         if encoder.n_axes == 6:
-            warnings.warn(f"{self.run}: takes six axes: the gyroscope axes are zero", UserWarning, stacklevel=2)
+            warnings.warn(f"{name}: takes six axes: the gyroscope axes are zero", UserWarning, stacklevel=2)
             encoder = AccelerationAlone(encoder)
         self.encoder_ = encoder
         self.picture_ = None
         if encoder.kind == "image":
-            size = picture_size(self.run) or (96, 128)
+            size = picture_size(name) or (96, 128)
             self.picture_ = {
                 "nfft": self.nfft,
                 "noverlap": self.noverlap,
@@ -329,7 +347,27 @@ class Embedding(WindowTransformer):
             }
         return [f"embedding{index}" for index in range(self._features(X[:1]).shape[1])]
 
+    def _fitted_of_model(self, X: NDArray[Any]) -> list[str]:
+        given = self.get_params()
+        for name in ("layer", "nfft", "noverlap", "norm"):
+            default = inspect.signature(type(self)).parameters[name].default
+            if given[name] != default:
+                raise ValueError(
+                    f"{name}: expected {default!r}, as the model {self.run} has its own, got {given[name]!r}"
+                )
+        model = self.model_ = load_model(self.run, X.shape[2], self.rate)
+        values = model.embed(X[:1])[0]
+        if model.encoder is None:
+            return list(window_features(X[:1], self.rate)[1])
+        still = [f"stillness_{axis}" for axis in AXES] if model.front.stillness else []
+        names = [*(f"embedding{index}" for index in range(values.shape[-1] - len(still))), *still]
+        if values.ndim == 1 or len(values) == 1:
+            return names
+        return [f"patch{patch}_{name}" for patch in range(len(values)) for name in names]
+
     def _features(self, X: NDArray[Any]) -> NDArray[Any]:
+        if self.model_ is not None:
+            return self.model_.embed(X)
         from imuspec.probing import embed
 
         layers: Sequence[str] = (self.layer,)

@@ -49,7 +49,7 @@ def test_where_no_encoder_passes_the_statistics_the_first_sentence_says_so_and_t
     first, last = concluded("img2imu-table2", scores, shots=10)
     assert first.startswith(
         "No encoder of pictures passes the statistics of the window on wisdm or hapt with 10 labelled windows a class. "
-        "Below them by p < .05 are 1 of 2 on wisdm and 1 of 2 on hapt. The highest differs from them by -.010 ["
+        "Below them by p < .05 are 1 of 2 on each. The highest differs from them by -.010 ["
     )
     assert "(IMG2IMU, p " in first
     assert "macro-F1" in last

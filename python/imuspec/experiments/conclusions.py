@@ -30,9 +30,10 @@ _REFERENCES = ("statistics of the window", "statistics, head only")
 _FREE = (*_REFERENCES, "signed means and log deviations", "means of the picture's rows")
 _SIGNALS = ("LIMU-BERT", "SimCLR (HAR)", "Multi-task (HAR)", "CPC (HAR)", "CPC", "Randomly-init. (1D)", "random (1D)")
 _LITE = "ImageNet-supervised (EfficientNet-Lite0)"
+_PICTURES = "encoder of pictures"
 _KINDS = {
-    "img2imu": "encoder of pictures",
-    "single-axis": "encoder of pictures",
+    "img2imu": _PICTURES,
+    "single-axis": _PICTURES,
     "lmm": "masked auto-encoder",
     "signal-objectives": "encoder of signals",
     "fusion": "encoder of signals",
@@ -112,10 +113,8 @@ def difference(
     ----------
     paired : DataFrame
         From `imuspec.experiments.evidence.paired_table`.
-    column : str
-        Column of the scores.
-    first, second : str
-        Rows.
+    column, first, second : str
+        Column of the scores, and the rows.
     score : str, default "macro_f1"
         Score that is compared.
     """
@@ -175,9 +174,16 @@ def _kind(name: str, row: str) -> str:
     """What a row is, for a sentence; empty for rows without parameters and for those that had all labels."""
     if _is_free(row) or row.startswith(("Fully-supervised", "from scratch")):
         return ""
-    if row.partition(", ")[0] in _SIGNALS:
-        return "encoder of signals"
-    return next((kind for start, kind in _KINDS.items() if name.startswith(start)), "encoder")
+    return "encoder of signals" if _of_signals(row) else _own(name) or "encoder"
+
+
+def _own(name: str) -> str:
+    """The kind of encoder that an experiment is about; empty where it is about several."""
+    return next((kind for start, kind in _KINDS.items() if name.startswith(start)), "")
+
+
+def _of_signals(row: str) -> bool:
+    return row.partition(", ")[0] in (*_SIGNALS, "Fully-supervised (1D)")
 
 
 def corrected(differences: Sequence[Difference]) -> list[Difference]:
@@ -231,8 +237,7 @@ def planned(
             for other, question in ((reference, part), (initial, trained)):
                 each = None if other is None else difference(paired, column, row, other, score)
                 question.extend([] if each is None else [each])
-    own = next((kind for start, kind in _KINDS.items() if name.startswith(start)), "")
-    kinds = sorted(filter(by_kind.get, by_kind), key=lambda kind: kind != own)
+    kinds = sorted(filter(by_kind.get, by_kind), key=lambda kind: kind != _own(name))
     return {kind: corrected(by_kind[kind]) for kind in kinds}, corrected(trained)
 
 
@@ -273,12 +278,13 @@ def _passing(kind: str, differences: Sequence[Difference], labels: str) -> str:
     """Whether encoders of a kind pass the statistics, and where."""
     columns = list(dict.fromkeys(each.column for each in differences))
     above = [each for each in differences if each.clear and each.value > 0]
-    counts = []
+    counts = {}
     for column in columns:
         part = [each for each in differences if each.column == column]
-        below = sum(each.clear and each.value < 0 for each in part)
-        counts.append(f"{below} of {len(part)} on {column}")
-    lower = f"Below them by p < .05 are {_listed(counts)}"
+        counts[column] = f"{sum(each.clear and each.value < 0 for each in part)} of {len(part)}"
+    same = len(set(counts.values())) == 1 < len(counts)
+    shown = f"{counts[columns[0]]} on each" if same else _listed([f"{n} on {column}" for column, n in counts.items()])
+    lower = f"Below them by p < .05 are {shown}"
     if not above:
         return f"No {kind} passes the statistics of the window on {_listed(columns, 'or')}{labels}. {lower}"
     parts = []
@@ -321,10 +327,10 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str) -> str:
         if "weights_seed" in part:
             counts = part.groupby("row")["weights_seed"].nunique().clip(lower=1)
             drawn = list(dict.fromkeys((str(counts.min()), str(counts.max()))))
+        draws = f"{' to '.join(drawn)} draw{'s' * (drawn != ['1'])} of the weights"
         fact = (
             f"{part['seed'].nunique()} distinct splits by subject, {len(subjects)} test subjects, at least "
-            f"{int(part['n_rarest'].min())} test windows of the rarest class, {' to '.join(drawn)} draw{'s' * (drawn != ['1'])} of the "
-            f"weights a row"
+            f"{int(part['n_rarest'].min())} test windows of the rarest class, {draws} a row"
         )
         by_fact.setdefault(fact, []).append(column)
     facts = "; ".join(f"{', '.join(names)}: {fact}" for fact, names in by_fact.items())
@@ -335,7 +341,8 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str) -> str:
 
 
 def _listed(parts: Sequence[str], word: str = "and") -> str:
-    return f" {word} ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    comma = "; " if any("," in part for part in parts) else ", "
+    return f" {word} ".join(filter(None, (comma.join(parts[:-1]), parts[-1])))
 
 
 def verdict(
@@ -350,7 +357,7 @@ def verdict(
     Parameters
     ----------
     pairs : iterable of (str, str)
-        Rows. ``*`` stands for every row with an encoder.
+        Rows. ``*`` stands for every row with an encoder of the table's kind.
     tables : iterable of (str, DataFrame)
         Name of an experiment, and its paired differences.
     columns : iterable of str
@@ -371,7 +378,7 @@ def verdict(
     chosen, differences = set(columns), []
     for name, paired in tables:
         rows = list(dict.fromkeys((*paired["first"], *paired["second"])))
-        encoders = [row for row in rows if not _is_free(row)]
+        encoders = [row for row in rows if not _is_free(row) and not (_own(name) == _PICTURES and _of_signals(row))]
         for column in dict.fromkeys(paired["column"]):
             if chosen and column.split(",")[0] not in chosen:
                 continue

@@ -201,7 +201,7 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
             subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
             counts |= {"n_test_subjects": len(subjects), "n_rarest": int(part["n_rarest"].min())}
             rows.append({"row": row, "column": column, "value": mean, "sd": sd, "low": low, "high": high, **counts})
-    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="all classes")})
+    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="capture24")})
 
 
 def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:

@@ -1,0 +1,344 @@
+"""Write docs/results/img2imu.md, lmm.md and fine-tuning.md from the folders of `imuspec experiment`.
+
+``python docs/write_results.py FOLDER ...`` stores what the pages rest on in docs/results/evidence, a folder for each of the folders
+given: tables, scores of each split, ``experiment.json``, and of each encoder the recipe, the data and the log. Then it writes the
+pages from what is stored; without folders it does only that, and a test holds the pages to it. ``--to DIRECTORY`` writes elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from imuspec.evaluation import mean_interval
+from imuspec.experiments.conclusions import conclusions, difference, figure, planned, score_of, verdict
+from imuspec.experiments.evidence import paired_table
+from imuspec.storage import write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+EARLIER = RESULTS / "earlier.toml"
+PAGES = {
+    "img2imu": ("IMG2IMU with few labels", ("img2imu", "single-axis", "signal-objectives", "fusion")),
+    "lmm": ("LMM masked auto-encoder", ("lmm",)),
+    "fine-tuning": ("Fine-tuning", ("fine-tuning",)),
+}
+FIRST = ("img2imu-table2", "lmm-table1", "fine-tuning")  # experiments whose section comes first
+MARK = "TINY: a trial of the code on little data and few steps; its numbers mean nothing"
+SCORES = {"value": "", "balanced_accuracy": "balanced_accuracy_"}
+_MOST_LINES, _MOST_COLUMNS = 50, 5
+_STORED = ("experiment.json", "table.csv", "runs.csv", "tests.csv", "weights.csv")
+_IN_NOTES = ("TINY", "±", "paired.csv", "No ", "Of each ", "Pre-training is", "In none of", "This rests on")
+_UNITS = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy and kappa"}
+
+
+def page_of(name: str) -> str:
+    """The page of an experiment."""
+    return next(page for page, (_, starts) in PAGES.items() if name.startswith(starts))
+
+
+def store(folder: Path, results: Path) -> Path:
+    """Copy what a page rests on from the folder of an experiment, and return where it lies."""
+    facts = json.loads((folder / "experiment.json").read_text("utf-8"))
+    target = results / "evidence" / page_of(facts["experiment"]) / folder.resolve().name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    data = os.environ.get("IMUSPEC_TEST_DATA", "")
+    for name in _STORED:
+        if (folder / name).is_file():
+            text = (folder / name).read_text("utf-8").replace(f"{folder.resolve().parent}/", "runs/")
+            write_atomically(target / name, (text.replace(data, "../shared/data") if data else text).encode())
+    if (folder / "seeds.csv").is_file():
+        seeds = pd.read_csv(folder / "seeds.csv")
+        write_atomically(target / "seeds.csv", seeds.to_csv(index=False, float_format="%.6g").encode())
+    for encoder in facts.get("encoders", {}).values():
+        run = Path(encoder["name"].removeprefix("random:"))
+        if (run / "recipe.json").is_file():
+            _store_run(run, target / "encoders" / run.name)
+    return target
+
+
+def _store_run(run: Path, target: Path) -> None:
+    """Copy recipe, data, split and every so manyth line of the log of a pre-training."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("recipe.json", "source.json", "split.json"):
+        if (run / name).is_file():
+            shutil.copyfile(run / name, target / name)
+    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines() if (run / "metrics.jsonl").is_file() else []
+    step = max(1, -(-len(lines) // _MOST_LINES))
+    write_atomically(target / "metrics.jsonl", "".join(f"{line}\n" for line in lines[::-step][::-1]).encode())
+
+
+class Evidence:
+    """The stored folder of an experiment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts: dict[str, Any] = json.loads((folder / "experiment.json").read_text("utf-8"))
+        self.name: str = self.facts["experiment"]
+        self.table = pd.read_csv(folder / "table.csv")
+        seeds = folder / "seeds.csv"
+        self.judged = pd.read_csv(seeds) if seeds.is_file() else pd.DataFrame()
+        self.paired = paired_table(self.judged) if len(self.judged) else None
+        self.conclusions: list[str] = []
+        if self.paired is not None:
+            self.conclusions = conclusions(self.name, self.judged, self.paired, self.facts["options"])
+            self._add_intervals()
+
+    def _add_intervals(self) -> None:
+        """Compute the intervals of the means where the experiment did not."""
+        if "low" in self.table:
+            return
+        lows = []
+        for line in self.table.to_dict("records"):
+            whole = self.judged["row"] == line["row"]
+            inside = "macro_f1" if line["column"] in set(self.judged["column"]) else line["column"]
+            part = (
+                self.judged[whole & (self.judged["column"] == line["column"])]
+                if inside == "macro_f1"
+                else self.judged[whole]
+            )
+            lows.append(mean_interval(part, value=inside) if len(part) and inside in part else (float("nan"),) * 2)
+        self.table[["low", "high"]] = lows
+
+    @property
+    def link(self) -> str:
+        """Path of the folder from the pages."""
+        return f"evidence/{self.folder.parent.name}/{self.folder.name}"
+
+
+def grid(
+    rows: Sequence[str], columns: Sequence[str], cells: dict[tuple[str, str], str], *extra: tuple[str, dict[str, str]]
+) -> str:
+    """A Markdown table of rows by columns, at most five columns side by side; extra columns are repeated."""
+    tables = []
+    for start in range(0, len(columns), _MOST_COLUMNS):
+        shown = columns[start : start + _MOST_COLUMNS]
+        titles = ["", *shown, *(title for title, _ in extra)]
+        lines = [titles, ["---"] * len(titles)]
+        lines += [[row, *(cells.get((row, c), "") for c in shown), *(of[row] for _, of in extra)] for row in rows]
+        tables.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(tables)
+
+
+def scores(evidence: Evidence) -> Iterator[str]:
+    """The table as the experiment prints it: mean ± deviation and interval; then splits, subjects and windows of each column."""
+    table = evidence.table
+    rows, columns = list(dict.fromkeys(table["row"])), list(dict.fromkeys(table["column"]))
+    draws = {}
+    if "n_weights" in table:
+        draws = {row: _span(part["n_weights"].dropna()) for row, part in table.groupby("row", sort=False)}
+    extra = [("draws of the weights", draws)] if draws else []
+    for score, prefix in SCORES.items():
+        if score not in table:
+            continue
+        cells = {(line["row"], line["column"]): _cell(line, score, prefix) for line in table.to_dict("records")}
+        shown = [column for column in columns if any(cells.get((row, column)) for row in rows)]
+        if prefix and shown:
+            yield "Balanced accuracy:"
+        if shown:
+            yield grid(rows, shown, cells, *extra)
+    if "n_rarest" in table:
+        lines = []
+        for column, part in table.dropna(subset=["n_rarest"]).groupby("column", sort=False):
+            numbers = [_span(part[name]) for name in ("n", "n_test_subjects", "n_rarest")]
+            lines.append(f"| {' | '.join((str(column), *numbers))} |")
+        head = (
+            "| column | distinct splits | test subjects | test windows of the rarest class, at least |\n"
+            + "| --- " * 4
+            + "|"
+        )
+        yield "\n".join([head, *lines])
+
+
+def _cell(line: dict[str, Any], score: str, prefix: str) -> str:
+    value, sd = line[score], line.get(f"{prefix}sd", float("nan"))
+    low, high = line.get(f"{prefix}low", float("nan")), line.get(f"{prefix}high", float("nan"))
+    if pd.isna(value):
+        return ""
+    if abs(value) >= 10:  # per cent
+        return f"{value:.1f}"
+    return (
+        figure(value)
+        + ("" if pd.isna(sd) else f" ± {figure(sd)}")
+        + ("" if pd.isna(low) else f" [{figure(low)}, {figure(high)}]")
+    )
+
+
+def _span(numbers: pd.Series[float]) -> str:
+    ends = dict.fromkeys(f"{number:.0f}" for number in (numbers.min(), numbers.max()) if not pd.isna(number))
+    return " to ".join(ends)
+
+
+def differences(evidence: Evidence) -> Iterator[str]:
+    """Paired differences: encoders less the statistics, pre-training less random weights, and pre-trained rows among themselves."""
+    if evidence.paired is None:
+        return
+    by_kind, trained = planned(evidence.name, evidence.judged, evidence.paired)
+    for title, part in [(f"Each {kind} less the statistics of the window:", p) for kind, p in by_kind.items()] + (
+        [("Pre-trained less random weights:", trained)] if trained else []
+    ):
+        cells = {(each.first, each.column): f"**{each}**" if each.clear else str(each) for each in part}
+        others = {each.first: each.second for each in part}
+        names = [("less", others)] if part is trained else []
+        columns = list(dict.fromkeys(each.column for each in part))
+        yield title
+        yield grid(list(dict.fromkeys(each.first for each in part)), columns, cells, *names)
+    names = {each.first for each in trained}
+    score = score_of(evidence.name)
+    clear = evidence.paired[(evidence.paired["score"] == score) & (evidence.paired["p_holm"] < 0.05)]
+    among = [
+        f"{line['column']}: {line['first']} less {line['second']} "
+        f"{difference(evidence.paired, line['column'], line['first'], line['second'], score)}"
+        for line in clear.to_dict("records")
+        if line["first"] in names and line["second"] in names
+    ]
+    if len(names) > 1:
+        yield (
+            "Pre-trained rows among themselves, p below .05 after Holm's correction over all pairs of a column: "
+            f"{'; '.join(among) or 'none'}."
+        )
+
+
+def provenance(evidence: Evidence) -> Iterator[str]:
+    """What was measured on what, by which command, and where it is stored."""
+    facts = evidence.facts
+    options, n_weights = facts["options"], evidence.table.get("n_weights")
+    data = [_set(label, str(text), facts.get("windows", {})) for label, text in facts["data"].items() if text]
+    shots = options.get("shots")
+    drawn = (
+        f"{', '.join(map(str, shots)) if isinstance(shots, list) else shots} labelled windows a class; "
+        if shots
+        else ""
+    )
+    weights = "" if n_weights is None else f"; weights of a row: {_span(n_weights.dropna())} draws or pre-trainings"
+    numbers = (
+        f"{_UNITS[score_of(evidence.name)]}: mean ± standard deviation over the splits (n - 1), "
+        "each the mean over draws of the weights, "
+        "[95 % interval]; intervals and p by Nadeau and Bengio's corrected resampled t test with the spread of the weights; "
+        "**bold**: p below .05 after Holm's correction over the rows of the table in a column"
+    )
+    seconds = facts["seconds"]
+    lines = {
+        "test sets": "; ".join(data),
+        "splits": f"by subject, seeds {', '.join(map(str, facts['seeds']))}, all distinct; as many as stated above",
+        "draws": f"{drawn}seeds as of the splits{weights}",
+        "numbers": numbers,
+        "machine, date": f"{facts.get('machine', 'not stored')}; {seconds / 60:.1f} min; {facts.get('date', 'not stored')}",
+        "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
+        "stored": f"[settings]({evidence.link}/experiment.json), [table]({evidence.link}/table.csv)"
+        + (f", [scores of each split]({evidence.link}/seeds.csv)" if len(evidence.judged) else ""),
+    }
+    yield "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {text} |" for key, text in lines.items())])
+    if "command" in facts:
+        yield f"<!-- needs: hours -->\n```sh\n{facts['command']}\n```"
+    if encoders := facts.get("encoders"):
+        head = (
+            "| encoder | recipe, seed | steps | computing, s | data | SHA-256 of data, encoder | log |\n"
+            + "| --- " * 7
+            + "|"
+        )
+        yield "\n".join([head, *(_encoder(row, values, evidence) for row, values in encoders.items())])
+    others = [note for note in facts["notes"] if not note.startswith(_IN_NOTES) and " distinct splits, " not in note]
+    if others:
+        yield "\n".join(f"- {note}" for note in others)
+
+
+def _set(label: str, text: str, shown: dict[str, dict[str, Any]]) -> str:
+    """A data set: how it was given, how many windows of whom it has, and its digest."""
+    parts = [f"{label} (`{text}`)" if text != "made up" else f"{label} (made up)"]
+    for name, facts in shown.items():
+        if name == label or name.startswith(f"{label}, "):
+            classes = ", ".join(f"{n} {name}" for name, n in facts["classes"].items())
+            parts.append(
+                f"{facts['windows']} windows of {facts['window_s']:g} s at {facts['rate_hz']:g} Hz, {facts['subjects']} subjects "
+                f"({classes}), SHA-256 {facts['sha256'][:16]}"
+            )
+    return ": ".join(parts[:2]) + "".join(f"; and {part}" for part in parts[2:])
+
+
+def _encoder(row: str, facts: dict[str, Any], evidence: Evidence) -> str:
+    name = Path(facts["name"]).name
+    log = f"{evidence.link}/encoders/{name}/metrics.jsonl"
+    stored = (evidence.folder / "encoders" / name / "metrics.jsonl").is_file()
+    cells = [
+        row,
+        f"{facts['recipe']}, {facts['seed']}" if "recipe" in facts else facts["name"],
+        str(facts.get("steps", "")),
+        str(facts.get("seconds", "")),
+        "; ".join(facts.get("data", [])),
+        f"{facts.get('data_sha256', '')[:12]}, {facts['sha256'][:12]}",
+        f"[{name}]({log})" if stored else "",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def earlier(page: str, evidence: Sequence[Evidence]) -> Iterator[str]:
+    """The conclusions of earlier pages, each kept or withdrawn by these tables."""
+    claims = [claim for claim in tomllib.loads(EARLIER.read_text("utf-8"))["claim"] if claim["page"] == page]
+    tables = [(each.name, each.paired) for each in evidence if each.paired is not None]
+    lines = []
+    for claim in claims:
+        chosen = [table for table in tables if table[0] in claim.get("experiments", [name for name, _ in tables])]
+        pairs = [(first, second) for first, second in claim.get("pairs", [])]
+        answer, rests = verdict(pairs, chosen, claim.get("columns", ()), not_above=claim.get("not_above", False))
+        shown = sorted(rests, key=lambda each: -each.value)
+        shown = shown if len(shown) <= 4 else [*shown[:2], *shown[-2:]]
+        text = "; ".join(f"{each.first} less {each.second} on {each.column} {each}" for each in shown)
+        omitted = f"; highest and lowest two of {len(rests)}" if len(rests) > len(shown) else ""
+        lines.append(f"| {claim['text']} | {claim['basis']} | {answer} | {text}{omitted} |")
+    if lines:
+        yield "## Earlier conclusions"
+        yield (
+            "A conclusion of an earlier page is kept if every paired difference that it speaks of is above 0 with p below .05 "
+            "after Holm's correction within a column; one that nothing is better, if nothing is."
+        )
+        yield "\n".join(["| conclusion | it rested on | now | differences |", "| --- | --- | --- | --- |", *lines])
+
+
+def page(name: str, evidence: Sequence[Evidence]) -> str:
+    """A page as Markdown: the conclusions, then for each experiment table, differences and provenance."""
+    tiny = any(each.facts["tiny"] for each in evidence)
+    title, _ = PAGES[name]
+    blocks = [f"# {title}{' (TINY: numbers mean nothing)' if tiny else ''}"]
+    lead = next((each for each in evidence if each.conclusions), None)
+    blocks += [*(lead.conclusions if lead else []), *([f"**{MARK}.**"] if tiny else [])]
+    for each in evidence:
+        about = re.sub(r"\.$", "", each.facts["about"])
+        blocks += [f"## {each.folder.name}", f"{about}{' (TINY)' if each.facts['tiny'] else ''}."]
+        blocks += [] if each is lead else each.conclusions
+        blocks += [*scores(each), *differences(each), *provenance(each)]
+    blocks += [*earlier(name, evidence), "`docs/write_results.py` writes this page."]
+    return "\n\n".join(blocks) + "\n"
+
+
+def pages(results: Path) -> dict[str, str]:
+    """Name of a page -> its text, for each page with stored evidence."""
+    texts = {}
+    for name in PAGES:
+        folders = [file.parent for file in sorted((results / "evidence" / name).glob("*/experiment.json"))]
+        evidence = sorted(
+            map(Evidence, folders), key=lambda each: (each.name not in FIRST, each.name, each.folder.name)
+        )
+        if evidence:
+            texts[name] = page(name, evidence)
+    return texts
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of imuspec experiment")
+    parser.add_argument("--to", type=Path, default=RESULTS, help="folder of the pages")
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        store(folder, arguments.to)
+    for page_name, text in pages(arguments.to).items():
+        write_atomically(arguments.to / f"{page_name}.md", text.encode())

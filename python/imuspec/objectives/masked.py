@@ -109,6 +109,7 @@ class MaskedSignalAutoencoder(Objective):
     ['lmm']
     """
 
+    one_graph = True
     encoder: RoFormer
 
     def __init__(

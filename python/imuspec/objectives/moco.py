@@ -100,6 +100,7 @@ class MoCo(Objective):
     Improved baselines with momentum contrastive learning (v2: head, temperature).
     """
 
+    one_graph = True
     queue: Tensor
     pointer: Tensor
     filled: Tensor
@@ -182,7 +183,7 @@ class MoCo(Objective):
             key = self._encode_keys(view)
             return key, gather(key)
         views = gather(view)  # [world B, 3, rows, columns]
-        order = torch.randperm(len(views), device=view.device)  # [world B]
+        order = torch.rand(len(views), device=view.device).argsort()  # [world B], drawn where the pictures are
         if world() > 1:
             dist.broadcast(order, 0)
         own = slice(rank() * len(view), (rank() + 1) * len(view))

@@ -99,6 +99,7 @@ class MocoV3(Objective):
         self.predictor = _perceptron([width, hidden, width])
         self.momentum_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.momentum_projector = copy.deepcopy(self.projector).requires_grad_(False)
+        self.separate_views = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Metrics]:
@@ -109,10 +110,10 @@ class MocoV3(Objective):
         first, second : Tensor
             Two views ``[B, 3, H, W]`` of each picture.
         """
-        features = [self.encoder(view) for view in (first, second)]  # [B, features] each
+        features = self._encoded(self.encoder, first, second)  # [B, features] each
         q1, q2 = (self.predictor(self.projector(h)) for h in features)  # [B, width]
         with torch.no_grad():
-            k1, k2 = (self.momentum_projector(self.momentum_encoder(view)) for view in (first, second))  # [B, width]
+            k1, k2 = map(self.momentum_projector, self._encoded(self.momentum_encoder, first, second))  # [B, width]
         t = self.temperature
         loss = batch_contrast(q1, k2, temperature=t) + batch_contrast(q2, k1, temperature=t)
         with torch.no_grad():
@@ -125,18 +126,27 @@ class MocoV3(Objective):
             }
         return loss, metrics
 
-    def current_momentum(self) -> float:
-        """Return ``m`` of the next update: `momentum` at first, near 1 at the end."""
-        return 1 - (1 - self.momentum) * (1 + math.cos(math.pi * min(1.0, int(self.step) / self.total_steps))) / 2
+    def current_momentum(self) -> Tensor:
+        """Return ``m`` of the next update, a scalar: `momentum` at first, near 1 at the end."""
+        share = (self.step.double() / self.total_steps).clamp(max=1)
+        return 1 - (1 - self.momentum) * (1 + torch.cos(math.pi * share)) / 2
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Update the momentum encoder and projector."""
-        m = self.current_momentum()
-        for source, average in ((self.encoder, self.momentum_encoder), (self.projector, self.momentum_projector)):
-            for new, old in zip(source.parameters(), average.parameters(), strict=True):
-                old.lerp_(new, 1 - m)
+        """Update the momentum encoder and projector. ``m`` stays on the device, which nothing waits for."""
+        new: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
+        old: list[Tensor] = [*self.momentum_encoder.parameters(), *self.momentum_projector.parameters()]
+        changes = torch._foreach_sub(new, old)
+        torch._foreach_mul_(changes, (1 - self.current_momentum()).float())
+        torch._foreach_add_(old, changes)
         self.step += 1
+
+    def _encoded(self, encoder: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of both views, as one batch if the encoder has no batch norm, which each view has for itself."""
+        if self.separate_views:
+            return encoder(first), encoder(second)
+        one, two = encoder(torch.cat([first, second])).chunk(2)
+        return one, two
 
 
 def _perceptron(widths: Sequence[int]) -> nn.Sequential:

@@ -29,9 +29,12 @@ class Objective(nn.Module):
     ----------
     sync_norm : bool
         Whether batch norm computes its statistics over all GPUs.
+    one_graph : bool
+        Whether `torch.compile` makes one graph of it. The tests compile each objective that is one.
     """
 
     sync_norm: ClassVar[bool] = False
+    one_graph: ClassVar[bool] = False
     encoder: Encoder
 
     def __init__(self, encoder: Encoder) -> None:

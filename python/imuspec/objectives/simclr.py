@@ -80,6 +80,8 @@ class SimClr(Objective):
     Tang et al. 2020, Exploring contrastive learning in human activity recognition for healthcare.
     """
 
+    one_graph = True
+
     def __init__(self, encoder: Encoder, *, widths: Sequence[int] = (256, 128, 50), temperature: float = 0.1) -> None:
         super().__init__(encoder)
         self.temperature = temperature

@@ -6,7 +6,8 @@ variables of torchrun, and DDP averages the gradients (nccl on GPUs, gloo on CPU
 
 from __future__ import annotations
 
-import math
+import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +19,13 @@ from torch import Tensor, nn
 
 from imuspec.interrupts import Interrupted, stop_on_signal
 from imuspec.objectives import Objective
+from imuspec.pretraining.computation import computing, differences, facts_of, resolve
 from imuspec.pretraining.log import CollapseError, Log, NonFiniteLossError
 from imuspec.pretraining.prefetch import on_device
-from imuspec.pretraining.processes import average_norms, start_processes
+from imuspec.pretraining.processes import average_norms, rank_and_world, start_processes
 from imuspec.pretraining.schedule import learning_rate, peak_rate
 from imuspec.pretraining.source import BatchSource, Validate
+from imuspec.pretraining.step import GraphedStep, TrainingStep
 from imuspec.progress import Progress
 from imuspec.recipe import TrainingSettings
 from imuspec.run.run import Run
@@ -82,11 +85,27 @@ def train(
     imuspec.interrupts.Interrupted
         On Ctrl-C or SIGTERM, after the current step and a checkpoint.
     ValueError
-        If the checkpoint is of another architecture.
+        If the checkpoint is of another architecture, or ``settings.graph`` is true and the training cannot have a graph.
     """
+    n_steps = settings.epochs * source.steps_per_epoch
+    settings = resolve(settings, n_steps=n_steps, one_graph=objective.one_graph, world=rank_and_world()[1])
+    with computing(settings):
+        return _train(objective, source, views=views, settings=settings, run=run, resume=resume, validate=validate)
+
+
+def _train(
+    objective: Objective,
+    source: BatchSource,
+    *,
+    views: Views | None,
+    settings: TrainingSettings,
+    run: Run,
+    resume: bool,
+    validate: Validate | None,
+) -> Run:
+    """Train with settings that have no "auto"."""
     fabric = start_processes(settings)
-    channels_last = settings.channels_last and objective.encoder.kind == "image"
-    if channels_last:
+    if settings.channels_last and objective.encoder.kind == "image":
         objective.to(memory_format=torch.channels_last)
     if fabric.world_size > 1 and fabric.device.type == "cuda" and objective.sync_norm:
         objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
@@ -100,6 +119,19 @@ def train(
     progress = Progress("training", total=total, every_s=_LINES_S, silent=not fabric.is_global_zero)
     log = Log(fabric, run, settings, steps_per_epoch=n, progress=progress)
     step = _restore(fabric, run, objective, optimizer, log) if resume else 0
+    _write_computation(fabric, run, settings, resume=step > 0)
+    train_on = TrainingStep(
+        fabric,
+        objective,
+        model,
+        optimizer,
+        stepper,
+        settings,
+        views,
+        generator,
+        check=lambda norm: log.check_gradient(norm, step + 1, optimizer),
+    )
+    run_step = GraphedStep(train_on, generator) if settings.graph else train_on
     saved_at = time.monotonic()
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with progress, log.writing(step), stop_on_signal() as stop, torch.random.fork_rng(devices=gpus):
@@ -107,23 +139,10 @@ def train(
         for epoch in range(step // n, settings.epochs):
             for batch in on_device(source.epoch(epoch, step % n), fabric.device):
                 for group in optimizer.param_groups:
-                    group["lr"] = peak_rate(settings) if group.get("fixed_lr") else rate(step, n)
+                    _set_rate(group, peak_rate(settings) if group.get("fixed_lr") else rate(step, n))
                 _seed(settings.seed, step, fabric.global_rank, generator)
-                inputs = views(batch, generator) if views else batch if isinstance(batch, tuple) else (batch,)
-                if channels_last:
-                    inputs = tuple(
-                        view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view
-                        for view in inputs
-                    )
-
-                loss, metrics = model(*inputs)
-                stepper.zero_grad()
-                fabric.backward(loss)
-                norm = _clip(objective, settings.clip or math.inf)
-                log.check_gradient(norm, step + 1, optimizer)
-                stepper.step()
+                loss, norm, metrics = run_step(batch)
                 step += 1
-                objective.after_step()
 
                 log.add(loss, norm, metrics)
                 logged = step % settings.log_steps == 0
@@ -152,12 +171,16 @@ def train(
 
 def _optimizer(objective: Objective, settings: TrainingSettings, device: torch.device) -> torch.optim.Optimizer:
     groups = objective.parameter_groups()
-    decay, lr = settings.weight_decay, settings.base_lr
-    fused = device.type in ("cpu", "cuda")
+    decay, fused = settings.weight_decay, device.type in ("cpu", "cuda")
+    lr: float | Tensor = settings.base_lr
+    if settings.graph:
+        lr = torch.tensor(lr, device=device)
+        groups = [{**group, "lr": lr.clone()} for group in groups]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
     optimiser = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return optimiser(groups, lr=lr, betas=(settings.beta1, settings.beta2), weight_decay=decay, fused=fused)
+    betas = (settings.beta1, settings.beta2)
+    return optimiser(groups, lr=lr, betas=betas, weight_decay=decay, fused=fused, capturable=settings.graph)
 
 
 def _seed(seed: int, step: int, rank: int, generator: torch.Generator) -> None:
@@ -167,10 +190,24 @@ def _seed(seed: int, step: int, rank: int, generator: torch.Generator) -> None:
     generator.manual_seed(int(words[1] >> 1))
 
 
-def _clip(objective: Objective, largest: float) -> Tensor:
-    """Scale the gradient so that its norm is at most `largest`, and return the norm before."""
-    parameters = [parameter for parameter in objective.parameters() if parameter.grad is not None]
-    return nn.utils.clip_grad_norm_(parameters, largest, foreach=True).detach()
+def _set_rate(group: dict[str, Any], rate: float) -> None:
+    """Set the learning rate of a parameter group. A graph reads it from a tensor."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
+
+
+def _write_computation(fabric: Fabric, run: Run, settings: TrainingSettings, *, resume: bool) -> None:
+    """Write how the training computes, and print what differs from the training that it resumes."""
+    if not fabric.is_global_zero:
+        return
+    facts = facts_of(settings, fabric.world_size)
+    path = run.path / "computation.json"
+    if resume and path.is_file():
+        for line in differences(path.read_text("utf-8"), facts):
+            print(f"{run.path}: resumed with another {line}: the bits are not those of one training", file=sys.stderr)
+    run.write_text("computation.json", json.dumps(facts, indent=2) + "\n")
 
 
 def _decide(fabric: Fabric, condition: bool, *, together: bool) -> bool:
@@ -207,6 +244,9 @@ def _restore(fabric: Fabric, run: Run, objective: Objective, optimizer: torch.op
             raise ValueError(
                 f"{run.checkpoint_path}: expected a checkpoint of this objective and encoder, got another's: {problem}"
             ) from error
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # not moved with the state
+                group["lr"] = group["lr"].to(fabric.device)
         log.load_state(state)
     if fabric.is_global_zero:
         run.truncate_metrics(step)

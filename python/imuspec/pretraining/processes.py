@@ -30,7 +30,7 @@ def start_processes(settings: TrainingSettings) -> Fabric:
     Parameters
     ----------
     settings : TrainingSettings
-        Device and precision.
+        Device and precision, as `imuspec.pretraining.computation.resolve` returns them.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def start_processes(settings: TrainingSettings) -> Fabric:
         devices=local_world,
         num_nodes=world // local_world,
         strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
-        precision=settings.precision,
+        precision=None if settings.precision == "auto" else settings.precision,
     )
     fabric.launch()
     if world > 1:

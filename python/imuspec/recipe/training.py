@@ -36,12 +36,27 @@ class TrainingSettings(Settings):
         0.0, description="weight decay; some objectives exclude norms, biases and tokens"
     )
     clip: NonNegativeFloat = Field(0.0, description="largest norm of the gradient; 0: no limit")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
-        "32-true", description="number format of the computation, as named by Fabric"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto",
+        description="number format of the computation, as named by Fabric; auto: bf16-mixed on a GPU with bfloat16, else 32-true",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="device; auto: a GPU if there is one")
-    compile: bool = Field(False, description="compile the objective with torch.compile")
+    compile: Literal["auto"] | bool = Field(
+        "auto",
+        description="compile the objective with torch.compile; auto: on a GPU, if the objective is one graph and the training "
+        "has 2,000 steps or more",
+    )
+    graph: bool = Field(
+        False, description="launch a step as one CUDA graph; for one GPU and batches of one shape, others run as usual"
+    )
     channels_last: bool = Field(True, description="store pictures and filters with the channels last, which is faster")
+    tf32: bool = Field(
+        True,
+        description="GPU: convolutions of float32 round their factors to TF32, ten bits; matrix products never do",
+    )
+    deterministic: bool = Field(
+        True, description="GPU: kernels that give the same bits each time, so that a resumed training does"
+    )
     seed: NonNegativeInt = Field(0, description="seed of all random numbers of the training")
     collapse_spread: NonNegativeFloat = Field(
         0.01, description="stop if the metric spread is below this in 20 consecutive lines of the log; 0: never"

@@ -14,7 +14,7 @@ from imuspec.experiments.made_up import made_up_windows
 from imuspec.experiments.methods import LITE, RANDOM_LITE, ROWS, MethodOptions
 from imuspec.recipe import PretrainRecipe
 
-SMALL = ("image_limit=16", "image_batch=8", "head_epochs=1", "max_judged=2")
+SMALL = ("image_limit=16", "image_batch=8", "head_epochs=1", "max_judged=2", "heads=linear")
 
 
 def test_the_rows_are_the_papers_thirteen_and_their_recipes_exist() -> None:
@@ -42,7 +42,7 @@ def test_table_two_makes_every_row_from_one_command(
     assert set(result.table["row"]) == {*ROWS, *PARAMETER_FREE} - {LITE}
     assert any(f"{LITE}: left out: weights: expected the package package-that-nobody-has" in n for n in result.notes)
     drawn = result.tables["seeds"].groupby("row")["weights_seed"].nunique()
-    assert (drawn["Randomly-init. (1D)"], drawn["Randomly-init. (2D)"], drawn["MoCo"]) == (2, 2, 0)
+    assert (drawn["Randomly-init. (1D)"], drawn["Randomly-init. (2D)"], drawn["MoCo"]) == (2, 2, 1)
     assert result.table["balanced_accuracy"].between(0, 1).all()
     assert result.tables["seeds"]["n_test"].nunique() == 1
     assert any(
@@ -57,6 +57,29 @@ def test_table_two_makes_every_row_from_one_command(
     assert stored["options"]["max_train"] == 2
     assert MethodOptions.TINY["signal_epochs"] == 1
     capsys.readouterr()
+
+
+def test_every_row_has_both_heads_and_as_many_encoders_as_there_are_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = describe("img2imu-table2")
+    monkeypatch.setattr(experiment.module, "DATA", ("wisdm",))
+    changes = [*SMALL[:-1], "height=24", "width=32", "rows=MoCo; Randomly-init. (1D)", "pretrain_seeds=2"]
+    given = {"assignments": changes, "seeds": (0, 1), "tiny": True, "say": lambda _: None}
+    setup = experiment.setup(tmp_path / "made", **given)
+    result, _ = perform(experiment, setup)
+    seeds = result.tables["seeds"]
+    rows = ["MoCo", "MoCo, logistic", "Randomly-init. (1D)", "Randomly-init. (1D), logistic"]
+    assert set(seeds["row"]) == {*rows, *PARAMETER_FREE}
+    assert all(seeds[seeds["row"] == row]["weights_seed"].nunique() == 2 for row in rows)
+    assert seeds["n_test"].nunique() == 1
+    assert set(setup.pretrained) == {"MoCo, seed 0", "MoCo, seed 1"}
+    folders = list(setup.pretrained.values())
+    assert {PretrainRecipe.load(Path(folder) / "recipe.json").training.seed for folder in folders} == {0, 1}
+    again = experiment.setup(tmp_path / "given", runs=[f"MoCo={folder}" for folder in folders], **given)
+    repeated = perform(experiment, again)[0].tables["seeds"]
+    columns = ["row", "column", "seed", "weights_seed", "macro_f1"]
+    assert repeated[columns].equals(seeds[columns])
 
 
 def test_a_row_without_its_run_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

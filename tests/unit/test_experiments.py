@@ -165,7 +165,7 @@ def test_a_set_in_anothers_place_and_a_run_for_one_set_are_taken() -> None:
         Path("x"), data=["wisdm@folder=mine,window_s=3"], runs=["IMG2IMU@wisdm=a", "IMG2IMU=b"]
     )
     assert (setup.data["wisdm"].loader, setup.data["wisdm"].path) == ("folder", "mine")
-    assert setup.runs == {"IMG2IMU@wisdm": "a", "IMG2IMU": "b"}
+    assert setup.runs == {"IMG2IMU@wisdm": ("a",), "IMG2IMU": ("b",)}
     assert list(experiments.describe("img2imu-table2").setup(Path("x"), data=["hapt=x"]).data) == ["hapt"]
 
 

@@ -52,7 +52,7 @@ def experiment(
         once.
     runs : list of str, optional
         ROW=FOLDER: the run whose encoder is used for a row. ROW@SET=FOLDER: for one data set only. Can be given more than
-        once.
+        once, for a row too: its runs are pre-trainings by several seeds.
     seeds : int, default 5
         Number of seeds, counted from 0.
     device : {"cpu", "cuda", "mps"}, default "cpu"

@@ -9,7 +9,7 @@ import json
 import shlex
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
@@ -121,7 +121,7 @@ class Experiment:
         data : sequence of str
             Data sets, ``NAME=PATH[,setting=value,...]`` each.
         runs : sequence of str
-            Runs, ``ROW=FOLDER`` each; ``ROW@SET=FOLDER`` for one data set.
+            Runs, ``ROW=FOLDER`` each; ``ROW@SET=FOLDER`` for one data set. A row may be given several, one for each seed.
         assignments : sequence of str
             Options, ``NAME=VALUE`` each.
         **fields : object
@@ -143,7 +143,7 @@ class Experiment:
                     f"data: expected {reference.label} once, got it twice: LABEL@{reference.loader}=PATH names two"
                 )
             sets[reference.label] = reference
-        folders: dict[str, str] = {}
+        folders: dict[str, tuple[str, ...]] = {}
         for text in runs:
             row, equals, folder = (part.strip() for part in text.partition("="))
             name, _, label = row.rpartition("@")
@@ -152,7 +152,9 @@ class Experiment:
             if not equals or not folder or not known:
                 rows = "; ".join(self.runs) or "nothing, as no row takes a run"
                 raise ValueError(f"runs: expected ROW=FOLDER with ROW one of {rows}, got {text!r}")
-            folders[row] = folder
+            if folder in folders.get(row, ()):
+                raise ValueError(f"runs: expected each run of {row} once, got {folder} twice")
+            folders[row] = (*folders.get(row, ()), folder)
         options = self.options(assignments, tiny=bool(fields.get("tiny")))
         return Setup(out=out, options=options, data=sets, runs=folders, **fields)
 
@@ -166,7 +168,7 @@ class Experiment:
         """
         words = ["imuspec", "experiment", self.name, *(["--tiny"] if setup.tiny else [])]
         words += [word for reference in setup.data.values() for word in ("--data", str(reference))]
-        words += [word for row, folder in setup.runs.items() for word in ("--runs", f"{row}={folder}")]
+        words += [w for row, runs in setup.runs.items() for folder in runs for w in ("--runs", f"{row}={folder}")]
         defaults = self.options(tiny=setup.tiny)
         for key, value in setup.options:
             if value != getattr(defaults, key):
@@ -308,7 +310,8 @@ def _sized(setup: Setup[Any]) -> Setup[Any]:
         return setup
     from imuspec.run.named import picture_size
 
-    sizes = {row: size for row, run in setup.runs.items() if (size := picture_size(run)) is not None}
+    given = [(row, run) for row, runs in setup.runs.items() for run in runs]
+    sizes = {row: size for row, run in given if (size := picture_size(run)) is not None}
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
         raise ValueError(
@@ -316,6 +319,15 @@ def _sized(setup: Setup[Any]) -> Setup[Any]:
         )
     height, width = next(iter(sizes.values()), (96, 128))
     return setup.model_copy(update={"options": options.model_copy(update={"height": height, "width": width})})
+
+
+def _numbered(runs: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Row -> run; the runs of a row with several are numbered."""
+    return {
+        f"{row}, {number}" if len(folders) > 1 else row: folder
+        for row, folders in runs.items()
+        for number, folder in enumerate(folders)
+    }
 
 
 def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison: pd.DataFrame, seconds: float) -> None:
@@ -342,7 +354,7 @@ def _store(experiment: Experiment, setup: Setup[Any], result: Result, comparison
         "windows": dict(setup.shown),
         "runs": dict(setup.runs),
         "pretrained": dict(setup.pretrained),
-        "encoders": {row: encoder_facts(name) for row, name in {**setup.runs, **setup.pretrained}.items()},
+        "encoders": {row: encoder_facts(name) for row, name in {**_numbered(setup.runs), **setup.pretrained}.items()},
         "seeds": list(setup.seeds),
         "options": setup.options.model_dump(mode="json"),
         "notes": result.notes,

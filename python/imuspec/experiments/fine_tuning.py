@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -61,6 +62,7 @@ class FineTuningOptions(RowOptions, PictureOptions):
     height: NonNegativeInt = Field(24, description="rows of a picture")
     width: NonNegativeInt = Field(32, description="columns of a picture")
     images: str = Field("", description="a folder or npz: pre-trains IMG2IMU where no run is given")
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of each pre-training that is made here")
     image_epochs: PositiveInt = Field(5, description="epochs of IMG2IMU")
     image_limit: NonNegativeInt = Field(2048, description="pictures of IMG2IMU; 0: all")
     signal_epochs: PositiveInt = Field(10, description="epochs of CPC")
@@ -118,12 +120,10 @@ def run(setup: Setup[FineTuningOptions]) -> Result:
             f"{name}: {len(windows)} windows, {len(windows.subjects)} people, sha256 {digest.hexdigest()[:16]}"
         )
         for row in options.chosen:
-            source = _source(setup, row, name, sets, notes)
-            if source is None:
-                continue
-            for seed, split in splits.items():
+            sources = _sources(setup, row, name, sets, notes)
+            for (weights_seed, source), (seed, split) in product(enumerate(sources), splits.items()):
                 part = _stored(setup, row, name, source, windows, split, digest.hexdigest())
-                tables.append(part)
+                tables.append(part.assign(weights_seed=weights_seed))
                 shown = ", ".join(f"{line.row} {line.labels}: {line.macro_f1:.3f}" for line in part.itertuples())
                 setup.say(f"{name}, split {seed}: {shown}")
     judged = pd.concat(tables, ignore_index=True)
@@ -132,21 +132,22 @@ def run(setup: Setup[FineTuningOptions]) -> Result:
     return Result(score_table(judged), notes=notes, tables={"seeds": judged})
 
 
-def _source(
+def _sources(
     setup: Setup[FineTuningOptions], row: str, name: str, sets: Mapping[str, Windows], notes: list[str]
-) -> str | None:
-    """Return the run of a row: given, made here, or ""; None, with a note, where it cannot be made."""
+) -> Sequence[str]:
+    """Return the runs of a row, one for each seed: given, made here, or ""; none, with a note, where they cannot be made."""
     options = setup.options
     if row in ("statistics", "random (2D)"):
-        return ""
-    row = "CPC" if row == "random (1D)" else row
-    if run := setup.run_of(row, name):
-        return run
+        return [""]
+    if row == "random (1D)":  # the network of a run of CPC
+        return _sources(setup, "CPC", name, sets, notes)[:1]
+    if runs := setup.runs_of(row, name):
+        return runs
     if row == "IMG2IMU":
         data: Any = options.images or (made_up_pictures(setup.out) if setup.tiny else "")
         if not data:
             notes.append(f"IMG2IMU: left out on {name}, as neither a run nor images is given")
-            return None
+            return []
         recipe = PretrainRecipe.load("img2imu-small").set(
             f"training.epochs={options.image_epochs}",
             f"source.height={options.height}",
@@ -156,7 +157,7 @@ def _source(
             *([f"source.limit={options.image_limit}"] if options.image_limit else []),
             *(["training.batch=32", "objective.queue=64", "objective.norm_group=16"] if setup.tiny else []),
         )
-        return str(pretrain_once(setup, row, recipe, data).path)
+        return _pretrained(setup, row, recipe, data)
     others = {
         other: windows
         for other, windows in sets.items()
@@ -165,7 +166,7 @@ def _source(
     if not others:
         if (note := f"{row} left out on {name}, as neither a run nor a set of other people is given") not in notes:
             notes.append(note)
-        return None
+        return []
     other, windows = next(iter(others.items()))
     recipe = PretrainRecipe.load("cpc").set(
         f"training.epochs={options.signal_epochs}",
@@ -177,14 +178,22 @@ def _source(
     )
     if (note := f"{row} on {name}: pre-trained on windows of {other}") not in notes:
         notes.append(note)
-    return str(pretrain_once(setup, f"{row}@{name}", recipe, windows).path)
+    return _pretrained(setup, f"{row}@{name}", recipe, windows)
+
+
+def _pretrained(setup: Setup[FineTuningOptions], row: str, recipe: PretrainRecipe, data: Any) -> list[str]:
+    """Return the folders of the pre-trainings of a recipe, one for each seed."""
+    seeds = range(setup.options.pretrain_seeds)
+    rows = [f"{row}, seed {seed}" if len(seeds) > 1 else row for seed in seeds]
+    placed = [recipe.set(f"training.seed={seed}") for seed in seeds]
+    return [str(pretrain_once(setup, *each, data).path) for each in zip(rows, placed, strict=True)]
 
 
 def _stored(
     setup: Setup[FineTuningOptions], row: str, name: str, source: str, windows: Windows, split: Split, digest: str
 ) -> pd.DataFrame:
     """Return the scores of a row on one split, from an earlier run of the same numbers, data and weights where there is one."""
-    numbers = setup.options.model_dump(mode="json", exclude={"rows", "images"})
+    numbers = setup.options.model_dump(mode="json", exclude={"rows", "images", "pretrain_seeds"})
     facts = [row, name, split.seed, numbers, digest, weights_digest(source) if source else ""]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     file = setup.out / "cells" / f"{key[:24]}.json"

@@ -22,9 +22,9 @@ from torch import nn
 from imuspec import encoders, objectives
 from imuspec.datasets import Windows
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.made_up import made_up_windows
-from imuspec.experiments.setup import HeadOptions, Setup, Words
+from imuspec.experiments.setup import HeadsOptions, Setup, Words
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.window_source import WindowSource, pretraining_subjects
 from imuspec.recipe import TrainingSettings
@@ -36,10 +36,11 @@ DATA = ("daphnet",)
 OTHER_DATA = True
 
 
-class FusionOptions(HeadOptions):
+class FusionOptions(HeadsOptions):
     """Numbers of this study."""
 
     sensors: Words = Field(("ankle", "trunk"), description="sensors that are joined")
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of pre-training")
     subjects: float = Field(0.5, gt=0, lt=1, description="share of the subjects that pre-training sees")
     window_s: PositiveFloat = Field(5.0, description="length of a window, s")
     epochs: PositiveInt = Field(30, description="of pre-training; so are the next two")
@@ -120,26 +121,27 @@ def run(setup: Setup[FusionOptions]) -> Result:
         triads = unpacked(learnt.x, len(sensors))
         for number, sensor in enumerate(sensors):
             alone = replace(judged_on, x=unpacked(judged_on.x, len(sensors))[:, number])
-            rows = _judged(setup, f"{sensor} alone", name, triads[:, number : number + 1], alone)
-            tables += [table.assign(row=row, column=name) for row, table in rows.items()]
-        rows = _judged(setup, "joined", name, triads, judged_on)
-        tables += [table.assign(row=row, column=name) for row, table in rows.items()]
+            tables += _judged(setup, f"{sensor} alone", name, triads[:, number : number + 1], alone)
+        tables += _judged(setup, "joined", name, triads, judged_on)
     judged = pd.concat(tables, ignore_index=True)
     return Result(score_table(judged), notes=notes, tables={"seeds": judged})
 
 
 def _judged(
     setup: Setup[FusionOptions], title: str, name: str, triads: NDArray[np.float32], windows: Windows
-) -> dict[str, pd.DataFrame]:
+) -> list[pd.DataFrame]:
     """Scores of each row on some triads."""
-    n = triads.shape[1]
-    drawn = judge_draws(setup, lambda seed: _Packed(_fusion(triads, seed), n), windows)
-    trained = judge(setup, _Packed(_learnt(setup, triads, f"{name}-{title.replace(' ', '-')}"), n), windows).table
-    rows = {f"{title}, random": drawn, f"{title}, SimCLR": trained}
-    rows |= {f"{title}, {row}": table for row, table in judge_parameter_free(setup, windows, n_triads=n)}
-    for row, table in rows.items():
-        setup.say(f"{name}: {row}: macro-F1 {table['macro_f1'].mean():.3f}")
-    return rows
+    n, stem = triads.shape[1], f"{name}-{title.replace(' ', '-')}"
+    drawn = ((seed, _Packed(_fusion(triads, seed), n)) for seed in range(setup.options.random_draws))
+    trained = ((seed, _Packed(_learnt(setup, triads, stem, seed), n)) for seed in range(setup.options.pretrain_seeds))
+    rows = [
+        judge_row(setup, f"{title}, random", drawn, windows),
+        judge_row(setup, f"{title}, SimCLR", trained, windows),
+    ]
+    rows += [table.assign(row=f"{title}, {row}") for row, table in judge_parameter_free(setup, windows, n_triads=n)]
+    for table in rows:
+        setup.say(f"{name}: {table['row'].iloc[0]}: macro-F1 {table['macro_f1'].mean():.3f}")
+    return [table.assign(column=name) for table in rows]
 
 
 def _windows(setup: Setup[FusionOptions], name: str, sensors: tuple[str, ...]) -> Windows:
@@ -157,15 +159,17 @@ def _fusion(triads: NDArray[np.float32], seed: int) -> encoders.Encoder:
     )
 
 
-def _learnt(setup: Setup[FusionOptions], triads: NDArray[np.float32], name: str) -> nn.Module:
-    objective = objectives.build("simclr", _fusion(triads, 0), widths=(256, 64))
+def _learnt(setup: Setup[FusionOptions], triads: NDArray[np.float32], name: str, seed: int) -> nn.Module:
+    objective = objectives.build("simclr", _fusion(triads, seed), widths=(256, 64))
+    run = Run(setup.out / "runs" / f"{name}-{seed}")
     batch = min(setup.options.batch, len(triads))
-    settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr)
+    settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr, seed=seed)
     train(
         objective,
-        WindowSource(triads, batch=batch, standardise=False),
+        WindowSource(triads, batch=batch, seed=seed, standardise=False),
         views=Triads(SignalPair()),
         settings=settings,
-        run=Run(setup.out / "runs" / name),
+        run=run,
     )
-    return Run(setup.out / "runs" / name).load_encoder()
+    setup.pretrained[run.path.name] = str(run.path)
+    return run.load_encoder()

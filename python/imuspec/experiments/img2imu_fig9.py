@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import PARAMETER_FREE, judge, judge_parameter_free, score_table
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
 from imuspec.experiments.methods import PictureMethodOptions, made_up_pictures, source
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
@@ -62,20 +62,19 @@ def run(setup: Setup[Fig9Options]) -> Result:
 
     tables: list[pd.DataFrame] = []
     notes: list[str] = []
-    encoder: nn.Module
-    encoders: dict[str, nn.Module] = {}
+    pretrained: dict[str, list[nn.Module]] = {}
     sets = {name: setup.windows(name, **setup.options.window_settings) for name in setup.columns(DATA)}
     for name, windows in sets.items():
         for row in setup.options.chosen:
-            if run := setup.run_of(row, name):
-                encoder = load_encoder(run)
+            if runs := setup.runs_of(row, name):
+                encoders: list[nn.Module] = [load_encoder(run) for run in runs]
             elif setup.options.images or setup.tiny:
-                encoder = encoders.get(row) or encoders.setdefault(row, _pretrained(setup, row))
+                encoders = pretrained.get(row) or pretrained.setdefault(row, _pretrained(setup, row))
             else:
                 notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
                 continue
-            table = judge(setup, source(setup, encoder), windows).table
-            tables.append(table.assign(row=row, column=name))
+            sources = ((seed, source(setup, encoder)) for seed, encoder in enumerate(encoders))
+            tables.append(judge_row(setup, row, sources, windows).assign(column=name))
     if not tables:
         raise ValueError(f"runs: expected an encoder for one row or more, got none: {'; '.join(notes)}")
     for name, windows in sets.items():
@@ -83,7 +82,7 @@ def run(setup: Setup[Fig9Options]) -> Result:
             tables.append(table.assign(row=row, column=name))
     judged = pd.concat(tables, ignore_index=True)
     table = score_table(judged)
-    bars = table[~table["row"].isin(PARAMETER_FREE)]
+    bars = table[table["row"].isin(ROWS)]
     figures = {f"fig9-{name}" if len(sets) > 1 else "fig9": _drawn(bars[bars["column"] == name], name) for name in sets}
     return Result(table, figures=figures, notes=list(dict.fromkeys(notes)), tables={"seeds": judged})
 
@@ -109,7 +108,7 @@ def _drawn(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def _pretrained(setup: Setup[Fig9Options], row: str) -> nn.Module:
+def _pretrained(setup: Setup[Fig9Options], row: str) -> list[nn.Module]:
     recipe = PretrainRecipe.load(ROWS[row]).set(*setup.options.changes())
     if size := setup.options.size:
         recipe = recipe.set(f"encoder.size={size}")
@@ -117,4 +116,10 @@ def _pretrained(setup: Setup[Fig9Options], row: str) -> nn.Module:
         recipe = recipe.set("objective.hidden=64" if recipe.objective.name == "moco_v3" else "objective.n_blocks=1")
         recipe = recipe.set("encoder.n_heads=3")
     data = setup.options.images or made_up_pictures(setup.runs_folder)
-    return pretrain_once(setup, row, recipe, data).load_encoder()
+    seeds, several = range(setup.options.pretrain_seeds), setup.options.pretrain_seeds > 1
+    return [
+        pretrain_once(
+            setup, f"{row}, seed {seed}" if several else row, recipe.set(f"training.seed={seed}"), data
+        ).load_encoder()
+        for seed in seeds
+    ]

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from imuspec.datasets import altered_sets
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.methods import made_up_pictures, norm_group
 from imuspec.experiments.pretraining import pretrain_once
-from imuspec.experiments.setup import HeadOptions, PictureOptions, Setup
+from imuspec.experiments.setup import HeadsOptions, PictureOptions, Setup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ DATA = ("wisdm",)
 RUNS = {row: f"recipe img2imu with {', '.join(operations)}" for row, operations in ROWS.items()}
 
 
-class Table1Options(HeadOptions, PictureOptions):
+class Table1Options(HeadsOptions, PictureOptions):
     """Numbers of this table."""
 
     images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
@@ -45,6 +45,7 @@ class Table1Options(HeadOptions, PictureOptions):
     epochs: NonNegativeInt = Field(0, description="of pre-training; 0: the recipe's")
     batch: NonNegativeInt = Field(0, description="of pre-training; 0: the recipe's")
     limit: NonNegativeInt = Field(0, description="pictures to pre-train on; 0: all")
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of each pre-training that is made here")
     seed: NonNegativeInt = Field(0, description="of the alterations")
 
     TINY: ClassVar[Mapping[str, Any]] = {
@@ -68,7 +69,7 @@ def run(setup: Setup[Table1Options]) -> Result:
     """Judge each row on the five test sets."""
     import pandas as pd
 
-    from imuspec.experiments.judging import judge, judge_parameter_free, score_table
+    from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
     from imuspec.probing.sources import EncoderSource
 
     windows = setup.windows("wisdm")
@@ -76,11 +77,12 @@ def run(setup: Setup[Table1Options]) -> Result:
     tables = []
     notes: list[str] = []
     for row in ROWS:
-        encoder = _encoder(setup, row, notes)
-        if encoder is None:
+        encoders = _encoders(setup, row, notes)
+        if not encoders:
             continue
-        source = EncoderSource(encoder, pictures=setup.options.pictures(), device=setup.device)
-        table = judge(setup, source, windows, altered=altered).table.assign(row=row)
+        pictures = setup.options.pictures()
+        sources = [(i, EncoderSource(each, pictures=pictures, device=setup.device)) for i, each in enumerate(encoders)]
+        table = judge_row(setup, row, sources, windows, altered=altered)
         tables.append(table)
         setup.say(f"{row}: macro-F1 {table[table['test'] == 'clean']['macro_f1'].mean():.3f} on clean windows")
     if not tables:
@@ -98,16 +100,16 @@ def run(setup: Setup[Table1Options]) -> Result:
     )
 
 
-def _encoder(setup: Setup[Table1Options], row: str, notes: list[str]) -> nn.Module | None:
+def _encoders(setup: Setup[Table1Options], row: str, notes: list[str]) -> list[nn.Module]:
     from imuspec.recipe import PretrainRecipe
     from imuspec.run.named import load_encoder
 
-    if run := setup.run_of(row, "wisdm"):
-        return load_encoder(run)
+    if runs := setup.runs_of(row, "wisdm"):
+        return [load_encoder(run) for run in runs]
     images = setup.options.images or (str(made_up_pictures(setup.runs_folder)) if setup.tiny else "")
     if not images:
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set images=PATH was given")
-        return None
+        return []
     names = ", ".join(f'"{operation}"' for operation in ROWS[row])
     changes = [f"views.operations=[{names}]", f"source.height={setup.options.height}"]
     changes += [f"source.width={setup.options.width}"]
@@ -120,7 +122,13 @@ def _encoder(setup: Setup[Table1Options], row: str, notes: list[str]) -> nn.Modu
         numbers["objective.norm_group"] = norm_group(options.batch)
     changes += [f"{key}={value}" for key, value in numbers.items() if value]
     recipe = PretrainRecipe.load("img2imu-small" if setup.options.small else "img2imu").set(*changes)
-    return pretrain_once(setup, row, recipe, images).load_encoder()
+    seeds, several = range(options.pretrain_seeds), options.pretrain_seeds > 1
+    return [
+        pretrain_once(
+            setup, f"{row}, seed {seed}" if several else row, recipe.set(f"training.seed={seed}"), images
+        ).load_encoder()
+        for seed in seeds
+    ]
 
 
 def _losses(table: pd.DataFrame) -> pd.DataFrame:

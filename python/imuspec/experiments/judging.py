@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from torch import nn
 
 from imuspec.datasets import Windows
 from imuspec.evaluation import mean_interval, mean_sd
-from imuspec.experiments.setup import HeadOptions, Setup
+from imuspec.experiments.setup import HeadOptions, HeadsOptions, Setup
 from imuspec.probing.parameter_free import MomentsSource, RowMeans, StatisticsSource
 from imuspec.probing.protocol import probe
 from imuspec.probing.results import ProbeResult
-from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
+from imuspec.probing.sources import Choice, EncoderSource, FeatureSource, SplitSource
 from imuspec.recipe.probing import HeadSettings, PictureSettings
 
 __all__ = [
@@ -25,10 +26,13 @@ __all__ = [
     "PARAMETER_FREE",
     "ROW_MEANS",
     "STATISTICS",
+    "WHOLE",
     "OverTriads",
+    "Remembered",
     "judge",
     "judge_draws",
     "judge_parameter_free",
+    "judge_row",
     "score_table",
     "seeded_network",
 ]
@@ -40,6 +44,10 @@ ROW_MEANS = "means of the picture's rows"
 PARAMETER_FREE = (STATISTICS, MOMENTS, ROW_MEANS)
 """Rows without parameters, which every table of windows has."""
 
+WHOLE = ("last", "all", "statistics")
+"""Layers that are the row itself."""
+
+_MOST_BYTES = 2**30
 _TINY_PICTURES = {"nfft": (64,), "hop": (16,), "size": (24, 32)}
 
 
@@ -112,6 +120,45 @@ def judge_draws(
     return pd.concat(parts, ignore_index=True)
 
 
+def judge_row(
+    setup: Setup[HeadsOptions],
+    row: str,
+    sources: Iterable[tuple[int, FeatureSource]],
+    windows: Windows,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Probe every draw of the weights of a row, or every pre-training, with each head of the options.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    row : str
+        Row of the table.
+    sources : iterable of (int, FeatureSource)
+        Seed of the weights, and features.
+    windows : Windows
+        Labelled windows.
+    **settings : object
+        As for `judge`.
+
+    Returns
+    -------
+    DataFrame
+        Scores with ``weights_seed``, ``head`` and ``row``: the row, its layer unless that is the last, and its head unless that is
+        linear, with commas between.
+    """
+    parts = []
+    for seed, source in sources:
+        shared = Remembered(source) if len(setup.options.heads) > 1 else source
+        for head in setup.options.heads:
+            table = judge(setup, shared, windows, head=head, **settings).table
+            ending = [] if head == "linear" else [head]
+            names = [", ".join([row, *([] if layer in WHOLE else [layer]), *ending]) for layer in table["layer"]]
+            parts.append(table.assign(row=names, head=head, weights_seed=seed))
+    return pd.concat(parts, ignore_index=True)
+
+
 def judge_parameter_free(
     setup: Setup[HeadOptions],
     windows: Windows,
@@ -149,6 +196,57 @@ def judge_parameter_free(
     for row, source in sources.items():
         each = source if n_triads == 1 else OverTriads(source, n_triads)
         yield row, judge(setup, each, windows, head="logistic", **settings).table
+
+
+class Remembered:
+    """A source that computes the features of the same windows once, for several heads.
+
+    Parameters
+    ----------
+    source : FeatureSource
+        The source. At most a gibibyte of its features is stored.
+    """
+
+    def __init__(self, source: FeatureSource) -> None:
+        self._source = source
+        self._features: dict[tuple[str, str], dict[str, NDArray[np.float32]]] = {}
+        self._fitted: dict[str, FeatureSource] = {}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers of the source."""
+        return self._source.layers
+
+    @property
+    def of_split(self) -> bool:
+        """Whether the features depend on the training windows of a split."""
+        return bool(getattr(self._source, "of_split", False))
+
+    def choices(self, n_samples: int) -> list[Choice]:
+        """Return the choices of the source."""
+        return self._source.choices(n_samples)
+
+    def fitted(self, train: NDArray[np.float32]) -> FeatureSource:
+        """Return the source of one split, from its training windows ``[n, 3, time]``, g."""
+        key = _digest(train)
+        if key not in self._fitted:
+            self._fitted[key] = Remembered(cast("SplitSource", self._source).fitted(train))
+        return self._fitted[key]
+
+    def features(self, x: NDArray[np.float32], choice: Choice) -> dict[str, NDArray[np.float32]]:
+        """Return the features, computed or stored."""
+        key = (_digest(x), repr(sorted(choice.items())))
+        if key in self._features:
+            return self._features[key]
+        values = self._source.features(x, choice)
+        size = sum(value.nbytes for each in (values, *self._features.values()) for value in each.values())
+        if size <= _MOST_BYTES:
+            self._features[key] = values
+        return values
+
+
+def _digest(x: NDArray[np.float32]) -> str:
+    return hashlib.sha256(repr(x.shape).encode() + np.ascontiguousarray(x).tobytes()).hexdigest()
 
 
 class OverTriads:

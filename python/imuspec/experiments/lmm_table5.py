@@ -19,7 +19,7 @@ def run(setup: Setup[StudyOptions]) -> Result:
     study, parts = Study(setup), []
     shares = (40, 100) if setup.tiny else (5, 10, 20, 40, 60, 80, 100)
     for loss, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
-        for seed in range(1 if setup.run_of(loss, "capture24") else setup.options.pretrain_seeds):
+        for seed in range(study.n_seeds(loss)):
             encoder = study.encoder(loss, weights(1.0, mse), seed)
             for share in shares:
                 scores = study.probe(encoder, train_fraction=share / 100)

@@ -48,9 +48,10 @@ def run(setup: Setup[Table6Options]) -> Result:
     """
     study, parts = Study(setup), []
     for loss, lmm, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
-        encoder = study.encoder(loss, weights(lmm, mse), 0)
-        for name, head in _HEADS:
-            parts.append(study.probe(encoder, head).assign(row=f"{loss}, {name}"))
+        for seed in range(study.n_seeds(loss)):
+            encoder = study.encoder(loss, weights(lmm, mse), seed)
+            for name, head in _HEADS:
+                parts.append(study.probe(encoder, head).assign(row=f"{loss}, {name}", weights_seed=seed))
     parts += [_from_scratch(study, setup), study.baselines()]
     notes = ["LSTM: the best epoch by the part that is scored"]
     if setup.run_of("HARNet10", "capture24") or setup.tiny:

@@ -107,9 +107,13 @@ class Study:
 
     def encoder(self, row: str, sets: Iterable[str], seed: int) -> nn.Module:
         """Return the encoder of a row: from --runs where one is given, else from a pre-training."""
-        if run := self.setup.run_of(row, "capture24"):
-            return load_encoder(run)
+        if runs := self.setup.runs_of(row, "capture24"):
+            return load_encoder(runs[seed])
         return self.run(row, sets, seed).load_encoder()
+
+    def n_seeds(self, row: str) -> int:
+        """Return the number of encoders of a row: of the runs given, or of the seeds of pre-training."""
+        return len(self.setup.runs_of(row, "capture24")) or self.setup.options.pretrain_seeds
 
     def random_encoder(self, seed: int) -> nn.Module:
         """Return the recipe's encoder with random weights."""
@@ -149,8 +153,7 @@ class Study:
         """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""
         parts = []
         for row, sets in cells:
-            n_seeds = 1 if self.setup.run_of(row, "capture24") else self.setup.options.pretrain_seeds
-            for seed in range(n_seeds):
+            for seed in range(self.n_seeds(row)):
                 scores = self.probe(self.encoder(row, sets, seed))
                 parts.append(scores.assign(row=row, weights_seed=seed))
         return pd.concat(parts, ignore_index=True)

@@ -17,14 +17,13 @@ from imuspec.datasets import Windows
 from imuspec.encoders.efficientnet import EfficientNetLite0
 from imuspec.experiments.judging import (
     PARAMETER_FREE,
-    judge,
-    judge_draws,
     judge_parameter_free,
+    judge_row,
     score_table,
     seeded_network,
 )
 from imuspec.experiments.pretraining import pretrain_once, shares_people, unseen_windows
-from imuspec.experiments.setup import HeadOptions, PictureOptions, RowOptions, Setup, Words
+from imuspec.experiments.setup import HeadsOptions, PictureOptions, RowOptions, Setup, Words
 from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
@@ -93,13 +92,12 @@ ROWS = {
 }
 """The paper's thirteen in its order, and weights of ImageNet that a package has, beside the same network with random weights."""
 
-_WHOLE = ("last", "all", "statistics")  # layers that are the row itself
 
-
-class PictureMethodOptions(HeadOptions, PictureOptions):
+class PictureMethodOptions(HeadsOptions, PictureOptions):
     """Pre-training on pictures, and the probe of an encoder of pictures."""
 
     images: str = Field("", description="a folder or npz: pre-trains the rows that no run is given for")
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of each pre-training that is made here")
     image_epochs: NonNegativeInt = Field(0, description="0: the recipe's; so are the next two")
     image_batch: NonNegativeInt = 0
     image_limit: NonNegativeInt = 0
@@ -197,8 +195,7 @@ def judge_methods(
         for row in setup.options.chosen:
             judged = _judged(setup, row, name, windows, shots, notes)
             if judged is not None:
-                rows = [row if layer in _WHOLE else f"{row}, {layer}" for layer in judged["layer"]]
-                tables.append(judged.assign(row=rows, set=name, column=name))
+                tables.append(judged.assign(set=name, column=name))
                 setup.say(f"{name}: {row}: macro-F1 {judged['macro_f1'].mean():.3f}")
     if not tables:
         raise ValueError(f"rows: expected a row that can be made, got none: {'; '.join(notes)}")
@@ -251,11 +248,15 @@ def _judged(
             epochs=options.supervised_epochs,
             picture={"nfft": 128, "noverlap": 120, "norm": options.norm, "size": (options.height, options.width)},
             device=setup.device,
-        ).table
-    if method.origin == "random" and not setup.run_of(row, name):
-        return judge_draws(setup, lambda seed: _random_source(setup, row, seed), windows, shots=shots)
-    encoder = _encoder(setup, row, name, windows, notes)
-    return None if encoder is None else judge(setup, source(setup, encoder), windows, shots=shots).table
+        ).table.assign(row=row)
+    if method.origin == "random":
+        drawn = ((seed, _random_source(setup, row, seed)) for seed in range(setup.options.random_draws))
+        return judge_row(setup, row, drawn, windows, shots=shots)
+    encoders_of = _encoders(setup, row, name, windows, notes)
+    if not encoders_of:
+        return None
+    sources = ((seed, source(setup, encoder)) for seed, encoder in enumerate(encoders_of))
+    return judge_row(setup, row, sources, windows, shots=shots)
 
 
 def source(setup: Setup[PictureMethodOptions], encoder: nn.Module) -> FeatureSource:
@@ -267,27 +268,30 @@ def source(setup: Setup[PictureMethodOptions], encoder: nn.Module) -> FeatureSou
     return EncoderSource(encoder, pictures=options.pictures(), layers=layers, device=setup.device)
 
 
-def _encoder(setup: Setup[MethodOptions], row: str, name: str, windows: Windows, notes: list[str]) -> nn.Module | None:
-    """The row's encoder: ``--runs ROW@SET=FOLDER``, ``--runs ROW=FOLDER``, pre-trained here, or None with a note."""
-    if run := setup.run_of(row, name):
-        return load_encoder(run)
+def _encoders(
+    setup: Setup[MethodOptions], row: str, name: str, windows: Windows, notes: list[str]
+) -> Sequence[nn.Module]:
+    """The row's encoders, one for each seed: of ``--runs``, by set or for all, pre-trained here, or none and a note."""
+    if runs := setup.runs_of(row, name):
+        return [load_encoder(run) for run in runs]
     method = ROWS[row]
     if method.origin == "public":
         try:
-            return load_encoder("efficientnet-lite0")
+            return [load_encoder("efficientnet-lite0")]
         except FileNotFoundError as error:
             note = f"{row}: left out: {error}"
             notes += [] if note in notes else [note]
-            return None
+            return []
     data = setup.options.signals if method.kind == "signal" else setup.options.images
     if not data and not setup.tiny:
         option = "signals=NAME=PATH" if method.kind == "signal" else "images=PATH"
         notes.append(f"{row}: left out, as neither --runs '{row}=FOLDER' nor --set {option} was given")
-        return None
+        return []
     if row == "ImageNet-supervised":
         note = f"{row}: trained here on the labels of the pictures given, for torchvision's weights are not there"
         notes += [] if note in notes else [note]
-    return _pretrained(setup, row, windows, data).load_encoder()
+    seeds = range(setup.options.pretrain_seeds)
+    return [_pretrained(setup, row, windows, data, seed).load_encoder() for seed in seeds]
 
 
 def _random(row: str, train: NDArray[np.float32], seed: int) -> nn.Module:
@@ -330,15 +334,17 @@ class _StandardisedBySplit:
         raise ValueError("source: expected fitted(train) before features, got no training windows")
 
 
-def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: str) -> Run:
+def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: str, seed: int) -> Run:
     """Pre-train a row on the data given; a tiny trial without any takes the windows, or simulated pictures."""
     method = ROWS[row]
+    ending = f", seed {seed}" if setup.options.pretrain_seeds > 1 else ""
     recipe = PretrainRecipe.load(method.small if setup.options.small and method.small else method.recipe)
     if method.kind == "signal":
-        recipe = recipe.set(*_signal_changes(setup, windows))
-        return pretrain_once(setup, f"{row}@{windows.name}", recipe, data or windows)
+        recipe = recipe.set(*_signal_changes(setup, windows), f"training.seed={seed}")
+        return pretrain_once(setup, f"{row}@{windows.name}{ending}", recipe, data or windows)
     recipe = recipe.set(*setup.options.changes(queue=method.recipe in ("moco", "moco-all", "img2imu")))
-    return pretrain_once(setup, row, recipe, data or made_up_pictures(setup.runs_folder))
+    recipe = recipe.set(f"training.seed={seed}")
+    return pretrain_once(setup, f"{row}{ending}", recipe, data or made_up_pictures(setup.runs_folder))
 
 
 def _signal_changes(setup: Setup[MethodOptions], windows: Windows) -> list[str]:

@@ -27,7 +27,17 @@ from imuspec.recipe.settings import Settings
 if typing.TYPE_CHECKING:
     from imuspec.datasets import Windows
 
-__all__ = ["HeadOptions", "Names", "Numbers", "Options", "PictureOptions", "RowOptions", "Setup", "Words"]
+__all__ = [
+    "HeadOptions",
+    "HeadsOptions",
+    "Names",
+    "Numbers",
+    "Options",
+    "PictureOptions",
+    "RowOptions",
+    "Setup",
+    "Words",
+]
 
 Norm = Literal["axis-window", "joint-window", "fixed", "dataset"]
 
@@ -45,6 +55,8 @@ Numbers = Annotated[tuple[PositiveInt, ...], _split_at(","), Field(min_length=1)
 """Whole numbers, on the command line with commas between."""
 Words = Annotated[tuple[str, ...], _split_at(","), Field(min_length=1)]
 """Words, on the command line with commas between."""
+Heads = Annotated[tuple[Literal["linear", "logistic"], ...], _split_at(","), Field(min_length=1)]
+"""Heads on frozen features."""
 Names = Annotated[tuple[str, ...], _split_at(";")]
 """Names of rows, which may hold commas; on the command line with semicolons between."""
 
@@ -100,6 +112,14 @@ class HeadOptions(Options):
     random_draws: PositiveInt = Field(5, description="draws of the weights for rows with random weights")
 
 
+class HeadsOptions(HeadOptions):
+    """Heads that every row with an encoder is judged with."""
+
+    heads: Heads = Field(
+        ("linear", "logistic"), description="linear: the papers'; logistic: to convergence, a row of its own"
+    )
+
+
 class PictureOptions(Options):
     """Pictures that an encoder is probed on."""
 
@@ -152,8 +172,8 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         The experiment's own numbers.
     data : dict of str to DatasetReference
         Data sets by label.
-    runs : dict of str to str
-        Row -> run folder, or anything that `imuspec.run.named.load_encoder` takes.
+    runs : dict of str to tuple of str
+        Row -> run folders, or anything that `imuspec.run.named.load_encoder` takes; several are pre-trainings by several seeds.
     seeds : tuple of int
         Seeds of splits, draws and heads.
     tiny : bool
@@ -175,7 +195,7 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     out: Path
     options: OptionsT_co
     data: dict[str, DatasetReference] = Field(default_factory=dict)
-    runs: dict[str, str] = Field(default_factory=dict)
+    runs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
     tiny: bool = False
     device: Literal["cpu", "cuda", "mps"] = "cpu"
@@ -189,9 +209,22 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         """Folder of the pre-trainings."""
         return self.cache or self.out / "runs"
 
+    def runs_of(self, row: str, label: str = "") -> tuple[str, ...]:
+        """Return the runs given for a row: those for this data set, or those for all; empty without any."""
+        return self.runs.get(f"{row}@{label}", self.runs.get(row, ()))
+
     def run_of(self, row: str, label: str = "") -> str:
-        """Return the run given for a row: the one for this data set, the one for all, or an empty text."""
-        return self.runs.get(f"{row}@{label}", self.runs.get(row, ""))
+        """Return the only run given for a row, as `runs_of`; an empty text without any.
+
+        Raises
+        ------
+        ValueError
+            If there are several.
+        """
+        runs = self.runs_of(row, label)
+        if len(runs) > 1:
+            raise ValueError(f"runs: expected one run for {row} in this experiment, got {', '.join(runs)}")
+        return "".join(runs)
 
     def windows(self, name: str, **settings: Any) -> Windows:
         """Load the labelled windows of a data set; a tiny trial simulates motion where the set is not given.

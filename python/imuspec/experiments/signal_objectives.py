@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
 from imuspec.experiments.pretraining import pretrain_once
-from imuspec.experiments.setup import HeadOptions, RowOptions, Setup
+from imuspec.experiments.setup import HeadsOptions, RowOptions, Setup
 from imuspec.pretraining.window_source import pretraining_subjects
 from imuspec.probing.sources import EncoderSource
 from imuspec.recipe import PretrainRecipe
@@ -42,11 +42,12 @@ RUNS = {row: f"recipe {recipe.format(5)}" for row, recipe in ROWS.items()}
 OTHER_DATA = True
 
 
-class SignalObjectivesOptions(HeadOptions, RowOptions):
+class SignalObjectivesOptions(HeadsOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
 
+    pretrain_seeds: PositiveInt = Field(1, description="seeds of each pre-training that is made here")
     subjects: float = Field(0.5, gt=0, lt=1, description="share of the subjects that pre-training sees")
     window_s: PositiveFloat = Field(5.0, description="length of a window, s; HARNet takes 5, 10 or 30")
     epochs: NonNegativeInt = Field(0, description="0: the recipe's; so are the next three")
@@ -80,18 +81,15 @@ def run(setup: Setup[SignalObjectivesOptions]) -> Result:
                 continue
             windows = setup.windows(name, window_s=seconds, rate=30.0 if row == "HARNet" else 50.0)
             made, others = _pretrained(setup, row, name, windows)
-            losses[f"{row}, {name}"] = [(line["step"], line["loss"]) for line in made.metrics() if "loss" in line]
-            for head in ("linear", "logistic"):
-                drawn = judge_draws(
-                    setup,
-                    lambda seed, run=made: EncoderSource(run.random_encoder(seed=seed), device=setup.device),  # type: ignore[misc]  # mypy does not infer a bound default
-                    others,
-                    head=head,
-                )
-                trained = judge(setup, EncoderSource(made.load_encoder(), device=setup.device), others, head=head).table
-                for title, table in ((row, trained), (f"{row}, random", drawn)):
-                    tables.append(table.assign(row=title, column=f"{name}, {head}"))
-                    setup.say(f"{name}: {title}, {head}: macro-F1 {table['macro_f1'].mean():.3f}")
+            first = made[0].metrics()
+            losses[f"{row}, {name}"] = [(line["step"], line["loss"]) for line in first if "loss" in line]
+            drawn = [made[0].random_encoder(seed=seed) for seed in range(setup.options.random_draws)]
+            for title, encoders in ((row, [run.load_encoder() for run in made]), (f"{row}, random", drawn)):
+                sources = ((i, EncoderSource(each, device=setup.device)) for i, each in enumerate(encoders))
+                table = judge_row(setup, title, sources, others)
+                for head, part in table.groupby("head", sort=False):
+                    tables.append(part.assign(row=title, column=f"{name}, {head}"))
+                    setup.say(f"{name}: {title}, {head}: macro-F1 {part['macro_f1'].mean():.3f}")
         plain = setup.windows(name, window_s=setup.options.window_s, rate=50.0)
         others = _unseen(setup, plain)
         for row, table in judge_parameter_free(setup, others):
@@ -108,11 +106,13 @@ def _unseen(setup: Setup[SignalObjectivesOptions], windows: Windows) -> Windows:
     return windows.select(~np.isin(windows.subject, seen))
 
 
-def _pretrained(setup: Setup[SignalObjectivesOptions], row: str, name: str, windows: Windows) -> tuple[Run, Windows]:
-    """The row's run, given or pre-trained in the experiment's folder, and the windows of subjects that it did not see."""
+def _pretrained(
+    setup: Setup[SignalObjectivesOptions], row: str, name: str, windows: Windows
+) -> tuple[list[Run], Windows]:
+    """The row's runs, given or pre-trained, one for each seed, and the windows of subjects that they did not see."""
     others = _unseen(setup, windows)
-    if run := setup.run_of(row, name):
-        return Run(run), others
+    if runs := setup.runs_of(row, name):
+        return [Run(run) for run in runs], others
     numbers = {
         "training.epochs": setup.options.epochs,
         "training.batch": setup.options.batch,
@@ -126,7 +126,11 @@ def _pretrained(setup: Setup[SignalObjectivesOptions], row: str, name: str, wind
         f"source.subjects={setup.options.subjects}",
         *(f"{key}={value}" for key, value in numbers.items() if value),
     )
-    return pretrain_once(setup, f"{row}@{name}", recipe, windows), others
+    ending = ", seed {}" if setup.options.pretrain_seeds > 1 else ""
+    return [
+        pretrain_once(setup, f"{row}@{name}{ending.format(seed)}", recipe.set(f"training.seed={seed}"), windows)
+        for seed in range(setup.options.pretrain_seeds)
+    ], others
 
 
 def _drawn(losses: dict[str, list[tuple[int, float]]]) -> Figure:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from imuspec import encoders
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.methods import PictureMethodOptions, made_up_pictures, source
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import RowOptions, Setup
@@ -50,27 +50,34 @@ def run(setup: Setup[SingleAxisOptions]) -> Result:
     tables, notes = [], []
     for name in setup.columns(DATA):
         windows = setup.windows(name, **setup.options.window_settings)
-        encoder = _trained(setup, name)
-        if encoder is None:
+        trained = _trained(setup, name)
+        if not trained:
             notes = ["pre-trained: left out, as neither --runs encoder=FOLDER nor --set images=PATH was given"]
         for row in setup.options.chosen:
             axis = _AXES[row]
             shown = windows if axis is None else replace(windows, x=np.repeat(windows.x[:, axis : axis + 1], 3, axis=1))
-            judged = {"random": judge_draws(setup, random_source, shown)}
-            if encoder is not None:
-                judged["pre-trained"] = judge(setup, source(setup, encoder), shown).table
-            judged |= dict(judge_parameter_free(setup, shown, pictures=setup.options.pictures()))
-            tables += [table.assign(row=f"{row}, {kind}", column=name) for kind, table in judged.items()]
+            drawn = ((seed, random_source(seed)) for seed in range(setup.options.random_draws))
+            judged = [judge_row(setup, f"{row}, random", drawn, shown)]
+            if trained:
+                sources = ((seed, source(setup, encoder)) for seed, encoder in enumerate(trained))
+                judged.append(judge_row(setup, f"{row}, pre-trained", sources, shown))
+            free = judge_parameter_free(setup, shown, pictures=setup.options.pictures())
+            judged += [table.assign(row=f"{row}, {kind}") for kind, table in free]
+            tables += [table.assign(column=name) for table in judged]
     judged_rows = pd.concat(tables, ignore_index=True)
     return Result(score_table(judged_rows), notes=notes, tables={"seeds": judged_rows})
 
 
-def _trained(setup: Setup[SingleAxisOptions], name: str) -> nn.Module | None:
-    if run := setup.run_of("encoder", name):
-        return load_encoder(run)
+def _trained(setup: Setup[SingleAxisOptions], name: str) -> list[nn.Module]:
+    """The encoders, one for each seed; none where neither runs nor pictures are given."""
+    if runs := setup.runs_of("encoder", name):
+        return [load_encoder(run) for run in runs]
     if not setup.options.images and not setup.tiny:
-        return None
+        return []
     recipe = PretrainRecipe.load("img2imu-small").set('views.operations=["translate_x", "permute_x", "jitter"]')
     recipe = recipe.set(*setup.options.changes(queue=True))
     data = setup.options.images or made_up_pictures(setup.runs_folder)
-    return pretrain_once(setup, "without Hue", recipe, data).load_encoder()
+    return [
+        pretrain_once(setup, f"without Hue, seed {seed}", recipe.set(f"training.seed={seed}"), data).load_encoder()
+        for seed in range(setup.options.pretrain_seeds)
+    ]

@@ -1,0 +1,96 @@
+"""The probe that experiments share: several heads and several encoders of a row, on the same windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pytest.importorskip("pandas")
+from imuspec import experiments
+from imuspec.experiments import judging
+from imuspec.experiments.made_up import made_up_windows
+
+
+class Means:
+    """Mean of each axis, plus a number; counts how often it is computed."""
+
+    layers = ("last", "layer1")
+
+    def __init__(self, offset: float = 0.0, of_split: bool = False) -> None:
+        self.offset, self.of_split, self.n_computed = offset, of_split, 0
+
+    def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002
+        return [{"nfft": 32}, {"nfft": 64}]
+
+    def fitted(self, train: NDArray[np.float32]) -> Means:
+        return Means(float(train.mean()))
+
+    def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+        self.n_computed += 1
+        values = x.mean(2) + np.float32(self.offset + choice["nfft"])
+        return {"last": values, "layer1": x.std(2)}
+
+
+def setup(folder: Path, *assignments: str) -> Any:
+    experiment = experiments.describe("img2imu-table2")
+    return experiment.setup(folder, tiny=True, assignments=assignments, seeds=(0, 1), say=lambda _: None)
+
+
+def test_features_of_the_same_windows_are_computed_once_for_all_heads(tmp_path: Path) -> None:
+    windows, source = made_up_windows(n_subjects=6, n_windows=12), Means()
+    table = judging.judge_row(setup(tmp_path), "MoCo", [(0, source)], windows)
+    both = source.n_computed
+    assert list(dict.fromkeys(table["row"])) == ["MoCo", "MoCo, layer1", "MoCo, logistic", "MoCo, layer1, logistic"]
+    apart = Means()
+    for head in ("linear", "logistic"):
+        one = judging.judge(setup(tmp_path), apart, windows, head=head).table
+        same = table[(table["head"] == head)].reset_index(drop=True)
+        assert one["macro_f1"].tolist() == same["macro_f1"].tolist()
+    assert both < apart.n_computed
+
+
+def test_other_windows_choices_and_splits_are_not_mistaken_for_those_stored() -> None:
+    source = judging.Remembered(Means())
+    x = np.random.default_rng(0).normal(size=(4, 3, 8)).astype(np.float32)
+    first = source.features(x, {"nfft": 32})["last"]
+    assert not np.array_equal(source.features(x, {"nfft": 64})["last"], first)
+    assert not np.array_equal(source.features(x + 1, {"nfft": 32})["last"], first)
+    assert np.array_equal(source.features(x.copy(), {"nfft": 32})["last"], first)
+    fitted = [source.fitted(x + n).features(x, {"nfft": 32})["last"] for n in (0, 1)]
+    assert not np.array_equal(*fitted)
+    assert judging.Remembered(Means(of_split=True)).of_split
+    assert not source.of_split
+
+
+def test_features_beyond_the_limit_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "_MOST_BYTES", 100)
+    means = Means()
+    source, x = judging.Remembered(means), np.ones((4, 3, 8), np.float32)
+    for _ in range(2):
+        source.features(x, {"nfft": 32})  # 96 bytes
+    assert means.n_computed == 1
+    for _ in range(2):
+        source.features(x, {"nfft": 64})
+    assert means.n_computed == 3
+
+
+def test_a_row_may_be_given_several_runs(tmp_path: Path) -> None:
+    experiment = experiments.describe("img2imu-table2")
+    several = experiment.setup(tmp_path, runs=["MoCo=a", "MoCo=b", "MoCo@goat=c"])
+    assert (several.runs_of("MoCo", "wisdm"), several.runs_of("MoCo", "goat")) == (("a", "b"), ("c",))
+    assert experiment.command(several).count("--runs MoCo=") == 2
+    with pytest.raises(ValueError, match="runs: expected one run for MoCo in this experiment, got a, b"):
+        several.run_of("MoCo")
+    with pytest.raises(ValueError, match="runs: expected each run of MoCo once, got a twice"):
+        experiment.setup(tmp_path, runs=["MoCo=a", "MoCo=a"])
+
+
+def test_an_unknown_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="set: heads: expected"):
+        setup(tmp_path, "heads=linear,svm")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,17 @@ def threads_of_torch_stay_as_they_are() -> Iterator[None]:
     yield
     torch = sys.modules.get("torch")
     assert torch is None or torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
+
+
+@pytest.fixture(scope="session")
+def c_library() -> Path:
+    """The folder of the static and the shared C library, which cargo builds where the sources have changed."""
+    missing = [tool for tool in ("cargo", "cc") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"the C library is built with cargo and cc: {', '.join(missing)} missing")
+    root = Path(__file__).parents[1]
+    # As the tests of the native core, so that what it depends on is built once.
+    build = ("--locked", "--profile", "dev", "--no-default-features", "--features", "capi", "--lib")
+    command = ["cargo", "rustc", "--quiet", *build, "--crate-type", "staticlib,cdylib"]
+    subprocess.run(command, cwd=root, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "debug"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,20 +19,7 @@ from recorded_windows import hapt
 from reference_data import needs_data
 
 ROOT = Path(__file__).parents[2]
-MISSING = [tool for tool in ("cargo", "cc") if shutil.which(tool) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the C library is built with cargo and cc: {MISSING} missing")
-
 Windows = NDArray[np.float32]
-#: As the tests of the native core, so that what it depends on is built once.
-BUILD = ("--locked", "--profile", "dev", "--no-default-features", "--features", "capi", "--lib")
-
-
-@pytest.fixture(scope="session")
-def library() -> Path:
-    """The folder of the static and the shared library, which cargo builds where the sources have changed."""
-    command = ["cargo", "rustc", "--quiet", *BUILD, "--crate-type", "staticlib,cdylib"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return ROOT / "target/debug"
 
 
 def compiled(source: Path, library: Path, program: Path) -> Path:
@@ -44,8 +30,8 @@ def compiled(source: Path, library: Path, program: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def example(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(ROOT / "examples/c/pictures.c", library, tmp_path_factory.mktemp("example") / "pictures")
+def example(c_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(ROOT / "examples/c/pictures.c", c_library, tmp_path_factory.mktemp("example") / "pictures")
 
 
 def simulated() -> Windows:
@@ -105,12 +91,12 @@ def test_the_example_says_what_is_wrong(example: Path, tmp_path: Path) -> None:
     assert run("300", "4", "1") == "picture: nfft: expected 8 (of a feature 2) to 1048576\n"
 
 
-def test_the_lines_of_the_page_compile_and_draw(library: Path, tmp_path: Path) -> None:
+def test_the_lines_of_the_page_compile_and_draw(c_library: Path, tmp_path: Path) -> None:
     page = blocks((ROOT / "docs/how-to/c-library.md").read_text("utf-8"))
     (lines,) = [block.text for block in page if block.language == "c"]
     source = tmp_path / "page.c"
     source.write_text(f'#include <stdio.h>\n#include "imuspec.h"\nint main(void) {{\n{lines}\nreturn code;\n}}\n')
-    subprocess.run([compiled(source, library, tmp_path / "page")], check=True)
+    subprocess.run([compiled(source, c_library, tmp_path / "page")], check=True)
 
 
 _WORDS = (
@@ -141,9 +127,9 @@ class Settings(ctypes.Structure):
     ],
 )
 def test_a_setting_of_the_shared_library_means_what_it_means_in_python(
-    library: Path, fields: dict[str, Any], options: dict[str, Any]
+    c_library: Path, fields: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    shared = ctypes.CDLL(str(library / "libimuspec.so"))
+    shared = ctypes.CDLL(str(c_library / "libimuspec.so"))
     settings, picture = Settings(), ctypes.c_void_p()
     assert shared.imuspec_picture_defaults(ctypes.byref(settings), ctypes.sizeof(settings)) == 0
     settings.n_samples, settings.nfft, settings.noverlap = 300, 64, 48

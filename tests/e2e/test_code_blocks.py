@@ -29,6 +29,7 @@ FEWER = {"range(100)": "range(70)"}
 ELSEWHERE = {
     "README.md": "tests/unit/test_readme.py",
     "docs/how-to/fit-a-model.md": "tests/e2e/test_models_page.py",
+    "docs/how-to/from-labels-to-phone.md": "tests/e2e/test_labels_to_phone.py",
     "docs/how-to/scikit-learn.md": "tests/unit/test_sklearn.py",
 }
 

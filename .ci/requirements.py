@@ -14,7 +14,7 @@ _EXTRAS = {
     "bench": ["dev", "train", "report", "export"],
     "docs": ["report"],
 }
-_GROUPS = {"bench": ["bench"], "docs": ["docs"]}
+_GROUPS = {"test": ["oracles"], "bench": ["bench"], "docs": ["docs"]}
 
 
 def requirements(job: str) -> list[str]:

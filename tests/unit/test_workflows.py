@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,18 @@ def test_the_licence_is_an_expression_and_no_classifier() -> None:
     assert [line for line in PROJECT["classifiers"] if line.startswith("License ::")] == []
     for name in PROJECT["license-files"]:
         assert (ROOT / name).is_file()
+
+
+def test_what_the_tests_compare_with_is_installed_for_them() -> None:
+    script = ROOT / ".ci" / "requirements.py"
+    lines = subprocess.run(
+        [sys.executable, script, "test"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    oracles = {"lightly": "lightly", "cv2": "opencv-python-headless"}
+    used = {
+        oracles[name]
+        for path in (ROOT / "tests" / "reference").glob("*.py")
+        for name in re.findall(r"importorskip\(\"(lightly|cv2)\b", path.read_text("utf-8"))
+    }
+    assert used == set(oracles.values())
+    assert used <= {re.split(r"[<>=;\[ ]", line)[0] for line in lines}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import warnings
 from typing import Literal, Unpack
 
 import numpy as np
@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imuspec.nn.resizing import device_halves, device_matrix, traced_matrix
 from imuspec.nn.transform import Exact, FramedTransform, hann, in_full_precision, magnitude
 from imuspec.spectral.settings import ImageOptions, ImageSettings, settings_of, shows_settings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CANVAS = (480, 640)
+_COMPARED = 64  # windows that are drawn both ways
+_NOT_FINITE = "x: expected finite samples for uint8 levels, got NaN or infinity"
 _FIXED_DB = (-60.0, 40.0)  # of the norm "fixed", dB re 1 g**2
 # Red channel of the nine colours, from white to black, between which matplotlib's Greys map interpolates.
 _GREYS_ANCHORS = (255, 240, 217, 189, 150, 115, 82, 37, 0)
@@ -117,6 +120,10 @@ class RGBImage(Exact):
         `size` may differ from the defaults.
     dtype : {"float32", "uint8"}, default "float32"
         "float32" for pictures normalised by ImageNet's mean and standard deviation, "uint8" for levels 0 to 255.
+    fused : bool, default True
+        Whether to draw in one kernel where that is possible: on a GPU, with Triton, float32 or int16 windows that need no
+        gradient, and any norm but "joint-window". The first picture of each length is compared with that of the operators; a
+        difference of more than two levels is a warning, and the operators draw.
     **options : object
         Fields of `ImageSettings` as keywords.
 
@@ -152,6 +159,7 @@ class RGBImage(Exact):
         settings: ImageSettings | None = None,
         *,
         dtype: Literal["uint8", "float32"] = "float32",
+        fused: bool = True,
         **options: Unpack[ImageOptions],
     ) -> None:
         super().__init__()
@@ -166,7 +174,8 @@ class RGBImage(Exact):
         if dtype not in ("uint8", "float32"):
             raise ValueError(f"dtype: expected uint8 or float32, got {dtype!r}")
         self.nfft, self.levels, self.resize, self.size = settings.nfft, settings.levels, settings.resize, settings.size
-        self.dtype, self.norm = dtype, settings.norm
+        self.dtype, self.norm, self.fused = dtype, settings.norm, fused
+        self._compared: dict[tuple[int, torch.dtype], bool] = {}  # length and type of windows -> fused is right
         self.range_db = (settings.range_db or _FIXED_DB) if settings.norm in ("fixed", "dataset") else None
         taps = hann(self.nfft, periodic=False)
         self.transform = FramedTransform(taps, self.nfft - settings.overlap, padded=False)
@@ -181,13 +190,16 @@ class RGBImage(Exact):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, scale: float | None = None) -> Tensor:
         """Return the pictures of windows.
 
         Parameters
         ----------
         x : Tensor
-            Windows ``[..., 3, time]``. An axis with a NaN gives a channel of NaN.
+            Windows ``[..., 3, time]``. An axis with a NaN gives a channel of NaN. int16 windows are in steps of `scale`, and
+            -32768 is missing, as in a cohort.
+        scale : float, optional
+            Size of a step of int16 windows.
 
         Returns
         -------
@@ -197,17 +209,75 @@ class RGBImage(Exact):
         Raises
         ------
         ValueError
-            If `x` has another shape, or it has NaN and the output is uint8.
+            If `x` has another shape, it has NaN and the output is uint8, or `scale` is given for other windows than int16, or not
+            for those.
         """
         if x.ndim < 2 or x.shape[-2] != 3:
             raise ValueError(f"x: expected [..., 3, time], got {tuple(x.shape)}")
+        if (x.dtype == torch.int16) != (scale is not None):
+            raise ValueError(f"scale: expected the size of a step for int16 windows alone, got {scale} for {x.dtype}")
         with torch.autocast(x.device.type, enabled=False):
-            picture = self.grey_levels(x)
+            if self._draws_fused(x, scale):
+                picture, missing = self._fused(x, scale, octets=self.dtype == "uint8")
+                if self.dtype == "uint8" and bool(missing.any()):
+                    raise ValueError(_NOT_FINITE)
+                return picture
+            picture = self.grey_levels(x if scale is None else _scaled(x, scale))
             if self.dtype == "uint8":
                 if not torch.compiler.is_compiling() and bool(picture.isnan().any()):
-                    raise ValueError("x: expected finite samples for uint8 levels, got NaN or infinity")
+                    raise ValueError(_NOT_FINITE)
                 return picture.to(torch.uint8).contiguous()
             return self.normalised(picture)
+
+    def _draws_fused(self, x: Tensor, scale: float | None) -> bool:
+        """Return whether the kernel draws these windows. The first ones of a kind are drawn both ways."""
+        if not (self.fused and x.is_cuda) or torch.compiler.is_compiling() or not self._can_fuse(x):
+            return False
+        kind = x.shape[-1], x.dtype
+        if kind not in self._compared:
+            few = x.reshape(-1, *x.shape[-2:])[:_COMPARED]
+            drawn = self._fused(few, scale, octets=False)[0]
+            expected = self.normalised(self.grey_levels(few if scale is None else _scaled(few, scale)))
+            levels = ((drawn - expected) * self.std * 255).abs().nan_to_num(0.0)
+            same = bool((levels.amax() < 2.5) & (drawn.isnan() == expected.isnan()).all())
+            self._compared[kind] = same
+            if not same:
+                warnings.warn(
+                    f"RGBImage: the fused kernel differs by {float(levels.amax()):.1f} levels, not used", stacklevel=3
+                )
+        return self._compared[kind]
+
+    def _can_fuse(self, x: Tensor) -> bool:
+        """Return whether the kernel has this kind of picture, and x needs no gradient."""
+        from imuspec.nn.fused import fits_fused
+
+        fitting_type = x.dtype in (torch.float32, torch.int16) and not (x.requires_grad and torch.is_grad_enabled())
+        return fitting_type and self.norm != "joint-window" and fits_fused(x.shape[-1], self.nfft, self.transform.hop)
+
+    def _fused(self, x: Tensor, scale: float | None, *, octets: bool) -> tuple[Tensor, Tensor]:
+        """Return the pictures of the kernel, and the axes with a missing sample."""
+        from imuspec.nn.fused import PictureConstants, draw_fused
+
+        bins = self.nfft // 2 + 1
+        frames = (max(x.shape[-1], self.nfft) - self.nfft) // self.transform.hop + 1
+        rows, columns = self.size or (bins, frames)
+        resized = self.size is not None
+        constants = PictureConstants(
+            self.transform.exact("matrix", torch.float32),
+            self.exact("leakage", torch.float32),
+            self.exact("factor", torch.float32),
+            self.grey,
+            self.mean.float().flatten(),
+            self.std.float().flatten(),
+            device_halves(self.resize, frames, columns, CANVAS[1], x.device) if resized else None,
+            device_halves(self.resize, bins, rows, CANVAS[0], x.device, flipped=True) if resized else None,
+            (rows, columns),
+            self.transform.hop,
+            self.range_db,
+            self.levels == "linear",
+            self.resize != "bilinear",
+        )
+        return draw_fused(x, constants, octets=octets, scale=1.0 if scale is None else scale)
 
     def grey_levels(self, x: Tensor) -> Tensor:
         """Return the levels 0 to 255 of windows ``[..., 3, time]`` as whole numbers in floating point."""
@@ -254,7 +324,7 @@ class RGBImage(Exact):
         if self.size is None:
             return grid
         (rows, columns), (canvas_rows, canvas_columns) = self.size, CANVAS
-        matrix = _traced_matrix if torch.compiler.is_compiling() else _device_matrix
+        matrix = traced_matrix if torch.compiler.is_compiling() else device_matrix
         horizontal = matrix(self.resize, grid.shape[-1], columns, canvas_columns, grid.dtype, grid.device)
         vertical = matrix(self.resize, grid.shape[-2], rows, canvas_rows, grid.dtype, grid.device)
         wide = grid @ horizontal.T  # [..., freq, columns]
@@ -269,80 +339,6 @@ def greys_levels() -> NDArray[np.uint8]:
     return (255 - np.floor(red + 1e-9)).astype(np.uint8)
 
 
-def triangle_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """Return Pillow's bilinear filter as a matrix: a triangle whose half-width is the scale.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Number of pixels before and after.
-
-    Returns
-    -------
-    ndarray
-        float64 ``[n_out, n_in]``; each row sums to 1.
-    """
-    scale = n_in / n_out
-    support = max(scale, 1.0)
-    matrix = np.zeros((n_out, n_in))
-    for i in range(n_out):
-        centre = (i + 0.5) * scale
-        pixels = np.arange(max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), n_in))
-        weights = np.maximum(0, 1 - np.abs(pixels + 0.5 - centre) / support)
-        matrix[i, pixels] = weights / weights.sum()
-    return matrix
-
-
-def two_point_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """Return linear interpolation between the two nearest pixel centres as a matrix.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Number of pixels before and after.
-
-    Returns
-    -------
-    ndarray
-        float64 ``[n_out, n_in]``; each row sums to 1.
-    """
-    position = np.clip((np.arange(n_out) + 0.5) * n_in / n_out - 0.5, 0, n_in - 1)  # in pixels of the input
-    low = np.minimum(position.astype(int), max(n_in - 2, 0))
-    matrix = np.zeros((n_out, n_in))
-    matrix[np.arange(n_out), low] = 1 - (position - low)
-    matrix[np.arange(n_out), np.minimum(low + 1, n_in - 1)] += position - low
-    return matrix
-
-
-def canvas_matrix(n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
-    """Return the paper's resizing as a matrix: nearest neighbour onto a canvas, then :func:`triangle_matrix`.
-
-    Parameters
-    ----------
-    n_in, n_out, n_canvas : int
-        Number of pixels before, after, and of the canvas.
-
-    Returns
-    -------
-    ndarray
-        float64 ``[n_out, n_in]``; each row sums to 1.
-    """
-    source = (np.arange(n_canvas) + 0.5) * n_in / n_canvas
-    stretch = np.zeros((n_canvas, n_in))
-    stretch[np.arange(n_canvas), source.astype(int)] = 1
-    return np.asarray(triangle_matrix(n_canvas, n_out) @ stretch)
-
-
-@functools.lru_cache(maxsize=128)
-def _matrix(resize: str, n_in: int, n_out: int, n_canvas: int) -> NDArray[np.float64]:
-    if resize == "canvas":
-        return canvas_matrix(n_in, n_out, n_canvas)
-    return triangle_matrix(n_in, n_out) if resize == "antialias" else two_point_matrix(n_in, n_out)
-
-
-def _new_matrix(resize: str, n_in: int, n_out: int, n_canvas: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.from_numpy(_matrix(resize, n_in, n_out, n_canvas)).to(device, dtype)
-
-
-_device_matrix = functools.lru_cache(maxsize=128)(_new_matrix)  # so that a call copies nothing to the device
-_traced_matrix = torch.compiler.assume_constant_result(_new_matrix)  # a constant of the graph, without NumPy in it
+def _scaled(x: Tensor, scale: float) -> Tensor:
+    """Return int16 samples as float32, NaN where they are missing."""
+    return torch.where(x == torch.iinfo(torch.int16).min, torch.nan, x.float() * scale)

@@ -10,12 +10,16 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from imuspec import interrupts, objectives
 from imuspec.objectives import Objective
+from imuspec.pretraining.log import Log
 from imuspec.pretraining.loop import CollapseError, NonFiniteLossError, train
+from imuspec.pretraining.rates import peak_flop, step_flop
 from imuspec.pretraining.schedule import learning_rate, peak_rate
+from imuspec.progress import Progress
 from imuspec.recipe import PretrainRecipe, TrainingSettings
 from imuspec.run.run import Run
 from reference_data import DATA, needs_data
@@ -254,6 +258,39 @@ def test_a_training_that_died_before_its_first_checkpoint_leaves_no_line_after_a
     train(supervised(), source(), settings=settings, run=run, resume=True)
     steps = [line["step"] for line in run.metrics()]
     assert steps == sorted(set(steps))
+
+
+def test_a_line_has_the_arithmetic_of_its_steps_and_their_share_of_the_peak(tmp_path, monkeypatch) -> None:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    log = Log(fabric, Run(tmp_path), QUICK, steps_per_epoch=16, progress=Progress("training", silent=True))
+    now = iter([100.0, 102.0, 102.0, 102.0])
+    monkeypatch.setattr("imuspec.pretraining.log.time.monotonic", lambda: next(now))
+    log.flop, log.peak = int(3e12), 60e12
+    with log.writing(0):
+        for _ in range(4):
+            log.add(torch.tensor(1.0), torch.tensor(1.0), {})
+        log.write(4)
+    [line] = Run(tmp_path).metrics()
+    assert (line["per_s"], line["tflop_per_s"], line["mfu"]) == (64.0, 6.0, 0.1)
+
+
+def test_the_arithmetic_of_a_step_is_that_of_its_products_and_changes_nothing() -> None:
+    objective = supervised()
+    before = {name: value.clone() for name, value in objective.state_dict().items()}
+    x, label = stripes(32, 1)
+    first, second = 32 * 6 * 10 * 75 * 8, 32 * 4 * 8 * 72 * 16  # outputs, taps, channels of the two convolutions
+    last = 32 * 16 * 2
+    expected = 2 * (2 * first + 3 * second + 3 * last)  # pictures have no gradient
+    assert step_flop(objective, (x, label)) == expected
+    assert all(torch.equal(value, before[name]) for name, value in objective.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("card", "peak"),
+    [("NVIDIA H200", 989e12), ("NVIDIA H100 PCIe", 756e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("GeForce", None)],
+)
+def test_the_peak_of_a_card_follows_from_its_name(card: str, peak: float | None) -> None:
+    assert peak_flop(card) == peak
 
 
 class BadGradient(Objective):

@@ -76,9 +76,7 @@ def pretrain(
         output.say(f"{stop or 'stopped'}: the same command with --resume continues")
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     last = [line for line in run.metrics() if "loss" in line][-1]
-    output.say(
-        f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key not in ("lr", "per_s"))
-    )
+    output.say(f"{out}: " + ", ".join(f"{key} {value:.4g}" for key, value in last.items() if key != "lr"))
     return 0
 
 

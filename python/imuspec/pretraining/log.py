@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from imuspec.pretraining.rates import peak_flop
 from imuspec.pretraining.schedule import learning_rate
 from imuspec.progress import Progress
 from imuspec.recipe import TrainingSettings
@@ -52,6 +53,12 @@ class Log:
         Optimiser steps in an epoch.
     progress : Progress
         Display of the lines.
+
+    Attributes
+    ----------
+    flop : int
+        Arithmetic of a step of all processes, FLOP; 0 if it is not known. With it a line has ``tflop_per_s``, and on a known
+        card ``mfu``, the share of its peak.
     """
 
     def __init__(
@@ -62,6 +69,9 @@ class Log:
         self.rate = learning_rate(settings)
         self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []  # loss, gradient norm, metrics of each step
         self.low_lines = 0  # consecutive lines with a spread below the limit
+        self.flop = 0
+        card = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else ""
+        self.peak = fabric.world_size * (peak_flop(card) or 0.0)
         self._last_line = (0.0, 0)  # time, s, and step
         self._board: Any = None
 
@@ -161,8 +171,16 @@ class Log:
                 **{key: float(value) for key, value in means.items()},
                 "lr": self.rate(step - 1, self.n),
                 "per_s": steps * self.settings.batch / max(seconds, 1e-9),
+                **self._arithmetic(steps / max(seconds, 1e-9)),
             }
         )
+
+    def _arithmetic(self, steps_per_s: float) -> dict[str, float]:
+        """Return the rate of arithmetic, TFLOP/s, and its share of the peak of the cards, where they are known."""
+        if not self.flop:
+            return {}
+        rate = self.flop * steps_per_s
+        return {"tflop_per_s": rate / 1e12, **({"mfu": rate / self.peak} if self.peak else {})}
 
     def write_line(self, line: dict[str, float]) -> None:
         """Write a line.

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from imuspec.objectives import Objective
+from imuspec.pretraining.rates import step_flop
 from imuspec.recipe import TrainingSettings
 
 __all__ = ["Figures", "GraphedStep", "TrainingStep"]
@@ -60,12 +61,7 @@ class TrainingStep:
 
     def __call__(self, batch: Any) -> Figures:
         """Train on a batch on the device, and return the figures of the step."""
-        inputs = self.views(batch, self.generator) if self.views else batch if isinstance(batch, tuple) else (batch,)
-        if self.settings.channels_last and self.objective.encoder.kind == "image":
-            inputs = tuple(
-                view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view for view in inputs
-            )
-        loss, metrics = self.model(*inputs)
+        loss, metrics = self.model(*self.inputs(batch))
         self.stepper.zero_grad()
         self.fabric.backward(loss)
         norm = self._clip()
@@ -73,6 +69,20 @@ class TrainingStep:
         self.stepper.step()
         self.objective.after_step()
         return loss.detach(), norm, metrics
+
+    def inputs(self, batch: Any) -> tuple[Tensor, ...]:
+        """Return the inputs of the objective: the views of a batch."""
+        inputs = self.views(batch, self.generator) if self.views else batch if isinstance(batch, tuple) else (batch,)
+        if self.settings.channels_last and self.objective.encoder.kind == "image":
+            inputs = tuple(
+                view.contiguous(memory_format=torch.channels_last) if view.ndim == 4 else view for view in inputs
+            )
+        return inputs
+
+    def flop(self, batch: Any) -> int:
+        """Return the arithmetic of a step on a batch, FLOP."""
+        with self.fabric.autocast():
+            return step_flop(self.objective, self.inputs(batch))
 
     def _clip(self) -> Tensor:
         """Scale the gradient so that its norm is at most that of the settings, and return the norm before."""

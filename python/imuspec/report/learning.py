@@ -37,6 +37,8 @@ _LABELS = {
     "top1": "top-1 accuracy",
     "grad_norm": "norm of the gradient",
     "per_s": "samples per second",
+    "tflop_per_s": "TFLOP per second",
+    "mfu": "share of the card's peak",
     "spread": "spread of features",
     "feature_sd": "sd of features",
     "positive_cosine": "cosine of positive pairs",

@@ -75,7 +75,8 @@ impl Input {
     fn reading(&self) -> Reading {
         let timestamps = if self.options & 2 == 0 { Timestamps::Device } else { Timestamps::Actipy };
         let rate = (self.options & 4 != 0).then_some(40.0);
-        Reading { rate, ..timestamps.into() }
+        let temporary = (self.options & 128 != 0).then(std::env::temp_dir);
+        Reading { rate, temporary, ..timestamps.into() }
     }
 
     /// Reads to the end.
@@ -86,7 +87,7 @@ impl Input {
         let reading = self.reading();
         let compressed = COMPRESSED.iter().any(|mark| self.bytes.starts_with(mark));
         let most = if compressed { u64::MAX } else { self.bytes.len() as u64 * DENSEST };
-        let Ok(mut stream) = device::open_bytes(self.bytes.into(), reading) else { return };
+        let Ok(mut stream) = device::open_bytes(self.bytes.into(), &reading) else { return };
         let mut chunk = Chunk::default();
         let (mut samples, mut last) = (0, None);
         while let Ok(true) = stream.next(&mut chunk) {
@@ -147,7 +148,6 @@ impl Input {
             min_wear_s: 1.0,
             max_gap_s: 1.0,
             fill_idle_sleep: self.options & 64 == 0,
-            pieces_in: (self.options & 128 != 0).then(std::env::temp_dir),
         };
         let Ok(prepared) = preparation::prepare_bytes(&Arc::from(self.bytes), &settings) else { return };
         let n = prepared.n;

@@ -11,6 +11,7 @@ __all__ = [
     "ImagePlan",
     "ImageStreamCore",
     "SpectrogramPlan",
+    "Table",
     "__version__",
     "after_fork",
     "apply_calibration",
@@ -23,10 +24,10 @@ __all__ = [
     "log_magnitudes_into",
     "lowpass",
     "prepare",
-    "prepare_arrays",
+    "prepare_table",
     "read",
-    "read_arrays",
     "read_shard",
+    "read_table",
     "resample_grid",
     "resample_polyphase",
     "resample_rows",
@@ -46,11 +47,18 @@ def after_fork() -> None: ...
 # --- device -----------------------------------------------------------------------------------------------------------
 
 def read(path: str, timestamps: str, date_order: str, unit: str, rate: float | None) -> dict[str, Any]: ...
-def read_arrays(
+@final
+class Table:
+    def __new__(cls, path: str, folder: str | PathLike[str] | None = None) -> Table: ...
+    def append(self, name: str, values: NDArray[Any]) -> None: ...
+    def append_texts(self, texts: list[str]) -> None: ...
+    def recode(self, codes: list[int]) -> None: ...
+
+def read_table(
     path: str,
-    columns: dict[str, Any],
+    table: Table,
+    names: list[str],
     labels: list[str],
-    header: list[tuple[str, str]],
     *,
     timestamps: str,
     date_order: str,
@@ -123,11 +131,11 @@ def wear_episodes(
 
 # --- preparation ------------------------------------------------------------------------------------------------------
 
-def prepare_arrays(
+def prepare_table(
     path: str,
-    columns: dict[str, Any],
+    table: Table,
+    names: list[str],
     labels: list[str],
-    header: list[tuple[str, str]],
     recipe: dict[str, Any],
     pieces_in: str | PathLike[str] | None = None,
 ) -> dict[str, Any]: ...

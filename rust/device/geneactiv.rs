@@ -94,7 +94,7 @@ impl GeneActiv {
     ///
     /// # Errors
     /// [`Error::Malformed`] without calibration; the file system's.
-    pub fn new(source: Source, reading: Reading) -> Result<Self> {
+    pub fn new(source: Source, reading: &Reading) -> Result<Self> {
         let mut lines = Lines::new(source);
         let mut header = Header { format: "geneactiv", device: "GENEActiv".into(), ..Header::default() };
         let mut fields = HeaderFields::default();

@@ -7,12 +7,15 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::path::PathBuf;
+
 use crate::error::Result;
 
 pub mod arrays;
 pub mod calendar;
 pub mod clock;
 mod clocks;
+pub mod column;
 pub mod columns;
 mod copies;
 pub mod cwa;
@@ -35,6 +38,7 @@ pub mod rows;
 mod sentinels;
 pub mod source;
 mod steps;
+pub mod stored;
 mod stream;
 pub mod survey;
 pub mod table;
@@ -65,7 +69,7 @@ pub enum Timestamps {
 }
 
 /// How a file is read, where it leaves a choice.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Reading {
     /// How sample times are made.
     pub timestamps: Timestamps,
@@ -75,12 +79,14 @@ pub struct Reading {
     pub unit: Option<Unit>,
     /// Rows a second of a table whose rows tell no time, Hz.
     pub rate: Option<f64>,
+    /// Folder of nameless temporary files for what memory shall not hold; none: memory holds all.
+    pub temporary: Option<PathBuf>,
 }
 
 impl From<Timestamps> for Reading {
     /// As the file tells it.
     fn from(timestamps: Timestamps) -> Self {
-        Self { timestamps, date_order: DateOrder::Auto, unit: None, rate: None }
+        Self { timestamps, date_order: DateOrder::Auto, unit: None, rate: None, temporary: None }
     }
 }
 
@@ -286,20 +292,6 @@ impl Batch {
         join(&mut self.annotation, n, &mut from.annotation, -1)?;
         let planar = self.xyz.iter_mut().chain(&mut self.gyro);
         planar.zip(from.xyz.iter_mut().chain(&mut from.gyro)).try_for_each(|(to, from)| join(to, n, from, f32::NAN))
-    }
-
-    /// A copy of some samples, without blocks.
-    fn piece(&self, part: std::ops::Range<usize>) -> Batch {
-        let copy = |channel: &Vec<f32>| channel.get(part.clone()).unwrap_or_default().to_vec();
-        Batch {
-            xyz: self.xyz.each_ref().map(copy),
-            gyro: self.gyro.each_ref().map(copy),
-            time: self.time.get(part.clone()).unwrap_or_default().to_vec(),
-            light: copy(&self.light),
-            temperature: copy(&self.temperature),
-            annotation: self.annotation.get(part.clone()).unwrap_or_default().to_vec(),
-            ..Batch::default()
-        }
     }
 
     /// Puts the samples in the opposite order.

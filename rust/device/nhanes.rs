@@ -185,7 +185,7 @@ impl Nhanes {
                 },
             };
             let text = opened.and_then(|opened| match opened {
-                Opened::Stream(source) => Text::new(source, self.timestamps.into()),
+                Opened::Stream(source) => Text::new(source, &self.timestamps.into()),
                 Opened::Archive(_) => Err(Error::malformed("nhanes", 0, "expected rows, got an archive")),
             });
             match text {

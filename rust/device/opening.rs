@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Malformed`] for bytes of no known format, [`Error::Unsupported`] for known ones that are not read here.
-pub fn open(path: &Path, reading: Reading) -> Result<Stream> {
+pub fn open(path: &Path, reading: &Reading) -> Result<Stream> {
     Ok(Stream::new(reader(path, reading)?, reading.timestamps))
 }
 
@@ -19,11 +19,11 @@ pub fn open(path: &Path, reading: Reading) -> Result<Stream> {
 ///
 /// # Errors
 /// Those of [`open`].
-pub fn open_bytes(bytes: Arc<[u8]>, reading: Reading) -> Result<Stream> {
+pub fn open_bytes(bytes: Arc<[u8]>, reading: &Reading) -> Result<Stream> {
     Ok(Stream::new(opened(source::from_memory(bytes)?, reading)?, reading.timestamps))
 }
 
-fn reader(path: &Path, reading: Reading) -> Result<Box<dyn Reader>> {
+fn reader(path: &Path, reading: &Reading) -> Result<Box<dyn Reader>> {
     if path.is_dir() {
         return Ok(Box::new(nhanes::Nhanes::folder(path)?.timed(reading.timestamps)));
     }
@@ -31,7 +31,7 @@ fn reader(path: &Path, reading: Reading) -> Result<Box<dyn Reader>> {
 }
 
 /// The format of what was opened. Content decides.
-fn opened(opened: source::Opened, reading: Reading) -> Result<Box<dyn Reader>> {
+fn opened(opened: source::Opened, reading: &Reading) -> Result<Box<dyn Reader>> {
     match opened {
         source::Opened::Stream(source) => stream_reader(source, reading),
         source::Opened::Archive(archive) if gt3x::sniff(&archive) => {
@@ -89,7 +89,7 @@ fn no_recording(format: &'static str) -> Error {
     Error::malformed(format, 0, "expected a recording, got an archive without one")
 }
 
-fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Reader>> {
+fn stream_reader(source: source::Source, reading: &Reading) -> Result<Box<dyn Reader>> {
     let first = source.peek();
     Ok(if tar::sniff(first) {
         return tar_reader(tar::Tar::new(source), reading);
@@ -101,7 +101,7 @@ fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Rea
         Box::new(geneactiv::GeneActiv::new(source, reading)?)
     } else {
         geneactiv::refusal(first).map_or(Ok(()), Err)?;
-        if let Some(refusal) = text::refusal(first, &reading) {
+        if let Some(refusal) = text::refusal(first, reading) {
             return Err(named(source.path(), first).unwrap_or(refusal));
         }
         Box::new(text::Text::new(source, reading)?)
@@ -109,7 +109,7 @@ fn stream_reader(source: source::Source, reading: Reading) -> Result<Box<dyn Rea
 }
 
 /// A tar: the hours of a participant, or one recording among other files.
-fn tar_reader(mut tar: tar::Tar, reading: Reading) -> Result<Box<dyn Reader>> {
+fn tar_reader(mut tar: tar::Tar, reading: &Reading) -> Result<Box<dyn Reader>> {
     let mut recording = None;
     let mut tried = 0;
     while let Some(entry) = tar.next()? {

@@ -13,7 +13,7 @@ const RULES: [Timestamps; 2] = [Timestamps::Device, Timestamps::Actipy];
 
 /// Samples that come out of these bytes.
 fn count(data: &[u8], timestamps: Timestamps) -> Result<u64> {
-    let mut stream = open_bytes(data.into(), timestamps.into())?;
+    let mut stream = open_bytes(data.into(), &timestamps.into())?;
     let mut chunk = Chunk::default();
     let mut n = 0;
     while stream.next(&mut chunk)? {

@@ -14,6 +14,7 @@ use super::number::float;
 use super::owners::Owner;
 use super::rows::RowClock;
 use super::source::Source;
+use super::stored::Stored;
 use super::survey;
 use super::table::Layout;
 use super::{Batch, Event, Header, Quality, Reader, Reading, Timestamps};
@@ -51,8 +52,10 @@ pub struct Text {
     header: Header,
     decoder: Rows,
     clock: RowClock,
-    /// All rows of a file whose newest row comes first.
-    reversed: Batch,
+    /// All rows of a file whose newest row comes first, those on their way there, and how many were handed out.
+    reversed: Stored,
+    decoded: Batch,
+    handed: usize,
     index: u64,
     good: u64,
     missing: Option<Event>,
@@ -64,8 +67,8 @@ impl Text {
     ///
     /// # Errors
     /// [`Error::Malformed`] without one; the file system's.
-    pub fn new(source: Source, reading: Reading) -> Result<Self> {
-        let mut layout = Layout::find(source.peek(), &reading)?;
+    pub fn new(source: Source, reading: &Reading) -> Result<Self> {
+        let mut layout = Layout::find(source.peek(), reading)?;
         match (survey::complete(&mut layout, &source, reading.date_order), reading.rate) {
             (Err(Error::Malformed { .. }), Some(rate)) => layout = Layout::timeless(source.peek(), rate, reading.unit)?,
             (settled, _) => settled?,
@@ -85,7 +88,9 @@ impl Text {
             decoder,
             clock: if plain { RowClock::plain(layout.rate) } else { RowClock::default() },
             layout,
-            reversed: Batch::default(),
+            reversed: Stored::new(reading.temporary.as_deref()),
+            decoded: Batch::default(),
+            handed: 0,
             index: 0,
             good: 0,
             missing: None,
@@ -163,7 +168,7 @@ impl Text {
         if let Some(change) = self.decoder.zone_change.take() {
             quality.note(Event { time: Some(time), value: change as f64 / 1e9, ..event("zone_changes") });
         }
-        let rows = if self.layout.descending { &mut self.reversed } else { self.clock.rows() };
+        let rows = if self.layout.descending { &mut self.decoded } else { self.clock.rows() };
         self.decoder.append(&self.layout, time, index, rows);
         self.good += 1;
         Ok(true)
@@ -171,28 +176,24 @@ impl Text {
 
     /// Hands out the rows of a file whose newest row comes first, once all are there.
     fn read_reversed(&mut self, batch: &mut Batch, quality: &mut Quality) -> Result<bool> {
-        loop {
-            self.reversed.make_room(BATCH)?;
-            let end = self.good + BATCH as u64;
-            while self.good < end && self.line(quality)? {}
-            if self.good < end || self.good >= MAX_REVERSED {
-                break;
+        while self.line(quality)? {
+            if self.decoded.len() == BATCH {
+                self.reversed.append(&mut self.decoded)?;
+            }
+            if self.good >= MAX_REVERSED {
+                return Err(Error::Limit { name: "rows of a file whose newest row comes first", max: MAX_REVERSED });
             }
         }
-        if self.good >= MAX_REVERSED {
-            return Err(Error::Limit { name: "rows of a file whose newest row comes first", max: MAX_REVERSED });
-        }
+        self.reversed.append(&mut self.decoded)?;
         if self.reversed.is_empty() {
             self.end(quality)?;
         } else if self.clock.is_fresh() {
             quality.note(Event { count: self.good, ..Event::at("rows_reversed", 0, 0) });
         }
-        let mut piece = Batch::default();
-        self.reversed.pad();
-        self.reversed.split_off(self.reversed.len().saturating_sub(BATCH), &mut piece)?;
-        piece.reverse();
-        self.clock.rows().append(&mut piece)?;
-        let more = !self.reversed.is_empty();
+        let end = (self.handed + BATCH).min(self.reversed.len());
+        self.clock.rows().append(&mut self.reversed.piece_from_end(self.handed..end)?)?;
+        self.handed = end;
+        let more = end < self.reversed.len();
         self.advance(more, batch, quality)
     }
 

@@ -45,7 +45,7 @@ use pass::Pass;
 /// Those of [`device::open`] and [`Stream::next`], settings outside their domain, and [`Error::Limit`] for a grid of more
 /// than 100 days at 30 Hz.
 pub fn prepare(path: &Path, settings: &Settings) -> Result<Prepared> {
-    prepare_opened(&|| device::open(path, settings.reading), settings)
+    prepare_opened(&|| device::open(path, &settings.reading), settings)
 }
 
 /// Prepares the bytes of a file.
@@ -53,7 +53,7 @@ pub fn prepare(path: &Path, settings: &Settings) -> Result<Prepared> {
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_bytes(bytes: &Arc<[u8]>, settings: &Settings) -> Result<Prepared> {
-    prepare_opened(&|| device::open_bytes(bytes.clone(), settings.reading), settings)
+    prepare_opened(&|| device::open_bytes(bytes.clone(), &settings.reading), settings)
 }
 
 fn prepare_opened(open: &dyn Fn() -> Result<Stream>, settings: &Settings) -> Result<Prepared> {

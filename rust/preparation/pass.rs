@@ -92,7 +92,7 @@ impl<'a> Pass<'a> {
         let nonwear = statistics(settings.nonwear.step, Missing::Fill)?;
         let samples = stream.size_hint().unwrap_or(0) as f64;
         let room = (samples / rate.max(1.0) * settings.rate * 1.07) as u64 + 4096;
-        let acceleration = match &settings.pieces_in {
+        let acceleration = match &settings.reading.temporary {
             Some(folder) => Points::Pieces(Pieces::new(folder)),
             // a hint that finds no room is none
             None => Points::Array(Planar::with_capacity(room.min(MAX_HINT) as usize).unwrap_or_default(), 0),

@@ -1,7 +1,5 @@
 //! The settings of a pass.
 
-use std::path::PathBuf;
-
 use crate::device::Reading;
 use crate::signal::grid::Method;
 use crate::signal::{calibrate, wear};
@@ -40,6 +38,4 @@ pub struct Settings {
     pub max_gap_s: f64,
     /// Whether a device's idle sleep is filled with the last value.
     pub fill_idle_sleep: bool,
-    /// The folder of a temporary file for points that memory shall not hold; none: one array holds all.
-    pub pieces_in: Option<PathBuf>,
 }

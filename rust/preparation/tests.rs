@@ -35,7 +35,6 @@ fn settings() -> Settings {
         min_wear_s: 20.0,
         max_gap_s: 1.0,
         fill_idle_sleep: false,
-        pieces_in: None,
     }
 }
 

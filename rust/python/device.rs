@@ -1,21 +1,26 @@
 //! `read`: a file to arrays.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::run_on;
 use super::words::Word;
+use super::{exception, run_on};
 use crate::device::arrays::{ArrayReader, Arrays, Times};
+use crate::device::column::{Column, Value};
 use crate::device::columns::{Columns, collect};
+use crate::device::stored::Stored;
 use crate::device::{self, Block, DateOrder, Header, Quality, Reading, Timestamps, Unit};
 
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(read, m)?)?;
-    m.add_function(wrap_pyfunction!(read_arrays, m)?)?;
+    m.add_class::<Table>()?;
+    m.add_function(wrap_pyfunction!(read_table, m)?)?;
     m.add_function(wrap_pyfunction!(stream_length, m)?)
 }
 
@@ -29,73 +34,118 @@ fn read<'py>(
     unit: Word<Option<Unit>>,
     rate: Option<f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate };
-    let all = run_on(py, path, || collect(device::open(Path::new(path), reading)?))?;
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate, temporary: None };
+    let all = run_on(py, path, || collect(device::open(Path::new(path), &reading)?))?;
     columns(py, all)
 }
 
-/// [`read`] for samples in memory: `columns` holds `time` (int64 ns, the least int64 if missing), or as the file
-/// holds it `time_whole` (int64), `time_real` (float64) or `time_text` (strings), `x`, `y`, `z` and perhaps `gyro_x`...,
-/// `temperature`, `light` (float32), `annotation` (int32, codes of `labels`) and `names` (of the columns of time and x);
-/// `header` is pairs of name and value.
+/// The columns of a table, appended piece by piece; beyond 8 MB each, in nameless temporary files of the folder.
+#[pyclass(frozen, module = "imuspec._core")]
+pub(super) struct Table {
+    path: String,
+    arrays: Mutex<Arrays>,
+}
+
+#[pymethods]
+impl Table {
+    #[new]
+    #[pyo3(signature = (path, folder=None))]
+    fn new(path: String, folder: Option<PathBuf>) -> Self {
+        Self { path, arrays: Mutex::new(Arrays::new(folder.as_deref())) }
+    }
+
+    /// Appends to `time` (int64 ns, the least int64 if missing), or as the file holds it `time_whole` (int64) or `time_real`
+    /// (float64); to `x`, `y`, `z`, `gyro_x`..., `temperature` or `light` (float32); to `annotation` (int32).
+    fn append(&self, name: &str, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut arrays = self.arrays();
+        let Arrays { time, values: rows, .. } = &mut *arrays;
+        let Stored { xyz: [x, y, z], gyro: [gyro_x, gyro_y, gyro_z], light, temperature, annotation, .. } = rows;
+        let column = match name {
+            "x" => x,
+            "y" => y,
+            "z" => z,
+            "gyro_x" => gyro_x,
+            "gyro_y" => gyro_y,
+            "gyro_z" => gyro_z,
+            "light" => light,
+            "temperature" => temperature,
+            "annotation" => return self.append_to(annotation, values),
+            _ => {
+                return match time.as_kind(name).map_err(|error| exception(values.py(), &self.path, error))? {
+                    Times::Ns(time) | Times::Whole(time) => self.append_to(time, values),
+                    Times::Real(time) => self.append_to(time, values),
+                    Times::Text(_) => Err(PyTypeError::new_err("time_text: expected texts by append_texts")),
+                };
+            }
+        };
+        self.append_to(column, values)
+    }
+
+    /// Appends times as texts.
+    fn append_texts(&self, py: Python<'_>, texts: Vec<String>) -> PyResult<()> {
+        let mut arrays = self.arrays();
+        let appended = arrays.time.as_kind("time_text").and_then(|time| match time {
+            Times::Text(times) => times.append(texts.iter().map(String::as_str)),
+            _ => Ok(()),
+        });
+        appended.map_err(|error| exception(py, &self.path, error))
+    }
+
+    /// Exchanges each code of the annotations; -1 stays.
+    fn recode(&self, py: Python<'_>, codes: Vec<i32>) -> PyResult<()> {
+        let mut arrays = self.arrays();
+        let new = |code: i32| usize::try_from(code).ok().and_then(|code| codes.get(code)).copied().unwrap_or(-1);
+        let recoded = std::mem::take(&mut arrays.values.annotation).map(new);
+        arrays.values.annotation = recoded.map_err(|error| exception(py, &self.path, error))?;
+        Ok(())
+    }
+}
+
+impl Table {
+    fn arrays(&self) -> MutexGuard<'_, Arrays> {
+        self.arrays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append_to<T: numpy::Element + Value>(&self, column: &mut Column<T>, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let read = values.extract::<PyReadonlyArray1<'_, T>>()?;
+        column.append(read.as_slice()?).map_err(|error| exception(values.py(), &self.path, error))
+    }
+
+    /// Takes the columns out, as [`ArrayReader`] takes them, with a header of what the file says of itself.
+    pub(super) fn take(&self, names: [String; 2], labels: Vec<String>) -> (Header, Arrays) {
+        let arrays = Arrays { names, ..std::mem::take(&mut *self.arrays()) };
+        (Header { format: "table", labels, ..Header::default() }, arrays)
+    }
+}
+
+/// [`read`] for a table, whose columns are taken out of it. `names` are those of its columns of time and x.
 #[pyfunction]
-#[pyo3(signature = (path, columns, labels, header, *, timestamps, date_order, unit, rate))]
+#[pyo3(signature = (path, table, names, labels, *, timestamps, date_order, unit, rate))]
 #[allow(clippy::too_many_arguments)] // a file's columns and how they are read
-fn read_arrays<'py>(
+fn read_table<'py>(
     py: Python<'py>,
     path: &str,
-    columns: &Bound<'py, PyDict>,
+    table: &Table,
+    names: [String; 2],
     labels: Vec<String>,
-    header: Vec<(String, String)>,
     timestamps: Word<Timestamps>,
     date_order: Word<DateOrder>,
     unit: Word<Option<Unit>>,
     rate: Option<f64>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let (header, arrays) = arrays(columns, labels, header)?;
-    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate };
+    let (header, arrays) = table.take(names, labels);
+    let reading = Reading { timestamps: timestamps.0, date_order: date_order.0, unit: unit.0, rate, temporary: None };
     let all = run_on(py, path, || {
-        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, reading)?), reading.timestamps))
+        collect(device::Stream::new(Box::new(ArrayReader::new(header, arrays, &reading)?), reading.timestamps))
     })?;
-    self::columns(py, all)
-}
-
-/// A table's columns and what its file says of itself, as [`ArrayReader`] takes them.
-pub(super) fn arrays(
-    columns: &Bound<'_, PyDict>,
-    labels: Vec<String>,
-    metadata: Vec<(String, String)>,
-) -> PyResult<(Header, Arrays)> {
-    fn column<T: numpy::Element + Copy>(columns: &Bound<'_, PyDict>, name: &str) -> PyResult<Vec<T>> {
-        match columns.get_item(name)? {
-            Some(array) => Ok(array.extract::<PyReadonlyArray1<'_, T>>()?.as_array().to_vec()),
-            None => Ok(Vec::new()),
-        }
-    }
-    let f32s = |name: &str| column::<f32>(columns, name);
-    let time = match columns.get_item("time_text")? {
-        Some(texts) => Times::Text(texts.extract()?),
-        None if columns.contains("time_whole")? => Times::Whole(column(columns, "time_whole")?),
-        None if columns.contains("time_real")? => Times::Real(column(columns, "time_real")?),
-        None => Times::Ns(column(columns, "time")?),
-    };
-    let arrays = Arrays {
-        time,
-        names: columns.get_item("names")?.map_or(Ok(Default::default()), |names| names.extract())?,
-        xyz: [f32s("x")?, f32s("y")?, f32s("z")?],
-        gyro: [f32s("gyro_x")?, f32s("gyro_y")?, f32s("gyro_z")?],
-        light: f32s("light")?,
-        temperature: f32s("temperature")?,
-        annotation: column(columns, "annotation")?,
-    };
-    Ok((Header { format: "table", labels, metadata, ..Header::default() }, arrays))
+    columns(py, all)
 }
 
 /// Samples of a recording, decoded, timed and counted chunk by chunk, nothing kept: what a single pass costs.
 #[pyfunction]
 fn stream_length(py: Python<'_>, path: &str, timestamps: Word<Timestamps>) -> PyResult<u64> {
     run_on(py, path, || {
-        let mut stream = device::open(Path::new(path), timestamps.0.into())?;
+        let mut stream = device::open(Path::new(path), &timestamps.0.into())?;
         let mut chunk = device::Chunk::default();
         let mut n = 0;
         while stream.next(&mut chunk)? {

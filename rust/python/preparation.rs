@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use super::device::{EventRow, HeaderFields, Metadata, arrays, events};
+use super::device::{EventRow, HeaderFields, Metadata, Table, events};
 use super::run_on;
 use super::signal::{CalibrationFit, FitOptions};
 use super::words::{IdleSleep, Word};
@@ -23,7 +22,7 @@ use crate::store::writer::{Layout, write_from};
 pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<GridPieces>()?;
     m.add_function(wrap_pyfunction!(prepare, m)?)?;
-    m.add_function(wrap_pyfunction!(prepare_arrays, m)?)
+    m.add_function(wrap_pyfunction!(prepare_table, m)?)
 }
 
 /// Prepares a file by a recipe, given as its sections.
@@ -31,28 +30,28 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyo3(signature = (path, recipe, pieces_in=None))]
 fn prepare<'py>(py: Python<'py>, path: &str, recipe: Sections, pieces_in: Option<PathBuf>) -> PyResult<Outcome<'py>> {
     let (prepared, rate) = run_on(py, path, || {
-        let settings = Settings { pieces_in, ..recipe.settings()? };
+        let settings = recipe.settings(pieces_in)?;
         Ok((prepare_file(Path::new(path), &settings)?, settings.rate))
     })?;
     Outcome::new(py, prepared, rate)
 }
 
-/// The same for the columns of a table, as [`super::device::arrays`] takes them.
+/// The same for a table, as [`super::device::read_table`] takes it.
 #[pyfunction]
-#[pyo3(signature = (path, columns, labels, header, recipe, pieces_in=None))]
-fn prepare_arrays<'py>(
+#[pyo3(signature = (path, table, names, labels, recipe, pieces_in=None))]
+fn prepare_table<'py>(
     py: Python<'py>,
     path: &str,
-    columns: &Bound<'py, PyDict>,
+    table: &Table,
+    names: [String; 2],
     labels: Vec<String>,
-    header: Vec<(String, String)>,
     recipe: Sections,
     pieces_in: Option<PathBuf>,
 ) -> PyResult<Outcome<'py>> {
-    let (header, arrays) = arrays(columns, labels, header)?;
+    let (header, arrays) = table.take(names, labels);
     let (prepared, rate) = run_on(py, path, || {
-        let settings = Settings { pieces_in, ..recipe.settings()? };
-        let reader = Box::new(ArrayReader::new(header, arrays, settings.reading)?);
+        let settings = recipe.settings(pieces_in)?;
+        let reader = Box::new(ArrayReader::new(header, arrays, &settings.reading)?);
         Ok((prepare_stream(Stream::new(reader, settings.reading.timestamps), &settings)?, settings.rate))
     })?;
     Outcome::new(py, prepared, rate)
@@ -144,7 +143,7 @@ struct Segments {
 }
 
 impl Sections {
-    fn settings(&self) -> Result<Settings> {
+    fn settings(&self, temporary: Option<PathBuf>) -> Result<Settings> {
         let Self { order, reading, lowpass, resample, calibration, fit, nonwear, segments } = self;
         let window = nanoseconds("nonwear.window_s", nonwear.window_s)?;
         let calibration_window = nanoseconds("calibration.window_s", calibration.window_s)?;
@@ -154,6 +153,7 @@ impl Sections {
                 date_order: reading.date_order.0,
                 unit: reading.unit.0,
                 rate: (reading.rate_hz > 0.0).then_some(reading.rate_hz),
+                temporary,
             },
             order: order.0,
             lowpass: lowpass.enabled.then_some((lowpass.cutoff_hz, lowpass.order)),
@@ -171,7 +171,6 @@ impl Sections {
             min_wear_s: segments.min_wear_h * 3600.0,
             max_gap_s: segments.max_gap_s,
             fill_idle_sleep: reading.idle_sleep.0 == IdleSleep::Fill,
-            pieces_in: None,
         })
     }
 }

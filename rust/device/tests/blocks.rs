@@ -144,13 +144,13 @@ fn blocks_of_axivity_that_changed_places_go_back_to_theirs() {
 #[test]
 fn pages_of_geneactiv_are_one_run_and_one_that_is_cut_is_named_with_its_time() {
     let rule = Timestamps::Device;
-    let all = read(GeneActiv::new(source(&geneactiv(20)), rule.into()), rule);
+    let all = read(GeneActiv::new(source(&geneactiv(20)), &rule.into()), rule);
     assert_eq!((all.len, all.run_starts.clone(), counts(&all)), (6000, vec![0], vec![]));
     assert_eq!(all.time[5999] - all.time[0], 59_990_000_000);
     let text = String::from_utf8(geneactiv(4)).unwrap();
     let (before, after) = text.split_at(text.rfind("Recorded Data").unwrap());
     let cut = format!("{}\r\n{after}", &before[..before.len() - 26]); // two samples less in the third page
-    let all = read(GeneActiv::new(source(cut.as_bytes()), rule.into()), rule);
+    let all = read(GeneActiv::new(source(cut.as_bytes()), &rule.into()), rule);
     assert_eq!(all.len, 1198);
     let short = all.summary.quality.events.iter().find(|event| event.kind == "short_page").unwrap();
     assert_eq!((short.time, short.value), (Some(all.time[600]), 298.0));

@@ -9,7 +9,7 @@ use super::{count, matrix};
 use crate::error::Error;
 
 fn table(text: &str) -> Columns {
-    read(Text::new(source(text.as_bytes()), Timestamps::Device.into()), Timestamps::Device)
+    read(Text::new(source(text.as_bytes()), &Timestamps::Device.into()), Timestamps::Device)
 }
 
 /// Rows of a table whose times, seconds of the afternoon of 26 August 2020, are these.
@@ -66,7 +66,7 @@ fn line_ends_of_both_systems_are_read_and_carriage_returns_alone_are_refused() {
     let windows = table(&text.replace('\n', "\r\n"));
     assert_eq!((windows.len, windows.time[299] - windows.time[0]), (300, 2_990_000_000));
     let old = text.replace('\n', "\r");
-    assert!(matches!(Text::new(source(old.as_bytes()), Timestamps::Device.into()), Err(Error::Unsupported(_))));
+    assert!(matches!(Text::new(source(old.as_bytes()), &Timestamps::Device.into()), Err(Error::Unsupported(_))));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_table_most_rows_of_which_have_more_fields_than_names_is_refused() {
         });
         lines.collect::<String>()
     };
-    let opened = |more| Text::new(source(text(more).as_bytes()), Timestamps::Device.into()).map(|_| ());
+    let opened = |more| Text::new(source(text(more).as_bytes()), &Timestamps::Device.into()).map(|_| ());
     assert!(opened(0).is_ok() && opened(5).is_ok());
     assert!(matches!(opened(6), Err(Error::Malformed { .. })));
 }

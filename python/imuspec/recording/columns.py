@@ -171,8 +171,8 @@ def _inside(stream: Any, folder: Path | None, opened: ExitStack) -> BinaryIO | N
     head = stream.read(4)
     if head not in (b"PAR1", b"PK\x03\x04"):
         return None
-    where = str(folder) if folder else None
-    content = opened.enter_context(tempfile.SpooledTemporaryFile(_HELD, dir=where))  # noqa: SIM115  # the stack closes it
+    location = str(folder) if folder else None
+    content = opened.enter_context(tempfile.SpooledTemporaryFile(_HELD, dir=location))  # noqa: SIM115  # the stack closes it
     content.write(head)
     while piece := stream.read(1 << 20):
         content.write(piece)

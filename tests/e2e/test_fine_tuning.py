@@ -23,11 +23,17 @@ def run(out: Path, *settings: str, seeds: int = 1) -> None:
 
 
 def test_each_encoder_has_a_row_for_the_weights_that_are_trained(tmp_path: Path) -> None:
-    run(tmp_path, "rows=statistics; random (1D)", seeds=2)
+    run(tmp_path, "rows=statistics; signed means and log deviations; means of the picture's rows; random (1D)", seeds=2)
     seeds = pd.read_csv(tmp_path / "seeds.csv", comment="#")
-    rows = ["statistics, head only", *(f"random (1D), {each}" for each in ("head only", "last block", "all weights"))]
+    free = ("statistics", "signed means and log deviations", "means of the picture's rows")
+    rows = [
+        *(f"{each}, head only" for each in free),
+        *(f"random (1D), {each}" for each in ("head only", "last block", "all weights")),
+    ]
     assert list(seeds["row"].unique()) == rows
     assert len(seeds) == len(rows) * 2 * 2 * 3  # splits, labels, sets
+    free_scores = seeds[seeds["row"].isin(rows[:3])].pivot(index=["column", "seed"], columns="row", values="macro_f1")
+    assert not free_scores.T.duplicated().any()  # each has features of its own
     by_split = seeds[seeds["column"] == "hapt, 2 a class"].groupby("seed")
     assert (by_split["test_subjects"].nunique() == 1).all()  # every row on the same people
     assert by_split["test_subjects"].first().nunique() == 2  # distinct splits
@@ -46,7 +52,7 @@ def test_a_stored_cell_is_not_computed_again_and_another_number_is(
     before = pd.read_csv(tmp_path / "table.csv", comment="#")
     computed = []
     judged = fine_tuning._judged
-    monkeypatch.setattr(fine_tuning, "_judged", lambda *parts: computed.append(parts[2]) or judged(*parts))
+    monkeypatch.setattr(fine_tuning, "_judged", lambda *parts: computed.append(parts[1]) or judged(*parts))
     run(tmp_path, "rows=statistics")
     assert computed == []
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv", comment="#"), before)
@@ -59,5 +65,5 @@ def test_img2imu_without_pictures_is_left_out_with_a_note(tmp_path: Path) -> Non
     from imuspec.experiments import describe
 
     setup = describe("fine-tuning").setup(tmp_path, assignments=["rows=IMG2IMU"])
-    assert fine_tuning._source(setup, "IMG2IMU", "hapt", {}, setup_notes) is None
+    assert fine_tuning._sources(setup, "IMG2IMU", "hapt", {}, setup_notes) == []
     assert setup_notes == ["IMG2IMU: left out on hapt, as neither a run nor images is given"]

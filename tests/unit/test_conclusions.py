@@ -179,3 +179,13 @@ def test_an_encoder_is_known_by_its_recipe_data_log_and_weights(tmp_path: Path) 
 def test_machine_and_versions_are_stated() -> None:
     assert " cores, " in machine()
     assert {"python", "imuspec", "numpy"} <= set(versions())
+
+
+def test_fewer_labels_than_asked_for_are_said() -> None:
+    from imuspec.experiments.evidence import evidence_notes
+
+    scores = judged(MoCo=0.5).assign(shots=10, n_train=60)
+    assert not any("fewer labelled" in note for note in evidence_notes(scores, None))
+    scores.loc[scores["seed"].isin([1, 3]), "n_train"] = [53, 58]
+    notes = evidence_notes(scores, None)
+    assert "wisdm: fewer labelled windows of a class than asked for in 2 of 5 splits, 53 in all at least" in notes

@@ -188,3 +188,22 @@ def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -
     left, note = unseen(replace(WINDOWS, name="mine", people=people_of("hapt", "x")), str(tmp_path / "run"))
     assert len(left) == len(WINDOWS)
     assert "pre-trained on the people of mine: scores are not of unseen people" in note
+
+
+def test_the_table_of_a_probe_has_an_interval_and_says_where_labels_were_fewer() -> None:
+    from imuspec.cli.probing import _table
+    from imuspec.evaluation import mean_interval
+    from imuspec.probing.results import ProbeResult
+
+    scores = {"macro_f1": [0.5, 0.6, 0.7], "balanced_accuracy": 0.6, "kappa": 0.5, "accuracy": 0.6}
+    facts = {"layer": "last", "shots": 10, "seed": [0, 1, 2], "test": "clean", "n_train": [20, 17, 20]}
+    frame = pd.DataFrame({**facts, **scores, "test_over_train": 1 / 3})
+    table = _table(ProbeResult(frame, {}, {}, ("rest", "walk")), "title")
+    low, high = mean_interval(frame)
+    cells = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    assert cells["macro f1"] == ["0.600 ± 0.100"]
+    assert cells["95 % interval"] == [f"[{low:.3f}, {high:.3f}]"]
+    assert cells["labels per class"] == ["10, in all 17 of 20"]
+    single = _table(ProbeResult(frame[:1], {}, {}, ("rest", "walk")), "title")
+    cells = {str(column.header): [str(cell) for cell in column.cells] for column in single.columns}
+    assert (cells["macro f1"], cells["95 % interval"], cells["labels per class"]) == (["0.500"], ["-"], ["10"])

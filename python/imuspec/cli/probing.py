@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as encoder
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -16,7 +17,6 @@ from imuspec.errors import require
 from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.table import Table
 
     from imuspec.datasets import Split, Windows
@@ -149,7 +149,9 @@ def probe(
             _keep(run, windows, result, settings, head, models)
     if json:
         output.emit({**facts, "out": str(target), "scores": result.summary().to_dict("records")})
-    output.show(_table(result.summary(), f"{reference.label}: {run} (mean ± sd over seeds)"))
+    output.show(
+        _table(result, f"{reference.label}: {run} (mean ± sd over seeds, 95 % interval of the mean of macro F1)")
+    )
     output.say(f"tables, figures and recipe: {target}")
     return 0
 
@@ -317,11 +319,21 @@ def _keep(run: str, windows: Windows, result: ProbeResult, recipe: ProbeRecipe, 
     output.say(f"{len(folders)} models: {models}")
 
 
-def _table(summary: pd.DataFrame, title: str) -> Table:
+def _table(result: ProbeResult, title: str) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("layer", "labels per class", "seeds", *(n.replace("_", " ") for n in _NAMES), title=title)
-    for row in summary.to_dict("records"):
-        figures = [f"{row[n]:.3f} ± {row[f'{n}_sd']:.3f}" if row["n"] > 1 else f"{row[n]:.3f}" for n in _NAMES]
-        table.add_row(str(row["layer"]), str(row["shots"] or "all"), str(row["n"]), *figures)
+    from imuspec.evaluation import mean_interval, mean_sd
+
+    scores = [name.replace("_", " ") for name in _NAMES]
+    table = Table("layer", "labels per class", "seeds", scores[0], "95 % interval", *scores[1:], title=title)
+    for (layer, *_), part in result.table.groupby(["layer", "shots", "test"], sort=False):
+        shots = int(part["shots"].iloc[0])
+        figures = [mean_sd(part[name]) for name in _NAMES]
+        shown = [f"{mean:.3f} ± {sd:.3f}" if len(part) > 1 else f"{mean:.3f}" for mean, sd in figures]
+        low, high = mean_interval(part)
+        shown.insert(1, "-" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]")
+        asked, least = shots * len(result.class_names), part["n_train"].min()
+        labels = f"{shots}, in all {least} of {asked}" if least < asked else str(shots or "all")
+        table.add_row(str(layer), labels, str(len(part)), *map(Text, shown))
     return table

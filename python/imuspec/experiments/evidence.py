@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imuspec.evaluation import paired_differences
 
 if TYPE_CHECKING:
@@ -34,6 +36,21 @@ def paired_table(judged: pd.DataFrame) -> pd.DataFrame | None:
 
     parts = [paired_differences(judged, value=name).assign(score=name) for name in _SCORES if name in judged]
     return pd.concat(parts, ignore_index=True)
+
+
+def _fewer_labels(part: pd.DataFrame) -> str:
+    """Say in how many splits there were fewer labelled windows than asked for; empty where there were not."""
+    if not {"shots", "n_train"} <= set(part.columns):
+        return ""
+    few = part[part["shots"] > 0].drop_duplicates(["seed", "shots", "n_train"])
+    asked = few["shots"] * np.ceil(few["n_train"].groupby(few["shots"]).transform("max") / few["shots"])
+    short = few[few["n_train"] < asked]
+    if short.empty:
+        return ""
+    return (
+        f"fewer labelled windows of a class than asked for in {short['seed'].nunique()} of {few['seed'].nunique()} splits, "
+        f"{int(short['n_train'].min())} in all at least"
+    )
 
 
 def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[str]:
@@ -69,6 +86,8 @@ def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[st
             notes.append(
                 f"{column}: rows have unlike test windows, so that their differences pair by subjects alone: {shown}"
             )
+        if fewer := _fewer_labels(part):
+            notes.append(f"{column}: {fewer}")
     notes[1:1] = [f"{'; '.join(columns)}: {fact}" for fact, columns in columns_of.items()]
     if paired is not None:
         clear = paired[(paired["score"] == "macro_f1") & (paired["p_holm"] < 0.05)]

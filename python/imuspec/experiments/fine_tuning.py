@@ -1,6 +1,6 @@
 """Fine-tuning: the head alone, the last block, or all weights, with few labels and with all.
 
-Statistics of the window, pre-trained encoders and the same networks with random weights are judged on the same splits by people.
+Rows without parameters, pre-trained encoders and the same networks with random weights are judged on the same splits by people.
 IMG2IMU is pre-trained on pictures, CPC on the windows of another set, so that nobody who is judged was seen. Random weights are
 drawn again for each split. A finished cell is stored; an interrupted experiment continues with the next one. The papers give no
 such numbers.
@@ -27,7 +27,7 @@ from imuspec.datasets.leaks import Split
 from imuspec.encoders import Encoder
 from imuspec.evaluation import score
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import score_table, seeded_network
+from imuspec.experiments.judging import MOMENTS, ROW_MEANS, score_table, seeded_network
 from imuspec.experiments.methods import made_up_pictures
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.setup import Numbers, PictureOptions, RowOptions, Setup
@@ -37,8 +37,10 @@ from imuspec.prediction.network import Network
 from imuspec.prediction.tuning import logits_of, tune
 from imuspec.prediction.window_tuning import batches_of
 from imuspec.probing.heads import Task, fit_logistic
+from imuspec.probing.parameter_free import RowMeans, moments
 from imuspec.probing.protocol import capped
 from imuspec.probing.results import row_of
+from imuspec.probing.sources import EncoderSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.fitting import FitHeadSettings, TuningSettings
 from imuspec.run.named import load_encoder, weights_digest
@@ -48,7 +50,8 @@ from imuspec.storage import write_atomically
 DATA = ("hapt", "wisdm_windows", "motionsense")
 OTHER_DATA = True
 RUNS = {"IMG2IMU": "recipe img2imu-small on the pictures of `images`", "CPC": "recipe cpc on another set's windows"}
-ROWS = ("statistics", "random (2D)", "IMG2IMU", "random (1D)", "CPC")
+_FREE = ("statistics", MOMENTS, ROW_MEANS)  # rows without parameters
+ROWS = (*_FREE, "random (2D)", "IMG2IMU", "random (1D)", "CPC")
 _WEIGHTS = {"head": "head only", "last": "last block", "all": "all weights"}
 
 
@@ -99,8 +102,9 @@ OPTIONS = FineTuningOptions
 
 @dataclass(frozen=True, eq=False)
 class _Cell:
-    """One encoder on one split of one set."""
+    """One row on one split of one set."""
 
+    row: str
     windows: Windows
     split: Split
     front: FrontEnd
@@ -137,7 +141,7 @@ def _sources(
 ) -> Sequence[str]:
     """Return the runs of a row, one for each seed: given, made here, or ""; none, with a note, where they cannot be made."""
     options = setup.options
-    if row in ("statistics", "random (2D)"):
+    if row in (*_FREE, "random (2D)"):
         return [""]
     if row == "random (1D)":  # the network of a run of CPC
         return _sources(setup, "CPC", name, sets, notes)[:1]
@@ -209,13 +213,13 @@ def _stored(
         front = replace(
             front, picture={"nfft": nfft, "noverlap": nfft - hop, "norm": options.norm, "range_db": None, "size": size}
         )
-    lines = _judged(setup, row, name, _Cell(windows, split, front, encoder))
+    lines = _judged(setup, name, _Cell(row, windows, split, front, encoder))
     write_atomically(file, (json.dumps(lines) + "\n").encode())
     return pd.DataFrame(lines)
 
 
 def _encoder(row: str, source: str, seed: int) -> Encoder | None:
-    if row == "statistics":
+    if row in _FREE:
         return None
     if row in RUNS:
         return load_encoder(source)
@@ -224,7 +228,18 @@ def _encoder(row: str, source: str, seed: int) -> Encoder | None:
     return seeded_network(lambda: encoders.build("resnet18"), seed)
 
 
-def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -> list[dict[str, Any]]:
+def _features(setup: Setup[FineTuningOptions], cell: _Cell, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the features [N, width] of windows [N, 3, time] that a head is fitted on."""
+    if cell.row == MOMENTS:
+        return moments(x)
+    if cell.row == ROW_MEANS:
+        options = setup.options
+        source = EncoderSource(RowMeans(), pictures=options.pictures(), device=setup.device)
+        return source.features(x, source.choices(cell.windows.n_samples)[0])["last"]
+    return cell.front.features(cell.encoder, x)
+
+
+def _judged(setup: Setup[FineTuningOptions], name: str, cell: _Cell) -> list[dict[str, Any]]:
     """Fit the head, then fine-tune from it; return a line for each number of labels and each choice of weights."""
     options, windows, split = setup.options, cell.windows, cell.split
     seed = split.seed or 0
@@ -234,7 +249,7 @@ def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -
         "all labels": (capped(windows, split.train, options.max_train or None, seed), options.epochs),
     }
     needed = np.unique(np.concatenate([validation, split.test, *(train for train, _ in labels.values())]))
-    values = cell.front.features(cell.encoder, windows.x[needed])
+    values = _features(setup, cell, windows.x[needed])
 
     def features_of(index: NDArray[np.int64]) -> NDArray[np.float32]:
         return values[np.searchsorted(needed, index)]
@@ -272,6 +287,6 @@ def _judged(setup: Setup[FineTuningOptions], row: str, name: str, cell: _Cell) -
                 n_test=len(split.test),
                 epoch=epoch,
             )
-            location = {"row": f"{row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}
+            location = {"row": f"{cell.row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}
             lines.append(cast("dict[str, Any]", json.loads(json.dumps({**line, **location}))))
     return lines

@@ -333,7 +333,7 @@ def _table(result: ProbeResult, title: str) -> Table:
         shown = [f"{mean:.3f} ± {sd:.3f}" if len(part) > 1 else f"{mean:.3f}" for mean, sd in figures]
         low, high = mean_interval(part)
         shown.insert(1, "-" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]")
-        asked, least = shots * len(result.class_names), part["n_train"].min()
-        labels = f"{shots}, in all {least} of {asked}" if least < asked else str(shots or "all")
+        required, least = shots * len(result.class_names), part["n_train"].min()
+        labels = f"{shots}, in all {least} of {required}" if least < required else str(shots or "all")
         table.add_row(str(layer), labels, str(len(part)), *map(Text, shown))
     return table

@@ -43,8 +43,8 @@ def _fewer_labels(part: pd.DataFrame) -> str:
     if not {"shots", "n_train"} <= set(part.columns):
         return ""
     few = part[part["shots"] > 0].drop_duplicates(["seed", "shots", "n_train"])
-    asked = few["shots"] * np.ceil(few["n_train"].groupby(few["shots"]).transform("max") / few["shots"])
-    short = few[few["n_train"] < asked]
+    required = few["shots"] * np.ceil(few["n_train"].groupby(few["shots"]).transform("max") / few["shots"])
+    short = few[few["n_train"] < required]
     if short.empty:
         return ""
     return (

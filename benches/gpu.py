@@ -1,6 +1,6 @@
 """Pre-training and pictures on a GPU, with peers beside them: writes benches/RESULTS-gpu.md in less than five minutes.
 
-    python benches/gpu.py [--cohort COHORT] [--rows step views autoencoder picture compile feeding]
+    python benches/gpu.py [--cohort COHORT] [--rows compile step views autoencoder picture feeding]
     python benches/gpu.py --cpu --tiny --out /tmp/gpu.md      # every row in seconds, to see that it runs
 
 A row is the median of several rounds after a warm-up, timed by events of the device. Peers run in the same process.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import platform
 import statistics
 import time
@@ -27,8 +28,9 @@ import imuspec
 from imuspec import encoders, objectives, views
 from imuspec.nn import RGBImage
 from imuspec.objectives.masked import MaskedSignalAutoencoder
+from imuspec.pretraining.rates import peak_flop
+from imuspec.pretraining.step import Figures, GraphedStep
 
-PEAK_BF16 = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense, FLOP/s, as the maker states
 RESNET18_STEP = 3.6e9  # FLOP of a picture of 96 x 128 in a step of MoCo: forward twice, backward once
 AUTOENCODER_STEP = 6 * 9_908_868 * 300 + 12 * 12 * 300 * 300 * 256  # FLOP of a window of 50 minutes
 
@@ -90,28 +92,43 @@ def measured(what: str, work: Callable[[], object], n: int, scale: Scale, *, flo
     seconds = statistics.median(took)
     gigabytes = torch.cuda.max_memory_allocated() / 1e9 if cuda else 0.0
     card = torch.cuda.get_device_name() if cuda else ""
-    fastest = next((value for key, value in PEAK_BF16.items() if key in card), None)
+    fastest = peak_flop(card)
     peak = flop * n / seconds / fastest if fastest and flop else None
     return Row(what, n / seconds, 1e3 * seconds, gigabytes, peak, note)
 
 
-def training(objective: Any, inputs: Callable[[], tuple[Tensor, ...]], *, bf16: bool) -> Callable[[], None]:
-    """Return a training step: inputs, forward, backward, optimiser, `after_step`."""
+def training(objective: Any, inputs: Callable[[], tuple[Tensor, ...]], *, bf16: bool) -> Callable[[], Figures]:
+    """Return a training step: inputs, forward, backward, norm of the gradient, optimiser, `after_step`."""
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(parameters, 1e-4, fused=True)
-    device = parameters[0].device.type
+    device = parameters[0].device
+    graphs = device.type == "cuda"
+    lr = torch.tensor(1e-4, device=device) if graphs else 1e-4
+    optimizer = torch.optim.Adam(parameters, lr, fused=True, capturable=graphs)
 
-    def step() -> None:
+    def step() -> Figures:
         batch = inputs()
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = objective(*batch)[0]
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            loss, metrics = objective(*batch)
         optimizer.zero_grad()
         loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, float("inf"), foreach=True)
         optimizer.step()
-        if hasattr(objective, "after_step"):
-            objective.after_step()
+        objective.after_step()
+        return loss.detach(), norm.detach(), metrics
 
     return step
+
+
+def graph_row(
+    what: str, step: Callable[[], Figures], generator: torch.Generator, scale: Scale, n: int, flop: float
+) -> Row:
+    """The row of a step as one CUDA graph."""
+    if scale.device.type != "cuda":
+        return Row(what, float("nan"), float("nan"), float("nan"), note="needs a GPU")
+    graphed, nothing = GraphedStep(lambda _: step(), generator), torch.zeros(1, device=scale.device)
+    for _ in range(4):
+        graphed(nothing)
+    return measured(what, lambda: graphed(nothing), n, scale, flop=flop)
 
 
 def moco(scale: Scale) -> Any:
@@ -141,6 +158,12 @@ def step_rows(scale: Scale) -> Iterator[Row]:
             work = training(moco(scale), inputs, bf16=bf16)
             what = f"MoCo step, ResNet-18, views {name}, {'bf16' if bf16 else 'float32'}"
             yield measured(what, work, scale.batch, scale, flop=RESNET18_STEP)
+        compiled = moco(scale)
+        compiled.compile(fullgraph=True, backend=scale.backend)
+        work = training(compiled, inputs, bf16=True)
+        what = f"MoCo step, ResNet-18, views {name}, bf16, compiled"
+        yield measured(what, work, scale.batch, scale, flop=RESNET18_STEP)
+        yield graph_row(f"{what}, as a graph", work, generator, scale, scale.batch, RESNET18_STEP)
     if importlib.util.find_spec("lightly") is None:
         yield Row("MoCo step, lightly", float("nan"), float("nan"), float("nan"), note="lightly is not installed")
     else:
@@ -207,15 +230,26 @@ def autoencoder_rows(scale: Scale) -> Iterator[Row]:
         "LMM 16-128": {"nfft": (16, 32, 64, 128)},
     }
     for name, settings in losses.items():
-        objective = MaskedSignalAutoencoder(encoders.build("roformer", depth=scale.depth), share=0.6, **settings)
-        work = training(objective.to(scale.device), lambda: (x, hidden), bf16=True)
-        yield measured(f"masked auto-encoder, bf16, {name}", work, scale.windows, scale, flop=AUTOENCODER_STEP)
+        for compiled in (False, True):
+            network = encoders.build("roformer", depth=scale.depth)
+            objective = MaskedSignalAutoencoder(network, share=0.6, **settings).to(scale.device)
+            if compiled:
+                objective.compile(fullgraph=True, backend=scale.backend)
+            work = training(objective, lambda: (x, hidden), bf16=True)
+            what = f"masked auto-encoder, bf16, {name}{', compiled' * compiled}"
+            yield measured(what, work, scale.windows, scale, flop=AUTOENCODER_STEP)
+        generator = torch.Generator(scale.device)
+        yield graph_row(f"{what}, as a graph", work, generator, scale, scale.windows, AUTOENCODER_STEP)
 
 
 def picture_rows(scale: Scale) -> Iterator[Row]:
     """Pictures of windows, and their spectrograms alone by torch.stft."""
     x = torch.randn(scale.signals, 3, 500, device=scale.device)
-    module, n = RGBImage(nfft=128, noverlap=116).to(scale.device), scale.signals
+    module, n = RGBImage(nfft=128, noverlap=116, fused=False).to(scale.device), scale.signals
+    kernel = RGBImage(nfft=128, noverlap=116).to(scale.device)
+    kernel_octets = RGBImage(nfft=128, noverlap=116, dtype="uint8").to(scale.device)
+    stored = (2000 * x).clamp(-32767, 32767).to(torch.int16)
+    drawn = "one kernel" if kernel._draws_fused(x, None) else "operators, as there is no GPU with Triton"
     compiled = torch.compile(module, fullgraph=True, backend=scale.backend)
     octets = torch.compile(
         RGBImage(nfft=128, noverlap=116, dtype="uint8").to(scale.device), fullgraph=True, backend=scale.backend
@@ -232,6 +266,11 @@ def picture_rows(scale: Scale) -> Iterator[Row]:
     yield measured("RGBImage 128/116, float32", lambda: module(x), n, scale)
     yield measured("RGBImage 128/116, float32, compiled", lambda: compiled(x), n, scale)
     yield measured("RGBImage 128/116, uint8, compiled", lambda: octets(x), n, scale)
+    yield measured("RGBImage 128/116, float32, fused", lambda: kernel(x), n, scale, note=drawn)
+    yield measured("RGBImage 128/116, uint8, fused", lambda: kernel_octets(x), n, scale, note=drawn)
+    yield measured(
+        "RGBImage 128/116, int16 to uint8, fused", lambda: kernel_octets(stored, scale=1 / 2000), n, scale, note=drawn
+    )
     yield measured("torch.stft by hand", by_hand, n, scale, note="peer")
 
 
@@ -255,20 +294,37 @@ def compile_rows(scale: Scale) -> Iterator[Row]:
 
 
 def feeding_rows(scale: Scale, cohort: Path | None) -> Iterator[Row]:
-    """Windows of days of wear as they reach the device, by worker processes."""
+    """Windows of days of wear as they reach the device, by worker processes, from a cold and a warm page cache."""
     if cohort is None:
         yield Row("feeding the auto-encoder", float("nan"), float("nan"), float("nan"), note="needs --cohort")
         return
     from imuspec.datasets import WearDays
+    from imuspec.pretraining.prefetch import on_device
 
     for workers in (0,) if scale.rounds == 1 else (0, 1, 4, 6):
-        source = WearDays(imuspec.Cohort(cohort), recordings=1, workers=workers)
-        n, start = 0, time.perf_counter()
-        for epoch in range(1 if scale.rounds == 1 else 4):
-            for batch in source.epoch(epoch):
-                n += len(source.in_g(tuple(part.to(scale.device) for part in batch))[0])
-        seconds = time.perf_counter() - start
-        yield Row(f"feeding the auto-encoder, {workers} workers", n / seconds, 1e3 * seconds, 0.0, note="windows")
+        for cache in ("cold", "warm"):
+            if cache == "cold":
+                forget(cohort)
+            source = WearDays(imuspec.Cohort(cohort), recordings=1, workers=workers)
+            n, start = 0, time.perf_counter()
+            for epoch in range(1 if scale.rounds == 1 else 4):
+                for batch in on_device(source.epoch(epoch), scale.device):
+                    n += len(source.in_g(batch)[0])
+            seconds = time.perf_counter() - start
+            what = f"feeding the auto-encoder, {workers} workers, {cache} page cache"
+            yield Row(what, n / seconds, 1e3 * seconds, 0.0, note="windows")
+
+
+def forget(folder: Path) -> None:
+    """Drop the files of a folder from the page cache, where the system can."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
 
 
 def table(rows: list[Row], device: torch.device) -> str:
@@ -293,7 +349,7 @@ def table(rows: list[Row], device: torch.device) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
-    names = ("step", "views", "autoencoder", "picture", "compile", "feeding")
+    names = ("compile", "step", "views", "autoencoder", "picture", "feeding")  # compiled first, without a cache
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--cohort", type=Path)

@@ -37,12 +37,14 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "executorch": "phone",
 }
 
 # module -> the name by which people know its package, where that is another
 _NAMES = {
     "dask_jobqueue": "dask-jobqueue",
     "distributed": "Dask",
+    "executorch": "ExecuTorch",
     "jinja2": "Jinja2",
     "lightning_fabric": "Lightning Fabric",
     "onnx": "ONNX",

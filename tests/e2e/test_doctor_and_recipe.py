@@ -33,7 +33,7 @@ def test_doctor_shows_the_installation_and_tests_every_kernel(capsys: pytest.Cap
     assert run("doctor", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["system"]["instruction_set"] in {"avx512", "avx2", "sse2", "neon", "plain"}
-    assert set(facts["extras"]) == {"cluster", "train", "report", "export", "imagenet"}
+    assert set(facts["extras"]) == {"cluster", "train", "report", "export", "phone", "imagenet"}
     assert len(facts["kernels"]) == 5
     assert set(facts["kernels"].values()) == {"ok"}
 

@@ -61,7 +61,7 @@ def test_every_other_command_installs_an_extra_that_exists() -> None:
 
 
 def _order(extras: list[str]) -> list[str]:
-    return sorted(extras, key=["report", "cluster", "train", "export", "imagenet"].index)
+    return sorted(extras, key=["report", "cluster", "train", "export", "phone", "imagenet"].index)
 
 
 def test_the_first_commands_run_one_after_the_other(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:

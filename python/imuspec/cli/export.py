@@ -34,14 +34,15 @@ def export(
     """Write the encoder of a run, or a whole model of imuspec fit, as an ONNX file, and compare it with Python.
 
     A model becomes one graph: window in g, picture, encoder, probabilities. The differences of levels and probabilities over
-    windows are printed.
+    windows are printed. With --out model.pte it becomes a program of ExecuTorch.
 
     Parameters
     ----------
     run : Path
         The folder of the run or the model.
     out : Path
-        The file to write, as model.onnx. The file model.json beside it describes input and output.
+        The file to write, as model.onnx. The file model.json beside it describes input and output. For a model also
+        model.pte, with model.pte.json beside it: a program of ExecuTorch for one window at a time.
     n_samples : int, optional
         Samples per window of a run's signal encoder, or per input of a model of patches. The default is the length of the
         encoder, or else 5 s at 50 Hz.
@@ -52,10 +53,15 @@ def export(
         Write a second file, as model.int8.onnx, whose encoder has eight-bit weights and activations. A fifth of the people of
         --data calibrate it; the others show what it costs.
     """
-    require("imuspec export", "onnx", "onnxscript", "onnxruntime", "torch")
+    program = out.suffix == ".pte"
+    require("imuspec export", *(("executorch",) if program else ("onnx", "onnxscript", "onnxruntime")), "torch")
     existing(run)
+    if program and int8:
+        raise ValueError("int8: expected --out in .onnx, got a program of ExecuTorch")
     if (run / "classifier.json").is_file():
         return _export_model(run, out, n_samples, data, int8=int8)
+    if program:
+        raise ValueError(f"out: expected a model of imuspec fit for a program of ExecuTorch, got the run {run}")
     for name, value in (("data", data), ("int8", int8 or None)):
         if value is not None:
             raise ValueError(f"{name}: expected a model of imuspec fit for --{name}, got the run {run}")
@@ -100,10 +106,15 @@ def _export_model(path: Path, out: Path, n_samples: int | None, data: str | None
         most = _COMPARED["patches" if front.kind == "patches" else "windows"]
         n = len(inputs.x)
         x = inputs.x if n <= most else inputs.x[np.linspace(0, n - 1, most).astype(np.int64)]
-    parity, opset = export_model(model, out, x, n_patches=n_patches)
-    output.say(
-        f"{out}: {size(out.stat().st_size)}, operator set {opset}, [batch, 3, {x.shape[2]}] g at {front.rate_hz:g} Hz"
-    )
+    if out.suffix == ".pte":
+        from imuspec.prediction.executorch import export_program
+
+        parity = export_program(model, out, x, n_patches=n_patches)
+        form, batch = "ExecuTorch with XNNPACK", "1"
+    else:
+        parity, opset = export_model(model, out, x, n_patches=n_patches)
+        form, batch = f"operator set {opset}", "batch"
+    output.say(f"{out}: {size(out.stat().st_size)}, {form}, [{batch}, 3, {x.shape[2]}] g at {front.rate_hz:g} Hz")
     kind = "simulated windows" if data is None else "windows"
     levels = (
         ""

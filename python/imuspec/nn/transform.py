@@ -214,7 +214,9 @@ class FramedTransform(Exact):
             raise ValueError(f"x: expected a frame of nfft = {self.nfft} or more samples, got {x.shape[-1]}")
         if self.nfft == 2 * self.hop:
             length = (n_frames + 1) * self.hop
-            blocks = functional.pad(x, (pad, length - pad - x.shape[-1])).unflatten(-1, (n_frames + 1, self.hop))
+            inside = x[..., : length - pad]  # no negative padding, which the runtimes of phones do not know
+            signal = functional.pad(inside, (pad, length - pad - inside.shape[-1]))
+            blocks = signal.unflatten(-1, (n_frames + 1, self.hop))
             spectrum = blocks[..., :-1, :] @ matrix[: self.hop] + blocks[..., 1:, :] @ matrix[self.hop :]
         else:
             spectrum = functional.pad(x, (pad, pad)).unfold(-1, self.nfft, self.hop) @ matrix

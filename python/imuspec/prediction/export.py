@@ -20,9 +20,20 @@ from imuspec.simulation import wrist_motion
 from imuspec.spectral.image import rgb_image
 from imuspec.storage import atomic_path, write_atomically
 
-__all__ = ["Parity", "WholeModel", "export_model", "outputs_of", "simulated_windows"]
+__all__ = [
+    "Parity",
+    "WholeModel",
+    "check_outputs",
+    "export_model",
+    "outputs_of",
+    "parity_of",
+    "simulated_windows",
+    "whole_model",
+    "write_contract",
+]
 
-_TOLERANCE = 1e-3  # of a probability, between ONNX Runtime and PyTorch on the same graph
+_OUTPUTS = ("probability", "levels")
+_TOLERANCE = 1e-3  # of a probability, between a runtime and PyTorch on the same graph
 _NOISE_G = 0.004  # of an accelerometer at 50 Hz
 
 
@@ -48,6 +59,7 @@ class WholeModel(nn.Module):
             raise ValueError("export: expected a model with an encoder, got one of statistics of the window")
         self.network = Network(model.encoder, model.head, model.front)
         self.temperature = model.temperature
+        self.names = _OUTPUTS[: 1 if model.front.picture is None else 2]
         self.picture = None if model.front.picture is None else RGBImage(**cast("Any", model.front.picture))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -61,7 +73,7 @@ class WholeModel(nn.Module):
 
 @dataclass(frozen=True)
 class Parity:
-    """Differences between ONNX Runtime and `FittedClassifier.predict_proba` over windows.
+    """Differences between a runtime and `FittedClassifier.predict_proba` over windows.
 
     Attributes
     ----------
@@ -113,45 +125,81 @@ def export_model(
         If a probability of ONNX Runtime differs from PyTorch's on the same graph by 1e-3 or more, over the windows with the
         same grey levels, or if there is no such window. Then no file is written.
     """
+    whole = whole_model(model, x, n_patches=n_patches)
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as unchecked:
+        write_onnx(whole, torch.from_numpy(x[:2]), unchecked, input_name="acceleration", output_names=whole.names)
+        outputs = outputs_of(unchecked, x)
+        check_outputs(whole, x, outputs)
+        operators, opset = _operators(unchecked)
+    parity = parity_of(model, x, outputs)
+    write_contract(path.with_suffix(".json"), model, outputs, parity, "batch", opset=opset, operators=operators)
+    return parity, opset
+
+
+def whole_model(model: FittedClassifier, x: NDArray[np.float32], *, n_patches: int | None = None) -> WholeModel:
+    """Return a model as one network, after a check that windows `x` are its inputs.
+
+    Raises
+    ------
+    ValueError
+        If the model has no encoder, or there are fewer than two windows.
+    """
     front = model.front
     whole = WholeModel(model).eval()
     step = front.n_samples * ((n_patches or front.context) if front.kind == "patches" else 1)
     if x.ndim != 3 or x.shape[1:] != (3, step) or len(x) < 2:
         raise ValueError(f"x: expected two or more windows [N, 3, {step}], got {list(x.shape)}")
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = ["probability", *(["levels"] if front.picture is not None else [])]
-    with atomic_path(path) as unchecked:
-        write_onnx(whole, torch.from_numpy(x[:2]), unchecked, input_name="acceleration", output_names=names)
-        outputs = outputs_of(unchecked, x)
-        with torch.inference_mode():
-            parts = [whole(torch.from_numpy(part)) for part in np.array_split(x, -(-len(x) // 64))]
-        compared = np.ones(len(x), bool)
-        if front.picture is not None:  # where the device lies still, the picture shows rounding, which differs
-            levels = torch.cat([part[1] for part in parts]).numpy()
-            compared = (outputs[1] == levels).reshape(len(x), -1).all(1)
-        if not compared.any():
-            raise RuntimeError(
-                f"export: expected a window with PyTorch's grey levels, got none among {len(x)}: no file was written"
-            )
-        expected = torch.cat([part[0] for part in parts]).numpy()
-        difference = float(np.abs(outputs[0] - expected)[compared].max())
-        if not difference < _TOLERANCE:
-            raise RuntimeError(
-                f"export: expected probabilities within {_TOLERANCE:g} of PyTorch's, got {difference:.2g}: no file was written"
-            )
-        operators, opset = _operators(unchecked)
-    parity = _parity(model, x, outputs)
+    return whole
+
+
+def check_outputs(whole: WholeModel, x: NDArray[np.float32], outputs: list[NDArray[np.float32]]) -> None:
+    """Check outputs of an exported network for windows [N, 3, time].
+
+    Raises
+    ------
+    RuntimeError
+        If a probability differs from PyTorch's by 1e-3 or more, over the windows with the same grey levels, or if there is no
+        such window.
+    """
+    with torch.inference_mode():
+        parts = [whole(torch.from_numpy(part)) for part in np.array_split(x, -(-len(x) // 64))]
+    compared = np.ones(len(x), bool)
+    if whole.picture is not None:  # where the device lies still, the picture shows rounding, which differs
+        levels = torch.cat([part[1] for part in parts]).numpy()
+        compared = (outputs[1] == levels).reshape(len(x), -1).all(1)
+    if not compared.any():
+        raise RuntimeError(
+            f"export: expected a window with PyTorch's grey levels, got none among {len(x)}: no file was written"
+        )
+    expected = torch.cat([part[0] for part in parts]).numpy()
+    difference = float(np.abs(outputs[0] - expected)[compared].max())
+    if not difference < _TOLERANCE:
+        raise RuntimeError(
+            f"export: expected probabilities within {_TOLERANCE:g} of PyTorch's, got {difference:.2g}: no file was written"
+        )
+
+
+def write_contract(
+    path: Path,
+    model: FittedClassifier,
+    outputs: list[NDArray[np.float32]],
+    parity: Parity,
+    batch: str | int,
+    **facts: Any,
+) -> None:
+    """Write what an exported model takes and gives as JSON."""
+    front = model.front
+    n_samples = front.n_samples * (outputs[0].shape[1] if front.kind == "patches" else 1)
     contract = {
-        "input": {"name": "acceleration", "shape": ["batch", 3, step], "unit": "g", "rate_hz": front.rate_hz},
-        "outputs": {name: ["batch", *values.shape[1:]] for name, values in zip(names, outputs, strict=True)},
+        "input": {"name": "acceleration", "shape": [batch, 3, n_samples], "unit": "g", "rate_hz": front.rate_hz},
+        "outputs": {name: [batch, *values.shape[1:]] for name, values in zip(_OUTPUTS, outputs, strict=False)},
         "class_names": model.class_names,
-        "opset": opset,
-        "operators": operators,
+        **facts,
         "parity": asdict(parity),
     }
-    write_atomically(path.with_suffix(".json"), (json.dumps(contract, indent=2) + "\n").encode())
-    return parity, opset
+    write_atomically(path, (json.dumps(contract, indent=2) + "\n").encode())
 
 
 def outputs_of(path: Path, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -171,7 +219,8 @@ def _operators(path: Path) -> tuple[list[str], int]:
     return sorted({node.op_type for node in proto.graph.node}), int(opset)
 
 
-def _parity(model: FittedClassifier, x: NDArray[np.float32], outputs: list[NDArray[np.float32]]) -> Parity:
+def parity_of(model: FittedClassifier, x: NDArray[np.float32], outputs: list[NDArray[np.float32]]) -> Parity:
+    """Compare outputs of an exported model with `FittedClassifier.predict_proba`."""
     expected = model.predict_proba(x)
     differing = int((expected.argmax(-1) != outputs[0].argmax(-1)).sum())
     probability = float(np.abs(expected - outputs[0]).max())

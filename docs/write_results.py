@@ -22,6 +22,7 @@ import pandas as pd
 from imuspec.evaluation import mean_interval
 from imuspec.experiments.conclusions import conclusions, difference, figure, planned, score_of, verdict
 from imuspec.experiments.evidence import paired_table
+from imuspec.experiments.experiment import targets
 from imuspec.storage import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -146,6 +147,14 @@ def scores(evidence: Evidence) -> Iterator[str]:
             yield "Balanced accuracy:"
         if shown:
             yield grid(rows, shown, cells, *extra)
+    known = targets(evidence.name)
+    known = known[known["row"].isin(rows) & known["column"].isin(columns)]
+    if len(known):
+        paper = {
+            (line["row"], line["column"]): _paper(line["paper"], line["paper_sd"]) for line in known.to_dict("records")
+        }
+        yield "The paper's, on its own splits:"
+        yield grid(list(dict.fromkeys(known["row"])), [c for c in columns if c in set(known["column"])], paper)
     if "n_rarest" in table:
         lines = []
         for column, part in table.dropna(subset=["n_rarest"]).groupby("column", sort=False):
@@ -171,6 +180,10 @@ def _cell(line: dict[str, Any], score: str, prefix: str) -> str:
         + ("" if pd.isna(sd) else f" ± {figure(sd)}")
         + ("" if pd.isna(low) else f" [{figure(low)}, {figure(high)}]")
     )
+
+
+def _paper(value: float, sd: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else figure(value) + ("" if pd.isna(sd) else f" ± {figure(sd)}")
 
 
 def _span(numbers: pd.Series[float]) -> str:

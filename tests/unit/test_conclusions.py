@@ -189,3 +189,29 @@ def test_fewer_labels_than_asked_for_are_said() -> None:
     scores.loc[scores["seed"].isin([1, 3]), "n_train"] = [53, 58]
     notes = evidence_notes(scores, None)
     assert "wisdm: fewer labelled windows of a class than asked for in 2 of 5 splits, 53 in all at least" in notes
+
+
+def printed(columns: list[str]) -> list[list[str]]:
+    from imuspec.cli.experiments import _comparison
+
+    cells = [{"row": row, "column": column} for row in ("MoCo", "theirs") for column in columns]
+    frame = pd.DataFrame(cells).assign(
+        value=0.7, sd=0.01, low=0.6, high=0.8, paper=0.689, paper_sd=0.023, difference=0.011
+    )
+    frame.loc[frame["row"] == "theirs", ["value", "sd", "low", "high", "difference"]] = np.nan
+    table = _comparison(frame, "about", tiny=False)
+    return [[str(cell) for cell in line] for line in zip(*(column.cells for column in table.columns), strict=True)]
+
+
+def test_a_table_is_printed_as_the_paper_prints_it_with_interval_and_difference() -> None:
+    assert printed(["wisdm", "goat"]) == [
+        ["MoCo", "imuspec", *["0.700 ± 0.010"] * 2],
+        ["", "95 % interval", *["[0.600, 0.800]"] * 2],
+        ["", "paper", *["0.689 ± 0.023"] * 2],
+        ["", "difference", *["+0.011"] * 2],
+        ["theirs", "paper", *["0.689 ± 0.023"] * 2],
+    ]
+    lines = printed([f"c{number}" for number in range(7)])
+    assert lines[:2] == [["MoCo", "c0", "imuspec", "0.700 ± 0.010"], ["", "", "95 % interval", "[0.600, 0.800]"]]
+    assert lines[4] == ["", "c1", "imuspec", "0.700 ± 0.010"]
+    assert lines[28] == ["theirs", "c0", "paper", "0.689 ± 0.023"]

@@ -100,6 +100,7 @@ def test_a_page_has_means_with_intervals_and_paired_differences(script: ModuleTy
     page = written(script, tmp_path / "out", experiment(tmp_path / "runs" / "first"))["img2imu"]
     assert re.search(r"^\| MoCo \| \.500 ± \.014 \[\.4\d\d, \.5\d\d\] \| 1 \|$", page, re.MULTILINE)
     assert "| wisdm | 5 | 6 | 20 |" in page
+    assert "| IMG2IMU | .739 ± .038 |" in page.partition("The paper's, on its own splits:")[2]
     less, random = page.partition("Each encoder of pictures less the statistics of the window:")[2].split(
         "Pre-trained less"
     )

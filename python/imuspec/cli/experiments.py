@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["experiment"]
+
+_LINES = ("imuspec", "95 % interval", "paper", "difference")
+_MOST_COLUMNS = 6
 
 
 @command
@@ -107,36 +111,43 @@ def experiment(
 
 
 def _comparison(frame: pd.DataFrame, about: str, *, tiny: bool) -> Table:
-    """Return the comparison with the paper as a table: imuspec, paper, difference."""
+    """Return the comparison with the paper as the paper prints a table: a row for each method, a column for each set.
+
+    Below each row stand its interval, the paper's number and the difference. More columns than a terminal takes are a list.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(f"{about}{' (TINY: numbers mean nothing)' if tiny else ''}"), title_justify="left")
-    for name in ("row", "column"):
-        table.add_column(name)
-    intervals = "low" in frame
-    for name in ("imuspec", *(["95 % interval"] if intervals else []), "paper", "difference"):
-        table.add_column(name, justify="right")
-    before = None
-    for record in frame.to_dict("records"):
-        row = str(record["row"])
-        table.add_row(
-            Text("" if row == before else row),
-            Text(str(record["column"])),
-            _figure(record["value"], record.get("sd")),
-            *([_interval(record["low"], record["high"])] if intervals else []),
-            _figure(record["paper"], record["paper_sd"]),
-            "" if not math.isfinite(record["difference"]) else f"{record['difference']:+.3f}",
-        )
-        before = row
+    columns = list(dict.fromkeys(map(str, frame["column"])))
+    wide = len(columns) <= _MOST_COLUMNS
+    for name in ("row", "", *columns) if wide else ("row", "column", "", "value"):
+        table.add_column(Text(str(name)), justify="left" if name in ("row", "column", "") else "right")
+    for row, part in frame.groupby("row", sort=False):
+        cells = {str(record["column"]): _lines(record) for record in part.to_dict("records")}
+        titles = [str(row)]
+        for group in [columns] if wide else [[column] for column in cells]:
+            labels = titles if wide else [*(titles or [""]), *group]
+            for name in _LINES:
+                values = [cells.get(column, {}).get(name, "") for column in group]
+                if any(values):
+                    table.add_row(*map(Text, labels or [""] * (1 if wide else 2)), name, *map(Text, values))
+                    titles, labels = [], []
     return table
 
 
-def _interval(low: float, high: float) -> str:
-    return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) else ""
+def _lines(record: Mapping[Any, Any]) -> dict[str, str]:
+    """Return what stands below each other in a cell."""
+    low, difference = record.get("low", math.nan), record["difference"]
+    return {
+        "imuspec": _figure(record["value"], record.get("sd")),
+        "95 % interval": f"[{low:.3f}, {record['high']:.3f}]" if math.isfinite(low) else "",
+        "paper": _figure(record["paper"], record["paper_sd"]),
+        "difference": f"{difference:+.3f}" if math.isfinite(difference) else "",
+    }
 
 
 def _figure(value: float, sd: float | None) -> str:
     if not math.isfinite(value):
-        return "-"
+        return ""
     return f"{value:.3f}" + (f" ± {sd:.3f}" if sd is not None and math.isfinite(sd) else "")

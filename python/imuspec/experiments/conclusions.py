@@ -299,7 +299,7 @@ def _best(differences: Sequence[Difference]) -> str:
     parts = []
     for column in dict.fromkeys(each.column for each in differences):
         best = max((each for each in differences if each.column == column), key=lambda each: each.value)
-        p = "" if math.isnan(best.p) else f", p {figure(best.p)}"
+        p = "" if math.isnan(best.p) else f", p {figure(best.p)}" if best.p >= 0.001 else ", p < .001"
         parts.append(f"{best} on {column} ({best.first}{p})")
     return f"The highest differs from them by {_listed(parts)}"
 

@@ -161,11 +161,42 @@ def simclr() -> tuple[Objective, tuple[Tensor, Tensor]]:
     return objectives.build("simclr", encoders.build("tpn")), (torch.randn(8, 3, 100), torch.randn(8, 3, 100))
 
 
+def labelled() -> tuple[Objective, tuple[Tensor, Tensor]]:
+    """Classes of small pictures."""
+    return objectives.build("supervised", Small(), n_classes=3), (torch.randn(8, 3, 32, 32), torch.arange(8) % 3)
+
+
+def image_autoencoder() -> tuple[Objective, tuple[Tensor, ...]]:
+    """The masked auto-encoder of pictures."""
+    vit = encoders.build("vit", size="tiny", n_heads=3, image=(32, 32), positions="sincos")
+    return objectives.build("mae", vit), (torch.randn(4, 3, 32, 32),)
+
+
+OTHERS: dict[str, Callable[[], tuple[Objective, tuple[Tensor, ...]]]] = {
+    "simsiam": lambda: (objectives.build("simsiam", Small()), tuple(torch.randn(2, 8, 3, 32, 32))),
+    "supervised": labelled,
+    "mae": image_autoencoder,
+    "limu_bert": lambda: (
+        objectives.build("limu_bert", encoders.build("limu_bert")),
+        (torch.randn(4, 3, 100), torch.randn(4, 3, 100), torch.rand(4, 100) < 0.2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_step_of_no_objective_waits_for_the_device(name: str) -> None:
+    step = launches(step_of(*OTHERS[name]()))
+    assert not WAITING & set(step.counts), step.counts
+    assert not step.from_host
+
+
 OBJECTIVES: dict[str, Callable[[], tuple[Objective, tuple[Tensor, ...]]]] = {
     "moco": lambda: moco(Small()),
     "simclr": simclr,
     "lmm": lambda: autoencoder(share=0.6, depth=1),
     "mse": lambda: autoencoder(share=0.6, depth=1, lmm=0.0, mse=1.0),
+    "simsiam": OTHERS["simsiam"],
+    "supervised": OTHERS["supervised"],
 }
 
 

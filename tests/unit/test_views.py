@@ -367,13 +367,13 @@ def test_moco_v3_turns_a_fifth_grey_mirrors_half_and_leaves_hue_within_a_tenth()
 def test_moco_v3_crops_as_small_as_a_twelfth_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     requested = []
 
-    def crop(inputs: Tensor, generator: torch.Generator, *, smallest: float) -> Tensor:
+    def crop(inputs: Tensor, generator: torch.Generator, *, smallest: float, flipped: Tensor) -> Tensor:
         requested.append(smallest)
-        return geometry.random_crop(inputs, generator, smallest=smallest)
+        return geometry.random_crop(inputs, generator, smallest=smallest, flipped=flipped)
 
     monkeypatch.setattr("imuspec.views.photo_v3.random_crop", crop)
     for settings in ({}, {"crop_min": 0.3}):
         one, two = views.build("moco_v3", **settings)((pictures(6, 20, 32) * 255).to(torch.uint8), generator())
         assert one.shape == two.shape == (6, 3, 20, 32)
         assert not torch.equal(one, two)
-    assert requested == [0.08, 0.08, 0.3, 0.3]
+    assert requested == [0.08, 0.3]  # both views at once

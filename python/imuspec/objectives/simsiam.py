@@ -58,6 +58,7 @@ class SimSiam(Objective):
     """
 
     sync_norm = True
+    one_graph = True
 
     def __init__(
         self, encoder: Encoder, *, features: int = 2048, hidden: int = 512, fixed_predictor_lr: bool = True

@@ -33,6 +33,7 @@ class Supervised(Objective):
     """
 
     sync_norm = True
+    one_graph = True
 
     def __init__(self, encoder: Encoder, *, n_classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__(encoder)

@@ -83,9 +83,11 @@ def one_each(pictures: Tensor, choice: Tensor, operations: list[Operation], gene
     return changed
 
 
-def by_chance(pictures: Tensor, operation: Operation, probability: float, generator: torch.Generator) -> Tensor:
-    """Apply an operation to each picture with a probability."""
-    if probability <= 0:
+def by_chance(
+    pictures: Tensor, operation: Operation, probability: float | Tensor, generator: torch.Generator
+) -> Tensor:
+    """Apply an operation to each picture with a probability, one for all or ``[B]`` on the generator's device."""
+    if not isinstance(probability, Tensor) and probability <= 0:
         return pictures
     applies = torch.rand(len(pictures), generator=generator, device=generator.device) < probability
     if not selects(pictures):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from imuspec.views import colour
 from imuspec.views.choosing import by_chance, normalised, unit
-from imuspec.views.geometry import blur, flip, random_crop
+from imuspec.views.geometry import blur, random_crop
 from imuspec.views.photo import jittered
 
 __all__ = ["MocoV3Views", "solarize"]
@@ -37,21 +37,19 @@ class MocoV3Views:
     def __init__(self, *, crop_min: float = 0.08) -> None:
         self.crop_min = crop_min
 
-    def _view(self, pictures: Tensor, generator: torch.Generator, *, blurred: float, solarised: float) -> Tensor:
-        pictures = random_crop(pictures, generator, smallest=self.crop_min)
-        pictures = by_chance(pictures, _jitter, 0.8, generator)
-        pictures = by_chance(pictures, _grey, 0.2, generator)
-        pictures = by_chance(pictures, blur, blurred, generator)
-        pictures = by_chance(pictures, solarize, solarised, generator)
-        return normalised(by_chance(pictures, flip, 0.5, generator))
-
     def __call__(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return two normalised views ``[B, 3, rows, columns]``."""
+        """Return two normalised views ``[B, 3, rows, columns]``, made as one batch with probabilities of its own for each."""
         pictures = unit(batch)
-        return (
-            self._view(pictures, generator, blurred=1.0, solarised=0.0),
-            self._view(pictures, generator, blurred=0.1, solarised=0.2),
-        )
+        second = torch.arange(2 * len(pictures), device=generator.device) >= len(pictures)  # [2 B]
+        flipped = torch.rand(len(second), generator=generator, device=generator.device) < 0.5
+        both = torch.cat([pictures, pictures])
+        both = random_crop(both, generator, smallest=self.crop_min, flipped=flipped.to(both.device))
+        both = by_chance(both, _jitter, 0.8, generator)
+        both = by_chance(both, _grey, 0.2, generator)
+        both = by_chance(both, blur, torch.where(second, 0.1, 1.0), generator)
+        both = by_chance(both, solarize, torch.where(second, 0.2, 0.0), generator)
+        one, two = normalised(both).chunk(2)
+        return one, two
 
 
 def _grey(pictures: Tensor, generator: torch.Generator) -> Tensor:

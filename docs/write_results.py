@@ -307,7 +307,8 @@ def earlier(page: str, evidence: Sequence[Evidence]) -> Iterator[str]:
         shown = shown if len(shown) <= 4 else [*shown[:2], *shown[-2:]]
         text = "; ".join(f"{each.first} less {each.second} on {each.column} {each}" for each in shown)
         omitted = f"; highest and lowest two of {len(rests)}" if len(rests) > len(shown) else ""
-        lines.append(f"| {claim['text']} | {claim['basis']} | {answer} | {text}{omitted} |")
+        scope = f" on {', '.join(dict.fromkeys(each.column for each in rests))}" if rests else ""
+        lines.append(f"| {claim['text']} | {claim['basis']} | {answer}{scope} | {text}{omitted} |")
     if lines:
         yield "## Earlier conclusions"
         yield (

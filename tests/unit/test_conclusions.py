@@ -126,6 +126,14 @@ def test_an_earlier_conclusion_is_kept_only_where_every_difference_shows_it(pair
     assert verdict([pair], [("img2imu-table2", paired)], ["hapt"])[0] == "withdrawn: not measured again"
 
 
+def test_a_conclusion_of_which_a_part_is_not_measured_is_withdrawn() -> None:
+    paired = paired_table(judged(MoCo=0.5, IMG2IMU=0.7))
+    assert paired is not None
+    answer, rests = verdict([("IMG2IMU", "MoCo"), ("MoCo", "random")], [("img2imu-table2", paired)])
+    assert answer == "withdrawn: without MoCo less random"
+    assert len(rests) == 1
+
+
 def test_that_nothing_is_above_is_kept_until_something_is() -> None:
     for mean, result in ((0.805, "kept"), (0.95, "withdrawn: the contrary")):
         paired = paired_table(judged(MoCo=0.5, IMG2IMU=mean, statistics_of_the_window=0.8))

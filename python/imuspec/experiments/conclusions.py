@@ -368,14 +368,13 @@ def verdict(
     Returns
     -------
     str
-        ``kept`` if every difference is above 0 with p below .05 after Holm's correction within a column, or with `not_above` none
-        is;
+        ``kept`` if every difference is above 0 with p below .05, by Holm within a column, or with `not_above` none is.
         ``withdrawn: the contrary`` if one is below 0 in the same way, or with `not_above` above it; ``withdrawn: not shown``
-        otherwise; ``withdrawn: not measured again`` if no table has such rows.
+        otherwise; ``withdrawn: not measured again`` or ``withdrawn: without PAIR`` where tables lack the rows.
     list of Difference
         The differences that it rests on.
     """
-    chosen, differences = set(columns), []
+    chosen, pairs, differences = set(columns), list(pairs), []
     for name, paired in tables:
         rows = list(dict.fromkeys((*paired["first"], *paired["second"])))
         encoders = [row for row in rows if not _is_free(row) and not (_own(name) == _PICTURES and _of_signals(row))]
@@ -389,6 +388,9 @@ def verdict(
                         differences += [each] if each is not None else []
     if not differences:
         return "withdrawn: not measured again", []
+    measured = {(each.first, each.second) for each in differences}
+    if missing := [pair for pair in pairs if "*" not in pair and pair not in measured]:
+        return f"withdrawn: without {' and '.join(f'{one} less {other}' for one, other in missing)}", differences
     differences = corrected(differences)
     above = [each.clear and each.value > 0 for each in differences]
     below = [each.clear and each.value < 0 for each in differences]

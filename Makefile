@@ -27,7 +27,7 @@ CAPI := --lib --no-default-features --features capi
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report fuzz asan exhaustive mutants mutants-rust soak flips wheel capi header wasm arm docs clean
+.PHONY: help setup demo test miri lint lint-rust lint-python bench bench-report bench-gpu fuzz asan exhaustive mutants mutants-rust soak flips wheel capi header wasm arm docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -145,6 +145,9 @@ bench: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ##
 
 bench-report: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure, and write benches/RESULTS.md
 	$(PY) benches/report.py --write benches/RESULTS.md
+
+bench-gpu: $(STAMPS)/packages-bench $(STAMPS)/extension-release $(STAMPS)/command ## measure on a GPU, and write benches/RESULTS-gpu.md
+	$(PY) benches/gpu.py
 
 fuzz: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command ## feed damaged bytes to every reader, and damaged cohorts, for FUZZ_SECONDS each
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then \

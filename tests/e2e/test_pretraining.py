@@ -67,6 +67,19 @@ def test_a_run_holds_recipe_figures_encoder_and_what_was_left_out(run, photos) -
     assert all(torch.equal(value, trained[key]) for key, value in encoder.state_dict().items())
 
 
+def test_a_training_on_packed_pictures_is_the_one_on_their_files(run, photos, tmp_path, capsys) -> None:
+    packed = tmp_path / "packed.npz"
+    with pytest.raises(SystemExit) as done:
+        main(
+            ["pictures", "pack", str(photos), "--out", str(packed), "--height", "32", "--width", "32", "--workers", "0"]
+        )
+    assert done.value.code == 0
+    assert f"left out: {photos.name}[40]" in capsys.readouterr().out
+    again = imuspec.pretrain(run.recipe(PretrainRecipe), packed, tmp_path / "run")
+    expected = run.load_encoder().state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in again.load_encoder().state_dict().items())
+
+
 def test_maps_shrink_as_the_specification_says() -> None:
     maps = encoders.build("resnet18").eval().maps(torch.zeros(1, 3, 96, 128))
     assert [tuple(m.shape[2:]) for m in maps.values()] == [(24, 32), (24, 32), (12, 16), (6, 8), (3, 4)]

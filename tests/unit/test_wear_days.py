@@ -15,6 +15,7 @@ import torch
 from imuspec import Cohort
 from imuspec.datasets import DaySettings, WearDays
 from imuspec.datasets.patches import hide_patches, patch_labels, scored_windows, spread_starts, stride_starts
+from imuspec.datasets.wear_days import waiting_batches
 from reference_data import DATA, needs_data
 from wear_cohort import RATE, write_cohort
 
@@ -155,3 +156,16 @@ def test_settings_that_do_not_fit_are_refused(cohort: Cohort, settings: dict[str
     with pytest.raises(KeyError, match="ids"):
         days(cohort, ids=["nobody"])
     assert RATE == 30
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "workers", "memory", "n"),
+    [(10**8, 6, 128 * 10**9, 4), (10**8, 15, 32 * 10**9, 2), (10**9, 8, 10**9, 1)],
+)
+def test_batches_that_wait_take_a_tenth_of_the_memory(n_bytes: int, workers: int, memory: int, n: int) -> None:
+    assert waiting_batches(n_bytes, workers, memory) == n
+
+
+def test_workers_of_a_short_day_hold_four_batches_ready(cohort: Cohort) -> None:
+    assert days(cohort, workers=1)._loader.prefetch_factor == 4
+    assert days(cohort, workers=1, prefetch=2)._loader.prefetch_factor == 2

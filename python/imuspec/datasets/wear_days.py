@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -17,7 +18,7 @@ from imuspec.cohort.arrays import MISSING
 from imuspec.cohort.cohort import Cohort
 from imuspec.datasets.patches import hide_patches, spread_starts
 
-__all__ = ["Batch", "DaySettings", "WearDays"]
+__all__ = ["Batch", "DaySettings", "WearDays", "waiting_batches"]
 
 Batch = tuple[Tensor, ...]
 """(stored samples int16 [B, 3, time], hidden bool [B, patches]), and (missing bool [B, patches]) where any is."""
@@ -109,8 +110,9 @@ class WearDays:
         Rank of this process, and the number of processes. Each process gets its part of every batch.
     workers : int, default 0
         Processes that read ahead; with 0 batches are read when they are requested.
-    prefetch : int, default 2
-        Batches that each worker holds ready.
+    prefetch : int, optional
+        Batches that each worker holds ready; by default 1 to 4, so that those of all workers take at most a tenth of the memory
+        of the machine.
 
     Raises
     ------
@@ -137,7 +139,7 @@ class WearDays:
         seed: int = 0,
         process: tuple[int, int] = (0, 1),
         workers: int = 0,
-        prefetch: int = 2,
+        prefetch: int | None = None,
     ) -> None:
         settings = settings or DaySettings()
         selected = cohort.ids if ids is None else list(ids)
@@ -165,6 +167,9 @@ class WearDays:
         self.skipped: list[tuple[str, str]] = []
         self.seed_of_draws = seed
         self._order = _Order()
+        if prefetch is None:
+            n_bytes = recordings // process[1] * round(settings.hours * 3600 * rate) * 3 * 2  # int16
+            prefetch = waiting_batches(n_bytes, workers, _memory_bytes())
         parallel: dict[str, Any] = {"prefetch_factor": prefetch, "persistent_workers": True} if workers else {}
         self._loader: DataLoader[Batch] = DataLoader(
             _Days(cohort, self.ids, settings, cut, recordings, seed, process),
@@ -283,6 +288,28 @@ class _Days(Dataset[Batch]):
             hidden[rows, :long], missing[rows, :long] = torch.from_numpy(concealed), torch.from_numpy(lost)
             begin += len(windows)
         return (x, hidden, missing) if bool(missing.any()) else (x, hidden)
+
+
+def waiting_batches(n_bytes: int, workers: int, memory: int) -> int:
+    """Return how many batches each worker holds ready: 1 to 4, and those of all workers at most a tenth of the memory.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Size of a batch.
+    workers : int
+        Number of workers.
+    memory : int
+        Memory of the machine, bytes.
+    """
+    return max(1, min(4, memory // 10 // max(n_bytes * workers, 1)))
+
+
+def _memory_bytes() -> int:
+    """Return the memory of the machine; where the system does not state it, 8 GB."""
+    if not hasattr(os, "sysconf"):
+        return 8_000_000_000
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _samples(n: int, length: int) -> Tensor:

@@ -128,8 +128,12 @@ class MocoV3(Objective):
 
     def current_momentum(self) -> Tensor:
         """Return ``m`` of the next update, a scalar: `momentum` at first, near 1 at the end."""
-        share = (self.step.double() / self.total_steps).clamp(max=1)
-        return 1 - (1 - self.momentum) * (1 + torch.cos(math.pi * share)) / 2
+        return 1 - self._new_share()
+
+    def _new_share(self) -> Tensor:
+        """Return ``1 - m`` of the next update."""
+        done = (self.step / self.total_steps).clamp(max=1)
+        return (1 - self.momentum) / 2 * (1 + torch.cos(math.pi * done))
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -137,7 +141,7 @@ class MocoV3(Objective):
         new: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
         old: list[Tensor] = [*self.momentum_encoder.parameters(), *self.momentum_projector.parameters()]
         changes = torch._foreach_sub(new, old)
-        torch._foreach_mul_(changes, (1 - self.current_momentum()).float())
+        torch._foreach_mul_(changes, self._new_share())
         torch._foreach_add_(old, changes)
         self.step += 1
 

@@ -82,6 +82,8 @@ def test_an_id_that_is_a_path_leads_no_command_outside(
         ({"data_type": "float64", "fill_value": 0.0}, r"expected int16 \[3, time\]|expected an array of Zarr"),
         ({"shape": [3]}, "expected int16|expected an array of Zarr"),
         ({"shape": [-3, 5]}, "expected int16|expected an array of Zarr"),
+        ({"shape": [3, -5]}, "expected a rate up to .* of 0 to"),
+        ({"shape": [3, 1 << 70]}, "expected a rate up to .* of 0 to"),
         ({"codecs": [{"name": "pickle"}]}, "expected an array of Zarr"),
         ({"codecs": [{"name": "numcodecs.pickle"}]}, "expected an array of Zarr"),
         ({"data_type": "object"}, r"expected int16 \[3, time\]"),
@@ -99,7 +101,16 @@ def test_the_description_of_an_array_is_not_believed(change: dict[str, Any], pro
 
 @pytest.mark.parametrize(
     "attributes",
-    [{"rate_hz": 0}, {"rate_hz": -1}, {"step_g": "nan"}, {"step_g": None}, {"start_time": "x"}, {"shifts": [1]}],
+    [
+        {"rate_hz": 0},
+        {"rate_hz": -1},
+        {"rate_hz": 1e308},
+        {"step_g": "nan"},
+        {"step_g": None},
+        {"step_g": 1e308},
+        {"start_time": "x"},
+        {"shifts": [1]},
+    ],
 )
 def test_attributes_of_an_array_that_cannot_be_right_are_refused(attributes: dict[str, Any], cohort: Path) -> None:
     path = cohort / "acceleration" / "r1" / "zarr.json"

@@ -102,6 +102,11 @@ OF_A_COHORT: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "failed, yet it has an array",
     ),
     "a removed table": (lambda c: (c / "segments.parquet").unlink(), "segments.parquet", "it is missing"),
+    "a table that the manifest lacks": (
+        lambda c: shutil.copy(c / "segments.parquet", c / "more.parquet"),
+        "more.parquet",
+        "it is not in the manifest",
+    ),
     "another recipe": (
         lambda c: _write(c / "recipe.json", (c / "recipe.json").read_bytes().replace(b"30", b"31")),
         "recipe.json",

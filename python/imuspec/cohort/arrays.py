@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +28,8 @@ __all__ = ["MISSING", "SHARD", "StoredArray", "StoredArrays", "checksum", "layou
 
 MISSING = np.int16(-32768)
 SHARD = "c/0/0"  # the file of the samples
+MAX_RATE = 1000.0  # Hz, the most that a recipe may ask for
+MAX_SAMPLES = 1 << 40
 _OPEN = 64  # arrays kept open
 
 
@@ -77,9 +78,10 @@ class StoredArray:
             self._chunk = 0 if is_remote(folder) else _native_chunk(metadata)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"array {recording_id}: expected the attributes of a recording, got {error!r}") from error
-        if not (0 < self.rate < math.inf and 0 < self.step_g < math.inf):
+        if not (0 < self.rate <= MAX_RATE and 0 < self.step_g <= 1 and 0 <= self._n_samples <= MAX_SAMPLES):
             raise ValueError(
-                f"array {recording_id}: expected a rate and a step above 0, got {self.rate} Hz and {self.step_g} g"
+                f"array {recording_id}: expected a rate up to {MAX_RATE} Hz and a step up to 1 g of 0 to {MAX_SAMPLES} samples, "
+                f"got {self.rate} Hz and {self.step_g} g of {self._n_samples}"
             )
 
     def __len__(self) -> int:

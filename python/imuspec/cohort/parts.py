@@ -259,10 +259,10 @@ def check_manifest(folder: Path, *, needed: bool) -> Iterator[tuple[str, str]]:
             continue
         if actual != digest:
             yield name, "it is not what was written: the checksum differs"
-    known = {name for name in listed if name.startswith("parts/")}
-    for name in list_names(folder / "parts"):
-        if f"parts/{name}" not in known:
-            yield f"parts/{name}", "it is not in the manifest: a run was interrupted, or the file was copied here"
+    stored = [name for name in list_names(folder) if name.endswith((".json", ".parquet")) and name != MANIFEST]
+    for name in [*stored, *(f"parts/{name}" for name in list_names(folder / "parts"))]:
+        if name not in listed:
+            yield name, "it is not in the manifest: a run was interrupted, or the file was copied here"
 
 
 def problems_of_parts(ids: Iterable[str], problem_of: Callable[[str], str]) -> list[tuple[str, str]]:

@@ -64,3 +64,19 @@ def test_a_graph_is_captured_after_three_steps_and_gives_each_batch_its_own_figu
     assert Repeated.replays == 3
     assert shapes == [4, 4, 4, 4, 4, 3, 4, 4]  # three as usual, one to capture, then replays around the other shape
     assert torch.equal(given[0][0], torch.zeros(4))  # batches are copied, not overwritten
+
+
+def test_a_step_that_cannot_be_captured_is_named_by_its_setting() -> None:
+    capturing = False
+
+    def step(batch: Tensor) -> Figures:
+        if capturing:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return batch.sum(), batch.sum(), {}
+
+    graphed = GraphedStep(step, torch.Generator())
+    for _ in range(3):
+        graphed(torch.ones(2))
+    capturing = True
+    with pytest.raises(RuntimeError, match=r"training.graph: expected a step without a wait .* is capturing"):
+        graphed(torch.ones(2))

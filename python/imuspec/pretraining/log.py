@@ -56,9 +56,9 @@ class Log:
 
     Attributes
     ----------
-    flop : int
-        Arithmetic of a step of all processes, FLOP; 0 if it is not known. With it a line has ``tflop_per_s``, and on a known
-        card ``mfu``, the share of its peak.
+    flop : int, optional
+        Arithmetic of a step of all processes, FLOP; None before it is counted, 0 if it is not known. With it a line has
+        ``tflop_per_s``, and on a known card ``mfu``, the share of its peak.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Log:
         self.rate = learning_rate(settings)
         self.pending: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []  # loss, gradient norm, metrics of each step
         self.low_lines = 0  # consecutive lines with a spread below the limit
-        self.flop = 0
+        self.flop: int | None = None
         card = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else ""
         self.peak = fabric.world_size * (peak_flop(card) or 0.0)
         self._last_line = (0.0, 0)  # time, s, and step

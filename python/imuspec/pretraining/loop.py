@@ -140,7 +140,7 @@ def _train(
             for batch in on_device(source.epoch(epoch, step % n), fabric.device):
                 for group in optimizer.param_groups:
                     _set_rate(group, peak_rate(settings) if group.get("fixed_lr") else rate(step, n))
-                if gpus and not log.flop:
+                if gpus and log.flop is None:
                     log.flop = fabric.world_size * train_on.flop(batch)
                 _seed(settings.seed, step, fabric.global_rank, generator)
                 loss, norm, metrics = run_step(batch)

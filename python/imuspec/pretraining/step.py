@@ -80,9 +80,12 @@ class TrainingStep:
         return inputs
 
     def flop(self, batch: Any) -> int:
-        """Return the arithmetic of a step on a batch, FLOP."""
-        with self.fabric.autocast():
-            return step_flop(self.objective, self.inputs(batch))
+        """Return the arithmetic of a step on a batch, FLOP; 0 if a second step does not fit into the memory."""
+        try:
+            with self.fabric.autocast():
+                return step_flop(self.objective, self.inputs(batch))
+        except torch.OutOfMemoryError:  # a compiled step may need less
+            return 0
 
     def _clip(self) -> Tensor:
         """Scale the gradient so that its norm is at most that of the settings, and return the norm before."""
@@ -132,9 +135,15 @@ class GraphedStep:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         # the thread that reads batches may reserve memory meanwhile
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            loss, norm, metrics = self.step(self._inputs if isinstance(batch, tuple) else self._inputs[0])
-            values = torch.stack([value.detach().float() for value in (loss, norm, *metrics.values())])
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                loss, norm, metrics = self.step(self._inputs if isinstance(batch, tuple) else self._inputs[0])
+                values = torch.stack([value.detach().float() for value in (loss, norm, *metrics.values())])
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RuntimeError(
+                f"training.graph: expected a step without a wait for the GPU, got one: {reason}"
+            ) from error
         self._outputs = values, list(metrics)
         self._graph = graph
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -36,6 +38,31 @@ def test_hapt_has_its_61_experiments_of_30_people(loaded) -> None:
     assert windows.x.shape[1:] == (3, 128)
     assert windows.class_names == ("walking", "walking upstairs", "walking downstairs", "sitting", "standing", "laying")
     assert windows.table().min() > 0  # everyone does everything
+
+
+def test_every_row_of_hapt_s_twelve_activities_has_its_label() -> None:
+    with tarfile.open(PLACES["hapt"]) as archive:
+        intervals = np.loadtxt(archive.extractfile("HAPT Data Set/RawData/labels.txt"), dtype=np.int64)
+    assert intervals.shape == (1214, 5)
+    expected = [
+        int((rows[:, 4] - rows[:, 3] + 1).sum()) for k in range(1, 13) for rows in [intervals[intervals[:, 2] == k]]
+    ]
+    assert sum(expected) == 815_614
+    counted = np.zeros(13, np.int64)
+    for recording in datasets.labelled_recordings("hapt", PLACES["hapt"], transitions=True):
+        counted += np.bincount(recording.label + 1, minlength=13)
+    assert counted.tolist() == [1_122_772 - 815_614, *expected]
+
+
+def test_the_sets_give_their_windows_and_leave_out_what_is_counted(loaded) -> None:
+    hapt = datasets.load("hapt", PLACES["hapt"], window_s=5.12)
+    assert np.bincount(hapt.label).tolist() == [766, 626, 561, 808, 899, 893]
+    assert hapt.counts["without a label"] == 1_122_772 - 815_614
+    assert hapt.counts["activity that is not a class"] == 67_208  # transitions
+    assert np.bincount(loaded["wisdm_windows"].label).tolist() == [661, 2287, 391, 316, 810, 2827]
+    assert loaded["daphnet"].table().sum(0).tolist() == [1178, 100]
+    assert loaded["daphnet"].counts["not part of the experiment"] == 212_136
+    assert loaded["road_surface"].table().sum(0).tolist() == [620, 494, 469]
 
 
 def test_daphnet_has_its_rows_and_its_freezes(loaded) -> None:
@@ -159,6 +186,23 @@ def test_a_true_shift_of_daphnet_is_the_recording_elsewhere(loaded) -> None:
     assert np.abs(moved.start_s - windows.start_s).max() <= 0.45 * 5 + 0.01
     back = datasets.rewindowed(windows, recordings, seed=0, fraction=0)
     np.testing.assert_array_equal(back.x, windows.x)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "n_classes"),
+    [("caltech101_96", 9144, 102), ("imagenet1000_96", 1000, 1000), ("tinyimagenet64", 5600, 200)],
+)
+def test_every_picture_of_a_set_is_there_and_a_selection_decodes(name: str, n: int, n_classes: int) -> None:
+    pytest.importorskip("torch")
+    pictures_module = pytest.importorskip("imuspec.pretraining.pictures")
+    pictures = pictures_module.find_pictures(DATA / "images" / f"{name}.npz")
+    assert (len(pictures), len(pictures.class_names)) == (n, n_classes)
+    assert np.bincount(pictures.label).min() >= 1
+    every = np.arange(0, n, n // 40)
+    (batch, reasons), *_ = pictures_module.decoding(pictures.items, [every], size=(48, 64), workers=0)
+    assert batch.shape == (len(every), 3, 48, 64)
+    assert [reason for reason in reasons if reason] == []
+    assert batch.float().std((1, 2, 3)).min() > 1  # not one is empty
 
 
 def few_label_scores(windows: datasets.Windows, splits: list[datasets.Split]) -> NDArray[np.float64]:

@@ -20,7 +20,8 @@ from typing import Any
 import pandas as pd
 
 from imuspec.evaluation import mean_interval
-from imuspec.experiments.conclusions import conclusions, difference, figure, planned, score_of, verdict
+from imuspec.experiments.comparisons import difference, figure, planned, score_of
+from imuspec.experiments.conclusions import conclusions, verdict
 from imuspec.experiments.evidence import paired_table
 from imuspec.experiments.experiment import targets
 from imuspec.storage import write_atomically
@@ -91,7 +92,9 @@ class Evidence:
         self.paired = paired_table(self.judged) if len(self.judged) else None
         self.conclusions: list[str] = []
         if self.paired is not None:
-            self.conclusions = conclusions(self.name, self.judged, self.paired, self.facts["options"])
+            self.conclusions = conclusions(
+                self.name, self.judged, self.paired, self.facts["options"], self.facts.get("windows")
+            )
             self._add_intervals()
 
     def _add_intervals(self) -> None:
@@ -269,7 +272,7 @@ def _set(label: str, text: str, shown: dict[str, dict[str, Any]]) -> str:
     """A data set: how it was given, how many windows of whom it has, and its digest."""
     parts = [f"{label} (`{text}`)" if text != "made up" else f"{label} (made up)"]
     for name, facts in shown.items():
-        if name == label or name.startswith(f"{label}, "):
+        if re.match(rf"{re.escape(label)}($|[,@])", name):
             classes = ", ".join(f"{n} {name}" for name, n in facts["classes"].items())
             parts.append(
                 f"{facts['windows']} windows of {facts['window_s']:g} s at {facts['rate_hz']:g} Hz, {facts['subjects']} subjects "

@@ -15,7 +15,8 @@ import pytest
 pd = pytest.importorskip("pandas")
 pytest.importorskip("scipy")
 from imuspec import experiments  # noqa: E402
-from imuspec.experiments.conclusions import conclusions, planned, random_row, reference_row, verdict  # noqa: E402
+from imuspec.experiments.comparisons import planned, random_row, reference_row  # noqa: E402
+from imuspec.experiments.conclusions import conclusions, verdict  # noqa: E402
 from imuspec.experiments.evidence import paired_table  # noqa: E402
 from imuspec.experiments.made_up import made_up_windows  # noqa: E402
 from imuspec.experiments.provenance import encoder_facts, machine, versions, window_facts  # noqa: E402

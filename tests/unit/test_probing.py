@@ -90,6 +90,7 @@ def test_scores_are_those_of_the_chosen_head_on_the_test_part() -> None:
     assert row["macro_f1"] == pytest.approx(f1_score(WINDOWS.label[test], guess, average="macro"))
     assert row["macro_f1_low"] <= row["macro_f1"] <= row["macro_f1_high"]
     assert (row["n_train"], row["n_test"]) == (16, len(test))
+    assert row["n_redraws"] == subject_split(WINDOWS, 3).n_redraws
     assert result.confusion("energy", 4).sum() == len(test)
     assert list(result.per_class().columns) == ["layer", "shots", "seed", "test", *WINDOWS.class_names]
     assert result.summary()["n"].tolist() == [1, 1]
@@ -256,7 +257,7 @@ def test_a_supervised_encoder_learns_what_a_frozen_one_is_asked() -> None:
     )
     row = result.table.iloc[0]
     assert row["macro_f1"] > 0.8
-    assert (row["layer"], row["shots"], row["n_train"]) == ("all", 0, 48)
+    assert (row["layer"], row["shots"], row["n_train"], row["n_redraws"]) == ("all", 0, 48, 0)
     assert result.scores["all", 0, 0, "clean"].confusion.sum() == row["n_test"]
 
 

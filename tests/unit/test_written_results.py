@@ -118,6 +118,7 @@ def test_a_page_states_command_data_encoders_machine_and_what_was_left_out(scrip
         "| machine, date | A processor, 2 cores; 1.5 min; 2026-11-29 |",
         "| draws | 10 labelled windows a class; ",
         "- SimSiam: left out, as no run was given",
+        "Test sets: wisdm, 90 windows of 12 subjects.",
     ):
         assert text in page
     assert "goat" not in page

@@ -4,245 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imuspec.evaluation import holm
+from imuspec.experiments.comparisons import (
+    PICTURES,
+    Difference,
+    corrected,
+    difference,
+    figure,
+    is_free,
+    kind_of_experiment,
+    of_signals,
+    planned,
+    score_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Difference",
-    "conclusions",
-    "corrected",
-    "difference",
-    "figure",
-    "planned",
-    "random_row",
-    "reference_row",
-    "score_of",
-    "verdict",
-]
+__all__ = ["conclusions", "verdict"]
 
-_LIMIT = 0.05  # of p
-_REFERENCES = ("statistics of the window", "statistics, head only")
-_FREE = (*_REFERENCES, "signed means and log deviations", "means of the picture's rows")
-_SIGNALS = ("LIMU-BERT", "SimCLR (HAR)", "Multi-task (HAR)", "CPC (HAR)", "CPC", "Randomly-init. (1D)", "random (1D)")
-_LITE = "ImageNet-supervised (EfficientNet-Lite0)"
-_PICTURES = "encoder of pictures"
-_KINDS = {
-    "img2imu": _PICTURES,
-    "single-axis": _PICTURES,
-    "lmm": "masked auto-encoder",
-    "signal-objectives": "encoder of signals",
-    "fusion": "encoder of signals",
-}
 _NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "kappa": "kappa"}
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The difference of two rows of a table in one column.
-
-    Attributes
-    ----------
-    column, first, second : str
-        Column, and the rows.
-    value, low, high : float
-        Mean of first - second over the splits, and its 95 % interval; NaN where it cannot be computed.
-    p : float
-        Two-sided p; of `conclusions` and `verdict` after Holm's correction over the comparisons of a question in a column.
-    n_splits : int
-        Distinct splits that both rows have.
-    """
-
-    column: str
-    first: str
-    second: str
-    value: float
-    low: float
-    high: float
-    p: float
-    n_splits: int
-
-    @property
-    def clear(self) -> bool:
-        """Whether p is below .05."""
-        return self.p < _LIMIT
-
-    def __str__(self) -> str:
-        if math.isnan(self.low):
-            return f"{figure(self.value, signed=True)} without an interval"
-        return f"{figure(self.value, signed=True)} [{figure(self.low, signed=True)}, {figure(self.high, signed=True)}]"
-
-
-def figure(value: float, *, signed: bool = False) -> str:
-    """Return a score with three digits and without the zero before the point; "-" for NaN.
-
-    Parameters
-    ----------
-    value : float
-        Score or difference.
-    signed : bool, default False
-        Whether a plus is shown.
-    """
-    if math.isnan(value):
-        return "-"
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def score_of(name: str) -> str:
-    """Return the score on which an experiment is judged: balanced accuracy as in the paper on LMM, else macro-F1.
-
-    Parameters
-    ----------
-    name : str
-        Name of the experiment.
-    """
-    return "balanced_accuracy" if name.startswith("lmm") else "macro_f1"
-
-
-def difference(
-    paired: pd.DataFrame, column: str, first: str, second: str, score: str = "macro_f1"
-) -> Difference | None:
-    """Return the difference of two rows, in whichever order the table has them; None if it has no such pair.
-
-    Parameters
-    ----------
-    paired : DataFrame
-        From `imuspec.experiments.evidence.paired_table`.
-    column, first, second : str
-        Column of the scores, and the rows.
-    score : str, default "macro_f1"
-        Score that is compared.
-    """
-    rows = paired[(paired["column"] == column) & (paired["score"] == score)]
-    for one, other, sign in ((first, second, 1), (second, first, -1)):
-        for line in rows[(rows["first"] == one) & (rows["second"] == other)].to_dict("records"):
-            low, high = sorted((sign * line["low"], sign * line["high"]))
-            value, p = sign * float(line["difference"]), float(line["p"])
-            return Difference(column, first, second, value, low, high, p, int(line["n_splits"]))
-    return None
-
-
-def reference_row(row: str, rows: Iterable[str]) -> str | None:
-    """Return the row of plain statistics that a row is compared with: the one on the same axes, sensors or share of labels.
-
-    Parameters
-    ----------
-    row : str
-        Row of a table.
-    rows : iterable of str
-        All rows.
-    """
-    pairs = [(each, name) for each in rows for name in _REFERENCES if name in each]
-    for each, name in pairs:
-        before, after = each.split(name, 1)
-        if row.startswith(before) and row.endswith(after):
-            return each
-    return None
-
-
-def random_row(row: str, rows: Iterable[str]) -> str | None:
-    """Return the row with random weights that a pre-trained row is compared with; None where a table has none.
-
-    Parameters
-    ----------
-    row : str
-        Row of a table.
-    rows : iterable of str
-        All rows.
-    """
-    base, comma, rest = row.partition(", ")
-    dimension = "1D" if base in _SIGNALS else "2D"
-    starts = ["Randomly-init. (EfficientNet-Lite0)"] if base == _LITE else []
-    starts += ["random weights", f"random ({dimension})", f"Randomly-init. ({dimension})"]
-    names = [f"{row}, random", f"{base}, random", *(f"{start}{comma}{rest}" for start in starts), "random weights"]
-    known = list(rows)
-    if row.startswith((*starts, "Randomly", "random")) or row.endswith(", random"):
-        return None
-    return next((name for name in names if name in known and name != row), None)
-
-
-def _is_free(row: str) -> bool:
-    return any(name in row for name in _FREE)
-
-
-def _kind(name: str, row: str) -> str:
-    """What a row is, for a sentence; empty for rows without parameters and for those that had all labels."""
-    if _is_free(row) or row.startswith(("Fully-supervised", "from scratch")):
-        return ""
-    return "encoder of signals" if _of_signals(row) else _own(name) or "encoder"
-
-
-def _own(name: str) -> str:
-    """The kind of encoder that an experiment is about; empty where it is about several."""
-    return next((kind for start, kind in _KINDS.items() if name.startswith(start)), "")
-
-
-def _of_signals(row: str) -> bool:
-    return row.partition(", ")[0] in (*_SIGNALS, "Fully-supervised (1D)")
-
-
-def corrected(differences: Sequence[Difference]) -> list[Difference]:
-    """Return the comparisons of one question with p corrected by Holm within each column.
-
-    Parameters
-    ----------
-    differences : sequence of Difference
-        Comparisons with uncorrected p.
-    """
-    by_column: dict[str, list[Difference]] = {}
-    for each in differences:
-        by_column.setdefault(each.column, []).append(each)
-    return [
-        replace(each, p=float(p))
-        for part in by_column.values()
-        for each, p in zip(part, holm([each.p for each in part]), strict=True)
-    ]
-
-
-def planned(
-    name: str, judged: pd.DataFrame, paired: pd.DataFrame
-) -> tuple[dict[str, list[Difference]], list[Difference]]:
-    """Return the comparisons that a table is made for: encoders with the statistics of the window, and with random weights.
-
-    Parameters
-    ----------
-    name : str
-        Name of the experiment.
-    judged : DataFrame
-        Scores of each row, column, split and draw of the weights.
-    paired : DataFrame
-        Their paired differences, from `imuspec.experiments.evidence.paired_table`.
-
-    Returns
-    -------
-    dict of str to list of Difference
-        Kind of encoder -> differences from the statistics, p corrected within a column.
-    list of Difference
-        Pre-trained rows less their random weights, in the same way.
-    """
-    score, rows = score_of(name), list(dict.fromkeys(judged["row"]))
-    by_kind: dict[str, list[Difference]] = {}
-    trained: list[Difference] = []
-    for column in dict.fromkeys(judged["column"]):
-        for row in rows:
-            reference, initial = reference_row(row, rows), random_row(row, rows)
-            if not (kind := _kind(name, row)):
-                continue
-            part = by_kind.setdefault(kind, [])
-            for other, question in ((reference, part), (initial, trained)):
-                each = None if other is None else difference(paired, column, row, other, score)
-                question.extend([] if each is None else [each])
-    kinds = sorted(filter(by_kind.get, by_kind), key=lambda kind: kind != _own(name))
-    return {kind: corrected(by_kind[kind]) for kind in kinds}, corrected(trained)
-
-
 def conclusions(
-    name: str, judged: pd.DataFrame, paired: pd.DataFrame, options: Mapping[str, Any] | None = None
+    name: str,
+    judged: pd.DataFrame,
+    paired: pd.DataFrame,
+    options: Mapping[str, Any] | None = None,
+    sets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[str]:
     """Return what the scores of an experiment allow to conclude.
 
@@ -257,12 +47,14 @@ def conclusions(
         As for `planned`.
     options : mapping, optional
         Options of the experiment; ``shots`` is named.
+    sets : mapping, optional
+        Data set -> numbers of its ``windows`` and ``subjects``.
 
     Returns
     -------
     list of str
-        Whether encoders of each kind pass the statistics of the window, whether pre-training differs from random weights, and
-        last the evidence: score, interval, test sets, splits, subjects and draws. Empty where a table has no such rows.
+        Whether encoders of each kind pass the statistics, whether pre-training differs from random weights, and last the evidence:
+        score, interval, splits, subjects, draws, test sets. Empty where a table has no such rows.
     """
     columns = list(dict.fromkeys(judged["column"]))
     by_kind, trained = planned(name, judged, paired)
@@ -271,7 +63,7 @@ def conclusions(
     labels = f" with {shots} labelled windows a class" if isinstance(shots, int) and shots and not named else ""
     sentences = [f"{_passing(kind, part, labels)}. {_best(part)}." for kind, part in by_kind.items()]
     sentences += [f"{_trained(trained, labels)}."] if trained else []
-    return [*sentences, _evidence(judged, columns, score_of(name))] if sentences else []
+    return [*sentences, _evidence(judged, columns, score_of(name), sets or {})] if sentences else []
 
 
 def _passing(kind: str, differences: Sequence[Difference], labels: str) -> str:
@@ -317,7 +109,7 @@ def _trained(differences: Sequence[Difference], labels: str) -> str:
     return f"Pre-training {_listed(parts)}{labels}; {n} of {len(differences)} comparisons show no difference"
 
 
-def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str) -> str:
+def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Mapping[str, Mapping[str, Any]]) -> str:
     """Test set, splits, draws and interval behind the sentences."""
     by_fact: dict[str, list[str]] = {}
     for column in columns:
@@ -334,9 +126,11 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str) -> str:
         )
         by_fact.setdefault(fact, []).append(column)
     facts = "; ".join(f"{', '.join(names)}: {fact}" for fact, names in by_fact.items())
+    sizes = [f"{label}, {each['windows']} windows of {each['subjects']} subjects" for label, each in sets.items()]
+    named = f" Test sets: {'; '.join(sizes)}." if sizes else ""
     return (
         f"This rests on {_NAMES[score]}, differences over splits with 95 % intervals of the corrected resampled t test (Nadeau and "
-        f"Bengio), and p after Holm's correction over the rows of a question in a column. {facts}."
+        f"Bengio), and p after Holm's correction over the rows of a question in a column. {facts}.{named}"
     )
 
 
@@ -377,7 +171,9 @@ def verdict(
     chosen, pairs, differences = set(columns), list(pairs), []
     for name, paired in tables:
         rows = list(dict.fromkeys((*paired["first"], *paired["second"])))
-        encoders = [row for row in rows if not _is_free(row) and not (_own(name) == _PICTURES and _of_signals(row))]
+        encoders = [
+            row for row in rows if not is_free(row) and not (kind_of_experiment(name) == PICTURES and of_signals(row))
+        ]
         for column in dict.fromkeys(paired["column"]):
             if chosen and column.split(",")[0] not in chosen:
                 continue

@@ -294,7 +294,8 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
         result.notes += evidence_notes(result.tables["seeds"], paired)
         if paired is not None:
             result.tables["paired"] = paired
-            sentences = conclusions(experiment.name, result.tables["seeds"], paired, setup.options.model_dump())
+            options = setup.options.model_dump()
+            sentences = conclusions(experiment.name, result.tables["seeds"], paired, options, setup.shown)
             result.notes[:0] = sentences
     if setup.tiny:
         result.notes.insert(0, TINY_NOTE)

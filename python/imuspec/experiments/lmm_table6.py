@@ -67,7 +67,8 @@ def run(setup: Setup[Table6Options]) -> Result:
         notes.append(
             "HARNet10: left out; --runs HARNet10=mtl_best.mdl, the public weights (academic use only), or a run"
         )
-    return tabulated(pd.concat(parts, ignore_index=True), notes)
+    scores = pd.concat(parts, ignore_index=True)
+    return tabulated(scores.assign(column=scores["column"].ffill()), notes)
 
 
 def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:

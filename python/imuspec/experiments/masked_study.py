@@ -138,7 +138,8 @@ class Study:
         *,
         train_fraction: float = 1.0,
     ) -> pd.DataFrame:
-        """Return the scores of a head on features, a row for each seed of the split."""
+        """Return the scores of a head on features, a row for each seed of the split; ``column`` is the set."""
+        name = self.setup.data["capture24"].loader if "capture24" in self.setup.data else "capture24"
         return probe_patches(
             embed,
             self.labelled(),
@@ -147,7 +148,7 @@ class Study:
             train_fraction=train_fraction,
             stride=self.setup.options.stride or None,
             say=self.setup.say,
-        ).table
+        ).table.assign(column=name)
 
     def grid(self, cells: Iterable[Cell]) -> pd.DataFrame:
         """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""
@@ -204,7 +205,7 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
             subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
             counts |= {"n_test_subjects": len(subjects), "n_rarest": int(part["n_rarest"].min())}
             rows.append({"row": row, "column": column, "value": mean, "sd": sd, "low": low, "high": high, **counts})
-    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores.assign(column="capture24")})
+    return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores})
 
 
 def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:

@@ -251,6 +251,8 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     def show(self, name: str, facts: dict[str, Any]) -> None:
         """Note a data set in the form in which it is judged on; other forms of a set are noted beside it.
 
+        One set in the place of another is noted as ``LABEL@NAME``.
+
         Parameters
         ----------
         name : str
@@ -258,6 +260,8 @@ class Setup(BaseModel, Generic[OptionsT_co]):
         facts : dict
             From `imuspec.experiments.provenance.window_facts` or `sequence_facts`.
         """
+        if name in self.data and self.data[name].loader != name:
+            name = f"{name}@{self.data[name].loader}"
         if self.shown.get(name, facts) != facts:
             name = f"{name}, {facts['window_s']:g} s at {facts['rate_hz']:g} Hz"
         self.shown[name] = facts

@@ -279,6 +279,7 @@ def _judge(
                     n_train=len(draw.train[n]),
                     n_validation=len(draw.validation),
                     n_test=len(draw.test),
+                    n_redraws=draw.split.n_redraws,
                 )
     order = [
         (layer, n, draw.seed, t) for layer in source.layers for n in draws[0].train for draw in draws for t in tests

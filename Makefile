@@ -12,7 +12,7 @@ DEMO ?= demo
 FUZZ_SECONDS ?= 60
 FUZZ_SANITIZER ?= none
 ASAN_TESTS ?=
-MIRI_TESTS ?= arrays:: spectral::tile spectral::image::levels::tests::a_tile
+MIRI_TESTS ?= arrays:: spectral::tile spectral::image::bytes::tests::a_tile
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 

@@ -4,9 +4,11 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::bytes::TILE;
 use super::definition::{self, Norm, Plan, Precision, Recipe, not_finite};
 use super::extent::Extent;
-use super::levels::{BLOCK, Greys, TILE};
+use super::greys::Greys;
+use super::levels::BLOCK;
 use super::pixel::Pixel;
 use super::power::{self, Sample, Transforms};
 use super::resize_lanes::{self, Draw};

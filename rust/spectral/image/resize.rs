@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use super::bytes::TILE;
+
 /// How a grid becomes a picture of another size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resize {
@@ -109,9 +111,16 @@ fn gcd(a: u32, b: u32) -> u32 {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lines {
     lines: Vec<Line>,
+    reach: Range<usize>,
 }
 
 impl Lines {
+    fn of(lines: Vec<Line>) -> Self {
+        let ends = lines.iter().map(|l| (l.first as usize, l.first as usize + l.weights.len().max(l.fractions.len())));
+        let reach = ends.reduce(|r, next| (r.0.min(next.0), r.1.max(next.1))).map_or(0..0, |(a, b)| a..b);
+        Self { lines, reach }
+    }
+
     /// `to` lines out of `from`, over `canvas` lines where `method` is [`Resize::Canvas`].
     pub fn new(method: Resize, from: usize, to: usize, canvas: usize) -> Self {
         let lines = (0..to).map(|i| match method {
@@ -120,12 +129,12 @@ impl Lines {
             Resize::Bilinear => two_point(i, from, to),
             Resize::Nearest => Line::new((2 * i + 1) * from / (2 * to), vec![1]),
         });
-        Self { lines: lines.collect() }
+        Self::of(lines.collect())
     }
 
     /// Every line as it is.
     pub fn identity(n: usize) -> Self {
-        Self { lines: (0..n).map(|i| Line::new(i, vec![1])).collect() }
+        Self::of((0..n).map(|i| Line::new(i, vec![1])).collect())
     }
 
     /// The same lines on a source of `from` lines that lies the other way round.
@@ -136,7 +145,7 @@ impl Lines {
             line.weights.reverse();
             line.fractions.reverse();
         }
-        self
+        Self::of(self.lines)
     }
 
     /// Puts `n` black lines before the source's first.
@@ -146,7 +155,7 @@ impl Lines {
             line.weights.drain(..black.min(line.weights.len()));
             line.first = line.first.saturating_sub(n as u32);
         }
-        self
+        Self::of(self.lines)
     }
 
     /// The lines, first to last.
@@ -162,9 +171,7 @@ impl Lines {
 
     /// The source lines that the first to last result needs.
     pub fn reach(&self) -> Range<usize> {
-        let ends =
-            self.lines.iter().map(|l| (l.first as usize, l.first as usize + l.weights.len().max(l.fractions.len())));
-        ends.reduce(|r, next| (r.0.min(next.0), r.1.max(next.1))).map_or(0..0, |(a, b)| a..b)
+        self.reach.clone()
     }
 }
 
@@ -215,6 +222,34 @@ pub fn mix(line: &Line, source: impl Fn(usize) -> u8) -> u8 {
     let half = 1 << (FRACTION_BITS - 1);
     let source = line.fractions.iter().enumerate().map(|(k, &w)| w * u32::from(source(line.first as usize + k)));
     (source.fold(half, |sum, v| sum + v) >> FRACTION_BITS).min(255) as u8
+}
+
+/// A line that is black, a copy, or of fractions, whose weighted sums are taken in 32 bits; false for any other.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // plain loops over whole tiles are what the compiler turns into vectors
+pub(super) fn mix_simply(line: &Line, source: &[u8], pitch: usize, out: &mut [u8]) -> bool {
+    let source = &source[line.first as usize * pitch..];
+    if line.is_black() {
+        out.fill(0);
+    } else if line.is_copy() {
+        out.copy_from_slice(&source[..pitch]);
+    } else if line.fractions.is_empty() {
+        return false;
+    } else {
+        for (c, out) in out.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
+            let mut sum = [1u32 << (FRACTION_BITS - 1); TILE];
+            for (k, &w) in line.fractions.iter().enumerate() {
+                let row = &source[k * pitch + c * TILE..][..TILE];
+                for i in 0..TILE {
+                    sum[i] += w * u32::from(row[i]);
+                }
+            }
+            for i in 0..TILE {
+                out[i] = (sum[i] >> FRACTION_BITS).min(255) as u8;
+            }
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::frames::{Block, Frames, FramesScratch};
 use super::lanes::log::{self, DECIBEL, Watch};
 use super::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
+use super::tile::prefetch_to_write;
 use crate::arrays::{Signals, check_length, product};
 use crate::error::Result;
 use crate::threads::{self, Spares};
@@ -227,18 +228,6 @@ impl<T: Real> Grid<T> {
             }
         }
     }
-}
-
-/// Asks for the cache line at `address`, which need not exist, to be written soon.
-#[inline(always)]
-fn prefetch_to_write<T>(address: *const T) {
-    // SAFETY: a hint that never faults; processors without it take it for no operation.
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
 }
 
 /// Writes power, decibel or magnitude.

@@ -4,22 +4,65 @@
 #![allow(unsafe_code)]
 
 use super::lanes::rows::Rows;
-use super::lanes::{Cpu, Lanes, Real};
+use super::lanes::{Cpu, Kernel, Lanes, Real};
 use crate::arrays::Signals;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::Path;
 
+/// Asks for `memory` to be written soon.
+#[inline(always)]
+pub(super) fn fetch_to_write<T>(memory: &[T]) {
+    for line in memory.chunks(64 / size_of::<T>()) {
+        prefetch_to_write(line.as_ptr());
+    }
+}
+
+/// Asks for the cache line at `address`, which need not exist, to be written soon.
+#[inline(always)]
+pub(super) fn prefetch_to_write<T>(address: *const T) {
+    // SAFETY: a hint that never faults; processors without it take it for no operation.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
 /// Asks for the first samples of signal `i`, up to 64 cache lines, to be read soon.
 #[inline(always)]
-pub(super) fn fetch<T: Real>(signals: &Signals<T>, i: usize) {
+pub(super) fn fetch<T: Copy>(signals: &Signals<T>, i: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in signals.get(i).chunks(64 / size_of::<T>()).take(64) {
+    for line in signals.slice(i).unwrap_or_default().chunks(64 / size_of::<T>()).take(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: SSE is part of x86-64; a prefetch reads nothing that the program sees.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (signals, i);
+}
+
+/// Memory that is needed soon.
+#[derive(Clone, Copy)]
+pub(super) enum Ahead<'a, T> {
+    /// Signals from an index on, to be read.
+    Read(&'a Signals<'a, T>, usize),
+    /// Signals of a length, to be written.
+    Write(&'a [T], usize),
+}
+
+impl<T: Real> Ahead<'_, T> {
+    /// Asks for the signal `i`, if there is one; of those to be read for LANES at most.
+    #[inline(always)]
+    pub(super) fn fetch(&self, i: usize) {
+        match *self {
+            Self::Read(signals, first) if i < T::LANES && first + i < signals.count() => {
+                fetch(signals, first + i);
+            }
+            Self::Write(memory, time) => fetch_to_write(memory.get(i * time..(i + 1) * time).unwrap_or_default()),
+            Self::Read(..) => {}
+        }
+    }
 }
 
 /// Writes samples `from`.. of signals `first`..`first + n` (n <= LANES) into the rows of `tile`, one signal a lane.
@@ -112,9 +155,79 @@ fn transpose_eight(from: [&[f32]; 8], to: &mut [f32], width: usize) {
     }
 }
 
+/// Rows of lanes back to one signal after the other.
+pub(super) struct Gather<'a, T> {
+    /// [time, LANES]
+    pub rows: &'a [T],
+    /// Up to LANES signals of `time` samples.
+    pub signals: &'a mut [T],
+    /// Samples of a signal.
+    pub time: usize,
+}
+
+impl<T: Real> Kernel<T> for Gather<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self, _: Cpu<V>) {
+        let Self { rows, signals, time } = self;
+        assert!(signals.len() <= T::LANES * time && rows.len() >= T::LANES * time, "rows of every signal");
+        let lanes = signals.len() / time;
+        let mut lane = 0;
+        while lane < lanes {
+            #[cfg(target_arch = "x86_64")]
+            if V::PATH >= Path::Avx2 && size_of::<T>() == 4 && lanes - lane >= 8 {
+                // SAFETY: the sealed `Real` of four bytes is f32; the proof of a path from AVX2 on is one of AVX.
+                unsafe {
+                    let rows = std::slice::from_raw_parts(rows[lane..].as_ptr().cast(), rows.len() - lane);
+                    gather_eight(rows, T::LANES, as_f32(&mut signals[lane * time..(lane + 8) * time]), time);
+                }
+                lane += 8;
+                continue;
+            }
+            for (t, value) in signals[lane * time..(lane + 1) * time].iter_mut().enumerate() {
+                *value = rows[t * T::LANES + lane];
+            }
+            lane += 1;
+        }
+    }
+}
+
+/// Eight lanes of rows of `width` scalars into eight signals, four samples at a time, as [`transpose_eight`] the other way.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+fn gather_eight(rows: &[f32], width: usize, signals: &mut [f32], time: usize) {
+    use std::arch::x86_64::*;
+    assert!(signals.len() == 8 * time && (time == 0 || rows.len() >= (time - 1) * width + 8));
+    let mut t = 0;
+    while t + 4 <= time {
+        // SAFETY: the rows `t..t + 4`, and as many samples of each signal, are in bounds by the assertion.
+        unsafe {
+            let row = |i: usize| _mm256_loadu_ps(rows.as_ptr().add((t + i) * width));
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let mut put = |lane: usize, two: __m256| {
+                let to = signals.as_mut_ptr().add(lane * time + t);
+                _mm_storeu_ps(to, _mm256_castps256_ps128(two));
+                _mm_storeu_ps(to.add(4 * time), _mm256_extractf128_ps::<1>(two));
+            };
+            put(0, _mm256_shuffle_ps::<0x44>(ab, cd));
+            put(1, _mm256_shuffle_ps::<0xee>(ab, cd));
+            put(2, _mm256_shuffle_ps::<0x44>(ab_high, cd_high));
+            put(3, _mm256_shuffle_ps::<0xee>(ab_high, cd_high));
+        }
+        t += 4;
+    }
+    for (lane, signal) in signals.chunks_exact_mut(time.max(1)).enumerate() {
+        for (t, value) in signal.iter_mut().enumerate().skip(t) {
+            *value = rows[t * width + lane];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{Kernel, dispatch};
+    use super::super::lanes::dispatch;
     use super::*;
     use crate::cpu::Path;
 
@@ -142,6 +255,21 @@ mod tests {
                     let want = sample.map_or(T::default(), |s| signals.get(first + lane)[s]);
                     assert!(got == want, "{path:?} {count} x {time} {case:?}: row {t} lane {lane}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn signals_that_went_into_lanes_come_back() {
+        for (count, time) in [(1, 5), (7, 4), (8, 3), (9, 21), (15, 24), (16, 30)] {
+            let data: Vec<f32> = (1..=count * time).map(|v| v as f32).collect();
+            let signals = Signals::contiguous(&data, time).unwrap();
+            for path in Path::available() {
+                let mut tile = Rows::<f32>::new(time);
+                dispatch(path, Transpose(&signals, (0, count, 0), &mut tile));
+                let mut back = vec![0.0; data.len()];
+                dispatch(path, Gather { rows: &tile, signals: &mut back, time });
+                assert!(back == data, "{path:?} {count} x {time}");
             }
         }
     }

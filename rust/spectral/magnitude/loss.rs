@@ -10,11 +10,11 @@
 use super::features::Resolution;
 use super::steps::{
     Compare, Fold, Job, Load, LossScratch, Moments, N_TERMS, OverlapAdd, Part, SquaredError, Transforms, Weights,
-    gather,
 };
 use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::{Path, Real, dispatch};
+use crate::spectral::tile::{Ahead, Gather};
 use crate::threads;
 
 /// Where [`loss`] writes.
@@ -57,12 +57,13 @@ pub fn loss<T: Real>(
     let parts = resolutions.iter().map(|r| Part::new(r, &weights, time)).collect::<Result<Vec<_>>>()?;
     let frames: usize = parts.iter().map(|p| p.frames * p.resolution.nfft).sum();
     let threads = threads::worth(2.0 * (n * (frames + time)) as f64);
-    let lanes = T::LANES;
+    // Several tiles in a row: a thread then knows the signals that it needs next.
+    let item = n.div_ceil(16 * threads).next_multiple_of(T::LANES).min(16 * T::LANES);
     let with_gradient = out.gradient.is_some();
-    let mut gradients = out.gradient.unwrap_or_default().chunks_mut(lanes * time);
+    let mut gradients = out.gradient.unwrap_or_default().chunks_mut(item * time);
     let items = (0..n)
-        .step_by(lanes)
-        .zip(out.terms.chunks_mut(lanes * N_TERMS))
+        .step_by(item)
+        .zip(out.terms.chunks_mut(item * N_TERMS))
         .map(move |(first, terms)| (first, terms, gradients.next().unwrap_or_default()));
     let job = Job { parts: &parts, weights, prediction, target, with_gradient };
     threads::for_each(
@@ -70,7 +71,11 @@ pub fn loss<T: Real>(
         items,
         || LossScratch::new(&job),
         |scratch, (first, terms, gradient)| {
-            share(&job, path, first, (terms, gradient), scratch);
+            let mut gradients = gradient.chunks_mut(T::LANES * time);
+            for (i, terms) in terms.chunks_mut(T::LANES * N_TERMS).enumerate() {
+                let gradient = gradients.next().unwrap_or_default();
+                share(&job, path, first + i * T::LANES, (terms, gradient), scratch);
+            }
         },
     );
     Ok(())
@@ -91,22 +96,20 @@ fn share<T: Real>(
         let base = (scratch.margin - part.resolution.nfft / 2) * T::LANES;
         let hop = part.resolution.hop * T::LANES;
         for (tile, is_prediction) in [(&scratch.target, false), (&scratch.prediction, true)] {
-            let (plan, fft) = (&part.forward, &mut own.forward);
-            dispatch(
-                path,
-                Transforms { plan, fft, source: &tile[base..], hop, out: &mut own.spectra, frames: part.frames },
-            );
+            let (plan, fft, frames) = (&part.forward, &mut own.forward, part.frames);
+            let ahead = Ahead::Read(if is_prediction { job.prediction } else { job.target }, first + T::LANES);
+            let source = &tile[base..];
+            dispatch(path, Transforms { plan, fft, source, hop, out: &mut own.spectra, frames, ahead });
             dispatch(path, Moments { part, own, is_prediction });
         }
         dispatch(path, Compare { part, job, own, terms: &mut scratch.terms });
         if job.with_gradient {
             dispatch(path, Fold { part, own });
-            let (plan, fft) = (&part.inverse, &mut own.inverse);
+            let (plan, fft, frames) = (&part.inverse, &mut own.inverse, part.frames);
             let hop = part.resolution.nfft * T::LANES;
-            dispatch(
-                path,
-                Transforms { plan, fft, source: &own.folded, hop, out: &mut own.spectra, frames: part.frames },
-            );
+            let ahead = Ahead::Write(gradient, time);
+            let source = &own.folded;
+            dispatch(path, Transforms { plan, fft, source, hop, out: &mut own.spectra, frames, ahead });
             dispatch(path, OverlapAdd { part, spectra: &own.spectra, gradient: &mut scratch.gradient[base..] });
         }
     }
@@ -120,7 +123,7 @@ fn share<T: Real>(
     }
     if job.with_gradient {
         let rows = &scratch.gradient[scratch.margin * T::LANES..][..time * T::LANES];
-        gather(rows, gradient, time);
+        dispatch(path, Gather { rows, signals: gradient, time });
     }
 }
 

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Scratch};
 use crate::spectral::lanes::rows::Rows;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Real};
-use crate::spectral::{tile, window};
+use crate::spectral::tile::{self, Ahead};
+use crate::spectral::window;
 
 /// Which terms the loss has. `None`: not computed; zero: computed, without a share in loss and gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -149,6 +150,8 @@ pub(super) struct Transforms<'a, T: Real> {
     pub(super) hop: usize,
     pub(super) out: &'a mut [T],
     pub(super) frames: usize,
+    /// Memory that is needed soon: a signal of each with every frame.
+    pub(super) ahead: Ahead<'a, T>,
 }
 
 impl<T: Real> Kernel<T> for Transforms<'_, T> {
@@ -157,6 +160,7 @@ impl<T: Real> Kernel<T> for Transforms<'_, T> {
     fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
         let size = 2 * self.plan.bins() * T::LANES;
         for m in 0..self.frames {
+            self.ahead.fetch(m);
             let out = &mut self.out[m * size..(m + 1) * size];
             self.plan.complex(cpu, &self.source[m * self.hop..], T::LANES, &mut self.fft.arena, out);
         }
@@ -377,19 +381,6 @@ impl<T: Real> Kernel<T> for SquaredError<'_, '_, T> {
             }
             sum.mul(cpu.constant(1.0 / time as f64)).write(&mut scratch.terms, 2 * width + lane);
             lane += V::N;
-        }
-    }
-}
-
-/// Rows of lanes back to one signal after the other.
-#[inline(always)]
-pub(super) fn gather<T: Real>(rows: &[T], signals: &mut [T], time: usize) {
-    for lane in 0..signals.len() / time {
-        let signal = &mut signals[lane * time..(lane + 1) * time];
-        let mut t = 0;
-        while t < time {
-            signal[t] = rows[t * T::LANES + lane];
-            t += 1;
         }
     }
 }

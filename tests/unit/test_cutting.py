@@ -172,3 +172,19 @@ def test_a_rate_that_is_not_what_the_set_says_is_no_clock_error() -> None:
     source = recording(20_000, 50.0, time=np.arange(20_000) * 20_600_000)
     with pytest.raises(ValueError, match=r"expected samples at an even 50 Hz for polyphase, got one .* samples off"):
         datasets.cut([source], window_s=2, rate=25, resampling="polyphase")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"label": [0] * 1000}, "label: expected an array of integers, got list"),
+        ({"label": np.array(["a"] * 1000)}, "label: expected an array of integers, got dtype <U1"),
+        (
+            {"runs": None},
+            "runs: expected an array of integers, got NoneType; LabelledRecording.from_arrays takes lists",
+        ),
+    ],
+)
+def test_fields_of_a_recording_that_are_no_arrays_are_named(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        replace(recording(), **fields)

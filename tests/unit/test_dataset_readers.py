@@ -11,6 +11,7 @@ from dataset_values import rows, still
 from imuspec import datasets
 from imuspec.datasets import goat
 from imuspec.errors import RecordingError
+from labelled_folder import write_folder
 
 # --- Goat ----------------------------------------------------------------------------------------------------------
 
@@ -207,3 +208,37 @@ def test_motionsense_adds_gravity_to_what_the_user_did(tmp_path) -> None:
     (tmp_path / "A_DeviceMotion_data" / "swm_1" / "sub_1.csv").write_text("x\n")
     with pytest.raises(RecordingError, match="expected activities dws, ups, wlk, jog, sit, std, got swm"):
         datasets.load("motionsense", tmp_path)
+
+
+def test_motionsense_s_other_parts_beside_it_are_left_alone(tmp_path) -> None:
+    for part, columns in (
+        ("A_DeviceMotion_data", [f"{kind}.{axis}" for kind in ("gravity", "userAcceleration") for axis in "xyz"]),
+        ("B_Accelerometer_data", list("xyz")),
+        ("C_Gyroscope_data", list("xyz")),
+    ):
+        for person in (1, 2):
+            location = tmp_path / "motion-sense" / part / "wlk_7"
+            location.mkdir(parents=True, exist_ok=True)
+            values = np.zeros((300, len(columns)))
+            values[:, 2] = -1
+            text = "," + ",".join(columns) + "\n" + rows(np.arange(300), *values.T)
+            (location / f"sub_{person}.csv").write_text(text)
+    made = datasets.load("motionsense", tmp_path)
+    assert made.n_rows == 600
+    assert made.subjects.tolist() == [1, 2]
+
+
+def test_a_subject_that_a_set_does_not_have_is_named(tmp_path) -> None:
+    for person in (1, 2):
+        location = tmp_path / "A_DeviceMotion_data" / "wlk_7"
+        location.mkdir(parents=True, exist_ok=True)
+        names = [f"{kind}.{axis}" for kind in ("gravity", "userAcceleration") for axis in "xyz"]
+        values = np.zeros((300, 6))
+        values[:, 2] = -1
+        (location / f"sub_{person}.csv").write_text("," + ",".join(names) + "\n" + rows(np.arange(300), *values.T))
+    with pytest.raises(ValueError, match="subjects: expected some of 1, 2, got 3"):
+        datasets.load("motionsense", tmp_path, subjects=[1, 3])
+    write_folder(tmp_path / "own")
+    assert datasets.load("folder", tmp_path / "own", subjects=["p0"]).subjects.tolist() == ["p0"]
+    with pytest.raises(ValueError, match="subjects: expected some of p0, p1, p2, p3, got q"):
+        datasets.load("folder", tmp_path / "own", subjects=["p0", "q"])

@@ -109,3 +109,11 @@ def test_a_file_that_is_not_wisdm_is_refused(tmp_path) -> None:
         datasets.load("wisdm", tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         datasets.load("wisdm", tmp_path / "absent.txt")
+
+
+def test_the_second_version_of_wisdm_is_refused_because_it_has_other_activities(tmp_path) -> None:
+    lines = wisdm_text() + [wisdm_record(3, name, 5e7) for name in ("Stairs", "LyingDown")]
+    with pytest.raises(
+        RecordingError, match=r"expected the activities of WISDM v1.1, got LyingDown and Stairs of v2.0"
+    ):
+        datasets.load("wisdm", write_wisdm(tmp_path, "\n".join(lines)))

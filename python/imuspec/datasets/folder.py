@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.own_files import PathPattern, TableColumns
+from imuspec.datasets.reading import check_subjects
 from imuspec.datasets.recordings import DROPPED, UNITS, LabelledRecording, runs_of
 from imuspec.errors import RecordingError
 from imuspec.recording.inputs import InputFile, find_sources
@@ -142,15 +143,19 @@ def recordings(
             for source, fields in entries
         }
     class_names = tuple(classes if classes is not None else _class_names(by_source, entries, form))
+    present: set[str] = set()
     for source, fields in entries:
         intervals = by_source.get(source.path, [])
         if len({interval.subject for interval in intervals}) > 1:
             raise RecordingError(str(table), None, f"expected one subject for {source.name}, got several")
         stated = fields.get("subject") or (intervals[0].subject if intervals else "")
+        if subject_column is None:
+            present.add(stated or source.id)
         if subjects is not None and subject_column is None and not _is_chosen(stated or source.id, subjects):
             continue
         for owner, recorded, n_bad in form.read(source.path):
             subject = owner or stated or source.id
+            present.add(subject)
             if subjects is None or _is_chosen(subject, subjects):
                 yield _recording(
                     recorded,
@@ -163,6 +168,9 @@ def recordings(
                     n_bad,
                     fields.get("sensor", ""),
                 )
+    if subjects is not None:
+        unknown = [subject for subject in subjects if not any(_is_chosen(name, [subject]) for name in present)]
+        check_subjects(unknown, sorted(present))
 
 
 def _is_chosen(subject: str, subjects: Collection[int | str]) -> bool:

@@ -7,6 +7,7 @@ g. Malekzadeh et al. 2018, repository mmalekzadeh/motion-sense.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from typing import Literal
 
@@ -21,6 +22,9 @@ __all__ = ["CLASSES", "recordings"]
 
 RATE = 50.0
 CLASSES = ("downstairs", "upstairs", "walking", "jogging", "sitting", "standing")
+_OTHERS = re.compile(
+    r"(^|/)(B_Accelerometer|C_Gyroscope)_data/", re.IGNORECASE
+)  # the other parts of the official folder
 _CODES = ("dws", "ups", "wlk", "jog", "sit", "std")
 
 
@@ -36,7 +40,7 @@ def recordings(
     Parameters
     ----------
     path : path-like
-        ``A_DeviceMotion_data``, the folder above it, or its zip.
+        ``A_DeviceMotion_data``, the folder above it with or without the other two parts, or its zip.
     acceleration : {"total", "user"}, default "total"
         "total": ``gravity + userAcceleration``, as an accelerometer measures. "user": ``userAcceleration`` alone.
     subjects : collection of int or str, optional
@@ -89,7 +93,9 @@ def recordings(
     return read_files(
         path,
         lambda files: (
-            ((int(m[3]), m[1].lower(), int(m[2])), name) for name, m in files.find(r"([a-z]{3})_(\d+)/sub_(\d+)\.csv")
+            ((int(m[3]), m[1].lower(), int(m[2])), name)
+            for name, m in files.find(r"([a-z]{3})_(\d+)/sub_(\d+)\.csv")
+            if not _OTHERS.search(name)
         ),
         read,
         expected="A_DeviceMotion_data/dws_1/sub_1.csv and so on",

@@ -15,7 +15,15 @@ from imuspec.datasets.files import SetFiles, read_table
 from imuspec.datasets.recordings import DROPPED, LabelledRecording, count_times, in_g, runs_of, sound, sound_stamps
 from imuspec.errors import RecordingError
 
-__all__ = ["NumberedColumns", "coded_labels", "even_times", "known_names", "read_files", "recording_of"]
+__all__ = [
+    "NumberedColumns",
+    "check_subjects",
+    "coded_labels",
+    "even_times",
+    "known_names",
+    "read_files",
+    "recording_of",
+]
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
 BROKEN = "not numbers on three axes"
@@ -121,7 +129,7 @@ def read_files(
     FileNotFoundError
         If there is no file of the layout.
     ValueError
-        If two files have one key, so that the path has two copies of the set.
+        If two files have one key, so that the path has two copies of the set, or a subject is unknown.
     """
     with SetFiles(path) as files:
         entries = sorted(find(files))
@@ -130,9 +138,18 @@ def read_files(
         for (key, name), (other, copy) in pairwise(entries):
             if key == other:
                 raise ValueError(f"{files.path}: expected one copy of the set, got {name} and {copy}")
+        check_subjects(subjects, [key[0] for key, _ in entries])
         for key, name in entries:
             if subjects is None or key[0] in subjects:
                 yield from read(files, name, key)
+
+
+def check_subjects(subjects: Collection[int | str] | None, known: Iterable[int | str]) -> None:
+    """Raise ValueError unless all `subjects` are in `known`; None is all of them."""
+    names = list(dict.fromkeys(known))
+    unknown = [] if subjects is None else [str(subject) for subject in subjects if subject not in names]
+    if unknown:
+        raise ValueError(f"subjects: expected some of {', '.join(map(str, names))}, got {', '.join(unknown)}")
 
 
 def recording_of(

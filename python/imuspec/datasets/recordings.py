@@ -157,6 +157,14 @@ class LabelledRecording:
         )
 
     def __post_init__(self) -> None:
+        for name in ("acceleration", "time", "runs", "label"):
+            value = getattr(self, name)
+            kinds, words = ("f", "floats") if name == "acceleration" else ("iu", "integers")
+            if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+                got = f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+                raise TypeError(
+                    f"{name}: expected an array of {words}, got {got}; LabelledRecording.from_arrays takes lists"
+                )
         n = self.time.shape[0]
         if self.acceleration.shape != (3, n) or self.label.shape != (n,):
             raise ValueError(

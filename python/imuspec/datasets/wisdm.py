@@ -27,6 +27,8 @@ CLASSES = ("Downstairs", "Jogging", "Sitting", "Standing", "Upstairs", "Walking"
 _SCALES_NS = (1, 1_000, 1_000_000)  # stamps are ns; some users' are us or ms
 Record = tuple[int, int, int, float, float, float]
 
+_OF_VERSION_2 = re.compile(r"^\s*\d+,(Stairs|LyingDown),", re.MULTILINE)
+
 
 def recordings(
     path: str | os.PathLike[str],
@@ -63,7 +65,7 @@ def recordings(
     FileNotFoundError
         If WISDM_ar_v1.1_raw.txt is missing.
     RecordingError
-        If the file has no valid record.
+        If the file has no valid record, or activities of WISDM v2.0.
     """
     by_user: dict[int, list[Record]] = {}
     bad: dict[int, Counter[str]] = {}
@@ -74,7 +76,12 @@ def recordings(
             if files.path.is_file() and len(files.names) == 1
             else files.one(r"WISDM_ar_v1\.1_raw[^/]*\.txt", "WISDM_ar_v1.1_raw.txt")
         )
-        records, counts = _parse(files.read(name).decode("latin-1"))
+        text = files.read(name).decode("latin-1")
+        if others := sorted(set(_OF_VERSION_2.findall(text))):
+            raise RecordingError(
+                _source(files, name), None, f"expected the activities of WISDM v1.1, got {' and '.join(others)} of v2.0"
+            )
+        records, counts = _parse(text)
         if not records:
             raise RecordingError(_source(files, name), None, "no records of the form user,activity,timestamp,x,y,z")
         for record in records:  # the records of a user may be in several places

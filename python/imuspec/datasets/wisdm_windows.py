@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.datasets.files import SetFiles
+from imuspec.datasets.reading import check_subjects
 from imuspec.datasets.recordings import LabelledRecording, count_times, in_g
 from imuspec.errors import RecordingError
 
@@ -59,6 +60,7 @@ def recordings(
         name = files.one(r"wisdm[^/]*\.npz", "wisdm_v1.1_windows128_20hz.npz or .npz.xz")
         source = files.label(name) if Path(path).is_dir() else str(path)
         arrays = _load(files.read(name), source)
+    check_subjects(subjects, np.unique(arrays["user"]).tolist())
     raw = arrays["acc_cms2"].astype(np.float64) / 100
     for user in np.unique(arrays["user"]).tolist():
         if subjects is not None and user not in subjects:

@@ -25,7 +25,8 @@ class ImageStream:
     ``precision="float64"`` of the windows ``[i * hop, i * hop + window)``, bit for bit, however the samples are cut.
 
     That needs windows that begin on a column: `hop` a multiple of ``nfft - noverlap`` (then `aligned` is true). For any
-    other `hop` the pictures are the same, but all columns of each are computed again.
+    other `hop` the pictures are the same, but all columns of each are computed again. One thread at a time may push, and a
+    stream cannot be pickled or copied.
 
     Parameters
     ----------

@@ -38,7 +38,17 @@ MARK = "TINY: a trial of the code on little data and few steps; its numbers mean
 SCORES = {"value": "", "balanced_accuracy": "balanced_accuracy_"}
 _MOST_LINES, _MOST_COLUMNS = 50, 5
 _STORED = ("experiment.json", "table.csv", "runs.csv", "tests.csv", "weights.csv")
-_IN_NOTES = ("TINY", "±", "paired.csv", "No ", "Of each ", "Pre-training is", "In none of", "This rests on")
+_IN_NOTES = (
+    "TINY",
+    "±",
+    "paired.csv",
+    "No ",
+    "Of each ",
+    "Pre-training ",
+    "Fine-tuning ",
+    "In none of",
+    "This rests on",
+)
 _UNITS = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy and kappa"}
 
 
@@ -198,13 +208,15 @@ def differences(evidence: Evidence) -> Iterator[str]:
     """Paired differences: encoders less the statistics, pre-training less random weights, and pre-trained rows among themselves."""
     if evidence.paired is None:
         return
-    by_kind, trained = planned(evidence.name, evidence.judged, evidence.paired)
-    for title, part in [(f"Each {kind} less the statistics of the window:", p) for kind, p in by_kind.items()] + (
-        [("Pre-trained less random weights:", trained)] if trained else []
-    ):
+    by_kind, trained, tuned = planned(evidence.name, evidence.judged, evidence.paired)
+    questions = [(f"Each {kind} less the statistics of the window:", part) for kind, part in by_kind.items()]
+    questions += [("Pre-trained less random weights:", trained), ("Fine-tuned less the head alone:", tuned)]
+    for title, part in questions:
+        if not part:
+            continue
         cells = {(each.first, each.column): f"**{each}**" if each.clear else str(each) for each in part}
         others = {each.first: each.second for each in part}
-        names = [("less", others)] if part is trained else []
+        names = [("less", others)] if len(set(others.values())) > 1 or part is trained else []
         columns = list(dict.fromkeys(each.column for each in part))
         yield title
         yield grid(list(dict.fromkeys(each.first for each in part)), columns, cells, *names)

@@ -73,9 +73,9 @@ def test_pre_training_is_compared_with_random_weights_of_its_kind() -> None:
     scores = judged(**{"Randomly-init._(2D)": 0.4, "Randomly-init._(1D)": 0.6, "MoCo": 0.5, "CPC_(HAR)": 0.6})
     sentences = concluded("img2imu-table2", scores)
     assert sentences[0].startswith("Pre-training is above random weights for MoCo on wisdm (+.100 [")
-    assert "; 1 of 2 comparisons show no difference" in sentences[0]
+    assert ", and shows no difference in 1 of 2 comparisons" in sentences[0]
     reverse = judged(**{"Randomly-init._(2D)": 0.5, "MoCo": 0.4})
-    assert "is below them for MoCo on wisdm (-.100 [" in concluded("img2imu-table2", reverse)[0]
+    assert "is below random weights for MoCo on wisdm (-.100 [" in concluded("img2imu-table2", reverse)[0]
     rows = ["IMG2IMU, last block", "CPC, last block", "random (1D), last block", "random (2D), last block"]
     assert [random_row(row, rows) for row in rows] == [rows[3], rows[2], None, None]
     assert random_row("x alone, pre-trained", ["x alone, random", "y alone, random"]) == "x alone, random"
@@ -95,16 +95,26 @@ def test_rows_that_had_all_labels_answer_no_question_about_few() -> None:
     scores = judged(**{"Fully-supervised_(2D)": 0.95, "Randomly-init._(2D)": 0.5, "statistics_of_the_window": 0.8})
     paired = paired_table(scores)
     assert paired is not None
-    by_kind, trained = planned("img2imu-table2", scores, paired)
+    by_kind, trained, _ = planned("img2imu-table2", scores, paired)
     assert [each.first for each in by_kind["encoder of pictures"]] == ["Randomly-init. (2D)"]
     assert trained == []
+
+
+def test_fine_tuning_is_compared_with_the_head_alone_and_epochs_that_were_not_taken_are_counted() -> None:
+    scores = judged(**{"CPC,_head_only": 0.5, "CPC,_last_block": 0.5, "CPC,_all_weights": 0.7})
+    scores["epoch"] = scores["row"].eq("CPC, all weights") * 3
+    first = concluded("fine-tuning", scores)[0]
+    assert first.startswith("Fine-tuning is above the head alone for CPC, all weights on wisdm (+.200 [")
+    assert "no difference in 1 of 2 comparisons. In 5 of 10 fine-tunings validation takes epoch 0" in first
+    same = judged(**{"CPC,_head_only": 0.5, "CPC,_last_block": 0.5})
+    assert concluded("fine-tuning", same)[0] == "Fine-tuning differs from the head alone in none of 1 comparisons."
 
 
 def test_p_is_corrected_over_the_rows_of_the_question() -> None:
     scores = judged(MoCo=0.79, IMG2IMU=0.775, statistics_of_the_window=0.8)
     paired = paired_table(scores)
     assert paired is not None
-    by_kind, _ = planned("img2imu-table2", scores, paired)
+    by_kind, *_ = planned("img2imu-table2", scores, paired)
     plain = paired[(paired["second"] == STATISTICS) & (paired["score"] == "macro_f1")].set_index("first")["p"]
     corrected = {each.first: each.p for each in by_kind["encoder of pictures"]}
     assert corrected == pytest.approx({"IMG2IMU": 2 * plain["IMG2IMU"], "MoCo": max(plain["MoCo"], 2 * plain.min())})

@@ -18,6 +18,7 @@ __all__ = [
     "corrected",
     "difference",
     "figure",
+    "frozen_row",
     "is_free",
     "kind_of_experiment",
     "of_signals",
@@ -167,6 +168,21 @@ def random_row(row: str, rows: Iterable[str]) -> str | None:
     return next((name for name in names if name in known and name != row), None)
 
 
+def frozen_row(row: str, rows: Iterable[str]) -> str | None:
+    """Return the row of the head alone that a fine-tuned row is compared with; None for other rows.
+
+    Parameters
+    ----------
+    row : str
+        Row of a table.
+    rows : iterable of str
+        All rows.
+    """
+    base, _, weights = row.rpartition(", ")
+    frozen = f"{base}, head only"
+    return frozen if weights in ("last block", "all weights") and frozen in rows else None
+
+
 def is_free(row: str) -> bool:
     """Whether a row has features without parameters."""
     return any(name in row for name in _FREE)
@@ -209,8 +225,8 @@ def corrected(differences: Sequence[Difference]) -> list[Difference]:
 
 def planned(
     name: str, judged: pd.DataFrame, paired: pd.DataFrame
-) -> tuple[dict[str, list[Difference]], list[Difference]]:
-    """Return the comparisons that a table is made for: encoders with the statistics of the window, and with random weights.
+) -> tuple[dict[str, list[Difference]], list[Difference], list[Difference]]:
+    """Return the comparisons that a table is made for: with the statistics of the window, with random weights, with a head alone.
 
     Parameters
     ----------
@@ -227,18 +243,21 @@ def planned(
         Kind of encoder -> differences from the statistics, p corrected within a column.
     list of Difference
         Pre-trained rows less their random weights, in the same way.
+    list of Difference
+        Fine-tuned rows less the head alone on the same encoder.
     """
     score, rows = score_of(name), list(dict.fromkeys(judged["row"]))
     by_kind: dict[str, list[Difference]] = {}
     trained: list[Difference] = []
+    tuned: list[Difference] = []
     for column in dict.fromkeys(judged["column"]):
         for row in rows:
             reference, initial = reference_row(row, rows), random_row(row, rows)
             if not (kind := _kind(name, row)):
                 continue
             part = by_kind.setdefault(kind, [])
-            for other, question in ((reference, part), (initial, trained)):
+            for other, question in ((reference, part), (initial, trained), (frozen_row(row, rows), tuned)):
                 each = None if other is None else difference(paired, column, row, other, score)
                 question.extend([] if each is None else [each])
     kinds = sorted(filter(by_kind.get, by_kind), key=lambda kind: kind != kind_of_experiment(name))
-    return {kind: corrected(by_kind[kind]) for kind in kinds}, corrected(trained)
+    return {kind: corrected(by_kind[kind]) for kind in kinds}, corrected(trained), corrected(tuned)

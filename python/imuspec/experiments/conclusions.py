@@ -53,16 +53,18 @@ def conclusions(
     Returns
     -------
     list of str
-        Whether encoders of each kind pass the statistics, whether pre-training differs from random weights, and last the evidence:
-        score, interval, splits, subjects, draws, test sets. Empty where a table has no such rows.
+        Whether encoders of each kind pass the statistics, whether pre-training differs from random weights and fine-tuning from the
+        head alone, and last the evidence: score, interval, splits, subjects, draws, sets. Empty where a table has no such rows.
     """
     columns = list(dict.fromkeys(judged["column"]))
-    by_kind, trained = planned(name, judged, paired)
+    by_kind, trained, tuned = planned(name, judged, paired)
     shots = (options or {}).get("shots")
     named = any(word in column for column in columns for word in ("label", "shots", "a class"))
     labels = f" with {shots} labelled windows a class" if isinstance(shots, int) and shots and not named else ""
     sentences = [f"{_passing(kind, part, labels)}. {_best(part)}." for kind, part in by_kind.items()]
-    sentences += [f"{_trained(trained, labels)}."] if trained else []
+    sentences += [f"{_compared(trained, 'Pre-training', 'random weights')}{labels}."] if trained else []
+    if tuned:
+        sentences.append(f"{_compared(tuned, 'Fine-tuning', 'the head alone')}{labels}.{_epochs(judged, tuned)}")
     return [*sentences, _evidence(judged, columns, score_of(name), sets or {})] if sentences else []
 
 
@@ -96,17 +98,26 @@ def _best(differences: Sequence[Difference]) -> str:
     return f"The highest differs from them by {_listed(parts)}"
 
 
-def _trained(differences: Sequence[Difference], labels: str) -> str:
-    """Which pre-trained rows differ from random weights."""
+def _compared(differences: Sequence[Difference], subject: str, other: str) -> str:
+    """Which rows differ from those that they are compared with."""
     parts = []
-    for title, sign in (("is above random weights for", 1), ("is below them for", -1)):
+    for title, sign in ((f"is above {other} for", 1), (f"is below {other} for", -1)):
         clear = [each for each in differences if each.clear and each.value * sign > 0]
         if clear:
             parts.append(f"{title} {_listed([f'{each.first} on {each.column} ({each})' for each in clear])}")
-    n = sum(not each.clear for each in differences)
+    n = len(differences)
     if not parts:
-        return f"In none of {len(differences)} comparisons does pre-training differ from random weights{labels}"
-    return f"Pre-training {_listed(parts)}{labels}; {n} of {len(differences)} comparisons show no difference"
+        return f"{subject} differs from {other} in none of {n} comparisons"
+    n_same = sum(not each.clear for each in differences)
+    return f"{subject} {_listed(parts)}, and shows no difference in {n_same} of {n} comparisons"
+
+
+def _epochs(judged: pd.DataFrame, tuned: Sequence[Difference]) -> str:
+    """How often validation took no epoch of the fine-tuning."""
+    if "epoch" not in judged:
+        return ""
+    epochs = judged.loc[judged["row"].isin({each.first for each in tuned}), "epoch"]
+    return f" In {int((epochs == 0).sum())} of {len(epochs)} fine-tunings validation takes epoch 0, the frozen encoder."
 
 
 def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Mapping[str, Mapping[str, Any]]) -> str:

@@ -87,7 +87,13 @@ def run(binary: Path, target: str, corpus: Path, log: Path, seconds: float) -> N
     artifacts = HERE / "artifacts" / target
     artifacts.mkdir(parents=True, exist_ok=True)
     while (rest := round(end - time.monotonic())) > 0:
-        limits = [f"-max_len={TARGETS[target][0]}", f"-max_total_time={rest}", "-timeout=120", "-rss_limit_mb=1024"]
+        limits = [
+            f"-max_len={TARGETS[target][0]}",
+            f"-max_total_time={rest}",
+            "-timeout=120",
+            "-report_slow_units=120",
+            "-rss_limit_mb=1024",
+        ]
         command = [binary, corpus, *limits, "-print_final_stats=1", "-reload=0", f"-artifact_prefix={artifacts}/"]
         started = time.monotonic()
         with log.open("a") as out:

@@ -13,7 +13,7 @@ from imuspec.experiments.made_up import made_up_windows
 from imuspec.prediction import fit_patches, fit_windows
 from imuspec.prediction.front_end import FrontEnd
 from imuspec.prediction.network import Network, blocks_of
-from imuspec.prediction.tuning import Batches, augmented, parameter_groups, tune
+from imuspec.prediction.tuning import Batches, augmented, parameter_groups, share_of_rate, tune
 from imuspec.probing import Head
 from imuspec.recipe import FitRecipe
 from imuspec.recipe.fitting import TuningSettings
@@ -64,6 +64,29 @@ def test_blocks_nearer_the_input_have_smaller_rates() -> None:
     assert any(p is norm for p in last)  # a norm is no block of its own
     assert any(p is block for p in last)
     assert len(last) == len([k for k, _ in tuned.encoder.named_parameters() if k.startswith("blocks.1.")]) + 1
+
+
+def test_rates_rise_over_a_tenth_of_the_steps_and_fall_to_zero() -> None:
+    shares = [share_of_rate(step, 100) for step in range(101)]
+    assert shares[:3] == pytest.approx([0.1, 0.2, 0.3], rel=0.01)
+    assert max(shares) == shares[9] > 0.97
+    assert shares[50] == pytest.approx(0.5)
+    assert shares[100] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_optimiser_follows_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[list[float]] = []
+
+    class Noted(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            rates.append([group["lr"] for group in self.param_groups])
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Noted)
+    settings = TuningSettings(train="last", epochs=4, batch=6)
+    tune(network(), batches(), np.arange(12), None, settings, epochs=2)
+    expected = [[1e-3 * share, 0.75e-3 * share] for share in (share_of_rate(step, 8) for step in range(4))]
+    np.testing.assert_allclose(rates, expected)
 
 
 @pytest.mark.parametrize("train", ["last", "all"])

@@ -77,11 +77,11 @@ class FineTuningOptions(RowOptions, PictureOptions):
     max_validation: NonNegativeInt = Field(
         40, description="most validation windows a class; 0: all. All test windows count"
     )
-    few_epochs: PositiveInt = Field(20, description="most epochs of the fine-tuning with few labels")
-    epochs: PositiveInt = Field(5, description="most epochs of the fine-tuning with all labels")
-    patience: PositiveInt = Field(5, description="epochs without a better validation score before the stop")
+    few_epochs: PositiveInt = Field(30, description="most epochs of the fine-tuning with few labels")
+    epochs: PositiveInt = Field(15, description="most epochs of the fine-tuning with all labels")
+    patience: PositiveInt = Field(15, description="epochs without a better validation score before the stop")
     learning_rate: PositiveFloat = Field(
-        1e-3, description="rate of the head; each block below has 0.75 times that above"
+        1e-3, description="highest rate of the head; each block below has 0.75 times that above"
     )
 
     TINY: ClassVar[Mapping[str, Any]] = {

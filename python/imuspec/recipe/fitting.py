@@ -49,12 +49,14 @@ class TuningSettings(Settings):
     train: Literal["head", "last", "all"] = Field(
         "head", description="trained weights: the head, also the last block of the encoder, or all"
     )
-    epochs: PositiveInt = Field(20, description="most passes over the training windows")
+    epochs: PositiveInt = Field(30, description="most passes over the training windows")
     patience: PositiveInt = Field(
-        5, description="epochs without a better macro-F1 of the validation people before the stop"
+        15, description="epochs without a better macro-F1 of the validation people before the stop"
     )
     batch: PositiveInt = Field(32, description="windows in a step")
-    learning_rate: PositiveFloat = Field(1e-3, description="rate of the head, by AdamW")
+    learning_rate: PositiveFloat = Field(
+        1e-3, description="highest rate of the head, by AdamW: a rise over a tenth of the steps, then a cosine to zero"
+    )
     block_decay: PositiveFloat = Field(
         0.75, le=1, description="rate of a block of the encoder, divided by that of the block above it"
     )

@@ -31,17 +31,28 @@ def saved_run(folder: Path, name: str, **settings: Any) -> Run:
     return run
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("resnet18", {}),
-        ("standardised", {"encoder": "tpn", "mean": [0.0, 0.0, 1.0], "sd": [0.5, 0.5, 0.5]}),
-        ("limu_bert", {"n_steps": 40}),
-        ("roformer", {"width": 32, "depth": 1, "n_heads": 4, "n_patches": 6}),
-        ("vit", {"size": "tiny"}),
-    ],
-    ids=["resnet18", "tpn", "limu_bert", "roformer", "vit"],
-)
+EXPORTED: list[tuple[str, dict[str, Any]]] = [
+    ("acceleration_alone", {"encoder": "limu_bert", "settings": {"n_axes": 6, "n_steps": 60}}),
+    ("cnn1d", {}),
+    ("cpc", {}),
+    ("cpc_original", {}),
+    ("efficientnet_lite0", {}),
+    ("fusion", {"encoder": "cnn1d", "n_triads": 3}),
+    ("harnet", {"window_s": 5}),
+    ("limu_bert", {"n_steps": 40}),
+    ("resnet18", {}),
+    ("roformer", {"width": 32, "depth": 1, "n_heads": 4, "n_patches": 6}),
+    ("single_axis", {"encoder": "cnn1d"}),
+    ("standardised", {"encoder": "tpn", "mean": [0.0, 0.0, 1.0], "sd": [0.5, 0.5, 0.5]}),
+    ("vit", {"size": "tiny"}),
+]
+
+
+def test_every_kind_of_encoder_is_exported_below() -> None:
+    assert set(encoders.names()) - {name for name, _ in EXPORTED} == {"resnet50", "tpn"}  # a larger one, and one inside
+
+
+@pytest.mark.parametrize(("name", "settings"), EXPORTED, ids=[name for name, _ in EXPORTED])
 def test_an_exported_encoder_gives_pytorchs_embeddings(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
     run = saved_run(tmp_path / "run", name, **settings)
     difference = export_onnx(run, tmp_path / "model.onnx")

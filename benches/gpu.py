@@ -309,7 +309,7 @@ def feeding_rows(scale: Scale, cohort: Path | None) -> Iterator[Row]:
             n, start = 0, time.perf_counter()
             for epoch in range(1 if scale.rounds == 1 else 4):
                 for batch in on_device(source.epoch(epoch), scale.device):
-                    n += len(source.in_g(batch)[0])
+                    n += len(source.windows(batch)[0])
             seconds = time.perf_counter() - start
             what = f"feeding the auto-encoder, {workers} workers, {cache} page cache"
             yield Row(what, n / seconds, 1e3 * seconds, 0.0, note="windows")

@@ -33,7 +33,7 @@ def main() -> None:
     source = WearDays(cohort, recordings=1)
     batches = source.epoch(0)
     windows: list[int] = []
-    reading = median_s(lambda: windows.append(len(next(batches)[0])), min(8, source.steps_per_epoch - 1))
+    reading = median_s(lambda: windows.append(len(next(batches)[1])), min(8, source.steps_per_epoch - 1))
     per_recording = statistics.median(windows)
     rate = per_recording / reading
     print(
@@ -41,7 +41,7 @@ def main() -> None:
     )
 
     model = MaskedSignalAutoencoder(encoders.build("roformer"))
-    x, hidden = source.in_g(next(iter(source.epoch(1))))[:2]
+    x, hidden = source.windows(next(iter(source.epoch(1))))[:2]
     x, hidden = x[:n], hidden[:n]
 
     def step() -> None:

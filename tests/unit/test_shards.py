@@ -19,6 +19,7 @@ from imuspec.cohort.arrays import MISSING, SHARD, write_array
 from imuspec.errors import RecordingError
 from imuspec.preparation import Prepared, prepare, prepare_in_pieces
 from imuspec.simulation import simulate
+from wear_cohort import write_cohort
 
 CHUNK = 5000  # 30,000 bytes: several blocks of Blosc
 
@@ -77,6 +78,22 @@ def test_values_in_g_are_steps_times_their_size_and_nan_where_missing(tmp_path: 
     expected = values.astype(np.float32) * np.float32(0.000625)
     expected[values == MISSING] = np.nan
     np.testing.assert_array_equal(read(tmp_path, 12_000, 100, 11_900, np.float32), expected[:, 100:11_900])
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_recording_is_read_into_memory_that_is_there(native: bool, tmp_path: Path) -> None:
+    array = write_cohort(tmp_path / "cohort", {"a": 0.3})._arrays["a"]
+    expected = array.steps(1000, 25_000)
+    if not native:
+        array._chunk = 0  # an array that Zarr reads
+    whole, part = np.zeros((3, 24_000), np.int16), np.zeros((3, 30_000), np.int16)
+    assert array.steps(1000, 25_000, whole) is whole
+    np.testing.assert_array_equal(whole, expected)
+    array.steps(1000, 25_000, part[:, 1000:25_000])
+    np.testing.assert_array_equal(part, np.pad(expected, ((0, 0), (1000, 5000))))
+    for other in (whole[:, 1:], whole.astype(np.float32)):
+        with pytest.raises(ValueError, match=r"out: expected int16 \[3, 24000\]"):
+            array.steps(1000, 25_000, other)
 
 
 def test_chunks_that_are_all_missing_are_not_stored_and_read_as_missing(tmp_path: Path) -> None:

@@ -77,13 +77,39 @@ def test_exactly_sixty_percent_of_the_measured_patches_are_hidden() -> None:
 def test_a_batch_holds_the_stretch_that_the_cohort_draws(cohort: Cohort) -> None:
     source = days(cohort, seed=3, ids=["a", "b", "c", "d"])
     assert source.steps_per_epoch == 2
-    x, hidden = source.in_g(next(source.epoch(1)))
+    x, hidden = source.windows(next(source.epoch(1)))
     order = [source.ids[i] for i in np.random.default_rng([3, 1]).permutation(4)][:2]
     drawn = list(cohort.random_windows(0.25, seed=3, epoch=1, ids=order))
     starts = spread_starts(90, window=10, overlap=1)
     expected = [w.acceleration[:, s * 300 : s * 300 + 3000] for w in drawn for s in starts]
     np.testing.assert_array_equal(x.numpy(), np.stack(expected))
     assert hidden.sum(1).tolist() == [6] * len(expected)
+
+
+def test_a_batch_holds_each_sample_once_as_stored_and_the_first_rows_of_its_windows(cohort: Cohort) -> None:
+    source = days(cohort, ids=["a", "b"])
+    stored, first_rows, hidden = next(source.epoch(0))
+    assert (stored.dtype, stored.shape) == (torch.int16, (2 * 3 * 90, 300))
+    starts = spread_starts(90, window=10, overlap=1)
+    expected = [[270 * day + 90 * axis + start for axis in range(3)] for day in (0, 1) for start in starts]
+    assert first_rows.tolist() == expected
+    x, same = source.windows((stored, first_rows, hidden))
+    plain = [[stored[row : row + 10].reshape(-1) for row in rows] for rows in expected]
+    np.testing.assert_array_equal(x.numpy(), np.float32(plain) * np.float32(source.step_g))
+    assert same is hidden
+    assert x.is_contiguous()
+
+
+def test_what_strict_windows_leave_out_is_not_read(cohort: Cohort) -> None:
+    source = days(cohort, replace(SHORT, strict=True, hours=0.26), ids=["a", "b"])
+    stored, first_rows, _ = next(source.epoch(0))
+    assert (len(stored), len(first_rows)) == (2 * 3 * 91, 20)  # 93 patches, of which ten windows reach to the 91st
+
+
+def test_a_batch_without_a_window_is_cut_to_none(cohort: Cohort) -> None:
+    source = days(cohort)
+    empty = torch.empty((0, 300), dtype=torch.int16), torch.empty((0, 3), dtype=torch.int64)
+    assert source.windows((*empty, torch.empty((0, 1), dtype=torch.bool)))[0].shape == (0, 3, 300)
 
 
 def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
@@ -98,8 +124,8 @@ def test_batches_follow_from_seed_epoch_and_step_alone(cohort: Cohort) -> None:
 
 def test_two_processes_share_the_batches_of_one(cohort: Cohort) -> None:
     ids = ["a", "b", "c", "d"]
-    whole = list(days(cohort, ids=ids).epoch(0))
-    halves = [list(days(cohort, ids=ids, process=(rank, 2)).epoch(0)) for rank in (0, 1)]
+    sources = [days(cohort, ids=ids, process=process) for process in ((0, 1), (0, 2), (1, 2))]
+    whole, *halves = ([source.windows(batch) for batch in source.epoch(0)] for source in sources)
     for batch, one, two in zip(whole, *halves, strict=True):
         for parts in zip(batch, one, two, strict=True):
             assert torch.equal(parts[0], torch.cat(parts[1:]))
@@ -115,12 +141,15 @@ def test_workers_give_the_same_batches_over_several_epochs(cohort: Cohort) -> No
 
 def test_short_recordings_take_part_with_padding_or_are_skipped(cohort: Cohort) -> None:
     ids = ["a", "e"]
-    x, hidden, missing = next(days(cohort, ids=ids).epoch(0))
+    source = days(cohort, ids=ids)
+    x, hidden, missing = source.windows(next(source.epoch(0)))
     short = missing.any(1)
     assert int(short.sum()) == 1
     assert missing[short].tolist() == [[False] * 7 + [True] * 3]
     assert hidden[short].sum() == 4
     assert x.shape[1:] == (3, 3000)
+    values = cohort.read("e", 0, 70)
+    np.testing.assert_array_equal(x[short][0].numpy(), np.pad(values, ((0, 0), (0, 900))))
     assert days(cohort, ids=["a", "b", "e"], settings=replace(SHORT, shorter="skip")).ids == ["a", "b"]
 
 
@@ -128,9 +157,11 @@ def test_nonwear_can_be_left_in_as_missing_patches(tmp_path: Path) -> None:
     first, stop = 300 * 60, 300 * 75 + 10
     cohort = write_cohort(tmp_path / "cohort", {"a": 0.5, "b": 0.5}, nonwear=(first, stop))
     remaining = days(cohort, replace(SHORT, hours=0.4))
-    assert all(len(batch) == 2 for batch in itertools.chain(*(remaining.epoch(e) for e in range(3))))
+    assert all(len(batch) == 3 for batch in itertools.chain(*(remaining.epoch(e) for e in range(3))))
     left_in = days(cohort, replace(SHORT, missing="mask", hours=0.5))
-    _, hidden, missing = next(left_in.epoch(0))
+    stored, first_rows, hidden, missing = next(left_in.epoch(0))
+    assert len(first_rows) == len(hidden)
+    assert stored.shape == (2 * 3 * 180, 300)  # the stretch is handed over whole, whatever windows are left out
     starts = spread_starts(180, window=10, overlap=1)
     lost = (starts[:, None] + np.arange(10) >= 60) & (starts[:, None] + np.arange(10) < 76)
     lost = lost[~lost.all(1)]

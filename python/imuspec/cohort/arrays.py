@@ -87,19 +87,32 @@ class StoredArray:
     def __len__(self) -> int:
         return self._n_samples
 
-    def steps(self, first: int, stop: int) -> NDArray[np.int16]:
+    def steps(self, first: int, stop: int, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
         """Read samples `first` to `stop` as stored, int16 [3, time]; the smallest int16 is missing.
+
+        Parameters
+        ----------
+        first, stop : int
+            First and one-past-last sample.
+        out : int16 array [3, stop - first], optional
+            Memory to fill; by default new memory.
 
         Raises
         ------
         ValueError
-            If the samples are not inside the recording, or the stored bytes are damaged.
+            If the samples are not inside the recording, `out` has another shape or type, or the stored bytes are damaged.
         """
         self.check(first, stop)
+        if out is not None and (out.shape != (3, stop - first) or out.dtype != np.int16):
+            raise ValueError(f"out: expected int16 [3, {stop - first}], got {out.dtype} {list(out.shape)}")
         with well_formed(f"array {self.recording_id}"):
-            if self._chunk:
-                return self._native(np.empty((3, stop - first), np.int16), first)
-            return np.asarray(self._opened()[:, first:stop])
+            if self._chunk and (out is None or out.flags.c_contiguous):
+                return self._native(np.empty((3, stop - first), np.int16) if out is None else out, first)
+            stored = self.steps(first, stop) if self._chunk else np.asarray(self._opened()[:, first:stop])
+        if out is None:
+            return stored
+        out[:] = stored
+        return out
 
     def values(self, first: int, stop: int) -> NDArray[np.float32]:
         """Read samples `first` to `stop` in g, float32 [3, time]; NaN where missing.

@@ -282,7 +282,9 @@ class Cohort:
         stretches = [(0, len(array))] if wear == "all" else self._wear_stretches().get(recording_id, [])
         return draw_stretch(stretches, round(hours * 3600 * array.rate), (seed, epoch, recording_id), shorter)
 
-    def read_stored(self, recording_id: str, first: int, stop: int) -> tuple[NDArray[np.int16], float]:
+    def read_stored(
+        self, recording_id: str, first: int, stop: int, *, out: NDArray[np.int16] | None = None
+    ) -> tuple[NDArray[np.int16], float]:
         """Return stored samples of one recording, for loaders: they take half the memory of `read`.
 
         Parameters
@@ -291,6 +293,8 @@ class Cohort:
             One of `ids`.
         first, stop : int
             First and one-past-last sample.
+        out : int16 array [3, stop - first], optional
+            Memory to fill; by default new memory.
 
         Returns
         -------
@@ -302,10 +306,10 @@ class Cohort:
         Raises
         ------
         ValueError
-            If the samples are not inside the recording.
+            If the samples are not inside the recording, or `out` has another shape or type.
         """
         array = self._arrays[recording_id]
-        return array.steps(first, stop), array.step_g
+        return array.steps(first, stop, out), array.step_g
 
     def prepared(self, recording_id: str) -> Prepared:
         """Return one recording as `imuspec.prepare` returned it.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imuspec.datasets.splits import explicit_split as explicit_split
     from imuspec.datasets.splits import n_shot as n_shot
     from imuspec.datasets.splits import subject_split as subject_split
-    from imuspec.datasets.wear_days import DaySettings as DaySettings
+    from imuspec.datasets.wear_batches import DaySettings as DaySettings
     from imuspec.datasets.wear_days import WearDays as WearDays
     from imuspec.datasets.windows import Windows as Windows
     from imuspec.datasets.windows import concatenate as concatenate
@@ -52,7 +52,7 @@ _HOME = {
     "explicit_split": "splits",
     "n_shot": "splits",
     "subject_split": "splits",
-    "DaySettings": "wear_days",
+    "DaySettings": "wear_batches",
     "WearDays": "wear_days",
     "Windows": "windows",
     "concatenate": "windows",

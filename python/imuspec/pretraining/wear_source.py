@@ -14,7 +14,8 @@ from torch import distributed as dist
 
 from imuspec.cohort.cohort import Cohort
 from imuspec.datasets.people import People, expect_apart, people_order, people_without_file, read_people
-from imuspec.datasets.wear_days import DaySettings, WearDays
+from imuspec.datasets.wear_batches import DaySettings
+from imuspec.datasets.wear_days import WearDays
 from imuspec.objectives import Objective
 from imuspec.objectives.masked import MaskedSignalAutoencoder
 from imuspec.pretraining.processes import rank_and_world
@@ -75,21 +76,18 @@ class WearSource:
         self.people = PeopleSeen("cohort", (f"cohort {digest}",), tuple(parts.get("training", {})))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """Yield stored samples int16 ``[B, 3, time]``, hidden bool ``[B, patches]``, and missing bool ``[B, patches]``.
-
-        `missing` is left out if no patch is missing. The parameters are those of `BatchSource.epoch`.
-        """
+        """Yield batches of `WearDays.epoch`. The parameters are those of `BatchSource.epoch`."""
         return self.days.epoch(epoch, first_step)
 
     def scaled(self, batch: Any) -> Batch:
-        """Return a batch with the samples in g, float32.
+        """Return the windows of a batch, float32 ``[B, 3, time]``, g, with their hidden and missing patches.
 
         Parameters
         ----------
         batch : tuple of Tensor
             A batch of `epoch`.
         """
-        return self.days.in_g(batch)
+        return self.days.windows(batch)
 
 
 def split_people(settings: WearSourceSettings, people: People) -> Parts:
@@ -217,7 +215,7 @@ def _validation(recipe: PretrainRecipe, cohort: Cohort, held_out: list[str]) -> 
         sums: dict[str, torch.Tensor] = {}
         total = torch.zeros((), device=device)
         for batch in days.epoch(0):
-            terms, n = model.measure(*days.in_g(tuple(part.to(device) for part in batch)))
+            terms, n = model.measure(*days.windows(tuple(part.to(device) for part in batch)))
             total += n
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value * n

@@ -94,3 +94,16 @@ def test_a_row_may_be_given_several_runs(tmp_path: Path) -> None:
 def test_an_unknown_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="set: heads: expected"):
         setup(tmp_path, "heads=linear,svm")
+
+
+def test_a_study_of_patches_changes_every_recipe_and_may_leave_rows_out(tmp_path: Path) -> None:
+    from imuspec.experiments.masked_study import Study
+
+    experiment = experiments.describe("lmm-table1")
+    changes = ["recipe=mae-lmm-small", "changes=training.epochs=8; encoder.depth=2", "rows=LMM N 32"]
+    given = experiment.setup(tmp_path, assignments=changes)
+    recipe = Study(given).recipe(("objective.lmm=0.5",), 3)
+    assert (recipe.training.epochs, recipe.training.seed, recipe.encoder.depth) == (8, 3, 2)
+    assert recipe.objective.lmm == 0.5
+    assert given.options.chosen == ("LMM N 32",)
+    assert len(experiment.setup(tmp_path).options.chosen) == 10

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights
-from imuspec.experiments.setup import Setup
+from imuspec.experiments.setup import RowOptions, Setup
 
 DATA = ("cohort", "capture24")
-OPTIONS = StudyOptions
 _CELLS: list[Cell] = [
     ("MSE", weights(0.0, 1.0)),
     *((f"LMM N {n}", (*weights(), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
@@ -17,7 +19,16 @@ _CELLS: list[Cell] = [
 RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
-def run(setup: Setup[StudyOptions]) -> Result:
+class LossOptions(StudyOptions, RowOptions):
+    """Numbers of this table."""
+
+    ROWS: ClassVar[tuple[str, ...]] = tuple(RUNS)
+    TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "rows": ("MSE", "LMM N 32", "LMM N 16+32+64+128")}
+
+
+OPTIONS = LossOptions
+
+
+def run(setup: Setup[LossOptions]) -> Result:
     """Pre-train each loss, probe it with a linear head; the last row, all N at once, is not of the paper."""
-    cells = [_CELLS[0], _CELLS[2], _CELLS[-1]] if setup.tiny else _CELLS
-    return study_table(setup, cells)
+    return study_table(setup, [(row, changes) for row, changes in _CELLS if row in setup.options.chosen])

@@ -22,7 +22,7 @@ from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import MOMENTS, STATISTICS, seeded_network
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.provenance import sequence_facts
-from imuspec.experiments.setup import Options, Setup
+from imuspec.experiments.setup import Names, Options, Setup
 from imuspec.probing.parameter_free import moments
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
@@ -56,6 +56,7 @@ class StudyOptions(Options):
 
     pretrain_seeds: PositiveInt = Field(1, description="seeds of pre-training")
     recipe: str = Field("mae-lmm", description="recipe of the pre-training")
+    changes: Names = Field((), description="SECTION.FIELD=VALUE of every recipe, with semicolons between")
     head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
     stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
     random_draws: PositiveInt = Field(5, description="draws of the weights for the row with random weights")
@@ -97,7 +98,8 @@ class Study:
     def recipe(self, sets: Iterable[str] = (), seed: int = 0) -> PretrainRecipe:
         """Return the option's recipe with these changes; a tiny trial takes its tiny form."""
         recipe = PretrainRecipe.load(self.setup.options.recipe)
-        return (recipe.tiny() if self.setup.tiny else recipe).set(*sets, f"training.seed={seed}")
+        recipe = (recipe.tiny() if self.setup.tiny else recipe).set(*self.setup.options.changes)
+        return recipe.set(*sets, f"training.seed={seed}")
 
     def run(self, row: str, sets: Iterable[str], seed: int) -> Run:
         """Pre-train by the option's recipe with these changes, unless that was done before."""

@@ -4,6 +4,7 @@ pub mod frames;
 pub mod image;
 pub mod lanes;
 pub mod magnitude;
+mod memory;
 pub mod stft;
 mod tile;
 pub mod window;

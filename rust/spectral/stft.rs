@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::frames::{Block, Frames, FramesScratch};
 use super::lanes::log::{self, DECIBEL, Watch};
 use super::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch};
-use super::tile::prefetch_to_write;
+use super::memory::{LARGE, copy_past_cache, prefetch_to_write};
 use crate::arrays::{Signals, check_length, product};
 use crate::error::Result;
 use crate::threads::{self, Spares};
@@ -29,7 +29,14 @@ pub struct Spectrogram<T: Real> {
     frames: Frames<T>,
     mode: Mode,
     two_sided: bool,
-    spares: Spares<FramesScratch<T>>,
+    spares: Spares<Scratch<T>>,
+}
+
+/// Memory of one thread.
+struct Scratch<T: Real> {
+    frames: FramesScratch<T>,
+    /// A signal's spectrogram, where it is copied out when it is done.
+    staged: Vec<T>,
 }
 
 impl<T: Real> Spectrogram<T> {
@@ -71,17 +78,28 @@ impl<T: Real> Spectrogram<T> {
         let group = ((30e3 / frame_ns) as usize).div_ceil(count.clamp(1, chunk));
         let total = signals * chunks;
         let group = group.clamp(1, total.max(1));
+        // Written past the cache where it would not stay there: what is written then need not be read first.
+        let past_cache = chunks == 1 && size_of_val(out) >= LARGE && size * size_of::<T>() <= LARGE >> 6;
         let target = Target(out.as_mut_ptr());
         let path = Path::best();
-        let init = || self.spares.lend(|| self.frames.scratch());
+        let init = || self.spares.lend(|| Scratch { frames: self.frames.scratch(), staged: Vec::new() });
         threads::for_each(threads, (0..total).step_by(group), init, |scratch, start| {
             for item in start..total.min(start + group) {
                 let (row, part) = (item / chunks, item % chunks);
                 let frames = part * chunk..count.min((part + 1) * chunk);
                 // SAFETY: row < signals, so the row's share lies in `out`; items have rows or columns of their own.
                 let out = unsafe { target.at(row * size) };
-                let job = Job { plan: self, x: x.get(row), frames, scratch, out, count };
+                let Scratch { frames: scratch, staged } = &mut **scratch;
+                let mut job = Job { plan: self, x: x.get(row), frames, scratch, out, count, ahead: !past_cache };
+                if past_cache {
+                    staged.resize(size, T::default());
+                    job.out = staged.as_mut_ptr();
+                }
                 dispatch(path, job);
+                if past_cache {
+                    // SAFETY: the row's share has `size` scalars.
+                    copy_past_cache(staged, unsafe { std::slice::from_raw_parts_mut(out, size) });
+                }
             }
         });
         Ok(())
@@ -108,18 +126,20 @@ struct Job<'a, T: Real> {
     scratch: &'a mut FramesScratch<T>,
     out: *mut T,
     count: usize,
+    ahead: bool,
 }
 impl<T: Real> Kernel<T> for Job<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) {
-        let Self { plan, x, frames, scratch, out, count } = self;
+        let Self { plan, x, frames, scratch, out, count, ahead } = self;
         let grid = Grid {
             out,
             count,
             bins: plan.frames.plan().bins(),
             nfft: plan.frames.plan().nfft(),
             two_sided: plan.two_sided,
+            ahead,
         };
         if plan.mode == Mode::Complex {
             plan.frames.for_each(cpu, x, frames, scratch, &mut Bins(grid));
@@ -172,6 +192,8 @@ struct Grid<T> {
     bins: usize,
     nfft: usize,
     two_sided: bool,
+    /// The next signal's spectrogram follows.
+    ahead: bool,
 }
 
 impl<T: Real> Grid<T> {
@@ -194,7 +216,7 @@ impl<T: Real> Grid<T> {
         let (from, to) = (rows.as_ptr(), self.out.wrapping_add(first));
         // Of the next signal's spectrogram, as much as is written here of this one's: it comes while this one is computed.
         let ahead = self.out.wrapping_add(self.bins * (self.count + first));
-        for bin in 0..self.bins {
+        for bin in 0..if self.ahead { self.bins } else { 0 } {
             prefetch_to_write(ahead.wrapping_add(bin * T::LANES));
         }
         if lanes == T::LANES {

@@ -65,6 +65,26 @@ fn a_signal_longer_than_a_chunk_agrees_with_the_definition() {
 }
 
 #[test]
+fn a_batch_too_large_for_the_cache_equals_its_signals_alone() {
+    let (n, w) = (500, window::by_name("hann", 256).unwrap());
+    let frames = Frames::<f32>::new(&w, 256, 1, None, Scale { power: 1.0, double: true }).unwrap();
+    let spectrogram = Spectrogram::new(frames, Mode::Decibel, false);
+    let size = spectrogram.size(n);
+    let count = LARGE.div_ceil(size_of::<f32>() * size);
+    let x: Vec<f32> = signal(count * n).iter().map(|&v| v as f32).collect();
+    for start in [0, 1] {
+        // Of both starts one at least is no multiple of a cache line, nor are most signals' ends.
+        let mut out = vec![0.0; start + count * size];
+        spectrogram.run(&Signals::contiguous(&x, n).unwrap(), &mut out[start..]).unwrap();
+        for (x, out) in x.chunks(n).zip(out[start..].chunks(size)) {
+            let mut alone = vec![0.0; size];
+            spectrogram.run(&Signals::contiguous(x, n).unwrap(), &mut alone).unwrap();
+            assert!(alone == out);
+        }
+    }
+}
+
+#[test]
 fn a_signal_shorter_than_a_frame_has_no_frames() {
     let frames = Frames::<f32>::new(&[1.0; 32], 32, 4, None, Scale { power: 1.0, double: true }).unwrap();
     assert_eq!((frames.count(31), frames.count(32), frames.count(36)), (0, 1, 2));

@@ -9,62 +9,6 @@ use crate::arrays::Signals;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::Path;
 
-/// Asks for `memory` to be written soon.
-#[inline(always)]
-pub(super) fn fetch_to_write<T>(memory: &[T]) {
-    for line in memory.chunks(64 / size_of::<T>()) {
-        prefetch_to_write(line.as_ptr());
-    }
-}
-
-/// Asks for the cache line at `address`, which need not exist, to be written soon.
-#[inline(always)]
-pub(super) fn prefetch_to_write<T>(address: *const T) {
-    // SAFETY: a hint that never faults; processors without it take it for no operation.
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
-}
-
-/// Asks for the first samples of signal `i`, up to 64 cache lines, to be read soon.
-#[inline(always)]
-pub(super) fn fetch<T: Copy>(signals: &Signals<T>, i: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for line in signals.slice(i).unwrap_or_default().chunks(64 / size_of::<T>()).take(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64; a prefetch reads nothing that the program sees.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (signals, i);
-}
-
-/// Memory that is needed soon.
-#[derive(Clone, Copy)]
-pub(super) enum Ahead<'a, T> {
-    /// Signals from an index on, to be read.
-    Read(&'a Signals<'a, T>, usize),
-    /// Signals of a length, to be written.
-    Write(&'a [T], usize),
-}
-
-impl<T: Real> Ahead<'_, T> {
-    /// Asks for the signal `i`, if there is one; of those to be read for LANES at most.
-    #[inline(always)]
-    pub(super) fn fetch(&self, i: usize) {
-        match *self {
-            Self::Read(signals, first) if i < T::LANES && first + i < signals.count() => {
-                fetch(signals, first + i);
-            }
-            Self::Write(memory, time) => fetch_to_write(memory.get(i * time..(i + 1) * time).unwrap_or_default()),
-            Self::Read(..) => {}
-        }
-    }
-}
-
 /// Writes samples `from`.. of signals `first`..`first + n` (n <= LANES) into the rows of `tile`, one signal a lane.
 /// Rows before sample 0 and after the last are zero, and so are lanes from `n` on.
 #[inline(always)]

@@ -15,6 +15,7 @@ use super::resize_lanes::{self, Draw};
 use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::{Path, dispatch};
+use crate::spectral::memory::LARGE;
 use crate::threads::{self, Lent, Spares};
 
 /// A recipe made ready to draw batches, with the working memory of the threads that have drawn.
@@ -33,6 +34,8 @@ pub struct Scratch {
     image: definition::Scratch,
     samples: Vec<f64>,
     bytes: Vec<u8>,
+    /// The pictures are those of a batch that no cache holds.
+    past_cache: bool,
 }
 
 /// log2 of a power, per decibel.
@@ -68,6 +71,7 @@ impl Painter {
             image: definition::Scratch::default(),
             samples: Vec::new(),
             bytes: Vec::new(),
+            past_cache: false,
         }
     }
 
@@ -123,13 +127,18 @@ impl Painter {
         let (n, [height, width]) = (x.count() / channels, self.plan.size());
         check_length("out", out.len(), &[n, triads, 3, height, width])?;
         let picture = 3 * height * width;
+        let past_cache = size_of_val(out) >= LARGE;
         let worst: Mutex<Option<usize>> = Mutex::new(None);
         let items = out.chunks_exact_mut(picture).enumerate();
         let threads = threads::worth(self.nanoseconds() * (n * triads) as f64);
         threads::for_each(
             threads,
             items,
-            || self.lend(),
+            || {
+                let mut scratch = self.lend();
+                scratch.past_cache = past_cache;
+                scratch
+            },
             |scratch, (i, out)| {
                 let first = i / triads * channels + 3 * (i % triads);
                 if let Err(signal) = self.picture(x, first..first + channels.min(3), scratch, out) {
@@ -200,7 +209,7 @@ impl Painter {
         scratch: &mut Scratch,
         out: &mut [P],
     ) -> Option<()> {
-        let Scratch { power, cells, greys, resize, .. } = scratch;
+        let Scratch { power, cells, greys, resize, past_cache, .. } = scratch;
         let mut take = |axis, cells: &mut [f32]| self.transforms.power(x, axis, |e, s| self.faint(e, s), power, cells);
         // Of one range for all axes the powers come first; else each is taken just before it is drawn, while it is cached.
         let joint = self.plan.recipe.norm == Norm::JointWindow;
@@ -220,7 +229,10 @@ impl Painter {
                 let (extent, shift) = if joint { spans[k] } else { take(axes.start + k, cells)? };
                 self.paint(cells, self.ends(extent, shift), greys);
             }
-            dispatch(Path::best(), Draw { plan: &self.plan, greys, scratch: resize, channel: k, out });
+            dispatch(
+                Path::best(),
+                Draw { plan: &self.plan, greys, scratch: resize, channel: k, out, past_cache: *past_cache },
+            );
         }
         Some(())
     }

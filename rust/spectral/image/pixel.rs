@@ -1,5 +1,7 @@
 //! The types of pixels: bytes, or float32 normalised as ImageNet's pictures are.
 
+use crate::spectral::memory::write_past_cache;
+
 /// Means and standard deviations of ImageNet, for float32 pictures.
 pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]];
 
@@ -7,6 +9,10 @@ pub const IMAGENET: [[f64; 2]; 3] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.2
 pub trait Pixel: Copy + Default + Send + Sync {
     /// The pixels of greys in channel `k`.
     fn put(greys: &[u8], k: usize, out: &mut [Self]);
+    /// The same, of a row of a batch that no cache holds; [`finish`](crate::spectral::memory::finish) must follow.
+    fn put_past_cache(greys: &[u8], k: usize, out: &mut [Self]) {
+        Self::put(greys, k, out);
+    }
     /// The pixels as bytes, where a grey is a pixel as it is.
     fn greys(out: &mut [Self]) -> Option<&mut [u8]> {
         let _ = out;
@@ -34,5 +40,17 @@ impl Pixel for f32 {
         for i in 0..out.len() {
             out[i] = f32::from(greys[i]) * gain + offset;
         }
+    }
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // as above
+    fn put_past_cache(greys: &[u8], k: usize, out: &mut [Self]) {
+        let (chunks, rest) = out.as_chunks_mut::<16>();
+        let (whole, last) = greys.split_at(16 * chunks.len());
+        for (to, greys) in chunks.iter_mut().zip(whole.as_chunks::<16>().0) {
+            let mut values = [0.0; 16];
+            Self::put(greys, k, &mut values);
+            write_past_cache(&values, to);
+        }
+        Self::put(last, k, rest);
     }
 }

@@ -14,6 +14,7 @@ use super::resize_x86;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::Path;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes};
+use crate::spectral::memory::finish;
 
 /// Working memory for one channel.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub struct Draw<'a, P> {
     pub channel: usize,
     /// The plane.
     pub out: &'a mut [P],
+    /// It is one of a batch that no cache holds.
+    pub past_cache: bool,
 }
 
 impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
@@ -41,7 +44,7 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
 
     #[inline(always)]
     fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) {
-        let Self { plan, greys, scratch, channel, out } = self;
+        let Self { plan, greys, scratch, channel, out, past_cache } = self;
         let (bins, frames) = (plan.grid[0].next_multiple_of(TILE), plan.grid[1].next_multiple_of(TILE));
         let (Scratch { first, second }, width) = (scratch, plan.size()[1]);
         if plan.rows_first {
@@ -66,7 +69,14 @@ impl<P: Pixel> Kernel<f32> for Draw<'_, P> {
         }
         mix_rows(cpu, &plan.rows, second, wide, first);
         for (row, out) in first.chunks_exact(wide).zip(out.chunks_exact_mut(width)) {
-            P::put(&row[..width], channel, out);
+            if past_cache {
+                P::put_past_cache(&row[..width], channel, out);
+            } else {
+                P::put(&row[..width], channel, out);
+            }
+        }
+        if past_cache {
+            finish();
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Scale, Scratch};
 use crate::spectral::lanes::rows::Rows;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Path, Real, dispatch, log};
-use crate::spectral::{tile, window};
+use crate::spectral::{memory, tile, window};
 use crate::threads;
 
 /// One time-frequency resolution of a feature.
@@ -237,7 +237,7 @@ impl<T: Real> Kernel<T> for Features<'_, '_, T> {
                     for m in segment.div_ceil(hop)..end {
                         if m < T::LANES && start + T::LANES + m < self.count {
                             // A signal of the next tile with each frame of this one: it comes while this is computed.
-                            tile::fetch(self.signals, self.first + start + T::LANES + m);
+                            memory::fetch(self.signals, self.first + start + T::LANES + m);
                         }
                         let row = m * hop - segment + *margin - part.resolution.nfft / 2;
                         part.plan.power(cpu, &rows[row * T::LANES..], lanes, &mut fft.arena, &mut fft.out);

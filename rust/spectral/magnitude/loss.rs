@@ -14,7 +14,8 @@ use super::steps::{
 use crate::arrays::{Signals, check_length};
 use crate::error::{Error, Result};
 use crate::spectral::lanes::{Path, Real, dispatch};
-use crate::spectral::tile::{Ahead, Gather};
+use crate::spectral::memory::Ahead;
+use crate::spectral::tile::Gather;
 use crate::threads;
 
 /// Where [`loss`] writes.

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::spectral::lanes::fft::{Plan, Scratch};
 use crate::spectral::lanes::rows::Rows;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes, Real};
-use crate::spectral::tile::{self, Ahead};
-use crate::spectral::window;
+use crate::spectral::memory::Ahead;
+use crate::spectral::{tile, window};
 
 /// Which terms the loss has. `None`: not computed; zero: computed, without a share in loss and gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

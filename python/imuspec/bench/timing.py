@@ -123,8 +123,9 @@ def peak_memory(call: Callable[[], object]) -> int | None:
     """Return the most bytes by which resident memory grew during a call; None where the system does not say (not Linux)."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
-        reset.write_text("5", "ascii")  # the high-water mark starts again
+        _kilobytes(status, "VmRSS")  # an error where the system does not say
         _return_freed_memory()
+        reset.write_text("5", "ascii")  # the high-water mark starts again
         before = _kilobytes(status, "VmRSS")
         result = call()
         peak = _kilobytes(status, "VmHWM")

@@ -70,6 +70,14 @@ def test_a_graph_is_refused_where_there_is_none(
         resolve(TrainingSettings(graph=True, **settings), n_steps=1, one_graph=True, world=world)
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused_by_its_setting(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"training.device: expected auto or cpu, as this machine has no {device}"):
+        resolve(TrainingSettings(device=device), n_steps=1, one_graph=True)
+
+
 def test_a_training_refuses_a_graph_on_a_cpu_before_it_writes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"training.graph: expected false"):
         train(

@@ -80,6 +80,7 @@ def test_a_kernel_that_draws_something_else_is_not_used(monkeypatch: pytest.Monk
     assert module._draws_fused(on_card(x), None)
     assert not module._draws_fused(on_card(x.double()), None)
     assert not module._draws_fused(on_card(x).requires_grad_(), None)
+    assert not module._draws_fused(on_card(x[:0]), None)
     assert not RGBImage(**KINDS["many frames"], norm="joint-window")._draws_fused(on_card(x), None)
     assert not RGBImage(**KINDS["many frames"], fused=False)._draws_fused(on_card(x), None)
     wrong = RGBImage(**KINDS["many frames"])

@@ -80,7 +80,7 @@ def test_an_interrupted_packing_leaves_no_file(folder: Path, tmp_path: Path, mon
     assert list(out.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "compressed", "float", "names", "label"])
+@pytest.mark.parametrize("damage", ["cut", "compressed", "float", "names", "label", "words"])
 def test_a_damaged_file_is_refused_by_its_path(packed: PackedPictures, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "other.npz"
     arrays = dict(np.load(packed.path))
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_refused_by_its_path(packed: PackedPictures, tmp_path:
         text["names"] = text["names"][: -1 if damage == "names" else None]
         arrays["text"] = np.frombuffer(json.dumps(text).encode(), np.uint8)
         arrays["pixels"] = arrays["pixels"].astype(np.float32 if damage == "float" else np.uint8)
-        arrays["label"] = arrays["label"] + (damage == "label")
+        arrays["label"] = arrays["label"].astype(str) if damage == "words" else arrays["label"] + (damage == "label")
         np.savez(path, **arrays)
     if damage == "cut":
         with pytest.raises(zipfile.BadZipFile):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,20 @@ def test_batches_come_in_order_and_a_thread_reads_as_many_ahead_as_the_depth() -
     assert max(ahead_of_first) <= 3
     assert list(ahead) == [60, 70, 80]
     assert threads.isdisjoint({threading.get_ident()})
+
+
+def test_a_batch_that_is_made_is_not_kept() -> None:
+    alive: list[weakref.ref[torch.Tensor]] = []
+
+    def batch() -> torch.Tensor:
+        made = torch.zeros(3)
+        alive.append(weakref.ref(made))
+        return made
+
+    ahead = read_ahead((batch() for _ in range(4)), len, lambda _: 2)
+    assert [next(ahead), next(ahead)] == [3, 3]
+    assert [reference() for reference in alive[:2]] == [None, None]
+    ahead.close()
 
 
 def test_an_error_of_the_thread_is_raised_at_its_batch() -> None:

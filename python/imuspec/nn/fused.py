@@ -110,15 +110,16 @@ def draw_fused(x: Tensor, constants: PictureConstants, *, octets: bool, scale: f
     resized = constants.horizontal is not None and constants.vertical is not None
     low, high = constants.edges or (0.0, 0.0)
     columns_tile = min(64, power_of_two(columns))
-    picture_kernel.draw_axis[(missing.numel(),)](
-        x, pictures, missing,
-        constants.transform, constants.leakage, constants.factor, constants.grey, constants.mean, constants.std,
-        constants.horizontal if resized else x, constants.vertical if resized else x,
-        scale, low, high, x.shape[-1], length, frames, bins, rows, columns,
-        NFFT=nfft, HOP=constants.hop, TIME=power_of_two(length),
-        FRAMES=power_of_two(frames), BINS=power_of_two(bins), DEPTH=min(32, power_of_two(nfft)),
-        ROWS=power_of_two(rows), COLUMNS=power_of_two(columns), TILE=columns_tile,
-        INTEGERS=x.dtype == torch.int16, OCTETS=octets, FIXED=constants.edges is not None,
-        LINEAR=constants.linear, RESIZED=resized, ROUNDS=constants.rounds, num_warps=8,
-    )  # fmt: skip
+    with torch.cuda.device_of(x):  # Triton launches on the current GPU
+        picture_kernel.draw_axis[(missing.numel(),)](
+            x, pictures, missing,
+            constants.transform, constants.leakage, constants.factor, constants.grey, constants.mean, constants.std,
+            constants.horizontal if resized else x, constants.vertical if resized else x,
+            scale, low, high, x.shape[-1], length, frames, bins, rows, columns,
+            NFFT=nfft, HOP=constants.hop, TIME=power_of_two(length),
+            FRAMES=power_of_two(frames), BINS=power_of_two(bins), DEPTH=min(32, power_of_two(nfft)),
+            ROWS=power_of_two(rows), COLUMNS=power_of_two(columns), TILE=columns_tile,
+            INTEGERS=x.dtype == torch.int16, OCTETS=octets, FIXED=constants.edges is not None,
+            LINEAR=constants.linear, RESIZED=resized, ROUNDS=constants.rounds, num_warps=8,
+        )  # fmt: skip
     return pictures, missing.bool()

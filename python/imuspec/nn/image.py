@@ -252,7 +252,12 @@ class RGBImage(Exact):
         from imuspec.nn.fused import fits_fused
 
         fitting_type = x.dtype in (torch.float32, torch.int16) and not (x.requires_grad and torch.is_grad_enabled())
-        return fitting_type and self.norm != "joint-window" and fits_fused(x.shape[-1], self.nfft, self.transform.hop)
+        return (
+            x.numel() > 0
+            and fitting_type
+            and self.norm != "joint-window"
+            and fits_fused(x.shape[-1], self.nfft, self.transform.hop)
+        )
 
     def _fused(self, x: Tensor, scale: float | None, *, octets: bool) -> tuple[Tensor, Tensor]:
         """Return the pictures of the kernel, and the axes with a missing sample."""

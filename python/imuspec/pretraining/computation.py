@@ -42,11 +42,15 @@ def resolve(settings: TrainingSettings, *, n_steps: int, one_graph: bool, world:
     Raises
     ------
     ValueError
-        If a graph is requested without a GPU, with several processes, or with the precision 16-mixed.
+        If the machine does not have the device; or if a graph is requested without a GPU, with several processes, or with the
+        precision 16-mixed.
     """
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device, True):
+        raise ValueError(f"training.device: expected auto or cpu, as this machine has no {device}, got {device}")
     on_gpu = device == "cuda"
     precision, compiled = settings.precision, settings.compile
     if precision == "auto":

@@ -141,9 +141,11 @@ def read_packed(path: Path) -> PackedPictures:
         reasons = {int(row): str(reason) for row, reason in text["skipped"].items()}
         if not len(names) == len(label) == len(pixels) or not all(0 <= row < len(names) for row in reasons):
             raise ValueError(f"it has {len(pixels)} pictures, {len(names)} names and {len(label)} labels")
+        if label.dtype.kind not in "iu" or label.ndim != 1:
+            raise ValueError(f"its labels are {label.dtype} {list(label.shape)}")
         if len(label) and label.max() >= max(len(classes), 1):
             raise ValueError(f"it has label {label.max()} and {len(classes)} classes")
-    except (KeyError, ValueError, AttributeError, struct.error, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, struct.error, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: expected a file of `imuspec pictures pack`, got another: {error}") from error
     index = np.setdiff1d(np.arange(len(names)), list(reasons))
     skipped = [(names[row], reason) for row, reason in sorted(reasons.items())]

@@ -49,20 +49,21 @@ def read_ahead(
     depth : callable
         Number of batches to hold ready, from the first batch.
     """
+    n = 0  # batches to hold ready; 0 before the first
 
     def take() -> Any:
-        batch = next(batches, _END)
-        return _END if batch is _END else (ready(batch), batch)  # type: ignore[arg-type]  # not the end
+        batch: Any = next(batches, _END)
+        return _END if batch is _END else (ready(batch), n or depth(batch))  # without the batch, to free its memory
 
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         waiting: deque[Future[Any]] = deque([pool.submit(take)])
-        n = 0  # batches to hold ready; 0 before the first
         try:
-            while (made := waiting.popleft().result()) is not _END:
-                n = n or depth(made[1])
+            while (taken := waiting.popleft().result()) is not _END:
+                made, n = taken
+                del taken
                 while len(waiting) < n:
                     waiting.append(pool.submit(take))
-                yield made[0]
+                yield made
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -74,16 +74,17 @@ def store(folder: Path, results: Path) -> Path:
     for encoder in facts.get("encoders", {}).values():
         run = Path(encoder["name"].removeprefix("random:"))
         if (run / "recipe.json").is_file():
-            _store_run(run, target / "encoders" / run.name)
+            _store_run(run, target / "encoders" / run.name, data)
     return target
 
 
-def _store_run(run: Path, target: Path) -> None:
+def _store_run(run: Path, target: Path, data: str) -> None:
     """Copy recipe, data, split and every so manyth line of the log of a pre-training."""
     target.mkdir(parents=True, exist_ok=True)
     for name in ("recipe.json", "source.json", "split.json"):
         if (run / name).is_file():
-            shutil.copyfile(run / name, target / name)
+            text = (run / name).read_text("utf-8")
+            write_atomically(target / name, (text.replace(data, "../shared/data") if data else text).encode())
     lines = (run / "metrics.jsonl").read_text("utf-8").splitlines() if (run / "metrics.jsonl").is_file() else []
     step = max(1, -(-len(lines) // _MOST_LINES))
     write_atomically(target / "metrics.jsonl", "".join(f"{line}\n" for line in lines[::-step][::-1]).encode())

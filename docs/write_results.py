@@ -28,6 +28,7 @@ from imuspec.storage import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 EARLIER = RESULTS / "earlier.toml"
+MADE = RESULTS / "made.toml"
 PAGES = {
     "img2imu": ("IMG2IMU with few labels", ("img2imu", "single-axis", "signal-objectives", "fusion")),
     "lmm": ("LMM masked auto-encoder", ("lmm",)),
@@ -268,7 +269,8 @@ def provenance(evidence: Evidence) -> Iterator[str]:
     }
     yield "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {text} |" for key, text in lines.items())])
     if "command" in facts:
-        yield f"<!-- needs: hours -->\n```sh\n{facts['command']}\n```"
+        made = [lines for path, lines in origins() if path in facts["command"]]
+        yield "\n".join(["<!-- needs: hours -->", "```sh", *made, facts["command"], "```"])
     if encoders := facts.get("encoders"):
         head = (
             "| encoder | recipe, seed | steps | computing, s | data | SHA-256 of data, encoder | log |\n"
@@ -281,9 +283,16 @@ def provenance(evidence: Evidence) -> Iterator[str]:
         yield "\n".join(f"- {note}" for note in others)
 
 
+def origins() -> list[tuple[str, str]]:
+    """Paths of made data in the commands of experiments, and the lines of a shell that make them."""
+    stated = tomllib.loads(MADE.read_text("utf-8"))["made"]
+    return [(made["path"], made["commands"].strip()) for made in stated]
+
+
 def _set(label: str, text: str, shown: dict[str, dict[str, Any]]) -> str:
     """A data set: how it was given, how many windows of whom it has, and its digest."""
-    parts = [f"{label} (`{text}`)" if text != "made up" else f"{label} (made up)"]
+    made = ", simulated" if text in (f"{label}={path}" for path, _ in origins()) else ""
+    parts = [f"{label} (`{text}`{made})" if text != "made up" else f"{label} (made up)"]
     for name, facts in shown.items():
         if re.match(rf"{re.escape(label)}($|[,@])", name):
             classes = ", ".join(f"{n} {name}" for name, n in facts["classes"].items())

@@ -175,6 +175,17 @@ def test_earlier_conclusions_are_kept_or_withdrawn(
     assert "| IMG2IMU less MoCo on wisdm +.200 [" in page
 
 
+def test_data_that_are_made_are_called_simulated_and_their_commands_come_first(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made.toml").write_text('[[made]]\npath = "runs/made"\ncommands = "imuspec simulate a.cwa"\n', "utf-8")
+    monkeypatch.setattr(script, "MADE", tmp_path / "made.toml")
+    facts = {"command": "imuspec experiment x --data cohort=runs/made", "data": {"cohort": "cohort=runs/made"}}
+    page = written(script, tmp_path / "out", experiment(tmp_path / "runs" / "first", **facts))["img2imu"]
+    assert "```sh\nimuspec simulate a.cwa\nimuspec experiment x --data cohort=runs/made\n```" in page
+    assert "cohort (`cohort=runs/made`, simulated)" in page
+
+
 def test_every_earlier_conclusion_names_its_page_basis_and_rows(script: ModuleType) -> None:
     claims = tomllib.loads((DOCS / "results" / "earlier.toml").read_text("utf-8"))["claim"]
     for claim in claims:

@@ -37,6 +37,7 @@ _LITE = "ImageNet-supervised (EfficientNet-Lite0)"
 _KINDS = {
     "img2imu": PICTURES,
     "single-axis": PICTURES,
+    "fine-tuning": PICTURES,
     "lmm": "masked auto-encoder",
     "signal-objectives": "encoder of signals",
     "fusion": "encoder of signals",
@@ -196,7 +197,7 @@ def _kind(name: str, row: str) -> str:
 
 
 def kind_of_experiment(name: str) -> str:
-    """Return the kind of encoder that an experiment is about; empty where it is about several."""
+    """Return the kind of encoder that an experiment is about, signals apart; empty where it is another."""
     return next((kind for start, kind in _KINDS.items() if name.startswith(start)), "")
 
 

@@ -121,7 +121,7 @@ def test_simulate_writes_a_recording_and_its_truth(tmp_path, capsys) -> None:
         (
             ["prepre"],
             2,
-            "expected one of 'prepare', 'recipe', 'report', 'pretrain', 'probe' (closest of 19; `imuspec --help` lists all)",
+            "expected one of 'prepare', 'recipe', 'report', 'pretrain', 'probe' (closest of 20; `imuspec --help` lists all)",
         ),
         (["cohort", "staus", "x"], 2, "command: expected one of 'status', "),
         (["prepare", "nowhere.cwa", "--out", "y"], 1, "nowhere.cwa"),

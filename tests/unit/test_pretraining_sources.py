@@ -229,11 +229,12 @@ def test_views_get_a_batch_as_the_source_scales_it(tmp_path: Path) -> None:
     write_cohort(tmp_path / "cohort", {"a": 0.2, "b": 0.2, "c": 0.2})
     recipe = PretrainRecipe.load("mae-lmm").tiny()
     source = build_source(recipe, tmp_path / "cohort")
-    batch = next(iter(source.epoch(0)))
-    shown = build_views(recipe, source)(batch, torch.Generator())
+    stored, first_rows, hidden = next(iter(source.epoch(0)))
+    shown = build_views(recipe, source)((stored, first_rows, hidden), torch.Generator())
+    assert stored.dtype == torch.int16
     assert shown[0].dtype == torch.float32
     assert float(shown[0].norm(dim=1).median()) == pytest.approx(1, abs=0.2)
-    assert torch.equal(shown[1], batch[1])
+    assert torch.equal(shown[1], hidden)
 
 
 def test_a_pretraining_takes_the_stretches_without_a_label_too(tmp_path: Path) -> None:

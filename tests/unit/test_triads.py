@@ -93,5 +93,6 @@ def test_an_experiment_on_triads_or_one_axis_runs(name: str, tmp_path: Path) -> 
         "single-axis": (("z alone", "three axes"), "pre-trained"),
     }[name]
     free = ("statistics of the window", "signed means and log deviations", "means of the picture's rows")
-    assert rows == {f"{sensor}, {method}" for sensor in sensors for method in ("random", trained, *free)}
+    methods = (*free, *(f"{encoder}{head}" for encoder in ("random", trained) for head in ("", ", logistic")))
+    assert rows == {f"{sensor}, {method}" for sensor in sensors for method in methods}
     assert comparison["value"].between(0, 1).all()

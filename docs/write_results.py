@@ -256,13 +256,15 @@ def provenance(evidence: Evidence) -> Iterator[str]:
         "[95 % interval]; intervals and p by Nadeau and Bengio's corrected resampled t test with the spread of the weights; "
         "**bold**: p below .05 after Holm's correction over the rows of the table in a column"
     )
-    seconds = facts["seconds"]
+    taken = f"{facts['seconds'] / 60:.1f} min"
+    if facts["experiment"] == "fine-tuning":
+        taken += " for the last run, which takes finished cells of earlier runs over"
     lines = {
         "test sets": "; ".join(data),
         "splits": f"by subject, seeds {', '.join(map(str, facts['seeds']))}, all distinct; as many as stated above",
         "draws": f"{drawn}seeds as of the splits{weights}",
         "numbers": numbers,
-        "machine, date": f"{facts.get('machine', 'not stored')}; {seconds / 60:.1f} min; {facts.get('date', 'not stored')}",
+        "machine, date": f"{facts.get('machine', 'not stored')}; {taken}; {facts.get('date', 'not stored')}",
         "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
         "stored": f"[settings]({evidence.link}/experiment.json), [table]({evidence.link}/table.csv)"
         + (f", [scores of each split]({evidence.link}/seeds.csv)" if len(evidence.judged) else ""),

@@ -1,6 +1,7 @@
 //! The header: lines `name:value`, and the calibration among them.
 
 use super::super::Header;
+use super::pace::RATES;
 use super::page::number;
 use crate::error::{Error, Result};
 
@@ -45,7 +46,7 @@ impl HeaderFields {
             "Lux" => self.lux = numeric,
             "Number of Pages" => self.pages = value.parse().ok(),
             "Device Unique Serial Code" => header.device_id = value.to_owned(),
-            "Measurement Frequency" => header.nominal_rate = numeric.filter(|r| *r > 0.0).unwrap_or(0.0),
+            "Measurement Frequency" => header.nominal_rate = numeric.filter(|r| RATES.contains(r)).unwrap_or(0.0),
             _ => {}
         }
         header.metadata.push((name.to_owned(), value.to_owned()));

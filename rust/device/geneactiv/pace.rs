@@ -4,6 +4,8 @@
 const AGREEING: usize = 3;
 /// Share within which they agree, and beyond which the rate is not the stated one.
 pub const RATE_DIFFERS: f64 = 0.05;
+/// Rates that a header or a page may state, Hz.
+pub const RATES: std::ops::RangeInclusive<f64> = 0.1..=10_000.0;
 
 /// Samples a second by the sequence number, the time and the samples of some pages, where most of them agree.
 pub fn rate_by_times(pages: &[(Option<u64>, i64, usize)]) -> Option<f64> {
@@ -17,7 +19,7 @@ pub fn rate_by_times(pages: &[(Option<u64>, i64, usize)]) -> Option<f64> {
     rates.sort_unstable_by(f64::total_cmp);
     let middle = *rates.get(rates.len() / 2)?;
     let agree = rates.iter().filter(|rate| (*rate / middle - 1.0).abs() < RATE_DIFFERS).count();
-    (agree >= AGREEING && 2 * agree > rates.len()).then_some(middle)
+    (agree >= AGREEING && 2 * agree > rates.len() && RATES.contains(&middle)).then_some(middle)
 }
 
 #[cfg(test)]

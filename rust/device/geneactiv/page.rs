@@ -3,6 +3,7 @@
 use super::super::calendar::{Order, date_time};
 use super::super::copies::{sum_of, sum_of_ends};
 use super::super::{Batch, DateOrder};
+use super::pace::RATES;
 
 /// Samples of a whole page.
 pub(super) const PAGE: usize = 300;
@@ -88,7 +89,7 @@ impl Page {
         } else if let Some(text) = value(line, "Battery voltage") {
             self.battery = number(text).map_or(f32::NAN, |v| v as f32);
         } else if let Some(text) = value(line, "Measurement Frequency") {
-            self.rate = number(text).filter(|r| (0.1..=10_000.0).contains(r));
+            self.rate = number(text).filter(|r| RATES.contains(r));
             self.miss(self.rate.is_none(), line);
         }
     }

@@ -311,8 +311,8 @@ def _sized(setup: Setup[Any]) -> Setup[Any]:
         return setup
     from imuspec.run.named import picture_size
 
-    given = [(row, run) for row, runs in setup.runs.items() for run in runs]
-    sizes = {row: size for row, run in given if (size := picture_size(run)) is not None}
+    pairs = [(row, run) for row, runs in setup.runs.items() for run in runs]
+    sizes = {row: size for row, run in pairs if (size := picture_size(run)) is not None}
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{row} {rows} x {columns}" for row, (rows, columns) in sizes.items())
         raise ValueError(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["on_device", "prefetch_depth", "read_ahead"]
 
-Given = TypeVar("Given")
+Stored = TypeVar("Stored")
 Made = TypeVar("Made")
 
 _SHARE = 0.05  # of the free memory of the GPU, for batches that wait
@@ -34,7 +34,7 @@ def prefetch_depth(n_bytes: int, free: int) -> int:
 
 
 def read_ahead(
-    batches: Iterator[Given], ready: Callable[[Given], Made], depth: Callable[[Given], int]
+    batches: Iterator[Stored], ready: Callable[[Stored], Made], depth: Callable[[Stored], int]
 ) -> Iterator[Made]:
     """Yield ``ready(batch)`` of each batch, computed by a thread ahead of its use.
 

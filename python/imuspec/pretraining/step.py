@@ -122,8 +122,8 @@ class GraphedStep:
         if self._graph is None or [x.shape for x in tensors] != [x.shape for x in self._inputs]:
             self._n_before += 1
             return self._on_side_stream(batch)
-        for static, given in zip(self._inputs, tensors, strict=True):
-            static.copy_(given)
+        for static, tensor in zip(self._inputs, tensors, strict=True):
+            static.copy_(tensor)
         self._graph.replay()
         values, names = self._outputs
         loss, norm, *metrics = values.clone().unbind()

@@ -11,11 +11,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from imuspec.recording.owners import Owners, is_owner
-from imuspec.recording.table import PIECE, Table, column_names
+from imuspec.recording.table import AXES, PIECE, Table, column_names
 
 __all__ = ["read_npz"]
 
-_AXES = ("x", "y", "z")
 _LONGEST = 1 << 16  # bytes of the longest text that is read
 
 
@@ -88,12 +87,12 @@ class _Array:
         is_planar = self.shape[0] == 3
         n = self.shape[1 if is_planar else 0]
         if is_planar != self.is_fortran:  # one axis behind the other
-            for axis in _AXES:
+            for axis in AXES:
                 for values in self.pieces(n):
                     table.add(axis, values)
         else:
             for values in self.pieces(3 * n):
-                for axis, column in zip(_AXES, values.reshape(-1, 3).T, strict=True):
+                for axis, column in zip(AXES, values.reshape(-1, 3).T, strict=True):
                     table.add(axis, column)
 
     def pieces(self, n: int | None = None) -> Iterator[NDArray[Any]]:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from imuspec import _core
 from imuspec.recording.labels import Labels
 
-__all__ = ["PIECE", "Table", "column_names"]
+__all__ = ["AXES", "PIECE", "Table", "column_names"]
 
 PIECE = 1 << 16  # rows that are handed over at once
 _MISSING = np.iinfo(np.int64).min
-_AXES = ("x", "y", "z")
+AXES = ("x", "y", "z")
 _NAMES = {
     "time": ("time", "timestamp", "header_timestamp", "datetime", "__index_level_0__"),
-    **{axis: (axis, f"acc_{axis}", f"accel_{axis}", f"accelerometer_{axis}", f"acceleration_{axis}") for axis in _AXES},
-    **{f"gyro_{axis}": (f"gyro_{axis}", f"gyr_{axis}", f"gyroscope_{axis}") for axis in _AXES},
+    **{axis: (axis, f"acc_{axis}", f"accel_{axis}", f"accelerometer_{axis}", f"acceleration_{axis}") for axis in AXES},
+    **{f"gyro_{axis}": (f"gyro_{axis}", f"gyr_{axis}", f"gyroscope_{axis}") for axis in AXES},
     "temperature": ("temperature", "temp"),
     "light": ("light", "lux"),
     "annotation": ("annotation", "label", "activity"),
@@ -158,16 +158,16 @@ def column_names(names: list[str], rate: float | None) -> dict[str, str]:
         name = next((lower[s] for s in spellings if s in lower), None)
         if name is not None:
             selected[key] = name
-    for axis in _AXES:
+    for axis in AXES:
         matches = [lower[name] for name in (*_NAMES[axis], "xyz", "acceleration", "acc") if name in lower]
         if len(matches) > 1:
             raise ValueError(f"columns: expected one column of acceleration for each axis, got {', '.join(matches)}")
-    missing = [key for key in _AXES if key not in selected and "xyz" not in selected]
+    missing = [key for key in AXES if key not in selected and "xyz" not in selected]
     missing += ["time"] if "time" not in selected and rate is None else []
     if missing:
         hint = "; or give rate=" if missing == ["time"] else ""
         raise ValueError(f"columns: expected time, x, y and z, got {names[:20]} (missing: {', '.join(missing)}{hint})")
-    gyro = [f"gyro_{axis}" for axis in _AXES]
+    gyro = [f"gyro_{axis}" for axis in AXES]
     if any(key not in selected for key in gyro):
         selected = {key: name for key, name in selected.items() if key not in gyro}
     return selected

@@ -169,14 +169,12 @@ fn nanoseconds(time: Times, layout: &mut Layout, order: DateOrder, events: &mut 
         Times::Ns(time) => time,
         Times::Whole(mut time) => {
             let known = |value: i64| (value != i64::MIN).then_some(value as f64);
-            let (some, many) = (time.first(SAMPLE, known)?, time.first(MANY, known)?);
-            let unit = layout.unit_of_numbers(some, || many).map_err(refused)?;
+            let unit = layout.unit_of_numbers(&time.first(SAMPLE, known)?, || time.first(MANY, known))?;
             time.map(|value| unit.ns_of_whole(value).unwrap_or(i64::MIN))?
         }
         Times::Real(mut time) => {
             let known = |value: f64| value.is_finite().then_some(value);
-            let (some, many) = (time.first(SAMPLE, known)?, time.first(MANY, known)?);
-            let unit = layout.unit_of_numbers(some, || many).map_err(refused)?;
+            let unit = layout.unit_of_numbers(&time.first(SAMPLE, known)?, || time.first(MANY, known))?;
             time.map(|value| unit.ns_of_real(value).unwrap_or(i64::MIN))?
         }
         Times::Text(mut texts) => {

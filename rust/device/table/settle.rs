@@ -108,17 +108,21 @@ impl Layout {
         Ok(())
     }
 
-    /// The unit of numbers in memory: by the first, and where those do not tell it, by all.
+    /// The unit of the numbers of a column: by the first, and where those do not tell it, by many, which are read only then.
     ///
     /// # Errors
-    /// Why none fits.
+    /// [`Error::Malformed`] with the reason why none fits; those of reading.
     pub(in super::super) fn unit_of_numbers(
         &mut self,
-        first: Vec<f64>,
-        all: impl FnOnce() -> Vec<f64>,
-    ) -> std::result::Result<TimeUnit, String> {
-        let unit = TimeUnit::settle(&first, self.hints.time).or_else(|_| TimeUnit::settle(&all(), self.hints.time))?;
-        self.say_time_unit(unit, first.first().copied().unwrap_or_default())?;
+        first: &[f64],
+        many: impl FnOnce() -> Result<Vec<f64>>,
+    ) -> Result<TimeUnit> {
+        let refused = |reason: String| Error::malformed("columns", 0, format!("time: {reason}"));
+        let unit = match TimeUnit::settle(first, self.hints.time) {
+            Ok(unit) => unit,
+            Err(_) => TimeUnit::settle(&many()?, self.hints.time).map_err(refused)?,
+        };
+        self.say_time_unit(unit, first.first().copied().unwrap_or_default()).map_err(refused)?;
         Ok(unit)
     }
 

@@ -34,6 +34,39 @@ def test_no_window_spans_a_gap_and_two_periods_are_no_gap() -> None:
     assert len(made) == 18
 
 
+def test_a_gap_inside_a_stated_run_splits_it() -> None:
+    time = count_times(1000, 50)
+    time[500:] += 10_000_000_000
+    made = replace(recording(), time=time, runs=np.array([[0, 1000]]))
+    assert made.runs.tolist() == [[0, 500], [500, 1000]]
+    assert datasets.cut([made], window_s=2).start_s.tolist() == [*map(float, range(9)), *map(float, range(20, 29))]
+    assert datasets.cut([made], window_s=2, rate=25).start_s[9] == 20
+
+
+def test_runs_outside_the_samples_are_refused() -> None:
+    for runs in ([[0, 1001]], [[-1, 5]], [[9, 3]], [0, 5]):
+        with pytest.raises(ValueError, match="expected runs"):
+            replace(recording(), runs=np.array(runs))
+
+
+@pytest.mark.parametrize("rate", [50, 25, 30])
+def test_a_hole_that_a_recording_allows_is_bridged_at_its_length_and_never_closed(rate) -> None:
+    """With 500 samples before it and 0.5 percent of clock error allowed, a hole of 0.3 s looked like a slow clock."""
+    time = count_times(20_000, 50)
+    time[500:] += 300_000_000
+    x = np.tile(np.arange(20_000) / 50, (3, 1)).astype(np.float32)
+    made = replace(recording(20_000), time=time, acceleration=x, runs=np.array([[0, 20_000]]), max_gap_s=1.0)
+    assert len(made.runs) == 1
+    windows = datasets.cut([made], window_s=2, rate=rate)
+    at = int(15 * rate)
+    flat = np.concatenate(list(windows.x[::2, 0]))
+    assert flat[at] == pytest.approx(15 - 0.3, abs=0.03)
+    assert np.isfinite(windows.x).all()
+    for resampling in ("polyphase", "none"):
+        with pytest.raises(ValueError, match="holes of up to max_gap_s=1"):
+            datasets.cut([made], window_s=2, resampling=resampling)
+
+
 def test_time_that_falls_or_stands_ends_a_stretch() -> None:
     assert runs_of(np.array([0, 10, 20, 20, 30, 5, 15]) * 1_000_000, 100).tolist() == [[0, 3], [3, 5], [5, 7]]
 

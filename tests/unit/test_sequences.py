@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_a_gap_ends_a_stretch() -> None:
     result = cut_sequences([recording(gap=1100)], rate=30.0)
     assert [len(item.label) for item in result] == [2, 2]
     assert result.items[1].start_s == pytest.approx(24.0)
+
+
+def test_a_hole_that_a_recording_allows_has_values_in_patches() -> None:
+    short = replace(recording(gap=1100), runs=np.array([[0, 2500]]))
+    assert [len(item.label) for item in cut_sequences([short], rate=30.0)] == [2, 2]
+    allowed = replace(short, runs=np.array([[0, 2500]]), max_gap_s=2.5)
+    whole = cut_sequences([allowed], rate=30.0)
+    assert len(whole) == 1
+    assert np.isfinite(whole.items[0].x).all()
 
 
 def test_nothing_as_long_as_a_patch_is_refused() -> None:

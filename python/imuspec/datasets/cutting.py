@@ -109,7 +109,8 @@ def _method(
     if lowpass_hz is not None or not falls(recording, rate):
         return "linear", lowpass_hz
     ratio = Fraction(rate / recording.rate).limit_denominator(1000)
-    if abs(float(ratio) * recording.rate / rate - 1) < 1e-9 and _stray(times, recording.rate)[1] <= _most_stray(times):
+    is_even = _stray(times, recording.rate)[1] <= _most_stray(times) and not _has_holes(times, recording.rate)
+    if abs(float(ratio) * recording.rate / rate - 1) < 1e-9 and is_even:
         return "polyphase", None
     return "linear", _CUTOFF * rate
 
@@ -125,18 +126,26 @@ def _most_stray(times: NDArray[np.int64]) -> float:
     return max(1.0, 0.005 * times.size)
 
 
+def _has_holes(times: NDArray[np.int64], rate: float) -> bool:
+    """Whether a step would be closed if samples were taken as even: a recording may allow steps of any length."""
+    return int(np.diff(times).max(initial=0)) * rate / 1e9 > MAX_GAP_PERIODS + 1
+
+
 def _at_rate(
     x: NDArray[np.float32], times: NDArray[np.int64], recording: LabelledRecording, rate: float, method: Resampling
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Return values ``[3, grid]``, the times of the grid, and the times of the samples."""
     if method == "linear":
-        longest = int(np.diff(times).max(initial=0)) / 1e9
-        gap = max((MAX_GAP_PERIODS + 1) / recording.rate, 1.001 * longest)  # the reader has decided what a gap is
-        values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=gap)
+        values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=1.001 * recording.longest_step_s)
         lasts_s = int(times[-1] - times[0]) / 1e9 + 1 / recording.rate
         n = max(math.ceil(lasts_s * rate - 1e-6), grid.size)
         values = np.concatenate((values, np.repeat(x[:, -1:], n - grid.size, axis=1)), axis=1)
         return values, times[0] + (np.arange(n) * (1e9 / rate)).astype(np.int64), times
+    if _has_holes(times, recording.rate):
+        raise ValueError(
+            f"{recording.source}: expected samples at an even {recording.rate:g} Hz for {method}, got holes of up to "
+            f"max_gap_s={recording.max_gap_s:g}: use resampling='linear' or a smaller max_gap_s"
+        )
     if method == "none":
         if abs(recording.rate / rate - 1) > 1e-6:
             raise ValueError(

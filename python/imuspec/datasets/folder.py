@@ -343,6 +343,7 @@ def _recording(
         acceleration=np.ascontiguousarray(acceleration[:, whole]),
         time=time - start_ns,
         runs=runs_of(time, nominal, breaks=breaks[breaks < time.size], max_gap_s=form.max_gap_s),
+        max_gap_s=form.max_gap_s,
         label=label,
         class_names=classes,
         source=recorded.path,

@@ -138,6 +138,7 @@ def _recording(
         time=time,
         runs=runs,
         label=label,
+        max_gap_s=max_gap_s,
         class_names=CLASSES,
         source=source,
         n_rows=whole.size + bad,

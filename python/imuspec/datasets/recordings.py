@@ -52,7 +52,8 @@ class LabelledRecording:
     time : int64 array [n]
         ns from the start of the recording, which all its sensors share. It increases inside a run.
     runs : int64 array [k, 2]
-        First and one-past-last sample of each stretch without a gap.
+        First and one-past-last sample of each stretch without a gap. A stated run with a step above `max_gap_s`, or one that
+        does not rise, is split there.
     label : int64 array [n]
         Index into `class_names`; -1 without a class.
     class_names : tuple of str
@@ -67,6 +68,8 @@ class LabelledRecording:
         Number of samples without a class, by reason.
     timed : bool
         Whether the times of two runs can be compared; false if the set has lost their order.
+    max_gap_s : float, optional
+        Longest step inside a run, s. The default is two sample periods.
     """
 
     subject: int | str
@@ -83,6 +86,7 @@ class LabelledRecording:
     n_rows: int = 0
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     timed: bool = True
+    max_gap_s: float | None = None
 
     @classmethod
     def from_arrays(
@@ -176,9 +180,33 @@ class LabelledRecording:
                 f"{self.source or self.recording}: expected labels from -1 to {len(self.class_names) - 1}, "
                 f"got {self.label.min()} to {self.label.max()}"
             )
+        object.__setattr__(self, "runs", self._split_runs())
+
+    def _split_runs(self) -> NDArray[np.int64]:
+        """Return the stated runs, split at each gap."""
+        n, stated = self.time.shape[0], self.runs.astype(np.int64, copy=False)
+        if stated.ndim != 2 or stated.shape[1] != 2 or not (np.diff(stated, prepend=0, append=n) >= 0).all():
+            raise ValueError(
+                f"{self.source or self.recording}: expected runs [k, 2] within {n} samples, got {list(stated.shape)}"
+                + (f" from {stated.min()} to {stated.max()}" if stated.size else "")
+            )
+        starts = runs_of(self.time, self.rate, max_gap_s=self.max_gap_s)[:, 0]
+        before, after = np.searchsorted(starts, stated[:, 0], "right"), np.searchsorted(starts, stated[:, 1], "left")
+        if (before >= after).all():
+            return stated
+        edges = [
+            np.concatenate(([first], starts[low:high], [end]))
+            for (first, end), low, high in zip(stated.tolist(), before.tolist(), after.tolist(), strict=True)
+        ]
+        return np.concatenate([np.stack((edge[:-1], edge[1:]), axis=1) for edge in edges])
 
     def __len__(self) -> int:
         return int(self.time.shape[0])
+
+    @property
+    def longest_step_s(self) -> float:
+        """Longest step inside a run, s: `max_gap_s`, or two sample periods."""
+        return (MAX_GAP_PERIODS + _SLACK) / self.rate if self.max_gap_s is None else self.max_gap_s
 
     def without_labels(self) -> LabelledRecording:
         """Return the same recording with the class ``any`` for each sample, also for those without a class."""

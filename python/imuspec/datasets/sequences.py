@@ -186,7 +186,7 @@ def cut_sequences(
                 continue
             if recording.rate > rate:
                 x = lowpass(x, sample_rate=recording.rate, cutoff=rate / 2)
-            values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=3 / recording.rate)
+            values, grid = resample(x, times, rate=rate, method="linear", max_gap_s=1.001 * recording.longest_step_s)
             n = values.shape[1] // patch
             if not n:
                 counts["stretch shorter than a patch"] += 1

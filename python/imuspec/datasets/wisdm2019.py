@@ -111,6 +111,7 @@ def recordings(
             source=source,
             n_rows=whole.size + bad,
             timed=False,
+            max_gap_s=max_gap_s,
             counts={"not six fields": bad, "empty field, or not a number": int((~whole).sum())},
         )
 

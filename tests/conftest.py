@@ -21,6 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give each test, and the fixtures made for it, the same random weights in whatever order the tests run."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def threads_of_torch_stay_as_they_are() -> Iterator[None]:
     """Fail a test that leaves torch with other threads: all later tests of the process would be slower."""

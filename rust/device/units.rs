@@ -174,10 +174,9 @@ impl TimeUnit {
             since.iter_mut().for_each(|v| *v = -*v);
         }
         let Some(pace) = Pace::of(&since) else {
-            return Err(format!(
-                "expected times that differ from row to row, got {first} in all of {} rows",
-                values.len()
-            ));
+            let still = since.iter().take_while(|v| **v == 0.0).count();
+            let rows = if still == since.len() { "all of" } else { "the first" };
+            return Err(format!("expected times that differ from row to row, got {first} in {rows} {still} rows"));
         };
         let rate = |unit: &Self| 1.0 / (pace.period * unit.seconds());
         let inside = |(low, high): (f64, f64), value: f64| (low..=high).contains(&value);
@@ -313,6 +312,8 @@ mod tests {
         }
         let coarse: Vec<f64> = (0..1000).map(|i| 1.733_9e9 + 1e4 * f64::from(i / 300)).collect();
         assert!(TimeUnit::settle(&coarse, None).unwrap_err().contains("tell rows apart"));
+        let still: Vec<f64> = (0..3000).map(|i| 1.733_9e12 + 10.0 * f64::from((i - 1499).max(0))).collect();
+        assert!(TimeUnit::settle(&still, None).unwrap_err().contains("in the first 1500 rows"));
     }
 
     #[test]

@@ -146,10 +146,8 @@ impl Layout {
         self.descending = pace::descends(since);
         let mirrored: Vec<f64> = since.iter().map(|t| if self.descending { -t } else { *t }).collect();
         let Some(pace) = Pace::of(&mirrored) else {
-            return refused(&format!(
-                "expected times that differ from row to row, got the same in {} rows",
-                since.len()
-            ));
+            let still = since.iter().take_while(|t| **t == 0.0).count();
+            return refused(&format!("expected times that differ from row to row, got the same in {still} rows"));
         };
         if pace.period >= units::EPOCH * 1e9 && pace::rises(&mirrored) {
             return Err(Error::Unsupported(units::epochs(pace.period / 1e9)));

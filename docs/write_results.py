@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from imuspec.evaluation import mean_interval
-from imuspec.experiments.comparisons import difference, figure, planned, score_of
+from imuspec.experiments.comparisons import difference, figure, opposed, planned, score_of
 from imuspec.experiments.conclusions import conclusions, verdict
 from imuspec.experiments.evidence import paired_table
 from imuspec.experiments.experiment import targets
@@ -48,6 +48,7 @@ _IN_NOTES = (
     "Pre-training ",
     "Fine-tuning ",
     "In none of",
+    "Rows set against",
     "This rests on",
 )
 _UNITS = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy and kappa"}
@@ -222,6 +223,14 @@ def differences(evidence: Evidence) -> Iterator[str]:
         columns = list(dict.fromkeys(each.column for each in part))
         yield title
         yield grid(list(dict.fromkeys(each.first for each in part)), columns, cells, *names)
+    if against := opposed(evidence.name, evidence.judged, evidence.paired):
+        columns = list(dict.fromkeys(each.column for each in against))
+        cells = {
+            (f"{each.first} less {each.second}", each.column): f"**{each}**" if each.clear else str(each)
+            for each in against
+        }
+        yield "Rows less those that they are set against:"
+        yield grid(list(dict.fromkeys(pair for pair, _ in cells)), columns, cells)
     names = {each.first for each in trained}
     score = score_of(evidence.name)
     clear = evidence.paired[(evidence.paired["score"] == score) & (evidence.paired["p_holm"] < 0.05)]

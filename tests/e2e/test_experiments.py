@@ -11,8 +11,11 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 pd = pytest.importorskip("pandas")
+from imuspec import pretrain  # noqa: E402
 from imuspec.cli import main  # noqa: E402
 from imuspec.experiments.judging import PARAMETER_FREE  # noqa: E402
+from imuspec.experiments.methods import made_up_pictures  # noqa: E402
+from imuspec.recipe import PretrainRecipe  # noqa: E402
 
 
 def run(name: str, out: Path, *arguments: str) -> None:
@@ -60,6 +63,40 @@ def test_the_nfft_study_sets_each_length_beside_the_choices(tmp_path: Path) -> N
         note.startswith("IMG2IMU: its place is taken by a ResNet-18 with random weights") for note in recipe["notes"]
     )
     assert recipe["options"]["hop"] == [16]
+
+
+def test_options_are_judged_on_turned_windows_and_beside_their_top_1(tmp_path: Path) -> None:
+    changes = (
+        "training.epochs=1",
+        "source.limit=64",
+        "training.batch=32",
+        "objective.queue=32",
+        "objective.norm_group=16",
+    )
+    recipe = PretrainRecipe.load("img2imu-small").set(
+        *changes, "source.height=24", "source.width=32", "views.permute_min_columns=5", "training.log_steps=1"
+    )
+    pretrain(recipe, made_up_pictures(tmp_path), tmp_path / "mix")
+    out = tmp_path / "out"
+    run(
+        "img2imu-options",
+        out,
+        *SMALL,
+        "--runs",
+        "Hue perm=random",
+        "--runs",
+        f"Hue mix={tmp_path / 'mix'}",
+        "--set",
+        "heads=linear",
+    )
+    table = pd.read_csv(out / "table.csv").pivot(index="row", columns="column", values="value")
+    assert set(table.columns) == {"wisdm", "wisdm, rotated", "contrastive top-1"}
+    assert list(table.index) == sorted(["Hue perm", "Hue mix", "Randomly-init. (2D)", *PARAMETER_FREE])
+    lines = [json.loads(line)["top1"] for line in (tmp_path / "mix" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert table["contrastive top-1"].dropna().to_dict() == {"Hue mix": pytest.approx(sum(lines) / len(lines))}
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", "img2imu-options", "--tiny", "--out", str(tmp_path / "none")])
+    assert ended.value.code != 0
 
 
 def test_fig_8_counts_the_heat_that_it_draws(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 pytest.importorskip("scipy")
 from imuspec import experiments  # noqa: E402
-from imuspec.experiments.comparisons import planned, random_row, reference_row  # noqa: E402
+from imuspec.experiments.comparisons import opposed_rows, planned, random_row, reference_row  # noqa: E402
 from imuspec.experiments.conclusions import conclusions, verdict  # noqa: E402
 from imuspec.experiments.evidence import paired_table  # noqa: E402
 from imuspec.experiments.made_up import made_up_windows  # noqa: E402
@@ -47,7 +47,7 @@ def concluded(name: str, scores: Any, **options: Any) -> list[str]:
 
 def test_where_no_encoder_passes_the_statistics_the_first_sentence_says_so_and_the_last_what_it_rests_on() -> None:
     scores = judged(("wisdm", "hapt"), MoCo=0.5, IMG2IMU=0.79, statistics_of_the_window=0.8)
-    first, last = concluded("img2imu-table2", scores, shots=10)
+    first, *_, last = concluded("img2imu-table2", scores, shots=10)
     assert first.startswith(
         "No encoder of pictures passes the statistics of the window on wisdm or hapt with 10 labelled windows a class. "
         "Below them by p < .05 are 1 of 2 on each. The highest differs from them by -.010 ["
@@ -108,6 +108,30 @@ def test_fine_tuning_is_compared_with_the_head_alone_and_epochs_that_were_not_ta
     assert "no difference in 1 of 2 comparisons. In 5 of 10 fine-tunings validation takes epoch 0" in first
     same = judged(**{"CPC,_head_only": 0.5, "CPC,_last_block": 0.5})
     assert concluded("fine-tuning", same)[0] == "Fine-tuning differs from the head alone in none of 1 comparisons."
+
+
+def test_rows_are_set_against_the_other_views_the_same_start_the_default_and_the_six_numbers() -> None:
+    start, moco = "ImageNet-supervised (EfficientNet-Lite0)", "MoCo from ImageNet (EfficientNet-Lite0)"
+    img2imu, random = "IMG2IMU from ImageNet (EfficientNet-Lite0)", "Randomly-init. (EfficientNet-Lite0)"
+    layers = [f"{row}{ending}" for row in (start, moco, img2imu, random) for ending in ("", ", stage3.bands")]
+    assert opposed_rows(f"{img2imu}, stage3.bands", layers) == [f"{start}, stage3.bands", f"{moco}, stage3.bands"]
+    assert [opposed_rows(row, layers) for row in (moco, start)] == [[start], []]
+    assert random_row(f"{img2imu}, stage3.bands", layers) == f"{random}, stage3.bands"
+    six = "signed means and log deviations"
+    rows = ["IMG2IMU, last+moments, logistic", "MoCo, last+moments, logistic", "MoCo", "MoCo, logistic", six]
+    assert opposed_rows(rows[0], rows) == [rows[1], six]
+    assert opposed_rows("Hue mix, logistic", ["Hue perm", "Hue perm, logistic"]) == ["Hue perm, logistic"]
+    assert opposed_rows("IMG2IMU, logistic", ["MoCo"]) == []
+
+
+def test_rows_set_against_each_other_are_named_where_they_differ() -> None:
+    scores = judged(Hue_perm=0.5, Hue_mix=0.6, no_Hue=0.5, statistics_of_the_window=0.8)
+    sentence = concluded("img2imu-options", scores)[1]
+    assert sentence.startswith(
+        "Rows set against each other differ in 1 of 2 comparisons: Hue mix less Hue perm on wisdm (+.100 ["
+    )
+    same = judged(IMG2IMU=0.5, MoCo=0.5)
+    assert "Rows set against each other differ in none of 1 comparisons." in concluded("img2imu-table2", same)
 
 
 def test_p_is_corrected_over_the_rows_of_the_question() -> None:

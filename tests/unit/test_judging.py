@@ -106,4 +106,24 @@ def test_a_study_of_patches_changes_every_recipe_and_may_leave_rows_out(tmp_path
     assert (recipe.training.epochs, recipe.training.seed, recipe.encoder.depth) == (8, 3, 2)
     assert recipe.objective.lmm == 0.5
     assert given.options.chosen == ("LMM N 32",)
-    assert len(experiment.setup(tmp_path).options.chosen) == 10
+    assert len(experiment.setup(tmp_path).options.chosen) == 11
+
+
+def test_a_study_of_patches_joins_the_six_numbers_of_the_same_patches_and_names_its_probes(tmp_path: Path) -> None:
+    from imuspec.experiments.masked_study import Study, made_up_days
+    from imuspec.probing.parameter_free import moments
+
+    changes = ["recipe=mae-lmm-small", "layers=last,last+moments", "random_draws=1", "head_epochs=1"]
+    study = Study(experiments.describe("lmm-table1").setup(tmp_path, assignments=changes, tiny=True, seeds=(0, 1)))
+    days = made_up_days(n=2, hours=0.5)
+    encoder = study.random_encoder(0)
+    own, both = study.features(encoder, days, None), study.joined(encoder, days, None)
+    patches = days.items[0].x.reshape(3, -1, days.items[0].patch).transpose(1, 0, 2)
+    assert np.concatenate(both.x)[: len(patches), -6:] == pytest.approx(moments(patches), abs=2e-3)
+    assert all(np.array_equal(one[:, :-6], other) for one, other in zip(both.x, own.x, strict=True))
+    rows = dict.fromkeys(study.baselines(probes=study.setup.options.probes)["row"])
+    names = ["random weights", "random weights, logistic"]
+    names += ["random weights, last+moments", "random weights, last+moments, logistic"]
+    assert list(rows)[:4] == names
+    with pytest.raises(ValueError, match="set: layers: expected last or last"):
+        experiments.describe("lmm-table1").setup(tmp_path, assignments=["layers=layer1"])

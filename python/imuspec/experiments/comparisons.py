@@ -22,6 +22,8 @@ __all__ = [
     "is_free",
     "kind_of_experiment",
     "of_signals",
+    "opposed",
+    "opposed_rows",
     "planned",
     "random_row",
     "reference_row",
@@ -34,6 +36,19 @@ _REFERENCES = ("statistics of the window", "statistics, head only")
 _FREE = (*_REFERENCES, "signed means and log deviations", "means of the picture's rows")
 _SIGNALS = ("LIMU-BERT", "SimCLR (HAR)", "Multi-task (HAR)", "CPC (HAR)", "CPC", "Randomly-init. (1D)", "random (1D)")
 _LITE = "ImageNet-supervised (EfficientNet-Lite0)"
+_RANDOM_LITE = "Randomly-init. (EfficientNet-Lite0)"
+_JOINED = "last+moments"
+_DEFAULT = "Hue perm"  # of img2imu-options
+_OPPOSED = {
+    "IMG2IMU": ("MoCo",),
+    "IMG2IMU from ImageNet (EfficientNet-Lite0)": (_LITE, "MoCo from ImageNet (EfficientNet-Lite0)"),
+    "MoCo from ImageNet (EfficientNet-Lite0)": (_LITE,),
+    "LMM + mean N 32": ("LMM N 32", "MSE"),
+    "all four": ("no Hue", "no Jitter", "no PermuteX", "no TranslateX"),
+    **dict.fromkeys(
+        ("Hue mix", "Hue hsv", "no Hue", "temperature .07", "cascade", "jitter .5", "queue 4096"), (_DEFAULT,)
+    ),
+}
 _KINDS = {
     "img2imu": PICTURES,
     "single-axis": PICTURES,
@@ -160,7 +175,7 @@ def random_row(row: str, rows: Iterable[str]) -> str | None:
     """
     base, comma, rest = row.partition(", ")
     dimension = "1D" if base in _SIGNALS else "2D"
-    starts = ["Randomly-init. (EfficientNet-Lite0)"] if base == _LITE else []
+    starts = [_RANDOM_LITE] if base.endswith("(EfficientNet-Lite0)") else []
     starts += ["random weights", f"random ({dimension})", f"Randomly-init. ({dimension})"]
     names = [f"{row}, random", f"{base}, random", *(f"{start}{comma}{rest}" for start in starts), "random weights"]
     known = list(rows)
@@ -182,6 +197,41 @@ def frozen_row(row: str, rows: Iterable[str]) -> str | None:
     base, _, weights = row.rpartition(", ")
     frozen = f"{base}, head only"
     return frozen if weights in ("last block", "all weights") and frozen in rows else None
+
+
+def opposed_rows(row: str, rows: Iterable[str]) -> list[str]:
+    """Return the rows that a row is set against: the other views, the other loss, the same start, the recipe's default.
+
+    With the layer ``last+moments`` these are the same layer of the others, and the six numbers alone.
+
+    Parameters
+    ----------
+    row : str
+        Row of a table.
+    rows : iterable of str
+        All rows.
+    """
+    base, comma, rest = row.partition(", ")
+    names = [f"{other}{comma}{rest}" for other in _OPPOSED.get(base, ())]
+    names += [_FREE[2]] if rest.startswith(_JOINED) else []
+    known = set(rows)
+    return [name for name in names if name in known]
+
+
+def opposed(name: str, judged: pd.DataFrame, paired: pd.DataFrame) -> list[Difference]:
+    """Return the differences of rows and those that they are set against, p corrected within a column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    judged, paired : DataFrame
+        As for `planned`.
+    """
+    rows, columns = list(dict.fromkeys(judged["row"])), list(dict.fromkeys(judged["column"]))
+    pairs = [(row, other) for row in rows for other in opposed_rows(row, rows)]
+    each = (difference(paired, column, *pair, score_of(name)) for column in columns for pair in pairs)
+    return corrected([one for one in each if one is not None])
 
 
 def is_free(row: str) -> bool:

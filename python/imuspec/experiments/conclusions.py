@@ -15,6 +15,7 @@ from imuspec.experiments.comparisons import (
     is_free,
     kind_of_experiment,
     of_signals,
+    opposed,
     planned,
     score_of,
 )
@@ -53,8 +54,9 @@ def conclusions(
     Returns
     -------
     list of str
-        Whether encoders of each kind pass the statistics, whether pre-training differs from random weights and fine-tuning from the
-        head alone, and last the evidence: score, interval, splits, subjects, draws, sets. Empty where a table has no such rows.
+        Whether encoders of each kind pass the statistics, whether pre-training differs from random weights and fine-tuning from
+        the head alone, which rows differ from those that they are set against, and last the evidence: score, interval, splits,
+        subjects, draws, sets. Empty where a table has no such rows.
     """
     columns = list(dict.fromkeys(judged["column"]))
     by_kind, trained, tuned = planned(name, judged, paired)
@@ -65,6 +67,8 @@ def conclusions(
     sentences += [f"{_compared(trained, 'Pre-training', 'random weights')}{labels}."] if trained else []
     if tuned:
         sentences.append(f"{_compared(tuned, 'Fine-tuning', 'the head alone')}{labels}.{_epochs(judged, tuned)}")
+    if against := opposed(name, judged, paired):
+        sentences.append(f"{_set_against(against)}{labels}.")
     return [*sentences, _evidence(judged, columns, score_of(name), sets or {})] if sentences else []
 
 
@@ -110,6 +114,14 @@ def _compared(differences: Sequence[Difference], subject: str, other: str) -> st
         return f"{subject} differs from {other} in none of {n} comparisons"
     n_same = sum(not each.clear for each in differences)
     return f"{subject} {_listed(parts)}, and shows no difference in {n_same} of {n} comparisons"
+
+
+def _set_against(differences: Sequence[Difference]) -> str:
+    """Which rows differ from those that they are set against."""
+    clear = [f"{each.first} less {each.second} on {each.column} ({each})" for each in differences if each.clear]
+    if not clear:
+        return f"Rows set against each other differ in none of {len(differences)} comparisons"
+    return f"Rows set against each other differ in {len(clear)} of {len(differences)} comparisons: {_listed(clear)}"
 
 
 def _epochs(judged: pd.DataFrame, tuned: Sequence[Difference]) -> str:

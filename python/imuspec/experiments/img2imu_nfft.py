@@ -1,6 +1,6 @@
 """IMG2IMU, Section VI-D: macro-F1 of each frame length with its best overlap, and of a choice without labels.
 
-The encoder is that of ``--runs IMG2IMU=FOLDER``; a tiny trial without it takes a random one. Rows: each nfft, its hop
+The encoders are those of ``--runs IMG2IMU=FOLDER``, given once for each seed of pre-training; a tiny trial without it takes a random one. Rows: each nfft, its hop
 chosen on the validation part; "all settings", nfft chosen there too, as the probe does by default; "least entropy", nfft
 by `imuspec.choose_nfft` from the windows alone, with the time that either choice takes.
 """
@@ -45,26 +45,29 @@ def run(setup: Setup[NfftOptions]) -> Result:
     from imuspec.run.named import load_encoder
 
     windows = setup.windows("wisdm")
-    run = setup.run_of("IMG2IMU", "wisdm")
-    if not run and not setup.tiny:
+    runs = setup.runs_of("IMG2IMU", "wisdm")
+    if not runs and not setup.tiny:
         raise ValueError("runs: expected --runs IMG2IMU=FOLDER, got none")
-    encoder = load_encoder(run or "random")
-    notes = [] if run else ["IMG2IMU: its place is taken by a ResNet-18 with random weights"]
+    encoders = [load_encoder(run) for run in runs or ("random",)]
+    notes = [] if runs else ["IMG2IMU: its place is taken by a ResNet-18 with random weights"]
     parts, seconds = [], {}
     for nfft in setup.options.nfft:
         if nfft > windows.n_samples:
             notes.append(f"nfft {nfft}: left out, as it is longer than the window's {windows.n_samples} samples")
             continue
         started = time.perf_counter()
-        source = EncoderSource(encoder, pictures=setup.options.pictures([nfft]), device=setup.device)
-        parts.append(judge(setup, source, windows).table)
+        pictures = setup.options.pictures([nfft])
+        for number, encoder in enumerate(encoders):
+            source = EncoderSource(encoder, pictures=pictures, device=setup.device)
+            parts.append(judge(setup, source, windows).table.assign(weights_seed=number))
         seconds[nfft] = time.perf_counter() - started
-        setup.say(f"nfft {nfft}: macro-F1 {parts[-1]['macro_f1'].mean():.3f} in {seconds[nfft]:.0f} s")
+        mean = pd.concat(parts[-len(encoders) :])["macro_f1"].mean()
+        setup.say(f"nfft {nfft}: macro-F1 {mean:.3f} in {seconds[nfft]:.0f} s")
     judged = pd.concat(parts, ignore_index=True)
     started = time.perf_counter()
     chosen = int(choose_nfft(windows.x, candidates=tuple(seconds)))
     entropy_s = time.perf_counter() - started
-    best = judged.loc[judged.groupby("seed")["validation_f1"].idxmax()]
+    best = judged.loc[judged.groupby(["seed", "weights_seed"])["validation_f1"].idxmax()]
     rows = {f"nfft {nfft}": judged[judged["nfft"] == nfft] for nfft in seconds}
     rows |= {"all settings": best, "least entropy": judged[judged["nfft"] == chosen]}
     spent = {f"nfft {nfft}": s for nfft, s in seconds.items()}

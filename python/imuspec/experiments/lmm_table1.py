@@ -14,6 +14,7 @@ _CELLS: list[Cell] = [
     ("MSE", weights(0.0, 1.0)),
     *((f"LMM N {n}", (*weights(), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
     *((f"LMM + .1 MSE N {n}", (*weights(1.0, 0.1), f"objective.nfft=[{n}]")) for n in (16, 32, 64, 128)),
+    ("LMM + mean N 32", (*weights(), "objective.nfft=[32]", "objective.mean=1.0")),
     ("LMM N 16+32+64+128", (*weights(), "objective.nfft=[16, 32, 64, 128]")),
 ]
 RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
@@ -30,5 +31,5 @@ OPTIONS = LossOptions
 
 
 def run(setup: Setup[LossOptions]) -> Result:
-    """Pre-train each loss, probe it with a linear head; the last row, all N at once, is not of the paper."""
+    """Pre-train each loss and probe it; two rows are not of the paper: signed means beside LMM, all N at once."""
     return study_table(setup, [(row, changes) for row, changes in _CELLS if row in setup.options.chosen])

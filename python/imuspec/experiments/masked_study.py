@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import nn
 
 from imuspec import encoders
@@ -22,7 +22,7 @@ from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import MOMENTS, STATISTICS, seeded_network
 from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.provenance import sequence_facts
-from imuspec.experiments.setup import Names, Options, Setup
+from imuspec.experiments.setup import Heads, Names, Options, Setup, Words
 from imuspec.probing.parameter_free import moments
 from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
@@ -51,6 +51,13 @@ Cell = tuple[str, tuple[str, ...]]
 """A row of a table, and the changes of its recipe."""
 
 
+Probe = tuple[str, HeadName]
+"""A layer, last or last+moments, and the head on it."""
+
+_JOINED = "last+moments"
+_PLAIN: tuple[Probe, ...] = (("last", "linear"),)
+
+
 class StudyOptions(Options):
     """Numbers that the studies share."""
 
@@ -60,9 +67,25 @@ class StudyOptions(Options):
     head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
     stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
     random_draws: PositiveInt = Field(5, description="draws of the weights for the row with random weights")
+    heads: Heads = Field(
+        ("linear", "logistic"), description="of tables of losses: linear, the paper's; logistic, a row of its own"
+    )
+    layers: Words = Field(("last",), description="of tables of losses: last, last+moments, a row each")
     people: str = Field("", description="CSV file with the person of each recording of the cohort")
 
     TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0, "random_draws": 2}
+
+    @field_validator("layers")
+    @classmethod
+    def _known_layers(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        if set(layers) - {"last", _JOINED}:
+            raise ValueError(f"last or {_JOINED}")
+        return layers
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """Layers and heads that a table of losses is judged with."""
+        return tuple((layer, head) for layer in self.layers for head in self.heads)
 
 
 class Study:
@@ -127,11 +150,24 @@ class Study:
         cache = self.setup.out / "features"
         return embed_patches(encoder, sequences, stride=stride, device=self.setup.device, cache=cache)
 
-    def probe(self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0) -> pd.DataFrame:
-        """Return the scores of a head on an encoder, a row for each seed of the split."""
+    def probe(
+        self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0, layer: str = "last"
+    ) -> pd.DataFrame:
+        """Return the scores of a head on an encoder's features, or on these joined with the six numbers of each patch."""
+        embed = self.joined if layer == _JOINED else self.features
         return self.probe_features(
-            lambda part, stride: self.features(encoder, part, stride), head, train_fraction=train_fraction
+            lambda part, stride: embed(encoder, part, stride), head, train_fraction=train_fraction
         )
+
+    def joined(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
+        """Return the features of an encoder with `moments` of each patch behind them, in memory."""
+        features = self.features(encoder, sequences, stride)
+        n_patches = min(300, int(getattr(encoder, "n_patches", 300)))
+        six = _statistics_of_patches(moments, sequences, stride, n_patches)
+        x = [
+            np.concatenate([own, other.astype(own.dtype)], axis=1) for own, other in zip(features.x, six.x, strict=True)
+        ]
+        return replace(features, x=x)
 
     def probe_features(
         self,
@@ -152,21 +188,24 @@ class Study:
             say=self.setup.say,
         ).table.assign(column=name)
 
-    def grid(self, cells: Iterable[Cell]) -> pd.DataFrame:
-        """Pre-train and probe each cell with a linear head: a row for each cell, pre-training seed and split."""
+    def grid(self, cells: Iterable[Cell], probes: Sequence[Probe] = _PLAIN) -> pd.DataFrame:
+        """Pre-train and probe each cell: rows for each cell and probe, pre-training seed and split."""
         parts = []
         for row, sets in cells:
             for seed in range(self.n_seeds(row)):
-                scores = self.probe(self.encoder(row, sets, seed))
-                parts.append(scores.assign(row=row, weights_seed=seed))
+                encoder = self.encoder(row, sets, seed)
+                parts += [self._judged(encoder, row, seed, *probe) for probe in probes]
         return pd.concat(parts, ignore_index=True)
 
-    def baselines(self, train_fraction: float = 1.0, suffix: str = "") -> pd.DataFrame:
-        """Return the scores that every table shows: random weights with a linear head, and statistics without parameters."""
+    def baselines(
+        self, train_fraction: float = 1.0, suffix: str = "", probes: Sequence[Probe] = _PLAIN
+    ) -> pd.DataFrame:
+        """Return the scores that every table shows: random weights, and statistics without parameters."""
         parts = []
         for seed in range(self.setup.options.random_draws):
-            scores = self.probe(self.random_encoder(seed), train_fraction=train_fraction)
-            parts.append(scores.assign(row=f"random weights{suffix}", weights_seed=seed))
+            encoder = self.random_encoder(seed)
+            row = f"random weights{suffix}"
+            parts += [self._judged(encoder, row, seed, *probe, train_fraction=train_fraction) for probe in probes]
         for row, statistics in (
             (STATISTICS, lambda x: window_features(x, self.labelled().rate)[0]),
             (MOMENTS, moments),
@@ -176,12 +215,22 @@ class Study:
             parts.append(scores.assign(row=f"{row}{suffix}", weights_seed=0))
         return pd.concat(parts, ignore_index=True)
 
+    def _judged(
+        self, encoder: nn.Module, row: str, seed: int, layer: str, head: HeadName, *, train_fraction: float = 1.0
+    ) -> pd.DataFrame:
+        """The scores of a probe; the row is named as by `imuspec.experiments.judging.judge_row`."""
+        name = ", ".join([row, *([] if layer == "last" else [layer]), *([] if head == "linear" else [head])])
+        return self.probe(encoder, head, train_fraction, layer).assign(row=name, weights_seed=seed)
+
 
 def _statistics_of_patches(
-    statistics: Callable[[NDArray[np.float32]], NDArray[np.float32]], sequences: PatchSequences, stride: int | None
+    statistics: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    sequences: PatchSequences,
+    stride: int | None,
+    window: int = 300,
 ) -> PatchFeatures:
-    """Statistics of each patch, in the windows that an encoder of patches would see."""
-    windows = raw_windows(sequences, stride=stride)
+    """Statistics of each patch, in the windows that an encoder of so many patches would see."""
+    windows = raw_windows(sequences, window=window, stride=stride)
     patch = sequences.items[0].patch
     x = [statistics(part.reshape(3, -1, patch).transpose(1, 0, 2)) for part in windows.x]
     return replace(windows, x=x)
@@ -211,7 +260,7 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
 
 
 def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:
-    """Pre-train and probe each cell with a linear head; the baselines follow.
+    """Pre-train each cell and probe it with each layer and head of the options; the baselines follow.
 
     Parameters
     ----------
@@ -220,8 +269,8 @@ def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:
     cells : iterable of Cell
         Rows of the table, and the changes of the recipe.
     """
-    study = Study(setup)
-    return tabulated(pd.concat([study.grid(cells), study.baselines()], ignore_index=True))
+    study, probes = Study(setup), setup.options.probes
+    return tabulated(pd.concat([study.grid(cells, probes), study.baselines(probes=probes)], ignore_index=True))
 
 
 def made_up_days(n: int = 5, hours: float = 2.5) -> PatchSequences:

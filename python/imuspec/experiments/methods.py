@@ -62,15 +62,19 @@ class Row:
         Name of the pre-training's recipe.
     small : str
         Name of the recipe for some thousand pictures, if there is one.
+    changes : tuple of str
+        Changes of the recipe, for a start from weights of an installed package.
     """
 
     kind: Literal["signal", "image"]
     origin: Literal["supervised", "random", "pretrained", "public"]
     recipe: str = ""
     small: str = ""
+    changes: tuple[str, ...] = ()
 
 
 LITE = "ImageNet-supervised (EfficientNet-Lite0)"
+_FROM_LITE = ("encoder.name=efficientnet_lite0", "encoder.weights=imagenet")
 RANDOM_LITE = "Randomly-init. (EfficientNet-Lite0)"
 
 ROWS = {
@@ -85,6 +89,8 @@ ROWS = {
     "ImageNet-supervised": Row("image", "pretrained", "supervised"),
     LITE: Row("image", "public"),
     RANDOM_LITE: Row("image", "random"),
+    "MoCo from ImageNet (EfficientNet-Lite0)": Row("image", "pretrained", "moco", changes=_FROM_LITE),
+    "IMG2IMU from ImageNet (EfficientNet-Lite0)": Row("image", "pretrained", "img2imu", changes=_FROM_LITE),
     "SimSiam": Row("image", "pretrained", "simsiam", "simsiam-small"),
     "MoCo": Row("image", "pretrained", "moco", "moco-small"),
     "MoCo + All aug.": Row("image", "pretrained", "moco-all", "moco-all-small"),
@@ -275,13 +281,15 @@ def _encoders(
     if runs := setup.runs_of(row, name):
         return [load_encoder(run) for run in runs]
     method = ROWS[row]
-    if method.origin == "public":
+    if method.origin == "public" or method.changes:
         try:
-            return [load_encoder("efficientnet-lite0")]
+            public = load_encoder("efficientnet-lite0")
         except FileNotFoundError as error:
             note = f"{row}: left out: {error}"
             notes += [] if note in notes else [note]
             return []
+        if method.origin == "public":
+            return [public]
     data = setup.options.signals if method.kind == "signal" else setup.options.images
     if not data and not setup.tiny:
         option = "signals=NAME=PATH" if method.kind == "signal" else "images=PATH"
@@ -343,7 +351,7 @@ def _pretrained(setup: Setup[MethodOptions], row: str, windows: Windows, data: s
         recipe = recipe.set(*_signal_changes(setup, windows), f"training.seed={seed}")
         return pretrain_once(setup, f"{row}@{windows.name}{ending}", recipe, data or windows)
     recipe = recipe.set(*setup.options.changes(queue=method.recipe in ("moco", "moco-all", "img2imu")))
-    recipe = recipe.set(f"training.seed={seed}")
+    recipe = recipe.set(*method.changes, f"training.seed={seed}")
     return pretrain_once(setup, f"{row}{ending}", recipe, data or made_up_pictures(setup.runs_folder))
 
 

@@ -29,6 +29,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "HeadOptions",
+    "Heads",
     "HeadsOptions",
     "Names",
     "Numbers",

@@ -114,6 +114,20 @@ def test_batch_norms_keep_their_statistics_where_only_the_last_block_is_trained(
         assert torch.equal(after.state_dict()[key], before.state_dict()[key]) is unchanged
 
 
+@pytest.mark.parametrize("name", ["cpc", "cpc_original"])
+@pytest.mark.parametrize("train", ["last", "all"])
+def test_the_first_step_sees_the_features_that_the_head_was_fitted_to(name: str, train: Any) -> None:
+    """Dropout would shift a maximum over time, and the encoder would learn to undo a shift that no prediction has."""
+    before = network(name, dropout=0.5)
+    index = np.arange(len(WINDOWS))
+    with torch.inference_mode():
+        expected = before.features(batches().inputs(index, None))
+    seen: list[torch.Tensor] = []
+    before.head.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    tune(before, batches(), index, None, TuningSettings(train=train, epochs=1, batch=len(index)))
+    torch.testing.assert_close(seen[0].sort(0).values, expected.sort(0).values, rtol=1e-3, atol=1e-4)
+
+
 def test_the_epoch_is_the_best_of_the_validation_people_and_may_be_none() -> None:
     index, left_out = np.flatnonzero(WINDOWS.subject < 3), np.flatnonzero(WINDOWS.subject == 3)
     learned, epoch = tune(

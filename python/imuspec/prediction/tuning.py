@@ -180,8 +180,7 @@ def _one_epoch(
     generator: torch.Generator,
 ) -> None:
     network.train()
-    if settings.train != "all":
-        network.encoder.eval()  # batch norms keep the statistics that the frozen blocks expect
+    _hold(network.encoder, norms=settings.train == "all")
     device = next(network.parameters()).device
     order = train[torch.randperm(len(train), generator=generator).numpy()]
     for start in range(0, len(order), settings.batch):
@@ -199,6 +198,19 @@ def _one_epoch(
         torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
+
+
+def _hold(encoder: nn.Module, *, norms: bool) -> None:
+    """Turn dropout off, and keep the statistics of batch norms if some blocks are frozen.
+
+    The head was fitted to features without dropout. A maximum over time is larger with it, so that a few steps would adapt head and
+    encoder to features that no prediction has.
+    """
+    for module in encoder.modules():
+        if isinstance(module, nn.RNNBase):  # it has gradients on a GPU in training mode alone
+            module.dropout = 0.0
+        elif not (norms and isinstance(module, nn.modules.batchnorm._BatchNorm)):
+            module.training = False
 
 
 @torch.inference_mode()

@@ -23,6 +23,7 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs')
 MATURIN := VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --quiet
 
 CAPI := --lib --no-default-features --features capi
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
@@ -187,13 +188,13 @@ wheel: $(STAMPS)/venv ## build the wheel and the source distribution into dist/
 # The example in examples/c links either; a program names the folder with -I and -L.
 capi: ## build the C library and its header into dist/capi
 	cargo rustc --quiet --profile capi $(CAPI) --crate-type staticlib,cdylib
-	@mkdir -p dist/capi && cp include/imuspec.h target/capi/libimuspec.* dist/capi/ && rm -f dist/capi/*.d dist/capi/*.rlib
+	@mkdir -p dist/capi && cp include/imuspec.h $(TARGET)/capi/libimuspec.* dist/capi/ && rm -f dist/capi/*.d dist/capi/*.rlib
 	@ls -l dist/capi
 
 wasm: ## build the C library for WebAssembly with SIMD into dist/wasm, where its target is installed
 	@if rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then \
 	  RUSTFLAGS='-C target-feature=+simd128' cargo rustc --quiet --profile capi $(CAPI) --crate-type cdylib --target wasm32-unknown-unknown && \
-	  mkdir -p dist/wasm && cp target/wasm32-unknown-unknown/capi/imuspec.wasm dist/wasm/ && ls -l dist/wasm; \
+	  mkdir -p dist/wasm && cp $(TARGET)/wasm32-unknown-unknown/capi/imuspec.wasm dist/wasm/ && ls -l dist/wasm; \
 	else echo 'no standard library of wasm32-unknown-unknown: nothing is built (rustup target add wasm32-unknown-unknown)'; fi
 
 # The plain path of another processor than the one at hand.

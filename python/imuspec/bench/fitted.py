@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["model_costs"]
 
 
-def model_costs(model: Model, *, name: str = "model", onnx: bool = True) -> list[Cost]:
+def model_costs(model: Model, *, name: str = "model", exported: bool = True) -> list[Cost]:
     """Measure the parts of a fitted model and the whole of it, with one thread and with all.
 
     The input is one window of a simulated wrist; of a model of patches, as many patches as its encoder takes.
@@ -32,9 +32,9 @@ def model_costs(model: Model, *, name: str = "model", onnx: bool = True) -> list
         Model of ``imuspec fit``.
     name : str, default "model"
         Name of the model in the rows.
-    onnx : bool, default True
-        Whether to run its exported graph too, where ONNX Runtime is installed. The graph must agree with Python before it is
-        timed.
+    exported : bool, default True
+        Whether to run it exported too, where ONNX Runtime or ExecuTorch is installed. What is exported must agree with Python
+        before it is timed.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def model_costs(model: Model, *, name: str = "model", onnx: bool = True) -> list
     Raises
     ------
     RuntimeError
-        If the graph and Python differ.
+        If what is exported and Python differ.
     """
     from imuspec.prediction.export import export_model, simulated_windows
 
@@ -54,12 +54,20 @@ def model_costs(model: Model, *, name: str = "model", onnx: bool = True) -> list
     parts["whole"] = partial(model.predict_proba, windows[:1])
     steps = [Step(machine(n, name, "Python"), step, n, call) for n in thread_counts() for step, call in parts.items()]
     with tempfile.TemporaryDirectory() as folder:
-        if onnx and model.encoder is not None and installed("onnxruntime") and installed("onnxscript"):
+        exported = exported and model.encoder is not None
+        if exported and installed("onnxruntime") and installed("onnxscript"):
             path = Path(folder) / "model.onnx"
             export_model(model, path, windows)
             for n in thread_counts():
-                run = partial(session(path, n).run, ["probability"], {"acceleration": windows[:1]})
-                steps.append(Step(machine(n, name, "ONNX Runtime"), "whole", n, run))
+                onnx = partial(session(path, n).run, ["probability"], {"acceleration": windows[:1]})
+                steps.append(Step(machine(n, name, "ONNX Runtime"), "whole", n, onnx))
+        if exported and installed("executorch"):
+            from imuspec.prediction.executorch import export_program, program_call
+
+            path = Path(folder) / "model.pte"
+            export_program(model, path, windows)
+            run, n = program_call(path, windows[:1])
+            steps.append(Step(machine(n, name, "ExecuTorch"), "whole", n, run))
         return costs_of_steps(steps)
 
 

@@ -59,8 +59,8 @@ def table3(*, model: Path | None = None, json: bool = False) -> int:
 
     Steps take turns for ten rounds, with one thread and with all. Each figure is a median: wall time, share of one core, and
     the growth of memory in the first call. A network is measured on the picture of 600 samples. A model of imuspec fit is
-    measured in its parts and as a whole, from a window in g to probabilities. PyTorch is measured, and ONNX Runtime if it is
-    installed.
+    measured in its parts and as a whole, from a window in g to probabilities. PyTorch is measured; ONNX Runtime too, and for a
+    model ExecuTorch with its own number of threads, if they are installed.
 
     Parameters
     ----------

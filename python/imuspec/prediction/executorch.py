@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from imuspec.prediction.export import (
 )
 from imuspec.storage import atomic_path
 
-__all__ = ["export_program", "program_outputs"]
+__all__ = ["export_program", "program_call", "program_outputs"]
 
 
 def export_program(
@@ -92,6 +92,20 @@ def program_outputs(path: Path, x: NDArray[np.float32]) -> list[NDArray[np.float
         method = Runtime.get().load_program(path).load_method("forward")
         parts = [method.execute([torch.from_numpy(window[None])]) for window in x]
     return [torch.cat([part[i] for part in parts]).numpy() for i in range(len(parts[0]))]
+
+
+def program_call(path: Path, x: NDArray[np.float32]) -> tuple[Callable[[], object], int]:
+    """Return a call that computes the outputs of a program for one window [1, 3, time], and its number of threads.
+
+    The number is ExecuTorch's own choice: to set it is unsafe, and ends in a double free (1.5.1).
+    """
+    with _quiet():
+        from executorch.extension.pybindings.portable_lib import _threadpool_get_thread_count
+        from executorch.runtime import Runtime
+
+        method = Runtime.get().load_program(path).load_method("forward")
+    window = torch.from_numpy(x)
+    return lambda: method.execute([window]), int(_threadpool_get_thread_count())
 
 
 @contextmanager

@@ -11,7 +11,7 @@
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -98,6 +98,31 @@ pub(crate) fn asked() -> u64 {
     ASKED.get()
 }
 
+thread_local! {
+    /// Set on a thread that works ahead of another, which asks for Ctrl-C in its place and tells it to stop.
+    static TOLD: std::cell::RefCell<Option<Arc<AtomicBool>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Starts a thread that works ahead of its caller. Its questions for Ctrl-C become the question whether `stop` was set: the
+/// interpreter answers its first thread alone, and may end before this one.
+///
+/// # Errors
+/// The system's, where there are no more threads to be had.
+pub fn ahead(
+    stop: Arc<AtomicBool>,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("imuspec".into()).spawn(move || {
+        TOLD.set(Some(stop));
+        work();
+    })
+}
+
+/// Whether this process was forked from one that had loaded the core: threads of its parent are not in it.
+pub fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
 /// Installs the question "did the user press Ctrl-C?", which long loops ask through [`check_interrupt`].
 pub fn set_interrupt_hook(hook: fn() -> bool) {
     let _ = INTERRUPTED.set(hook);
@@ -107,6 +132,9 @@ pub fn set_interrupt_hook(hook: fn() -> bool) {
 pub fn check_interrupt() -> Result<()> {
     #[cfg(test)]
     ASKED.set(ASKED.get() + 1);
+    if let Some(stopped) = TOLD.with_borrow(|stop| stop.as_ref().map(|stop| stop.load(Ordering::Relaxed))) {
+        return if stopped { Err(Error::Interrupted) } else { Ok(()) };
+    }
     match INTERRUPTED.get() {
         Some(hook) if hook() => Err(Error::Interrupted),
         _ => Ok(()),

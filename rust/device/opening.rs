@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Malformed`] for bytes of no known format, [`Error::Unsupported`] for known ones that are not read here.
 pub fn open(path: &Path, reading: &Reading) -> Result<Stream> {
-    Ok(Stream::new(reader(path, reading)?, reading.timestamps))
+    if path.is_dir() {
+        let folder = nhanes::Nhanes::folder(path)?.timed(reading.timestamps);
+        return Ok(Stream::new(Box::new(folder), reading.timestamps));
+    }
+    stream_of(source::open(path)?, reading)
 }
 
 /// Opens a recording of any format from the bytes of its file.
@@ -20,14 +24,15 @@ pub fn open(path: &Path, reading: &Reading) -> Result<Stream> {
 /// # Errors
 /// Those of [`open`].
 pub fn open_bytes(bytes: Arc<[u8]>, reading: &Reading) -> Result<Stream> {
-    Ok(Stream::new(opened(source::from_memory(bytes)?, reading)?, reading.timestamps))
+    stream_of(source::from_memory(bytes)?, reading)
 }
 
-fn reader(path: &Path, reading: &Reading) -> Result<Box<dyn Reader>> {
-    if path.is_dir() {
-        return Ok(Box::new(nhanes::Nhanes::folder(path)?.timed(reading.timestamps)));
-    }
-    opened(source::open(path)?, reading)
+fn stream_of(source: source::Opened, reading: &Reading) -> Result<Stream> {
+    let inflates = match &source {
+        source::Opened::Stream(source) => source.inflates(),
+        source::Opened::Archive(_) => true,
+    };
+    Ok(Stream::new(opened(source, reading)?, reading.timestamps).with_inflates(inflates))
 }
 
 /// The format of what was opened. Content decides.

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use archive::Backing;
 use stream::{HINT_RATIO, regular};
 
+mod ahead;
 mod archive;
 mod stream;
 

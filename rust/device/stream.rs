@@ -45,6 +45,7 @@ pub struct Stream {
     norms: Norms,
     pieces: Pieces,
     n_blocks: u64,
+    inflates: bool,
 }
 
 impl Stream {
@@ -72,12 +73,23 @@ impl Stream {
             norms: Norms::default(),
             pieces: Pieces::default(),
             n_blocks: 0,
+            inflates: false,
         }
     }
 
     /// The header as known so far.
     pub fn header(&self) -> &Header {
         self.reader.header()
+    }
+
+    /// Whether the bytes come out of a compression, which may run on a thread of its own.
+    pub fn inflates(&self) -> bool {
+        self.inflates
+    }
+
+    /// The same stream, whose bytes come out of a compression or not.
+    pub(super) fn with_inflates(self, inflates: bool) -> Self {
+        Self { inflates, ..self }
     }
 
     /// Samples that may come at most.

@@ -1,5 +1,6 @@
 //! The low-pass of each run, by that run's own rate.
 
+use super::gridded::Piece;
 use super::settings::Settings;
 use crate::error::Result;
 use crate::signal::butterworth::Butterworth;
@@ -76,6 +77,19 @@ impl<'a> Filtering<'a> {
         if let Some(filter) = &mut self.filter {
             filter.finish(&mut self.values);
         }
+    }
+
+    /// Filtered samples and their times, ns.
+    pub fn filtered(&self) -> (&[i64], [&[f32]; 3]) {
+        let values = self.values.each_ref().map(Vec::as_slice);
+        (self.time.get(..values[0].len()).unwrap_or_default(), values)
+    }
+
+    /// Moves them into a piece, whose room is used for the next.
+    pub fn move_to(&mut self, piece: &mut Piece) {
+        piece.time.clear();
+        piece.time.extend(self.time.drain(..self.values[0].len()));
+        std::mem::swap(&mut self.values, &mut piece.values);
     }
 
     /// Drops what has been taken.

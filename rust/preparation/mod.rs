@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 mod edges;
 mod filtering;
+mod gridded;
 mod pass;
 mod points;
 mod prepared;
@@ -37,6 +38,7 @@ pub use settings::{Order, Settings};
 use crate::device::{self, Chunk, Stream, Timestamps};
 use crate::error::{Error, Result};
 use crate::signal::grid::{Grid, Method};
+use crate::threads;
 use pass::Pass;
 
 /// Prepares a file.
@@ -89,19 +91,20 @@ pub fn prepare_stream(stream: Stream, settings: &Settings) -> Result<Prepared> {
 
 fn follow(mut stream: Stream, settings: &Settings, points: Option<u64>) -> Result<Prepared> {
     let mut chunk = Chunk::default();
-    let mut pass: Option<Pass> = None;
-    while stream.next(&mut chunk)? {
-        let pass = match &mut pass {
-            Some(pass) => pass,
-            empty => empty.insert(Pass::new(settings, &stream, &chunk, points)?),
-        };
-        pass.push(&chunk, &stream)?;
+    if !stream.next(&mut chunk)? {
+        let kinds = stream.finish();
+        return Err(Error::malformed(kinds.header.format, 0, "expected samples, got a recording without any"));
     }
-    match pass {
-        Some(pass) => pass.finish(stream.finish()),
-        None => {
-            let kinds = stream.finish();
-            Err(Error::malformed(kinds.header.format, 0, "expected samples, got a recording without any"))
+    // a decompressor that runs ahead has a thread already
+    let busy = if stream.inflates() { 2 } else { 1 };
+    std::thread::scope(|scope| {
+        let scope = (threads::count() > busy).then_some(scope);
+        let mut pass = Pass::new(settings, &stream, &chunk, points, scope)?;
+        loop {
+            pass.push(&chunk, &stream)?;
+            if !stream.next(&mut chunk)? {
+                return pass.finish(stream.finish());
+            }
         }
-    }
+    })
 }

@@ -1,26 +1,23 @@
 //! One pass over a recording: low-pass, grid, windows, and the judgement at the end.
 
-use super::edges::{Edge, edge_point, note_edges};
+use std::thread::Scope;
+
+use super::edges::edge_point;
 use super::filtering::Filtering;
-use super::points::{Pieces, Points};
+use super::gridded::{Gridded, SecondHalf};
 use super::prepared::Prepared;
 use super::segments::segment;
 use super::settings::{Order, Settings};
 use super::timeline::{Timeline, is_possible};
 use super::warmth::{apply, warm};
-use crate::device::columns::Planar;
 use crate::device::{Block, Chunk, Stream, Summary};
 use crate::error::{Error, Result};
 use crate::signal::calibrate;
-use crate::signal::grid::{Grid, GridTimes};
+use crate::signal::grid::Grid;
 use crate::signal::resample::Resampler;
 use crate::signal::wear;
-use crate::signal::windows::{Missing, Window, WindowStatistics, slide};
+use crate::signal::windows::{Window, slide};
 
-/// Points that a grid may have: 100 days at 30 Hz.
-const MAX_POINTS: u64 = 100 * 86_400 * 30;
-/// Points that room is made for at once: a week at 30 Hz. More room comes with more samples.
-const MAX_HINT: u64 = 20_000_000;
 /// Fewest samples a second: rows further apart would take memory by the time between them, not by their number.
 const SLOWEST: f64 = 1.0 / 60.0;
 /// Most samples a second: three times the fastest sensors of vibration.
@@ -30,44 +27,18 @@ const LONGEST_STEP: i64 = 60_000_000_000;
 /// A limit of gaps this close below one lost record of the format is lifted to it.
 const JUST_UNDER: f64 = 1.5;
 
-/// The grid: values between samples, and their times.
-struct Gridding {
-    grid: Grid,
-    resampler: Resampler,
-    points: [Vec<f32>; 3],
-    time: Vec<i64>,
-    timed: GridTimes,
-}
-
-/// Windows of calibration and non-wear, and what lies beside them.
-struct Windows {
-    calibration: Option<WindowStatistics>,
-    nonwear: WindowStatistics,
-    edges: Vec<Edge>,
-    row_before: i64,
-    temperature: Vec<(i64, f32)>,
-    /// Stretches of idle sleep that were filled: nothing was measured there, so nothing is calibrated by them.
-    idle: Vec<(i64, i64)>,
-}
-
-impl Windows {
-    fn push(&mut self, time: &[i64], values: [&[f32]; 3]) {
-        if let Some(windows) = &mut self.calibration {
-            windows.push(time, values, &[]);
-        }
-        self.nonwear.push(time, values, &[]);
-    }
-}
-
 /// The stages, and their results up to now.
-pub struct Pass<'a> {
+pub struct Pass<'scope, 'a> {
     settings: &'a Settings,
     /// Longest gap within a segment, s.
     max_gap_s: f64,
     filter: Filtering<'a>,
     timeline: Timeline,
-    gridding: Gridding,
-    windows: Windows,
+    grid: Grid,
+    second: SecondHalf<'scope, 'a>,
+    temperature: Vec<(i64, f32)>,
+    /// Stretches of idle sleep that were filled: nothing was measured there, so nothing is calibrated by them.
+    idle: Vec<(i64, i64)>,
     /// The block of the last sample.
     block: Option<Block>,
     /// The present run has an impossible date.
@@ -76,41 +47,39 @@ pub struct Pass<'a> {
     out: Prepared,
 }
 
-impl<'a> Pass<'a> {
-    pub fn new(settings: &'a Settings, stream: &Stream, chunk: &Chunk, points: Option<u64>) -> Result<Self> {
+impl<'scope, 'a: 'scope> Pass<'scope, 'a> {
+    /// A pass that begins with this chunk. With a scope the second half runs on a thread in it.
+    pub fn new(
+        settings: &'a Settings,
+        stream: &Stream,
+        chunk: &Chunk,
+        points: Option<u64>,
+        scope: Option<&'scope Scope<'scope, '_>>,
+    ) -> Result<Self> {
         let time = &chunk.data.time;
         let first = time.iter().copied().find(|time| is_possible(*time)).unwrap_or(0);
         let rate = run_rate(stream, chunk.blocks.first().map(|(_, block)| block), time)?;
         let grid = Grid::new(first, settings.rate)?;
         let grid = points.map_or(grid, |count| grid.as_actipy(count));
         let max_gap_s = longest_gap(settings.max_gap_s, stream.header().unit_s, rate);
-        let statistics = |length, missing| WindowStatistics::new(length, Some(first), missing);
-        let calibration = match &settings.calibration {
-            Some((length, _)) => Some(statistics(*length, Missing::Skip)?),
-            None => None,
-        };
-        let nonwear = statistics(settings.nonwear.step, Missing::Fill)?;
         let samples = stream.size_hint().unwrap_or(0) as f64;
         let room = (samples / rate.max(1.0) * settings.rate * 1.07) as u64 + 4096;
-        let acceleration = match &settings.reading.temporary {
-            Some(folder) => Points::Pieces(Pieces::new(folder)),
-            // a hint that finds no room is none
-            None => Points::Array(Planar::with_capacity(room.min(MAX_HINT) as usize).unwrap_or_default(), 0),
-        };
         let resampler = Resampler::new(grid, settings.method, max_gap_s, rate.max(1e-3))?;
-        let (points, times) = Default::default();
-        let (edges, temperature, idle) = Default::default();
+        let second = SecondHalf::begin(Gridded::new(settings, grid, resampler, first, room)?, scope);
+        let (temperature, idle) = Default::default();
         let mut pass = Self {
             settings,
             max_gap_s,
             filter: Filtering::new(settings),
             timeline: Timeline::new(settings.order, settings.rate, (max_gap_s * 1e9) as i64),
-            gridding: Gridding { grid, resampler, points, time: times, timed: GridTimes::new(grid) },
-            windows: Windows { calibration, nonwear, edges, row_before: i64::MIN, temperature, idle },
+            grid,
+            second,
+            temperature,
+            idle,
             block: None,
             skipping: !time.first().copied().is_some_and(is_possible),
             last_values: [f32::NAN; 3],
-            out: Prepared { acceleration, start: first, ..Prepared::default() },
+            out: Prepared { start: first, ..Prepared::default() },
         };
         pass.filter.begin(rate)?;
         Ok(pass)
@@ -155,7 +124,7 @@ impl<'a> Pass<'a> {
         let period = self.filter.period();
         let idle = chunk.idle.iter().find(|idle| idle.sample == start && self.settings.fill_idle_sleep);
         let Some(placed) = self.timeline.place_run(first, period, idle.map(|idle| idle.until)) else { return Ok(()) };
-        let point = self.gridding.grid.at_or_after(placed.begins) as usize;
+        let point = self.grid.at_or_after(placed.begins) as usize;
         if placed.shifted {
             self.out.shifts.push((point, self.timeline.shift));
         }
@@ -179,7 +148,7 @@ impl<'a> Pass<'a> {
 
     /// Puts the last value at the device's rate into the time that it slept.
     fn fill_idle(&mut self, last: i64, until: i64, period: i64) -> Result<()> {
-        self.windows.idle.push((last, until));
+        self.idle.push((last, until));
         let mut time = last;
         let mut run: [Vec<f32>; 3] = Default::default();
         let mut times = Vec::new();
@@ -234,53 +203,17 @@ impl<'a> Pass<'a> {
         self.timeline.last = Some(time[last]);
         self.last_values = values.map(|axis| axis[last]);
         self.filter.push(values, time);
-        self.drain()
+        self.second.take(&mut self.filter)
     }
 
     fn end_run(&mut self) -> Result<()> {
         self.filter.finish();
-        self.drain()
-    }
-
-    /// Takes what the filter has given onto the grid and into the windows.
-    fn drain(&mut self) -> Result<()> {
-        let n = self.filter.values[0].len();
-        if n == 0 {
-            return Ok(());
-        }
-        let values = self.filter.values.each_ref().map(Vec::as_slice);
-        let time = &self.filter.time[..n];
-        if self.settings.order == Order::Actipy {
-            let Windows { edges, row_before, .. } = &mut self.windows;
-            note_edges(edges, row_before, self.out.start, self.settings.nonwear.step, time);
-            self.windows.push(time, values);
-        }
-        self.gridding.resampler.push(time, values, &mut self.gridding.points)?;
-        self.filter.taken();
-        self.keep_points()
-    }
-
-    fn keep_points(&mut self) -> Result<()> {
-        let Gridding { points, time, timed, .. } = &mut self.gridding;
-        let n = points[0].len();
-        if (self.out.n + n) as u64 > MAX_POINTS {
-            return Err(Error::Limit { name: "points on the grid of one recording", max: MAX_POINTS });
-        }
-        if self.settings.order == Order::Paper {
-            time.resize(n, 0);
-            timed.ahead(time);
-            timed.skip(n);
-            self.windows.push(time, points.each_ref().map(Vec::as_slice));
-        }
-        self.out.acceleration.append(points)?;
-        self.out.n += n;
-        points.iter_mut().for_each(Vec::clear);
-        Ok(())
+        self.second.take(&mut self.filter)
     }
 
     fn note_temperature(&mut self, chunk: &Chunk) {
         let shift = self.timeline.shift;
-        let temperature = &mut self.windows.temperature;
+        let temperature = &mut self.temperature;
         if chunk.data.temperature.is_empty() {
             // a block's first sample lies in this chunk, so its time does
             let from = self.out.samples - chunk.data.len() as u64;
@@ -301,22 +234,21 @@ impl<'a> Pass<'a> {
             let reason = "time: expected dates between 1843 and 2096, got none";
             return Err(Error::malformed(summary.header.format, 0, reason));
         };
-        let count = self.gridding.grid.count(last, self.settings.method);
-        self.gridding.resampler.finish(count, &mut self.gridding.points);
-        self.keep_points()?;
-        let Self { settings, max_gap_s, filter, gridding: Gridding { grid, .. }, windows, mut out, .. } = self;
+        let Self { settings, max_gap_s, filter, grid, second, temperature, idle, mut out, .. } = self;
+        let Gridded { windows, acceleration, n, .. } = second.finish(grid.count(last, settings.method))?;
+        (out.acceleration, out.n) = (acceleration, n);
         (out.summary, out.lowpass_skipped, out.slow) = (summary, filter.skipped, filter.slow);
         let mut still_windows = windows.nonwear.finish();
         if let (Some((length, fit)), Some(statistics)) = (&settings.calibration, windows.calibration) {
             let mut table = statistics.finish();
-            let slept = |w: &Window| windows.idle.iter().any(|(from, to)| w.start < *to && w.start + length > *from);
+            let slept = |w: &Window| idle.iter().any(|(from, to)| w.start < *to && w.start + length > *from);
             table.retain(|w| !slept(w));
-            warm(&mut table, &windows.temperature, *length);
+            warm(&mut table, &temperature, *length);
             let calibration = calibrate::calibrate(&table, fit)?;
             let is_still = |w: &&Window| w.sd.iter().all(|sd| *sd < fit.tolerance_g);
             out.still = table.iter().filter(is_still).map(|w| w.mean).collect();
             if calibration.ok {
-                apply(&mut out, &calibration, &grid, &windows.temperature)?;
+                apply(&mut out, &calibration, &grid, &temperature)?;
                 calibration.apply_to_windows(&mut still_windows);
             }
             out.calibration = Some(calibration);

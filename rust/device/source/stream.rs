@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::ahead::Ahead;
 use crate::device::{Event, Quality, room, steps};
 use crate::error::{Error, Result};
 use crate::threads;
@@ -80,6 +81,7 @@ impl Source {
         size_hint: Option<u64>,
         inflates: bool,
     ) -> Result<Self> {
+        let reader = if inflates { Box::new(Ahead::new(reader)) } else { reader };
         let mut source = Self {
             path: path.to_owned(),
             reader,
@@ -128,6 +130,11 @@ impl Source {
     /// Bytes that will come, as far as the outside tells; a hint.
     pub fn size_hint(&self) -> Option<u64> {
         self.size_hint
+    }
+
+    /// Whether the bytes come out of a compression.
+    pub fn inflates(&self) -> bool {
+        self.inflates
     }
 
     /// Why the stream ended early, if its compression was damaged.

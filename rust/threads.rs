@@ -118,11 +118,6 @@ pub fn ahead(
     })
 }
 
-/// Whether this process was forked from one that had loaded the core: threads of its parent are not in it.
-pub fn is_forked() -> bool {
-    FORKED.load(Ordering::Relaxed)
-}
-
 /// Installs the question "did the user press Ctrl-C?", which long loops ask through [`check_interrupt`].
 pub fn set_interrupt_hook(hook: fn() -> bool) {
     let _ = INTERRUPTED.set(hook);

@@ -195,3 +195,67 @@ fn joined<'a>(thread: &mut Option<ScopedJoinHandle<'_, Result<Gridded<'a>>>>) ->
         None => Err(Error::Interrupted),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::settings;
+    use super::*;
+
+    fn empty(settings: &Settings) -> Gridded<'_> {
+        let grid = Grid::new(0, settings.rate).unwrap();
+        let resampler = Resampler::new(grid, settings.method, 1.0, 100.0).unwrap();
+        Gridded::new(settings, grid, resampler, 0, 0).unwrap()
+    }
+
+    /// Samples at 100 Hz, handed over in pieces of unlike lengths.
+    fn fill<'a: 'scope, 'scope>(second: &mut SecondHalf<'scope, 'a>, settings: &Settings, n: i64) -> Result<()> {
+        let mut filter = Filtering::new(settings);
+        filter.begin(100.0)?;
+        let (mut from, mut length) = (0, 1);
+        while from < n {
+            let time: Vec<i64> = (from..n.min(from + length)).map(|i| i * 10_000_000).collect();
+            let axis: Vec<f32> = time.iter().map(|t| (*t as f32 * 1e-8).sin()).collect();
+            filter.push([&axis, &axis, &axis], &time);
+            second.take(&mut filter)?;
+            (from, length) = (from + length, length * 3 % 5003);
+        }
+        filter.finish();
+        second.take(&mut filter)
+    }
+
+    /// Points, the bits of their values, and the windows.
+    fn filled<'a: 'scope, 'scope>(
+        mut second: SecondHalf<'scope, 'a>,
+        settings: &Settings,
+    ) -> (usize, Vec<u32>, String) {
+        fill(&mut second, settings, 50_000).unwrap();
+        let done = second.finish(15_000).unwrap();
+        let Points::Array(mut planar, n) = done.acceleration else { unreachable!() };
+        let values = planar.rows(n).flat_map(|row| row.iter().map(|v| v.to_bits())).collect();
+        (n, values, format!("{:?}", done.windows.nonwear.finish()))
+    }
+
+    #[test]
+    fn a_grid_that_is_filled_on_a_thread_is_the_same() {
+        let settings = settings();
+        let here = filled(SecondHalf::begin(empty(&settings), None), &settings);
+        assert_eq!(here.0, 15_000);
+        std::thread::scope(|scope| {
+            let there = SecondHalf::begin(empty(&settings), Some(scope));
+            assert!(matches!(there, SecondHalf::There(_)));
+            assert!(filled(there, &settings) == here);
+        });
+    }
+
+    #[test]
+    fn an_error_of_the_thread_reaches_the_caller() {
+        let settings = settings();
+        std::thread::scope(|scope| {
+            let full = Gridded { n: MAX_POINTS as usize, ..empty(&settings) };
+            let mut second = SecondHalf::begin(full, Some(scope));
+            let outcome = fill(&mut second, &settings, 1_000_000).and_then(|()| second.finish(1).map(|_| ()));
+            assert!(matches!(outcome, Err(Error::Limit { .. })));
+        });
+    }
+}

@@ -15,7 +15,7 @@ use crate::signal::windows::Window;
 
 const SECOND: i64 = 1_000_000_000;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let nonwear = Options {
         tolerance_g: 0.013,
         window: 10 * SECOND,

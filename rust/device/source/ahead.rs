@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::error::Error;
 use crate::threads;
 
 /// Bytes that come out before a thread is worth its start.
@@ -96,10 +95,6 @@ impl Read for Ahead {
 
 impl Read for Running {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if threads::is_forked() {
-            let what = "a compressed recording that was opened before a fork: open it in the child";
-            return Err(std::io::Error::other(Error::Unsupported(what.into())));
-        }
         if self.taken == self.piece.len() && !buffer.is_empty() {
             // a thread that ended without a last piece panicked
             let next = self.pieces.as_ref().and_then(|pieces| pieces.recv().ok());
@@ -120,8 +115,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.pieces = None;
-        // a forked child has the handle and not the thread
-        if let Some(thread) = self.thread.take().filter(|_| !threads::is_forked()) {
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }

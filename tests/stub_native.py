@@ -132,9 +132,9 @@ class StubEngine(Engine):
     def __exit__(self, *error: Any) -> None:
         self.engine.__exit__(*error)
 
-    def crew(self, work: Callable[[Any], Any]) -> Any:  # noqa: ARG002  (the other work takes its place)
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> Any:  # noqa: ARG002  (the other work takes its place)
         """Return the processes that do the other work."""
-        return self.engine.crew(self.work)
+        return self.engine.crew(self.work, n_items)
 
 
 class InlineEngine(Engine):
@@ -158,7 +158,7 @@ class InlineEngine(Engine):
                 yield Ended(self.busy[0], self.work(self.busy.pop(0)))
 
     @contextmanager
-    def crew(self, work: Callable[[Any], Any]) -> Iterator[Any]:
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> Iterator[Any]:  # noqa: ARG002
         """Return what works here."""
         yield InlineEngine.Crew(work)
 

@@ -105,12 +105,12 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def shielded_from_interrupt() -> Iterator[None]:
-    """Let processes that are started inside the ``with`` ignore SIGINT from the start and use one native thread."""
+def shielded_from_interrupt(native_threads: int = 1) -> Iterator[None]:
+    """Let processes that are started inside the ``with`` ignore SIGINT from the start and use so many native threads."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     threads = os.environ.get("IMUSPEC_THREADS")
-    os.environ["IMUSPEC_THREADS"] = "1"
+    os.environ["IMUSPEC_THREADS"] = str(native_threads)
     try:
         yield
     finally:

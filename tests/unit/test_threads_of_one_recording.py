@@ -11,6 +11,7 @@ import pytest
 
 import imuspec
 from imuspec import _core
+from imuspec.cluster.local import LocalEngine
 from reference_data import DATA, needs_data
 
 NAMES = [
@@ -60,3 +61,12 @@ def test_a_compressed_recording_that_is_cut_ends_at_the_same_sample_with_the_sam
         assert alone.quality.counts["damaged_compression"] == 1
         assert repr(beside.quality) == repr(alone.quality)
         np.testing.assert_array_equal(beside.acceleration, alone.acceleration)
+
+
+def threads_of_worker(_: int) -> int:
+    return _core.get_threads()
+
+
+def test_a_worker_has_the_threads_of_those_that_no_item_needs() -> None:
+    assert [threads for _, threads, _ in LocalEngine(3).map(threads_of_worker, [0])] == [3]
+    assert [threads for _, threads, _ in LocalEngine(2).map(threads_of_worker, [0, 1, 2])] == [1, 1, 1]

@@ -119,7 +119,7 @@ class DaskEngine(Engine):
         self._stack.close()
         self._cluster = None
 
-    def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> AbstractContextManager[Crew]:  # noqa: ARG002
         """Return processes for `work`."""
         if self._client is None:
             raise RuntimeError("engine dask: expected map inside with, got map outside it")

@@ -49,8 +49,8 @@ class Engine(ABC):
         return None
 
     @abstractmethod
-    def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
-        """Return processes for `work`."""
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> AbstractContextManager[Crew]:
+        """Return processes for `work` on so many items."""
 
     def map(
         self, work: Callable[[Any], Any], items: Sequence[Any], stop: threading.Event | None = None
@@ -73,7 +73,7 @@ class Engine(ABC):
         """
         stop = stop or threading.Event()
         waiting, retries = deque(items), deque[Any]()
-        with self.crew(work) as crew:
+        with self.crew(work, len(items)) as crew:
             while not stop.is_set() or crew.busy:
                 if not stop.is_set():
                     while waiting and crew.room:

@@ -15,7 +15,7 @@ __all__ = ["LocalEngine", "cores"]
 
 
 class LocalEngine(Engine):
-    """A pool of local processes with one native thread each. It replaces processes that die.
+    """A pool of local processes, with one native thread each while there are items for all. It replaces processes that die.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class LocalEngine(Engine):
         self.workers = workers or cores()
         self.limits = limits or Limits()
 
-    def crew(self, work: Callable[[Any], Any]) -> AbstractContextManager[Crew]:
-        """Return processes for `work`."""
-        return Pool(work, self.workers, self.limits)
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> AbstractContextManager[Crew]:
+        """Return processes for `work`. Where there are fewer items than processes, one has the threads of those not started."""
+        return Pool(work, self.workers, self.limits, native_threads=max(1, self.workers // max(1, n_items)))
 
 
 def cores() -> int:

@@ -85,6 +85,8 @@ class Pool:
         Number of processes.
     limits : Limits
         Limits on one item.
+    native_threads : int
+        Threads of the native core in each process.
 
     Raises
     ------
@@ -92,10 +94,11 @@ class Pool:
         If a process cannot import the function, as when a package is missing.
     """
 
-    def __init__(self, work: Callable[[Any], Any], size: int, limits: Limits) -> None:
+    def __init__(self, work: Callable[[Any], Any], size: int, limits: Limits, native_threads: int = 1) -> None:
         self._work = work
         self._size = size
         self._limits = limits
+        self._native_threads = native_threads
         self._context = multiprocessing.get_context("spawn")
         self._idle: list[_Worker] = []
         self._kills_for_memory = _kills_for_memory()
@@ -177,7 +180,7 @@ class Pool:
         log = tempfile.NamedTemporaryFile(prefix="imuspec-worker-", buffering=0)  # noqa: SIM115  (closed by _Worker.end)
         arguments = (child_end, self._work.__module__, self._work.__qualname__, log.name)
         process = self._context.Process(target=_worker, args=arguments, daemon=True)
-        with shielded_from_interrupt(), _allowed_children():
+        with shielded_from_interrupt(self._native_threads), _allowed_children():
             process.start()
         child_end.close()
         return _Worker(process, parent_end, cast("IO[bytes]", log))

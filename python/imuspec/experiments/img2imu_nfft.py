@@ -1,8 +1,9 @@
 """IMG2IMU, Section VI-D: macro-F1 of each frame length with its best overlap, and of a choice without labels.
 
-The encoders are those of ``--runs IMG2IMU=FOLDER``, given once for each seed of pre-training; a tiny trial without it takes a random one. Rows: each nfft, its hop
-chosen on the validation part; "all settings", nfft chosen there too, as the probe does by default; "least entropy", nfft
-by `imuspec.choose_nfft` from the windows alone, with the time that either choice takes.
+The encoders are those of ``--runs IMG2IMU=FOLDER``, given once for each seed of pre-training; a tiny trial without it takes
+a random one. Rows: each nfft, its hop chosen on the validation part; "all settings", nfft chosen there too, as the probe
+does by default; "least entropy", nfft by `imuspec.choose_nfft` from the windows alone, with the time that either choice
+takes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 //! The low-pass of each run, by that run's own rate.
 
-use super::gridded::Piece;
 use super::settings::Settings;
 use crate::error::Result;
 use crate::signal::butterworth::Butterworth;
@@ -10,6 +9,13 @@ use crate::signal::filter::ZeroPhase;
 const AT_NYQUIST: f64 = 1.002;
 /// A rate below this share of what the recipe needs is slower; a device's own oscillator is allowed.
 const SLOWER: f64 = 0.9;
+
+/// Filtered samples on their way to the second thread.
+#[derive(Default)]
+pub struct Piece {
+    pub values: [Vec<f32>; 3],
+    pub time: Vec<i64>,
+}
 
 /// The filter of the present run, and the samples that it has not given back.
 pub struct Filtering<'a> {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::edges::{Edge, note_edges};
-use super::filtering::Filtering;
+use super::filtering::{Filtering, Piece};
 use super::points::{Pieces, Points};
 use super::settings::{Order, Settings};
 use crate::device::columns::Planar;
@@ -106,13 +106,6 @@ impl<'a> Gridded<'a> {
         self.keep_points()?;
         Ok(self)
     }
-}
-
-/// Filtered samples on their way to the second thread.
-#[derive(Default)]
-pub struct Piece {
-    pub values: [Vec<f32>; 3],
-    pub time: Vec<i64>,
 }
 
 /// The second half on the caller's thread or on another; it meets the same samples in the same order.

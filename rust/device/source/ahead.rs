@@ -69,10 +69,11 @@ impl Ahead {
 
 impl Read for Ahead {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if matches!(self, Self::Here(_, out) if *out >= FIRST) && threads::count() > 1 {
-            if let Self::Here(reader, _) = std::mem::replace(self, Self::Ended) {
-                *self = Self::start(reader);
-            }
+        if matches!(self, Self::Here(_, out) if *out >= FIRST)
+            && threads::count() > 1
+            && let Self::Here(reader, _) = std::mem::replace(self, Self::Ended)
+        {
+            *self = Self::start(reader);
         }
         match self {
             Self::Here(reader, out) => {

@@ -2,9 +2,9 @@
 
 ``python docs/write_deployment.py FOLDER ...`` stores what the page rests on in docs/results/evidence/deployment, a folder for each
 of the folders given: the predictions of the people left out, the descriptions of the exported files, the recipes of the models,
-``commands.sh`` as it was followed, ``NOTE.txt`` on the data, and ``pictures.json`` of the comparison with C. Beside them lie ``times/MODEL.json``, what
-``imuspec bench table3 --json`` printed, with machine, date and load. Then it writes the page from what is stored; without
-folders it does only that, and a test holds the page to it.
+``commands.sh`` as it was followed, ``NOTE.txt`` on the data, and ``pictures.json`` of the comparison with C. Beside them lie
+``times/MODEL.json``, what ``imuspec bench table3 --json`` printed, with machine, date and load. Then it writes the page from what
+is stored; without folders it does only that, and a test holds the page to it.
 """
 
 from __future__ import annotations

@@ -56,8 +56,13 @@ def test_table_1_judges_each_row_on_clean_and_altered_windows(
 def test_the_nfft_study_sets_each_length_beside_the_choices(tmp_path: Path) -> None:
     run("img2imu-nfft", tmp_path, *SMALL, "--set", "hop=16")
     table = pd.read_csv(tmp_path / "table.csv").set_index("row")
-    assert list(table.index) == ["nfft 32", "nfft 64", "all settings", "least entropy", *PARAMETER_FREE]
-    assert table.loc["all settings", "value"] in table.loc[["nfft 32", "nfft 64"], "value"].to_numpy()
+    rows = [
+        row + head for row in ("nfft 32", "nfft 64", "all settings", "least entropy") for head in ("", ", logistic")
+    ]
+    assert set(table.index) == {*rows, *PARAMETER_FREE}
+    for head in ("", ", logistic"):
+        lengths = [f"nfft 32{head}", f"nfft 64{head}"]
+        assert table.loc[f"all settings{head}", "value"] in table.loc[lengths, "value"].to_numpy()
     recipe = json.loads((tmp_path / "experiment.json").read_text("utf-8"))
     assert any(
         note.startswith("IMG2IMU: its place is taken by a ResNet-18 with random weights") for note in recipe["notes"]
@@ -127,9 +132,9 @@ def test_a_grid_of_recipes_has_its_members_beside_the_pick_of_validation(tmp_pat
         "source.height=24;source.width=32;views.permute_min_columns=3")  # fmt: skip
     scores = pd.read_csv(tmp_path / "seeds.csv", comment="#").query("column == 'wisdm'").set_index("row")
     members = ["img2imu-small-hue-perm", "img2imu-small-hue-mix"]
-    assert {*members, "img2imu-small, best of 2 by validation", "random weights (resnet18)", *PARAMETER_FREE} == {
-        *scores.index
-    }
+    rows = ["img2imu-small, best of 2 by validation", "img2imu-small, logistic, best of 2 by validation"]
+    rows += [row + head for row in (*members, "random weights (resnet18)") for head in ("", ", logistic")]
+    assert {*rows, *PARAMETER_FREE} == {*scores.index}
     pick = scores.loc["img2imu-small, best of 2 by validation"]
     assert pick["validation_f1"] == scores.loc[members, "validation_f1"].max()
     assert pick["macro_f1"] == scores.loc[pick["picked"], "macro_f1"]

@@ -17,10 +17,10 @@ from pydantic import Field, PositiveInt
 
 from imuspec.datasets import Windows, altered_sets
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge, judge_draws, judge_parameter_free, score_table, seeded_network
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.methods import made_up_pictures
 from imuspec.experiments.pretraining import pretrain_once, unseen_windows
-from imuspec.experiments.setup import HeadOptions, Names, PictureOptions, Setup, Words
+from imuspec.experiments.setup import HeadsOptions, Names, PictureOptions, Setup, Words
 from imuspec.probing.sources import EncoderSource, FeatureSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
@@ -30,7 +30,7 @@ OTHER_DATA = True
 _TINY_GRID = '"training.base_lr" = [1e-3, 1e-5]'
 
 
-class GridOptions(HeadOptions, PictureOptions):
+class GridOptions(HeadsOptions, PictureOptions):
     """Numbers of a search."""
 
     recipes: Words = Field(("simclr-har",), description="recipes of pre-training, as cpc,simclr-har")
@@ -67,11 +67,14 @@ def run(setup: Setup[GridOptions]) -> Result:
         altered = {"rotated": altered_sets(windows)["rotated"].x} if options.rotated else None
         for family, recipes in grids.items():
             tables = [_member(setup, recipe, name, windows, used, altered) for recipe in recipes]
-            parts += [table.assign(family=family, set=name) for table in tables]
+            families = {"linear": family, "logistic": f"{family}, logistic"}
+            parts += [table.assign(family=table["head"].map(families), set=name) for table in tables]
         baselines = dict(judge_parameter_free(setup, windows, pictures=options.pictures(), altered=altered))
         for network in {recipes[0].encoder.name: recipes[0].encoder for recipes in grids.values()}.values():
             draw = partial(_random, setup, network.name, network.model_dump(exclude={"name"}))
-            baselines[f"random weights ({network.name})"] = judge_draws(setup, draw, windows, altered=altered)
+            drawn = ((seed, draw(seed)) for seed in range(options.random_draws))
+            table = judge_row(setup, f"random weights ({network.name})", drawn, windows, altered=altered)
+            parts.append(table.assign(set=name))
         parts += [table.assign(row=row, set=name) for row, table in baselines.items()]
     judged = pd.concat(parts, ignore_index=True)
     judged["column"] = [
@@ -153,7 +156,7 @@ def _member(
     for seed in range(options.pretrain_seeds):
         placed = recipe.set(*sets, f"training.seed={seed}")
         run = pretrain_once(setup, f"{recipe.name}, seed {seed} ({name})", placed, data)
-        table = judge(setup, _source(setup, run.load_encoder()), windows, altered=altered).table
-        parts.append(table.assign(row=recipe.name, weights_seed=seed))
+        table = judge_row(setup, recipe.name, [(seed, _source(setup, run.load_encoder()))], windows, altered=altered)
+        parts.append(table)
         setup.say(f"{name}: {recipe.name}, seed {seed}: macro-F1 on validation {table['validation_f1'].mean():.3f}")
     return pd.concat(parts, ignore_index=True)

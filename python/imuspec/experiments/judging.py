@@ -30,7 +30,6 @@ __all__ = [
     "OverTriads",
     "Remembered",
     "judge",
-    "judge_draws",
     "judge_parameter_free",
     "judge_row",
     "score_table",
@@ -90,34 +89,6 @@ def judge(
         max_validation=options.max_judged or None,
         max_test=options.max_judged or None,
     )
-
-
-def judge_draws(
-    setup: Setup[HeadOptions], source_of: Callable[[int], FeatureSource], windows: Windows, **settings: Any
-) -> pd.DataFrame:
-    """Probe several draws of random weights.
-
-    Parameters
-    ----------
-    setup : Setup
-        Input of the experiment; its option ``random_draws`` is the number of draws.
-    source_of : callable
-        Seed of the weights -> features.
-    windows : Windows
-        Labelled windows.
-    **settings : object
-        As for `judge`.
-
-    Returns
-    -------
-    DataFrame
-        The rows of each draw, with ``weights_seed``.
-    """
-    parts = [
-        judge(setup, source_of(seed), windows, **settings).table.assign(weights_seed=seed)
-        for seed in range(setup.options.random_draws)
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 def judge_row(

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -273,12 +273,13 @@ def provenance(evidence: Evidence) -> Iterator[str]:
         "splits": f"by subject, seeds {', '.join(map(str, facts['seeds']))}, all distinct; as many as stated above",
         "draws": f"{drawn}seeds as of the splits{weights}",
         "numbers": numbers,
+        "pre-training": _pretraining(facts.get("encoders", {}).values()),
         "machine, date": f"{facts.get('machine', 'not stored')}; {taken}; {facts.get('date', 'not stored')}",
         "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
         "stored": f"[settings]({evidence.link}/experiment.json), [table]({evidence.link}/table.csv)"
         + (f", [scores of each split]({evidence.link}/seeds.csv)" if len(evidence.judged) else ""),
     }
-    yield "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {text} |" for key, text in lines.items())])
+    yield "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {text} |" for key, text in lines.items() if text)])
     if "command" in facts:
         made = [lines for path, lines in origins() if path in facts["command"]]
         yield "\n".join(["<!-- needs: hours -->", "```sh", *made, facts["command"], "```"])
@@ -292,6 +293,19 @@ def provenance(evidence: Evidence) -> Iterator[str]:
     others = [note for note in facts["notes"] if not note.startswith(_IN_NOTES) and " distinct splits, " not in note]
     if others:
         yield "\n".join(f"- {note}" for note in others)
+
+
+def _pretraining(encoders: Iterable[dict[str, Any]]) -> str:
+    """How many encoders were pre-trained here, by how many steps on how much, and the computing of all; empty without any."""
+    made = [each for each in encoders if each.get("steps")]
+    if not made:
+        return ""
+    steps = _span(pd.Series([each["steps"] for each in made]))
+    counts = [each.get("counts", {}).get("pictures") for each in made]
+    pictures = f" on {_span(pd.Series(counts))} pictures" if all(counts) else ""
+    seconds = sum(each.get("seconds", 0.0) for each in made)
+    sizes = f"{len(made)} encoder{'s' * (len(made) > 1)}, {steps} steps each{pictures}"
+    return f"{sizes}; {seconds / 60:.0f} min in all, beside other work of the machine"
 
 
 def origins() -> list[tuple[str, str]]:

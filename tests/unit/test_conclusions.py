@@ -169,6 +169,14 @@ def test_a_conclusion_of_which_a_part_is_not_measured_is_withdrawn() -> None:
     assert len(rests) == 1
 
 
+def test_a_conclusion_on_encoders_leaves_out_rows_that_join_the_six_numbers() -> None:
+    six = "signed_means_and_log_deviations"
+    paired = paired_table(judged(**{"MoCo": 0.5, "MoCo,_last+moments": 0.9, six: 0.7}))
+    assert paired is not None
+    answer, rests = verdict([(six.replace("_", " "), "*")], [("img2imu-table2", paired)])
+    assert (answer, [each.second for each in rests]) == ("kept", ["MoCo"])
+
+
 def test_that_nothing_is_above_is_kept_until_something_is() -> None:
     for mean, result in ((0.805, "kept"), (0.95, "withdrawn: the contrary")):
         paired = paired_table(judged(MoCo=0.5, IMG2IMU=mean, statistics_of_the_window=0.8))

@@ -20,6 +20,7 @@ __all__ = [
     "figure",
     "frozen_row",
     "is_free",
+    "joins_moments",
     "kind_of_experiment",
     "of_signals",
     "opposed",
@@ -213,7 +214,7 @@ def opposed_rows(row: str, rows: Iterable[str]) -> list[str]:
     """
     base, comma, rest = row.partition(", ")
     names = [f"{other}{comma}{rest}" for other in _OPPOSED.get(base, ())]
-    names += [_FREE[2]] if rest.startswith(_JOINED) else []
+    names += [_FREE[2]] if joins_moments(row) else []
     known = set(rows)
     return [name for name in names if name in known]
 
@@ -237,6 +238,11 @@ def opposed(name: str, judged: pd.DataFrame, paired: pd.DataFrame) -> list[Diffe
 def is_free(row: str) -> bool:
     """Whether a row has features without parameters."""
     return any(name in row for name in _FREE)
+
+
+def joins_moments(row: str) -> bool:
+    """Whether a row has the six numbers behind an encoder's features."""
+    return _JOINED in row.split(", ")
 
 
 def _kind(name: str, row: str) -> str:

@@ -13,6 +13,7 @@ from imuspec.experiments.comparisons import (
     difference,
     figure,
     is_free,
+    joins_moments,
     kind_of_experiment,
     of_signals,
     opposed,
@@ -174,7 +175,7 @@ def verdict(
     Parameters
     ----------
     pairs : iterable of (str, str)
-        Rows. ``*`` stands for every row with an encoder of the table's kind.
+        Rows. ``*`` stands for every row with the features of an encoder of the table's kind alone.
     tables : iterable of (str, DataFrame)
         Name of an experiment, and its paired differences.
     columns : iterable of str
@@ -195,7 +196,11 @@ def verdict(
     for name, paired in tables:
         rows = list(dict.fromkeys((*paired["first"], *paired["second"])))
         encoders = [
-            row for row in rows if not is_free(row) and not (kind_of_experiment(name) == PICTURES and of_signals(row))
+            row
+            for row in rows
+            if not is_free(row)
+            and not joins_moments(row)
+            and not (kind_of_experiment(name) == PICTURES and of_signals(row))
         ]
         for column in dict.fromkeys(paired["column"]):
             if chosen and column.split(",")[0] not in chosen:

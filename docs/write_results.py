@@ -14,6 +14,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ def store(folder: Path, results: Path) -> Path:
             text = (folder / name).read_text("utf-8").replace(f"{folder.resolve().parent}/", "runs/")
             write_atomically(target / name, (text.replace(data, "../shared/data") if data else text).encode())
     if (folder / "seeds.csv").is_file():
-        seeds = pd.read_csv(folder / "seeds.csv")
-        write_atomically(target / "seeds.csv", seeds.to_csv(index=False, float_format="%.6g").encode())
+        text = pd.read_csv(folder / "seeds.csv").to_csv(index=False, float_format="%.6g")
+        write_atomically(target / "seeds.csv", text.encode())
     for encoder in facts.get("encoders", {}).values():
         run = Path(encoder["name"].removeprefix("random:"))
         if (run / "recipe.json").is_file():
@@ -214,25 +215,19 @@ def differences(evidence: Evidence) -> Iterator[str]:
     by_kind, trained, tuned = planned(evidence.name, evidence.judged, evidence.paired)
     questions = [(f"Each {kind} less the statistics of the window:", part) for kind, part in by_kind.items()]
     questions += [("Pre-trained less random weights:", trained), ("Fine-tuned less the head alone:", tuned)]
+    against = opposed(evidence.name, evidence.judged, evidence.paired)
+    each_pair = [replace(each, first=f"{each.first} less {each.second}", second="") for each in against]
+    questions.append(("Rows less those that they are set against:", each_pair))
     for title, part in questions:
         if not part:
             continue
         cells = {(each.first, each.column): f"**{each}**" if each.clear else str(each) for each in part}
         others = {each.first: each.second for each in part}
         names = [("less", others)] if len(set(others.values())) > 1 or part is trained else []
-        columns = list(dict.fromkeys(each.column for each in part))
         yield title
-        yield grid(list(dict.fromkeys(each.first for each in part)), columns, cells, *names)
-    if against := opposed(evidence.name, evidence.judged, evidence.paired):
-        columns = list(dict.fromkeys(each.column for each in against))
-        cells = {
-            (f"{each.first} less {each.second}", each.column): f"**{each}**" if each.clear else str(each)
-            for each in against
-        }
-        yield "Rows less those that they are set against:"
-        yield grid(list(dict.fromkeys(pair for pair, _ in cells)), columns, cells)
-    names = {each.first for each in trained}
-    score = score_of(evidence.name)
+        rows, columns = (list(dict.fromkeys(getattr(each, name) for each in part)) for name in ("first", "column"))
+        yield grid(rows, columns, cells, *names)
+    names, score = {each.first for each in trained}, score_of(evidence.name)
     clear = evidence.paired[(evidence.paired["score"] == score) & (evidence.paired["p_holm"] < 0.05)]
     among = [
         f"{line['column']}: {line['first']} less {line['second']} "
@@ -273,7 +268,7 @@ def provenance(evidence: Evidence) -> Iterator[str]:
         "splits": f"by subject, seeds {', '.join(map(str, facts['seeds']))}, all distinct; as many as stated above",
         "draws": f"{drawn}seeds as of the splits{weights}",
         "numbers": numbers,
-        "pre-training": _pretraining(facts.get("encoders", {}).values()),
+        "encoders": _pretraining(facts.get("encoders", {}).values()),
         "machine, date": f"{facts.get('machine', 'not stored')}; {taken}; {facts.get('date', 'not stored')}",
         "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
         "stored": f"[settings]({evidence.link}/experiment.json), [table]({evidence.link}/table.csv)"
@@ -296,16 +291,13 @@ def provenance(evidence: Evidence) -> Iterator[str]:
 
 
 def _pretraining(encoders: Iterable[dict[str, Any]]) -> str:
-    """How many encoders were pre-trained here, by how many steps on how much, and the computing of all; empty without any."""
-    made = [each for each in encoders if each.get("steps")]
-    if not made:
+    """How many encoders were pre-trained, by how many steps on how much, and the computing of all; empty without any."""
+    if not (made := [each for each in encoders if each.get("steps")]):
         return ""
-    steps = _span(pd.Series([each["steps"] for each in made]))
     counts = [each.get("counts", {}).get("pictures") for each in made]
     pictures = f" on {_span(pd.Series(counts))} pictures" if all(counts) else ""
-    seconds = sum(each.get("seconds", 0.0) for each in made)
-    sizes = f"{len(made)} encoder{'s' * (len(made) > 1)}, {steps} steps each{pictures}"
-    return f"{sizes}; {seconds / 60:.0f} min in all, beside other work of the machine"
+    steps, minutes = _span(pd.Series([each["steps"] for each in made])), sum(each["seconds"] for each in made) / 60
+    return f"{len(made)} pre-trained, {steps} steps each{pictures}; {minutes:.0f} min in all, beside other work"
 
 
 def origins() -> list[tuple[str, str]]:

@@ -298,7 +298,8 @@ def _pictures(sets: Sequence[Evidence]) -> Iterator[str]:
             share = "bit for bit" if drawn["differing"] == 0 else f"but for {drawn['differing']:,} greys"
             yield (
                 f"Pictures of {drawn['n_windows']:,} windows of {evidence.name} by `examples/c/pictures.c` ({drawn['size'][0]} x "
-                f"{drawn['size'][1]} pixels, nfft {drawn['nfft']}, hop {drawn['hop']}) are those of Python, {share}."
+                f"{drawn['size'][1]} pixels, nfft {drawn['nfft']}, hop {drawn['hop']}) are those of Python, {share}. "
+                f"The model gives {drawn['of_another_class'] or 'none'} of them another class."
             )
 
 

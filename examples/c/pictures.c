@@ -1,9 +1,9 @@
 /* Windows of acceleration to pictures and features, and a stream to pictures.
  *
- *     pictures WINDOWS.f32 N_SAMPLES NFFT HOP OUT
+ *     pictures WINDOWS.f32 N_SAMPLES NFFT HOP OUT [HEIGHT WIDTH]
  *
  * WINDOWS.f32 holds windows [3][N_SAMPLES] of float32 in g, one after the other. Written are
- *     OUT.u8      a picture [3][96][128] of each window
+ *     OUT.u8      a picture [3][HEIGHT][WIDTH] of each window, by default [3][96][128]
  *     OUT.f32     the same, normalised as for ImageNet
  *     OUT.lmm     LMM features [3][NFFT / 2 + 1] of each window
  *     OUT.stream  pictures of the windows as one stream, one every 5 HOP samples
@@ -57,8 +57,9 @@ int main(int argc, char **argv)
     float *x, *tensor, *features;
     uint8_t *levels;
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: pictures WINDOWS.f32 N_SAMPLES NFFT HOP OUT (imuspec %s)\n", imuspec_version());
+    if (argc != 6 && argc != 8) {
+        fprintf(stderr, "usage: pictures WINDOWS.f32 N_SAMPLES NFFT HOP OUT [HEIGHT WIDTH] (imuspec %s)\n",
+                imuspec_version());
         return 2;
     }
     n_samples = strtoul(argv[2], NULL, 10);
@@ -68,6 +69,10 @@ int main(int argc, char **argv)
     settings.n_samples = (uint32_t)n_samples;
     settings.nfft = (uint32_t)strtoul(argv[3], NULL, 10);
     settings.noverlap = settings.nfft - (uint32_t)strtoul(argv[4], NULL, 10);
+    if (argc == 8) {
+        settings.height = (uint32_t)strtoul(argv[6], NULL, 10);
+        settings.width = (uint32_t)strtoul(argv[7], NULL, 10);
+    }
     check("picture", imuspec_picture_new(&settings, &picture));
     check("stream", imuspec_stream_new(&settings, 5 * (settings.nfft - settings.noverlap), &stream));
 

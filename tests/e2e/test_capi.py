@@ -43,29 +43,29 @@ def simulated() -> Windows:
 
 
 @pytest.mark.parametrize(
-    ("windows", "nfft", "hop"),
+    ("windows", "nfft", "hop", "size"),
     [
-        (simulated, 64, 8),
-        (simulated, 60, 7),
-        pytest.param(lambda: hapt(20), 128, 8, marks=needs_data),
+        (simulated, 64, 8, ()),
+        (simulated, 60, 7, (24, 32)),
+        pytest.param(lambda: hapt(20), 128, 8, (), marks=needs_data),
     ],
     ids=["simulated", "simulated, no power of two", "HAPT"],
 )
 def test_the_example_draws_what_python_draws(
-    example: Path, tmp_path: Path, windows: Callable[[], Windows], nfft: int, hop: int
+    example: Path, tmp_path: Path, windows: Callable[[], Windows], nfft: int, hop: int, size: tuple[int, ...]
 ) -> None:
     x = windows()
     n, _, n_samples = x.shape
     assert n > 10
     x.tofile(tmp_path / "windows.f32")
     numbers = [str(n_samples), str(nfft), str(hop)]
-    subprocess.run([example, tmp_path / "windows.f32", *numbers, tmp_path / "out"], check=True)
+    subprocess.run([example, tmp_path / "windows.f32", *numbers, tmp_path / "out", *map(str, size)], check=True)
 
     def written(suffix: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.fromfile(tmp_path / f"out.{suffix}", dtype).reshape(shape)
 
-    settings = ImageSettings(nfft=nfft, noverlap=nfft - hop)
-    picture = (3, 96, 128)
+    settings = ImageSettings(nfft=nfft, noverlap=nfft - hop, size=size or (96, 128))
+    picture = (3, *(size or (96, 128)))
     np.testing.assert_array_equal(written("u8", "u1", (n, *picture)), imuspec.rgb_image(x, settings))
     tensors = imuspec.rgb_image(x, settings, dtype="float32")
     np.testing.assert_array_equal(written("f32", "u4", (n, *picture)), tensors.view(np.uint32))

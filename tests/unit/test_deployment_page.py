@@ -50,7 +50,7 @@ def stored(results: Path) -> None:
         "models": {name: dict(model) for name in ("statistics", "img2imu", "cpc", "tuned")},
         "encoders": {"img2imu": encoder, "cpc": encoder},
         "exported": {"tuned.json": {"parity": parity}, "tuned.int8.json": {"int8": cost}},
-        "pictures": {"n_windows": 2333, "size": [96, 128], "nfft": 64, "hop": 8, "differing": 0},
+        "pictures": {"n_windows": 2333, "size": [96, 128], "nfft": 64, "hop": 8, "differing": 0, "of_another_class": 0},
         "machine": "a machine",
         "date": "2026-11-29",
         "versions": {"python": "3.11"},

@@ -274,10 +274,12 @@ def _facts(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
         )
     yield "test sets", "; ".join(described)
     yield "splits", "; ".join(splits) + "; one split, odd and even numbers"
+    groups = [
+        f"{e.name}: " + ", ".join(f"{m['folds']} for {TITLES[n]}" for n, m in e.facts["models"].items()) for e in sets
+    ]
+    yield "groups of a fit", "; ".join(groups)
     tuned = {e.name: e.facts["models"]["tuned"] for e in sets}
-    done = "; ".join(
-        f"{name}: {m['tuning']['epochs']} epochs at most, {m['folds']} groups" for name, m in tuned.items()
-    )
+    done = "; ".join(f"{name}: {m['tuning']['epochs']} epochs at most" for name, m in tuned.items())
     yield "fine-tuning", f"{done}; the epoch is chosen on people of the fit"
     for name, title in (("img2imu", "IMG2IMU"), ("cpc", "CPC")):
         made = "; ".join(

@@ -220,6 +220,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     #[should_panic(expected = "samples of a signal apart")]
     fn samples_that_lie_apart_are_no_slice() {
         let _ = Signals::new(&[0u8; 8], 0, &[2, 4], &[1, 2]).unwrap().get(0);

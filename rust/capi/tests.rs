@@ -95,6 +95,7 @@ fn size_of_picture(picture: *const ImuspecPicture) -> usize {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn pictures_are_those_of_the_batch_and_take_no_memory() {
     for settings in many_settings() {
         let (n_axes, n_samples) = (settings.axes(), settings.length());
@@ -128,6 +129,7 @@ fn pictures_are_those_of_the_batch_and_take_no_memory() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_stream_draws_the_pictures_of_its_windows_and_takes_no_memory() {
     for (k, settings) in many_settings().into_iter().enumerate().filter(|(_, s)| s.n_samples >= s.nfft) {
         let column = settings.nfft - settings.noverlap;

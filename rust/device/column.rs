@@ -260,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn a_column_in_a_file_has_the_values_of_one_in_memory() {
         let folder = std::env::temp_dir();
         let (mut filed, mut held) = (filled(Some(&folder)), filled(None));
@@ -278,6 +279,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn texts_come_back_trimmed_and_in_order() {
         let folder = std::env::temp_dir();
         let mut texts = Texts::new(Some(&folder));

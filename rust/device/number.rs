@@ -95,6 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn a_float_is_what_the_standard_library_says() {
         let fixed = [
             "0",

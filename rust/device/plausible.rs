@@ -337,6 +337,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn a_long_stream_is_seen_to_its_end_with_few_seconds_kept() {
         let mut norms = Norms::default();
         for i in 0..40 {

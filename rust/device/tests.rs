@@ -77,6 +77,7 @@ fn each_format_gives_every_sample_by_both_rules() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn every_prefix_is_fewer_samples_or_malformed() {
     for whole in [matrix(2), geneactiv(2), rows(50)] {
         let all = count(&whole, Timestamps::Device).unwrap();

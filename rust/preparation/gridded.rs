@@ -230,6 +230,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn a_grid_that_is_filled_on_a_thread_is_the_same() {
         let settings = settings();
         let here = filled(SecondHalf::begin(empty(&settings), None), &settings);

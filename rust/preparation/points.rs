@@ -310,6 +310,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn points_in_pieces_and_in_a_file_are_those_of_one_array() {
         let folder = std::env::temp_dir();
         for n in [0, 1, PIECE - 1, PIECE, 700_000, 10 * PIECE] {
@@ -343,6 +344,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn what_is_missing_takes_no_memory() {
         let mut points = Points::Pieces(Pieces::new(&std::env::temp_dir()));
         let gap = [(); 3].map(|()| vec![f32::NAN; PIECE]);

@@ -117,6 +117,7 @@ fn wear_ends_at_long_holes_at_non_wear_and_where_the_clock_fell() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_table_is_prepared_to_wear_between_non_wear_and_a_gap() {
     // 100 Hz: a minute of a swing of 1 Hz, 100 s still, 5 s without rows, a minute of the swing
     let moving = |t: f64| !(60.0..165.0).contains(&t);

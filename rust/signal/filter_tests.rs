@@ -44,6 +44,7 @@ fn farthest(a: &[f32], b: &[f64]) -> f64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn the_fast_path_equals_the_definition_for_every_length_and_order() {
     for order in [1, 2, 3, 4, 5, 8, 11] {
         let filter = Butterworth::lowpass(order, 15.0, 100.0).unwrap();
@@ -77,6 +78,7 @@ fn plain_and_vector_code_agree() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_batch_is_its_series_one_by_one_on_any_number_of_threads() {
     let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
     for n in [500, 20_000] {
@@ -120,6 +122,7 @@ fn stream(x: &[Vec<f32>; 3], filter: &Butterworth, sizes: &[usize]) -> [Vec<f32>
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_stream_equals_the_whole_run_however_its_chunks_fall() {
     for (order, cutoff) in [(8, 15.0), (3, 2.0), (4, 49.0)] {
         let filter = Butterworth::lowpass(order, cutoff, 100.0).unwrap();
@@ -147,6 +150,7 @@ fn a_stream_equals_the_whole_run_however_its_chunks_fall() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn shapes_that_do_not_fit_are_refused() {
     let filter = Butterworth::lowpass(8, 15.0, 100.0).unwrap();
     let (three, spaced) = (Signals::contiguous(&[0.0; 3], 3).unwrap(), Signals::new(&[0.0; 6], 0, &[3], &[2]).unwrap());

@@ -46,6 +46,7 @@ fn check<T: Real>(n: usize, (length, nfft, hop): (usize, usize, usize), detrend:
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn frames_of_every_overlap_agree_with_the_definition() {
     for shape in
         [(32, 32, 16), (64, 64, 4), (128, 128, 12), (16, 32, 1), (8, 8, 11), (33, 33, 2), (64, 64, 64), (16, 16, 8)]
@@ -59,12 +60,14 @@ fn frames_of_every_overlap_agree_with_the_definition() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_signal_longer_than_a_chunk_agrees_with_the_definition() {
     check::<f32>(3000, (32, 32, 2), None, 1e-6);
     check::<f32>(20_000, (64, 64, 48), None, 1e-6);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_batch_too_large_for_the_cache_equals_its_signals_alone() {
     let (n, w) = (500, window::by_name("hann", 256).unwrap());
     let frames = Frames::<f32>::new(&w, 256, 1, None, Scale { power: 1.0, double: true }).unwrap();

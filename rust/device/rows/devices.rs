@@ -217,6 +217,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn packets_of_one_device_still_moving_or_shaking_are_read() {
         for n in 1..=8 {
             let time = |i: usize| (i / n * 10) as i64;

@@ -157,6 +157,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn bytes_and_errors_of_the_thread_are_those_of_the_decompressor() {
         let expected: Vec<u8> = (1..=5 << 20).rev().map(|left: usize| (left % 251) as u8).collect();
         let (out, end, moved) = all(None);

@@ -295,6 +295,7 @@ fn packed_samples_of_actigraph_have_actipys_whole_milliseconds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn lines_beyond_the_limit_are_passed_over_and_the_next_one_is_whole() {
     let long = "x".repeat(3 * lines::MAX_LINE);
     let text = format!("a,b\r\n{long}\nnext\nlast");

@@ -97,6 +97,7 @@ fn log(rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn reading_takes_steps_in_proportion_to_the_bytes() {
     for (name, hostile) in HOSTILE {
         for rule in RULES {
@@ -115,6 +116,7 @@ fn reading_takes_steps_in_proportion_to_the_bytes() {
 const MOMENT: u64 = 30_000_000;
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn reading_asks_for_ctrl_c_every_moment() {
     for (name, hostile) in HOSTILE {
         for rule in RULES {
@@ -167,6 +169,7 @@ impl Reader for Timeless {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn samples_without_a_stamp_wait_for_eleven_hours_and_not_for_ever() {
     let header = Header { format: "cwa", ..Header::default() };
     let mut stream = Stream::new(Box::new(Timeless { header, left: 12 }), Timestamps::Device);
@@ -184,6 +187,7 @@ fn samples_without_a_stamp_wait_for_eleven_hours_and_not_for_ever() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn events_beyond_the_first_hundred_thousand_are_counted_alone() {
     let mut quality = Quality::default();
     (0..150_000).for_each(|i| quality.note(Event::at("bad_row", i, i)));
@@ -192,6 +196,7 @@ fn events_beyond_the_first_hundred_thousand_are_counted_alone() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn rows_of_one_time_without_end_are_refused() {
     let one_time = table((0..1000).map(|i| (20.0, f64::from(i))));
     let rows = repeated(table(in_order(2000)), &one_time["time,x,y,z\n".len()..], 2200);

@@ -22,6 +22,7 @@ fn rows(times: impl IntoIterator<Item = f64>) -> String {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn a_rate_that_changes_begins_a_run_at_its_row() {
     for (before, after) in [(0.01, 0.02), (0.02, 0.01)] {
         let turn = 2000.0 * before;
@@ -127,6 +128,7 @@ fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn hours_of_nhanes_are_read_from_a_zip_and_from_a_tar_in_the_order_of_their_names() {
     let hours = [0, 1, 2].map(|i| hour(12 + i, (0..1600).map(|k| 3600.0 * f64::from(i) + f64::from(k) * 0.0125)));
     let members = |order: [usize; 3]| order.map(|i| (hours[i].0.as_str(), hours[i].1.as_bytes()));

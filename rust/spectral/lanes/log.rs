@@ -138,6 +138,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hours under Miri")]
     fn float32_agrees_with_the_definition() {
         let near_one: Vec<f32> = (0..4096).map(|i| 0.5 + i as f32 / 2048.0).collect();
         let everywhere: Vec<f32> = (0..4096).map(|i| 1.2e-38 * 1.043_f32.powi(i)).filter(|v| v.is_finite()).collect();

@@ -22,6 +22,7 @@ fn resolution(nfft: usize) -> Resolution {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn every_path_length_and_moment_agrees_with_the_definition() {
     for (time, count) in [(300, 19), (1, 3), (31, 5), (1300, 2)] {
         let x = noise(time * count);

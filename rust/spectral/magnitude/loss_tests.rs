@@ -44,6 +44,7 @@ fn resolution(nfft: usize) -> Resolution {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
 fn terms_and_gradient_are_those_of_the_definition_on_every_path() {
     let time = 75;
     let (prediction, target) = (signal(time * 3, 0.3), signal(time * 3, 1.1));

@@ -1,8 +1,9 @@
 """A week of 100 Hz from device file to arrays and to calibrated wear, beside its peers.
 
-Every call is a process of its own on one core, in turn with the others; imports are not counted, the file is in the page
-cache. Peak memory is that of the process (and of the Java child, for actipy). Two rows compare imuspec with itself: a .gz with
-what inflating it takes alone, and four recordings by two processes with the same by one. Prints one JSON object a row.
+Every call is a process of its own, on one thread where the row does not say two, in turn with the others; imports are not
+counted, the file is in the page cache. Peak memory is that of the process (and of the Java child, for actipy). Some rows
+compare imuspec with itself: a .gz with what inflating it takes alone, two threads with one, and four recordings by two
+processes with the same by one. Prints one JSON object a row.
 
     python benches/interleaved_recording.py [--days 7] [--rounds 3] [--file WEEK.cwa]
 """
@@ -46,6 +47,14 @@ def imuspec_stream(path: str) -> Callable[[], object]:
 
 def imuspec_prepare_gz(path: str) -> Callable[[], object]:
     return imuspec_prepare(f"{path}.gz")
+
+
+def imuspec_prepare_on_two(path: str) -> Callable[[], object]:
+    return imuspec_prepare(path)
+
+
+def imuspec_prepare_gz_on_two(path: str) -> Callable[[], object]:
+    return imuspec_prepare_gz(path)
 
 
 def imuspec_stream_gz(path: str) -> Callable[[], object]:
@@ -118,6 +127,7 @@ def cwa_reader_rs_read(path: str) -> Callable[[], object]:
 
 CALLS = [imuspec_prepare, actipy_device, imuspec_read, imuspec_stream, actipy_read, skdh_read, cwa_reader_rs_read]
 CALLS += [imuspec_prepare_gz, imuspec_stream_gz, zlib_inflate, imuspec_two_workers, imuspec_one_worker]
+CALLS += [imuspec_prepare_on_two, imuspec_prepare_gz_on_two]
 ROWS = [
     ("a week to calibrated 30 Hz wear", "imuspec_prepare", "actipy_device"),
     ("a week to arrays", "imuspec_read", "actipy_read"),
@@ -126,6 +136,8 @@ ROWS = [
     ("a week as a stream of chunks", "imuspec_stream", "actipy_read"),
     ("a week in .gz to calibrated 30 Hz wear", "imuspec_prepare_gz", "zlib_inflate"),
     ("a week in .gz as a stream of chunks", "imuspec_stream_gz", "zlib_inflate"),
+    ("a week to calibrated 30 Hz wear, two threads", "imuspec_prepare_on_two", "imuspec_prepare"),
+    ("a week in .gz to calibrated 30 Hz wear, two threads", "imuspec_prepare_gz_on_two", "imuspec_prepare_gz"),
     ("four weeks to a cohort, --workers 2", "imuspec_two_workers", "imuspec_one_worker"),
 ]
 
@@ -140,7 +152,8 @@ def once(name: str, path: str) -> None:
 
 
 def run(name: str, path: str) -> dict[str, float]:
-    environment = {**os.environ, "IMUSPEC_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    threads = "2" if name.endswith("_on_two") else "1"
+    environment = {**os.environ, "IMUSPEC_THREADS": threads, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", __file__, "--once", name, "--file", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:

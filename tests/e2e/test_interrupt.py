@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,15 +22,13 @@ CALLS = {
     "lowpass": "imuspec.lowpass(np.broadcast_to(np.tile(x, 400), (700, 3, 200_000)), sample_rate=100, cutoff=15)",
 }
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
-@pytest.mark.parametrize("call", CALLS)
-def test_ctrl_c_ends_a_long_call(call: str) -> None:
-    code = (
-        "import numpy as np, imuspec, sys; x = np.random.default_rng(0).normal(size=(3, 500)).astype(np.float32);"
-        f"imuspec.rgb_image(x); print('begins', flush=True); {CALLS[call]}"
-    )
-    environment = {**os.environ, "IMUSPEC_THREADS": "1"}
+
+def interrupted(code: str, threads: int) -> None:
+    """Send Ctrl-C to a process in the middle of a call, and hold it to end by it."""
+    environment = {**os.environ, "IMUSPEC_THREADS": str(threads)}
+    code = f"import numpy as np, imuspec; x = np.random.default_rng(0).normal(size=(3, 500)).astype(np.float32); {code}"
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
@@ -43,3 +43,19 @@ def test_ctrl_c_ends_a_long_call(call: str) -> None:
             child.kill()
     assert child.returncode != 0
     assert error.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_ends_a_long_call(call: str) -> None:
+    interrupted(f"imuspec.rgb_image(x); print('begins', flush=True); {CALLS[call]}", 1)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("call", ["read", "prepare"])
+def test_ctrl_c_ends_the_reading_of_a_long_recording_on_any_number_of_threads(
+    call: str, threads: int, tmp_path: Path
+) -> None:
+    rows = "".join(f"2020-03-05 00:00:{i // 100:02}.{i % 100:02},0,0,{1 + i % 7 / 50}\n" for i in range(6000))
+    long = gzip.compress(b"\n" * (1 << 25), 6) * 1800  # 60 GB of empty lines
+    (tmp_path / "long.csv.gz").write_bytes(gzip.compress(b"time,x,y,z\n" + rows.encode()) + long)
+    interrupted(f"print('begins', flush=True); imuspec.{call}({str(tmp_path / 'long.csv.gz')!r})", threads)

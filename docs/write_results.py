@@ -89,7 +89,7 @@ def _store_run(run: Path, target: Path, data: str) -> None:
             text = (run / name).read_text("utf-8")
             write_atomically(target / name, (text.replace(data, "../shared/data") if data else text).encode())
     lines = (run / "metrics.jsonl").read_text("utf-8").splitlines() if (run / "metrics.jsonl").is_file() else []
-    step = max(1, -(-len(lines) // _MOST_LINES))
+    step = -(-len(lines) // _MOST_LINES) or 1
     write_atomically(target / "metrics.jsonl", "".join(f"{line}\n" for line in lines[::-step][::-1]).encode())
 
 
@@ -233,12 +233,13 @@ def differences(evidence: Evidence) -> Iterator[str]:
         f"{line['column']}: {line['first']} less {line['second']} "
         f"{difference(evidence.paired, line['column'], line['first'], line['second'], score)}"
         for line in clear.to_dict("records")
-        if line["first"] in names and line["second"] in names
+        if {line["first"], line["second"]} <= names
+        and line["first"].partition(", ")[2] == line["second"].partition(", ")[2]  # the same layer and head
     ]
     if len(names) > 1:
         yield (
-            "Pre-trained rows among themselves, p below .05 after Holm's correction over all pairs of a column: "
-            f"{'; '.join(among) or 'none'}."
+            "Pre-trained rows among themselves, on the same layer and with the same head, p below .05 after Holm's correction "
+            f"over all pairs of a column: {'; '.join(among) or 'none'}."
         )
 
 
@@ -362,8 +363,7 @@ def earlier(page: str, evidence: Sequence[Evidence]) -> Iterator[str]:
 
 def page(name: str, evidence: Sequence[Evidence]) -> str:
     """A page as Markdown: the conclusions, then for each experiment table, differences and provenance."""
-    tiny = any(each.facts["tiny"] for each in evidence)
-    title, _ = PAGES[name]
+    tiny, title = any(each.facts["tiny"] for each in evidence), PAGES[name][0]
     blocks = [f"# {title}{' (TINY: numbers mean nothing)' if tiny else ''}"]
     lead = next((each for each in evidence if each.conclusions), None)
     blocks += [*(lead.conclusions if lead else []), *([f"**{MARK}.**"] if tiny else [])]

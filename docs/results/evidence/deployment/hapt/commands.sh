@@ -8,3 +8,5 @@ imuspec predict hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,sub
 imuspec predict hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 --model models/tuned --out scores/tuned.csv
 imuspec export models/img2imu --data hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 --out img2imu.onnx --int8
 imuspec export models/tuned --data hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 --out tuned.onnx --int8
+imuspec export models/img2imu --data hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 --out img2imu.pte
+imuspec export models/tuned --data hapt=../shared/data/datasets/hapt/HAPT_acc.tar.xz,window_s=5,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30 --out tuned.pte

@@ -1,0 +1,10 @@
+imuspec fit statistics --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35 --out models/statistics
+imuspec fit runs/img2imu --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35 --out models/img2imu --set pictures.nfft=64 --set pictures.hop=8
+imuspec fit runs/cpc --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35 --out models/cpc --folds 3
+imuspec fit runs/cpc --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35 --out models/tuned --train all --folds 3 --set tuning.epochs=2
+imuspec predict wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --model models/statistics --out scores/statistics.csv
+imuspec predict wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --model models/img2imu --out scores/img2imu.csv
+imuspec predict wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --model models/cpc --out scores/cpc.csv
+imuspec predict wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --model models/tuned --out scores/tuned.csv
+imuspec export models/img2imu --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --out img2imu.onnx --int8
+imuspec export models/tuned --data wisdm_windows=../shared/data/datasets/wisdm/wisdm_v1.1_windows128_20hz.npz.xz,subjects=2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34,36 --out tuned.onnx --int8

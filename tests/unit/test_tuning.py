@@ -129,13 +129,13 @@ def test_the_first_step_sees_the_features_that_the_head_was_fitted_to(name: str,
 
 
 def test_the_epoch_is_the_best_of_the_validation_people_and_may_be_none() -> None:
-    index, left_out = np.flatnonzero(WINDOWS.subject < 3), np.flatnonzero(WINDOWS.subject == 3)
+    index = np.flatnonzero(WINDOWS.subject < 3)  # people that are learned by heart can only be forgotten
     learned, epoch = tune(
-        network(), batches(), index, left_out, TuningSettings(train="all", epochs=8, learning_rate=3e-3, batch=8)
+        network(), batches(), index, index, TuningSettings(train="all", epochs=16, learning_rate=1e-2, batch=8)
     )
     assert epoch > 0
     spoilt, epoch = tune(
-        learned, batches(), index, left_out, TuningSettings(train="all", epochs=3, learning_rate=3.0, batch=8)
+        learned, batches(), index, index, TuningSettings(train="all", epochs=3, learning_rate=3.0, batch=8)
     )
     assert epoch == 0
     for key, value in spoilt.state_dict().items():

@@ -12,7 +12,8 @@ DEMO ?= demo
 FUZZ_SECONDS ?= 60
 FUZZ_SANITIZER ?= none
 ASAN_TESTS ?=
-MIRI_TESTS ?=
+MIRI_TESTS ?= arrays:: cpu:: device::arrays device::calendar device::clock device::heading device::number device::privacy \
+  device::room device::sentinels spectral::tile spectral::image::bytes::tests::a_tile
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 
@@ -102,7 +103,8 @@ test: $(STAMPS)/packages-test $(STAMPS)/extension-dev-opt $(STAMPS)/command $(ST
 	cargo rustc --quiet $(CAPI) --crate-type staticlib,cdylib
 	$(PY) -m pytest -q --numprocesses $$($(PY) -c 'import os; print(min(os.cpu_count() + 1, $(TEST_PROCESSES)))') --dist worksteal $(PYTEST_ARGS)
 
-# The plain path: Miri has no vector instructions. Tests that would take hours are left out where they stand.
+# The plain path: Miri has no vector instructions. Tests that would take hours each are left out where they stand; all others,
+# `make miri MIRI_TESTS=`, take hours together.
 miri: ## run the native core's plain path under Miri, where nightly has it
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
 	  IMUSPEC_CPU=plain MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --quiet --lib -- $(MIRI_TESTS); \

@@ -1,7 +1,7 @@
 """Write docs/results/deployment.md from folders in which docs/how-to/from-labels-to-phone.md was followed.
 
 ``python docs/write_deployment.py FOLDER ...`` stores what the page rests on in docs/results/evidence/deployment, a folder for each
-of the folders given: the predictions of the people left out, the descriptions of the exported files, the recipes of the models,
+of them: the predictions of the people left out, the descriptions of the exported files, the recipes of the models,
 ``commands.sh`` as it was followed, ``NOTE.txt`` on the data, and ``pictures.json`` of the comparison with C. Beside them lie
 ``times/MODEL.json``, what ``imuspec bench table3 --json`` printed, with machine, date and load. Then it writes the page from what
 is stored; without folders it does only that, and a test holds the page to it.
@@ -43,10 +43,10 @@ def store(folder: Path, results: Path) -> Path:
 
     target = results / "evidence" / "deployment" / folder.resolve().name
     times = target / "times"
-    kept = {path.name: path.read_bytes() for path in times.glob("*.json")} if times.is_dir() else {}
+    measured = {path.name: path.read_bytes() for path in times.glob("*.json")} if times.is_dir() else {}
     shutil.rmtree(target, ignore_errors=True)
     times.mkdir(parents=True)
-    for name, content in kept.items():
+    for name, content in measured.items():
         write_atomically(times / name, content)
     tables = {name: pd.read_csv(folder / "scores" / f"{name}.csv", dtype={"subject": str}) for name in ORDER}
     first = tables[ORDER[0]]
@@ -157,8 +157,8 @@ def conclusions(sets: Sequence[Evidence]) -> Iterator[str]:
             values = evidence.difference(first, second)
             kind = "above" if values[1] > 0 else "below" if values[2] < 0 else "not apart from"
             parts[kind].append(f"{evidence.name} ({interval(values, signed=True)})")
-        said = "; ".join(f"{kind} {TITLES[second]} on {', '.join(names)}" for kind, names in parts.items() if names)
-        yield f"{TITLES[first]}: {said}."
+        outcomes = "; ".join(f"{kind} {TITLES[second]} on {', '.join(names)}" for kind, names in parts.items() if names)
+        yield f"{TITLES[first]}: {outcomes}."
 
 
 def exports(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
@@ -221,7 +221,7 @@ def page(results: Path) -> str:
     sets = [Evidence(folder) for folder in folders if (folder / "facts.json").is_file()]
     titles = ["", *(evidence.name for evidence in sets)]
     parts = [
-        "# From labels to a phone",
+        "# Models on people left out",
         "Four models were fitted to half of the people of a set, and scored on the other half, whom no model had seen, as in "
         "[](../how-to/from-labels-to-phone.md).",
         "\n".join(f"- {line}" for line in conclusions(sets)),
@@ -306,14 +306,14 @@ def _pictures(sets: Sequence[Evidence]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Store the folders given, and write the page."""
+    """Store the folders of the command line, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--to", type=Path, default=RESULTS, metavar="DIRECTORY")
-    given = parser.parse_args()
-    for folder in given.folders:
-        store(folder, given.to)
-    write_atomically(given.to / "deployment.md", page(given.to).encode())
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        store(folder, arguments.to)
+    write_atomically(arguments.to / "deployment.md", page(arguments.to).encode())
 
 
 if __name__ == "__main__":

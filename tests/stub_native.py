@@ -158,7 +158,7 @@ class InlineEngine(Engine):
                 yield Ended(self.busy[0], self.work(self.busy.pop(0)))
 
     @contextmanager
-    def crew(self, work: Callable[[Any], Any], n_items: int) -> Iterator[Any]:  # noqa: ARG002
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> Iterator[Any]:  # noqa: ARG002  (nothing runs beside it)
         """Return what works here."""
         yield InlineEngine.Crew(work)
 

@@ -119,7 +119,7 @@ class DaskEngine(Engine):
         self._stack.close()
         self._cluster = None
 
-    def crew(self, work: Callable[[Any], Any], n_items: int) -> AbstractContextManager[Crew]:  # noqa: ARG002
+    def crew(self, work: Callable[[Any], Any], n_items: int) -> AbstractContextManager[Crew]:  # noqa: ARG002  (a worker of Dask has one thread)
         """Return processes for `work`."""
         if self._client is None:
             raise RuntimeError("engine dask: expected map inside with, got map outside it")

@@ -67,15 +67,15 @@ def run(setup: Setup[OptionsOptions]) -> Result:
     options, parts, notes = setup.options, [], []
     chosen = {row: setup.runs_of(row) for row in options.chosen}
     notes += [f"{row}: left out, as no --runs '{row}=FOLDER' was given" for row, runs in chosen.items() if not runs]
-    given = {row: [load_encoder(run) for run in runs] for row, runs in chosen.items() if runs}
-    if not given:
+    encoders_of = {row: [load_encoder(run) for run in runs] for row, runs in chosen.items() if runs}
+    if not encoders_of:
         raise ValueError(f"runs: expected --runs ROW=FOLDER of {'; '.join(options.chosen)}, got none")
     drawn = [seeded_network(lambda: encoders.build("resnet18"), seed) for seed in range(options.random_draws)]
     pictures = options.pictures()
     for name in setup.columns(DATA):
         windows = setup.windows(name)
         altered = {"rotated": altered_sets(windows)["rotated"].x} if options.rotated else None
-        for row, networks in {**given, _RANDOM: drawn}.items():
+        for row, networks in {**encoders_of, _RANDOM: drawn}.items():
             sources = (
                 (i, EncoderSource(each, pictures=pictures, device=setup.device)) for i, each in enumerate(networks)
             )
@@ -86,7 +86,7 @@ def run(setup: Setup[OptionsOptions]) -> Result:
             parts.append(table.assign(row=row, set=name))
     judged = pd.concat(parts, ignore_index=True)
     judged["column"] = judged["set"].where(judged["test"] == "clean", judged["set"] + ", " + judged["test"])
-    if any("Hue" in row for row in given):
+    if any("Hue" in row for row in encoders_of):
         notes.append(
             "The default stays Hue perm: the paper's Hue keeps brightness and contrast, and of the forms perm alone keeps both "
             "exactly. No score chooses it."

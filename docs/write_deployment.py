@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imuspec.evaluation import confusion_matrix, metrics, score
+from imuspec.experiments.comparisons import figure
 from imuspec.storage import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -138,14 +139,9 @@ def table(titles: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequen
     return "\n".join(f"| {' | '.join(row)} |" for row in [titles, rules, *rows])
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """A score without the zero before the point."""
-    return f"{value:{'+' if signed else ''}.3f}".replace("0.", ".", 1)
-
-
 def interval(values: Sequence[float], *, signed: bool = False) -> str:
     """A score with its interval."""
-    value, low, high = (number(each, signed=signed) for each in values)
+    value, low, high = (figure(each, signed=signed) for each in values)
     return f"{value} [{low}, {high}]"
 
 
@@ -176,7 +172,7 @@ def exports(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
                     f"{cost['probability']:.2g}",
                     differing,
                     "",
-                    f"{number(before)} to {number(after)}",
+                    f"{figure(before)} to {figure(after)}",
                     size,
                 )
                 continue

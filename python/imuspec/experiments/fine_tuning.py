@@ -80,8 +80,9 @@ class FineTuningOptions(RowOptions, PictureOptions):
     few_epochs: PositiveInt = Field(30, description="most epochs of the fine-tuning with few labels")
     epochs: PositiveInt = Field(15, description="most epochs of the fine-tuning with all labels")
     patience: PositiveInt = Field(15, description="epochs without a better validation score before the stop")
-    learning_rate: PositiveFloat = Field(
-        1e-3, description="highest rate of the head; each block below has 0.75 times that above"
+    learning_rate: PositiveFloat | None = Field(
+        None,
+        description="highest rate of the head, by default that of `imuspec fit`; each block below has 0.75 times that above",
     )
 
     TINY: ClassVar[Mapping[str, Any]] = {

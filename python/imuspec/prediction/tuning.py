@@ -29,6 +29,7 @@ from imuspec.views.signal import OPERATIONS
 __all__ = ["Batches", "augmented", "logits_of", "parameter_groups", "share_of_rate", "tune"]
 
 _WARM_UP = 0.1  # share of the steps in which the rates rise
+_RATE, _PICTURE_RATE = 1e-3, 1e-4  # at 1e-3 an encoder of pictures forgets in one epoch what its head was fitted to
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ def parameter_groups(network: Network, settings: TuningSettings) -> list[dict[st
 
     The last block goes down to the last weights with two or more dimensions, so that a norm is no block of its own.
     """
-    groups: list[dict[str, Any]] = [{"params": list(network.head.parameters()), "lr": settings.learning_rate}]
+    rate = settings.learning_rate or (_PICTURE_RATE if network.front.kind == "image" else _RATE)
+    groups: list[dict[str, Any]] = [{"params": list(network.head.parameters()), "lr": rate}]
     if settings.train == "head":
         return groups
     top: list[nn.Parameter] = []
@@ -86,7 +88,7 @@ def parameter_groups(network: Network, settings: TuningSettings) -> list[dict[st
             break
     stack = [*blocks, top] if settings.train == "all" else [top]
     for depth, block in enumerate(reversed(stack), 1):
-        groups.append({"params": block, "lr": settings.learning_rate * settings.block_decay**depth})
+        groups.append({"params": block, "lr": rate * settings.block_decay**depth})
     return groups
 
 
@@ -180,13 +182,13 @@ def _one_epoch(
     generator: torch.Generator,
 ) -> None:
     network.train()
-    _hold(network.encoder, norms=settings.train == "all")
+    _hold(network.encoder)
     device = next(network.parameters()).device
     order = train[torch.randperm(len(train), generator=generator).numpy()]
     for start in range(0, len(order), settings.batch):
         index = order[start : start + settings.batch]
         label = torch.from_numpy(batches.labels(index)).to(device)
-        if len(index) < 2 or not bool((label >= 0).any()):  # a batch norm needs two
+        if not bool((label >= 0).any()):
             continue
         logits = network(batches.inputs(index, generator).to(device)).flatten(0, -2)
         loss = functional.cross_entropy(logits, label.flatten(), weight, ignore_index=-1)
@@ -200,16 +202,17 @@ def _one_epoch(
         schedule.step()
 
 
-def _hold(encoder: nn.Module, *, norms: bool) -> None:
-    """Turn dropout off, and keep the statistics of batch norms if some blocks are frozen.
+def _hold(encoder: nn.Module) -> None:
+    """Turn dropout off, and keep the statistics of batch norms.
 
-    The head was fitted to features without dropout. A maximum over time is larger with it, so that a few steps would adapt head and
-    encoder to features that no prediction has.
+    The head was fitted to features without dropout, normalised by the statistics of pre-training. A maximum over time is larger
+    with dropout, and each batch has other statistics, so that a few steps would adapt head and encoder to features that no
+    prediction has.
     """
     for module in encoder.modules():
         if isinstance(module, nn.RNNBase):  # it has gradients on a GPU in training mode alone
             module.dropout = 0.0
-        elif not (norms and isinstance(module, nn.modules.batchnorm._BatchNorm)):
+        else:
             module.training = False
 
 

@@ -54,8 +54,10 @@ class TuningSettings(Settings):
         15, description="epochs without a better macro-F1 of the validation people before the stop"
     )
     batch: PositiveInt = Field(32, description="windows in a step")
-    learning_rate: PositiveFloat = Field(
-        1e-3, description="highest rate of the head, by AdamW: a rise over a tenth of the steps, then a cosine to zero"
+    learning_rate: PositiveFloat | None = Field(
+        None,
+        description="highest rate of the head, by AdamW: a rise over a tenth of the steps, then a cosine to zero; "
+        "by default 1e-4 for encoders of pictures and 1e-3 for others",
     )
     block_decay: PositiveFloat = Field(
         0.75, le=1, description="rate of a block of the encoder, divided by that of the block above it"

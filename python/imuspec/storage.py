@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import json
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ __all__ = [
     "list_names",
     "local_copy",
     "put_tree",
+    "read_json",
     "remote_files",
     "remove_partial",
     "remove_tree",
@@ -105,6 +107,28 @@ def files_below(folder: Path) -> list[Path]:
         return sorted(path for path in folder.rglob("*") if path.is_file())
     system, root = _system(folder)
     return [folder / name[len(root) + 1 :] for name in sorted(system.find(root))]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the file is cut, damaged, or holds another value than an object; the message names the file.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise ValueError(f"{path}: expected a whole JSON file, got a cut or damaged one: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return content
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes, *, folder: Path | None = None) -> Path:

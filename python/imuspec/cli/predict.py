@@ -74,6 +74,11 @@ def predict(
         return _predict_cohort(
             recording, model, out, options, smooth=smooth, coverage=coverage, many=many or Many(), json=json
         )
+    if not labelled and _of_recordings(recording):
+        raise ValueError(
+            f"recording: expected a device file, a cohort or NAME=PATH, got the folder {recording}: `imuspec prepare` makes a "
+            f"cohort of its recordings, folder={recording} is a labelled set"
+        )
     if many not in (None, Many()):
         raise ValueError(f"recording: expected a cohort with options of workers and engines, got {recording}")
     if out is not None and Path(out).suffix.lower() not in (".parquet", ".csv"):
@@ -104,6 +109,14 @@ def predict(
     return 0
 
 
+def _of_recordings(path: str) -> bool:
+    """Whether a path is a folder that is not one recording, as that of the hourly files of NHANES is."""
+    from imuspec.recording.inputs import find_inputs
+
+    folder = Path(path)
+    return folder.is_dir() and [source.path for source in find_inputs([folder]).sources] != [str(folder.absolute())]
+
+
 def _predict_labelled(
     data: str, path: Path, out: str | None, plot: Path | None, *, smooth: bool, coverage: float | None, json: bool
 ) -> int:
@@ -125,10 +138,12 @@ def _predict_labelled(
     if result.scores is not None:
         from rich.table import Table
 
+        from imuspec.prediction.card import interval_text
+
         table = Table("score", "value", "95 % interval over people", title=f"{reference.label}: {path}")
         for name in METRICS:
             low, high = result.scores.interval[name]
-            table.add_row(name.replace("_", " "), f"{result.scores.values[name]:.3f}", f"{low:.3f} to {high:.3f}")
+            table.add_row(name.replace("_", " "), f"{result.scores.values[name]:.3f}", interval_text(low, high))
         output.show(table)
     if out is not None:
         _write_labelled(result, Path(out))

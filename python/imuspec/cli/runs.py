@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,8 +63,10 @@ def of_patches(run: str, head: str | None) -> bool:
                 "mae-... is an encoder of patches with its initial random weights"
             )
         return True
+    from imuspec.storage import read_json
+
     described = Path(run.removeprefix("random:")) / "encoder.json"
-    return described.is_file() and json.loads(described.read_text("utf-8"))["name"] == "roformer"
+    return described.is_file() and read_json(described).get("name") == "roformer"
 
 
 def patch_encoder(run: str) -> Encoder:

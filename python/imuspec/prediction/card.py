@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from imuspec.prediction.classifier import FittedClassifier
 
-__all__ = ["card", "scores_table"]
+__all__ = ["card", "interval_text", "scores_table"]
 
 _HUB_NAMES = {
     "macro_f1": "f1",
@@ -22,6 +22,11 @@ _HUB_NAMES = {
     "kappa": "cohen_kappa",
     "accuracy": "accuracy",
 }
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return an interval as text; scores of one person have none."""
+    return f"{low:.3f} to {high:.3f}" if np.isfinite([low, high]).all() else "no interval"
 
 
 def scores_table(model: FittedClassifier) -> pd.DataFrame:
@@ -104,7 +109,7 @@ def card(model: FittedClassifier) -> str:
     ]
     for key in METRICS:
         low, high = scores.interval[key]
-        lines.append(f"| {key.replace('_', ' ')} | {values[key]:.3f} | {low:.3f} to {high:.3f} |")
+        lines.append(f"| {key.replace('_', ' ')} | {values[key]:.3f} | {interval_text(low, high)} |")
     nothing = {"fitted": float("nan"), "log_loss": [float("nan")] * 2, "ece": [float("nan")] * 2}
     calibration = {**nothing, **facts.get("calibration", {})}
     (loss, loss_after), (error, error_after) = calibration["log_loss"], calibration["ece"]

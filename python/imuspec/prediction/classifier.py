@@ -83,7 +83,9 @@ class FittedClassifier:
             If the shape is not that of the model's windows, or samples are not finite.
         """
         windows = self.front.checked(x)
-        if self.front.kind != "patches":
+        if not len(windows):
+            values = self._empty(windows, self.head.n_features)
+        elif self.front.kind != "patches":
             values = self.front.features(self.encoder, windows)
         else:
             values = np.stack([self._scored(stretch, self._patch_features(stretch)) for stretch in windows])
@@ -103,11 +105,18 @@ class FittedClassifier:
             For an encoder of patches [..., patches, C].
         """
         windows = self.front.checked(x)
-        if self.front.kind != "patches":
+        if not len(windows):
+            values = self._empty(windows, len(self.class_names))
+        elif self.front.kind != "patches":
             values = self._of_windows(windows)
         else:
             values = np.stack([self.probabilities(stretch) for stretch in windows])
         return values.reshape(*np.shape(x)[:-2], *values.shape[1:])
+
+    def _empty(self, windows: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+        """Return values of no window, of the shape that values of windows have."""
+        patches = (windows.shape[2] // self.front.n_samples,) if self.front.kind == "patches" else ()
+        return np.empty((0, *patches, width), np.float32)
 
     def predict(self, x: ArrayLike) -> NDArray[np.str_]:
         """Return the name of the most probable class, [...] of windows [..., 3, time]; of patches [..., patches]."""
@@ -133,13 +142,19 @@ class FittedClassifier:
         Raises
         ------
         ValueError
-            If the coverage is outside this range.
+            If the coverage is outside this range, or the probabilities have another number of classes or are not finite.
 
         References
         ----------
         Lee, Barber, Willett 2023, Distribution-free inference with hierarchical data (one level of groups).
         """
-        values = np.asarray(probability)
+        values = np.asarray(probability, np.float32)
+        if values.shape[-1:] != (len(self.class_names),):
+            raise ValueError(
+                f"probability: expected [..., {len(self.class_names)}], one for each class, got {list(values.shape)}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("probability: expected finite values, got NaN or infinity")
         inside: NDArray[np.bool_] = values >= self.held_out.threshold(coverage, self.temperature)
         return np.asarray(inside | (values == values.max(-1, keepdims=True)))
 

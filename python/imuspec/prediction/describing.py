@@ -11,6 +11,7 @@ import numpy as np
 from imuspec.datasets import Windows
 from imuspec.datasets.catalogue import CATALOGUE
 from imuspec.datasets.sequences import PatchSequences
+from imuspec.prediction.card import interval_text
 from imuspec.prediction.front_end import FrontEnd
 from imuspec.prediction.held_out import HeldOut
 from imuspec.prediction.model import Model
@@ -44,7 +45,7 @@ def described(
         low, high = scores.interval["macro_f1"]
         values = scores.values
         say(
-            f"{name}: macro-F1 {values['macro_f1']:.3f} ({low:.3f} to {high:.3f}), BA {values['balanced_accuracy']:.3f}, "
+            f"{name}: macro-F1 {values['macro_f1']:.3f} ({interval_text(low, high)}), BA {values['balanced_accuracy']:.3f}, "
             f"kappa {values['kappa']:.3f} on people left out"
         )
     (loss, loss_after), (error, error_after) = calibration.log_loss, calibration.ece

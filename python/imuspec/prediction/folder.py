@@ -5,28 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from imuspec._core import __version__
-from imuspec.errors import require
+from imuspec.errors import require, without_credentials
 from imuspec.prediction.card import card, scores_table
 from imuspec.prediction.classifier import FittedClassifier
 from imuspec.prediction.front_end import FrontEnd
 from imuspec.prediction.held_out import HeldOut
 from imuspec.prediction.smoothing import Smoother
 from imuspec.run.run import Run
-from imuspec.storage import as_path, atomic_path, put_tree, remove_tree, temporary_name
-
-if TYPE_CHECKING:
-    pass
+from imuspec.storage import atomic_path, is_remote, put_tree, read_json, remove_tree, temporary_name
 
 __all__ = ["DESCRIPTION", "PEOPLE", "read_folder", "write_folder"]
 
 DESCRIPTION, PEOPLE = "classifier.json", "source.json"
 _HEAD, _HELD_OUT = "head.safetensors", "held_out.safetensors"
 _SMOOTHER = ("start", "transition", "emission")
+_DESCRIBED = ("sha256", "class_names", "head", "smoother", "front", "temperature", "version")
 _COLUMNS = ("logits", "label", "person", "fold", "chain")
 
 
@@ -96,14 +94,21 @@ def read_folder(path: str | Path) -> dict[str, Any]:
 
     from imuspec.probing.patch_heads import Head
 
-    folder = Path(as_path(path))
+    if is_remote(path):
+        raise ValueError(
+            f"model {without_credentials(str(path))}: expected a folder of this machine, got a URL: copy it"
+        )
+    folder = Path(path)
     described = folder / DESCRIPTION
     if not described.is_file():
         raise FileNotFoundError(
             f"model {folder}: expected a folder with {DESCRIPTION}, got none: `imuspec fit RUN --data NAME=PATH --out "
             f"{folder}` makes one from labelled recordings"
         )
-    facts: dict[str, Any] = json.loads(described.read_text("utf-8"))
+    facts = read_json(described)
+    lacking = [key for key in _DESCRIBED if key not in facts]
+    if lacking:
+        raise ValueError(f"model {folder}: expected a description with {', '.join(lacking)} in {DESCRIPTION}, got none")
     for name, digest in facts.pop("sha256").items():
         if not (folder / name).is_file() or _sha256(folder / name) != digest:
             raise ValueError(f"model {folder}: expected {name} as it was written, got another or none")
@@ -121,5 +126,5 @@ def read_folder(path: str | Path) -> dict[str, Any]:
         "smoother": None if smoother is None else Smoother(*(np.array(smoother[key]) for key in _SMOOTHER)),
         "held_out": HeldOut(**load_file(folder / _HELD_OUT)),
         "recipe": (folder / "recipe.json").read_text("utf-8"),
-        "facts": {**facts, **({"people": json.loads(people.read_text("utf-8"))} if people.is_file() else {})},
+        "facts": {**facts, **({"people": read_json(people)} if people.is_file() else {})},
     }

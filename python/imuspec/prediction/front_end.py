@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from imuspec.datasets.patches import scored_windows
+from imuspec.datasets.recordings import UNITS
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.probing.parameter_free import StatisticsSource
 from imuspec.probing.patch_features import PatchFeatures, embed_patches
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FrontEnd", "Kind", "kind_of", "with_stillness"]
 
 Kind = Literal["statistics", "signal", "image", "patches"]
+_MOST_G = 4.9  # of a median norm: half of 9.8 m/s2, far above that of a runner
 _SENSOR_G = 0.01  # below it sensors differ, not wearers
 
 
@@ -73,14 +76,17 @@ class FrontEnd:
         return cls(**{**{key: fields[key] for key in cls.__dataclass_fields__}, "picture": picture})
 
     def checked(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Return samples as float32 [N, 3, time].
+        """Return samples as float32 [N, 3, time]; warn if their median norm is that of m/s2, mg or counts.
 
         Raises
         ------
         ValueError
-            If the shape is not that of the model's windows, or samples are not finite.
+            If samples are not real numbers or not finite, or the shape is not that of the model's windows.
         """
-        values = np.asarray(x, np.float32)
+        given = np.asarray(x)
+        if given.dtype.kind not in "fiub":
+            raise ValueError(f"x: expected an array of real numbers, got dtype {given.dtype}")
+        values = given.astype(np.float32, copy=False)
         n, unit = self.n_samples, f"3 axes in g at {self.rate_hz:g} Hz, {self.window_s:g} s"
         if self.kind == "patches":
             fits = values.ndim >= 2 and values.shape[-2] == 3 and values.shape[-1] >= n and values.shape[-1] % n == 0
@@ -92,7 +98,18 @@ class FrontEnd:
             raise ValueError(f"x: expected {expected}, got {list(values.shape)}")
         if not np.isfinite(values).all():
             raise ValueError("x: expected finite samples, got NaN or infinity")
+        self._check_unit(values)
         return np.ascontiguousarray(values.reshape(-1, *values.shape[-2:]))
+
+    def _check_unit(self, values: NDArray[np.float32]) -> None:
+        """Warn if no wearer moves as samples in g would say."""
+        median = float(np.median(np.sqrt(np.square(values, dtype=np.float64).sum(-2)))) if values.size else 0.0
+        if median > _MOST_G:
+            fitting = next((f", as of {name}" for name, one in UNITS.items() if 0.5 <= median / one <= 2), "")
+            warnings.warn(
+                f"x: expected g, got samples with a median norm of {median:.4g}{fitting}: the model takes g",
+                stacklevel=4,
+            )
 
     def features(self, encoder: Encoder | None, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the features [N, width] of windows [N, 3, time] of a model without patches."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from imuspec.errors import require
+from imuspec.errors import require, without_credentials
 
 __all__ = ["downloaded", "uploaded"]
 
@@ -19,7 +20,8 @@ def downloaded(repository: str) -> Path:
     require("a model of the Hugging Face Hub", "huggingface_hub")
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(repository))
+    with _named(f"model {repository}, which is no folder here", "a repository of the Hugging Face Hub"):
+        return Path(snapshot_download(repository))
 
 
 def uploaded(folder: Path, repository: str, *, private: bool, ignored: Sequence[str]) -> str:
@@ -29,9 +31,20 @@ def uploaded(folder: Path, repository: str, *, private: bool, ignored: Sequence[
     from huggingface_hub import HfApi
 
     api = HfApi()
-    address = str(api.create_repo(repository, private=private, exist_ok=True))
-    api.upload_folder(repo_id=repository, folder_path=folder, ignore_patterns=list(ignored))
+    with _named(f"repository {repository}", "the Hugging Face Hub"):
+        address = str(api.create_repo(repository, private=private, exist_ok=True))
+        api.upload_folder(repo_id=repository, folder_path=folder, ignore_patterns=list(ignored))
     return address
+
+
+@contextmanager
+def _named(subject: str, expected: str) -> Iterator[None]:
+    """Raise an error of the Hub, or of the way to it, as an OSError that names the repository."""
+    try:
+        yield
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise OSError(f"{subject}: expected {expected} that answers, got {without_credentials(first)}") from error
 
 
 def _checked(repository: str) -> None:

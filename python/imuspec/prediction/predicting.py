@@ -286,6 +286,8 @@ def _scored(
         n_seen, n_all = len(np.unique(subject[seen])), len(np.unique(subject))
         notes.append(f"scored on {n_all - n_seen} people; the model was fitted to the other {n_seen}")
         scored &= ~seen
+    elif not model.facts.get("people"):
+        notes.append("the model does not list the people of its fit (source.json): some of these may be among them")
     elif seen.any():
         notes.append("the model was fitted to all these people: scores are not of unseen people")
     return scored, tuple(notes)

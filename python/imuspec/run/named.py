@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from imuspec import encoders
 from imuspec.encoders import Encoder
 from imuspec.run.run import Run
+from imuspec.storage import read_json
 
 __all__ = [
     "PeopleSeen",
@@ -112,7 +112,7 @@ def window_form(name: str) -> tuple[float, float] | None:
         Length, s, and sample rate, Hz. None if `name` is not a run that was pre-trained on windows.
     """
     imported = _folder(name) / "model.json"
-    source = json.loads(imported.read_text("utf-8")) if imported.is_file() else _source_section(name)
+    source = read_json(imported) if imported.is_file() else _source_section(name)
     return (source["window_s"], source["rate_hz"]) if {"window_s", "rate_hz"} <= set(source) else None
 
 
@@ -145,9 +145,9 @@ def people_seen(name: str) -> PeopleSeen:
     """
     model, source = (_folder(name) / file for file in ("model.json", "source.json"))
     if model.is_file():
-        facts = json.loads(model.read_text("utf-8"))
+        facts = read_json(model)
         return PeopleSeen(facts["name"], tuple(facts.get("people", ())), None)
-    facts = json.loads(source.read_text("utf-8")) if source.is_file() else {}
+    facts = read_json(source) if source.is_file() else {}
     return PeopleSeen(facts.get("set", ""), tuple(facts.get("people", ())), tuple(facts.get("subjects", ())))
 
 
@@ -155,12 +155,20 @@ def _source_section(name: str) -> dict[str, Any]:
     """Return the section ``source`` of a run's recipe, or the same of a fitted model; empty if `name` is neither."""
     fitted = _folder(name) / "classifier.json"
     if fitted.is_file():
-        front = json.loads(fitted.read_text("utf-8"))["front"]
+        front = _front_of(fitted)
         if front["picture"] is not None:
             return dict(zip(("height", "width"), front["picture"]["size"], strict=True))
         return {"window_s": front["n_samples"] / front["rate_hz"], "rate_hz": front["rate_hz"]}
     recipe = _folder(name) / "recipe.json"
-    return dict(json.loads(recipe.read_text("utf-8")).get("source", {})) if recipe.is_file() else {}
+    return dict(read_json(recipe).get("source", {})) if recipe.is_file() else {}
+
+
+def _front_of(described: Path) -> dict[str, Any]:
+    """Return the front end that the description of a fitted model states."""
+    facts = read_json(described)
+    if "front" not in facts:
+        raise ValueError(f"{described}: expected the description of a model, with front, got none")
+    return dict(facts["front"])
 
 
 def _folder(name: str) -> Path:

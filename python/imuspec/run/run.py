@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from imuspec.errors import require
 from imuspec.recipe import NamedRecipe
-from imuspec.storage import atomic_path, remove_partial, write_atomically
+from imuspec.storage import atomic_path, read_json, remove_partial, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +82,7 @@ class Run:
                 f"run {self.path}: expected a new folder, got one with a training: resume it, or remove it"
             )
         if stored.exists():
-            differences = _differences(json.loads(stored.read_text("utf-8")), json.loads(recipe.to_json()))
+            differences = _differences(read_json(stored), json.loads(recipe.to_json()))
             if differences:
                 raise ValueError(
                     f"run {self.path}: expected the recipe that the run started with, got {'; '.join(differences)}"
@@ -237,12 +237,20 @@ class Run:
 
         path = self.path / "encoder.json"
         if not path.is_file():
-            raise FileNotFoundError(
-                f"run {self.path}: expected encoder.json, got none: the training has not saved an encoder yet"
-            )
-        spec = json.loads(path.read_text("utf-8"))
+            raise FileNotFoundError(f"run {self.path}: expected {self._lacking()}")
+        spec = read_json(path)
+        if not {"name", "settings"} <= set(spec):
+            raise ValueError(f"{path}: expected the name and settings of an encoder, got {', '.join(spec) or 'none'}")
         settings = {**spec["settings"], **({"weights": "random"} if "weights" in spec["settings"] else {})}
         return encoders.build(spec["name"], **settings)
+
+    def _lacking(self) -> str:
+        """Return what the folder has in the place of an encoder, as the end of a message."""
+        if (self.path / "classifier.json").is_file():
+            return "an encoder, got a model of statistics of the window, which has none"
+        if (self.path / "recipe.json").is_file():
+            return "encoder.json, got none: the training has not saved an encoder yet"
+        return "the folder of a run, which has encoder.json, got another folder or a file"
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, complete or not at all.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,21 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     empty = features()
     with pytest.raises(ValueError, match="labelled"):
         fit_patch_head(PatchFeatures(empty.x, [np.full(40, -1)] * 6, empty.subject, ("a", "b")), PatchHeadSettings())
+
+
+@pytest.mark.parametrize("head", ["linear", "logistic", "lstm"])
+def test_a_head_is_fitted_on_the_device(head: Any) -> None:
+    data = features()
+    settings = PatchHeadSettings(head=head, epochs=2)
+    if not torch.cuda.is_available():
+        with pytest.raises((AssertionError, RuntimeError), match=r"(?i)cuda|nvidia"):
+            fit_patch_head(data, settings, validation=data, device="cuda")
+        return
+    fitted, best = fit_patch_head(data, settings, validation=data, device="cuda")
+    assert fitted.mean.device.type == "cuda"
+    assert score_patches(fitted, data)["balanced_accuracy"] == pytest.approx(best["validation_balanced_accuracy"])
+    (own,), (others,) = fitted.probabilities(data.x[:1]), fitted.cpu().probabilities(data.x[:1])
+    assert own == pytest.approx(others, abs=1e-4)
 
 
 def test_the_logistic_head_is_the_minimum_that_scikit_learn_finds() -> None:

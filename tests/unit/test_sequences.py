@@ -81,6 +81,17 @@ def test_subjects_are_dealt_as_a_whole() -> None:
         validation.split(0)
 
 
+@pytest.mark.parametrize("n", [5, 10, 11, 12, 30])
+def test_seeds_leave_out_other_people_as_long_as_there_are_any(n: int) -> None:
+    items = tuple(PatchSequence(np.zeros((3, 300), np.float32), np.zeros(1, np.int64), f"s{i}", "r") for i in range(n))
+    sequences = PatchSequences(items, ("a",))
+    splits = [sequences.split(seed) for seed in range(5)]
+    assert len({tuple(validation.subjects) for _, validation in splits}) == 5
+    for train, validation in splits:
+        assert len(validation.subjects) == n - round(0.8 * n)
+        assert sorted([*train.subjects, *validation.subjects]) == sequences.subjects
+
+
 @pytest.fixture(scope="module")
 def capture24(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two participants of 90 min in the official layout; one annotation has no class."""

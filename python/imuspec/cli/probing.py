@@ -271,6 +271,7 @@ def _probe_patches(
         sequences,
         PatchHeadSettings(head=cast("HeadName", head), least_steps=LEAST_STEPS),
         seeds=range(n_seeds),
+        device=device,
         say=say,
     )
     if head == "lstm":

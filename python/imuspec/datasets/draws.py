@@ -9,7 +9,7 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEW", "Draw", "all_draws", "distinct_draw", "expect_distinct", "ordered_choices"]
+__all__ = ["FEW", "Draw", "all_draws", "distinct_draw", "distinct_part", "expect_distinct", "ordered_choices"]
 
 FEW = 10
 """With fewer members the splits are enumerated: leave one out, or leave two out."""
@@ -107,6 +107,30 @@ def distinct_draw(
         taken.add(_key(first[1]))
     assert first is not None
     return first[1], first[0]
+
+
+def distinct_part(names: Sequence[str], size: int, seed: int) -> frozenset[str]:
+    """Return members that are drawn at random and in this choice by no smaller seed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The members.
+    size : int
+        Number of members in the part.
+    seed : int
+        Seed of the draw. Up to 100 the part is compared with those of all smaller seeds.
+    """
+    taken: set[frozenset[str]] = set()
+    part: frozenset[str] = frozenset()
+    for number in range(seed + 1) if seed <= _MOST_SEEDS else (seed,):
+        for attempt in range(_MAX_DRAWS):
+            order = np.random.default_rng([number, attempt] if attempt else number).permutation(names).tolist()
+            part = frozenset(order[len(order) - size :])
+            if part not in taken:
+                break
+        taken.add(part)
+    return part
 
 
 def expect_distinct(members: Mapping[int, Mapping[str, Sequence[Hashable]]]) -> None:

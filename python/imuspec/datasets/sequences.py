@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuspec.datasets.draws import FEW, ordered_choices
+from imuspec.datasets.draws import FEW, distinct_part, ordered_choices
 from imuspec.datasets.patches import group_labels, patch_labels
 from imuspec.datasets.recordings import LabelledRecording
 from imuspec.errors import unknown_name
@@ -112,8 +112,8 @@ class PatchSequences:
     def split(self, seed: int, fraction: float = 0.8) -> tuple[PatchSequences, PatchSequences]:
         """Split into training and validation by subject: ``round(fraction S)`` of ``S`` subjects train.
 
-        With fewer than ten subjects the splits are enumerated, as in `imuspec.datasets.subject_split`: each seed has other
-        validation subjects, as long as there are any.
+        With fewer than ten subjects the splits are enumerated, as in `imuspec.datasets.subject_split`; of more they are drawn.
+        Each seed up to 100 has other validation subjects than all smaller ones, as long as there are any.
 
         Parameters
         ----------
@@ -138,10 +138,10 @@ class PatchSequences:
         n = min(max(round(fraction * len(subjects)), 1), len(subjects) - 1)
         if len(subjects) < FEW:
             choices = ordered_choices(len(subjects), len(subjects) - n)
-            left_out = {subjects[i] for i in choices[seed % len(choices)]}
-            return self.select([name for name in subjects if name not in left_out]), self.select(left_out)
-        shuffled = np.random.default_rng(seed).permutation(subjects).tolist()
-        return self.select(shuffled[:n]), self.select(shuffled[n:])
+            left_out = frozenset(subjects[i] for i in choices[seed % len(choices)])
+        else:
+            left_out = distinct_part(subjects, len(subjects) - n, seed)
+        return self.select([name for name in subjects if name not in left_out]), self.select(left_out)
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{n:,} {name}" for name, n in self.per_class().items())

@@ -23,7 +23,7 @@ from imuspec.evaluation import text_table, write_table
 from imuspec.experiments.conclusions import conclusions
 from imuspec.experiments.evidence import evidence_notes, paired_table
 from imuspec.experiments.provenance import encoder_facts, machine, versions
-from imuspec.experiments.setup import Options, Setup
+from imuspec.experiments.setup import Options, RowOptions, Setup
 from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -156,6 +156,12 @@ class Experiment:
                 raise ValueError(f"runs: expected each run of {row} once, got {folder} twice")
             folders[row] = (*folders.get(row, ()), folder)
         options = self.options(assignments, tiny=bool(fields.get("tiny")))
+        if isinstance(options, RowOptions):
+            left_out = [row for row in folders if {row, row.rpartition("@")[0]} & ({*options.ROWS} - {*options.chosen})]
+            if left_out:
+                raise ValueError(
+                    f"runs: expected a run of a row that is made, {'; '.join(options.chosen)}, got one of {left_out[0]}"
+                )
         return Setup(out=out, options=options, data=sets, runs=folders, **fields)
 
     def command(self, setup: Setup[Any]) -> str:

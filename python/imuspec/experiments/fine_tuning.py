@@ -60,8 +60,8 @@ class FineTuningOptions(RowOptions, PictureOptions):
 
     ROWS: ClassVar[tuple[str, ...]] = ROWS
 
-    nfft: Numbers = Field((64,), description="samples of a frame; the first is used")
-    hop: Numbers = Field((8,), description="samples between frames; the first is used")
+    nfft: Numbers = Field((64,), max_length=1, description="samples of a frame, one number")
+    hop: Numbers = Field((8,), max_length=1, description="samples between frames, one number")
     height: NonNegativeInt = Field(24, description="rows of a picture")
     width: NonNegativeInt = Field(32, description="columns of a picture")
     images: str = Field("", description="a folder or npz: pre-trains IMG2IMU where no run is given")
@@ -237,7 +237,7 @@ def _features(setup: Setup[FineTuningOptions], cell: _Cell, x: NDArray[np.float3
         options = setup.options
         source = EncoderSource(RowMeans(), pictures=options.pictures(), device=setup.device)
         return source.features(x, source.choices(cell.windows.n_samples)[0])["last"]
-    return cell.front.features(cell.encoder, x)
+    return cell.front.features(cell.encoder, x, device=setup.device)
 
 
 def _judged(setup: Setup[FineTuningOptions], name: str, cell: _Cell) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from imuspec.datasets import Windows
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.made_up import made_up_windows
-from imuspec.experiments.setup import HeadsOptions, Setup, Words
+from imuspec.experiments.setup import DrawOptions, HeadsOptions, Setup, Words
 from imuspec.pretraining.loop import train
 from imuspec.pretraining.window_source import WindowSource, pretraining_subjects
 from imuspec.recipe import TrainingSettings
@@ -36,7 +36,7 @@ DATA = ("daphnet",)
 OTHER_DATA = True
 
 
-class FusionOptions(HeadsOptions):
+class FusionOptions(HeadsOptions, DrawOptions):
     """Numbers of this study."""
 
     sensors: Words = Field(("ankle", "trunk"), description="sensors that are joined")

@@ -20,7 +20,7 @@ from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.methods import made_up_pictures
 from imuspec.experiments.pretraining import pretrain_once, unseen_windows
-from imuspec.experiments.setup import HeadsOptions, Names, PictureOptions, Setup, Words
+from imuspec.experiments.setup import DrawOptions, HeadsOptions, Names, PictureOptions, Setup, Words
 from imuspec.probing.sources import EncoderSource, FeatureSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
@@ -30,7 +30,7 @@ OTHER_DATA = True
 _TINY_GRID = '"training.base_lr" = [1e-3, 1e-5]'
 
 
-class GridOptions(HeadsOptions, PictureOptions):
+class GridOptions(HeadsOptions, DrawOptions, PictureOptions):
     """Numbers of a search."""
 
     recipes: Words = Field(("simclr-har",), description="recipes of pre-training, as cpc,simclr-har")

@@ -19,7 +19,7 @@ from imuspec.datasets import altered_sets
 from imuspec.evaluation import mean_sd
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
-from imuspec.experiments.setup import HeadsOptions, PictureOptions, RowOptions, Setup
+from imuspec.experiments.setup import DrawOptions, HeadsOptions, PictureOptions, RowOptions, Setup
 from imuspec.probing.sources import EncoderSource
 from imuspec.run.named import load_encoder
 from imuspec.run.run import Run
@@ -42,7 +42,7 @@ _SOLVED = 0.9  # of the queries: a task that teaches little more
 _RANDOM = "Randomly-init. (2D)"
 
 
-class OptionsOptions(HeadsOptions, PictureOptions, RowOptions):
+class OptionsOptions(HeadsOptions, DrawOptions, PictureOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
@@ -65,15 +65,16 @@ OPTIONS = OptionsOptions
 def run(setup: Setup[OptionsOptions]) -> Result:
     """Judge each row on each set, beside random weights and features without parameters."""
     options, parts, notes = setup.options, [], []
-    chosen = {row: setup.runs_of(row) for row in options.chosen}
+    names = setup.columns(DATA)
+    chosen = {row: {name: runs for name in names if (runs := setup.runs_of(row, name))} for row in options.chosen}
     notes += [f"{row}: left out, as no --runs '{row}=FOLDER' was given" for row, runs in chosen.items() if not runs]
-    encoders_of = {row: [load_encoder(run) for run in runs] for row, runs in chosen.items() if runs}
-    if not encoders_of:
+    if not any(chosen.values()):
         raise ValueError(f"runs: expected --runs ROW=FOLDER of {'; '.join(options.chosen)}, got none")
     drawn = [seeded_network(lambda: encoders.build("resnet18"), seed) for seed in range(options.random_draws)]
     pictures = options.pictures()
-    for name in setup.columns(DATA):
+    for name in names:
         windows = setup.windows(name)
+        encoders_of = {row: [load_encoder(run) for run in runs[name]] for row, runs in chosen.items() if name in runs}
         altered = {"rotated": altered_sets(windows)["rotated"].x} if options.rotated else None
         for row, networks in {**encoders_of, _RANDOM: drawn}.items():
             sources = (
@@ -86,12 +87,16 @@ def run(setup: Setup[OptionsOptions]) -> Result:
             parts.append(table.assign(row=row, set=name))
     judged = pd.concat(parts, ignore_index=True)
     judged["column"] = judged["set"].where(judged["test"] == "clean", judged["set"] + ", " + judged["test"])
-    if any("Hue" in row for row in encoders_of):
+    if any("Hue" in row for row, runs in chosen.items() if runs):
         notes.append(
             "The default stays Hue perm: the paper's Hue keeps brightness and contrast, and of the forms perm alone keeps both "
             "exactly. No score chooses it."
         )
-    tops = pd.DataFrame(_top1(row, runs) for row, runs in chosen.items() if runs)
+    tops = pd.DataFrame(
+        _top1(row, tuple(dict.fromkeys(run for each in runs.values() for run in each)))
+        for row, runs in chosen.items()
+        if runs
+    )
     lasting = [f"{row['row']} ({row['value']:.3f})" for row in tops.to_dict("records") if row["value"] >= _SOLVED]
     if tops["value"].notna().any():
         notes.append(

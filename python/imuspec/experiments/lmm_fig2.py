@@ -1,4 +1,7 @@
-"""LMM masked auto-encoder, Fig 2: how the loss parts of twelve runs go with the scores, and what the weight of MSE does."""
+"""LMM masked auto-encoder, Fig 2: how the loss parts of twelve runs go with the scores, and what the weight of MSE does.
+
+The table has the correlations, and the scores of each weight beside the rows that every table shows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from scipy import stats
 
 from imuspec.evaluation import holm
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Study, StudyOptions, weights
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
 from imuspec.experiments.setup import Setup
 from imuspec.report.style import COLOURS, new_figure, style
 
@@ -37,25 +40,28 @@ OPTIONS = Fig2Options
 def run(setup: Setup[StudyOptions]) -> Result:
     """Pre-train each weight of MSE with each seed; correlate the unweighted validation losses with the linear probe."""
     study = Study(setup)
-    rows = []
+    rows, judged = [], []
     for weight in (0.0, 0.1) if setup.tiny else (0.0, 0.001, 0.01, 0.1):
         for seed in range(setup.options.pretrain_seeds):
             made = study.run(f"w_MSE {weight:g}", weights(1.0, weight), seed)
             last = [line for line in made.metrics() if "validation_lmm" in line][-1]
-            scores = study.probe(made.load_encoder())[["balanced_accuracy", "kappa"]].mean()
-            rows.append({"w_MSE": weight, "seed": seed, **{key: last[key] for _, key in _PARTS}, **scores})
+            scores = study.probe(made.load_encoder())
+            judged.append(scores.assign(row=f"w_MSE {weight:g}", weights_seed=seed))
+            means = scores[["balanced_accuracy", "kappa"]].mean()
+            rows.append({"w_MSE": weight, "seed": seed, **{key: last[key] for _, key in _PARTS}, **means})
     runs = pd.DataFrame(rows)
+    scored = tabulated(pd.concat([*judged, study.baselines()], ignore_index=True))
     table = []
     for (part, loss), (name, score) in itertools.product(_PARTS, _SCORES):
         r, p = stats.pearsonr(runs[loss], runs[score])
         table += [{"row": f"{part}, {name}", "column": c, "value": float(v)} for c, v in (("r", r), ("p", p))]
     return Result(
-        pd.DataFrame(table),
+        pd.concat([pd.DataFrame(table), scored.table], ignore_index=True),
         figures={"fig2": _figure(runs), "fig2_weights": _weights_figure(runs)},
         notes=[
             "two-sided p of Pearson's r; intervals by t over seeds; Welch's test between weights, Holm's correction"
         ],
-        tables={"runs": runs, "weights": intervals(runs), "tests": welch(runs)},
+        tables={"runs": runs, "weights": intervals(runs), "tests": welch(runs), **scored.tables},
     )
 
 
@@ -121,23 +127,29 @@ def _figure(runs: pd.DataFrame) -> Figure:
 
 
 def _weights_figure(runs: pd.DataFrame) -> Figure:
-    """Draw both loss parts by the weight of MSE: each run, the mean, and the 95 % interval of t over seeds."""
+    """Draw the scores (a) and both loss parts (b, c) by the weight of MSE: each run, the mean, its 95 % interval over seeds."""
+    panels = [
+        ("score", [(name, score, colour) for (name, score), colour in zip(_SCORES, ("data", "second"), strict=True)])
+    ]
+    panels += [(f"{part} on validation", [(part, loss, "data")]) for part, loss in _PARTS]
     with style():
-        figure = new_figure(7.2, 2.9)
-        axes = figure.subplots(1, 2)
-        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.19, wspace=0.24)
+        figure = new_figure(10.0, 2.9)
+        axes = figure.subplots(1, 3)
+        figure.subplots_adjust(left=0.06, right=0.99, top=0.9, bottom=0.19, wspace=0.28)
         weights = sorted(runs["w_MSE"].unique())
         means = intervals(runs)
-        for panel, (part, loss) in zip(axes, _PARTS, strict=True):
-            rows = means[means["figure"] == loss].set_index("w_MSE").loc[weights]
-            half = (rows["high"] - rows["mean"]).to_numpy()
-            positions = np.arange(len(weights))
-            panel.errorbar(
-                positions, rows["mean"], half, fmt="o", color=COLOURS["data"], ms=5, lw=1.2, capsize=3, zorder=3
-            )
-            for x, weight in zip(positions, weights, strict=True):
-                seen = runs.loc[runs["w_MSE"] == weight, loss].to_numpy()
-                panel.scatter(np.full(len(seen), x + 0.15), seen, s=10, color=COLOURS["muted"], zorder=2)
-            panel.set_xticks(positions, [f"{weight:g}" for weight in weights])
-            panel.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=f"{part} on validation")
+        for panel, letter, (label, series) in zip(axes, "abc", panels, strict=True):
+            for number, (name, column, colour) in enumerate(series):
+                rows = means[means["figure"] == column].set_index("w_MSE").loc[weights]
+                half = (rows["high"] - rows["mean"]).to_numpy()
+                positions = np.arange(len(weights)) + 0.3 * (number - (len(series) - 1) / 2)
+                bars: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 1.2, "capsize": 3, "zorder": 3}
+                panel.errorbar(positions, rows["mean"], half, color=COLOURS[colour], label=name, **bars)
+                for x, weight in zip(positions, weights, strict=True):
+                    seen = runs.loc[runs["w_MSE"] == weight, column].to_numpy()
+                    panel.scatter(np.full(len(seen), x + 0.1), seen, s=10, color=COLOURS["muted"], zorder=2)
+            panel.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
+            panel.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=label)
+            panel.set_title(letter, loc="left")
+        axes[0].legend(loc="lower right")
         return figure

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, tiny_rows, weights
 from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_heads import PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
@@ -50,11 +50,12 @@ class _Row(NamedTuple):
 def run(setup: Setup[Fig3Options]) -> Result:
     """Embed the labelled days without overlap by each of three pre-trainings; draw the same random patches of each.
 
-    The confusion matrix is that of the first seed's validation part. ``--runs LMM=FOLDER`` takes a run of one's own.
+    The confusion matrix is the sum over the validation parts of all splits. ``--runs LMM=FOLDER`` takes a run of one's own. Of
+    several pre-trainings the first is drawn, and all are scored.
     """
     study, rows, scores, tables = Study(setup), [], [], []
     names = study.labelled().class_names
-    for loss, sets in list(_LOSSES.items())[: 2 if setup.tiny else None]:
+    for loss, sets in tiny_rows(setup, _LOSSES, ("LMM", "MSE")).items():
         encoder = study.encoder(loss, sets, 0)
         features = study.features(encoder, study.labelled(), None)
         truth = features.truth()
@@ -65,10 +66,16 @@ def run(setup: Setup[Fig3Options]) -> Result:
             study.labelled(),
             PatchHeadSettings(epochs=setup.options.head_epochs),
             seeds=setup.seeds,
+            stride=setup.options.stride or None,
+            device=setup.device,
+            say=setup.say,
         )
         confusion = result.confusion("last", 0, "validation")
         rows.append(_Row(loss, x.astype(np.float32), truth[chosen], confusion))
         scores.append(result.table.assign(row=f"{loss}, linear", weights_seed=0))
+        for seed in range(1, study.n_seeds(loss)):
+            others = study.probe(study.encoder(loss, sets, seed))
+            scores.append(others.assign(row=f"{loss}, linear", weights_seed=seed))
         tables.append(pd.DataFrame(confusion, names, names).reset_index(names="truth").assign(row=loss))
     table = tabulated(pd.concat([*scores, study.baselines()], ignore_index=True))
     shown = {"confusion": pd.concat(tables, ignore_index=True), **table.tables}

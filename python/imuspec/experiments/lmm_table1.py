@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Cell, StudyOptions, study_table, weights
+from imuspec.experiments.masked_study import Cell, LossOptions, study_table, weights
 from imuspec.experiments.setup import RowOptions, Setup
 
 DATA = ("cohort", "capture24")
@@ -20,16 +20,16 @@ _CELLS: list[Cell] = [
 RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
-class LossOptions(StudyOptions, RowOptions):
+class Table1Options(LossOptions, RowOptions):
     """Numbers of this table."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(RUNS)
-    TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "rows": ("MSE", "LMM N 32", "LMM N 16+32+64+128")}
+    TINY: ClassVar[Mapping[str, Any]] = {**LossOptions.TINY, "rows": ("MSE", "LMM N 32", "LMM N 16+32+64+128")}
 
 
-OPTIONS = LossOptions
+OPTIONS = Table1Options
 
 
-def run(setup: Setup[LossOptions]) -> Result:
+def run(setup: Setup[Table1Options]) -> Result:
     """Pre-train each loss and probe it; two rows are not of the paper: signed means beside LMM, all N at once."""
     return study_table(setup, [(row, changes) for row, changes in _CELLS if row in setup.options.chosen])

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from imuspec import encoders
 from imuspec.evaluation import score
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, weights
+from imuspec.experiments.masked_study import Study, StudyOptions, tabulated, tiny_rows, weights
 from imuspec.experiments.setup import Setup
 from imuspec.probing.patch_features import raw_windows
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings, fit_patch_head, predict_patches
@@ -32,9 +32,9 @@ class Table6Options(StudyOptions):
 
 
 OPTIONS = Table6Options
-_LOSSES = (("LMM", 1.0, 0.0), ("MSE", 0.0, 1.0), ("LMM + MSE", 1.0, 0.001))
+_LOSSES = {"LMM": (1.0, 0.0), "MSE": (0.0, 1.0), "LMM + MSE": (1.0, 0.001)}
 RUNS = {
-    **{loss: "a run of imuspec pretrain in place of a pre-training here" for loss, *_ in _LOSSES},
+    **dict.fromkeys(_LOSSES, "a run of imuspec pretrain in place of a pre-training here"),
     "HARNet10": "the public weights, mtl_best.mdl (academic use only), or a run",
 }
 _HEADS: tuple[tuple[str, HeadName], ...] = (("linear", "linear"), ("LSTM", "lstm"))
@@ -47,7 +47,7 @@ def run(setup: Setup[Table6Options]) -> Result:
     LSTM rows report the epoch that is best on the part they are scored on, as the paper does.
     """
     study, parts = Study(setup), []
-    for loss, lmm, mse in _LOSSES[:1] if setup.tiny else _LOSSES:
+    for loss, (lmm, mse) in tiny_rows(setup, _LOSSES, ("LMM",)).items():
         for seed in range(study.n_seeds(loss)):
             encoder = study.encoder(loss, weights(lmm, mse), seed)
             for name, head in _HEADS:
@@ -87,7 +87,10 @@ def _from_scratch(study: Study, setup: Setup[Table6Options]) -> pd.DataFrame:
         window = min(300, int(encoder.n_patches))  # type: ignore[arg-type]  # a RoFormer has it
         settings = PatchHeadSettings(epochs=setup.options.scratch_epochs, batch=4, choose="last", seed=seed)
         head, best = fit_patch_head(
-            raw_windows(train, window=window, stride=setup.options.stride or None), settings, encoder=encoder
+            raw_windows(train, window=window, stride=setup.options.stride or None),
+            settings,
+            encoder=encoder,
+            device=setup.device,
         )
         whole = raw_windows(validation, window=window)
         predicted = predict_patches(torch.nn.Sequential(encoder, head), whole)

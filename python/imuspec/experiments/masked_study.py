@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,15 +35,18 @@ from imuspec.spectral.statistics import window_features
 __all__ = [
     "COLUMNS",
     "Cell",
+    "LossOptions",
     "Study",
     "StudyOptions",
     "made_up_days",
     "study_table",
     "tabulated",
+    "tiny_rows",
     "weights",
     "with_share",
 ]
 
+Row = TypeVar("Row")
 COLUMNS = ("balanced_accuracy", "kappa")
 _CLASSES = ("sleep", "sit-stand", "vehicle", "walking", "mixed", "bicycling")
 
@@ -67,13 +70,16 @@ class StudyOptions(Options):
     head_epochs: PositiveInt = Field(70, description="passes over the labelled windows")
     stride: NonNegativeInt = Field(30, description="patches between training windows; 0: no overlap")
     random_draws: PositiveInt = Field(5, description="draws of the weights for the row with random weights")
-    heads: Heads = Field(
-        ("linear", "logistic"), description="of tables of losses: linear, the paper's; logistic, a row of its own"
-    )
-    layers: Words = Field(("last",), description="of tables of losses: last, last+moments, a row each")
     people: str = Field("", description="CSV file with the person of each recording of the cohort")
 
     TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0, "random_draws": 2}
+
+
+class LossOptions(StudyOptions):
+    """Numbers of the tables of losses."""
+
+    heads: Heads = Field(("linear", "logistic"), description="linear, the paper's; logistic, a row of its own")
+    layers: Words = Field(("last",), description="last, last+moments, a row each")
 
     @field_validator("layers")
     @classmethod
@@ -185,6 +191,7 @@ class Study:
             seeds=self.setup.seeds,
             train_fraction=train_fraction,
             stride=self.setup.options.stride or None,
+            device=self.setup.device,
             say=self.setup.say,
         ).table.assign(column=name)
 
@@ -259,7 +266,22 @@ def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:
     return Result(pd.DataFrame(rows), notes=list(notes), tables={"seeds": scores})
 
 
-def study_table(setup: Setup[StudyOptions], cells: Iterable[Cell]) -> Result:
+def tiny_rows(setup: Setup[Any], rows: Mapping[str, Row], few: Collection[str]) -> dict[str, Row]:
+    """Return all rows; in a tiny trial the few named, and those that a run is given for.
+
+    Parameters
+    ----------
+    setup : Setup
+        Input of the experiment.
+    rows : mapping of str to object
+        Row of the table -> how it is made.
+    few : collection of str
+        Rows of a tiny trial.
+    """
+    return {row: made for row, made in rows.items() if not setup.tiny or row in few or setup.runs_of(row, "capture24")}
+
+
+def study_table(setup: Setup[LossOptions], cells: Iterable[Cell]) -> Result:
     """Pre-train each cell and probe it with each layer and head of the options; the baselines follow.
 
     Parameters
@@ -309,7 +331,7 @@ def weights(lmm: float = 1.0, mse: float = 0.0, lmv: float = 0.0) -> tuple[str, 
     return (f"objective.lmm={lmm}", f"objective.lmv={lmv}", f"objective.mse={mse}")
 
 
-def with_share(setup: Setup[StudyOptions], share: float) -> tuple[str, ...]:
+def with_share(setup: Setup[Any], share: float) -> tuple[str, ...]:
     """Return the changes of a recipe for a share of the recordings at an equal number of steps."""
     recipe = PretrainRecipe.load(setup.options.recipe)
     epochs = 2 if setup.tiny else recipe.training.epochs

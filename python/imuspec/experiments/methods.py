@@ -23,7 +23,7 @@ from imuspec.experiments.judging import (
     seeded_network,
 )
 from imuspec.experiments.pretraining import pretrain_once, shares_people, unseen_windows
-from imuspec.experiments.setup import HeadsOptions, PictureOptions, RowOptions, Setup, Words
+from imuspec.experiments.setup import DrawOptions, HeadsOptions, PictureOptions, RowOptions, Setup, Words
 from imuspec.probing.sources import Choice, EncoderSource, FeatureSource
 from imuspec.probing.supervised import supervised
 from imuspec.recipe import PretrainRecipe
@@ -119,7 +119,6 @@ class PictureMethodOptions(HeadsOptions, PictureOptions):
         "hop": (16,),
         "head_epochs": 3,
         "max_judged": 4,
-        "random_draws": 2,
     }
 
     @property
@@ -141,7 +140,7 @@ class PictureMethodOptions(HeadsOptions, PictureOptions):
         return [f"{key}={value}" for key, value in numbers.items() if value]
 
 
-class MethodOptions(PictureMethodOptions, RowOptions):
+class MethodOptions(PictureMethodOptions, DrawOptions, RowOptions):
     """Numbers that Table II and Fig 7 share."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)
@@ -161,6 +160,7 @@ class MethodOptions(PictureMethodOptions, RowOptions):
 
     TINY: ClassVar[Mapping[str, Any]] = {
         **PictureMethodOptions.TINY,
+        "random_draws": 2,
         "signal_epochs": 1,
         "signal_batch": 32,
         "signal_limit": 64,

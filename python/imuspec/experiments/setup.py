@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
     from imuspec.datasets import Windows
 
 __all__ = [
+    "DrawOptions",
     "HeadOptions",
     "Heads",
     "HeadsOptions",
@@ -110,7 +111,6 @@ class HeadOptions(Options):
     shots: PositiveInt = Field(10, description="labelled windows of each class")
     head_epochs: PositiveInt = Field(50, description="passes over the labelled windows")
     max_judged: NonNegativeInt = Field(0, description="windows of each class in validation and test parts; 0: all")
-    random_draws: PositiveInt = Field(5, description="draws of the weights for rows with random weights")
 
 
 class HeadsOptions(HeadOptions):
@@ -119,6 +119,12 @@ class HeadsOptions(HeadOptions):
     heads: Heads = Field(
         ("linear", "logistic"), description="linear: the papers'; logistic: to convergence, a row of its own"
     )
+
+
+class DrawOptions(Options):
+    """Rows with random weights."""
+
+    random_draws: PositiveInt = Field(5, description="draws of the weights for rows with random weights")
 
 
 class PictureOptions(Options):

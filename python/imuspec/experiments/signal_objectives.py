@@ -18,7 +18,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
 from imuspec.experiments.pretraining import pretrain_once
-from imuspec.experiments.setup import HeadsOptions, RowOptions, Setup
+from imuspec.experiments.setup import DrawOptions, HeadsOptions, RowOptions, Setup
 from imuspec.pretraining.window_source import pretraining_subjects
 from imuspec.probing.sources import EncoderSource
 from imuspec.recipe import PretrainRecipe
@@ -42,7 +42,7 @@ RUNS = {row: f"recipe {recipe.format(5)}" for row, recipe in ROWS.items()}
 OTHER_DATA = True
 
 
-class SignalObjectivesOptions(HeadsOptions, RowOptions):
+class SignalObjectivesOptions(HeadsOptions, DrawOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(ROWS)

@@ -6,8 +6,9 @@ The encoder comes from ``--runs encoder=FOLDER``, or is pre-trained here by IMG2
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
 from imuspec.experiments.methods import PictureMethodOptions, made_up_pictures, source
 from imuspec.experiments.pretraining import pretrain_once
-from imuspec.experiments.setup import RowOptions, Setup
+from imuspec.experiments.setup import DrawOptions, RowOptions, Setup
 from imuspec.recipe import PretrainRecipe
 from imuspec.run.named import load_encoder
 
@@ -32,10 +33,11 @@ RUNS = {"encoder": "a run on pictures, of recipe img2imu without Hue"}
 _AXES = {"x alone": 0, "y alone": 1, "z alone": 2, "three axes": None}
 
 
-class SingleAxisOptions(PictureMethodOptions, RowOptions):
+class SingleAxisOptions(PictureMethodOptions, DrawOptions, RowOptions):
     """Numbers of this study."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(_AXES)
+    TINY: ClassVar[Mapping[str, Any]] = {**PictureMethodOptions.TINY, "random_draws": 2}
 
 
 OPTIONS = SingleAxisOptions

@@ -111,11 +111,11 @@ class FrontEnd:
                 stacklevel=4,
             )
 
-    def features(self, encoder: Encoder | None, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the features [N, width] of windows [N, 3, time] of a model without patches."""
+    def features(self, encoder: Encoder | None, x: NDArray[np.float32], *, device: str = "cpu") -> NDArray[np.float32]:
+        """Return the features [N, width] of windows [N, 3, time] of a model without patches, computed on the device."""
         if encoder is None:
             return StatisticsSource(self.rate_hz).features(x, {})["statistics"]
-        return embed(encoder, x, picture=self.picture, layers=[self.layer])[self.layer]
+        return embed(encoder, x, picture=self.picture, layers=[self.layer], device=device)[self.layer]
 
     def patch_features(self, encoder: Encoder, x: NDArray[np.float32]) -> PatchFeatures:
         """Return the features of the windows of a stretch [3, patches * patch]."""

@@ -102,7 +102,8 @@ def fit_patches(
     for fold in folds_of(fold_of[number]):
         # A head alone has no epoch to choose, so the validation people train it too.
         trains = fold.train if settings.tuning.train != "head" else np.union1d(fold.train, fold.validation)
-        head, _ = fit_patch_head(features.select([people[i] for i in np.unique(number[trains])]), own)
+        head, _ = fit_patch_head(features.select([people[i] for i in np.unique(number[trains])]), own, device=device)
+        head = head.cpu()
         if settings.tuning.train == "head":
             for index in fold.test.tolist():
                 logits[index] = _logits(head, features.x[index])
@@ -116,8 +117,8 @@ def fit_patches(
             logits[index] = logits_of(tuned, batches, np.array([index]))[0][0]
         epochs.append(epoch)
         speak(f"fine-tuned without group {fold.number + 1}: {epoch} epochs")
-    head, _ = fit_patch_head(features, own)
-    final = encoder
+    head, _ = fit_patch_head(features, own, device=device)
+    final, head = encoder, head.cpu()
     if epochs:
         median = round(float(np.median(epochs)))
         network, _ = tune(

@@ -115,7 +115,8 @@ class Head(nn.Module):
     def probabilities(self, x: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Return the probabilities [patches, classes] of each window."""
         self.eval()
-        return [self(torch.from_numpy(np.asarray(part))[None])[0].softmax(-1).numpy() for part in x]
+        device = self.mean.device
+        return [self(torch.from_numpy(np.asarray(part))[None].to(device))[0].softmax(-1).cpu().numpy() for part in x]
 
 
 def class_weights(label: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
@@ -136,6 +137,7 @@ def fit_patch_head(
     *,
     validation: PatchFeatures | None = None,
     encoder: nn.Module | None = None,
+    device: str = "cpu",
 ) -> tuple[Head, dict[str, float]]:
     """Fit a head by weighted cross-entropy, ``sum w ce / sum w`` over the labelled patches of a batch of windows.
 
@@ -149,11 +151,13 @@ def fit_patch_head(
         Part that chooses the epoch where the settings require it.
     encoder : nn.Module, optional
         Encoder to train too, from its present weights.
+    device : str, default "cpu"
+        Device of the training. Features are moved to it batch by batch.
 
     Returns
     -------
     (Head, dict)
-        The head in eval mode, and its ``epoch`` and ``validation_balanced_accuracy``.
+        The head in eval mode, on the device as the encoder is, and its ``epoch`` and ``validation_balanced_accuracy``.
 
     Raises
     ------
@@ -171,20 +175,23 @@ def fit_patch_head(
         mean, sd = _mean_and_sd(train.x)
         head.mean.copy_(torch.from_numpy(mean))
         head.scale.copy_(torch.from_numpy(np.maximum(sd, 1e-6)))
+    head.to(device)
     if settings.head == "logistic":
         if encoder is not None:
             raise ValueError("head: expected linear, mlp or lstm where the encoder is trained too, got logistic")
         _converge(head, train)
         figure = -1.0 if validation is None else score_patches(head, validation)["balanced_accuracy"]
         return head.eval(), {"epoch": 1, "validation_balanced_accuracy": figure}
-    model = head if encoder is None else nn.Sequential(encoder, head)
-    weight = torch.from_numpy(class_weights(truth, n_classes))
+    model = head if encoder is None else nn.Sequential(encoder.to(device), head)
+    weight = torch.from_numpy(class_weights(truth, n_classes)).to(device)
 
     def loss(index: Tensor) -> Tensor | None:
         x, label, padding = _batch(train, index.tolist(), raw=encoder is not None)
         if not bool((label >= 0).any()):
             return None
-        states = x if encoder is None else encoder(x, missing=padding if bool(padding.any()) else None)
+        x, label = x.to(device), label.to(device)
+        missing = padding.to(device) if bool(padding.any()) else None
+        states = x if encoder is None else encoder(x, missing=missing)
         return nn.functional.cross_entropy(head(states).flatten(0, 1), label.flatten(), weight, ignore_index=-1)
 
     best = fit_epochs(
@@ -218,8 +225,10 @@ def _converge(head: Head, train: PatchFeatures) -> None:
 
     The loss and its gradient are sums over groups of windows, so that memory does not grow with the number of windows.
     """
+    device = head.mean.device
     weight = torch.from_numpy(class_weights(train.truth(), len(train.class_names)))
     total = float(weight[torch.from_numpy(train.truth())].sum())
+    weight = weight.to(device)
     layer = head.out
     assert isinstance(layer, nn.Linear)
     nn.init.zeros_(layer.weight)
@@ -235,9 +244,9 @@ def _converge(head: Head, train: PatchFeatures) -> None:
             group = slice(start, start + _GROUP)
             known = [label >= 0 for label in train.label[group]]
             rows = [np.asarray(part[k], np.float32) for part, k in zip(train.x[group], known, strict=True)]
-            x = (torch.from_numpy(np.concatenate(rows)) - head.mean) / head.scale
+            x = (torch.from_numpy(np.concatenate(rows)).to(device) - head.mean) / head.scale
             y = torch.from_numpy(np.concatenate([label[k] for label, k in zip(train.label[group], known, strict=True)]))
-            part = nn.functional.cross_entropy(layer(x), y, weight, reduction="sum") / total
+            part = nn.functional.cross_entropy(layer(x), y.to(device), weight, reduction="sum") / total
             torch.autograd.backward(part)
             whole += part.detach()
         return whole
@@ -266,11 +275,12 @@ def _batch(features: PatchFeatures, indices: Sequence[int], *, raw: bool) -> tup
 
 @torch.inference_mode()
 def predict_patches(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
-    """Predict the class of each labelled patch, window after window; the model is put in eval mode."""
+    """Predict the class of each labelled patch, window after window; the model is put in eval mode, and stays on its device."""
     model.eval()
+    device = next(model.parameters()).device
     classes = []
     for x, label in zip(features.x, features.label, strict=True):
-        guess = model(torch.from_numpy(np.asarray(x, np.float32))[None])[0].argmax(-1).numpy()
+        guess = model(torch.from_numpy(np.asarray(x, np.float32))[None].to(device))[0].argmax(-1).cpu().numpy()
         classes.append(guess[label >= 0])
     return np.concatenate(classes).astype(np.int64)
 

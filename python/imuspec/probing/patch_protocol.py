@@ -92,6 +92,7 @@ def probe_patches(
     fraction: float = 0.8,
     train_fraction: float = 1.0,
     stride: int | None = None,
+    device: str = "cpu",
     say: Callable[[str], None] | None = None,
 ) -> ProbeResult:
     """Split by subject, fit a head, score the validation part; once for each seed.
@@ -114,6 +115,8 @@ def probe_patches(
         inverse, so that the number of steps stays.
     stride : int, optional
         Patches between training windows; None: no overlap.
+    device : str, default "cpu"
+        Device of the head.
     say : callable, optional
         Called with one line for each seed.
 
@@ -140,7 +143,10 @@ def probe_patches(
         epochs = max(1, round(settings.epochs * len(train) / len(chosen)))
         scored = whole.select(validation)
         head, best = fit_patch_head(
-            overlapping.select(chosen), replace(settings, seed=seed, epochs=epochs), validation=scored
+            overlapping.select(chosen),
+            replace(settings, seed=seed, epochs=epochs),
+            validation=scored,
+            device=device,
         )
         predicted = predict_patches(head, scored)
         result = score(scored.truth(), predicted, sequences.class_names, subject=scored.who(), seed=seed)

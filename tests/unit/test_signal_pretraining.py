@@ -12,7 +12,7 @@ import torch
 from imuspec.datasets import Windows
 from imuspec.encoders.standardised import Standardised
 from imuspec.pretraining.pretraining import build_objective, build_views, pretrain
-from imuspec.pretraining.window_source import WindowSource, pretraining_subjects, window_source
+from imuspec.pretraining.window_source import WindowSource, _at_rate, pretraining_subjects, window_source
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
 from imuspec.run.named import PeopleSeen, load_encoder, people_seen, window_form
@@ -81,6 +81,15 @@ def test_windows_of_another_form_are_refused() -> None:
         window_source(PretrainRecipe.load("simclr-har"), windows())
     with pytest.raises(ValueError, match=r"data: expected NAME=PATH\[,setting=value,...\], got 'nowhere'"):
         window_source(small("simclr-har"), "nowhere")
+
+
+def test_wear_of_a_higher_rate_is_resampled_without_aliasing() -> None:
+    x = np.sin(2 * np.pi * 40 * np.arange(2000) / 100)[None].repeat(3, 0).astype(np.float32)  # 40 Hz at 100 Hz
+    slower = _at_rate(x, 100.0, 50.0)
+    assert slower.shape == (3, 1000)
+    assert np.abs(slower[:, 20:-20]).max() < 0.01
+    slow = np.sin(2 * np.pi * 3 * np.arange(2000) / 100)[None].repeat(3, 0).astype(np.float32)
+    assert _at_rate(slow, 100.0, 50.0)[0, 20:-20] == pytest.approx(slow[0, 40:-40:2], abs=0.01)
 
 
 def test_a_cohorts_wear_becomes_windows_at_the_recipes_rate(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -264,7 +264,8 @@ def _at_rate(x: NDArray[np.float32], stored_rate: float, rate: float) -> NDArray
     if stored_rate == rate or x.shape[-1] < 2:
         return x
     time = (np.arange(x.shape[-1]) * (1e9 / stored_rate)).astype(np.int64)
-    return resample(x, time, rate=rate, method="linear")[0]
+    method: Literal["linear", "polyphase"] = "linear" if rate > stored_rate else "polyphase"  # without aliasing
+    return resample(x, time, rate=rate, method=method, sample_rate=stored_rate)[0]
 
 
 def _complete_windows(x: NDArray[np.float32], length: int, hop: int) -> list[NDArray[np.float32]]:

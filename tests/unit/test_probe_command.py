@@ -114,6 +114,21 @@ def test_the_command_embeds_every_window(made_up: Windows, tmp_path: Path, suffi
             ("--head", "mlp", "--set", "nonsense=1"),
             "set: expected options that patches, an encoder of patches",
         ),
+        (
+            "statistics",
+            ("--set", "pictures.nfft=[64]"),
+            "set: expected settings that statistics uses (split), got pictures",
+        ),
+        ("statistics", ("--set", "head.epochs=2"), "(split), got head.epochs"),
+        ("supervised", ("--set", "pictures.nfft=[64]"), "pictures.size), got pictures.nfft"),
+        ("supervised", ("--set", "split.shots=[3]"), "got split.shots"),
+        ("random", ("--head", "logistic", "--set", "head.epochs=2"), "(split, pictures), got head.epochs"),
+        (
+            "pictures",
+            ("--head", "mlp"),
+            "head: expected linear or logistic for pictures, an encoder of pictures, got mlp",
+        ),
+        ("random:pictures", ("--head", "lstm"), "an encoder of pictures, got lstm"),
         ("patches", ("--test-subjects", "1"), "got --test-subjects"),
         ("random:patches", ("--head", "lstm", "--norm", "fixed"), "got --norm"),
         ("patches", ("--head", "lstm", "--shots", "3"), "(--data, --out, --seeds, --head, --device), got --shots"),
@@ -127,13 +142,46 @@ def test_an_option_that_the_run_does_not_use_is_refused(
     arguments: Sequence[str],
     message: str,
 ) -> None:
+    from imuspec import encoders
     from imuspec.cli import main
+    from imuspec.run.run import Run
 
-    (tmp_path / "patches").mkdir()
-    (tmp_path / "patches" / "encoder.json").write_text('{"name": "roformer"}', "utf-8")
     monkeypatch.chdir(tmp_path)
+    Run("pictures").save_encoder(encoders.build("resnet18"))
+    Run("patches").save_encoder(encoders.build("roformer", width=32, depth=1, n_heads=2))
     with pytest.raises(SystemExit) as ended:
         main(["probe", encoder, "--data", "hapt=somewhere", *arguments])
+    assert ended.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "arguments", "message"),
+    [
+        ("statistics", ("--nfft", "64"), "nfft: expected options that statistics uses (none), got --nfft"),
+        ("statistics", ("--layer", "layer1"), "got --layer"),
+        ("statistics", ("--set", "pictures.norm=fixed"), "set: expected settings that statistics uses (none)"),
+        ("signals", ("--hop", "4"), "hop: expected options that signals uses (layer, device), got --hop"),
+        ("signals", ("--norm", "fixed"), "got --norm"),
+        ("random", ("--set", "head.epochs=2"), "set: expected settings that random uses (pictures), got head.epochs"),
+    ],
+)
+def test_an_option_that_no_embedding_uses_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    encoder: str,
+    arguments: Sequence[str],
+    message: str,
+) -> None:
+    from imuspec import encoders
+    from imuspec.cli import main
+    from imuspec.run.run import Run
+
+    monkeypatch.chdir(tmp_path)
+    Run("signals").save_encoder(encoders.build("cnn1d"))
+    with pytest.raises(SystemExit) as ended:
+        main(["embed", encoder, "--data", "hapt=somewhere", "--out", "x.npz", *arguments])
     assert ended.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())
 

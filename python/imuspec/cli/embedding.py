@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from imuspec.cli import output
 from imuspec.cli.app import Many, command, existing, finished, open_cohort
 from imuspec.cli.probing import probe_recipe
-from imuspec.cli.runs import window_encoder, windows_for
+from imuspec.cli.runs import encoder_kind, refuse_settings, window_encoder, windows_for
 from imuspec.errors import require
 from imuspec.storage import atomic_path
 
@@ -27,10 +27,10 @@ def embed(
     *,
     data: str,
     out: str,
-    nfft: int = 128,
-    hop: int = 8,
+    nfft: int | None = None,
+    hop: int | None = None,
     norm: str | None = None,
-    layer: str = "last",
+    layer: str | None = None,
     device: str = "cpu",
     assignments: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     json: bool = False,
@@ -51,14 +51,14 @@ def embed(
         cohort=PATH[,window_s=SECONDS]: the folder or s3:// URL of a cohort.
     out : str
         The file to write: .npz, or .parquet with one column per feature. For a cohort: a folder.
-    nfft : int, default 128
-        Samples per spectrogram frame of the pictures.
-    hop : int, default 8
-        Samples from one spectrogram frame to the next.
+    nfft : int, optional
+        Samples per spectrogram frame of the pictures; by default 128.
+    hop : int, optional
+        Samples from one spectrogram frame to the next; by default 8.
     norm : str, optional
         Normalisation of the pictures: axis-window (as in the paper), joint-window, fixed or dataset.
-    layer : str, default "last"
-        last, or the name of an inner layer.
+    layer : str, optional
+        last, or the name of an inner layer; by default last.
     device : str, default "cpu"
         Device that runs the encoder, as cpu or cuda.
     assignments : list of str, optional
@@ -74,11 +74,17 @@ def embed(
     from imuspec.datasets import DatasetReference
 
     reference = DatasetReference.parse(data)
+    _refuse(
+        run, {"nfft": nfft, "hop": hop, "norm": norm, "layer": layer, "device": device if device != "cpu" else None}
+    )
+    refuse_settings(run, ("pictures",) if encoder_kind(run) == "image" else (), assignments)
+    frames = {"nfft": 128 if nfft is None else nfft, "hop": 8 if hop is None else hop}
+    layer = "last" if layer is None else layer
     if reference.loader == "cohort":
         if device != "cpu":
             raise ValueError(f"device: expected cpu with a cohort, got {device}")
         pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
-        settings = {"nfft": nfft, "hop": hop, "layer": layer, "pictures": pictures.model_dump_json()}
+        settings = {**frames, "layer": layer, "pictures": pictures.model_dump_json()}
         return _embed_cohort(run, reference, out, settings, many or Many(), json=json)
     if many not in (None, Many()):
         raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
@@ -91,7 +97,7 @@ def embed(
     else:
         encoder = window_encoder(run, windows, output.note)
         source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
-        features = source.features(windows.x, {"nfft": nfft, "hop": hop})[layer]
+        features = source.features(windows.x, frames)[layer]
     _write_features(Path(out), features, windows)
     if json:
         output.emit(
@@ -99,6 +105,15 @@ def embed(
         )
     output.say(f"{out}: {features.shape[0]} windows of {windows.name}, {features.shape[1]} features")
     return 0
+
+
+def _refuse(run: str, options: dict[str, Any]) -> None:
+    """Raise ValueError for an option that would have no effect."""
+    kind = encoder_kind(run)
+    used = {"image": tuple(options), "signal": ("layer", "device")}.get(kind, ())
+    for name, value in options.items():
+        if value is not None and name not in used:
+            raise ValueError(f"{name}: expected options that {run} uses ({', '.join(used) or 'none'}), got --{name}")
 
 
 def _embed_cohort(

@@ -12,7 +12,17 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import SEVERAL, command
-from imuspec.cli.runs import facts_of, of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
+from imuspec.cli.runs import (
+    encoder_kind,
+    facts_of,
+    of_patches,
+    patch_encoder,
+    refuse_settings,
+    unseen,
+    unseen_sequences,
+    window_encoder,
+    windows_for,
+)
 from imuspec.errors import require
 from imuspec.storage import write_atomically
 
@@ -116,7 +126,7 @@ def probe(
         "set": assignments,
     }
     facts: dict[str, Any] = {"run": run, "data": str(reference), **{k: v for k, v in options.items() if v is not None}}
-    name = f"{reference.label}-{'random-' if run.startswith('random:') else ''}{Path(run).name}"
+    name = f"{reference.label}-{'random-' if run.startswith('random:') else ''}{Path(run.removeprefix('random:')).name}"
     if of_patches(run, head):
         _refuse(options, ("head", "device"), f"{run}, an encoder of patches")
         chosen = head or "linear"
@@ -129,7 +139,9 @@ def probe(
         result = _probe_patches(run, sequences, chosen, seeds or 5, device, output.say, target)
         _write(target, result, reference.label, facts)
     else:
-        _refuse(options, _used(run), run)
+        kind = encoder_kind(run)
+        _refuse(options, _used(kind), run)
+        refuse_settings(run, _settings_used(kind, head), assignments)
         settings = probe_recipe(run, recipe or "linear", shots, seeds, norm, assignments)
         windows = windows_for(reference, run, unseen_by)
         windows, note = unseen(windows, unseen_by or run)
@@ -164,17 +176,25 @@ def _refuse(options: dict[str, Any], used: tuple[str, ...], run: str) -> None:
             raise ValueError(f"{option}: expected options that {run} uses ({expected}), got --{option}")
 
 
-def _used(run: str) -> tuple[str, ...]:
+def _used(kind: str) -> tuple[str, ...]:
     """Return the options that a probe of windows uses beside data, out and seeds."""
     shared = ("recipe", "test-subjects", "unseen-by", "set")
-    if run == "statistics":
+    if kind == "statistics":
         return ("shots", "head", "keep", *shared)
-    if run == "supervised":
+    if kind == "supervised":
         return ("norm", "device", *shared)
-    from imuspec.run.named import load_encoder
-
-    pictures = ("norm", "layer") if load_encoder(run).kind == "image" else ("layer",)
+    pictures = ("norm", "layer") if kind == "image" else ("layer",)
     return ("shots", "head", "device", "keep", *pictures, *shared)
+
+
+def _settings_used(kind: str, head: str | None) -> tuple[str, ...]:
+    """Return the sections, and the fields, of a recipe that a probe of windows uses."""
+    if kind == "supervised":
+        splits = ("split.seeds", "split.max_validation", "split.max_test")
+        return (*splits, "pictures.norm", "pictures.range_db", "pictures.size")
+    chosen = head or ("logistic" if kind == "statistics" else "linear")
+    used = ["split", *(["pictures"] if kind == "image" else []), *(["head"] if chosen != "logistic" else [])]
+    return tuple(used)
 
 
 def probe_recipe(

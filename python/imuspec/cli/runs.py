@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from imuspec.datasets.sequences import PatchSequences
     from imuspec.encoders import Encoder
 
-__all__ = ["facts_of", "of_patches", "patch_encoder", "unseen", "unseen_sequences", "window_encoder", "windows_for"]
+__all__ = [
+    "encoder_kind",
+    "facts_of",
+    "of_patches",
+    "patch_encoder",
+    "refuse_settings",
+    "unseen",
+    "unseen_sequences",
+    "window_encoder",
+    "windows_for",
+]
 
 
 def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = None) -> Windows:
@@ -54,7 +64,7 @@ def of_patches(run: str, head: str | None) -> bool:
     Raises
     ------
     ValueError
-        If the head takes patches, and the run is not an encoder of patches.
+        If the head takes patches, and the run is an encoder of pictures or none.
     """
     if head in ("lstm", "mlp"):
         if run in ("random", "imagenet", "efficientnet-lite0", "statistics", "supervised"):
@@ -62,11 +72,41 @@ def of_patches(run: str, head: str | None) -> bool:
                 f"head: expected linear or logistic for {run}, got {head}, a head for patches; random:RUN with a run of "
                 "mae-... is an encoder of patches with its initial random weights"
             )
+        if encoder_kind(run) == "image":
+            raise ValueError(f"head: expected linear or logistic for {run}, an encoder of pictures, got {head}")
         return True
     from imuspec.storage import read_json
 
     described = Path(run.removeprefix("random:")) / "encoder.json"
     return described.is_file() and read_json(described).get("name") == "roformer"
+
+
+def encoder_kind(run: str) -> str:
+    """Return image or signal for an encoder, and statistics or supervised for these words."""
+    if run in ("statistics", "supervised"):
+        return run
+    from imuspec.run.named import load_encoder
+
+    return load_encoder(run).kind
+
+
+def refuse_settings(run: str, used: tuple[str, ...], assignments: list[str] | None) -> None:
+    """Raise an error for a setting of a recipe that would have no effect.
+
+    Parameters
+    ----------
+    run : str
+        Name of the encoder, for the message.
+    used : tuple of str
+        Sections, as pictures, and fields, as pictures.norm, that are used.
+    assignments : list of str or None
+        ``SECTION.FIELD=VALUE`` each.
+    """
+    for assignment in assignments or ():
+        key = assignment.partition("=")[0].strip()
+        section = key.partition(".")[0]
+        if section in ("split", "pictures", "head") and not {key, section} & set(used):
+            raise ValueError(f"set: expected settings that {run} uses ({', '.join(used) or 'none'}), got {key}")
 
 
 def patch_encoder(run: str) -> Encoder:

@@ -21,6 +21,7 @@ from imuspec.prediction.held_out import HeldOut, chains_of, expected_calibration
 from imuspec.prediction.probed import save_heads
 from imuspec.probing import EncoderSource, StatisticsSource, probe
 from imuspec.recipe import FitRecipe, ProbeRecipe
+from imuspec.run.run import Run
 
 WINDOWS = made_up_windows(n_subjects=6, n_windows=3)
 PICTURES = ("pictures.nfft=[64]", "pictures.hop=[32]", "pictures.size=[24,32]")
@@ -155,6 +156,31 @@ def test_a_labelled_set_is_scored_on_people_that_the_model_was_not_fitted_to(mod
         predict_labelled(fitted, replace(own.of_classes(["walk"]), class_names=("jump",)))
     with pytest.raises(ValueError, match="expected 50 Hz as the model, got 100 Hz"):
         predict_labelled(fitted, replace(own, rate=100.0))
+
+
+def test_people_that_the_encoder_was_pre_trained_on_do_not_score_its_model(tmp_path: Path) -> None:
+    from imuspec.cli.runs import facts_of, unseen
+
+    run = tmp_path / "run"
+    Run(run).save_encoder(encoders.build("cnn1d"))
+    facts = {"set": "study", "people": ["study"], "subjects": [4]}
+    (run / "source.json").write_text(json.dumps(facts), "utf-8")
+    own = replace(WINDOWS, people=("study",))
+    learnt = unseen(own, str(run))[0]
+    learnt = learnt.select(learnt.subject < 4)
+    fitted = fit_windows(encoders.build("cnn1d"), learnt, FitRecipe().set("split.folds=3"), source=facts_of(str(run)))
+    fitted.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    result = predict_labelled(loaded, own)
+    expected = "scored on 1 people; the model was fitted to, or its encoder pre-trained on, the other 5"
+    assert expected in result.notes
+    assert result.scores is not None
+    assert result.scores.confusion.sum() == int((own.subject == 5).sum())
+    assert "people" not in loaded.facts["source"]
+    left, note = unseen(own, str(tmp_path / "model"))  # the model's encoder as a run
+    assert left.subjects.tolist() == [5]
+    assert "judged on 2 subjects; pre-training saw the other 4" in note
+    assert "pretraining" not in fit_windows(None, learnt, source=facts_of("statistics")).facts["people"]
 
 
 def held_out(n_people: int, n: int, classes: int = 3, seed: int = 0, sharpness: float = 3.0) -> HeldOut:

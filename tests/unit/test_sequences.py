@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from imuspec import Recipe
+from imuspec.datasets import DatasetReference, people_of
 from imuspec.datasets.patches import group_labels
 from imuspec.datasets.recordings import LabelledRecording, count_times, runs_of
 from imuspec.datasets.sequences import PatchSequence, PatchSequences, capture24_sequences, cut_sequences
@@ -143,3 +144,13 @@ def test_unknown_annotations_columns_and_participants_are_refused(capture24: Pat
     (tmp_path / "annotation-label-dictionary.csv").write_text("annotation,label:Willetts2018\nunclear,\n")
     with pytest.raises(ValueError, match="7030 sleeping"):
         capture24_sequences(tmp_path, recipe=LOOSE)
+
+
+def test_stretches_have_the_identities_of_their_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = cut_sequences([recording()], rate=30.0, name="mine")
+    assert items.people == ("mine",)
+    assert replace(items, name="other", people=("a", "b")).select(items.subjects).people == ("a", "b")
+    monkeypatch.setattr("imuspec.datasets.reference.labelled_recordings", lambda *_, **__: [recording()])
+    made = DatasetReference.parse("phones@hapt=x").sequences()
+    assert (made.name, made.people) == ("phones", people_of("hapt", "x"))
+    assert made.people == people_of("uci_har", "y") != ("phones",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,24 @@ def unseen(windows: Windows, run: str) -> tuple[Windows, str]:
     """Return the windows of people that the run was not pre-trained on, and a note; all windows if it saw every person."""
     import numpy as np
 
-    from imuspec.probing.unseen import subjects_seen
-    from imuspec.run.named import people_seen
-
     subjects = np.unique(windows.subject).tolist()
-    left_out, note = subjects_seen(run, people_seen(run), name=windows.name, people=windows.people, subjects=subjects)
+    left_out, note = _seen_subjects(run, windows.name, windows.people, subjects)
     return windows.select(~np.isin(windows.subject, left_out)) if left_out else windows, note
+
+
+def _seen_subjects(run: str, name: str, people: Sequence[str], subjects: Sequence[Any]) -> tuple[list[Any], str]:
+    """Return the subjects that a run, or what it was made of, was trained on, and notes; none if no other would remain."""
+    from imuspec.probing.unseen import subjects_seen
+    from imuspec.run.named import all_people_seen
+
+    left_out: list[Any] = []
+    notes: list[str] = []
+    for seen in all_people_seen(run):
+        rest = [subject for subject in subjects if subject not in left_out]
+        more, note = subjects_seen(run, seen, name=name, people=people, subjects=rest)
+        left_out += more
+        notes += [note] if note else []
+    return left_out, "; ".join(notes)
 
 
 def window_encoder(run: str, windows: Windows, say: Callable[[str], None]) -> Encoder:
@@ -124,8 +136,11 @@ def patch_encoder(run: str) -> Encoder:
 
 
 def facts_of(run: str) -> dict[str, Any]:
-    """Return name, digest and description of a run, for a model card; the path of its folder is left out."""
-    from imuspec.run.named import weights_digest
+    """Return name, digest and description of a run, for a model card, and the people that it has seen.
+
+    The path of its folder is left out.
+    """
+    from imuspec.run.named import all_people_seen, weights_digest
 
     about = {
         "statistics": "hand-crafted statistics of the window",
@@ -134,19 +149,18 @@ def facts_of(run: str) -> dict[str, Any]:
     }
     kind, colon, folder = run.rpartition("random:")
     name = Path(folder).name if Path(folder).exists() else run
-    facts = {"name": f"{colon}{name}" if not kind else run, "digest": weights_digest(run)}
-    return {**facts, "about": about[run]} if run in about else facts
+    facts: dict[str, Any] = {"name": f"{colon}{name}" if not kind else run, "digest": weights_digest(run)}
+    if run in about:
+        return {**facts, "about": about[run]}
+    seen = [] if run.startswith("random:") else [each for each in all_people_seen(run) if each.people]
+    return {**facts, "people": [each.as_json() for each in seen]} if seen else facts
 
 
 def unseen_sequences(reference: DatasetReference, run: str) -> tuple[PatchSequences, str]:
     """Load labelled stretches without the people that the run was pre-trained on, and a note."""
     from imuspec.datasets import people_of
-    from imuspec.probing.unseen import subjects_seen
-    from imuspec.run.named import people_seen
 
     sequences = reference.sequences()
     people = people_of(reference.loader, reference.path)
-    left_out, note = subjects_seen(
-        run, people_seen(run), name=reference.label, people=people, subjects=sequences.subjects
-    )
+    left_out, note = _seen_subjects(run, reference.label, people, sequences.subjects)
     return sequences.select([name for name in sequences.subjects if name not in left_out]), note

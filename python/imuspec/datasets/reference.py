@@ -24,7 +24,7 @@ from typing import Any, Literal, Union
 
 from pydantic import TypeAdapter, ValidationError
 
-from imuspec.datasets.catalogue import CATALOGUE, find_set, labelled_recordings, load
+from imuspec.datasets.catalogue import CATALOGUE, find_set, labelled_recordings, load, people_of
 from imuspec.datasets.leaks import Unit
 from imuspec.datasets.windows import Windows
 from imuspec.errors import unknown_name
@@ -138,11 +138,13 @@ class DatasetReference:
 
         if self.loader == "capture24":
             own = _types_of(capture24_sequences)
-            return replace(capture24_sequences(self.path, **self._typed(own, reader=False)), name=self.label)
+            sequences = capture24_sequences(self.path, **self._typed(own, reader=False))
+            return replace(sequences, name=self.label, people=people_of(self.loader, self.path))
         cutting = ("rate", "patch_s")
         settings = self._typed(_types_of(cut_sequences, cutting))
         cut = {key: settings.pop(key) for key in cutting if key in settings}
-        return cut_sequences(labelled_recordings(self.loader, self.path, **settings), name=self.label, **cut)
+        sequences = cut_sequences(labelled_recordings(self.loader, self.path, **settings), name=self.label, **cut)
+        return replace(sequences, people=people_of(self.loader, self.path))
 
     def _typed(self, known: Mapping[str, Any], *, reader: bool = True) -> dict[str, Any]:
         """Return the settings in the types of the functions that take them."""

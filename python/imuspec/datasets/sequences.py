@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class PatchSequences:
         Name of the set.
     counts : mapping of str to int
         Number of recordings or patches that were left out, by reason.
+    people : tuple of str, default the name
+        Identities of the people, as of `imuspec.datasets.Windows`.
     """
 
     items: tuple[PatchSequence, ...]
@@ -84,6 +86,10 @@ class PatchSequences:
     rate: float = 30.0
     name: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    people: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", tuple(self.people) or ((self.name,) if self.name else ()))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -100,7 +106,7 @@ class PatchSequences:
         """Return the stretches of some subjects."""
         selected = set(subjects)
         items = tuple(item for item in self.items if item.subject in selected)
-        return PatchSequences(items, self.class_names, self.rate, self.name, self.counts)
+        return replace(self, items=items)
 
     def per_class(self) -> dict[str, int]:
         """Return the number of labelled patches of each class."""

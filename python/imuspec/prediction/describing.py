@@ -54,12 +54,14 @@ def described(
         f"temperature {calibration.fitted:.2f}, {used}: on people left out log loss {loss:.3f} without and {loss_after:.3f} "
         f"with it, calibration error {error:.3f} and {error_after:.3f}"
     )
+    described_source = {"name": front.kind, **(source or {})}
+    pretraining = described_source.pop("people", [])
     facts = {
-        "source": {"name": front.kind, **(source or {})},
+        "source": described_source,
         "data": _data_facts(data),
         "scores": {name: {**scores.values, "interval": scores.interval} for name, scores in rows},
         "calibration": {key: value for key, value in asdict(calibration).items() if key != "temperature"},
-        "people": _people(data),
+        "people": {**_people(data), **({"pretraining": pretraining} if pretraining else {})},
     }
     return Model(
         front,
@@ -83,6 +85,5 @@ def _data_facts(data: Windows | PatchSequences) -> dict[str, Any]:
 
 def _people(data: Windows | PatchSequences) -> dict[str, Any]:
     """Return the people of the set, in the form of a pre-training's source.json, so that no one scores them as unseen."""
-    if isinstance(data, Windows):
-        return {"set": data.name, "people": list(data.people), "subjects": np.unique(data.subject).tolist()}
-    return {"set": data.name, "people": [data.name], "subjects": data.subjects}
+    subjects = np.unique(data.subject).tolist() if isinstance(data, Windows) else data.subjects
+    return {"set": data.name, "people": list(data.people), "subjects": subjects}

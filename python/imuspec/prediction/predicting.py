@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -282,22 +281,29 @@ def _scored(
     if unknown:
         notes.append(f"windows of classes that the model does not have, left out of the scores: {', '.join(unknown)}")
     seen = seen_by(model, data, subject)
+    fitted = (
+        "was fitted to, or its encoder pre-trained on,"
+        if "pretraining" in model.facts.get("people", {})
+        else "was fitted to"
+    )
     if seen.any() and not seen.all():
         n_seen, n_all = len(np.unique(subject[seen])), len(np.unique(subject))
-        notes.append(f"scored on {n_all - n_seen} people; the model was fitted to the other {n_seen}")
+        notes.append(f"scored on {n_all - n_seen} people; the model {fitted} the other {n_seen}")
         scored &= ~seen
     elif not model.facts.get("people"):
         notes.append("the model does not list the people of its fit (source.json): some of these may be among them")
     elif seen.any():
-        notes.append("the model was fitted to all these people: scores are not of unseen people")
+        notes.append(f"the model {fitted} all these people: scores are not of unseen people")
     return scored, tuple(notes)
 
 
 def seen_by(model: Model, data: Windows | PatchSequences, subject: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which windows are of people whom the model was fitted to."""
-    people = model.facts.get("people", {})
-    identities: Sequence[str] = data.people if isinstance(data, Windows) else (data.name,)
-    if not set(people.get("people", ())) & set(identities):
-        return np.zeros(len(subject), np.bool_)
-    names = {str(name) for name in people.get("subjects", ())}
-    return np.array([str(name) in names for name in subject.tolist()], np.bool_)
+    """Return which windows are of people whom the model was fitted to, or whom its encoder was pre-trained on."""
+    fitted = model.facts.get("people", {})
+    seen = np.zeros(len(subject), np.bool_)
+    for people in (fitted, *fitted.get("pretraining", ())):
+        if set(people.get("people", ())) & set(data.people):
+            subjects = people.get("subjects", ())
+            names = None if subjects is None else {str(name) for name in subjects}
+            seen |= np.array([names is None or str(name) in names for name in subject.tolist()], np.bool_)
+    return seen

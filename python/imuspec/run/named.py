@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from imuspec.storage import read_json
 
 __all__ = [
     "PeopleSeen",
+    "all_people_seen",
     "expect_digest",
     "load_encoder",
     "people_seen",
@@ -134,6 +136,30 @@ class PeopleSeen:
     people: tuple[str, ...] = ()
     subjects: tuple[Any, ...] | None = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as ``source.json`` has them."""
+        return {"set": self.name, "people": list(self.people), "subjects": self.subjects and list(self.subjects)}
+
+
+def all_people_seen(name: str) -> tuple[PeopleSeen, ...]:
+    """Return the people of a run as `people_seen`, and of a fitted model also those that its encoder was pre-trained on.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, the folder of a fitted model, or another name of an encoder.
+    """
+    source = _folder(name) / "source.json"
+    facts = read_json(source) if source.is_file() else {}
+    return people_seen(name), *(_seen(each) for each in facts.get("pretraining", ()))
+
+
+def _seen(facts: Mapping[str, Any]) -> PeopleSeen:
+    subjects = facts.get("subjects", ())
+    return PeopleSeen(
+        facts.get("set", ""), tuple(facts.get("people", ())), None if subjects is None else tuple(subjects)
+    )
+
 
 def people_seen(name: str) -> PeopleSeen:
     """Return the people whose windows a run, or an imported public model, was pre-trained on.
@@ -147,8 +173,7 @@ def people_seen(name: str) -> PeopleSeen:
     if model.is_file():
         facts = read_json(model)
         return PeopleSeen(facts["name"], tuple(facts.get("people", ())), None)
-    facts = read_json(source) if source.is_file() else {}
-    return PeopleSeen(facts.get("set", ""), tuple(facts.get("people", ())), tuple(facts.get("subjects", ())))
+    return _seen(read_json(source) if source.is_file() else {})
 
 
 def _source_section(name: str) -> dict[str, Any]:

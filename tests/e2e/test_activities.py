@@ -8,7 +8,7 @@ import pytest
 
 from imuspec.cli import main
 from imuspec.datasets.sequences import PatchSequences
-from imuspec.experiments.lmm_fig2 import intervals, welch
+from imuspec.experiments.lmm_fig2 import _weights_figure, intervals, welch
 from imuspec.run.run import Run
 from imuspec.simulation import wrist_motion, write_csv
 from labelled_days import labelled_days, small_roformer
@@ -80,6 +80,31 @@ def test_a_study_of_the_paper_runs_in_its_tiny_form(tmp_path: Path, capsys) -> N
     assert json.loads((tmp_path / "out" / "experiment.json").read_text())["tiny"] is True
 
 
+def test_figure_three_scores_every_run_of_a_loss_as_the_rows_beside_it(tmp_path: Path, capsys) -> None:
+    import pandas as pd
+
+    runs = []
+    for number, row in enumerate(("LMM", "LMM", "MSE")):
+        Run(tmp_path / str(number)).save_encoder(small_roformer(number))
+        runs += ["--runs", f"{row}={tmp_path / str(number)}"]
+    changes = [
+        "--set",
+        "random_draws=1",
+        "--set",
+        "head_epochs=1",
+        "--set",
+        "points=50",
+        "--set",
+        "recipe=mae-lmm-small",
+    ]
+    out = tmp_path / "out"
+    output_of(capsys, "experiment", "lmm-fig3", "--tiny", "--seeds", "1", "--out", str(out), *runs, *changes)
+    scores = pd.read_csv(out / "seeds.csv")
+    assert scores.groupby("row")["weights_seed"].nunique()["LMM, linear"] == 2
+    assert set(scores["column"]) == {"capture24"}
+    assert (out / "fig3.png").stat().st_size > 10_000
+
+
 def test_intervals_and_tests_between_weights_are_those_of_scipy() -> None:
     import numpy as np
     import pandas as pd
@@ -101,3 +126,7 @@ def test_intervals_and_tests_between_weights_are_those_of_scipy() -> None:
     assert kappa["p_holm"].max() <= 1
     assert (kappa["p_holm"] >= kappa["p"]).all()
     assert kappa["p_holm"].min() == pytest.approx(min(1, 3 * kappa["p"].min()))
+    panels = _weights_figure(runs).axes
+    labels = [panel.get_ylabel() for panel in panels]
+    assert labels == ["score", "LMM on validation", "MSE on validation"]  # Fig 2a, b, c
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["kappa", "balanced accuracy"]

@@ -242,6 +242,27 @@ def test_fewer_labels_than_asked_for_are_said() -> None:
     assert "wisdm: fewer labelled windows of a class than asked for in 2 of 5 splits, 53 in all at least" in notes
 
 
+def test_labels_that_are_fewer_in_every_split_are_said() -> None:
+    from imuspec.experiments.evidence import evidence_notes
+
+    scores = judged(MoCo=0.5).assign(shots=10, n_train=50, n_fewest=5)  # two of six classes have 5 in each split
+    expected = "wisdm: fewer labelled windows of a class than asked for in 5 of 5 splits, 5 in place of 10 at least"
+    assert expected in evidence_notes(scores, None)
+    assert not any("fewer labelled" in note for note in evidence_notes(scores.assign(n_fewest=10), None))
+
+
+def test_differences_are_of_the_score_that_the_table_shows() -> None:
+    from imuspec.experiments.evidence import evidence_notes, paired_table
+
+    scores = judged(LMM=0.9, MSE=0.5)
+    random = np.random.default_rng(0)
+    scores["macro_f1"] = random.uniform(0, 1, len(scores))
+    scores["balanced_accuracy"] = (scores["row"] == "LMM") * 0.4 + random.uniform(0, 0.01, len(scores))
+    note = evidence_notes(scores, paired_table(scores), "balanced_accuracy")[-1]
+    assert "Of balanced accuracy, below .05 after Holm's correction within a column: wisdm: LMM - MSE +0.4" in note
+    assert "correction within a column: none" in evidence_notes(scores, paired_table(scores))[-1]
+
+
 def printed(columns: list[str]) -> list[list[str]]:
     from imuspec.cli.experiments import _comparison
 

@@ -122,6 +122,30 @@ def test_a_tiny_trial_makes_every_row_that_a_run_is_given_for() -> None:
     assert list(tiny_rows(setup.model_copy(update={"tiny": False}), rows, ("LMM",))) == list(rows)
 
 
+def test_an_encoder_that_was_pre_trained_on_people_that_it_is_judged_on_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    seen = {"set": "wisdm_windows", "people": ["wisdm"], "subjects": [1, 2, 7], "data": [], "digest": "", "counts": {}}
+    for name in ("seen", "seed1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.json").write_text(json.dumps(seen), "utf-8")
+        (tmp_path / name / "encoder.json").write_text("{}", "utf-8")
+    judged = judged_rows(MoCo=[[0.2, 0.4]]).assign(test_subjects=["2; 3", "1; 4"])
+
+    def run(setup: Any) -> experiments.Result:
+        setup.pretrained["CPC (HAR)"] = str(tmp_path / "seed1")
+        table = pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [0.3]})
+        return experiments.Result(table, tables={"seeds": judged})
+
+    runs = {"MoCo": "m", "CPC (HAR)": "c"}
+    experiment = made_up_experiment(("wisdm",), DATA=("wisdm",), OPTIONS=Options, RUNS=runs, run=run)
+    given = [f"MoCo={tmp_path / 'seen'}", f"MoCo=random:{tmp_path / 'seen'}"]
+    setup = experiment.setup(tmp_path / "out", data=["wisdm=raw.txt"], runs=given)
+    notes = experiments.perform(experiment, setup)[0].notes
+    ending = "pre-trained on 2 of the 4 test subjects of wisdm (1, 2): scores are not of unseen people"
+    assert notes[:2] == [f"MoCo: {ending}", f"CPC (HAR): {ending}"]
+    assert not any("unseen people" in note for note in notes[2:])
+
+
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment_module, "names", lambda: ["img2imu-table1", "lmm-fig2"])
     with pytest.raises(

@@ -78,7 +78,7 @@ class PatchSequences:
     counts : mapping of str to int
         Number of recordings or patches that were left out, by reason.
     people : tuple of str, default the name
-        Identities of the people, as of `imuspec.datasets.Windows`.
+        Identities of the people, as in `imuspec.datasets.Windows`.
     """
 
     items: tuple[PatchSequence, ...]

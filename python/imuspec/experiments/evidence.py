@@ -42,6 +42,16 @@ def _fewer_labels(part: pd.DataFrame) -> str:
     """Say in how many splits there were fewer labelled windows than asked for; empty where there were not."""
     if not {"shots", "n_train"} <= set(part.columns):
         return ""
+    if "n_fewest" in part:
+        drawn = part[part["shots"] > 0]
+        short = drawn[drawn["n_fewest"] < drawn["shots"]].sort_values("n_fewest", kind="stable")
+        if short.empty:
+            return ""
+        return (
+            f"fewer labelled windows of a class than asked for in {short['seed'].nunique()} of {drawn['seed'].nunique()} splits, "
+            f"{int(short['n_fewest'].iloc[0])} in place of {int(short['shots'].iloc[0])} at least"
+        )
+    # a table that was stored before rows had the number of the rarest class
     few = part[part["shots"] > 0].drop_duplicates(["seed", "shots", "n_train"])
     required = few["shots"] * np.ceil(few["n_train"].groupby(few["shots"]).transform("max") / few["shots"])
     short = few[few["n_train"] < required]
@@ -53,7 +63,7 @@ def _fewer_labels(part: pd.DataFrame) -> str:
     )
 
 
-def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[str]:
+def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None, score: str = "macro_f1") -> list[str]:
     """Return what a reader must know beside the numbers, in sentences.
 
     Parameters
@@ -62,6 +72,8 @@ def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[st
         Scores of each row, column, split and draw of the weights.
     paired : DataFrame or None
         From `paired_table`.
+    score : str, default "macro_f1"
+        Score of the differences.
 
     Returns
     -------
@@ -90,13 +102,13 @@ def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None) -> list[st
             notes.append(f"{column}: {fewer}")
     notes[1:1] = [f"{'; '.join(columns)}: {fact}" for fact, columns in columns_of.items()]
     if paired is not None:
-        clear = paired[(paired["score"] == "macro_f1") & (paired["p_holm"] < 0.05)]
+        clear = paired[(paired["score"] == score) & (paired["p_holm"] < 0.05)]
         pairs = "; ".join(
             f"{line.column}: {line.first} - {line.second} {line.difference:+.3f} [{line.low:+.3f}, {line.high:+.3f}]"
             for line in clear.itertuples()
         )
         notes.append(
-            "paired.csv: differences over splits with 95 % intervals (corrected resampled t test). Below .05 after Holm's "
-            f"correction within a column: {pairs or 'none'}"
+            "paired.csv: differences over splits with 95 % intervals (corrected resampled t test). Of "
+            f"{score.replace('_', ' ').replace('f1', 'F1')}, below .05 after Holm's correction within a column: {pairs or 'none'}"
         )
     return notes

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from imuspec.datasets.reference import DatasetReference
 from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
+from imuspec.experiments.comparisons import score_of
 from imuspec.experiments.conclusions import conclusions
 from imuspec.experiments.evidence import evidence_notes, paired_table
 from imuspec.experiments.provenance import encoder_facts, machine, versions
@@ -297,7 +299,8 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
         raise RuntimeError(f"{experiment.name}: expected a table with row, column and value, got none of {missing}")
     if "seeds" in result.tables:
         paired = paired_table(result.tables["seeds"])
-        result.notes += evidence_notes(result.tables["seeds"], paired)
+        result.notes += evidence_notes(result.tables["seeds"], paired, score_of(experiment.name))
+        result.notes[:0] = _leak_notes(setup, result.tables["seeds"])
         if paired is not None:
             result.tables["paired"] = paired
             options = setup.options.model_dump()
@@ -308,6 +311,45 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     comparison = compare(result.table, experiment.name)
     _store(experiment, setup, result, comparison, time.perf_counter() - started)
     return result, comparison
+
+
+def _leak_notes(setup: Setup[Any], judged: pd.DataFrame) -> list[str]:
+    """Say which encoders were pre-trained on people that they are judged on: of runs given, and of those made here."""
+    import importlib.util
+
+    from imuspec.datasets import people_of
+
+    if "test_subjects" not in judged or importlib.util.find_spec("torch") is None:
+        return []
+    from imuspec.probing.unseen import subjects_seen
+    from imuspec.run.named import all_people_seen
+
+    encoders = [(row, folder) for row, folders in setup.runs.items() for folder in folders]
+    notes = []
+    for row, name in [*encoders, *setup.pretrained.items()]:
+        if name.startswith("random:"):  # random weights have seen nobody
+            continue
+        for seen, (label, reference) in product(all_people_seen(name), setup.data.items()):
+            if reference.loader == "cohort" or (part := _of_set(judged, label, reference.loader)).empty:
+                continue
+            tested = sorted({person for text in part["test_subjects"] for person in str(text).split("; ")})
+            people = people_of(reference.loader, reference.path)
+            alike, note = subjects_seen(row, seen, name=label, people=people, subjects=tested)
+            if alike:
+                shown = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
+                note = (
+                    f"{row}: pre-trained on {len(alike)} of the {len(tested)} test subjects of {label} ({shown}): scores are not "
+                    "of unseen people"
+                )
+            notes += [note] if note else []
+    return list(dict.fromkeys(notes))
+
+
+def _of_set(judged: pd.DataFrame, label: str, loader: str) -> pd.DataFrame:
+    """Return the scores on a set; all of them where columns are no sets."""
+    names = judged["set" if "set" in judged else "column"].astype(str)
+    selected = names.isin([label, loader]) | names.str.startswith(f"{label}, ")
+    return judged[selected] if selected.any() or "set" in judged else judged
 
 
 def _sized(setup: Setup[Any]) -> Setup[Any]:

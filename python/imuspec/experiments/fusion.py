@@ -8,6 +8,8 @@ others. The paper gives no numbers.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
@@ -58,8 +61,8 @@ class _Packed:
 
     layers = ("last",)
 
-    def __init__(self, encoder: nn.Module, n_triads: int) -> None:
-        self._encoder, self._n_triads = encoder.eval(), n_triads
+    def __init__(self, encoder: nn.Module, n_triads: int, device: str) -> None:
+        self._encoder, self._n_triads, self._device = encoder.to(device).eval(), n_triads, device
 
     def choices(self, n_samples: int) -> list[dict[str, Any]]:  # noqa: ARG002  (no setting, whatever the length)
         return [{}]
@@ -67,7 +70,8 @@ class _Packed:
     def features(self, x: NDArray[np.float32], choice: dict[str, Any]) -> dict[str, NDArray[np.float32]]:  # noqa: ARG002  (no choice)
         triads = unpacked(x, self._n_triads)
         with torch.inference_mode():
-            parts = [self._encoder(torch.from_numpy(triads[i : i + 64])).numpy() for i in range(0, len(x), 64)]
+            batches = (torch.from_numpy(triads[i : i + 64]).to(self._device) for i in range(0, len(x), 64))
+            parts = [self._encoder(batch).cpu().numpy() for batch in batches]
         return {"last": np.concatenate(parts)}
 
 
@@ -131,9 +135,10 @@ def _judged(
     setup: Setup[FusionOptions], title: str, name: str, triads: NDArray[np.float32], windows: Windows
 ) -> list[pd.DataFrame]:
     """Scores of each row on some triads."""
-    n, stem = triads.shape[1], f"{name}-{title.replace(' ', '-')}"
-    drawn = ((seed, _Packed(_fusion(triads, seed), n)) for seed in range(setup.options.random_draws))
-    trained = ((seed, _Packed(_learnt(setup, triads, stem, seed), n)) for seed in range(setup.options.pretrain_seeds))
+    n, row, device = triads.shape[1], f"{title}, SimCLR@{name}", setup.device
+    drawn = ((seed, _Packed(_fusion(triads, seed), n, device)) for seed in range(setup.options.random_draws))
+    seeds = range(setup.options.pretrain_seeds)
+    trained = ((seed, _Packed(_learnt(setup, triads, f"{row}, seed {seed}", seed), n, device)) for seed in seeds)
     rows = [
         judge_row(setup, f"{title}, random", drawn, windows),
         judge_row(setup, f"{title}, SimCLR", trained, windows),
@@ -159,17 +164,29 @@ def _fusion(triads: NDArray[np.float32], seed: int) -> encoders.Encoder:
     )
 
 
-def _learnt(setup: Setup[FusionOptions], triads: NDArray[np.float32], name: str, seed: int) -> nn.Module:
-    objective = objectives.build("simclr", _fusion(triads, seed), widths=(256, 64))
-    run = Run(setup.out / "runs" / f"{name}-{seed}")
+def _learnt(setup: Setup[FusionOptions], triads: NDArray[np.float32], row: str, seed: int) -> nn.Module:
+    """Pre-train once for each windows and settings, in the folder of pre-trainings."""
     batch = min(setup.options.batch, len(triads))
-    settings = TrainingSettings(epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr, seed=seed)
-    train(
-        objective,
-        WindowSource(triads, batch=batch, seed=seed, standardise=False),
-        views=Triads(SignalPair()),
-        settings=settings,
-        run=run,
+    settings = TrainingSettings(
+        epochs=setup.options.epochs, batch=batch, base_lr=setup.options.base_lr, seed=seed, device=setup.device
     )
-    setup.pretrained[run.path.name] = str(run.path)
+    numbers = settings.model_dump(mode="json", exclude={"device"})
+    digest = hashlib.sha256(json.dumps([numbers, triads.shape], sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(triads).tobytes())
+    folder = setup.runs_folder / f"fusion-simclr-{digest.hexdigest()[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        run, done = Run(folder), folder / "done"
+        if not done.exists():
+            setup.say(f"{row}: pre-training in {folder}")
+            train(
+                objectives.build("simclr", _fusion(triads, seed), widths=(256, 64)),
+                WindowSource(triads, batch=batch, seed=seed, standardise=False),
+                views=Triads(SignalPair()),
+                settings=settings,
+                run=run,
+                resume=run.checkpoint_path.exists(),
+            )
+            done.touch()
+    setup.pretrained[row] = str(folder)
     return run.load_encoder()

@@ -151,5 +151,5 @@ def _weights_figure(runs: pd.DataFrame) -> Figure:
             panel.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
             panel.set(xlim=(-0.5, len(weights) - 0.5), xlabel="weight of MSE", ylabel=label)
             panel.set_title(letter, loc="left")
-        axes[0].legend(loc="lower right")
+        axes[0].legend(loc="best")
         return figure

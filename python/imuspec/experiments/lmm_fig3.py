@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def run(setup: Setup[Fig3Options]) -> Result:
         )
         confusion = result.confusion("last", 0, "validation")
         rows.append(_Row(loss, x.astype(np.float32), truth[chosen], confusion))
-        scores.append(result.table.assign(row=f"{loss}, linear", weights_seed=0))
+        scores.append(result.table.assign(row=f"{loss}, linear", weights_seed=0, column=study.column))
         for seed in range(1, study.n_seeds(loss)):
             others = study.probe(study.encoder(loss, sets, seed))
             scores.append(others.assign(row=f"{loss}, linear", weights_seed=seed))
@@ -109,10 +110,11 @@ def _umap(x: NDArray[np.float32]) -> NDArray[np.float32]:
         warnings.simplefilter("ignore")  # umap's own: a seed makes it single-threaded
         import umap
 
-        neighbours = min(15, len(x) - 1)
+        neighbours, n_threads = min(15, len(x) - 1), torch.get_num_threads()
         plane: NDArray[np.float32] = umap.UMAP(
             n_neighbors=neighbours, min_dist=0.1, random_state=0, n_jobs=1
         ).fit_transform(x)
+        torch.set_num_threads(n_threads)  # numba sets those of OpenMP, which torch shares
     return plane
 
 

@@ -20,16 +20,16 @@ _CELLS: list[Cell] = [
 RUNS = {row: "a run of imuspec pretrain in place of a pre-training here" for row, _ in _CELLS}
 
 
-class Table1Options(LossOptions, RowOptions):
+class LossRowOptions(LossOptions, RowOptions):
     """Numbers of this table."""
 
     ROWS: ClassVar[tuple[str, ...]] = tuple(RUNS)
     TINY: ClassVar[Mapping[str, Any]] = {**LossOptions.TINY, "rows": ("MSE", "LMM N 32", "LMM N 16+32+64+128")}
 
 
-OPTIONS = Table1Options
+OPTIONS = LossRowOptions
 
 
-def run(setup: Setup[Table1Options]) -> Result:
+def run(setup: Setup[LossRowOptions]) -> Result:
     """Pre-train each loss and probe it; two rows are not of the paper: signed means beside LMM, all N at once."""
     return study_table(setup, [(row, changes) for row, changes in _CELLS if row in setup.options.chosen])

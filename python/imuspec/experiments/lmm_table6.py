@@ -62,13 +62,13 @@ def run(setup: Setup[Table6Options]) -> Result:
         else:
             notes.append("HARNet10: random weights, as none were given")
         for name, head in _WIDE:
-            parts.append(study.probe(harnet, head).assign(row=f"HARNet10, {name}"))
+            parts.append(study.probe(harnet, head).assign(row=f"HARNet10, {name}", weights_seed=0))
     else:
         notes.append(
             "HARNet10: left out; --runs HARNet10=mtl_best.mdl, the public weights (academic use only), or a run"
         )
     scores = pd.concat(parts, ignore_index=True)
-    return tabulated(scores.assign(column=scores["column"].ffill()), notes)
+    return tabulated(scores, notes)
 
 
 def _public(harnet: torch.nn.Module, path: str) -> torch.nn.Module:
@@ -98,4 +98,4 @@ def _from_scratch(study: Study, setup: Setup[Table6Options]) -> pd.DataFrame:
         members = {"train": tuple(train.subjects), "validation": tuple(validation.subjects)}
         key = ("all", 0, seed, "validation")
         rows.append(row_of(key, scores, members, whole.who(), epoch=best["epoch"]))
-    return pd.DataFrame(rows).assign(row="from scratch")
+    return pd.DataFrame(rows).assign(row="from scratch", weights_seed=0, column=study.column)

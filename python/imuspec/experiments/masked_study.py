@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import nn
 
@@ -24,7 +22,7 @@ from imuspec.experiments.pretraining import pretrain_once
 from imuspec.experiments.provenance import sequence_facts
 from imuspec.experiments.setup import Heads, Names, Options, Setup, Words
 from imuspec.probing.parameter_free import moments
-from imuspec.probing.patch_features import PatchFeatures, embed_patches, raw_windows
+from imuspec.probing.patch_features import PatchFeatures, embed_patches, patch_statistics
 from imuspec.probing.patch_heads import HeadName, PatchHeadSettings
 from imuspec.probing.patch_protocol import probe_patches
 from imuspec.recipe import PretrainRecipe, Recipe
@@ -151,29 +149,25 @@ class Study:
         network = self.recipe().encoder
         return seeded_network(lambda: encoders.build(network.name, **network.model_dump(exclude={"name"})), seed)
 
-    def features(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
-        """Return the features of an encoder, stored on disk."""
-        cache = self.setup.out / "features"
-        return embed_patches(encoder, sequences, stride=stride, device=self.setup.device, cache=cache)
+    @property
+    def column(self) -> str:
+        """Name of the labelled set in tables."""
+        return self.setup.data["capture24"].loader if "capture24" in self.setup.data else "capture24"
+
+    def features(
+        self, encoder: nn.Module, sequences: PatchSequences, stride: int | None, *, layer: str = "last"
+    ) -> PatchFeatures:
+        """Return the features of an encoder, or these joined with the six numbers of each patch, stored on disk."""
+        cache, beside = self.setup.out / "features", moments if layer == _JOINED else None
+        return embed_patches(encoder, sequences, stride=stride, device=self.setup.device, cache=cache, beside=beside)
 
     def probe(
         self, encoder: nn.Module, head: HeadName = "linear", train_fraction: float = 1.0, layer: str = "last"
     ) -> pd.DataFrame:
         """Return the scores of a head on an encoder's features, or on these joined with the six numbers of each patch."""
-        embed = self.joined if layer == _JOINED else self.features
         return self.probe_features(
-            lambda part, stride: embed(encoder, part, stride), head, train_fraction=train_fraction
+            lambda part, stride: self.features(encoder, part, stride, layer=layer), head, train_fraction=train_fraction
         )
-
-    def joined(self, encoder: nn.Module, sequences: PatchSequences, stride: int | None) -> PatchFeatures:
-        """Return the features of an encoder with `moments` of each patch behind them, in memory."""
-        features = self.features(encoder, sequences, stride)
-        n_patches = min(300, int(getattr(encoder, "n_patches", 300)))
-        six = _statistics_of_patches(moments, sequences, stride, n_patches)
-        x = [
-            np.concatenate([own, other.astype(own.dtype)], axis=1) for own, other in zip(features.x, six.x, strict=True)
-        ]
-        return replace(features, x=x)
 
     def probe_features(
         self,
@@ -183,7 +177,6 @@ class Study:
         train_fraction: float = 1.0,
     ) -> pd.DataFrame:
         """Return the scores of a head on features, a row for each seed of the split; ``column`` is the set."""
-        name = self.setup.data["capture24"].loader if "capture24" in self.setup.data else "capture24"
         return probe_patches(
             embed,
             self.labelled(),
@@ -193,7 +186,7 @@ class Study:
             stride=self.setup.options.stride or None,
             device=self.setup.device,
             say=self.setup.say,
-        ).table.assign(column=name)
+        ).table.assign(column=self.column)
 
     def grid(self, cells: Iterable[Cell], probes: Sequence[Probe] = _PLAIN) -> pd.DataFrame:
         """Pre-train and probe each cell: rows for each cell and probe, pre-training seed and split."""
@@ -217,8 +210,12 @@ class Study:
             (STATISTICS, lambda x: window_features(x, self.labelled().rate)[0]),
             (MOMENTS, moments),
         ):
-            embed = partial(_statistics_of_patches, statistics)
-            scores = self.probe_features(embed, "logistic", train_fraction=train_fraction)
+            embed = partial(patch_statistics, statistics)
+            scores = self.probe_features(
+                lambda part, stride, embed=embed: embed(part, stride=stride),  # type: ignore[misc]  # a bound default
+                "logistic",
+                train_fraction=train_fraction,
+            )
             parts.append(scores.assign(row=f"{row}{suffix}", weights_seed=0))
         return pd.concat(parts, ignore_index=True)
 
@@ -228,19 +225,6 @@ class Study:
         """The scores of a probe; the row is named as by `imuspec.experiments.judging.judge_row`."""
         name = ", ".join([row, *([] if layer == "last" else [layer]), *([] if head == "linear" else [head])])
         return self.probe(encoder, head, train_fraction, layer).assign(row=name, weights_seed=seed)
-
-
-def _statistics_of_patches(
-    statistics: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    sequences: PatchSequences,
-    stride: int | None,
-    window: int = 300,
-) -> PatchFeatures:
-    """Statistics of each patch, in the windows that an encoder of so many patches would see."""
-    windows = raw_windows(sequences, window=window, stride=stride)
-    patch = sequences.items[0].patch
-    x = [statistics(part.reshape(3, -1, patch).transpose(1, 0, 2)) for part in windows.x]
-    return replace(windows, x=x)
 
 
 def tabulated(scores: pd.DataFrame, notes: Iterable[str] = ()) -> Result:

@@ -7,7 +7,7 @@ patch separately.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from imuspec.datasets.patches import scored_windows, stride_starts
 from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.storage import atomic_path
 
-__all__ = ["PatchFeatures", "embed_patches", "raw_windows"]
+__all__ = ["PatchFeatures", "embed_patches", "patch_statistics", "raw_windows"]
+
+Statistics = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,7 @@ def embed_patches(
     batch: int = 16,
     device: str = "cpu",
     cache: str | Path | None = None,
+    beside: Statistics | None = None,
 ) -> PatchFeatures:
     """Return the features of every window of labelled stretches, from a frozen encoder in eval mode.
 
@@ -95,6 +98,8 @@ def embed_patches(
     cache : path, optional
         Folder that stores features as float16, by a digest of encoder and stretches. They are then read from the file as they
         are needed, so that they need no memory: at a stride of 30 patches those of Capture-24 are some 7 GB.
+    beside : callable, optional
+        Statistics of patches ``[n, 3, patch]`` that stand behind the features, as `imuspec.probing.moments`.
 
     Returns
     -------
@@ -105,10 +110,13 @@ def embed_patches(
     label = [_counted(sequences.items[i], *position) for i, *position in positions]
     subject = [sequences.items[i].subject for i, *_ in positions]
     lengths = [len(part) for part in label]
-    stored = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}.npy"
+    ending = "" if beside is None else f"-{beside.__name__}"
+    stored = None if cache is None else Path(cache) / f"{_digest(encoder, sequences, window, stride)}{ending}.npy"
     if stored is None or not stored.is_file():
         states = _states if hasattr(encoder, "patch") else _states_of_patches
         computed = states(encoder.to(device).eval(), sequences, positions, batch, device)
+        if beside is not None:
+            computed = _joined(computed, beside, sequences, positions)
         if stored is None:
             x: list[NDArray[Any]] = [np.empty(0)] * len(positions)
             for k, values in computed:
@@ -185,6 +193,53 @@ def _states_of_patches(
         if i != index:
             index, features = i, _each_patch(encoder, sequences.items[i], batch * 16, device)
         yield k, features[start:end]
+
+
+def _joined(
+    computed: Iterator[tuple[int, NDArray[np.float32]]],
+    statistics: Statistics,
+    sequences: PatchSequences,
+    positions: Sequence[tuple[int, int, int, int]],
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (window, its features) with the statistics of each patch behind them."""
+    each = [_of_each_patch(statistics, item) for item in sequences]
+    for k, values in computed:
+        i, start, _, end = positions[k]
+        yield k, np.concatenate([values, each[i][start:end]], axis=1)
+
+
+def _of_each_patch(statistics: Statistics, item: PatchSequence) -> NDArray[np.float32]:
+    return statistics(np.ascontiguousarray(item.x.reshape(3, -1, item.patch).transpose(1, 0, 2)))
+
+
+def patch_statistics(
+    statistics: Statistics, sequences: PatchSequences, *, window: int = 300, stride: int | None = None
+) -> PatchFeatures:
+    """Return statistics of patches in place of an encoder's features. Each patch is in memory once, however windows overlap.
+
+    Parameters
+    ----------
+    statistics : callable
+        Of patches ``[n, 3, patch]``.
+    sequences : PatchSequences
+        Labelled stretches.
+    window : int, default 300
+        Patches of a window.
+    stride : int, optional
+        As for `embed_patches`.
+
+    Returns
+    -------
+    PatchFeatures
+    """
+    each = [_of_each_patch(statistics, item) for item in sequences]
+    positions = _window_positions(sequences, window, stride)
+    return PatchFeatures(
+        [each[i][start:end] for i, start, _, end in positions],
+        [_counted(sequences.items[i], *position) for i, *position in positions],
+        [sequences.items[i].subject for i, *_ in positions],
+        sequences.class_names,
+    )
 
 
 def _samples(item: PatchSequence, start: int, end: int) -> NDArray[np.float32]:

@@ -222,6 +222,12 @@ def _choose(
     return best
 
 
+def _fewest(windows: Windows, train: NDArray[np.int64]) -> int:
+    """Return the number of training windows of the class that has fewest, of the classes of the set."""
+    counts = np.bincount(windows.label[train], minlength=windows.n_classes)
+    return int(counts[np.unique(windows.label)].min())
+
+
 def _task(
     features: NDArray[np.float32],
     needed: NDArray[np.int64],
@@ -277,6 +283,7 @@ def _judge(
                     **head.choice,
                     **head.fitted.chosen,
                     n_train=len(draw.train[n]),
+                    n_fewest=_fewest(windows, draw.train[n]),
                     n_validation=len(draw.validation),
                     n_test=len(draw.test),
                     n_redraws=draw.split.n_redraws,

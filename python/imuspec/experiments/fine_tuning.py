@@ -1,4 +1,4 @@
-"""Fine-tuning: the head alone, the last block, or all weights, with few labels and with all.
+"""Fine-tuning: the head alone, the last block, or all weights, with few labels and with many.
 
 Rows without parameters, pre-trained encoders and the same networks with random weights are judged on the same splits by people.
 IMG2IMU is pre-trained on pictures, CPC on the windows of another set, so that nobody who is judged was seen. Random weights are
@@ -73,12 +73,12 @@ class FineTuningOptions(RowOptions, PictureOptions):
     window_s: PositiveFloat = Field(5.0, description="length of a window, s")
     rate: PositiveFloat = Field(50.0, description="sample rate of the windows, Hz")
     shots: PositiveInt = Field(10, description="labelled windows a class where labels are few")
-    max_train: NonNegativeInt = Field(100, description="most training windows a class of all labels; 0: all")
+    max_train: NonNegativeInt = Field(100, description="most labelled windows a class where labels are many; 0: all")
     max_validation: NonNegativeInt = Field(
         40, description="most validation windows a class; 0: all. All test windows count"
     )
     few_epochs: PositiveInt = Field(30, description="most epochs of the fine-tuning with few labels")
-    epochs: PositiveInt = Field(15, description="most epochs of the fine-tuning with all labels")
+    epochs: PositiveInt = Field(15, description="most epochs of the fine-tuning with many labels")
     patience: PositiveInt = Field(15, description="epochs without a better validation score before the stop")
     learning_rate: PositiveFloat | None = Field(
         None,
@@ -132,8 +132,6 @@ def run(setup: Setup[FineTuningOptions]) -> Result:
                 shown = ", ".join(f"{line.row} {line.labels}: {line.macro_f1:.3f}" for line in part.itertuples())
                 setup.say(f"{name}, split {seed}: {shown}")
     judged = pd.concat(tables, ignore_index=True)
-    if options.max_train:
-        notes.append(f"all labels: at most {options.max_train} training windows a class")
     return Result(score_table(judged), notes=notes, tables={"seeds": judged})
 
 
@@ -245,9 +243,10 @@ def _judged(setup: Setup[FineTuningOptions], name: str, cell: _Cell) -> list[dic
     options, windows, split = setup.options, cell.windows, cell.split
     seed = split.seed or 0
     validation = capped(windows, split.validation, options.max_validation or None, seed)
+    many = f"at most {options.max_train} a class" if options.max_train else "all labels"
     labels = {
         f"{options.shots} a class": (n_shot(windows, split.train, options.shots, seed), options.few_epochs),
-        "all labels": (capped(windows, split.train, options.max_train or None, seed), options.epochs),
+        many: (capped(windows, split.train, options.max_train or None, seed), options.epochs),
     }
     needed = np.unique(np.concatenate([validation, split.test, *(train for train, _ in labels.values())]))
     values = _features(setup, cell, windows.x[needed])

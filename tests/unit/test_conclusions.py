@@ -79,6 +79,10 @@ def test_pre_training_is_compared_with_random_weights_of_its_kind() -> None:
     rows = ["IMG2IMU, last block", "CPC, last block", "random (1D), last block", "random (2D), last block"]
     assert [random_row(row, rows) for row in rows] == [rows[3], rows[2], None, None]
     assert random_row("x alone, pre-trained", ["x alone, random", "y alone, random"]) == "x alone, random"
+    heads = ["x alone, random", "x alone, random, logistic", "x alone, pre-trained", "x alone, pre-trained, logistic"]
+    assert [random_row(row, heads) for row in heads] == [None, None, heads[0], heads[1]]
+    assert random_row("x alone, pre-trained, logistic", heads[:1]) is None  # no row of another head
+    assert random_row("LMM N 32, logistic", ["random weights"]) is None
     assert random_row("LMM N 32", ["LMM N 32", "random weights"]) == "random weights"
 
 

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 from imuspec import probing  # noqa: E402
+from imuspec.probing import heads  # noqa: E402
 from imuspec.recipe.probing import HeadSettings  # noqa: E402
 
 SETTINGS = HeadSettings(epochs=12, learning_rates=(1e-1, 1e-2, 1e-4), weight_decays=(0.0, 1e-2))  # type: ignore[call-arg]
@@ -105,6 +106,14 @@ def test_the_logistic_head_never_says_a_class_that_it_was_not_shown() -> None:
     shown = task.label != 1
     remaining = probing.Task(task.train[shown], task.label[shown], task.validation, task.validation_label, 0)
     assert set(probing.fit_logistic([remaining], 3, SETTINGS)[0].predict(task.validation)) == {0, 2}
+
+
+def test_a_logistic_head_that_has_not_converged_is_reported_with_its_strength(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = tasks(1)[0]
+    probing.fit_logistic([task], 4, SETTINGS)  # no warning, as warnings are errors here
+    monkeypatch.setattr(heads, "_STEPS", 2)
+    with pytest.warns(UserWarning, match=r"head\.kind=logistic: C=10, .* has not converged after 2 steps"):
+        probing.fit_logistic([task], 4, SETTINGS, strengths=(10.0,))
 
 
 def test_features_that_are_not_finite_are_refused() -> None:

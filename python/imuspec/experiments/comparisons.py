@@ -165,7 +165,7 @@ def reference_row(row: str, rows: Iterable[str]) -> str | None:
 
 
 def random_row(row: str, rows: Iterable[str]) -> str | None:
-    """Return the row with random weights that a pre-trained row is compared with; None where a table has none.
+    """Return the row with random weights, of the same layer and head, that a pre-trained row is compared with; None without one.
 
     Parameters
     ----------
@@ -175,13 +175,14 @@ def random_row(row: str, rows: Iterable[str]) -> str | None:
         All rows.
     """
     base, comma, rest = row.partition(", ")
+    parts, known = row.split(", "), list(rows)
     dimension = "1D" if base in _SIGNALS else "2D"
     starts = [_RANDOM_LITE] if base.endswith("(EfficientNet-Lite0)") else []
     starts += ["random weights", f"random ({dimension})", f"Randomly-init. ({dimension})"]
-    names = [f"{row}, random", f"{base}, random", *(f"{start}{comma}{rest}" for start in starts), "random weights"]
-    known = list(rows)
-    if row.startswith((*starts, "Randomly", "random")) or row.endswith(", random"):
+    if row.startswith((*starts, "Randomly", "random")) or "random" in parts:
         return None
+    same = ", ".join("random" if part == "pre-trained" else part for part in parts)
+    names = [same, f"{row}, random", f"{base}, random{comma}{rest}", *(f"{start}{comma}{rest}" for start in starts)]
     return next((name for name in names if name in known and name != row), None)
 
 

@@ -8,6 +8,7 @@ the two. To add a head, add a function to `HEADS`.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ __all__ = ["HEADS", "Fitted", "Task", "fit", "fit_linear", "fit_logistic", "fit_
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # the defaults of torch.optim.Adam
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)  # C of the logistic regression
+_STEPS = 2000  # of the logistic regression at most
 
 
 @dataclass(frozen=True)
@@ -361,20 +363,31 @@ def fit_logistic(
         The selected head of each task, in order. The weights include the standardisation, so they apply to the features
         before it.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     best = []
     for task in tasks:
         scaler = StandardScaler().fit(task.train)
-        fits = []
+        fits, unfinished = [], set()
         for strength in strengths:
-            model = LogisticRegression(C=strength, max_iter=2000).fit(scaler.transform(task.train), task.label)
+            model = LogisticRegression(C=strength, max_iter=_STEPS)
+            with warnings.catch_warnings():  # stated below, of the selected C alone
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(scaler.transform(task.train), task.label)
+            if model.n_iter_.max() >= _STEPS:
+                unfinished.add(strength)
             weight, bias = _folded(model, scaler, n_classes)
             guess = _linear(weight, bias, task.validation).argmax(-1)
             f1 = float(metrics(confusion_matrix(task.validation_label, guess, n_classes))["macro_f1"])
             fits.append(Fitted(partial(_linear, weight, bias), f1, {"C": strength}, weight, bias))
         best.append(max(fits, key=lambda fitted: fitted.validation_f1))
+        if best[-1].chosen["C"] in unfinished:
+            warnings.warn(
+                f"head.kind=logistic: C={best[-1].chosen['C']:g}, which validation selects, has not converged after {_STEPS} steps",
+                stacklevel=2,
+            )
     return best
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-pytest.importorskip("pandas")
-from imuspec import experiments
-from imuspec.experiments import judging
-from imuspec.experiments.made_up import made_up_windows
+pd = pytest.importorskip("pandas")
+from imuspec import experiments  # noqa: E402
+from imuspec.experiments import judging  # noqa: E402
+from imuspec.experiments.made_up import made_up_windows  # noqa: E402
 
 
 class Means:
@@ -128,3 +128,59 @@ def test_a_study_of_patches_joins_the_six_numbers_of_the_same_patches_and_names_
     assert list(rows)[:4] == names
     with pytest.raises(ValueError, match="set: layers: expected last or last"):
         experiments.describe("lmm-table1").setup(tmp_path, assignments=["layers=layer1"])
+
+
+def test_random_weights_of_a_grid_are_standardised_as_its_pre_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imuspec import encoders
+    from imuspec.experiments import img2imu_grid
+    from imuspec.run.run import Run
+
+    Run(tmp_path / "run").save_encoder(
+        encoders.build("standardised", encoder="tpn", mean=[1.0, 2.0, 3.0], sd=[4.0] * 3)
+    )
+    judged: dict[str, list[Any]] = {}
+
+    def judge_row(setup: Any, row: str, sources: Any, windows: Any, **_: Any) -> Any:
+        del setup, windows
+        judged[row] = [source._encoder for _, source in sources]
+        line = {"row": row, "seed": 0, "weights_seed": 0, "head": "linear", "test": "clean", "validation_f1": 0.5}
+        return pd.DataFrame([{**line, **dict.fromkeys(("macro_f1", "balanced_accuracy", "test_over_train"), 0.5),
+                              "n_rarest": 1, "test_subjects": "a"}])  # fmt: skip
+
+    monkeypatch.setattr(img2imu_grid, "pretrain_once", lambda *_, **__: Run(tmp_path / "run"))
+    monkeypatch.setattr(img2imu_grid, "judge_row", judge_row)
+    monkeypatch.setattr(img2imu_grid, "judge_parameter_free", lambda *_, **__: iter(()))
+    given = experiments.describe("img2imu-grid").setup(
+        tmp_path / "out", tiny=True, assignments=["random_draws=2", "height=24", "width=32"]
+    )
+    img2imu_grid.run(given)
+    first, second = judged["random weights (tpn)"]
+    assert first.mean.flatten().tolist() == second.mean.flatten().tolist() == [1.0, 2.0, 3.0]
+    assert any(not np.array_equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_subjects_that_only_unlabelled_windows_have_count_in_the_draw_of_those_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imuspec.datasets import DatasetReference
+    from imuspec.experiments.pretraining import unseen_windows
+    from imuspec.pretraining.window_source import window_source
+    from imuspec.recipe import PretrainRecipe
+
+    everybody = made_up_windows("people", n_subjects=12, n_windows=3, length=250)
+
+    def windows(self: DatasetReference, *, unlabelled: bool = False, **_: Any) -> Any:
+        del self
+        return everybody if unlabelled else everybody.select(everybody.subject > 1)
+
+    monkeypatch.setattr(DatasetReference, "windows", windows)
+    given = experiments.describe("img2imu-table2").setup(tmp_path, data=["wisdm=x"])
+    judged_on, used = unseen_windows(given, "wisdm", "wisdm=x", 0.5)
+    recipe = PretrainRecipe.load("simclr-har").set("source.window_s=5", "source.subjects=0.5", "training.batch=32")
+    seen = window_source(recipe, "wisdm=x").people.subjects
+    assert used
+    assert len(judged_on.subjects) > 0
+    assert not set(judged_on.subjects.tolist()) & set(seen or ())
+    assert set(judged_on.subjects.tolist()) | set(seen or ()) >= set(range(2, 12))

@@ -9,7 +9,6 @@ the grid is a row beside the pick. The paper gives no numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -17,13 +16,14 @@ from pydantic import Field, PositiveInt
 
 from imuspec.datasets import Windows, altered_sets
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
+from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
 from imuspec.experiments.methods import made_up_pictures
 from imuspec.experiments.pretraining import pretrain_once, unseen_windows
 from imuspec.experiments.setup import DrawOptions, HeadsOptions, Names, PictureOptions, Setup, Words
 from imuspec.probing.sources import EncoderSource, FeatureSource
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.grid import expand
+from imuspec.run.run import Run
 
 DATA = ("wisdm", "goat", "pvs", "daphnet")
 OTHER_DATA = True
@@ -65,15 +65,19 @@ def run(setup: Setup[GridOptions]) -> Result:
         windows, used = unseen_windows(setup, name, options.signals, options.subjects)
         notes += [f"{name}: judged on {len(windows.subjects)} subjects that no pre-training saw"] if used else []
         altered = {"rotated": altered_sets(windows)["rotated"].x} if options.rotated else None
+        first: dict[str, Run] = {}  # a run of each encoder, whose statistics standardise its random weights
         for family, recipes in grids.items():
-            tables = [_member(setup, recipe, name, windows, used, altered) for recipe in recipes]
+            judged_members = [_member(setup, recipe, name, windows, used, altered) for recipe in recipes]
+            tables = [table for table, _ in judged_members]
+            first.setdefault(recipes[0].encoder.name, judged_members[0][1])
             families = {"linear": family, "logistic": f"{family}, logistic"}
             parts += [table.assign(family=table["head"].map(families), set=name) for table in tables]
         baselines = dict(judge_parameter_free(setup, windows, pictures=options.pictures(), altered=altered))
-        for network in {recipes[0].encoder.name: recipes[0].encoder for recipes in grids.values()}.values():
-            draw = partial(_random, setup, network.name, network.model_dump(exclude={"name"}))
-            drawn = ((seed, draw(seed)) for seed in range(options.random_draws))
-            table = judge_row(setup, f"random weights ({network.name})", drawn, windows, altered=altered)
+        for network, run_of_it in first.items():
+            drawn = [
+                (seed, _source(setup, run_of_it.random_encoder(seed=seed))) for seed in range(options.random_draws)
+            ]
+            table = judge_row(setup, f"random weights ({network})", drawn, windows, altered=altered)
             parts.append(table.assign(set=name))
         parts += [table.assign(row=row, set=name) for row, table in baselines.items()]
     judged = pd.concat(parts, ignore_index=True)
@@ -127,20 +131,14 @@ def _grid(options: GridOptions, name: str) -> list[PretrainRecipe]:
         raise ValueError(f"grid: expected a name, a file or text of TOML, got {grid!r}: {error}") from error
 
 
-def _random(setup: Setup[GridOptions], name: str, keywords: Mapping[str, Any], seed: int) -> FeatureSource:
-    from imuspec import encoders
-
-    return _source(setup, seeded_network(lambda: encoders.build(name, **keywords), seed))
-
-
 def _source(setup: Setup[GridOptions], encoder: Any) -> FeatureSource:
     return EncoderSource(encoder, pictures=setup.options.pictures(), device=setup.device)
 
 
 def _member(
     setup: Setup[GridOptions], recipe: PretrainRecipe, name: str, windows: Windows, used: bool, altered: Any
-) -> pd.DataFrame:
-    """The scores of one recipe on a set, over its seeds of pre-training."""
+) -> tuple[pd.DataFrame, Run]:
+    """The scores of one recipe on a set, over its seeds of pre-training, and the last run."""
     options = setup.options
     if recipe.source.name == "windows":
         data: Any = options.signals or (windows if setup.tiny else "")
@@ -159,4 +157,4 @@ def _member(
         table = judge_row(setup, recipe.name, [(seed, _source(setup, run.load_encoder()))], windows, altered=altered)
         parts.append(table)
         setup.say(f"{name}: {recipe.name}, seed {seed}: macro-F1 on validation {table['validation_f1'].mean():.3f}")
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True), run

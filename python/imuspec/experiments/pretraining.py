@@ -13,9 +13,10 @@ from filelock import FileLock
 from imuspec.datasets import DatasetReference, Windows, people_of
 from imuspec.experiments.setup import Setup
 from imuspec.pretraining.pretraining import pretrain
-from imuspec.pretraining.window_source import pretraining_subjects
+from imuspec.pretraining.window_source import people_for_pretraining
 from imuspec.recipe import PretrainRecipe
 from imuspec.recipe.settings import LABELS
+from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.run.run import Run
 
 __all__ = ["pretrain_once", "pretraining_digest", "shares_people", "unseen_windows"]
@@ -103,10 +104,11 @@ def unseen_windows(setup: Setup[Any], name: str, signals: str, share: float) -> 
         Share of its subjects that pre-training sees.
     """
     windows = setup.windows(name, **getattr(setup.options, "window_settings", {}))
-    if shares_people(setup, name, signals):
-        seen = pretraining_subjects(windows.subject, share, 0)
-        return windows.select(~np.isin(windows.subject, seen)), True
-    return windows, False
+    if not shares_people(setup, name, signals):
+        return windows, False
+    form = WindowSourceSettings(window_s=windows.window_s, rate_hz=windows.rate, subjects=share)
+    seen = [str(subject) for subject in people_for_pretraining(form, signals)]
+    return windows.select(~np.isin(windows.subject.astype(str), seen)), True
 
 
 def shares_people(setup: Setup[Any], name: str, signals: str) -> bool:

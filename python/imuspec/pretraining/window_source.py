@@ -23,7 +23,7 @@ from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.run.named import PeopleSeen
 from imuspec.signal import resample
 
-__all__ = ["WindowSource", "pretraining_subjects", "window_source"]
+__all__ = ["WindowSource", "people_for_pretraining", "pretraining_subjects", "window_source"]
 
 
 def pretraining_subjects(subjects: NDArray[Any], share: float, seed: int) -> NDArray[Any]:
@@ -180,6 +180,21 @@ def window_source(recipe: PretrainRecipe, data: Any, people: str | Path | None =
         counts=counts,
         people=seen,
     )
+
+
+def people_for_pretraining(settings: WindowSourceSettings, data: str) -> tuple[Any, ...]:
+    """Return the subjects of a labelled set whose windows `window_source` takes.
+
+    Subjects without a labelled window are among those that they are drawn from, as the set's labels are not used.
+
+    Parameters
+    ----------
+    settings : WindowSourceSettings
+        Length and rate of the windows, and share and seed of the subjects.
+    data : str
+        The set as ``NAME=PATH[,setting=value,...]``.
+    """
+    return _windows(settings, data, None)[2].subjects or ()
 
 
 _Selection = tuple[NDArray[np.float32], dict[str, int], PeopleSeen]  # windows [N, 3, time], counts, people

@@ -50,6 +50,9 @@ def test_a_stored_cell_is_not_computed_again_and_another_number_is(
 ) -> None:
     run(tmp_path, "rows=statistics")
     before = pd.read_csv(tmp_path / "table.csv", comment="#")
+    files = [path for path in tmp_path.rglob("*") if path.suffix in (".csv", ".json", ".txt", ".svg")]
+    assert [path.name for path in files if "TINY" not in path.read_text("utf-8")] == []
+    assert any(path.parent.name == "cells" for path in files)
     computed = []
     judged = fine_tuning._judged
     monkeypatch.setattr(fine_tuning, "_judged", lambda *parts: computed.append(parts[1]) or judged(*parts))

@@ -146,6 +146,12 @@ def test_an_encoder_that_was_pre_trained_on_people_that_it_is_judged_on_is_named
     assert not any("unseen people" in note for note in notes[2:])
 
 
+def test_an_option_that_takes_one_value_refuses_two() -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="set: nfft: expected one value, got '64,32'"):
+        experiments.describe("fine-tuning").options(["nfft=64,32"])
+
+
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment_module, "names", lambda: ["img2imu-table1", "lmm-fig2"])
     with pytest.raises(

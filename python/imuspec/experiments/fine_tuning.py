@@ -26,7 +26,7 @@ from imuspec.datasets.draws import expect_distinct
 from imuspec.datasets.leaks import Split
 from imuspec.encoders import Encoder
 from imuspec.evaluation import score
-from imuspec.experiments.experiment import Result
+from imuspec.experiments.experiment import TINY_NOTE, Result
 from imuspec.experiments.judging import MOMENTS, ROW_MEANS, score_table, seeded_network
 from imuspec.experiments.methods import made_up_pictures
 from imuspec.experiments.pretraining import pretrain_once
@@ -197,7 +197,7 @@ def _stored(
 ) -> pd.DataFrame:
     """Return the scores of a row on one split, from an earlier run of the same numbers, data and weights where there is one."""
     numbers = setup.options.model_dump(mode="json", exclude={"rows", "images", "pretrain_seeds"})
-    facts = [row, name, split.seed, numbers, digest, weights_digest(source) if source else ""]
+    facts = [row, name, split.seed, numbers, digest, weights_digest(source) if source else "", *["tiny"] * setup.tiny]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     file = setup.out / "cells" / f"{key[:24]}.json"
     if file.is_file():
@@ -213,6 +213,7 @@ def _stored(
             front, picture={"nfft": nfft, "noverlap": nfft - hop, "norm": options.norm, "range_db": None, "size": size}
         )
     lines = _judged(setup, name, _Cell(row, windows, split, front, encoder))
+    lines = [{**line, "tiny": TINY_NOTE} for line in lines] if setup.tiny else lines
     write_atomically(file, (json.dumps(lines) + "\n").encode())
     return pd.DataFrame(lines)
 

@@ -97,11 +97,8 @@ class Options(Settings):
         except ValidationError as error:
             first = error.errors()[0]
             key = str(first["loc"][0])
-            reason = (
-                "one value or more"
-                if first["type"] == "too_short"
-                else first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            )
+            plain = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            reason = {"too_short": "one value or more", "too_long": "one value"}.get(first["type"], plain)
             raise ValueError(f"set: {key}: expected {reason}, got {values[key]!r}") from error
 
 

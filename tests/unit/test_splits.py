@@ -104,6 +104,19 @@ def test_a_split_of_few_subjects_that_lacks_a_class_is_left_out_of_the_turn() ->
     assert len({datasets.subject_split(windows, s, missing="keep").members["test"] for s in range(5)}) == 5
 
 
+def test_everybody_with_every_class_tests_before_anybody_tests_again() -> None:
+    subject, label = np.repeat(np.arange(6), 2), np.tile([0, 1], 6)
+    seen = (label == 0) | ~np.isin(subject, [4, 5])  # two of six lack a class
+    x = np.zeros((12, 3, 8), np.float32)
+    made = Windows(
+        x=x, label=label, subject=subject, recording=subject, start_s=np.arange(12.0), rate=50, class_names=("a", "b")
+    )
+    windows = made.select(seen)
+    tested = [datasets.subject_split(windows, seed).members["test"] for seed in range(8)]
+    assert sorted(tested[:4]) == sorted(tested[4:]) == [(0,), (1,), (2,), (3,)]
+    expect_distinct({seed: datasets.subject_split(windows, seed).members for seed in range(8)})
+
+
 def test_given_test_subjects_leave_other_validation_subjects_to_each_seed() -> None:
     splits = [datasets.explicit_split(some_windows(6), test=[2, 4], seed=seed) for seed in range(4)]
     assert {split.members["validation"] for split in splits} == {(0,), (1,), (3,), (5,)}

@@ -32,8 +32,8 @@ def subject_split(
 
     Of ``S`` subjects ``max(1, round(fraction S))`` test, as many validate, and the rest trains. Ten or more subjects are
     shuffled. With fewer, all splits are enumerated (leave one out, or leave two out), and the seed is the index: the first
-    seeds test every subject, and each seed gives another split, as long as there are any. A split in which a part lacks a
-    class is discarded, logged and counted, and the next one is taken.
+    seeds test every subject that can be tested, and each seed gives another split, as long as there are any. A split in which
+    a part lacks a class is discarded, logged and counted, and the next one of the same test subjects is taken.
 
     Parameters
     ----------
@@ -109,13 +109,17 @@ def _drawn(has: NDArray[np.bool_], windows: Windows, seed: int, n_test: int, *, 
 
     if len(has) < FEW:
         accepted: list[Draw] = []
+        by_test: dict[bytes, list[Draw]] = {}
         for draw in all_draws(len(has), n_test):
-            if not accepts(draw):
-                reject(draw, f"a split for seed {seed}")
-                continue
-            accepted.append(draw)
-            if len(accepted) > seed:
-                return draw, len(reasons)
+            by_test.setdefault(draw[2].tobytes(), []).append(draw)
+        # in turns of the test members, so that a discarded split does not put an untested member behind a tested one
+        while any(by_test.values()):
+            for draws in by_test.values():
+                while draws and not accepts(draws[0]):
+                    reject(draws.pop(0), f"a split for seed {seed}")
+                accepted += [draws.pop(0)] if draws else []
+                if len(accepted) > seed:
+                    return accepted[seed], len(reasons)
         if accepted:
             return accepted[seed % len(accepted)], len(reasons)
     else:

@@ -94,6 +94,13 @@ def test_scores_are_those_of_the_chosen_head_on_the_test_part() -> None:
     assert result.confusion("energy", 4).sum() == len(test)
     assert list(result.per_class().columns) == ["layer", "shots", "seed", "test", *WINDOWS.class_names]
     assert result.summary()["n"].tolist() == [1, 1]
+    several = probing.probe(Watched(), WINDOWS, seeds=(0, 1), shots=(4,), settings=QUICK)
+    people = {person for seed in (0, 1) for person in several.members[seed]["test"]}
+    rarest = int(several.table["n_rarest"].min())
+    last = several.summary().iloc[0]
+    assert last[["n_test_subjects", "n_rarest", "n_fewest"]].tolist() == [len(people), rarest, 4]
+    facts = f"2 distinct splits, {len(people)} test subjects, {rarest} test windows of the rarest class at least"
+    assert several.evidence() == facts
     with pytest.raises(ValueError, match="expected a row of the table, got 'last', 4, 'clean'"):
         result.confusion("last", 4)
 

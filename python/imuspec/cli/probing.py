@@ -164,6 +164,7 @@ def probe(
     output.show(
         _table(result, f"{reference.label}: {run} (mean ± sd over seeds, 95 % interval of the mean of macro F1)")
     )
+    output.say(f"{reference.label}: {result.evidence()}")
     output.say(f"tables, figures and recipe: {target}")
     return 0
 

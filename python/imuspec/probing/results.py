@@ -47,8 +47,28 @@ class ProbeResult:
     members: Mapping[int, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
 
     def summary(self) -> pd.DataFrame:
-        """Return mean and sd over seeds, a row for each layer, number of shots and test set."""
-        return summary(self.table, ["layer", "shots", "test"])
+        """Return mean and sd over seeds, a row for each layer, number of shots and test set, and what they rest on.
+
+        ``n_test_subjects`` counts the test people of all seeds together; ``n_rarest``, and ``n_fewest`` of a probe of windows, are
+        those of the seed that has fewest.
+        """
+        keys = ["layer", "shots", "test"]
+        table = summary(self.table, keys)
+        groups = self.table.groupby(keys, sort=False, dropna=False)
+        people = groups["test_subjects"].agg(lambda texts: len({name for text in texts for name in text.split("; ")}))
+        table["n_test_subjects"] = people.to_numpy()
+        for name in ("n_rarest", "n_fewest"):
+            if name in self.table:
+                table[name] = groups[name].min().to_numpy()
+        return table
+
+    def evidence(self) -> str:
+        """Return the number of splits, of test subjects in all of them, and of test windows of the rarest class, in words."""
+        table = self.summary()
+        return (
+            f"{int(table['n'].max())} distinct splits, {int(table['n_test_subjects'].max())} test subjects, "
+            f"{int(table['n_rarest'].min())} test windows of the rarest class at least"
+        )
 
     def confusion(self, layer: str, shots: int, test: str = "clean") -> NDArray[np.int64]:
         """Return the confusion matrix [C, C] summed over seeds."""

@@ -153,33 +153,59 @@ class _Settings(NamedTuple):
 
 
 class _NativeLoss(torch.autograd.Function):
-    """The loss of each signal by the native kernel. It computes the gradient too, so backward needs nothing else."""
+    """The loss by the native kernel: of each signal, or the mean over patches. It computes the gradient too.
+
+    The first backward passes that gradient on, scaled in place where its factor is not 1: its memory is as large as the
+    prediction's, and fresh memory costs a second thread what it gains. Another backward of a retained graph computes it again.
+    """
 
     @staticmethod
-    def forward(ctx: Any, prediction: Tensor, target: Tensor, settings: _Settings) -> tuple[Tensor, Tensor]:
-        terms = prediction.new_empty((*prediction.shape[:-1], 3))
-        gradient = torch.empty_like(prediction, memory_format=torch.contiguous_format)
-        with_gradient = ctx.needs_input_grad[0]
-        _core.lmm_loss_into(
-            as_signals(prediction, "prediction", double="float64"),
-            as_signals(target, "target", double="float64"),
-            settings.resolutions,
-            settings.literal_min,
-            settings.weights,
-            settings.unbiased,
-            terms.numpy(),
-            gradient.numpy() if with_gradient else None,
-        )
-        if with_gradient:
-            ctx.save_for_backward(gradient)
+    def forward(ctx: Any, prediction: Tensor, target: Tensor, settings: _Settings, mean: bool) -> tuple[Tensor, Tensor]:
+        share = 1.0 / max(prediction.shape[:-2].numel(), 1) if mean else 1.0
+        ctx.settings, ctx.share = settings, share
+        terms, ctx.gradient = _native_terms(prediction, target, settings, share if ctx.needs_input_grad[0] else None)
+        ctx.save_for_backward(prediction, target)
         ctx.mark_non_differentiable(terms)
-        return _weighted(terms.unbind(-1), settings.weights), terms
+        loss = _weighted(terms.unbind(-1), settings.weights)
+        return _mean(loss) if mean else loss, terms
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, loss: Tensor, _terms: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * loss.unsqueeze(-1), None, None
+    def backward(ctx: Any, loss: Tensor, _terms: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            prediction, target = ctx.saved_tensors
+            _, gradient = _native_terms(prediction, target, ctx.settings, ctx.share)
+        if loss.ndim:
+            gradient.mul_(loss.unsqueeze(-1))
+        elif loss.item() != 1:
+            gradient.mul_(loss)
+        return gradient, None, None, None
+
+
+def _native_terms(
+    prediction: Tensor, target: Tensor, settings: _Settings, share: float | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the terms ``[..., axis, 3]``, and the gradient of `share` times the loss unless `share` is None."""
+    terms = prediction.new_empty((*prediction.shape[:-1], 3))
+    gradient = None if share is None else torch.empty_like(prediction, memory_format=torch.contiguous_format)
+    lmm, lmv, mse = (weight if weight is None else weight * (share or 1.0) for weight in settings.weights)
+    _core.lmm_loss_into(
+        as_signals(prediction, "prediction", double="float64"),
+        as_signals(target, "target", double="float64"),
+        settings.resolutions,
+        settings.literal_min,
+        (lmm, lmv, mse),
+        settings.unbiased,
+        terms.numpy(),
+        None if gradient is None else gradient.numpy(),
+    )
+    return terms, gradient
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Return the mean over patches of the sum over axes of values ``[..., axis]``."""
+    return values.sum(-1).sum() / max(values.shape[:-1].numel(), 1)
 
 
 def _weighted(terms: Sequence[Tensor], weights: Sequence[float | None]) -> Tensor:
@@ -315,14 +341,16 @@ class LMMLoss(nn.Module):
             prediction = in_full_precision(prediction)
             target = target.detach().to(prediction.dtype)
             loss, terms = self._native(prediction, target) if native else self._matrix(prediction, target)
-        return self._reduced(loss, mask), LossTerms(*(self._reduced(term, mask) for term in terms))
+        loss = loss if native else self._reduced(loss, mask)
+        return loss, LossTerms(*(self._reduced(term, mask) for term in terms))
 
     def _native(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the loss ``[..., axis]`` and the three terms, from the native kernel."""
+        """Return the reduced loss and the three terms ``[..., axis]``, from the native kernel."""
+        mean = self.reduction == "mean"
         if not prediction.numel():
             zero = prediction.sum(-1)
-            return zero, [zero.detach()] * 3
-        loss, terms = _NativeLoss.apply(prediction, target, self.settings)
+            return _mean(zero) if mean else zero, [zero.detach()] * 3
+        loss, terms = _NativeLoss.apply(prediction, target, self.settings, mean)
         return loss, list(terms.unbind(-1))
 
     def _matrix(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -349,10 +377,9 @@ class LMMLoss(nn.Module):
         """Return the mean over masked patches of the sum over axes of values ``[..., axis]``."""
         if self.reduction == "none":
             return values
-        patches = values.sum(-1)  # [...]
         if mask is None:
-            return patches.sum() / max(patches.numel(), 1)
-        return torch.where(mask, patches, 0.0).sum() / mask.sum().clamp(min=1)
+            return _mean(values)
+        return torch.where(mask, values.sum(-1), 0.0).sum() / mask.sum().clamp(min=1)
 
 
 def _as_bool(mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@
 //! A missing sample (NaN) counts as 0 in the filter and is missing in the result, as in actipy.
 
 use super::butterworth::Butterworth;
-use super::cascade::{LANES, Row, filter_on};
+use super::cascade::{Batch, LANES, Row, filter_on};
 use crate::arrays::{Signals, check_length};
 use crate::cpu::Path;
 use crate::error::{Error, Result};
@@ -65,8 +65,13 @@ impl Stretch<'_> {
         missing
     }
 
+    /// Samples before the first of `out` in a lane of `n`.
+    fn start(&self, n: usize) -> usize {
+        n - self.len() + (self.keep as isize - self.from) as usize
+    }
+
     fn take(&mut self, lane: &[f32], missing: bool) {
-        let start = lane.len() - self.len() + (self.keep as isize - self.from) as usize;
+        let start = self.start(lane.len());
         self.out.copy_from_slice(&lane[start..start + self.out.len()]);
         if missing {
             let known = &self.known[self.keep - self.base..];
@@ -94,7 +99,9 @@ fn filter_group(filter: &Butterworth, scratch: &mut Scratch, group: &mut [Stretc
         *missing = stretch.fill(lane);
     }
     scratch.planar[group.len() * n..].fill(0.0);
-    filter_on(Path::best(), filter, &mut scratch.planar, &mut scratch.samples, group.len());
+    let keep = group.iter().map(|stretch| stretch.start(n)).min().unwrap_or(0);
+    let Scratch { planar, samples } = scratch;
+    filter_on(Path::best(), filter, Batch { planar, samples, used: group.len(), keep });
     for ((stretch, lane), missing) in group.iter_mut().zip(scratch.planar.chunks_exact(n)).zip(missing) {
         stretch.take(lane, missing);
     }

@@ -58,19 +58,45 @@ fn the_fast_path_equals_the_definition_for_every_length_and_order() {
     }
 }
 
+fn filter_all(path: Path, filter: &Butterworth, planar: &mut [f32]) {
+    let samples = &mut vec![Row::ZERO; planar.len() / LANES];
+    filter_on(path, filter, Batch { planar, samples, used: LANES, keep: 0 });
+}
+
+#[test]
+fn some_series_from_some_sample_on_are_those_of_all() {
+    for order in [1, 2, 5, 6, 8, 11] {
+        let filter = Butterworth::lowpass(order, 15.0, 100.0).unwrap();
+        for n in [1, 2, 3, 8, 61, 64] {
+            let planar = signal(LANES * n, 5);
+            for path in Path::available() {
+                let mut all = planar.clone();
+                filter_all(path, &filter, &mut all);
+                for (used, keep) in [(1, 0), (3, n / 2), (4, n - 1), (5, n / 3), (8, n - 1)] {
+                    let (mut some, samples) = (planar.clone(), &mut vec![Row::ZERO; n]);
+                    filter_on(path, &filter, Batch { planar: &mut some, samples, used, keep });
+                    for lane in 0..used {
+                        let span = lane * n + keep..(lane + 1) * n;
+                        assert_eq!(some[span.clone()], all[span], "{path:?}, order {order}, {n} from {keep}, {lane}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn plain_and_vector_code_agree() {
     let filter = Butterworth::lowpass(8, 10.0, 50.0).unwrap();
     let n = 700;
     let planar = signal(LANES * n, 3);
-    let mut samples = vec![Row::ZERO; n];
     let mut plain = planar.clone();
     let [first, vectors @ ..] = &Path::available()[..] else { unreachable!("the plain path is always there") };
-    filter_on(*first, &filter, &mut plain, &mut samples, LANES);
+    filter_all(*first, &filter, &mut plain);
     let mut fused: Option<Vec<f32>> = None;
     for &path in vectors {
         let mut got = planar.clone();
-        filter_on(path, &filter, &mut got, &mut samples, LANES);
+        filter_all(path, &filter, &mut got);
         let off = plain.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(off < 1e-6, "{path:?}: {off}");
         assert!(*fused.get_or_insert_with(|| got.clone()) == got, "four lanes and eight give the same bits");

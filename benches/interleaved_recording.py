@@ -125,14 +125,21 @@ def cwa_reader_rs_read(path: str) -> Callable[[], object]:
     return lambda: cwa_reader_rs.read_cwa_file(path) is not None
 
 
+def actfast_read(path: str) -> Callable[[], object]:
+    import actfast
+
+    return lambda: len(actfast.read(path)["timeseries"]["high_frequency"]["datetime"])
+
+
 CALLS = [imuspec_prepare, actipy_device, imuspec_read, imuspec_stream, actipy_read, skdh_read, cwa_reader_rs_read]
-CALLS += [imuspec_prepare_gz, imuspec_stream_gz, zlib_inflate, imuspec_two_workers, imuspec_one_worker]
+CALLS += [actfast_read, imuspec_prepare_gz, imuspec_stream_gz, zlib_inflate, imuspec_two_workers, imuspec_one_worker]
 CALLS += [imuspec_prepare_on_two, imuspec_prepare_gz_on_two]
 ROWS = [
     ("a week to calibrated 30 Hz wear", "imuspec_prepare", "actipy_device"),
     ("a week to arrays", "imuspec_read", "actipy_read"),
     ("a week to arrays", "imuspec_read", "skdh_read"),
     ("a week to arrays", "imuspec_read", "cwa_reader_rs_read"),
+    ("a week to arrays", "imuspec_read", "actfast_read"),
     ("a week as a stream of chunks", "imuspec_stream", "actipy_read"),
     ("a week in .gz to calibrated 30 Hz wear", "imuspec_prepare_gz", "zlib_inflate"),
     ("a week in .gz as a stream of chunks", "imuspec_stream_gz", "zlib_inflate"),

@@ -32,12 +32,13 @@ _PACKAGES = [
     "opencv-python-headless",
     "pillow",
 ]
-_PACKAGES += ["actipy", "scikit-digital-health", "cwa-reader-rs"]
+_PACKAGES += ["actipy", "scikit-digital-health", "cwa-reader-rs", "actfast"]
 _ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \| ([\d.]+x) \|", re.MULTILINE)
 _README_ROWS = [
     ("a week to calibrated 30 Hz wear", "actipy_device"),
     ("a week to arrays", "actipy_read"),
     ("a week to arrays", "cwa_reader_rs_read"),
+    ("a week to arrays", "actfast_read"),
     ("spectrogram in dB, 256 x 3 x 500, 64/60, t1", "scipy.signal.spectrogram"),
     ("256 pictures uint8, 128/116, t1", "scipy + PIL"),
     ("256 pictures uint8, 128/116, t1", "torch + torchvision"),

@@ -14,6 +14,7 @@ FUZZ_SANITIZER ?= none
 ASAN_TESTS ?=
 MIRI_TESTS ?= arrays:: cpu:: device::arrays device::calendar device::clock device::heading device::number device::privacy \
   device::room device::sentinels spectral::tile spectral::image::bytes::tests::a_tile
+ARM_TESTS ?=
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 4
 
@@ -199,14 +200,16 @@ wasm: ## build the C library for WebAssembly with SIMD into dist/wasm, where its
 	  mkdir -p dist/wasm && cp $(TARGET)/wasm32-unknown-unknown/capi/imuspec.wasm dist/wasm/ && ls -l dist/wasm; \
 	else echo 'no standard library of wasm32-unknown-unknown: nothing is built (rustup target add wasm32-unknown-unknown)'; fi
 
-# The plain path of another processor than the one at hand.
-arm: ## run the tests of the kernels for 64-bit ARM under QEMU, where both are installed
+# NEON, and the plain path that leaves the vectors to the compiler.
+arm: ## run the tests of the native core for 64-bit ARM under QEMU, where both are installed
 	@if command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-gcc >/dev/null && \
 	  rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu; then \
-	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
-	  cargo test --quiet $(CAPI) --target aarch64-unknown-linux-gnu -- spectral:: capi:: arrays::; \
-	else echo 'the kernels are not tested for 64-bit ARM here (apt-get install qemu-user gcc-aarch64-linux-gnu; rustup target add aarch64-unknown-linux-gnu)'; fi
+	  export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc; \
+	  export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'; \
+	  for path in neon plain; do \
+	    IMUSPEC_CPU=$$path cargo test --quiet --lib --features store --target aarch64-unknown-linux-gnu -- $(ARM_TESTS) || exit 1; \
+	  done; \
+	else echo 'the native core is not tested for 64-bit ARM here (apt-get install qemu-user gcc-aarch64-linux-gnu; rustup target add aarch64-unknown-linux-gnu)'; fi
 
 header: ## write include/imuspec.h anew
 	IMUSPEC_WRITE_HEADER=1 cargo test --quiet --lib the_header_is_that_of_the_code

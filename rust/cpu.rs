@@ -1,6 +1,6 @@
 //! The instruction sets that kernels are compiled for, and which of them this CPU has.
 //!
-//! `IMUSPEC_CPU=plain|avx2|avx512` takes a lower one than the best, for measuring and for tests.
+//! `IMUSPEC_CPU=plain|neon|avx2|avx512` takes a lower one than the best, for measuring and for tests.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Path {
-    /// What every CPU of the architecture has.
+    /// What every CPU of the architecture has; on 64-bit ARM loops that name no instruction.
     Plain,
+    /// 128-bit vectors and fused multiply-add of 64-bit ARM, where every CPU has them.
+    Neon,
     /// 256-bit vectors and fused multiply-add.
     Avx2,
     /// 512-bit vectors, of bytes and words too, and their instructions on shorter ones.
@@ -19,7 +21,7 @@ pub enum Path {
 
 impl Path {
     /// All of them, the narrowest first.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// Whether this CPU has all instructions of the path. The answer is cached: a few loads.
     #[inline]
@@ -35,13 +37,14 @@ impl Path {
             };
             match self {
                 Self::Plain => true,
+                Self::Neon => false,
                 Self::Avx2 => avx2(),
                 Self::Avx512 => avx2() && avx512(),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            self == Self::Plain
+            self == Self::Plain || (self == Self::Neon && cfg!(target_arch = "aarch64"))
         }
     }
 
@@ -90,6 +93,7 @@ impl Path {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }

@@ -90,7 +90,7 @@ fn window_by_name(py: Python<'_>, name: &str, n: usize) -> PyResult<Vec<f64>> {
     run(py, || window::by_name(name, n))
 }
 
-/// The instruction set that the kernels run on: plain, avx2 or avx512.
+/// The instruction set that the kernels run on: plain, neon, avx2 or avx512.
 #[pyfunction]
 fn cpu_path() -> &'static str {
     Path::best().name()

@@ -312,6 +312,34 @@ fn transposed_avx(square: &Square) -> Square {
     })
 }
 
+/// [`transposed`] by four squares of four rows.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+#[inline]
+fn transposed_neon(square: &Square) -> Square {
+    use std::arch::aarch64::*;
+    let mut turned = [[0.0; LANES]; LANES];
+    let pairs = |a, b| [vzip1q_f32(a, b), vzip2q_f32(a, b)].map(|v| vreinterpretq_f64_f32(v));
+    for (row, column) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+        #[allow(unsafe_code)]
+        let load = |i: usize| {
+            // SAFETY: the four f32 from `column` on of a row of eight.
+            unsafe { vld1q_f32(square[row + i][column..column + 4].as_ptr()) }
+        };
+        let ([a, b], [c, d]) = (pairs(load(0), load(1)), pairs(load(2), load(3)));
+        let columns = [vzip1q_f64(a, c), vzip2q_f64(a, c), vzip1q_f64(b, d), vzip2q_f64(b, d)];
+        for (i, values) in columns.into_iter().enumerate() {
+            let to = turned[column + i][row..row + 4].as_mut_ptr();
+            #[allow(unsafe_code)]
+            // SAFETY: four f32 of a row of eight.
+            unsafe {
+                vst1q_f32(to, vreinterpretq_f32_f64(values));
+            }
+        }
+    }
+    turned
+}
+
 // As many vectors and sections at a time as have their state in the registers: two of each on AVX2 (one vector takes 1.5 times
 // as long, four sections 2.5 times), one vector and all sections of order 8 on AVX-512, which takes 0.6 of AVX2's time.
 #[cfg(target_arch = "x86_64")]
@@ -337,6 +365,12 @@ pub(super) fn filter_on(path: Path, filter: &Butterworth, batch: Batch<'_>) {
         Path::Avx2 if path.is_available() => return unsafe { filter_lanes_avx2(filter, batch) },
         _ => {}
     }
+    #[cfg(target_arch = "aarch64")]
+    if path == Path::Neon {
+        // SAFETY: NEON is part of 64-bit ARM.
+        #[allow(unsafe_code)]
+        return filter_lanes::<4, 1, 2, true>(filter, batch, |square| unsafe { transposed_neon(square) });
+    }
     let _ = path;
-    filter_lanes::<4, 1, 2, { cfg!(target_arch = "aarch64") }>(filter, batch, transposed);
+    filter_lanes::<4, 1, 2, false>(filter, batch, transposed);
 }

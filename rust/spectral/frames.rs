@@ -9,8 +9,12 @@
 use std::ops::Range;
 
 use super::lanes::fft::{Plan, Scale, Scratch};
+#[cfg(target_arch = "aarch64")]
+use super::lanes::neon::turn_four;
 use super::lanes::rows::Rows;
 use super::lanes::{Cpu, Lanes, Real};
+#[cfg(target_arch = "aarch64")]
+use crate::cpu::Path;
 use crate::error::{Error, Result};
 
 /// What is taken out of each frame before the window.
@@ -115,7 +119,7 @@ impl<T: Real> Frames<T> {
         for start in frames.clone().step_by(self.chunk) {
             let count = self.chunk.min(frames.end - start);
             let from = start * self.hop;
-            by_phases(&x[from..from + (count - 1) * self.hop + self.length], self.hop, self.stride, phases);
+            by_phases(cpu, &x[from..from + (count - 1) * self.hop + self.length], self.hop, self.stride, phases);
             let mut next = 0;
             while next < count {
                 // Whole vectors if there are frames enough: the last block then does some of the one before again, alike.
@@ -175,7 +179,7 @@ fn block_is_complex<T: Real, B: Block<T>>(_: &B) -> bool {
 /// # Panics
 /// Where a row is shorter than its samples.
 #[inline(always)]
-pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [T]) {
+pub(super) fn by_phases<V: Lanes>(cpu: Cpu<V>, x: &[V::T], hop: usize, stride: usize, out: &mut [V::T]) {
     if hop == 1 {
         return out[..x.len()].copy_from_slice(x);
     }
@@ -188,7 +192,7 @@ pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [
             // SAFETY: the four groups from `column` on are whole, as are the rows, which `out` holds for `stride` scalars.
             unsafe {
                 let to = out.as_mut_ptr().add(row * stride + column);
-                turn_square(x.as_ptr().add(column * hop + row), hop, to, stride);
+                turn_square(cpu, x.as_ptr().add(column * hop + row), hop, to, stride);
             }
         }
     }
@@ -208,9 +212,9 @@ pub(super) fn by_phases<T: Real>(x: &[T], hop: usize, stride: usize, out: &mut [
 /// # Safety
 /// All rows of both may be read and written for four scalars.
 #[inline(always)]
-unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to_pitch: usize) {
+unsafe fn turn_square<V: Lanes>(_: Cpu<V>, from: *const V::T, from_pitch: usize, to: *mut V::T, to_pitch: usize) {
     #[cfg(target_arch = "x86_64")]
-    if size_of::<T>() == 4 {
+    if size_of::<V::T>() == 4 {
         use std::arch::x86_64::*;
         // SAFETY: the caller's promise; of the sealed `Real` four bytes are an f32, and SSE2 is part of x86-64.
         unsafe {
@@ -225,6 +229,14 @@ unsafe fn turn_square<T: Real>(from: *const T, from_pitch: usize, to: *mut T, to
             store(3, _mm_movehl_ps(cd_high, ab_high));
         }
         return;
+    }
+    #[cfg(target_arch = "aarch64")]
+    if V::PATH == Path::Neon && size_of::<V::T>() == 4 {
+        // SAFETY: the caller's promise; of the sealed `Real` four bytes are an f32.
+        return unsafe {
+            let from = std::array::from_fn(|i| from.add(i * from_pitch).cast());
+            turn_four(from, std::array::from_fn(|i| to.add(i * to_pitch).cast()))
+        };
     }
     for i in 0..4 {
         for j in 0..4 {

@@ -3,10 +3,12 @@
 //! A kernel that has one signal in each lane reads rows of a tile of [`Rows`].
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+use super::lanes::neon::turn_four;
 use super::lanes::rows::Rows;
 use super::lanes::{Cpu, Kernel, Lanes, Real};
 use crate::arrays::Signals;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::cpu::Path;
 
 /// Writes samples `from`.. of signals `first`..`first + n` (n <= LANES) into the rows of `tile`, one signal a lane.
@@ -46,6 +48,14 @@ pub(super) fn transpose<V: Lanes>(
             lane += 8;
             continue;
         }
+        #[cfg(target_arch = "aarch64")]
+        if V::PATH == Path::Neon && size_of::<V::T>() == 4 && n - lane >= 4 {
+            let sources: [&[V::T]; 4] = std::array::from_fn(|i| &signals.get(first + lane + i)[start..end]);
+            // SAFETY: the sealed `Real` of four bytes is f32.
+            unsafe { transpose_four(std::mem::transmute_copy(&sources), as_f32(&mut body[lane..]), width) };
+            lane += 4;
+            continue;
+        }
         scatter(&signals.get(first + lane)[start..end], &mut body[lane..], width);
         lane += 1;
     }
@@ -60,7 +70,7 @@ fn scatter<T: Real>(values: &[T], to: &mut [T], width: usize) {
 
 /// # Safety
 /// T is f32.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn as_f32<T: Real>(rows: &mut [T]) -> &mut [f32] {
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts_mut(rows.as_mut_ptr().cast(), rows.len()) }
@@ -99,6 +109,25 @@ fn transpose_eight(from: [&[f32]; 8], to: &mut [f32], width: usize) {
     }
 }
 
+/// Four signals of one length into four lanes of rows of `width` scalars.
+#[cfg(target_arch = "aarch64")]
+fn transpose_four(from: [&[f32]; 4], to: &mut [f32], width: usize) {
+    let time = from[0].len();
+    assert!(from.iter().all(|s| s.len() == time) && (time == 0 || to.len() >= (time - 1) * width + 4));
+    let whole = time - time % 4;
+    for t in (0..whole).step_by(4) {
+        // SAFETY: four samples of each signal from t on, and the rows `t..t + 4`, are in bounds by the assertion.
+        unsafe {
+            let row = to.as_mut_ptr().add(t * width);
+            turn_four(from.map(|signal| signal.as_ptr().add(t)), std::array::from_fn(|i| row.add(i * width)));
+        }
+    }
+    for (lane, signal) in from.iter().enumerate() {
+        let rest = (whole * width + lane).min(to.len());
+        scatter(&signal[whole..], &mut to[rest..], width);
+    }
+}
+
 /// Rows of lanes back to one signal after the other.
 pub(super) struct Gather<'a, T> {
     /// [time, LANES]
@@ -126,6 +155,16 @@ impl<T: Real> Kernel<T> for Gather<'_, T> {
                     gather_eight(rows, T::LANES, as_f32(&mut signals[lane * time..(lane + 8) * time]), time);
                 }
                 lane += 8;
+                continue;
+            }
+            #[cfg(target_arch = "aarch64")]
+            if V::PATH == Path::Neon && size_of::<T>() == 4 && lanes - lane >= 4 {
+                // SAFETY: the sealed `Real` of four bytes is f32.
+                unsafe {
+                    let rows = std::slice::from_raw_parts(rows[lane..].as_ptr().cast(), rows.len() - lane);
+                    gather_four(rows, T::LANES, as_f32(&mut signals[lane * time..(lane + 4) * time]), time);
+                }
+                lane += 4;
                 continue;
             }
             for (t, value) in signals[lane * time..(lane + 1) * time].iter_mut().enumerate() {
@@ -164,6 +203,25 @@ fn gather_eight(rows: &[f32], width: usize, signals: &mut [f32], time: usize) {
     }
     for (lane, signal) in signals.chunks_exact_mut(time.max(1)).enumerate() {
         for (t, value) in signal.iter_mut().enumerate().skip(t) {
+            *value = rows[t * width + lane];
+        }
+    }
+}
+
+/// Four lanes of rows of `width` scalars into four signals.
+#[cfg(target_arch = "aarch64")]
+fn gather_four(rows: &[f32], width: usize, signals: &mut [f32], time: usize) {
+    assert!(signals.len() == 4 * time && (time == 0 || rows.len() >= (time - 1) * width + 4));
+    let whole = time - time % 4;
+    for t in (0..whole).step_by(4) {
+        // SAFETY: the rows `t..t + 4`, and as many samples of each signal, are in bounds by the assertion.
+        unsafe {
+            let (row, signal) = (rows.as_ptr().add(t * width), signals.as_mut_ptr().add(t));
+            turn_four(std::array::from_fn(|i| row.add(i * width)), std::array::from_fn(|i| signal.add(i * time)));
+        }
+    }
+    for (lane, signal) in signals.chunks_exact_mut(time.max(1)).enumerate() {
+        for (t, value) in signal.iter_mut().enumerate().skip(whole) {
             *value = rows[t * width + lane];
         }
     }

@@ -13,7 +13,7 @@ import pytest
 import imuspec
 from imuspec import _core
 
-PATHS = ["plain", "avx2", "avx512"]
+PATHS = ["plain", "neon"] if _core.cpu_path() == "neon" else ["plain", "avx2", "avx512"]
 AVAILABLE = PATHS[: PATHS.index(_core.cpu_path()) + 1]
 WORK = """
 import sys, numpy as np, imuspec

@@ -1,15 +1,18 @@
 //! Cells of power -> greys.
 //!
 //! [`Tone::grey`] is the definition; [`Greys`] paints the cells of [`super::power`] a vector at a time. There the table of
-//! `Greys`, which is linear between nine anchors, is a sum of seven hinges; [`super::greys_x86`] has a faster way on bytes.
+//! `Greys`, which is linear between nine anchors, is a sum of seven hinges; processors that can look bytes up have a file of
+//! their own.
 //! Loops here are plain ones: a closure inside a kernel that is not inlined is not compiled for the kernel's path.
 #![allow(unsafe_code)]
 
 use super::bytes::{TILE, transpose};
+#[cfg(target_arch = "aarch64")]
+use super::greys_neon;
 #[cfg(target_arch = "x86_64")]
 use super::greys_x86;
 use super::levels::{ANCHORS, BLOCK, Tone, WHOLE, hundredths};
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::cpu::Path;
 use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
 use crate::spectral::lanes::{Cpu, Kernel, Lanes};
@@ -61,6 +64,12 @@ impl Greys<'_> {
                 // SAFETY: as above.
                 return unsafe { greys_x86::paint_avx2::<TONE>(self.cells, gain, offset, grid, self.out) };
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if V::PATH == Path::Neon && low >= f64::from(f32::MIN_EXP - 1) {
+            let grid = [self.bins, self.pitch];
+            // SAFETY: NEON is part of 64-bit ARM.
+            return unsafe { greys_neon::paint::<TONE>(self.cells, gain, offset, grid, self.out) };
         }
         let blocks = self.cells.chunks_exact(self.bins * BLOCK).zip(self.out.chunks_exact_mut(BLOCK * self.pitch));
         for (cells, out) in blocks {

@@ -8,9 +8,8 @@
 use std::arch::x86_64::*;
 
 use super::bytes::{TILE, high_product_avx2, transpose, turn_pair};
-use super::levels::{ANCHORS, BLOCK, WHOLE, hundredths};
+use super::levels::{ANCHORS, BLOCK, height};
 use crate::cpu::Path;
-use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
 use crate::spectral::lanes::{F32x8, F32x16, Lanes};
 
 /// Bins of a pass: two tiles, side by side in the two halves of a vector.
@@ -131,19 +130,6 @@ unsafe fn levels<V: Lanes<T = f32>, const TONE: u8>(a: *const f32, b: *const f32
         let (a, b) = (_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
     }
-}
-
-/// The heights of a vector of powers in levels, which are cut for the tone `Greys` and rounded for the others.
-///
-/// # Safety
-/// `from` may be read for a vector.
-#[inline(always)]
-unsafe fn height<V: Lanes<T = f32>, const TONE: u8>(from: *const f32, gain: V, offset: V) -> V {
-    let cpu = gain.cpu();
-    // SAFETY: the caller's promise.
-    let height = scaled_normal(unsafe { cpu.load(from) }, OCTAVE).mul_add(gain, offset);
-    let height = height.max(cpu.splat(0.0)).min(cpu.splat(255.0));
-    if TONE == 2 { hundredths(height.add(cpu.splat(WHOLE)).sub(cpu.splat(WHOLE))) } else { height }
 }
 
 /// For each segment of 32 levels: eight times its slope, and what then makes 255 times the grey plus 254.

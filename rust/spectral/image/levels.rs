@@ -1,5 +1,7 @@
 //! Heights -> grey levels: the two tone curves of the pictures and the one of the Android app.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::spectral::lanes::log::{OCTAVE, scaled_normal};
 use crate::spectral::lanes::{Lanes, Real};
 
 /// Frames in a block of cells: one row of float32 lanes.
@@ -62,6 +64,21 @@ pub(super) const WHOLE: f32 = 8_388_608.0;
 #[inline(always)]
 pub(super) fn hundredths<V: Lanes<T = f32>>(level: V) -> V {
     level.mul(level.cpu().splat(0.99)).add(level.cpu().splat(1e-3))
+}
+
+/// The heights of a vector of powers in levels, which are cut for the tone `Greys` and rounded for the others.
+///
+/// # Safety
+/// `from` may be read for a vector.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline(always)]
+#[allow(unsafe_code)] // reads a vector
+pub(super) unsafe fn height<V: Lanes<T = f32>, const TONE: u8>(from: *const f32, gain: V, offset: V) -> V {
+    let cpu = gain.cpu();
+    // SAFETY: the caller's promise.
+    let height = scaled_normal(unsafe { cpu.load(from) }, OCTAVE).mul_add(gain, offset);
+    let height = height.max(cpu.splat(0.0)).min(cpu.splat(255.0));
+    if TONE == 2 { hundredths(height.add(cpu.splat(WHOLE)).sub(cpu.splat(WHOLE))) } else { height }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod bytes;
 pub mod definition;
 pub mod extent;
 pub mod greys;
+#[cfg(target_arch = "aarch64")]
+mod greys_neon;
 #[cfg(target_arch = "x86_64")]
 mod greys_x86;
 pub mod levels;
@@ -15,6 +17,8 @@ pub mod pixel;
 pub mod power;
 pub mod resize;
 mod resize_lanes;
+#[cfg(target_arch = "aarch64")]
+mod resize_neon;
 #[cfg(target_arch = "x86_64")]
 mod resize_x86;
 pub mod stream;

@@ -188,7 +188,7 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
 
     /// Plain loops, for the compiler to make the path's vectors of.
     #[inline(always)]
-    fn run<V: Lanes<T = f32>>(self, _: Cpu<V>) -> Option<Axis> {
+    fn run<V: Lanes<T = f32>>(self, cpu: Cpu<V>) -> Option<Axis> {
         let Self { plan, x, channel, scratch: Scratch { flat, rows, .. } } = self;
         let length = x.time();
         flat.resize(length, 0.0);
@@ -224,7 +224,7 @@ impl<T: Sample> Kernel<f32> for Stage<'_, '_, T> {
             *v *= scale;
         }
         let needed = (plan.frames - 1) * plan.hop + plan.nfft; // the rest fills no frame
-        by_phases(&flat[..needed.min(length)], plan.hop, plan.pitch, rows);
+        by_phases(cpu, &flat[..needed.min(length)], plan.hop, plan.pitch, rows);
         Some(Axis { mean, scale, constant })
     }
 }

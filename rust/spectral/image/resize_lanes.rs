@@ -9,9 +9,11 @@ use super::bytes::{TILE, transpose};
 use super::definition::Plan;
 use super::pixel::Pixel;
 use super::resize::{Line, Lines, mix_simply};
+#[cfg(target_arch = "aarch64")]
+use super::resize_neon;
 #[cfg(target_arch = "x86_64")]
 use super::resize_x86;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::cpu::Path;
 use crate::spectral::lanes::{Cpu, Kernel, Lanes};
 use crate::spectral::memory::finish;
@@ -99,7 +101,12 @@ fn mix_into<V: Lanes>(_: Cpu<V>, lines: &Lines, source: &[u8], pitch: usize, out
         Path::Avx512 => return unsafe { resize_x86::mix_rows_avx512(lines, source, pitch, out) },
         // SAFETY: the first argument is proof of AVX2; source and out as checked.
         Path::Avx2 => return unsafe { resize_x86::mix_rows_avx2(lines, source, pitch, out) },
-        Path::Plain => {}
+        Path::Plain | Path::Neon => {}
+    }
+    #[cfg(target_arch = "aarch64")]
+    if V::PATH == Path::Neon {
+        // SAFETY: source and out as checked.
+        return unsafe { resize_neon::mix_rows(lines, source, pitch, out) };
     }
     for (line, out) in lines.iter().zip(out.chunks_exact_mut(pitch)) {
         if !mix_simply(line, source, pitch, out) {
@@ -124,6 +131,11 @@ fn turn<V: Lanes>(_: Cpu<V>, source: &[u8], [rows, columns]: [usize; 2], out: &m
     if V::PATH >= Path::Avx2 {
         // SAFETY: the first argument is proof of AVX2; both hold rows x columns bytes, in whole tiles.
         return unsafe { resize_x86::turn_avx2(source, [rows, columns], out) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if V::PATH == Path::Neon {
+        // SAFETY: both hold rows x columns bytes, in whole tiles.
+        return unsafe { resize_neon::turn(source, [rows, columns], out) };
     }
     for r in (0..rows).step_by(TILE) {
         for c in (0..columns).step_by(TILE) {

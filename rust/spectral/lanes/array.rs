@@ -1,10 +1,12 @@
-//! The plain path of processors that have no vector type of their own here: arrays, which the compiler may turn into vectors.
+//! The plain path of all processors but x86-64: arrays, which the compiler may turn into vectors.
 #![allow(unsafe_code)]
 
 use super::lanes::sealed::Sealed;
-use super::lanes::{Lanes, Path, Real, real};
+use super::lanes::{Lanes, Path};
+#[cfg(not(target_arch = "aarch64"))]
+use super::lanes::{Real, real};
 
-/// An array as a vector: the plain path of processors without a vector type of their own here.
+/// An array as a vector.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<T, const N: usize>([T; N]);
 
@@ -83,5 +85,7 @@ macro_rules! array_lanes {
 array_lanes!(f32, 4, i32, 0x3f35_04f3, 23);
 array_lanes!(f64, 2, i64, 0x3fe6_a09e_667f_3bcd, 52);
 
-real!(f32, Array<f32, 4>);
-real!(f64, Array<f64, 2>);
+#[cfg(not(target_arch = "aarch64"))]
+real!(f32, Plain = Array<f32, 4>);
+#[cfg(not(target_arch = "aarch64"))]
+real!(f64, Plain = Array<f64, 2>);

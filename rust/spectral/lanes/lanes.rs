@@ -58,6 +58,9 @@ pub trait Real:
     const LANES: usize = ROW_BYTES / size_of::<Self>();
     /// The vector of the plain path.
     type Plain: Lanes<T = Self>;
+    /// The vector of the NEON path.
+    #[cfg(target_arch = "aarch64")]
+    type Neon: Lanes<T = Self>;
     /// The vector of the AVX2 path.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lanes<T = Self>;
@@ -175,9 +178,9 @@ pub trait Lanes: Sealed + Copy {
     fn div(self, b: Self) -> Self;
     /// Where `self < b` the lane of `yes`, else (also for NaN) that of `no`.
     fn select_less(self, b: Self, yes: Self, no: Self) -> Self;
-    /// Lane-wise smaller.
+    /// Lane-wise smaller; NaN where `b` is NaN.
     fn min(self, b: Self) -> Self;
-    /// Lane-wise larger.
+    /// Lane-wise larger; NaN where `b` is NaN.
     fn max(self, b: Self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
@@ -214,13 +217,9 @@ pub trait Lanes: Sealed + Copy {
 
 /// [`Real`] of one scalar type, with the vectors of its paths.
 macro_rules! real {
-    ($t:ident, $plain:ty $(, $avx2:ty, $avx512:ty)?) => {
+    ($t:ident $(, $path:ident = $vector:ty)+) => {
         impl Real for $t {
-            type Plain = $plain;
-            $(
-                type Avx2 = $avx2;
-                type Avx512 = $avx512;
-            )?
+            $(type $path = $vector;)+
             const DIGITS: u32 = Self::MANTISSA_DIGITS;
             #[allow(clippy::unnecessary_cast)] // of f32, where it is one
             const MIN_NORMAL: f64 = Self::MIN_POSITIVE as f64;
@@ -270,6 +269,8 @@ unsafe fn run_on<T: Real, K: Kernel<T>>(path: Path, kernel: K) -> K::Output {
         // SAFETY: the caller's promise; `Path::is_available` asks for all that `run_avx2` enables.
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => unsafe { run_avx2(kernel) },
+        #[cfg(target_arch = "aarch64")]
+        Path::Neon => run_neon(kernel),
         _ => run_plain(kernel),
     }
 }
@@ -288,6 +289,13 @@ fn run_plain<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
     kernel.run::<T::Plain>(unsafe { Cpu::assume() })
 }
 
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+fn run_neon<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
+    // SAFETY: NEON is part of 64-bit ARM.
+    kernel.run::<T::Neon>(unsafe { Cpu::assume() })
+}
+
 // The two below enable what `Path::is_available` asks for, or less.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
@@ -303,4 +311,27 @@ fn run_avx2<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
 fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
     // SAFETY: as in `run_avx2`.
     kernel.run::<T::Avx512>(unsafe { Cpu::assume() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ends;
+    impl<T: Real> Kernel<T> for Ends {
+        type Output = [[T; 16]; 2];
+        #[inline(always)]
+        fn run<V: Lanes<T = T>>(self, cpu: Cpu<V>) -> Self::Output {
+            let (number, nan) = (cpu.constant(1.0), cpu.constant(f64::NAN));
+            [number.min(nan).to_array(), number.max(nan).to_array()]
+        }
+    }
+
+    #[test]
+    fn the_smaller_and_the_larger_of_a_number_and_nan_are_nan_on_every_path() {
+        for path in Path::available() {
+            assert!(dispatch::<f32, _>(path, Ends).iter().all(|ends| ends[0].is_nan()), "{path:?}");
+            assert!(dispatch::<f64, _>(path, Ends).iter().all(|ends| ends[0].is_nan()), "{path:?}");
+        }
+    }
 }

@@ -209,12 +209,10 @@ mod tests {
                 let mut x = [7.0; 16];
                 x[1] = bad;
                 assert!(!dispatch(path, Saw(x)), "{path:?} {bad}");
-                let width = if path == Path::Plain {
-                    4
-                } else if path == Path::Avx2 {
-                    8
-                } else {
-                    16
+                let width = match path {
+                    Path::Plain | Path::Neon => 4,
+                    Path::Avx2 => 8,
+                    Path::Avx512 => 16,
                 };
                 let mut x = [7.0; 16];
                 x[width - 1] = bad;

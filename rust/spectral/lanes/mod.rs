@@ -7,6 +7,8 @@ pub mod fft;
 #[allow(clippy::module_inception)] // the vectors themselves; the other files compute on them
 mod lanes;
 pub mod log;
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
 pub mod rows;
 #[cfg(target_arch = "x86_64")]
 mod x86;

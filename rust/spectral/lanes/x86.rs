@@ -149,5 +149,5 @@ x86_lanes!(F64x8 = __m512d, Avx512, f64, 8, _mm512_loadu_pd _mm512_storeu_pd _mm
 const ONE_LESS_HALF_ROOT: i64 = 0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd;
 const MAGIC: f64 = 4_503_599_627_370_496.0; // 2^52
 
-real!(f32, F32x4, F32x8, F32x16);
-real!(f64, F64x2, F64x4, F64x8);
+real!(f32, Plain = F32x4, Avx2 = F32x8, Avx512 = F32x16);
+real!(f64, Plain = F64x2, Avx2 = F64x4, Avx512 = F64x8);

@@ -193,6 +193,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {path.name: str(path) for path in folder.iterdir()}
 
 
+@pytest.mark.filterwarnings("ignore:x. expected g:UserWarning")  # the tables of the checks are in no unit
 @pytest.mark.usefixtures("_tables_as_windows")
 @pytest.mark.parametrize("name", ["statistics", "signal"])
 @pytest.mark.parametrize("kind", [Embedding, MotionClassifier])

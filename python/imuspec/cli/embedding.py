@@ -72,7 +72,10 @@ def embed(
     require("imuspec embed", "torch")
     from imuspec import probing
     from imuspec.datasets import DatasetReference
+    from imuspec.run.named import checked_device, weights_digest
 
+    checked_device(device)
+    weights_digest(run)  # a run that does not exist is refused before the data are read
     reference = DatasetReference.parse(data)
     _refuse(
         run, {"nfft": nfft, "hop": hop, "norm": norm, "layer": layer, "device": device if device != "cpu" else None}

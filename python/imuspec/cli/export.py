@@ -54,6 +54,8 @@ def export(
         --data calibrate it; the others show what it costs.
     """
     program = out.suffix == ".pte"
+    if out.suffix not in (".onnx", ".pte"):
+        raise ValueError(f"out: expected a name in .onnx or .pte, got {out.name!r}")
     require("imuspec export", *(("executorch",) if program else ("onnx", "onnxscript", "onnxruntime")), "torch")
     existing(run)
     if program and int8:

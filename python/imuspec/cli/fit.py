@@ -82,11 +82,14 @@ def fit(
     for package in ("torch", "sklearn", "pandas", "safetensors"):
         require("imuspec fit", package)
     from imuspec.datasets import DatasetReference
+    from imuspec.run.named import checked_device, weights_digest
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"out: expected a new folder, got {out}, which exists")
     if run == "supervised":
         raise ValueError("run: expected random with --train all for an encoder trained on labels alone, got supervised")
+    checked_device(device)
+    weights_digest(run)  # a run that does not exist is refused before the data are read
     reference = DatasetReference.parse(data)
     options = {"head.kind": head, "tuning.train": train, "split.shots": shots, "split.folds": folds}
     settings = _recipe(run, recipe, {**options, "pictures.norm": norm}, assignments)

@@ -37,8 +37,8 @@ def pretrain(
     ----------
     recipe : str
         The name of a recipe, or the path of a TOML file. For pictures: img2imu, moco, moco-all, simsiam, supervised and others;
-        add -small for a few thousand pictures. For windows: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10,
-        harnet30. For days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. imuspec recipe lists all of them.
+        add -small for a few thousand pictures. For windows: limu-bert, simclr-har, cpc, multi-task, harnet5, harnet10.
+        For days of wear: mae-lmm, mae-mse, mae-lmm-mse, mae-lmm-small. imuspec recipe lists all of them.
     data : list of str
         For pictures: a folder of pictures, a folder with one subfolder per class, or an .npz of encoded pictures, of which more
         than one can be given; or a file of imuspec pictures pack. For windows: NAME=PATH[,setting=value,...], or the folder of

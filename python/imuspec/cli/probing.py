@@ -109,9 +109,11 @@ def probe(
         require("imuspec probe", package)
     require("imuspec probe", "matplotlib")
     from imuspec.datasets import DatasetReference
+    from imuspec.run.named import checked_device
 
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds: expected at least 1, got {seeds}")
+    checked_device(device)
     reference = DatasetReference.parse(data)
     options = {
         "recipe": recipe,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imuspec.cli import output
+
 if TYPE_CHECKING:
     from imuspec.datasets import DatasetReference, Windows
     from imuspec.datasets.sequences import PatchSequences
@@ -30,8 +32,15 @@ def windows_for(reference: DatasetReference, run: str, unseen_by: str | None = N
 
     if unseen_by is not None and not (Path(unseen_by) / "source.json").is_file():
         raise FileNotFoundError(f"unseen_by: expected the folder of a pre-training run, got {unseen_by!r}")
-    form = window_form(run) or (window_form(unseen_by) if unseen_by else None)
-    return reference.windows() if form is None else reference.windows(window_s=form[0], rate=form[1])
+    form = window_form(run)
+    taken = form or (window_form(unseen_by) if unseen_by else None)
+    windows = reference.windows() if taken is None else reference.windows(window_s=taken[0], rate=taken[1])
+    if form is not None and (abs(windows.window_s - form[0]) > 1.0 / form[1] or abs(windows.rate / form[1] - 1) > 1e-6):
+        output.note(
+            f"{run}: trained on windows of {form[0]:g} s at {form[1]:g} Hz, gets {windows.window_s:g} s at "
+            f"{windows.rate:g} Hz, as --data states"
+        )
+    return windows
 
 
 def unseen(windows: Windows, run: str) -> tuple[Windows, str]:

@@ -119,6 +119,8 @@ def recordings(
         nominal_rate,
         max_gap_s,
     )
+    if len(columns) == 3 and nominal_rate is None:
+        raise ValueError(f"columns: expected time,x,y,z, or nominal_rate= beside x,y,z, got {','.join(columns)} alone")
     paths = None if pattern is None else PathPattern(pattern)
     table = Path(labels) if labels is not None else folder / "labels.csv"
     of_table = labels is not None or (table.exists() and label_column is None and not (paths and paths.has_label))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,7 +123,12 @@ def _download(url: str) -> Path:
     path = folder / url.rpartition("/")[2]
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=False)
+        try:
+            torch.hub.download_url_to_file(url, str(path), progress=False)
+        except OSError as error:
+            raise OSError(
+                f"weights: expected the file of {url}, got {error}: download it elsewhere, and give the path of the file"
+            ) from error
     return path
 
 
@@ -160,9 +166,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        # The text of this error advises to run any code in the file.
+        other = isinstance(error, pickle.UnpicklingError) or not str(error)
+        reason = "other objects, or none" if other else str(error).splitlines()[0]
         raise ValueError(
-            f"weights {path}: expected a state dict of tensors, got a file that torch does not read as one: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"weights {path}: expected a state dict of tensors, got a file that torch does not read as one: {reason}"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

@@ -65,6 +65,8 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     ------
     RuntimeError
         If that difference is 1e-4 or more. Then no file is written.
+    ValueError
+        If the encoder takes pictures, or no windows of `n_samples`.
     FileNotFoundError
         If the run has no encoder.
 
@@ -76,7 +78,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     """
     run = run if isinstance(run, Run) else Run(run)
     encoder, path = run.load_encoder(), Path(out)
-    x = example_input(encoder, n_samples=n_samples)
+    x = _accepted_input(encoder, n_samples)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as unchecked:
         write_onnx(encoder, x, unchecked, input_name="input", output_names=["embedding"])
@@ -97,6 +99,22 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     }
     write_atomically(path.with_suffix(".json"), (json.dumps(contract, indent=2) + "\n").encode())
     return difference
+
+
+def _accepted_input(encoder: Encoder, n_samples: int | None) -> torch.Tensor:
+    """Return an example input, after a check that the encoder takes its length."""
+    if n_samples is not None and (encoder.kind == "image" or n_samples < 1):
+        expected = "none for an encoder of pictures" if encoder.kind == "image" else "at least 1"
+        raise ValueError(f"n_samples: expected {expected}, got {n_samples}")
+    x = example_input(encoder, n_samples=n_samples)
+    try:
+        with torch.inference_mode():
+            encoder(x)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"n_samples: expected windows that {type(encoder).__name__} takes, got {x.shape[-1]} samples: {error}"
+        ) from error
+    return x
 
 
 def write_onnx(

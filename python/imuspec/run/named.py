@@ -19,6 +19,7 @@ from imuspec.storage import read_json
 __all__ = [
     "PeopleSeen",
     "all_people_seen",
+    "checked_device",
     "expect_digest",
     "load_encoder",
     "people_seen",
@@ -194,6 +195,33 @@ def _front_of(described: Path) -> dict[str, Any]:
     if "front" not in facts:
         raise ValueError(f"{described}: expected the description of a model, with front, got none")
     return dict(facts["front"])
+
+
+def checked_device(name: str) -> str:
+    """Return the name of a device, after a check that PyTorch can use it.
+
+    Parameters
+    ----------
+    name : str
+        "cpu", "cuda", "cuda:1", "mps" and so on.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind of device.
+    RuntimeError
+        If this machine has none of that kind, or not as many.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: expected cpu, cuda, cuda:N or mps, got {name!r}") from error
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not usable.get(device.type, True):
+        raise RuntimeError(f"device: expected {device.type} that PyTorch {torch.__version__} can use, got none here")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RuntimeError(f"device: expected one of {torch.cuda.device_count()} GPUs, counted from 0, got {name}")
+    return name
 
 
 def _folder(name: str) -> Path:

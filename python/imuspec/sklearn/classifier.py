@@ -168,9 +168,9 @@ class MotionClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc] 
         return np.asarray(self.head_.decision_function(features))
 
     def _is_fitted_head(self) -> bool:
-        check_is_fitted(self)
+        check_is_fitted(self, "head_")
         return isinstance(self.head, str) and self.head == "fitted"
 
     def _features(self, X: ArrayLike) -> NDArray[Any]:
-        check_is_fitted(self)
+        check_is_fitted(self, "head_")
         return self.features_.transform(self._checked(X, reset=False)[0])

@@ -324,8 +324,9 @@ class Embedding(WindowTransformer):
         if is_model(self.run):
             return self._fitted_of_model(X)
         from imuspec.encoders.fusion import AccelerationAlone
-        from imuspec.run.named import load_encoder, picture_size, window_form
+        from imuspec.run.named import checked_device, load_encoder, picture_size, window_form
 
+        checked_device(self.device)
         name = str(self.run)
         form = window_form(name)
         if form is not None and (abs(form[1] / self.rate - 1) > 1e-6 or round(form[0] * form[1]) != X.shape[2]):

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from imuspec.datasets import Windows
+
 __all__ = ["WindowEstimator", "WindowTransformer"]
 
 AXES = ("x", "y", "z")
@@ -40,6 +42,8 @@ class WindowEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return array, y
 
     def _check_shape(self, X: ArrayLike) -> None:
+        if isinstance(X, Windows):
+            raise ValueError(f"X: expected windows [n, 3, time], got {X!r}: give its array x")
         shape = np.asarray(X).shape
         if len(shape) != 3 or shape[1] != 3:
             advice = ": np.swapaxes(X, -1, -2)" if len(shape) == 3 and shape[2] == 3 else ""
@@ -80,7 +84,7 @@ class WindowTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc
         X : array [n, 3, time]
             Windows, g, of the length that `fit` received.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "feature_names_")
         array, _ = self._checked(X, reset=False)
         return self._features(array).reshape(len(array), -1)
 
@@ -92,7 +96,7 @@ class WindowTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc
         input_features : object, optional
             Ignored: the axes are x, y and z.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "feature_names_")
         return np.asarray(self.feature_names_, object)
 
     def _fitted(self, X: NDArray[Any]) -> list[str]:

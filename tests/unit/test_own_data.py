@@ -179,12 +179,27 @@ def test_arrays_become_windows_in_one_line() -> None:
             "class_names: expected a name for each of 0, 1, got the labels 2",
         ),
         (np.ones((4, 3, 128)), {"rate": 0}, "rate: expected a positive number of Hz, got 0"),
+        (np.ones((4, 3, 128)), {"rate": "50"}, "rate: expected a positive number of Hz, got '50'"),
+        (np.ones((0, 3, 128)), {}, r"x: expected shape \[N, 3, time\], got \[0, 3, 128\]"),
+        (
+            np.ones((4, 3, 128)),
+            {"axes_last": True},
+            r"x: expected shape \[N, time, 3\], got \[4, 3, 128\], axes_last=False\?",
+        ),
         (np.full((4, 3, 128), np.nan), {}, "x: expected finite samples, got 4 windows with NaN"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(x: np.ndarray, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         datasets.Windows.from_arrays(x, [0, 1, 2, 2], [1, 2, 3, 4], **{"rate": 50, **options})  # type: ignore[arg-type]  # some are wrong
+
+
+@pytest.mark.parametrize("field", ["label", "subject"])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_windows_without_a_label_or_a_person_are_refused(field: str, missing: float | None) -> None:
+    given = {"label": [0, 1, 0], "subject": [1, 2, 3], field: [1, missing, missing]}
+    with pytest.raises(ValueError, match=f"{field}: expected one for each window, got 2 None or NaN"):
+        datasets.Windows.from_arrays(np.ones((3, 3, 50)) / 3**0.5, given["label"], given["subject"], rate=50)
 
 
 def test_recordings_of_unlike_length_as_those_of_a_watch_are_cut() -> None:

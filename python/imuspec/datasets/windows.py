@@ -6,6 +6,7 @@ import html
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -173,14 +174,16 @@ class Windows:
         >>> Windows.from_arrays(x, ["sit", "walk"] * 2, [1, 1, 2, 2], rate=50, unit="m/s2", axes_last=True)
         Windows(4 of 2 s at 50 Hz, 2 subjects, 2 sit, 2 walk)
         """
-        array = np.asarray(x)
-        if axes_last and array.ndim == 3:
-            array = np.swapaxes(array, 1, 2)
-        if array.ndim != 3 or array.shape[1] != 3:
+        given = np.asarray(x)
+        array = np.swapaxes(given, 1, 2) if axes_last and given.ndim == 3 else given
+        if array.ndim != 3 or array.shape[1] != 3 or not array.size:
             advice = f", axes_last={not axes_last}?" if array.ndim == 3 and array.shape[2] == 3 else ""
-            raise ValueError(f"x: expected shape [N, 3, time], got {list(array.shape)}{advice}")
-        if not (np.isfinite(rate) and rate > 0):
-            raise ValueError(f"rate: expected a positive number of Hz, got {rate}")
+            expected = "[N, time, 3]" if axes_last else "[N, 3, time]"
+            raise ValueError(f"x: expected shape {expected}, got {list(given.shape)}{advice}")
+        if not isinstance(rate, Real) or not (np.isfinite(rate) and rate > 0):
+            raise ValueError(f"rate: expected a positive number of Hz, got {rate!r}")
+        _expect_known("label", label)
+        _expect_known("subject", subject)
         flat = np.moveaxis(array, 1, 0).reshape(3, -1)
         values = in_g(flat, unit=unit or "g", declared=unit, source="x")
         labels, names = _named(np.asarray(label), class_names)
@@ -296,6 +299,14 @@ class Windows:
         )
         lost = "".join(f"<li>{n:,} rows: {html.escape(reason)}</li>" for reason, n in self.counts.items())
         return f"<p>{html.escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table><ul>{lost}</ul>"
+
+
+def _expect_known(field: str, values: ArrayLike) -> None:
+    """Raise ValueError for None or NaN among the labels or subjects of windows."""
+    items = np.ravel(np.asarray(values)).tolist()
+    unknown = sum(item is None or (isinstance(item, float) and np.isnan(item)) for item in items)
+    if unknown:
+        raise ValueError(f"{field}: expected one for each window, got {unknown} None or NaN: leave these windows out")
 
 
 def _named(

@@ -267,6 +267,18 @@ def test_differences_are_of_the_score_that_the_table_shows() -> None:
     assert "correction within a column: none" in evidence_notes(scores, paired_table(scores))[-1]
 
 
+def test_a_split_by_recordings_is_named() -> None:
+    from imuspec.experiments.evidence import evidence_notes, paired_table
+
+    scores = judged(MoCo=0.5, **{"statistics of the window": 0.6})
+    for unit, named in (("recording", True), ("subject", False)):
+        made = scores.assign(split_by=unit)
+        sentence = conclusions("img2imu-table2", made, paired_table(made), {}, {})[-1]
+        assert ("distinct splits by recording (people both train and test), " in sentence) == named
+        assert ("distinct splits by subject, " in sentence) != named
+        assert any("splits by recording (people both" in note for note in evidence_notes(made, None)) == named
+
+
 def printed(columns: list[str]) -> list[list[str]]:
     from imuspec.cli.experiments import _comparison
 

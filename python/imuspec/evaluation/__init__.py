@@ -7,7 +7,7 @@ classes, does not depend on their prevalence and is given with it in every table
 differences with an interval and a test that allow for overlapping training sets.
 """
 
-from imuspec.evaluation.comparison import mean_sd, summary, text_table, write_table
+from imuspec.evaluation.comparison import mean_sd, split_unit, summary, text_table, write_table
 from imuspec.evaluation.pairing import holm, mean_interval, paired_differences
 from imuspec.evaluation.scores import (
     METRICS,
@@ -30,6 +30,7 @@ __all__ = [
     "paired_differences",
     "per_class_f1",
     "score",
+    "split_unit",
     "subject_bootstrap",
     "summary",
     "text_table",

@@ -16,7 +16,7 @@ from imuspec.storage import write_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["mean_sd", "summary", "text_table", "write_table"]
+__all__ = ["mean_sd", "split_unit", "summary", "text_table", "write_table"]
 
 
 def mean_sd(values: ArrayLike) -> tuple[float, float]:
@@ -58,6 +58,21 @@ def summary(results: pd.DataFrame, keys: Sequence[str], figures: Sequence[str] =
         table[name] = groups[name].mean()
         table[f"{name}_sd"] = groups[name].std(ddof=1)
     return table.reset_index()
+
+
+def split_unit(table: pd.DataFrame, recording: str, subject: str = "") -> str:
+    """Return what to say of the unit that was split; where people are in several parts, the text says so.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Scores, with ``split_by`` unless they are older or of patches, which are split by subject.
+    recording, subject : str
+        Text for either unit.
+    """
+    if "split_by" in table and (table["split_by"] == "recording").any():
+        return f"{recording} (people both train and test)"
+    return subject
 
 
 def text_table(frame: pd.DataFrame, *, digits: int = 3) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from imuspec.evaluation import split_unit
 from imuspec.experiments.comparisons import (
     PICTURES,
     Difference,
@@ -144,8 +145,9 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Ma
             counts = part.groupby("row")["weights_seed"].nunique().clip(lower=1)
             drawn = list(dict.fromkeys((str(counts.min()), str(counts.max()))))
         draws = f"{' to '.join(drawn)} draw{'s' * (drawn != ['1'])} of the weights"
+        unit = split_unit(part, "recording", "subject")
         fact = (
-            f"{part['seed'].nunique()} distinct splits by subject, {len(subjects)} test subjects, at least "
+            f"{part['seed'].nunique()} distinct splits by {unit}, {len(subjects)} test subjects, at least "
             f"{int(part['n_rarest'].min())} test windows of the rarest class, {draws} a row"
         )
         by_fact.setdefault(fact, []).append(column)

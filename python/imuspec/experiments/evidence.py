@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imuspec.evaluation import paired_differences
+from imuspec.evaluation import paired_differences, split_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def evidence_notes(judged: pd.DataFrame, paired: pd.DataFrame | None, score: str
     for column, part in judged.groupby("column", sort=False):
         subjects = {name for text in part["test_subjects"] for name in str(text).split("; ")}
         fact = (
-            f"{part['seed'].nunique()} distinct splits, {len(subjects)} test subjects, "
+            f"{part['seed'].nunique()} distinct splits{split_unit(part, ' by recording')}, {len(subjects)} test subjects, "
             f"{int(part['n_rarest'].min())} test windows of the rarest class at least"
         )
         columns_of.setdefault(fact, []).append(str(column))

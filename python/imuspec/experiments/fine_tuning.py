@@ -286,6 +286,7 @@ def _judged(setup: Setup[FineTuningOptions], name: str, cell: _Cell) -> list[dic
                 n_train=len(train),
                 n_validation=len(validation),
                 n_test=len(split.test),
+                split_by=split.split_by,
                 epoch=epoch,
             )
             location = {"row": f"{cell.row}, {_WEIGHTS[weights]}", "column": f"{name}, {title}", "labels": title}

@@ -287,6 +287,7 @@ def _judge(
                     n_validation=len(draw.validation),
                     n_test=len(draw.test),
                     n_redraws=draw.split.n_redraws,
+                    split_by=draw.split.split_by,
                 )
     order = [
         (layer, n, draw.seed, t) for layer in source.layers for n in draws[0].train for draw in draws for t in tests

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imuspec.evaluation import METRICS, Scores, summary
+from imuspec.evaluation import METRICS, Scores, split_unit, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +65,9 @@ class ProbeResult:
     def evidence(self) -> str:
         """Return the number of splits, of test subjects in all of them, and of test windows of the rarest class, in words."""
         table = self.summary()
+        unit = split_unit(self.table, " by recording")
         return (
-            f"{int(table['n'].max())} distinct splits, {int(table['n_test_subjects'].max())} test subjects, "
+            f"{int(table['n'].max())} distinct splits{unit}, {int(table['n_test_subjects'].max())} test subjects, "
             f"{int(table['n_rarest'].min())} test windows of the rarest class at least"
         )
 

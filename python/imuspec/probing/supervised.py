@@ -197,7 +197,8 @@ def supervised(
         scores[key], members[seed] = result, parts.members
         counts = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
         counts["n_redraws"] = parts.n_redraws
-        rows.append(row_of(key, result, parts.members, windows.subject[test], **best, **counts))
+        unit = parts.split_by
+        rows.append(row_of(key, result, parts.members, windows.subject[test], split_by=unit, **best, **counts))
         if say is not None:
             say(f"{windows.name}: supervised, seed {seed}: macro-F1 {result.macro_f1:.3f} on {len(test)} test windows")
     return ProbeResult(pd.DataFrame(rows), scores, {}, windows.class_names, members)

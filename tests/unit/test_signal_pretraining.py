@@ -237,13 +237,13 @@ def test_a_probe_of_a_run_takes_its_windows_and_leaves_out_the_subjects_that_it_
         return made
 
     monkeypatch.setattr("imuspec.datasets.reference.load", load)
-    fast = ["--seeds", "2", "--shots", "2", "--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]"]
+    few, quick = ["--seeds", "2", "--shots", "2"], ["--set", "head.epochs=2", "--set", "head.learning_rates=[0.01]"]
     tested = {}
     for item, more in ((str(run.path), []), ("random:" + str(run.path), []), ("statistics", [str(run.path)])):
         out = tmp_path / f"probe-{len(tested)}"
-        requested = ["probe", item, "--data", "hapt=somewhere", "--out", str(out), *fast]
+        requested = ["probe", item, "--data", "hapt=somewhere", "--out", str(out), *few]
         with pytest.raises(SystemExit) as ended:
-            main([*requested, *(["--unseen-by", *more] if more else [])])
+            main([*requested, *(["--unseen-by", *more] if more else quick)])
         assert ended.value.code == 0
         assert "judged on 5 subjects; pre-training saw the other 5" in " ".join(capsys.readouterr().out.split())
         tested[item] = pd.read_csv(out / "seeds.csv")["n_test"].tolist()

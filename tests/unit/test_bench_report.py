@@ -23,7 +23,7 @@ def report() -> ModuleType:
 
 def test_the_readme_has_the_figures_of_the_report(report: ModuleType) -> None:
     table = report.summary((ROOT / "benches" / "RESULTS.md").read_text("utf-8"))
-    assert table.count("x |") == 7
+    assert table.count("x |") == 16
     assert table in (ROOT / "README.md").read_text("utf-8")
 
 

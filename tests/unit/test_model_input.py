@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from imuspec import encoders
+from imuspec import datasets, encoders
 from imuspec.cli import main
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.prediction import Model, fit_windows, load, predict_labelled
@@ -17,6 +17,7 @@ from imuspec.prediction.card import interval_text
 from imuspec.recipe import FitRecipe
 from imuspec.run import Run
 from imuspec.run.named import people_seen, window_form
+from labelled_folder import write_folder
 
 WINDOWS = made_up_windows(n_subjects=6, n_windows=3)
 
@@ -138,3 +139,23 @@ def test_a_folder_of_recordings_is_no_recording(
 def test_scores_of_one_person_have_no_interval() -> None:
     assert interval_text(0.5, 0.75) == "0.500 to 0.750"
     assert interval_text(np.nan, np.nan) == "no interval"
+
+
+def test_the_embedding_of_a_model_is_that_of_its_own_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = FitRecipe().set("split.folds=3", "pictures.nfft=[64]", "pictures.hop=[32]", "pictures.size=[24,32]")
+    torch.manual_seed(0)
+    fitted = fit_windows(encoders.build("resnet18").eval(), WINDOWS, recipe, source={"name": "resnet"})
+    folder, people = fitted.save(tmp_path / "pictures"), write_folder(tmp_path / "people")
+    arguments = ("embed", str(folder), "--data", f"folder={people}", "--out", str(tmp_path / "e.npz"))
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    windows = datasets.load("folder", people, window_s=fitted.front.window_s, rate=fitted.front.rate_hz)
+    with np.load(tmp_path / "e.npz") as stored:
+        assert any(np.array_equal(stored[key], fitted.embed(windows.x)) for key in stored.files)
+    with pytest.raises(SystemExit) as ended:
+        main((*arguments, "--nfft", "32"))
+    assert ended.value.code == 2
+    assert "nfft: expected no option that the model" in capsys.readouterr().err

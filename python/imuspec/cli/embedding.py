@@ -15,6 +15,9 @@ from imuspec.errors import require
 from imuspec.storage import atomic_path
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imuspec.datasets import DatasetReference, Windows
 
 __all__ = ["embed"]
@@ -45,7 +48,7 @@ def embed(
     ----------
     run : str
         As for imuspec probe: the folder of a run, random:FOLDER, random, imagenet, a weights file, or statistics. A cohort
-        also takes a run of mae-....
+        also takes a run of mae-.... A model of imuspec fit gives what its head takes, from its own pictures and layer.
     data : str
         NAME=PATH[,setting=value,...]: the data set, its path, and settings of its reader and windows; or
         cohort=PATH[,window_s=SECONDS]: the folder or s3:// URL of a cohort.
@@ -77,9 +80,17 @@ def embed(
     checked_device(device)
     weights_digest(run)  # a run that does not exist is refused before the data are read
     reference = DatasetReference.parse(data)
-    _refuse(
-        run, {"nfft": nfft, "hop": hop, "norm": norm, "layer": layer, "device": device if device != "cpu" else None}
-    )
+    given: dict[str, Any] = {
+        "nfft": nfft,
+        "hop": hop,
+        "norm": norm,
+        "layer": layer,
+        "device": device if device != "cpu" else None,
+    }
+    if (Path(run) / "classifier.json").is_file() and reference.loader != "cohort":
+        given |= {"set": assignments or None, "workers and engines": None if many in (None, Many()) else many}
+        return _embed_fitted(run, reference, Path(out), given, json=json)
+    _refuse(run, given)
     refuse_settings(run, ("pictures",) if encoder_kind(run) == "image" else (), assignments)
     frames = {"nfft": 128 if nfft is None else nfft, "hop": 8 if hop is None else hop}
     layer = "last" if layer is None else layer
@@ -91,8 +102,7 @@ def embed(
         return _embed_cohort(run, reference, out, settings, many or Many(), json=json)
     if many not in (None, Many()):
         raise ValueError(f"data: expected cohort=PATH with options of workers and engines, got {data}")
-    if Path(out).suffix not in (".npz", ".parquet"):
-        raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
+    _check_name(Path(out))
     pictures = probe_recipe(run, "linear", None, None, norm, assignments).pictures
     windows = windows_for(reference, run)
     if run == "statistics":
@@ -101,10 +111,35 @@ def embed(
         encoder = window_encoder(run, windows, output.note)
         source = probing.EncoderSource(encoder, pictures=pictures, layers=[layer], device=device)
         features = source.features(windows.x, frames)[layer]
-    _write_features(Path(out), features, windows)
+    return _written(Path(out), features, windows, json=json)
+
+
+def _embed_fitted(run: str, reference: DatasetReference, out: Path, given: dict[str, Any], *, json: bool) -> int:
+    """Write what the head of a model of imuspec fit takes, from the model's own windows, pictures and layer."""
+    from imuspec.prediction import load
+
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name}: expected no option that the model {run} has itself, got one")
+    _check_name(out)
+    model = load(run)
+    if model.front.kind == "patches":
+        raise ValueError(f"run: expected a model of windows for a labelled set, got {model!r}")
+    windows = reference.windows(window_s=model.front.window_s, rate=model.front.rate_hz)
+    return _written(out, model.embed(windows.x), windows, json=json)
+
+
+def _check_name(out: Path) -> None:
+    if out.suffix not in (".npz", ".parquet"):
+        raise ValueError(f"out: expected a name that ends in .npz or .parquet, got {out}")
+
+
+def _written(out: Path, features: NDArray[np.float32], windows: Windows, *, json: bool) -> int:
+    """Write features, and print what was written."""
+    _write_features(out, features, windows)
     if json:
         output.emit(
-            {"path": out, "data": windows.name, "n_windows": features.shape[0], "n_features": features.shape[1]}
+            {"path": str(out), "data": windows.name, "n_windows": features.shape[0], "n_features": features.shape[1]}
         )
     output.say(f"{out}: {features.shape[0]} windows of {windows.name}, {features.shape[1]} features")
     return 0

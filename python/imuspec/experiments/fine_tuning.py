@@ -132,6 +132,10 @@ def run(setup: Setup[FineTuningOptions]) -> Result:
                 shown = ", ".join(f"{line.row} {line.labels}: {line.macro_f1:.3f}" for line in part.itertuples())
                 setup.say(f"{name}, split {seed}: {shown}")
     judged = pd.concat(tables, ignore_index=True)
+    notes.append(
+        f"fine-tuning: at most {options.few_epochs} epochs with {options.shots} labels a class, {options.epochs} with more; "
+        "validation people choose the epoch"
+    )
     return Result(score_table(judged), notes=notes, tables={"seeds": judged})
 
 

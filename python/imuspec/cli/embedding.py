@@ -80,7 +80,7 @@ def embed(
     checked_device(device)
     weights_digest(run)  # a run that does not exist is refused before the data are read
     reference = DatasetReference.parse(data)
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "nfft": nfft,
         "hop": hop,
         "norm": norm,
@@ -88,9 +88,9 @@ def embed(
         "device": device if device != "cpu" else None,
     }
     if (Path(run) / "classifier.json").is_file() and reference.loader != "cohort":
-        given |= {"set": assignments or None, "workers and engines": None if many in (None, Many()) else many}
-        return _embed_fitted(run, reference, Path(out), given, json=json)
-    _refuse(run, given)
+        options |= {"set": assignments or None, "workers and engines": None if many in (None, Many()) else many}
+        return _embed_fitted(run, reference, Path(out), options, json=json)
+    _refuse(run, options)
     refuse_settings(run, ("pictures",) if encoder_kind(run) == "image" else (), assignments)
     frames = {"nfft": 128 if nfft is None else nfft, "hop": 8 if hop is None else hop}
     layer = "last" if layer is None else layer
@@ -114,11 +114,11 @@ def embed(
     return _written(Path(out), features, windows, json=json)
 
 
-def _embed_fitted(run: str, reference: DatasetReference, out: Path, given: dict[str, Any], *, json: bool) -> int:
+def _embed_fitted(run: str, reference: DatasetReference, out: Path, options: dict[str, Any], *, json: bool) -> int:
     """Write what the head of a model of imuspec fit takes, from the model's own windows, pictures and layer."""
     from imuspec.prediction import load
 
-    for name, value in given.items():
+    for name, value in options.items():
         if value is not None:
             raise ValueError(f"{name}: expected no option that the model {run} has itself, got one")
     _check_name(out)

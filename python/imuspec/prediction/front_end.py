@@ -83,10 +83,10 @@ class FrontEnd:
         ValueError
             If samples are not real numbers or not finite, or the shape is not that of the model's windows.
         """
-        given = np.asarray(x)
-        if given.dtype.kind not in "fiub":
-            raise ValueError(f"x: expected an array of real numbers, got dtype {given.dtype}")
-        values = given.astype(np.float32, copy=False)
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"x: expected an array of real numbers, got dtype {array.dtype}")
+        values = array.astype(np.float32, copy=False)
         n, unit = self.n_samples, f"3 axes in g at {self.rate_hz:g} Hz, {self.window_s:g} s"
         if self.kind == "patches":
             fits = values.ndim >= 2 and values.shape[-2] == 3 and values.shape[-1] >= n and values.shape[-1] % n == 0

@@ -54,3 +54,23 @@ impl Pixel for f32 {
         Self::put(last, k, rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spectral::memory::finish;
+
+    #[test]
+    fn a_row_past_the_cache_has_the_same_pixels_wherever_it_starts() {
+        let greys: Vec<u8> = (0..=255).collect();
+        for (n, start) in [(0, 0), (15, 0), (16, 0), (128, 0), (128, 1), (250, 3), (255, 4)] {
+            for k in 0..3 {
+                let (mut usual, mut out) = (vec![0.0f32; n], vec![0.0f32; start + n]);
+                f32::put(&greys[..n], k, &mut usual);
+                f32::put_past_cache(&greys[..n], k, &mut out[start..]);
+                finish();
+                assert!(out[start..] == usual, "{n} from {start}, channel {k}");
+            }
+        }
+    }
+}

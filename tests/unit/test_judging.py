@@ -152,10 +152,10 @@ def test_random_weights_of_a_grid_are_standardised_as_its_pre_trainings(
     monkeypatch.setattr(img2imu_grid, "pretrain_once", lambda *_, **__: Run(tmp_path / "run"))
     monkeypatch.setattr(img2imu_grid, "judge_row", judge_row)
     monkeypatch.setattr(img2imu_grid, "judge_parameter_free", lambda *_, **__: iter(()))
-    given = experiments.describe("img2imu-grid").setup(
+    setup = experiments.describe("img2imu-grid").setup(
         tmp_path / "out", tiny=True, assignments=["random_draws=2", "height=24", "width=32"]
     )
-    img2imu_grid.run(given)
+    img2imu_grid.run(setup)
     first, second = judged["random weights (tpn)"]
     assert first.mean.flatten().tolist() == second.mean.flatten().tolist() == [1.0, 2.0, 3.0]
     assert any(not np.array_equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
@@ -176,8 +176,8 @@ def test_subjects_that_only_unlabelled_windows_have_count_in_the_draw_of_those_l
         return everybody if unlabelled else everybody.select(everybody.subject > 1)
 
     monkeypatch.setattr(DatasetReference, "windows", windows)
-    given = experiments.describe("img2imu-table2").setup(tmp_path, data=["wisdm=x"])
-    judged_on, used = unseen_windows(given, "wisdm", "wisdm=x", 0.5)
+    setup = experiments.describe("img2imu-table2").setup(tmp_path, data=["wisdm=x"])
+    judged_on, used = unseen_windows(setup, "wisdm", "wisdm=x", 0.5)
     recipe = PretrainRecipe.load("simclr-har").set("source.window_s=5", "source.subjects=0.5", "training.batch=32")
     seen = window_source(recipe, "wisdm=x").people.subjects
     assert used

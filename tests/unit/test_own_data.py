@@ -197,9 +197,9 @@ def test_arrays_that_do_not_fit_are_refused(x: np.ndarray, options: dict[str, ob
 @pytest.mark.parametrize("field", ["label", "subject"])
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_windows_without_a_label_or_a_person_are_refused(field: str, missing: float | None) -> None:
-    given = {"label": [0, 1, 0], "subject": [1, 2, 3], field: [1, missing, missing]}
+    columns = {"label": [0, 1, 0], "subject": [1, 2, 3], field: [1, missing, missing]}
     with pytest.raises(ValueError, match=f"{field}: expected one for each window, got 2 None or NaN"):
-        datasets.Windows.from_arrays(np.ones((3, 3, 50)) / 3**0.5, given["label"], given["subject"], rate=50)
+        datasets.Windows.from_arrays(np.ones((3, 3, 50)) / 3**0.5, columns["label"], columns["subject"], rate=50)
 
 
 def test_recordings_of_unlike_length_as_those_of_a_watch_are_cut() -> None:

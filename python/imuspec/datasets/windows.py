@@ -174,12 +174,12 @@ class Windows:
         >>> Windows.from_arrays(x, ["sit", "walk"] * 2, [1, 1, 2, 2], rate=50, unit="m/s2", axes_last=True)
         Windows(4 of 2 s at 50 Hz, 2 subjects, 2 sit, 2 walk)
         """
-        given = np.asarray(x)
-        array = np.swapaxes(given, 1, 2) if axes_last and given.ndim == 3 else given
+        original = np.asarray(x)
+        array = np.swapaxes(original, 1, 2) if axes_last and original.ndim == 3 else original
         if array.ndim != 3 or array.shape[1] != 3 or not array.size:
             advice = f", axes_last={not axes_last}?" if array.ndim == 3 and array.shape[2] == 3 else ""
             expected = "[N, time, 3]" if axes_last else "[N, 3, time]"
-            raise ValueError(f"x: expected shape {expected}, got {list(given.shape)}{advice}")
+            raise ValueError(f"x: expected shape {expected}, got {list(original.shape)}{advice}")
         if not isinstance(rate, Real) or not (np.isfinite(rate) and rate > 0):
             raise ValueError(f"rate: expected a positive number of Hz, got {rate!r}")
         _expect_known("label", label)

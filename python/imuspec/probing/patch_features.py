@@ -234,8 +234,15 @@ def patch_statistics(
     """
     each = [_of_each_patch(statistics, item) for item in sequences]
     positions = _window_positions(sequences, window, stride)
+    return _with_labels([each[i][start:end] for i, start, _, end in positions], sequences, positions)
+
+
+def _with_labels(
+    x: list[NDArray[np.float32]], sequences: PatchSequences, positions: Sequence[tuple[int, int, int, int]]
+) -> PatchFeatures:
+    """Return values of windows with the labels and subject of each."""
     return PatchFeatures(
-        [each[i][start:end] for i, start, _, end in positions],
+        x,
         [_counted(sequences.items[i], *position) for i, *position in positions],
         [sequences.items[i].subject for i, *_ in positions],
         sequences.class_names,
@@ -279,9 +286,6 @@ def raw_windows(sequences: PatchSequences, *, window: int = 300, stride: int | N
     PatchFeatures
     """
     positions = _window_positions(sequences, window, stride)
-    return PatchFeatures(
-        [_samples(sequences.items[i], start, end) for i, start, _, end in positions],
-        [_counted(sequences.items[i], *position) for i, *position in positions],
-        [sequences.items[i].subject for i, *_ in positions],
-        sequences.class_names,
+    return _with_labels(
+        [_samples(sequences.items[i], start, end) for i, start, _, end in positions], sequences, positions
     )

@@ -33,7 +33,7 @@ def settings(*assignments: str) -> tuple[str, ...]:
 SMALLER = {
     "pretrain": settings("training.epochs=1", "training.batch=32"),
     "pretrain img2imu": settings("source.workers=0", "objective.queue=64", "objective.norm_group=8"),
-    "fit": ("--folds", "3", *settings("tuning.epochs=1")),
+    "fit": ("--folds", "3", "--recipe", "small.toml"),
 }
 
 
@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_folder(path / "people", n_people=4)
     write_folder(path / "others", prefix="q", n_people=2)
     write_folder(path / "more", prefix="m", n_people=4, name="b")
+    (path / "small.toml").write_text('name = "small"\n[tuning]\nepochs = 1\n', "utf-8")
     (path / "photos").mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (80, 54, 72, 3), np.uint8)
     for number, photo in enumerate(pixels):

@@ -17,7 +17,13 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
-SMALL = {"fit": ["--folds", "3", "--set", "pictures.size=[24,32]", "--set", "tuning.epochs=1"]}
+SMALL = {"fit": ["--folds", "3", "--recipe", "small.toml"]}
+SMALL_RECIPE = """name = "small"
+[pictures]
+size = [24, 32]
+[tuning]
+epochs = 1
+"""
 
 
 def output_of(capsys: pytest.CaptureFixture[str], command: str) -> str:
@@ -34,6 +40,7 @@ def test_the_commands_and_the_program_of_the_page_run_in_order(
 ) -> None:
     write_folder(tmp_path / "people")
     write_folder(tmp_path / "others", prefix="q", n_people=2)
+    (tmp_path / "small.toml").write_text(SMALL_RECIPE, "utf-8")
     (tmp_path / "person.csv").write_bytes((tmp_path / "others" / "q0.csv").read_bytes())
     monkeypatch.chdir(tmp_path)
     assert len(COMMANDS) == 5
@@ -61,6 +68,19 @@ def test_the_commands_and_the_program_of_the_page_run_in_order(
             "expected head for statistics",
         ),
         (["fit", "statistics", "--data", "folder=people", "--out", "m", "--cache", "c"], "expected a run of mae-"),
+        (
+            ["fit", "statistics", "--data", "folder=people", "--out", "m", "--set", "tuning.epochs=3"],
+            "expected settings that statistics with --head logistic and --train head uses (split, head.kind, tuning.train), "
+            "got tuning.epochs",
+        ),
+        (
+            ["fit", "statistics", "--data", "folder=people", "--out", "m", "--set", "patches.epochs=3"],
+            "got patches.epochs",
+        ),
+        (
+            ["fit", "random", "--data", "folder=people", "--out", "m", "--set", "head.epochs=3"],
+            "(split, pictures, head.kind, tuning.train), got head.epochs",
+        ),
         (["fit", "supervised", "--data", "folder=people", "--out", "m"], "random with --train all"),
         (["predict", "people/p0.csv", "--model", "people"], "imuspec fit RUN"),
     ],

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 from imuspec import probing  # noqa: E402
 from imuspec.probing import heads  # noqa: E402
+from imuspec.probing.fitting import checked_step  # noqa: E402
 from imuspec.recipe.probing import HeadSettings  # noqa: E402
 
 SETTINGS = HeadSettings(epochs=12, learning_rates=(1e-1, 1e-2, 1e-4), weight_decays=(0.0, 1e-2))  # type: ignore[call-arg]
@@ -126,3 +127,33 @@ def test_features_that_are_not_finite_are_refused() -> None:
         probing.Task(wrong, task.label, task.validation, task.validation_label, 0)
     with pytest.raises(ValueError, match="validation: expected a label for each window, got 60 and 3"):
         probing.Task(task.train, task.label, task.validation, task.validation_label[:3], 0)
+
+
+class _Rescaled(torch.nn.Linear):
+    """A layer whose output is not finite once a weight has grown."""
+
+    limit = 1.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + torch.where(self.weight.abs().max() > self.limit, torch.nan, 0.0)
+
+
+def test_a_rate_at_which_a_head_diverges_is_not_selected_and_none_is_refused() -> None:
+    (task,) = tasks(1, dtype=np.float32)
+    (fitted,) = probing.fit_modules(
+        [task], 4, SETTINGS.model_copy(update={"learning_rates": (0.1, 1e-4)}), build=_Rescaled
+    )
+    assert fitted.chosen["learning_rate"] == 1e-4
+    with pytest.raises(ValueError, match=r"learning_rate: expected a finite loss, got nan: try a smaller rate"):
+        probing.fit_modules([task], 4, SETTINGS.model_copy(update={"learning_rates": (0.1,)}), build=_Rescaled)
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_as_they_were() -> None:
+    layer = torch.nn.Linear(2, 1)
+    before = layer.weight.detach().clone()
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
+    loss = layer(torch.zeros(1, 2)).sum() + (layer.weight * 0).square().sum().sqrt()  # 0, whose root has no slope
+    assert bool(torch.isfinite(loss))
+    with pytest.raises(ValueError, match="rate: expected a finite gradient, got nan"):
+        checked_step(loss, optimiser, "rate")
+    assert torch.equal(layer.weight, before)

@@ -9,7 +9,17 @@ from cyclopts import Parameter
 
 from imuspec.cli import output
 from imuspec.cli.app import command
-from imuspec.cli.runs import facts_of, of_patches, patch_encoder, unseen, unseen_sequences, window_encoder, windows_for
+from imuspec.cli.runs import (
+    encoder_kind,
+    facts_of,
+    of_patches,
+    patch_encoder,
+    refuse_settings,
+    unseen,
+    unseen_sequences,
+    window_encoder,
+    windows_for,
+)
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -41,8 +51,9 @@ def fit(
 ) -> int:
     """Fit a classifier to labelled people: a model that imuspec predict applies to device files, cohorts and labelled sets.
 
-    Each group of people is left out once. The settings of head and pictures are chosen on other people, and the scores and the
-    calibration of the probabilities are of the people left out. People that the run was pre-trained on are left out altogether.
+    An option that has no effect for the run is an error. Each group of people is left out once. The settings of head and
+    pictures are chosen on other people, and the scores and the calibration of the probabilities are of the people left out.
+    People that the run was pre-trained on are left out altogether.
 
     Parameters
     ----------
@@ -93,6 +104,8 @@ def fit(
     reference = DatasetReference.parse(data)
     options = {"head.kind": head, "tuning.train": train, "split.shots": shots, "split.folds": folds}
     settings = _recipe(run, recipe, {**options, "pictures.norm": norm}, assignments)
+    described = f"{run} with --head {settings.head.kind} and --train {settings.tuning.train}"
+    refuse_settings(described, _settings_used(run, settings), assignments)
     if of_patches(run, settings.head.kind):
         refused = {"layer": layer if layer != "last" else None, "norm": norm}
         for name, value in refused.items():
@@ -120,6 +133,21 @@ def _recipe(run: str, recipe: str, options: dict[str, Any], assignments: list[st
     changes = [f"pictures.size={list(size)}"] if size else []
     changes += [f"{key}={value}" for key, value in options.items() if value is not None]
     return FitRecipe.load(recipe).set(*changes, *(assignments or []))
+
+
+def _settings_used(run: str, recipe: FitRecipe) -> tuple[str, ...]:
+    """Return the sections, and the fields, of a recipe that a fit uses."""
+    head = recipe.head.kind
+    tuning = "tuning" if recipe.tuning.train != "head" else "tuning.train"
+    if not of_patches(run, head):
+        pictures = ["pictures"] if encoder_kind(run) == "image" else []
+        return ("split", *pictures, "head" if head == "linear" else "head.kind", tuning)
+    splits = ("split.folds", "split.seed")
+    if head == "logistic":
+        return (*splits, "head.kind", "patches.stillness", tuning)
+    if head == "lstm":
+        return (*splits, "head.kind", "patches.batch", "patches.learning_rate", "patches.stillness", tuning)
+    return (*splits, "head.kind", "patches", tuning)
 
 
 def _fit_windows(run: str, reference: DatasetReference, recipe: FitRecipe, layer: str, device: str) -> Model:

@@ -126,7 +126,7 @@ def refuse_settings(run: str, used: tuple[str, ...], assignments: list[str] | No
     for assignment in assignments or ():
         key = assignment.partition("=")[0].strip()
         section = key.partition(".")[0]
-        if section in ("split", "pictures", "head") and not {key, section} & set(used):
+        if section in ("split", "pictures", "head", "patches", "tuning") and not {key, section} & set(used):
             raise ValueError(f"set: expected settings that {run} uses ({', '.join(used) or 'none'}), got {key}")
 
 

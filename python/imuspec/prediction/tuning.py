@@ -22,6 +22,7 @@ from torch.nn import functional
 from imuspec.errors import unknown_name
 from imuspec.evaluation import confusion_matrix, metrics
 from imuspec.prediction.network import Network, blocks_of
+from imuspec.probing.fitting import checked_step
 from imuspec.probing.patch_heads import class_weights
 from imuspec.recipe.fitting import TuningSettings
 from imuspec.views.signal import OPERATIONS
@@ -136,6 +137,11 @@ def tune(
         Epochs that are done, by default the most of the settings. The rates follow those of the settings.
     device : str, default "cpu"
         Device of the training.
+
+    Raises
+    ------
+    ValueError
+        If loss or gradient is not finite.
     """
     tuned = copy.deepcopy(network).to(device)
     groups = parameter_groups(tuned, settings)
@@ -192,13 +198,7 @@ def _one_epoch(
             continue
         logits = network(batches.inputs(index, generator).to(device)).flatten(0, -2)
         loss = functional.cross_entropy(logits, label.flatten(), weight, ignore_index=-1)
-        if not bool(torch.isfinite(loss)):
-            raise ValueError(
-                f"tuning.learning_rate: expected a finite loss, got {float(loss.detach())}: try a smaller rate"
-            )
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
+        checked_step(loss, optimiser, "tuning.learning_rate")
         schedule.step()
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Chosen", "fit_epochs", "seeded"]
+__all__ = ["Chosen", "DivergedError", "checked_step", "fit_epochs", "seeded"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -27,6 +27,37 @@ def seeded(build: Callable[[], Module], seed: int) -> Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()
+
+
+class DivergedError(ValueError):
+    """The loss or the gradient of a training is not finite."""
+
+
+def checked_step(loss: Tensor, optimiser: torch.optim.Optimizer, setting: str) -> None:
+    """Take a step of an optimiser, unless loss or gradient is not finite: the weights are then as they were.
+
+    Parameters
+    ----------
+    loss : Tensor
+        The loss of a batch.
+    optimiser : torch.optim.Optimizer
+        Optimiser of the parameters.
+    setting : str
+        Name of the learning rate, for the message.
+
+    Raises
+    ------
+    DivergedError
+        If the loss or the norm of its gradient is not finite.
+    """
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    for name, value in (("loss", loss.detach()), ("gradient", norm)):
+        if not bool(torch.isfinite(value)):
+            raise DivergedError(f"{setting}: expected a finite {name}, got {float(value)}: try a smaller rate")
+    optimiser.step()
 
 
 def fit_epochs(
@@ -66,6 +97,11 @@ def fit_epochs(
     Returns
     -------
     Chosen
+
+    Raises
+    ------
+    DivergedError
+        If loss or gradient is not finite.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     generator = torch.Generator().manual_seed(seed)
@@ -75,11 +111,9 @@ def fit_epochs(
         model.train()
         order = torch.randperm(n, generator=generator)
         for start in range(0, n, batch):
-            optimiser.zero_grad()
             value = loss(order[start : start + batch])
             if value is not None:
-                torch.autograd.backward(value)
-                optimiser.step()
+                checked_step(value, optimiser, "learning_rate")
         if figure is None or (choose == "last" and epoch < epochs):
             continue
         model.eval()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from imuspec.errors import unknown_name
 from imuspec.evaluation import confusion_matrix, metrics
-from imuspec.probing.fitting import fit_epochs, seeded
+from imuspec.probing.fitting import DivergedError, fit_epochs, seeded
 from imuspec.recipe.probing import HeadSettings
 
 __all__ = ["HEADS", "Fitted", "Task", "fit", "fit_linear", "fit_logistic", "fit_modules"]
@@ -283,12 +283,24 @@ def fit_modules(
     Returns
     -------
     list of Fitted
-        The selected module of each task, in order.
+        The selected module of each task, in order. A grid point whose loss diverges is not selected.
+
+    Raises
+    ------
+    DivergedError
+        If the loss diverges at all grid points.
     """
     grid = list(itertools.product(settings.learning_rates, settings.weight_decays))
     best = []
     for task in tasks:
-        fits = [_fit_module(task, n_classes, settings, build, *point) for point in grid]
+        fits, diverged = [], []
+        for point in grid:
+            try:
+                fits.append(_fit_module(task, n_classes, settings, build, *point))
+            except DivergedError as error:
+                diverged.append(error)
+        if not fits:
+            raise diverged[-1]
         best.append(max(fits, key=lambda fitted: fitted.validation_f1))
     return best
 

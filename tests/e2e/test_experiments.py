@@ -113,6 +113,8 @@ def test_fig_8_counts_the_heat_that_it_draws(tmp_path: Path) -> None:
         "supervised_epochs=1",
         "--set",
         "max_train=3",
+        "--set",
+        "random_draws=1",
         "--runs",
         "IMG2IMU=random",
     )

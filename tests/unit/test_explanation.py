@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("pandas")
 from imuspec import encoders  # noqa: E402
+from imuspec.experiments import img2imu_fig8  # noqa: E402
 from imuspec.probing import explanation  # noqa: E402
 
 LABEL = np.array([0, 2, 1])
@@ -42,6 +44,28 @@ def test_nothing_that_speaks_for_the_class_is_no_heat(encoder: torch.nn.Module, 
     against = -np.ones((3, 512))  # features after ReLU are not negative
     assert not explanation.grad_cam(encoder, against, images, LABEL).any()
     assert np.isnan(explanation.band_share(np.zeros((4, 4)))).all()
+
+
+def test_an_encoder_that_diverged_has_no_heat_that_can_be_read(images: torch.Tensor) -> None:
+    diverged = encoders.build("resnet18").eval()
+    with torch.no_grad():
+        next(diverged.parameters()).fill_(torch.nan)
+    assert np.isnan(explanation.grad_cam(diverged, np.ones((3, 512)), images, LABEL)).all()
+
+
+def test_the_numbers_of_a_window_are_the_mean_over_the_draws_of_the_weights() -> None:
+    rng = np.random.default_rng(0)
+    heat = {"random": rng.random((3, 5, 8, 6)), img2imu_fig8.SUPERVISED: rng.random((1, 5, 8, 6))}
+    heat["random"][1, 2] = 0  # no heat: the window counts by the other two draws
+    table = img2imu_fig8._numbers(heat, 4, 25.0).query("row == 'random'").set_index("column")
+    shares = explanation.band_share(heat["random"], 4)[..., 0]
+    want = np.nanmean(shares, 0)
+    assert table.loc["0-6.25 Hz", "value"] == pytest.approx(want.mean())
+    assert table.loc["0-6.25 Hz", "sd"] == pytest.approx(want.std(ddof=1))
+    between = [explanation.rank_correlation(draw, heat[img2imu_fig8.SUPERVISED][0]) for draw in heat["random"]]
+    assert table.loc["rank correlation", "value"] == pytest.approx(np.nanmean(between, 0).mean())
+    assert set(table["n"]) == {5}
+    assert set(table["draws"]) == {3}
 
 
 def test_what_cannot_be_explained_is_refused(encoder: torch.nn.Module, images: torch.Tensor) -> None:

@@ -1,8 +1,9 @@
 """IMG2IMU, Fig 8: Grad-CAM of a random, a fully supervised and the IMG2IMU encoder on a test window of each class.
 
 The table has numbers over many test windows: the share of heat in four bands of frequency, and the rank correlation of each
-encoder's heat with the supervised one's. Heat is that of the true class on the last residual
-stage. The supervised encoder is trained here; IMG2IMU's comes from ``--runs IMG2IMU=FOLDER``.
+encoder's heat with the supervised one's. Heat is that of the true class on the last residual stage. Random weights are drawn
+several times, and IMG2IMU has a run for each ``--runs IMG2IMU=FOLDER``: each window has the mean over them, and the figure shows
+the first. The supervised encoder is trained here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from imuspec.datasets import subject_split
 from imuspec.experiments.experiment import Result
-from imuspec.experiments.setup import HeadOptions, Norm, Setup
+from imuspec.experiments.setup import DrawOptions, HeadOptions, Norm, Setup
 from imuspec.probing.explanation import band_share, grad_cam, rank_correlation
 from imuspec.spectral.image import rgb_image
 
@@ -32,7 +33,7 @@ SUPERVISED = "Fully-supervised (2D)"
 RANDOM = "Randomly-init. (2D)"
 
 
-class Fig8Options(HeadOptions):
+class Fig8Options(HeadOptions, DrawOptions):
     """Numbers of this figure."""
 
     nfft: PositiveInt = Field(128, description="samples of a frame")
@@ -55,6 +56,7 @@ class Fig8Options(HeadOptions):
         "max_train": 8,
         "max_judged": 6,
         "heat_windows": 4,
+        "random_draws": 2,
     }
 
 
@@ -73,16 +75,19 @@ def run(setup: Setup[Fig8Options]) -> Result:
     pictures = rgb_image(windows.x[shown], dtype="float32", **_picture(setup.options))
     label = windows.label[shown]
     heat = {
-        row: grad_cam(encoder, weight, torch.from_numpy(pictures), label)
-        for row, (encoder, weight) in _models(setup, windows, split, seed).items()
+        row: np.stack([grad_cam(encoder, weight, torch.from_numpy(pictures), label) for encoder, weight in models])
+        for row, models in _models(setup, windows, split, seed).items()
     }
     table = _numbers(heat, setup.options.bands, windows.rate / 2)
     first = np.array([np.flatnonzero(label == each)[0] for each in np.unique(label)])
     drawn = rgb_image(windows.x[shown[first]], **_picture(setup.options))
-    figure = _drawn({row: maps[first] for row, maps in heat.items()}, drawn, windows, label[first])
+    figure = _drawn({row: maps[0][first] for row, maps in heat.items()}, drawn, windows, label[first])
     left_out = "IMG2IMU: left out, as no --runs IMG2IMU=FOLDER was given"
-    notes = [] if setup.run_of("IMG2IMU", "wisdm") else [left_out]
-    notes += [f"numbers over {len(shown)} test windows, seed {seed}; sd over windows"]
+    notes = [] if setup.runs_of("IMG2IMU", "wisdm") else [left_out]
+    notes += [
+        f"numbers over {len(shown)} test windows, seed {seed}, each the mean over the draws of the weights; sd over windows; "
+        "the figure shows the first draw"
+    ]
     return Result(table, figures={"fig8": figure}, notes=notes)
 
 
@@ -92,8 +97,10 @@ def _picture(options: Fig8Options) -> dict[str, Any]:
     return {"nfft": options.nfft, "noverlap": options.nfft - options.hop, "norm": options.norm, "size": size}
 
 
-def _models(setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int) -> dict[str, tuple[Any, NDArray[Any]]]:
-    """Row -> encoder, and the weights of its linear head."""
+def _models(
+    setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int
+) -> dict[str, list[tuple[Any, NDArray[Any]]]]:
+    """Row -> for each draw of its weights the encoder, and the weights of its linear head."""
     from imuspec.experiments.judging import judge
     from imuspec.probing.protocol import capped
     from imuspec.probing.sources import EncoderSource
@@ -101,60 +108,58 @@ def _models(setup: Setup[Fig8Options], windows: Windows, split: Any, seed: int) 
     from imuspec.recipe.probing import PictureSettings
     from imuspec.run.named import load_encoder
 
-    most = setup.options.max_judged or None
-    picture = _picture(setup.options)
-    settings = {
-        "nfft": [picture["nfft"]],
-        "hop": [setup.options.hop],
-        "norm": picture["norm"],
-        "size": picture["size"],
-    }
-    frozen = {RANDOM: "random"} | {row: run for row in RUNS if (run := setup.run_of(row, "wisdm"))}
-    models: dict[str, tuple[Any, NDArray[Any]]] = {}
-    for row, run in frozen.items():
-        encoder, shots = load_encoder(run), setup.options.shots
-        result = judge(
-            setup,
-            EncoderSource(encoder, pictures=PictureSettings.model_validate(settings), device=setup.device),
-            windows,
-            seeds=(seed,),
-        )
-        weight = result.heads["last", shots, seed].weight
-        assert weight is not None
-        models[row] = (encoder.cpu(), weight)
-        setup.say(f"{row}: macro-F1 {result.table['macro_f1'].iloc[0]:.3f}")
-    train = capped(windows, split.train, setup.options.max_train or None, seed)
-    validation = capped(windows, split.validation, most, seed)
-    epochs = setup.options.supervised_epochs
+    options = setup.options
+    picture = _picture(options)
+    pictures = PictureSettings.model_validate(
+        {"nfft": [options.nfft], "hop": [options.hop], "norm": options.norm, "size": picture["size"]}
+    )
+    frozen = {RANDOM: [load_encoder("random", seed=draw) for draw in range(options.random_draws)]}
+    frozen |= {row: [load_encoder(run) for run in runs] for row in RUNS if (runs := setup.runs_of(row, "wisdm"))}
+    models: dict[str, list[tuple[Any, NDArray[Any]]]] = {row: [] for row in frozen}
+    for row, encoders in frozen.items():
+        scores = []
+        for encoder in encoders:
+            source = EncoderSource(encoder, pictures=pictures, device=setup.device)
+            result = judge(setup, source, windows, seeds=(seed,))
+            weight = result.heads["last", options.shots, seed].weight
+            assert weight is not None
+            models[row].append((encoder.cpu(), weight))
+            scores.append(result.table["macro_f1"].iloc[0])
+        setup.say(f"{row}: macro-F1 {np.mean(scores):.3f}, {len(scores)} draws of the weights")
     model, best = fit_supervised(
         load_encoder("random", seed=seed),
         windows,
-        train,
-        validation,
+        capped(windows, split.train, options.max_train or None, seed),
+        capped(windows, split.validation, options.max_judged or None, seed),
         picture=picture,
-        epochs=epochs,
+        epochs=options.supervised_epochs,
         batch=32,
         seed=seed,
         device=setup.device,
     )
     setup.say(f"{SUPERVISED}: validation macro-F1 {best['validation_f1']:.3f} at epoch {best['epoch']}")
-    models[SUPERVISED] = (model.encoder.cpu(), model.head.weight.detach().cpu().numpy())
+    models[SUPERVISED] = [(model.encoder.cpu(), model.head.weight.detach().cpu().numpy())]
     return models
 
 
 def _numbers(heat: dict[str, NDArray[Any]], n_bands: int, top_hz: float) -> pd.DataFrame:
+    """Summarise the heat [draws, windows, rows, columns] of each row: for each window its mean over the draws."""
     import pandas as pd
 
     edges = np.linspace(0, top_hz, n_bands + 1)
+    (reference,) = heat[SUPERVISED]
     rows = []
     for row, maps in heat.items():
-        figures = {f"{edges[i]:g}-{edges[i + 1]:g} Hz": share for i, share in enumerate(band_share(maps, n_bands).T)}
+        shares = np.moveaxis(band_share(maps, n_bands), -1, 0)
+        figures = {f"{edges[i]:g}-{edges[i + 1]:g} Hz": share for i, share in enumerate(shares)}
         if row != SUPERVISED:
-            figures["rank correlation"] = rank_correlation(maps, heat[SUPERVISED])
-        for column, values in figures.items():
-            known = values[np.isfinite(values)]
-            mean, sd = (known.mean(), known.std(ddof=1)) if known.size > 1 else (np.nan, np.nan)
-            rows.append({"row": row, "column": column, "value": mean, "sd": sd, "n": known.size})
+            figures["rank correlation"] = np.stack([rank_correlation(drawn, reference) for drawn in maps])
+        for column, each in figures.items():
+            known = np.isfinite(each)
+            total = np.where(known, each, 0).sum(0)
+            values = (total / np.maximum(known.sum(0), 1))[known.any(0)]
+            mean, sd = (values.mean(), values.std(ddof=1)) if values.size > 1 else (np.nan, np.nan)
+            rows.append({"row": row, "column": column, "value": mean, "sd": sd, "n": values.size, "draws": len(maps)})
     return pd.DataFrame(rows)
 
 

@@ -68,7 +68,7 @@ def grad_cam(
     heat = (gradient.mean((2, 3), keepdim=True) * maps[stage]).sum(1, keepdim=True).relu().detach()
     heat = nn.functional.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     top = heat.amax((1, 2), keepdim=True)
-    return np.asarray(torch.where(top > 0, heat / top.clamp(min=torch.finfo(heat.dtype).tiny), 0).cpu().numpy())
+    return np.asarray(torch.where(top == 0, 0, heat / top).cpu().numpy())
 
 
 def band_share(heat: ArrayLike, n_bands: int = 4) -> NDArray[np.float64]:

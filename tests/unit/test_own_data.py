@@ -195,11 +195,19 @@ def test_arrays_that_do_not_fit_are_refused(x: np.ndarray, options: dict[str, ob
 
 
 @pytest.mark.parametrize("field", ["label", "subject"])
-@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("missing", [None, np.nan, ""])
 def test_windows_without_a_label_or_a_person_are_refused(field: str, missing: float | None) -> None:
-    columns = {"label": [0, 1, 0], "subject": [1, 2, 3], field: [1, missing, missing]}
-    with pytest.raises(ValueError, match=f"{field}: expected one for each window, got 2 None or NaN"):
+    columns = {"label": [0, 1, 0], "subject": [1, 2, 3], field: ["a" if missing == "" else 1, missing, missing]}
+    with pytest.raises(ValueError, match=f"{field}: expected one for each window, got 2 None, NaN or empty"):
         datasets.Windows.from_arrays(np.ones((3, 3, 50)) / 3**0.5, columns["label"], columns["subject"], rate=50)
+
+
+def test_a_label_below_zero_is_a_class_only_by_its_name() -> None:
+    x = np.ones((3, 3, 50)) / 3**0.5
+    with pytest.raises(ValueError, match="label: expected names or numbers of at least 0, got 2 below 0"):
+        datasets.Windows.from_arrays(x, [-1, 0, -1], [1, 2, 3], rate=50)
+    named = datasets.Windows.from_arrays(x, [-1, 1, -1], [1, 2, 3], rate=50, class_names={-1: "rest", 1: "walk"})
+    assert named.class_names == ("rest", "walk")
 
 
 def test_recordings_of_unlike_length_as_those_of_a_watch_are_cut() -> None:

@@ -141,7 +141,7 @@ class Windows:
         x : array [N, 3, time]
             Acceleration.
         label : array [N]
-            Class of each window: names, or numbers.
+            Class of each window: names, or numbers of at least 0; others with `class_names` as a mapping.
         subject : array [N]
             Subject of each window: numbers or names.
         rate : float
@@ -164,7 +164,7 @@ class Windows:
         Raises
         ------
         ValueError
-            If shapes do not fit, the unit contradicts the norm, or a label has no name.
+            If shapes do not fit, the unit contradicts the norm, a label or subject is missing, or a label has no name.
 
         Examples
         --------
@@ -302,11 +302,13 @@ class Windows:
 
 
 def _expect_known(field: str, values: ArrayLike) -> None:
-    """Raise ValueError for None or NaN among the labels or subjects of windows."""
+    """Raise ValueError for None, NaN or an empty text among the labels or subjects of windows."""
     items = np.ravel(np.asarray(values)).tolist()
-    unknown = sum(item is None or (isinstance(item, float) and np.isnan(item)) for item in items)
+    unknown = sum(item in (None, "") or (isinstance(item, float) and np.isnan(item)) for item in items)
     if unknown:
-        raise ValueError(f"{field}: expected one for each window, got {unknown} None or NaN: leave these windows out")
+        raise ValueError(
+            f"{field}: expected one for each window, got {unknown} None, NaN or empty: leave these windows out"
+        )
 
 
 def _named(
@@ -315,6 +317,11 @@ def _named(
     """Return the index of each label, and the names of the classes."""
     present, index = np.unique(label, return_inverse=True)
     if class_names is None:
+        if present.dtype.kind == "i" and present.min() < 0:
+            raise ValueError(
+                f"label: expected names or numbers of at least 0, got {int((label < 0).sum())} below 0, which often mark windows "
+                f'without a label: leave them out, or name each label, as class_names={{{present.min()}: "rest", ...}}'
+            )
         return index.astype(np.int64), tuple(str(value) for value in present.tolist())
     if not isinstance(class_names, Mapping):
         keys = list(range(len(class_names))) if label.dtype.kind in "iu" else list(class_names)

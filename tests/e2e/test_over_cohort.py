@@ -19,10 +19,12 @@ from imuspec import Cohort
 from imuspec.cli import main
 from imuspec.cluster import Limits, compute, open_engine
 from imuspec.cohort.results import Results
-from imuspec.prediction import fit_patches, load
+from imuspec.datasets import Windows
+from imuspec.prediction import fit_patches, fit_windows, load
 from imuspec.prediction.cohort import CohortEmbedding
 from imuspec.prediction.predicting import activities_of
-from imuspec.run.named import weights_digest
+from imuspec.recipe import FitRecipe
+from imuspec.run.named import load_encoder, weights_digest
 from imuspec.run.run import Run
 from labelled_days import labelled_days, small_roformer
 from stub_files import TESTS, environment, tree, wait_for
@@ -123,6 +125,35 @@ def test_windows_of_a_cohort_are_embedded_by_encoders_of_pictures_and_by_statist
     embedded = resnet(prepared).table
     assert embedded.num_columns == 2 + 512
     assert embedded.num_rows == 30 + 104
+
+
+def test_a_model_embeds_a_cohort_as_its_head_takes_it(cohort: Path, model: Path, tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(24, 3, 120)) * 0.1 + [[0], [0], [1]]).astype(np.float32)
+    windows = Windows.from_arrays(x, np.arange(24) % 2, np.arange(24) // 4, rate=30.0)
+    recipe = FitRecipe().set("pictures.size=[16,24]", "pictures.nfft=32", "pictures.hop=16", "pictures.norm=fixed")
+    pictures = fit_windows(load_encoder("random"), windows, recipe)
+    pictures.save(tmp_path / "pictures")
+    embed = ["embed", str(tmp_path / "pictures"), "--data", f"cohort={cohort}"]
+    output_of(capsys, *embed, "--out", str(tmp_path / "e"), "--workers", "1")
+    table, prepared = Results(tmp_path / "e").read("r0"), Cohort(cohort).prepared("r0")
+    assert prepared.acceleration is not None
+    row = table["start_s"].to_pylist().index(8.0)  # windows of 4 s, not of 10
+    got = [table[f"feature_{i}"][row].as_py() for i in range(512)]
+    np.testing.assert_allclose(got, pictures.embed(prepared.acceleration[:, 240:360]), atol=1e-5)
+
+    output_of(capsys, "embed", str(model), "--data", f"cohort={cohort}", "--out", str(tmp_path / "p"), "--workers", "1")
+    patches = load(model)
+    expected = patches.embed(prepared.acceleration[:, 12000 : 144 * 300])
+    table = Results(tmp_path / "p").read("r0")
+    got = np.stack([table[f"feature_{i}"].to_numpy()[30:] for i in range(expected.shape[1])], 1)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+    for option in (("--nfft", "64"), ("--set", "pictures.norm=fixed"), ("--layer", "layer2")):
+        message = output_of(capsys, *embed, "--out", str(tmp_path / "none"), *option, code=2)
+        assert f"{option[0][2:]}: expected no option that the model" in message
+    message = output_of(capsys, *embed[:3], f"cohort={cohort},window_s=10", "--out", str(tmp_path / "none"), code=2)
+    assert "window_s: expected no option that the model" in message
 
 
 @pytest.mark.parametrize("engine", ["local", "dask"])

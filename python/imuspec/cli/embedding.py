@@ -87,9 +87,9 @@ def embed(
         "layer": layer,
         "device": device if device != "cpu" else None,
     }
-    if (Path(run) / "classifier.json").is_file() and reference.loader != "cohort":
-        options |= {"set": assignments or None, "workers and engines": None if many in (None, Many()) else many}
-        return _embed_fitted(run, reference, Path(out), options, json=json)
+    if (Path(run) / "classifier.json").is_file():
+        options["set"] = assignments or None
+        return _embed_fitted(run, reference, out, options, many or Many(), json=json)
     _refuse(run, options)
     refuse_settings(run, ("pictures",) if encoder_kind(run) == "image" else (), assignments)
     frames = {"nfft": 128 if nfft is None else nfft, "hop": 8 if hop is None else hop}
@@ -114,19 +114,26 @@ def embed(
     return _written(Path(out), features, windows, json=json)
 
 
-def _embed_fitted(run: str, reference: DatasetReference, out: Path, options: dict[str, Any], *, json: bool) -> int:
+def _embed_fitted(
+    run: str, reference: DatasetReference, out: str, options: dict[str, Any], many: Many, *, json: bool
+) -> int:
     """Write what the head of a model of imuspec fit takes, from the model's own windows, pictures and layer."""
     from imuspec.prediction import load
 
+    of_cohort = reference.loader == "cohort"
+    options |= {"workers and engines": None if of_cohort or many == Many() else many}
+    options |= {"window_s": reference.settings.get("window_s") if of_cohort else None}
     for name, value in options.items():
         if value is not None:
             raise ValueError(f"{name}: expected no option that the model {run} has itself, got one")
-    _check_name(out)
+    if of_cohort:
+        return _embed_cohort(run, reference, out, {"fitted": True}, many, json=json)
+    _check_name(Path(out))
     model = load(run)
     if model.front.kind == "patches":
         raise ValueError(f"run: expected a model of windows for a labelled set, got {model!r}")
     windows = reference.windows(window_s=model.front.window_s, rate=model.front.rate_hz)
-    return _written(out, model.embed(windows.x), windows, json=json)
+    return _written(Path(out), model.embed(windows.x), windows, json=json)
 
 
 def _check_name(out: Path) -> None:
@@ -159,16 +166,22 @@ def _embed_cohort(
 ) -> int:
     from imuspec.cli.console import RunDisplay
     from imuspec.cluster import compute
+    from imuspec.prediction import load
     from imuspec.prediction.cohort import CohortEmbedding
     from imuspec.run.named import load_encoder, weights_digest, window_form
 
-    if run != "statistics":
-        load_encoder(run)  # an error in it is raised once, not for each recording
     window_s = _window_s(cohort)
     stored = open_cohort(existing(cohort.path)).recipe.resample.rate_hz
-    long, rate = window_form(run) or (10.0, stored)
+    # an error in the run is raised once, not for each recording
+    if settings.get("fitted"):
+        front = load(run).front
+        long, rate = front.window_s, front.rate_hz
+    else:
+        if run != "statistics":
+            load_encoder(run)
+        long, rate = window_form(run) or (10.0, stored)
     if rate != stored:
-        raise ValueError(f"run: expected one pre-trained at the cohort's {stored:g} Hz, got {rate:g} Hz")
+        raise ValueError(f"run: expected one pre-trained or fitted at the cohort's {stored:g} Hz, got {rate:g} Hz")
     kind, colon, folder = run.rpartition("random:")
     named = f"{colon}{Path(folder).absolute()}" if Path(folder).exists() and not kind else run
     work = CohortEmbedding(named, weights_digest(run), window_s=window_s or long, **settings)

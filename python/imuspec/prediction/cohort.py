@@ -27,12 +27,13 @@ __all__ = ["CohortActivities", "CohortEmbedding"]
 class CohortEmbedding:
     """Features of the selected wear of a recording: of each patch, or of each window for encoders without patches.
 
-    The table has ``time`` (local device clock), ``start_s``, and ``feature_0``, ``feature_1``, ...
+    The table has ``time`` (local device clock), ``start_s``, and ``feature_0``, ``feature_1``, ... A model of ``imuspec fit`` gives
+    what its head takes: windows, layer and pictures are the model's own.
 
     Parameters
     ----------
     run : str
-        A run's folder, random:FOLDER, a weights file, random, imagenet, or statistics.
+        A run's folder, random:FOLDER, a weights file, random, imagenet, statistics, or a folder of ``imuspec fit``.
     digest : str
         `weights_digest` of the run.
     layer : str, default "last"
@@ -43,6 +44,8 @@ class CohortEmbedding:
         `PictureSettings` as JSON.
     window_s : float, default 10.0
         Length of a window, s; encoders of patches take their own.
+    fitted : bool, default False
+        Whether the run is a model of ``imuspec fit``. Layer, pictures and length are then not used.
     """
 
     run: str
@@ -52,6 +55,7 @@ class CohortEmbedding:
     hop: int = 8
     pictures: str = "{}"
     window_s: float = 10.0
+    fitted: bool = False
     kind: str = "embeddings"
 
     @property
@@ -61,33 +65,32 @@ class CohortEmbedding:
 
     def description(self) -> Mapping[str, Any]:
         """Return the settings that determine the features, beside the recording."""
+        if self.fitted:
+            return {"weights": self.digest}
         facts = {"weights": self.digest or self.run, "layer": self.layer, "window_s": self.window_s}
         return {**facts, "nfft": self.nfft, "hop": self.hop, "pictures": json.loads(self.pictures)}
 
     def __call__(self, prepared: Prepared) -> Computed:
         """Return the features of a recording."""
+        model = _model(self.run, self.digest) if self.fitted else None
+        if model is not None and model.front.kind != "patches":
+            first, x = _windows(prepared, model.front.n_samples)
+            return Computed(_features_table(prepared, first, model.embed(x)))
         encoder = None if self.run == "statistics" else _encoder(self.run, self.digest)
         if encoder is not None and hasattr(encoder, "patch"):
-            first, features = _patch_features(encoder, prepared)
+            first, features = _patch_features(encoder, prepared, stillness=model is not None and model.front.stillness)
         else:
-            first, features = self._window_features(encoder, prepared)
+            first, x = _windows(prepared, round(self.window_s * prepared.rate))
+            features = self._window_features(encoder, x, prepared.rate)
         return Computed(_features_table(prepared, first, features))
 
-    def _window_features(self, encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _window_features(self, encoder: Any, x: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
         from imuspec.probing.parameter_free import StatisticsSource
 
-        assert prepared.acceleration is not None
-        length = round(self.window_s * prepared.rate)
-        stretches = prepared.whole_stretches(length)
-        first = np.concatenate([np.empty(0, np.int64), *(np.arange(a, b) * length for a, b in stretches)])
-        if not len(first):
-            raise ValueError(f"expected wear of a window of {self.window_s:g} s, got none")
-        x = np.lib.stride_tricks.sliding_window_view(prepared.acceleration, length, axis=1)[:, first].transpose(1, 0, 2)
-        x = np.ascontiguousarray(x)
         if encoder is None:
-            return first, StatisticsSource(prepared.rate).features(x, {})["statistics"]
+            return StatisticsSource(rate).features(x, {})["statistics"]
         choice = {} if encoder.kind == "signal" else {"nfft": self.nfft, "hop": self.hop}
-        return first, self._source(encoder).features(x, choice)[self.layer]
+        return self._source(encoder).features(x, choice)[self.layer]
 
     def _source(self, encoder: Any) -> EncoderSource:
         from imuspec.probing.sources import EncoderSource
@@ -141,6 +144,17 @@ class CohortActivities:
         )
 
 
+def _windows(prepared: Prepared, length: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the first sample of each whole window of selected wear, and the windows [N, 3, length], g."""
+    assert prepared.acceleration is not None
+    stretches = prepared.whole_stretches(length)
+    first = np.concatenate([np.empty(0, np.int64), *(np.arange(a, b) * length for a, b in stretches)])
+    if not len(first):
+        raise ValueError(f"expected wear of a window of {length / prepared.rate:g} s, got none")
+    x = np.lib.stride_tricks.sliding_window_view(prepared.acceleration, length, axis=1)[:, first].transpose(1, 0, 2)
+    return first, np.ascontiguousarray(x)
+
+
 def _features_table(prepared: Prepared, first: NDArray[np.int64], features: NDArray[np.float32]) -> pa.Table:
     import pyarrow as pa
 
@@ -151,10 +165,13 @@ def _features_table(prepared: Prepared, first: NDArray[np.int64], features: NDAr
     return pa.table({**columns, **{f"feature_{i}": features[:, i] for i in range(features.shape[1])}})
 
 
-def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _patch_features(
+    encoder: Any, prepared: Prepared, *, stillness: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the first sample and the features of each patch of selected wear, from the windows of an evaluation."""
     from imuspec.datasets.patches import scored_windows
     from imuspec.datasets.sequences import PatchSequence, PatchSequences
+    from imuspec.prediction.front_end import with_stillness
     from imuspec.probing.patch_features import embed_patches
 
     assert prepared.acceleration is not None
@@ -165,7 +182,10 @@ def _patch_features(encoder: Any, prepared: Prepared) -> tuple[NDArray[np.int64]
     items = tuple(
         PatchSequence(prepared.acceleration[:, a * patch : b * patch], np.full(b - a, -1), "", "") for a, b in stretches
     )
-    result = embed_patches(encoder, PatchSequences(items, (), prepared.rate), window=window)
+    sequences = PatchSequences(items, (), prepared.rate)
+    result = embed_patches(encoder, sequences, window=window)
+    if stillness:
+        result = with_stillness(result, sequences, window)
     windows = [window_of_place for item in items for window_of_place in scored_windows(len(item.label), window=window)]
     parts = [x[first - start : end - start] for x, (start, first, end) in zip(result.x, windows, strict=True)]
     first = np.concatenate([np.arange(a, b) * patch for a, b in stretches])

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from imuspec.evaluation import mean_interval
-from imuspec.experiments.comparisons import difference, figure, opposed, planned, score_of
+from imuspec.experiments.comparisons import Difference, difference, figure, opposed, planned, score_of, with_set_names
 from imuspec.experiments.conclusions import conclusions, verdict
 from imuspec.experiments.evidence import paired_table
 from imuspec.experiments.experiment import targets
@@ -106,10 +106,12 @@ class Evidence:
         self.paired = paired_table(self.judged) if len(self.judged) else None
         self.conclusions: list[str] = []
         if self.paired is not None:
-            self.conclusions = conclusions(
-                self.name, self.judged, self.paired, self.facts["options"], self.facts.get("windows")
-            )
+            sets = self.facts.get("windows") or {}
+            self.conclusions = conclusions(self.name, self.judged, self.paired, self.facts["options"], sets)
+            if self.conclusions:
+                self.conclusions[-1] += _scale(self.facts)
             self._add_intervals()
+            self.judged, self.paired = with_set_names(self.judged, sets), with_set_names(self.paired, sets)
 
     def _add_intervals(self) -> None:
         """Compute the intervals of the means where the experiment did not."""
@@ -170,7 +172,7 @@ def scores(evidence: Evidence) -> Iterator[str]:
         paper = {
             (line["row"], line["column"]): _paper(line["paper"], line["paper_sd"]) for line in known.to_dict("records")
         }
-        yield "The paper's, on its own splits:"
+        yield "The paper's, on its own splits and at its own scale:"
         yield grid(list(dict.fromkeys(known["row"])), [c for c in columns if c in set(known["column"])], paper)
     if "n_rarest" in table:
         lines = []
@@ -295,10 +297,24 @@ def _pretraining(encoders: Iterable[dict[str, Any]]) -> str:
     """How many encoders were pre-trained, by how many steps on how much, and the computing of all; empty without any."""
     if not (made := [each for each in encoders if each.get("steps")]):
         return ""
+    minutes = sum(each["seconds"] for each in made) / 60
+    return f"{len(made)} pre-trained, {_lengths(made)}; {minutes:.0f} min in all, beside other work"
+
+
+def _lengths(made: Sequence[dict[str, Any]]) -> str:
+    """Steps of pre-trainings, and pictures."""
     counts = [each.get("counts", {}).get("pictures") for each in made]
     pictures = f" on {_span(pd.Series(counts))} pictures" if all(counts) else ""
-    steps, minutes = _span(pd.Series([each["steps"] for each in made])), sum(each["seconds"] for each in made) / 60
-    return f"{len(made)} pre-trained, {steps} steps each{pictures}; {minutes:.0f} min in all, beside other work"
+    return f"{_span(pd.Series([each['steps'] for each in made]))} steps each{pictures}"
+
+
+def _scale(facts: dict[str, Any]) -> str:
+    """The scale of the pre-trainings that conclusions hold at, as a sentence; empty without any."""
+    if not (made := [each for each in facts.get("encoders", {}).values() if each.get("steps")]):
+        return ""
+    height, width = (facts["options"].get(name) for name in ("height", "width"))
+    size = f"; pictures of {height} x {width}" if height and width else ""
+    return f" It holds at this scale: {len(made)} pre-trained encoder{'s' * (len(made) > 1)}, {_lengths(made)}{size}."
 
 
 def origins() -> list[tuple[str, str]]:
@@ -350,15 +366,23 @@ def earlier(page: str, evidence: Sequence[Evidence]) -> Iterator[str]:
         shown = shown if len(shown) <= 4 else [*shown[:2], *shown[-2:]]
         text = "; ".join(f"{each.first} less {each.second} on {each.column} {each}" for each in shown)
         omitted = f"; highest and lowest two of {len(rests)}" if len(rests) > len(shown) else ""
-        scope = f" on {', '.join(dict.fromkeys(each.column for each in rests))}" if rests else ""
+        scope = _scope(answer, rests, not_above=claim.get("not_above", False))
         lines.append(f"| {claim['text']} | {claim['basis']} | {answer}{scope} | {text}{omitted} |")
     if lines:
         yield "## Earlier conclusions"
         yield (
-            "A conclusion of an earlier page is kept if every paired difference that it speaks of is above 0 with p below .05 "
-            "after Holm's correction within a column; one that nothing is better, if nothing is."
+            "A conclusion of an earlier page is kept if every paired difference that it speaks of is above 0 with p below .05, and "
+            "one that nothing is above, if no such difference is. Holm's correction is over the differences of the conclusion in a "
+            "column, not over conclusions, so that one of a single difference can be kept where a table with more rows shows none."
         )
         yield "\n".join(["| conclusion | it rested on | now | differences |", "| --- | --- | --- | --- |", *lines])
+
+
+def _scope(answer: str, rests: Sequence[Difference], *, not_above: bool) -> str:
+    """The columns that an answer is about: those with a difference to the contrary if that is the answer, else all."""
+    contrary = [each for each in rests if each.clear and (each.value > 0) == not_above]
+    columns = list(dict.fromkeys(each.column for each in (contrary if answer.endswith("the contrary") else rests)))
+    return f" on {('; ' if any(',' in name for name in columns) else ', ').join(columns)}" if columns else ""
 
 
 def page(name: str, evidence: Sequence[Evidence]) -> str:

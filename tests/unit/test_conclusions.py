@@ -50,14 +50,32 @@ def test_where_no_encoder_passes_the_statistics_the_first_sentence_says_so_and_t
     first, *_, last = concluded("img2imu-table2", scores, shots=10)
     assert first.startswith(
         "No encoder of pictures passes the statistics of the window on wisdm or hapt with 10 labelled windows a class. "
-        "Below them by p < .05 are 1 of 2 on each. The highest differs from them by -.010 ["
+        "Below them by p < .05 are 1 of 2 on each. The highest mean less theirs is -.010 ["
     )
     assert "(IMG2IMU, p " in first
     assert "macro-F1" in last
     assert (
-        "wisdm, hapt: 5 distinct splits by subject, 6 test subjects, at least 20 test windows of the rarest class, "
-        "1 draw of the weights a row" in last
+        "On wisdm and hapt: 5 distinct splits by subject, 6 test subjects, at least 20 test windows of the rarest class, "
+        "1 draw of the weights a row." in last
     )
+    assert "over the rows of a question in a column, not over columns, questions or tables." in last
+
+
+def test_rows_with_a_single_draw_of_the_weights_are_named_and_a_column_has_the_name_of_its_set() -> None:
+    scores = judged(("macro_f1",), MoCo=0.5, IMG2IMU=0.6, statistics_of_the_window=0.8)
+    more = scores[scores["row"] == "MoCo"].assign(weights_seed=1)
+    paired = paired_table(scores)
+    assert paired is not None
+    sets = {"wisdm@wisdm_windows": {"windows": 9, "subjects": 6}}
+    first, *_, last = conclusions("img2imu-nfft", scores, paired, {}, sets)
+    assert first.startswith("No encoder of pictures passes the statistics of the window on wisdm. ")
+    assert "macro_f1" not in first
+    assert "On wisdm: 5 distinct splits" in last
+    assert " Each row has one draw of the weights or one pre-training, which says nothing of others." in last
+    drawn = concluded("img2imu-table2", pd.concat([scores, more]))[-1]
+    assert " With one draw of the weights or one pre-training, which says nothing of others: IMG2IMU." in drawn
+    every = pd.concat([scores, more, scores[scores["row"] == "IMG2IMU"].assign(weights_seed=1)])
+    assert "says nothing of others" not in concluded("img2imu-table2", every)[-1]
 
 
 def test_an_encoder_that_passes_is_named_with_its_difference_and_where() -> None:
@@ -73,7 +91,7 @@ def test_pre_training_is_compared_with_random_weights_of_its_kind() -> None:
     scores = judged(**{"Randomly-init._(2D)": 0.4, "Randomly-init._(1D)": 0.6, "MoCo": 0.5, "CPC_(HAR)": 0.6})
     sentences = concluded("img2imu-table2", scores)
     assert sentences[0].startswith("Pre-training is above random weights for MoCo on wisdm (+.100 [")
-    assert ", and shows no difference in 1 of 2 comparisons" in sentences[0]
+    assert ", and is not shown to differ in 1 of 2 comparisons" in sentences[0]
     reverse = judged(**{"Randomly-init._(2D)": 0.5, "MoCo": 0.4})
     assert "is below random weights for MoCo on wisdm (-.100 [" in concluded("img2imu-table2", reverse)[0]
     rows = ["IMG2IMU, last block", "CPC, last block", "random (1D), last block", "random (2D), last block"]
@@ -109,9 +127,11 @@ def test_fine_tuning_is_compared_with_the_head_alone_and_epochs_that_were_not_ta
     scores["epoch"] = scores["row"].eq("CPC, all weights") * 3
     first = concluded("fine-tuning", scores)[0]
     assert first.startswith("Fine-tuning is above the head alone for CPC, all weights on wisdm (+.200 [")
-    assert "no difference in 1 of 2 comparisons. In 5 of 10 fine-tunings validation takes epoch 0" in first
+    assert "not shown to differ in 1 of 2 comparisons. In 5 of 10 fine-tunings validation takes epoch 0" in first
     same = judged(**{"CPC,_head_only": 0.5, "CPC,_last_block": 0.5})
-    assert concluded("fine-tuning", same)[0] == "Fine-tuning differs from the head alone in none of 1 comparisons."
+    assert concluded("fine-tuning", same)[0] == (
+        "Fine-tuning is not shown to differ from the head alone in any of 1 comparisons."
+    )
 
 
 def test_rows_are_set_against_the_other_views_the_same_start_the_default_and_the_six_numbers() -> None:
@@ -132,10 +152,11 @@ def test_rows_set_against_each_other_are_named_where_they_differ() -> None:
     scores = judged(Hue_perm=0.5, Hue_mix=0.6, no_Hue=0.5, statistics_of_the_window=0.8)
     sentence = concluded("img2imu-options", scores)[1]
     assert sentence.startswith(
-        "Rows set against each other differ in 1 of 2 comparisons: Hue mix less Hue perm on wisdm (+.100 ["
+        "Rows set against each other are shown to differ in 1 of 2 comparisons: Hue mix less Hue perm on wisdm (+.100 ["
     )
     same = judged(IMG2IMU=0.5, MoCo=0.5)
-    assert "Rows set against each other differ in none of 1 comparisons." in concluded("img2imu-table2", same)
+    expected = "Rows set against each other are not shown to differ in any of 1 comparisons."
+    assert expected in concluded("img2imu-table2", same)
 
 
 def test_p_is_corrected_over_the_rows_of_the_question() -> None:

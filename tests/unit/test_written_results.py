@@ -100,7 +100,7 @@ def test_a_page_has_means_with_intervals_and_paired_differences(script: ModuleTy
     page = written(script, tmp_path / "out", experiment(tmp_path / "runs" / "first"))["img2imu"]
     assert re.search(r"^\| MoCo \| \.500 ± \.014 \[\.4\d\d, \.5\d\d\] \| 1 \|$", page, re.MULTILINE)
     assert "| wisdm | 5 | 6 | 20 |" in page
-    assert "| IMG2IMU | .739 ± .038 |" in page.partition("The paper's, on its own splits:")[2]
+    assert "| IMG2IMU | .739 ± .038 |" in page.partition("The paper's, on its own splits and at its own scale:")[2]
     less, random = page.partition("Each encoder of pictures less the statistics of the window:")[2].split(
         "Pre-trained less"
     )
@@ -118,7 +118,7 @@ def test_a_page_states_command_data_encoders_machine_and_what_was_left_out(scrip
         "| machine, date | A processor, 2 cores; 1.5 min; 2026-11-29 |",
         "| draws | 10 labelled windows a class; ",
         "- SimSiam: left out, as no run was given",
-        "Test sets: wisdm, 90 windows of 12 subjects.",
+        "Test sets: wisdm, 90 windows of 12 subjects. It holds at this scale: 1 pre-trained encoder, 125 steps each.",
     ):
         assert text in page
     assert "goat" not in page
@@ -173,6 +173,24 @@ def test_earlier_conclusions_are_kept_or_withdrawn(
     for name, _, _, answer in claims:
         assert f"| {name} | b | {answer}{'' if 'not measured' in answer else ' on wisdm'} |" in page
     assert "| IMG2IMU less MoCo on wisdm +.200 [" in page
+
+
+def test_an_answer_to_the_contrary_names_only_the_columns_that_show_it(script: ModuleType) -> None:
+    differences = [
+        script.Difference(column, "MoCo", "IMG2IMU", value, value - 0.1, value + 0.1, p, 5)
+        for column, value, p in (
+            ("wisdm, 1 shots", 0.1, 0.3),
+            ("wisdm, 10 shots", -0.1, 0.2),
+            ("wisdm, 50 shots", -0.2, 0.01),
+        )
+    ]
+    assert script._scope("withdrawn: the contrary", differences, not_above=False) == " on wisdm, 50 shots"
+    assert (
+        script._scope("withdrawn: not shown", differences[:2], not_above=False) == " on wisdm, 1 shots; wisdm, 10 shots"
+    )
+    above = [script.Difference("hapt", "MoCo", "statistics", 0.2, 0.1, 0.3, 0.01, 5), *differences]
+    assert script._scope("withdrawn: the contrary", above, not_above=True) == " on hapt"
+    assert script._scope("withdrawn: not measured again", [], not_above=False) == ""
 
 
 def test_data_that_are_made_are_called_simulated_and_their_commands_come_first(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,12 @@ __all__ = [
     "random_row",
     "reference_row",
     "score_of",
+    "with_set_names",
 ]
 
 PICTURES = "encoder of pictures"
 _LIMIT = 0.05  # of p
+_SCORES = ("macro_f1", "balanced_accuracy", "kappa")
 _REFERENCES = ("statistics of the window", "statistics, head only")
 _FREE = (*_REFERENCES, "signed means and log deviations", "means of the picture's rows")
 _SIGNALS = ("LIMU-BERT", "SimCLR (HAR)", "Multi-task (HAR)", "CPC (HAR)", "CPC", "Randomly-init. (1D)", "random (1D)")
@@ -121,6 +124,23 @@ def score_of(name: str) -> str:
         Name of the experiment.
     """
     return "balanced_accuracy" if name.startswith("lmm") else "macro_f1"
+
+
+def with_set_names(table: pd.DataFrame, sets: Collection[str]) -> pd.DataFrame:
+    """Return scores or differences with the name of the only set where a column has the name of a score.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Scores or paired differences with ``column``.
+    sets : collection of str
+        Names of the data sets.
+    """
+    if len(sets) != 1:
+        return table
+    (name,) = sets
+    label = re.split("[@,]", name)[0]
+    return table.assign(column=table["column"].where(~table["column"].isin(_SCORES), label))
 
 
 def difference(

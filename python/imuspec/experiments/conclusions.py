@@ -20,6 +20,7 @@ from imuspec.experiments.comparisons import (
     opposed,
     planned,
     score_of,
+    with_set_names,
 )
 
 if TYPE_CHECKING:
@@ -51,15 +52,16 @@ def conclusions(
     options : mapping, optional
         Options of the experiment; ``shots`` is named.
     sets : mapping, optional
-        Data set -> numbers of its ``windows`` and ``subjects``.
+        Data set -> numbers of its ``windows`` and ``subjects``. A column that has the name of a score is named by the only set.
 
     Returns
     -------
     list of str
         Whether encoders of each kind pass the statistics, whether pre-training differs from random weights and fine-tuning from
         the head alone, which rows differ from those that they are set against, and last the evidence: score, interval, splits,
-        subjects, draws, sets. Empty where a table has no such rows.
+        subjects, draws, rows with a single draw, sets. Empty where a table has no such rows.
     """
+    judged, paired = with_set_names(judged, sets or {}), with_set_names(paired, sets or {})
     columns = list(dict.fromkeys(judged["column"]))
     by_kind, trained, tuned = planned(name, judged, paired)
     shots = (options or {}).get("shots")
@@ -101,7 +103,7 @@ def _best(differences: Sequence[Difference]) -> str:
         best = max((each for each in differences if each.column == column), key=lambda each: each.value)
         p = "" if math.isnan(best.p) else f", p {figure(best.p)}" if best.p >= 0.001 else ", p < .001"
         parts.append(f"{best} on {column} ({best.first}{p})")
-    return f"The highest differs from them by {_listed(parts)}"
+    return f"The highest mean less theirs is {_listed(parts)}"
 
 
 def _compared(differences: Sequence[Difference], subject: str, other: str) -> str:
@@ -113,17 +115,18 @@ def _compared(differences: Sequence[Difference], subject: str, other: str) -> st
             parts.append(f"{title} {_listed([f'{each.first} on {each.column} ({each})' for each in clear])}")
     n = len(differences)
     if not parts:
-        return f"{subject} differs from {other} in none of {n} comparisons"
-    n_same = sum(not each.clear for each in differences)
-    return f"{subject} {_listed(parts)}, and shows no difference in {n_same} of {n} comparisons"
+        return f"{subject} is not shown to differ from {other} in any of {n} comparisons"
+    n_open = sum(not each.clear for each in differences)
+    others = f", and is not shown to differ in {n_open} of {n} comparisons" if n_open else ""
+    return f"{subject} {_listed(parts)}{others}"
 
 
 def _set_against(differences: Sequence[Difference]) -> str:
     """Which rows differ from those that they are set against."""
     clear = [f"{each.first} less {each.second} on {each.column} ({each})" for each in differences if each.clear]
     if not clear:
-        return f"Rows set against each other differ in none of {len(differences)} comparisons"
-    return f"Rows set against each other differ in {len(clear)} of {len(differences)} comparisons: {_listed(clear)}"
+        return f"Rows set against each other are not shown to differ in any of {len(differences)} comparisons"
+    return f"Rows set against each other are shown to differ in {len(clear)} of {len(differences)} comparisons: {_listed(clear)}"
 
 
 def _epochs(judged: pd.DataFrame, tuned: Sequence[Difference]) -> str:
@@ -151,13 +154,29 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Ma
             f"{int(part['n_rarest'].min())} test windows of the rarest class, {draws} a row"
         )
         by_fact.setdefault(fact, []).append(column)
-    facts = "; ".join(f"{', '.join(names)}: {fact}" for fact, names in by_fact.items())
+    facts = " ".join(f"On {_listed(names)}: {fact}." for fact, names in by_fact.items())
     sizes = [f"{label}, {each['windows']} windows of {each['subjects']} subjects" for label, each in sets.items()]
     named = f" Test sets: {'; '.join(sizes)}." if sizes else ""
     return (
         f"This rests on {_NAMES[score]}, differences over splits with 95 % intervals of the corrected resampled t test (Nadeau and "
-        f"Bengio), and p after Holm's correction over the rows of a question in a column. {facts}.{named}"
+        "Bengio), and p after Holm's correction over the rows of a question in a column, not over columns, questions or tables. "
+        f"{facts}{_single(judged)}{named}"
     )
+
+
+def _single(judged: pd.DataFrame) -> str:
+    """Name the encoders with a single draw of the weights or a single pre-training, which say nothing of others."""
+    rows = [row for row in dict.fromkeys(judged["row"]) if not is_free(row)]
+    drawn = judged.groupby("row")["weights_seed"].nunique() if "weights_seed" in judged else {}
+    single = [row for row in rows if drawn.get(row, 1) <= 1]
+    if not single:
+        return ""
+    if single == rows:
+        return " Each row has one draw of the weights or one pre-training, which says nothing of others."
+    families = {row: row.partition(", ")[0] for row in rows}
+    mixed = {families[row] for row in rows if row not in single}
+    names = dict.fromkeys(row if families[row] in mixed else families[row] for row in single)
+    return f" With one draw of the weights or one pre-training, which says nothing of others: {_listed(list(names))}."
 
 
 def _listed(parts: Sequence[str], word: str = "and") -> str:

@@ -148,13 +148,22 @@ def interval(values: Sequence[float], *, signed: bool = False) -> str:
 def conclusions(sets: Sequence[Evidence]) -> Iterator[str]:
     """What the differences allow to say."""
     for first, second in DIFFERENCES:
-        parts: dict[str, list[str]] = {"above": [], "below": [], "not apart from": []}
+        parts: dict[str, list[str]] = {"above": [], "below": [], "not shown to differ from": []}
         for evidence in sets:
             values = evidence.difference(first, second)
-            kind = "above" if values[1] > 0 else "below" if values[2] < 0 else "not apart from"
+            kind = "above" if values[1] > 0 else "below" if values[2] < 0 else "not shown to differ from"
             parts[kind].append(f"{evidence.name} ({interval(values, signed=True)})")
         outcomes = "; ".join(f"{kind} {TITLES[second]} on {', '.join(names)}" for kind, names in parts.items() if names)
         yield f"{TITLES[first]}: {outcomes}."
+
+
+def meaning(sets: Sequence[Evidence]) -> str:
+    """What the words of the conclusions mean, and what they leave open."""
+    return (
+        "Above and below: the 95 % interval of the difference over the people left out is without 0, not corrected for "
+        f"{len(DIFFERENCES) * len(sets)} differences. There is one split of each set and one pre-training of each encoder, so "
+        "nothing is said of other splits, pre-trainings or fits."
+    )
 
 
 def exports(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
@@ -221,6 +230,7 @@ def page(results: Path) -> str:
         "Four models were fitted to half of the people of a set, and scored on the other half, whom no model had seen, as in "
         "[](../how-to/from-labels-to-phone.md).",
         "\n".join(f"- {line}" for line in conclusions(sets)),
+        meaning(sets),
         *(f"{evidence.name}: {evidence.facts['note']}" for evidence in sets if evidence.facts["note"]),
         "## Scores",
         "Macro-F1 on the people left out, with 95 % intervals over them:",
@@ -284,6 +294,14 @@ def _facts(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
             for facts in [e.facts["encoders"][name]]
         )
         yield f"pre-training of {title}", made
+    drawn = "; ".join(
+        f"{e.name}: nfft {picture['nfft']}, hop {picture['nfft'] - picture['noverlap']}, "
+        f"{picture['size'][0]} x {picture['size'][1]} pixels"
+        for e in sets
+        if (picture := e.facts["models"]["img2imu"]["picture"])
+    )
+    if drawn:
+        yield "pictures", drawn
     yield "draws", "one pre-training of each encoder, one seed"
     yield "numbers", f"macro-F1 [95 % interval over people, {_N_DRAWS:,} draws for differences and 1,000 for scores]"
     yield "machine, date", f"{sets[0].facts['machine']}; {max(e.facts['date'] for e in sets)}"

@@ -55,6 +55,7 @@ def stored(results: Path) -> None:
         "date": "2026-11-29",
         "versions": {"python": "3.11"},
     }
+    facts["models"]["img2imu"]["picture"] = {"nfft": 64, "noverlap": 56, "size": [24, 32]}
     facts["models"]["tuned"]["tuning"] = {"epochs": 6}
     (folder / "facts.json").write_text(json.dumps(facts), "utf-8")
     (folder / "commands.sh").write_text(
@@ -80,8 +81,10 @@ def test_the_page_states_scores_differences_exports_pictures_and_times(script: M
     assert "| IMG2IMU, head only | .500 [.500, .500] |" in page
     assert "| IMG2IMU, head only less statistics of the window | -.500 [-.500, -.500] |" in page
     assert "- IMG2IMU, head only: below statistics of the window on people (-.500 [-.500, -.500])." in page
-    assert "- CPC, all weights: not apart from CPC, head only on people (+.000 [+.000, +.000])." in page
+    assert "- CPC, all weights: not shown to differ from CPC, head only on people (+.000 [+.000, +.000])." in page
+    assert "is without 0, not corrected for 4 differences. There is one split of each set" in page
     assert "people: fitted to 2 people, scored on 6" in page
+    assert "| pictures | people: nfft 64, hop 8, 24 x 32 pixels |" in page
     assert "people: 24 windows of 6 people (12 rest, 12 walk)" in page
     assert "| people | tuned.onnx | 2e-06 | 0 of 1000 |  |  |  |" in page
     assert "| people | tuned.int8 | 0.25 | 31 of 800 |  | .900 to .850 | 4.0 to 1.0 |" in page

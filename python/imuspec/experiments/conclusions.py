@@ -167,14 +167,16 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Ma
 def _single(judged: pd.DataFrame) -> str:
     """Name the encoders with a single draw of the weights or a single pre-training, which say nothing of others."""
     rows = [row for row in dict.fromkeys(judged["row"]) if not is_free(row)]
-    drawn = judged.groupby("row")["weights_seed"].nunique() if "weights_seed" in judged else {}
-    single = [row for row in rows if drawn.get(row, 1) <= 1]
+    several: set[str] = set()
+    if "weights_seed" in judged:
+        several = {str(row) for row, part in judged.groupby("row") if part["weights_seed"].nunique() > 1}
+    single = [row for row in rows if row not in several]
     if not single:
         return ""
     if single == rows:
         return " Each row has one draw of the weights or one pre-training, which says nothing of others."
     families = {row: row.partition(", ")[0] for row in rows}
-    mixed = {families[row] for row in rows if row not in single}
+    mixed = {families[row] for row in several if row in families}
     names = dict.fromkeys(row if families[row] in mixed else families[row] for row in single)
     return f" With one draw of the weights or one pre-training, which says nothing of others: {_listed(list(names))}."
 

@@ -77,7 +77,7 @@ class SensorViewsSettings(ViewsSettings):
     hue: Literal["mix", "perm", "hsv"] = Field(
         "perm",
         description="perm: permutation of the channels, which keeps brightness and contrast as the paper states; mix: squared "
-        "random rotation of the channels, which keeps 45 % of the colours' energy; hsv: rotation of the hue",
+        "random rotation of the channels, which keeps 46 % of the colours' energy; hsv: rotation of the hue",
     )
     hue_max: float = Field(0.5, gt=0, le=0.5, description="hue = hsv: largest rotation, as a fraction of the circle")
     jitter_max: PositiveFloat = Field(0.1, le=1, description="largest noise, as a fraction of the full scale")

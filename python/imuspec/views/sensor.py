@@ -144,7 +144,7 @@ def hue(
     kind : {"mix", "perm", "hsv"}, default "perm"
         "perm": the channels in one of the five other orders, which keeps brightness and contrast, as IMG2IMU's authors state
         of Hue; "mix": each pixel, a row vector, times the `mixing_matrix` of axis ~ U(-1, 1)^3 and angle ~ U(-pi, pi), which
-        keeps brightness and on average 45 % of the energy of the colours; "hsv": hue turned by U(-most, most) of the circle,
+        keeps brightness and on average 46 % of the energy of the colours; "hsv": hue turned by U(-most, most) of the circle,
         which keeps contrast, but not the mean of the channels.
     most : float, default 0.5
         Largest turn of "hsv".

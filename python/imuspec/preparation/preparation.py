@@ -211,7 +211,7 @@ def prepare(path: str | Path, recipe: str | Path | Recipe = "ukb") -> Prepared:
 
 
 def prepare_in_pieces(path: str | Path, recipe: str | Path | Recipe, folder: Path) -> Prepared:
-    """Prepare a file as `prepare` does, for a store: the acceleration stays in the native core, in 0.23 GB.
+    """Prepare a file as `prepare` does, for a store: the acceleration stays in the native core, 0.23 GB for a week.
 
     Parameters
     ----------

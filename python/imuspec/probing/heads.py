@@ -1,8 +1,8 @@
 """Heads on frozen features.
 
 `fit_modules` is the plain definition: it fits one module after another, each with its own optimiser. `fit_linear` does the
-same arithmetic for every learning rate, weight decay and draw at once, which is about fifty times faster. A test compares
-the two. To add a head, add a function to `HEADS`.
+same arithmetic for every learning rate, weight decay and draw at once. A test compares the two. To add a head, add a function to
+`HEADS`.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class PatchHeadSettings:
     learning_rate : float
         Adam's constant rate.
     choose : {"last", "best"} or None
-        The last epoch, or the best by balanced accuracy on the validation part. None: best for the LSTM, which over-fits after
-        some two epochs, last for the others. A score at the best epoch is selected on the part that it reports.
+        The last epoch, or the best by balanced accuracy on the validation part. None: best for the LSTM, which in the paper
+        over-fits after some two epochs, last for the others. A score at the best epoch is selected on the part that it reports.
     standardise : bool
         Whether to scale features by mean and sd of the training part. Without it large features, such as gravity, dominate.
     least_steps : int

@@ -49,7 +49,7 @@ class TrainingSettings(Settings):
     graph: bool = Field(
         False, description="launch a step as one CUDA graph; for one GPU and batches of one shape, others run as usual"
     )
-    channels_last: bool = Field(True, description="store pictures and filters with the channels last, which is faster")
+    channels_last: bool = Field(True, description="store pictures and filters with the channels last")
     tf32: bool = Field(
         True,
         description="GPU: convolutions of float32 round their factors to TF32, ten bits; matrix products never do",

@@ -9,10 +9,12 @@ import pytest
 
 from imuspec.cli import main
 from imuspec.experiments import describe, perform
+from imuspec.experiments.comparisons import figure
 from imuspec.experiments.judging import PARAMETER_FREE
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.experiments.methods import LITE, ROWS, MethodOptions
 from imuspec.recipe import PretrainRecipe
+from imuspec.run.run import Run
 
 SMALL = ("image_limit=16", "image_batch=8", "head_epochs=1", "max_judged=2", "heads=linear")
 
@@ -128,6 +130,11 @@ def test_objectives_on_signals_stand_beside_their_random_encoders(tmp_path: Path
     assert set(comparison["column"]) == {"hapt, linear", "hapt, logistic"}
     assert not any(f"{row}: left out" in note for row in rows for note in result.notes)
     assert any("192 windows of 4 subjects that no pre-training saw" in note for note in result.notes)
+    line = Run(setup.pretrained["HARNet@hapt"]).metrics()[-1]  # the only one: a step is an epoch
+    reached = f"balanced accuracy {figure(line['balanced_accuracy'])}, a constant answer .5"
+    assert f"hapt: HARNet's own task in the last epoch of pre-training: {reached}" in result.notes
+    (note,) = [note for note in result.notes if note.startswith("hapt: SimCLR (HAR)'s own task")]
+    assert note.endswith("chance .062")  # of 16 windows of a batch
     recipe = PretrainRecipe.load(Path(setup.pretrained["HARNet@hapt"]) / "recipe.json")
     assert recipe.source.subjects == 0.5
     titles = [panel.get_title() for panel in result.figures["losses"].axes if panel.get_visible()]

@@ -19,6 +19,7 @@ from imuspec.datasets import altered_sets
 from imuspec.evaluation import mean_sd
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table, seeded_network
+from imuspec.experiments.pretraining import last_epoch
 from imuspec.experiments.setup import DrawOptions, HeadsOptions, PictureOptions, RowOptions, Setup
 from imuspec.probing.sources import EncoderSource
 from imuspec.run.named import load_encoder
@@ -107,9 +108,6 @@ def run(setup: Setup[OptionsOptions]) -> Result:
 
 def _top1(row: str, runs: tuple[str, ...]) -> dict[str, Any]:
     """The row of the table with the mean and deviation of the runs' top-1 in the last epoch; NaN for encoders without a log."""
-    values = []
-    for run in runs:
-        lines = [line for line in Run(run).metrics() if "top1" in line]
-        values.append(np.mean([line["top1"] for line in lines if line["epoch"] > lines[-1]["epoch"] - 1] or [np.nan]))
+    values = [last_epoch(Run(run), "top1") for run in runs]
     mean, sd = mean_sd(np.array(values))
     return {"row": row, "column": TOP1, "value": mean, "sd": sd}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from imuspec.datasets import DatasetReference, Windows, people_of
+from imuspec.experiments.comparisons import figure
 from imuspec.experiments.setup import Setup
 from imuspec.pretraining.pretraining import pretrain
 from imuspec.pretraining.window_source import people_for_pretraining
@@ -19,7 +21,12 @@ from imuspec.recipe.settings import LABELS
 from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.run.run import Run
 
-__all__ = ["pretrain_once", "pretraining_digest", "shares_people", "unseen_windows"]
+__all__ = ["last_epoch", "own_task", "pretrain_once", "pretraining_digest", "shares_people", "unseen_windows"]
+
+_CONSTANT = {
+    "relative_error": "relative error",
+    "balanced_accuracy": "balanced accuracy",
+}  # 1 and 0.5 of a constant answer
 
 
 def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any, *, people: str | None = None) -> Run:
@@ -87,6 +94,38 @@ def pretraining_digest(recipe: PretrainRecipe, data: Any) -> str:
             status = file.stat()
             digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def last_epoch(run: Run, metric: str) -> float:
+    """Return the mean of a metric in the log of a run's last epoch; NaN without any."""
+    lines = [line for line in run.metrics() if metric in line]
+    values = [line[metric] for line in lines if line["epoch"] > lines[-1]["epoch"] - 1]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def own_task(runs: Sequence[Run]) -> str:
+    """Return what the pre-trainings of a row reached in their own task, with what chance or a constant answer reaches.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Pre-trainings by one recipe on signals, one for each seed.
+
+    Returns
+    -------
+    str
+        Empty if the runs have no such log.
+    """
+    recipe = PretrainRecipe.load(runs[0].path / "recipe.json") if (runs[0].path / "recipe.json").is_file() else None
+    reached = {metric: float(np.mean([last_epoch(run, metric) for run in runs])) for metric in (*_CONSTANT, "top1")}
+    metric = next((each for each, value in reached.items() if np.isfinite(value)), None)
+    if recipe is None or metric is None:
+        return ""
+    if metric in _CONSTANT:
+        floor = f"a constant answer {'1' if metric == 'relative_error' else '.5'}"
+        return f"{_CONSTANT[metric]} {figure(reached[metric])}, {floor}"
+    choices = recipe.objective.n_negatives + 1 if recipe.objective.name == "cpc" else recipe.training.batch
+    return f"top-1 {figure(reached[metric])}, chance {figure(1 / choices)}"
 
 
 def unseen_windows(setup: Setup[Any], name: str, signals: str, share: float) -> tuple[Windows, bool]:

@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
-from imuspec.experiments.pretraining import pretrain_once
+from imuspec.experiments.pretraining import own_task, pretrain_once
 from imuspec.experiments.setup import DrawOptions, HeadsOptions, RowOptions, Setup
 from imuspec.pretraining.window_source import pretraining_subjects
 from imuspec.probing.sources import EncoderSource
@@ -81,6 +81,8 @@ def run(setup: Setup[SignalObjectivesOptions]) -> Result:
                 continue
             windows = setup.windows(name, window_s=seconds, rate=30.0 if row == "HARNet" else 50.0)
             made, others = _pretrained(setup, row, name, windows)
+            if task := own_task(made):
+                notes.append(f"{name}: {row}'s own task in the last epoch of pre-training: {task}")
             first = made[0].metrics()
             losses[f"{row}, {name}"] = [(line["step"], line["loss"]) for line in first if "loss" in line]
             drawn = [made[0].random_encoder(seed=seed) for seed in range(setup.options.random_draws)]

@@ -6,9 +6,9 @@ import difflib
 import importlib.util
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["EXTRAS", "RecordingError", "require", "unknown_name", "without_credentials"]
+__all__ = ["EXTRAS", "RecordingError", "expect_once", "require", "unknown_name", "without_credentials"]
 
 _ALL_UP_TO = 8  # names listed whole; of more only the closest
 _CLOSEST = 5
@@ -110,6 +110,26 @@ def require(purpose: str, *packages: str) -> None:
             raise ImportError(
                 f"{purpose} needs {_NAMES.get(package, package)}: pip install 'imuspec[{extra}]'", name=package
             )
+
+
+def expect_once(name: str, values: Sequence[object]) -> None:
+    """Raise an error if a value occurs twice.
+
+    Parameters
+    ----------
+    name : str
+        Option or parameter that the values were given for.
+    values : sequence of object
+        The values.
+
+    Raises
+    ------
+    ValueError
+        If two are equal.
+    """
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"{name}: expected each value once, got {value} twice")
 
 
 def unknown_name(option: str, name: object, known: Iterable[str], *, listing: str = "", other: str = "") -> str:

@@ -232,7 +232,9 @@ def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, 
     out = str(tmp_path / "out")
     embed = ["embed", str(run), "--data", f"cohort={cohort}", "--out", out, "--workers", "1"]
     output_of(capsys, *embed)
-    assert "layer: 'last', 'layer1'" in output_of(capsys, *embed, "--resume", "--layer", "layer1", code=2)
+    for arguments in (("--layer", "layer1"), ("--data", f"cohort={cohort},window_s=5")):
+        refused = output_of(capsys, *embed[:2], *embed[4 if "--data" in arguments else 2 :], *arguments, code=2)
+        assert "run: expected an encoder of windows for window_s and layers" in refused
     other = tmp_path / "other"
     Run(other).save_encoder(small_roformer(seed=1))
     assert "weights: " in output_of(capsys, "embed", str(other), *embed[2:], "--resume", code=2)

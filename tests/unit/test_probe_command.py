@@ -163,7 +163,14 @@ def test_an_option_that_the_run_does_not_use_is_refused(
         ("statistics", ("--set", "pictures.norm=fixed"), "set: expected settings that statistics uses (none)"),
         ("signals", ("--hop", "4"), "hop: expected options that signals uses (layer, device), got --hop"),
         ("signals", ("--norm", "fixed"), "got --norm"),
-        ("random", ("--set", "head.epochs=2"), "set: expected settings that random uses (pictures), got head.epochs"),
+        ("random", ("--set", "head.epochs=2"), "set: expected settings that random uses (pictures.norm, "),
+        ("random", ("--set", "pictures.nfft=64"), "pictures.size), got pictures.nfft"),
+        (
+            "random",
+            ("--norm", "fixed", "--set", "pictures.norm=fixed"),
+            "set: expected each value once, got pictures.norm",
+        ),
+        ("random", ("--set", "pictures.range_db=[-60, 40]"), "set: expected pictures.norm to be fixed or dataset for"),
     ],
 )
 def test_an_option_that_no_embedding_uses_is_refused(

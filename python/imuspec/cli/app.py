@@ -157,6 +157,8 @@ class Many:
         """Return the options of `imuspec.cluster.prepare_cohort` and `compute`."""
         from imuspec.cluster import Limits, open_engine
 
+        if self.retry_failed and not self.resume:
+            raise ValueError("retry-failed: expected --resume beside --retry-failed, got none")
         engine = open_engine(
             self.engine,
             workers=self.workers,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
+_PICTURES = ("pictures.norm", "pictures.range_db", "pictures.size")  # one frame and hop, from the options of the command
+
 
 @command
 def embed(
@@ -91,7 +93,7 @@ def embed(
         options["set"] = assignments or None
         return _embed_fitted(run, reference, out, options, many or Many(), json=json)
     _refuse(run, options)
-    refuse_settings(run, ("pictures",) if encoder_kind(run) == "image" else (), assignments)
+    refuse_settings(run, _PICTURES if encoder_kind(run) == "image" else (), assignments)
     frames = {"nfft": 128 if nfft is None else nfft, "hop": 8 if hop is None else hop}
     layer = "last" if layer is None else layer
     if reference.loader == "cohort":
@@ -177,8 +179,10 @@ def _embed_cohort(
         front = load(run).front
         long, rate = front.window_s, front.rate_hz
     else:
-        if run != "statistics":
-            load_encoder(run)
+        encoder = None if run == "statistics" else load_encoder(run)
+        if hasattr(encoder, "patch") and (window_s is not None or settings["layer"] != "last"):
+            given = cohort if window_s is not None else f"--layer {settings['layer']}"
+            raise ValueError(f"run: expected an encoder of windows for window_s and layers, got {run} with {given}")
         long, rate = window_form(run) or (10.0, stored)
     if rate != stored:
         raise ValueError(f"run: expected one pre-trained or fitted at the cohort's {stored:g} Hz, got {rate:g} Hz")
@@ -192,6 +196,7 @@ def _embed_cohort(
 
 def _window_s(cohort: DatasetReference) -> float | None:
     """Return the length of the windows, the only setting that a cohort takes."""
+    length: float | None = None
     for key, text in cohort.settings.items():
         try:
             length = float(text) if key == "window_s" else 0.0
@@ -199,8 +204,7 @@ def _window_s(cohort: DatasetReference) -> float | None:
             length = 0.0
         if not 0 < length < float("inf"):
             raise ValueError(f"data: expected cohort=PATH[,window_s=SECONDS], got {key}={text}")
-        return length
-    return None
+    return length
 
 
 def _write_features(out: Path, features: Any, windows: Windows) -> None:

@@ -107,7 +107,7 @@ def fit(
     described = f"{run} with --head {settings.head.kind} and --train {settings.tuning.train}"
     refuse_settings(described, _settings_used(run, settings), assignments)
     if of_patches(run, settings.head.kind):
-        refused = {"layer": layer if layer != "last" else None, "norm": norm}
+        refused = {"layer": layer if layer != "last" else None, "norm": norm, "shots": shots}
         for name, value in refused.items():
             if value is not None:
                 raise ValueError(f"{name}: expected options that an encoder of patches uses, got --{name} {value}")
@@ -115,6 +115,8 @@ def fit(
     else:
         if cache is not None:
             raise ValueError(f"cache: expected a run of mae-... for --cache, got {run}")
+        if norm is not None and encoder_kind(run) != "image":
+            raise ValueError(f"norm: expected a run of pictures, got {run}")
         model = _fit_windows(run, reference, settings, layer, device)
     model.save(out)
     if json:
@@ -130,9 +132,9 @@ def _recipe(run: str, recipe: str, options: dict[str, Any], assignments: list[st
     from imuspec.run.named import picture_size
 
     size = picture_size(run)
-    changes = [f"pictures.size={list(size)}"] if size else []
-    changes += [f"{key}={value}" for key, value in options.items() if value is not None]
-    return FitRecipe.load(recipe).set(*changes, *(assignments or []))
+    chosen = FitRecipe.load(recipe).set(*([f"pictures.size={list(size)}"] if size else []))
+    changes = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return chosen.set(*changes, *(assignments or []))
 
 
 def _settings_used(run: str, recipe: FitRecipe) -> tuple[str, ...]:

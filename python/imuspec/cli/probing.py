@@ -23,7 +23,7 @@ from imuspec.cli.runs import (
     window_encoder,
     windows_for,
 )
-from imuspec.errors import require
+from imuspec.errors import expect_once, require
 from imuspec.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def probe(
     test_subjects : str, optional
         Test subjects of every draw, separated by commas; or official, the nine of HAPT and UCI HAR.
     unseen_by : str, optional
-        Leave out the people of this run instead, so that statistics are scored on the same people as the run.
+        Leave out the people of this run too, so that statistics are scored on the same people as the run.
     device : str, default "cpu"
         Device that runs the encoder, as cpu or cuda.
     keep : bool, default False
@@ -146,7 +146,10 @@ def probe(
         refuse_settings(run, _settings_used(kind, head), assignments)
         settings = probe_recipe(run, recipe or "linear", shots, seeds, norm, assignments)
         windows = windows_for(reference, run, unseen_by)
-        windows, note = unseen(windows, unseen_by or run)
+        windows, note = unseen(windows, run)
+        if unseen_by:
+            windows, more = unseen(windows, unseen_by)
+            note = "; ".join(text for text in (note, more) if text)
         facts |= {"people": note, "windows": repr(windows), "window_settings": dict(windows.settings)}
         output.say(repr(windows))
         if note:
@@ -208,21 +211,34 @@ def probe_recipe(
     from imuspec.run.named import picture_size
 
     size = picture_size(run)
-    changes = [f"pictures.size={list(size)}"] if size else []
-    changes += [f"split.shots={sorted(shots)}"] if shots else []
+    chosen = ProbeRecipe.load(recipe).set(*([f"pictures.size={list(size)}"] if size else []))
+    changes = [f"split.shots={sorted(shots)}"] if shots else []
     changes += [f"split.seeds={list(range(seeds))}"] if seeds else []
     changes += [f"pictures.norm={norm}"] if norm else []
-    return ProbeRecipe.load(recipe).set(*changes, *(assignments or []))
+    return chosen.set(*changes, *(assignments or []))
 
 
 def _split(windows: Windows, test_subjects: str | None) -> Callable[[Windows, int], Split]:
+    import numpy as np
+
     from imuspec.datasets import explicit_split, subject_split
     from imuspec.datasets.hapt import OFFICIAL_TEST_SUBJECTS
+    from imuspec.datasets.leaks import groups_of
 
     if test_subjects is None:
         return subject_split
-    kind = type(windows.subject[0].item())
-    named = OFFICIAL_TEST_SUBJECTS if test_subjects == "official" else [kind(s) for s in test_subjects.split(",")]
+    if test_subjects == "official":
+        if "hapt" not in windows.people:
+            raise ValueError(f"test-subjects: expected the people of HAPT and UCI HAR for official, got {windows.name}")
+        named = list(OFFICIAL_TEST_SUBJECTS)
+    else:
+        texts = [text.strip() for text in test_subjects.split(",")]
+        expect_once("test-subjects", texts)
+        known = {str(member): member for member in np.unique(groups_of(windows, windows.split_by)).tolist()}
+        if absent := [text for text in texts if text not in known]:
+            unit = f"{windows.split_by}s"
+            raise ValueError(f"test-subjects: expected {unit} that have windows, got {', '.join(absent) or 'none'}")
+        named = [known[text] for text in texts]
 
     def split(windows: Windows, seed: int) -> Split:
         return explicit_split(windows, test=named, seed=seed)

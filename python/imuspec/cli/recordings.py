@@ -65,6 +65,9 @@ def prepare(
         if not item.startswith("@") and not glob.has_magic(item):
             existing(item)
     followed = Recipe.load(recipe).set(*(set or ()))
+    if not (many or Many()).resume and (check_inputs or replaced != "refuse"):
+        option = "check-inputs" if check_inputs else "replaced"
+        raise ValueError(f"{option}: expected --resume beside --{option}, got none")
     options = (many or Many()).options()
     choices: dict[str, Any] = {"check_inputs": check_inputs, "replaced": replaced, "duplicates": duplicates}
     with RunDisplay() as display:
@@ -103,6 +106,14 @@ def info(
     existing(path)
     inputs = find_inputs([path]) if path.is_dir() else None
     if inputs is not None and [source.path for source in inputs.sources] != [str(path.absolute())]:
+        options = {
+            "identifying": identifying,
+            "timestamps": timestamps != "device",
+            "stated": stated not in (None, Stated()),
+        }
+        if ignored := [option for option, given in options.items() if given]:
+            names = "options of what a table does not state" if ignored[0] == "stated" else f"--{ignored[0]}"
+            raise ValueError(f"path: expected a device file with {names}, got the folder {path}")
         return _list_inputs(inputs, json=json)
     from imuspec.cli.facts import recording_facts, recording_tables
 
@@ -230,7 +241,7 @@ def report(
     /,
     *,
     out: Path,
-    recipe: str = "ukb",
+    recipe: str | None = None,
     set: Annotated[list[str] | None, SEVERAL] = None,
     recordings: Literal["none", "worst", "all"] = "none",
 ) -> int:
@@ -242,8 +253,8 @@ def report(
         A device file, or the folder of a cohort, a training run, a probe or an experiment.
     out : Path
         The HTML file to write.
-    recipe : str, default "ukb"
-        For a recording: ukb, capture24, nhanes, actipy, or a TOML file.
+    recipe : str, optional
+        For a recording: ukb (default), capture24, nhanes, actipy, or a TOML file.
     set : list of str, optional
         For a recording: change a setting of the recipe, as segments.min_wear_h=1. Can be given more than once.
     recordings : {"none", "worst", "all"}, default "none"
@@ -255,7 +266,8 @@ def report(
 
     require("imuspec report", "matplotlib", "jinja2")
     existing(path)
-    written = write_page(path, out, recipe=Recipe.load(recipe).set(*(set or ())), recordings=recordings)
+    followed = None if recipe is None and not set else Recipe.load(recipe or "ukb").set(*(set or ()))
+    written = write_page(path, out, recipe=followed, recordings=recordings)
     output.say(out)
     if written.problem:
         raise RuntimeError(f"{path}: {written.problem}")

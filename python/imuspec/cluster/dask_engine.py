@@ -70,7 +70,7 @@ class DaskEngine(Engine):
     Raises
     ------
     ValueError
-        If both a scheduler and a cluster are given, or the cluster is not valid.
+        If both a scheduler and a cluster are given, an option has no effect beside them, or the cluster is not valid.
     ImportError
         If Dask, or cryptography for a certificate, is not installed.
     """
@@ -91,6 +91,12 @@ class DaskEngine(Engine):
             raise ValueError(f"engine: expected a scheduler or a cluster, got both: {scheduler} and {cluster}")
         if workers is not None and workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
+        if workers is not None and (scheduler or cluster):
+            raise ValueError(
+                f"workers: expected none beside a scheduler or a cluster, which have their own, got {workers}"
+            )
+        if scheduler and protection != "tls":
+            raise ValueError(f"protection: expected a cluster that is started here for {protection}, got a scheduler")
         require("the engine dask", "distributed")
         if not scheduler and protection == "tls":
             require("TLS of a Dask cluster", "cryptography")

@@ -56,6 +56,8 @@ def open_engine(
     if name == "local":
         if scheduler or cluster:
             raise ValueError("engine: expected dask with a scheduler or a cluster, got local")
+        if protection != "tls":
+            raise ValueError(f"protection: expected the engine dask for {protection}, got local")
         return LocalEngine(workers, limits=limits)
     from imuspec.cluster.dask_engine import DaskEngine
 

@@ -149,9 +149,13 @@ class Experiment:
         for text in runs:
             row, equals, folder = (part.strip() for part in text.partition("="))
             name, _, label = row.rpartition("@")
-            labels = {*self.data, *sets} - {"cohort"}  # a cohort is pre-trained on, no row is judged on it
+            # A cohort is pre-trained on, no row is judged on it. A tiny trial makes up the sets that are not given.
+            labels = ({*sets} if sets and not fields.get("tiny") else {*self.data, *sets}) - {"cohort"}
             known = row in self.runs or (name in self.runs and label in labels)
             if not equals or not folder or not known:
+                if equals and folder and name in self.runs:
+                    expected = ", ".join(sorted(labels)) or "none"
+                    raise ValueError(f"runs: expected a set that the rows are judged on, {expected}, got {text!r}")
                 rows = "; ".join(self.runs) or "nothing, as no row takes a run"
                 raise ValueError(f"runs: expected ROW=FOLDER with ROW one of {rows}, got {text!r}")
             if folder in folders.get(row, ()):

@@ -19,10 +19,11 @@ from pydantic import (
 )
 
 from imuspec.datasets.reference import DatasetReference
+from imuspec.errors import expect_once
 from imuspec.experiments.made_up import made_up_windows
 from imuspec.experiments.provenance import window_facts
 from imuspec.recipe.probing import PictureSettings
-from imuspec.recipe.settings import Settings
+from imuspec.recipe.settings import Distinct, Settings
 
 if typing.TYPE_CHECKING:
     from imuspec.datasets import Windows
@@ -53,13 +54,13 @@ def _split_at(separator: str) -> BeforeValidator:
     return BeforeValidator(split)
 
 
-Numbers = Annotated[tuple[PositiveInt, ...], _split_at(","), Field(min_length=1)]
-"""Whole numbers, on the command line with commas between."""
-Words = Annotated[tuple[str, ...], _split_at(","), Field(min_length=1)]
-"""Words, on the command line with commas between."""
-Heads = Annotated[tuple[Literal["linear", "logistic"], ...], _split_at(","), Field(min_length=1)]
+Numbers = Annotated[tuple[PositiveInt, ...], _split_at(","), Distinct, Field(min_length=1)]
+"""Distinct whole numbers, on the command line with commas between."""
+Words = Annotated[tuple[str, ...], _split_at(","), Distinct, Field(min_length=1)]
+"""Distinct words, on the command line with commas between."""
+Heads = Annotated[tuple[Literal["linear", "logistic"], ...], _split_at(","), Distinct, Field(min_length=1)]
 """Heads on frozen features."""
-Names = Annotated[tuple[str, ...], _split_at(";")]
+Names = Annotated[tuple[str, ...], _split_at(";"), Distinct]
 """Names of rows, which may hold commas; on the command line with semicolons between."""
 
 
@@ -83,21 +84,27 @@ class Options(Settings):
         Raises
         ------
         ValueError
-            If a text has another form, a name is unknown or a value has the wrong type.
+            If a text has another form, a name is unknown or occurs twice, or a value is empty or has the wrong type.
         """
         values: dict[str, Any] = dict(cls.TINY) if tiny else {}
+        given: list[str] = []
         for assignment in assignments:
             key, equals, text = (part.strip() for part in assignment.partition("="))
             if not equals or key not in cls.model_fields:
                 expected = ", ".join(cls.model_fields) or "nothing, as the experiment has no options"
                 raise ValueError(f"set: expected NAME=VALUE with NAME one of {expected}, got {assignment!r}")
+            given.append(key)
             values[key] = text
+        expect_once("set", given)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             key = str(first["loc"][0])
-            plain = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            plain = (
+                first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+            )
+            plain = plain.partition(", got ")[0]
             reason = {"too_short": "one value or more", "too_long": "one value"}.get(first["type"], plain)
             raise ValueError(f"set: {key}: expected {reason}, got {values[key]!r}") from error
 
@@ -200,7 +207,7 @@ class Setup(BaseModel, Generic[OptionsT_co]):
     options: OptionsT_co
     data: dict[str, DatasetReference] = Field(default_factory=dict)
     runs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4), min_length=1)
+    seeds: Annotated[tuple[int, ...], Distinct] = Field((0, 1, 2, 3, 4), min_length=1)
     tiny: bool = False
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     say: Callable[[str], None] = print

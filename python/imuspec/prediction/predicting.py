@@ -16,7 +16,9 @@ from imuspec.prediction.activities import MISSING, NONWEAR, Activities, predicti
 from imuspec.prediction.held_out import chains_of
 from imuspec.prediction.model import Model, load
 from imuspec.preparation import Prepared, prepare
+from imuspec.probing.unseen import known_subjects
 from imuspec.recipe import Recipe
+from imuspec.run.named import PeopleSeen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -298,12 +300,13 @@ def _scored(
 
 
 def seen_by(model: Model, data: Windows | PatchSequences, subject: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which windows are of people whom the model was fitted to, or whom its encoder was pre-trained on."""
+    """Return which windows are of people whom the model was fitted to, or whom its encoder was pre-trained on.
+
+    Names of people of own data count as in `imuspec.probing.unseen.known_subjects`.
+    """
     fitted = model.facts.get("people", {})
-    seen = np.zeros(len(subject), np.bool_)
-    for people in (fitted, *fitted.get("pretraining", ())):
-        if set(people.get("people", ())) & set(data.people):
-            subjects = people.get("subjects", ())
-            names = None if subjects is None else {str(name) for name in subjects}
-            seen |= np.array([names is None or str(name) in names for name in subject.tolist()], np.bool_)
-    return seen
+    known: set[str] = set()
+    for facts in (fitted, *fitted.get("pretraining", ())):
+        seen = PeopleSeen.from_json(facts)
+        known |= {str(name) for name in known_subjects(seen, people=data.people, subjects=np.unique(subject).tolist())}
+    return np.array([str(name) in known for name in subject.tolist()], np.bool_)

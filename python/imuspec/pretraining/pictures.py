@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from imuspec.errors import expect_once
 from imuspec.pretraining.packed import PackedPictures, is_packed, read_packed, write_packed
 from imuspec.progress import Progress
 
@@ -93,11 +94,13 @@ def find_pictures(data: str | Path | Sequence[str | Path]) -> EncodedPictures | 
     FileNotFoundError
         If there is no folder or file at a path.
     ValueError
-        If a folder has no pictures, an npz file has another layout, or a file of packed pictures is one of several.
+        If a folder has no pictures, an npz file has another layout, a path is given twice, or a file of packed pictures is one
+        of several.
     """
     paths = [Path(data)] if isinstance(data, str | Path) else [Path(path) for path in data]
     if not paths:
         raise ValueError("data: expected a folder or an npz file, got none")
+    expect_once("data", [path.resolve() for path in paths])
     packed = [path for path in paths if path.suffix == ".npz" and is_packed(path)]
     if packed:
         if len(paths) > 1:

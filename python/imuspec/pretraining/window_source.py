@@ -160,8 +160,8 @@ def window_source(recipe: PretrainRecipe, data: Any, people: str | Path | None =
     Raises
     ------
     ValueError
-        If `data` is of another kind, its windows have another length or rate than the recipe's, they are fewer than a batch, or
-        people are given for data other than a cohort.
+        If `data` is of another kind, its windows have another length or rate than the recipe's, they are fewer than a batch,
+        people are given for data other than a cohort, or a cohort is given settings.
     """
     settings = recipe.source
     assert isinstance(settings, WindowSourceSettings)
@@ -231,7 +231,13 @@ def _cohort(data: Any) -> Cohort | None:
     if Path(data).is_dir():
         return Cohort(data)
     reference = DatasetReference.parse(str(data))
-    return Cohort(reference.path) if reference.loader == "cohort" else None
+    if reference.loader != "cohort":
+        return None
+    if reference.settings:
+        raise ValueError(
+            f"data: expected cohort=PATH without settings, as the recipe's source has them, got {reference}"
+        )
+    return Cohort(reference.path)
 
 
 def _windows_of_set(settings: WindowSourceSettings, windows: Windows) -> _Selection:
@@ -250,6 +256,8 @@ def _windows_of_set(settings: WindowSourceSettings, windows: Windows) -> _Select
 
 def _windows_of_cohort(settings: WindowSourceSettings, cohort: Cohort, people: str | Path | None) -> _Selection:
     """Return the windows inside the segments of wear of the people for pre-training, resampled to the recipe's rate."""
+    if not settings.unlabelled:
+        raise ValueError("source.unlabelled: expected a labelled set for false, got a cohort, which has no labels")
     wearers = people_without_file(cohort.ids) if people is None else read_people(people, cohort.ids)
     persons = pretraining_subjects(np.array(list(wearers.person.values())), settings.subjects, settings.subject_seed)
     ids = wearers.recordings(persons.tolist())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imuspec.datasets.draws import expect_distinct
 from imuspec.datasets.sequences import PatchSequences
+from imuspec.errors import expect_once
 from imuspec.evaluation import score
 from imuspec.probing.patch_features import PatchFeatures
 from imuspec.probing.patch_heads import PatchHeadSettings, fit_patch_head, predict_patches
@@ -129,13 +130,14 @@ def probe_patches(
     Raises
     ------
     ValueError
-        If two seeds give the same split.
+        If two seeds are equal or give the same split.
     """
     import pandas as pd
 
     whole = embed(sequences, None)
     overlapping = whole if stride is None else embed(sequences, stride)
     rows, scores, members = [], {}, {}
+    expect_once("seeds", seeds)
     splits = {seed: tuple(part.subjects for part in sequences.split(seed, fraction)) for seed in seeds}
     expect_distinct({seed: {"train": train, "validation": rest} for seed, (train, rest) in splits.items()})
     for seed, (train, validation) in splits.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from imuspec.datasets import Split, Windows, n_shot, subject_split
 from imuspec.datasets.draws import expect_distinct
+from imuspec.errors import expect_once
 from imuspec.evaluation import Scores, score
 from imuspec.probing.heads import Fitted, Task, fit
 from imuspec.probing.results import ProbeResult, row_of
@@ -93,8 +94,8 @@ def probe(
     Raises
     ------
     ValueError
-        If a split lacks a class, two seeds give the same split, an altered set has another shape, or the head refuses its
-        features.
+        If a split lacks a class, a seed, number of shots or layer occurs twice, two seeds give the same split, an altered set has
+        another shape, or the head refuses its features.
 
     References
     ----------
@@ -104,6 +105,8 @@ def probe(
     for name, x in (altered or {}).items():
         if x.shape != windows.x.shape:
             raise ValueError(f"altered {name}: expected {windows.x.shape} as the windows, got {x.shape}")
+    for name, values in (("seeds", seeds), ("shots", shots), ("layer", source.layers)):
+        expect_once(name, values)
     draws = [_draw(windows, seed, shots, split, max_validation, max_test) for seed in seeds]
     expect_distinct({draw.seed: draw.split.members for draw in draws})
     conditions = {"clean": windows.x, **(altered or {})}

@@ -12,6 +12,7 @@ from torch import nn
 
 from imuspec.datasets import Split, Windows, subject_split
 from imuspec.datasets.draws import expect_distinct
+from imuspec.errors import expect_once
 from imuspec.evaluation import confusion_matrix, metrics, score
 from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.probing.protocol import capped
@@ -174,12 +175,13 @@ def supervised(
     Raises
     ------
     ValueError
-        If two seeds give the same split.
+        If two seeds are equal or give the same split.
     """
     import pandas as pd
 
     drawing = {"nfft": 128, "noverlap": 120} if picture is None else picture
     rows, scores, members = [], {}, {}
+    expect_once("seeds", seeds)
     splits = {seed: split(windows, seed) for seed in seeds}
     expect_distinct({seed: parts.members for seed, parts in splits.items()})
     for seed, parts in splits.items():

@@ -7,10 +7,34 @@ from typing import Any
 
 from imuspec.run.named import PeopleSeen
 
-__all__ = ["subjects_seen"]
+__all__ = ["known_subjects", "subjects_seen"]
 
 _OWN = ("folder ", "cohort ")  # identities of data that is no public set
 _N_NAMED = 5
+
+
+def known_subjects(seen: PeopleSeen, *, people: Sequence[str], subjects: Sequence[Any]) -> list[Any]:
+    """Return the subjects of a labelled set that are taken as people whom an encoder or a model has seen.
+
+    In a set with the same people they have the same names. In own data, a name that is no number is taken as the same person,
+    unless both are folders.
+
+    Parameters
+    ----------
+    seen : PeopleSeen
+        The people seen.
+    people : sequence of str
+        Identities of the people of the set, as `imuspec.datasets.people_of`.
+    subjects : sequence of object
+        Subjects of the set.
+    """
+    alike = [subject for subject in subjects if str(subject) in {str(other) for other in seen.subjects or ()}]
+    if set(seen.people) & set(people):
+        return list(subjects) if seen.subjects is None else alike
+    own = any(identity.startswith(_OWN) for identity in seen.people)
+    folders = all(identity.startswith("folder ") for identity in (*seen.people, *people))
+    numbers = all(str(subject).isdecimal() for subject in alike)  # many sets number their people
+    return alike if own and not folders and not numbers else []
 
 
 def subjects_seen(
@@ -40,6 +64,7 @@ def subjects_seen(
     """
     alike = [subject for subject in subjects if str(subject) in {str(other) for other in seen.subjects or ()}]
     own = any(identity.startswith(_OWN) for identity in seen.people)
+    known = known_subjects(seen, people=people, subjects=subjects)
     if set(seen.people) & set(people):
         if seen.subjects is None:
             return [], f"{run}: pre-trained on the people of {name}: scores are not of unseen people"
@@ -57,7 +82,7 @@ def subjects_seen(
         return [], f"{run}: pre-trained on another folder; subjects with the same names there are taken as other people"
     more = f" and {len(alike) - _N_NAMED} more" if len(alike) > _N_NAMED else ""
     shown = ", ".join(map(str, alike[:_N_NAMED])) + more
-    if all(str(subject).isdecimal() for subject in alike):  # many sets number their people
+    if not known:
         return [], f"{run}: pre-trained on people with the same numbers ({shown}): taken as other people"
     if len(alike) < len(subjects):
         return alike, f"{name}: judged without {len(alike)} subjects whose names pre-training saw: {shown}"

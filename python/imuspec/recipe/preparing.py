@@ -6,11 +6,12 @@ The named recipes are in ``imuspec/recipes/*.toml``, one for each paper or tool 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from imuspec.recipe.settings import LABELS, NamedRecipe, Settings
+from imuspec.recipe.settings import LABELS, NamedRecipe, Settings, Values
 
 __all__ = [
     "CalibrationSettings",
@@ -59,6 +60,12 @@ class ReadingSettings(Settings):
 class LowpassSettings(Settings):
     """Zero-phase Butterworth low-pass."""
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "cutoff_hz": ("enabled", (True,)),
+        "order": ("enabled", (True,)),
+        "across_gaps": ("enabled", (True,)),
+    }
+
     enabled: bool = Field(True, description="whether to filter")
     cutoff_hz: PositiveFloat = Field(15.0, description="frequency with a gain of -6 dB after both passes, Hz")
     order: PositiveInt = Field(8, le=16, description="order of each pass")
@@ -80,6 +87,21 @@ class ResampleSettings(Settings):
 
 class CalibrationSettings(Settings):
     """Offset and gain of each axis, fitted to still windows, whose mean acceleration must have the length of gravity, 1 g."""
+
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = dict.fromkeys(
+        (
+            "required",
+            "temperature",
+            "method",
+            "window_s",
+            "stationary_g",
+            "min_windows",
+            "cube_g",
+            "max_error_mg",
+            "max_iterations",
+        ),
+        ("enabled", (True,)),
+    )
 
     enabled: bool = Field(True, description="whether to calibrate")
     required: bool = Field(

@@ -6,13 +6,14 @@ a choice, add its class here and to the union of its section, and add the object
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from imuspec.recipe import signals
 from imuspec.recipe.sections import EncoderSettings, Need, ObjectiveSettings, ViewsSettings
-from imuspec.recipe.settings import NamedRecipe, Settings
+from imuspec.recipe.settings import Distinct, NamedRecipe, Settings, Values
 from imuspec.recipe.training import TrainingSettings
 from imuspec.recipe.wear import MaskedSettings, RoFormerSettings, UnchangedViewsSettings, WearSourceSettings
 
@@ -36,6 +37,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class ImageSourceSettings(Settings):
     """Pictures of a folder, an ImageFolder or an npz of encoded pictures, resized without a crop."""
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "memory_gb": ("memory", ("auto",)),
+    }
+
     name: Literal["images"] = "images"
     height: PositiveInt = Field(96, description="rows of a picture")
     width: PositiveInt = Field(128, description="columns of a picture")
@@ -53,8 +58,22 @@ class ImageSourceSettings(Settings):
 class SensorViewsSettings(ViewsSettings):
     """IMG2IMU's operations, which change a picture as another placement or timing of the sensor would."""
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "cascade_probability": ("cascade", (True,)),
+        "translate_max": ("operations", ("translate_x",)),
+        "translate_fill": ("operations", ("translate_x",)),
+        "permute_chunks": ("operations", ("permute_x",)),
+        "permute_min_columns": ("operations", ("permute_x",)),
+        "permute_cuts": ("operations", ("permute_x",)),
+        "hue": ("operations", ("hue",)),
+        "hue_max": ("hue", ("hsv",)),
+        "jitter_max": ("operations", ("jitter",)),
+        "jitter_noise": ("operations", ("jitter",)),
+        "jitter_shared": ("operations", ("jitter",)),
+    }
+
     name: Literal["img2imu"] = "img2imu"
-    operations: tuple[Literal["translate_x", "permute_x", "hue", "jitter"], ...] = Field(
+    operations: Annotated[tuple[Literal["translate_x", "permute_x", "hue", "jitter"], ...], Distinct] = Field(
         ("translate_x", "permute_x", "hue", "jitter"), min_length=1, description="operations to draw from"
     )
     cascade: bool = Field(
@@ -90,6 +109,12 @@ class SensorViewsSettings(ViewsSettings):
 class PhotoViewsSettings(ViewsSettings):
     """Crop, colour jitter, grey, blur and flip, as in MoCo v2 and SimSiam, or as in MoCo v1."""
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "jitter_hue": ("version", (2,)),
+        "blur_probability": ("version", (2,)),
+        "blur_sigma_max": ("version", (2,)),
+    }
+
     name: Literal["moco"] = "moco"
     version: Literal[1, 2] = Field(2, description="order and probabilities of MoCo v1, or of v2 and SimSiam")
     crop_min: float = Field(0.2, gt=0, le=1, description="smallest area of a crop, as a fraction of the picture")
@@ -121,8 +146,15 @@ AllOperation = Literal[
 class AllViewsSettings(ViewsSettings):
     """One of the eleven operations of AutoAugment for each view, with a uniform random magnitude."""
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "rotate_max": ("operations", ("rotate",)),
+        "shear_max": ("operations", ("shear",)),
+        "enhance_max": ("operations", ("sharpness", "contrast", "brightness", "colour")),
+        "posterize_min_bits": ("operations", ("posterize",)),
+    }
+
     name: Literal["all"] = "all"
-    operations: tuple[AllOperation, ...] = Field(
+    operations: Annotated[tuple[AllOperation, ...], Distinct] = Field(
         get_args(AllOperation), min_length=1, description="operations to draw from"
     )
     rotate_max: PositiveFloat = Field(30.0, le=180, description="largest rotation, degrees")
@@ -142,6 +174,10 @@ class WholeViewsSettings(ViewsSettings):
 
 class ResNetSettings(EncoderSettings):
     """torchvision's ResNet-18 without its last layer."""
+
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "zero_init_residual": ("weights", ("random",)),
+    }
 
     name: Literal["resnet18"] = "resnet18"
     weights: str = Field(
@@ -267,7 +303,7 @@ class PretrainRecipe(NamedRecipe):
         settings: tuple[str, ...] = _TINY_WEAR if isinstance(self.source, WearSourceSettings) else _TINY
         if isinstance(self.source, ImageSourceSettings):
             settings += ("source.height=48", "source.width=64", "source.workers=0")
-        if isinstance(self.views, SensorViewsSettings):
+        if isinstance(self.views, SensorViewsSettings) and "permute_x" in self.views.operations:
             settings += ("views.permute_min_columns=5",)
         if isinstance(self.encoder, signals.VitSettings):
             settings += ('encoder.size="tiny"', "encoder.n_heads=3", "encoder.image=[48, 64]")

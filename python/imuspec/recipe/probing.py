@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from imuspec.recipe.settings import NamedRecipe, Settings
+from imuspec.recipe.settings import Distinct, NamedRecipe, Settings, Values
 
 __all__ = ["HeadSettings", "PictureSettings", "ProbeRecipe", "SplitSettings"]
 
@@ -14,10 +15,10 @@ __all__ = ["HeadSettings", "PictureSettings", "ProbeRecipe", "SplitSettings"]
 class SplitSettings(Settings):
     """Subjects and windows for training, validation and test."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field(
+    seeds: Annotated[tuple[NonNegativeInt, ...], Distinct] = Field(
         (0, 1, 2, 3, 4), min_length=1, description="seeds; each gives a split and a draw of training windows"
     )
-    shots: tuple[PositiveInt, ...] = Field(
+    shots: Annotated[tuple[PositiveInt, ...], Distinct] = Field(
         (10,), min_length=1, description="training windows of each class; a smaller set is part of the larger ones"
     )
     max_validation: PositiveInt | None = Field(None, description="largest number of validation windows of each class")
@@ -27,8 +28,16 @@ class SplitSettings(Settings):
 class PictureSettings(Settings):
     """The spectrogram pictures for an image encoder. Every combination of nfft and hop is tried."""
 
-    nfft: tuple[PositiveInt, ...] = Field((32, 64, 128, 256), min_length=1, description="samples of a frame")
-    hop: tuple[PositiveInt, ...] = Field((2, 4, 8, 16), min_length=1, description="samples between frames")
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "range_db": ("norm", ("fixed", "dataset")),
+    }
+
+    nfft: Annotated[tuple[PositiveInt, ...], Distinct] = Field(
+        (32, 64, 128, 256), min_length=1, description="samples of a frame"
+    )
+    hop: Annotated[tuple[PositiveInt, ...], Distinct] = Field(
+        (2, 4, 8, 16), min_length=1, description="samples between frames"
+    )
     norm: Literal["axis-window", "joint-window", "fixed", "dataset"] = Field(
         "axis-window", description="values whose minimum and maximum are black and white; the first is the paper's"
     )
@@ -52,10 +61,10 @@ class HeadSettings(Settings):
 
     epochs: PositiveInt = Field(50, description="passes over the training windows")
     batch: PositiveInt = Field(4, description="windows in a step")
-    learning_rates: tuple[PositiveFloat, ...] = Field(
+    learning_rates: Annotated[tuple[PositiveFloat, ...], Distinct] = Field(
         (1e-1, 1e-2, 1e-3, 1e-4, 1e-5), min_length=1, description="learning rates of Adam to try"
     )
-    weight_decays: tuple[NonNegativeFloat, ...] = Field(
+    weight_decays: Annotated[tuple[NonNegativeFloat, ...], Distinct] = Field(
         (0.0, 1e-3, 1e-4), min_length=1, description="weight decays to try"
     )
     choose: Literal["best", "last"] = Field(

@@ -3,23 +3,74 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from imuspec.errors import unknown_name
+from imuspec.errors import expect_once, unknown_name
 
-__all__ = ["LABELS", "NamedRecipe", "Settings"]
+__all__ = ["ABOVE_0", "LABELS", "Distinct", "NamedRecipe", "Settings", "Values"]
 
 LABELS = ("name", "about")  # fields that describe a recipe and have no effect on results
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"expected each value once, got {value} twice")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+"""Refuses a sequence with a value twice."""
+
+
+ABOVE_0: Literal["above 0"] = "above 0"
+
+Values = tuple[Any, ...] | Literal["above 0"]
+"""Values of a field, or all above 0. Of a field with several values, one of them must be among these."""
 
 
 class Settings(BaseModel):
     """Validated, immutable data. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {}
+    """Field -> another field of the section, and those of its values with which the field has an effect."""
+
+    def expect_used(self, section: str, field: str) -> None:
+        """Raise an error if a field has no effect.
+
+        Parameters
+        ----------
+        section : str
+            Name of this section, for the message.
+        field : str
+            Name of the field.
+
+        Raises
+        ------
+        ValueError
+            If another field of the section has a value with which this one has no effect.
+        """
+        if field not in self.USED_WITH:
+            return
+        other, values = self.USED_WITH[field]
+        value = getattr(self, other)
+        if isinstance(values, str):
+            used, expected = value > 0, values
+        else:
+            used = bool({*value} & {*values}) if isinstance(value, tuple) else value in values
+            expected = f"to {'have' if isinstance(value, tuple) else 'be'} {' or '.join(map(_written, values))}"
+        if not used:
+            raise ValueError(
+                f"set: expected {section}.{other} {expected} for {section}.{field} to have an effect, got {_written(value)}"
+            )
+        self.expect_used(section, other)
 
 
 class NamedRecipe(Settings):
@@ -95,7 +146,8 @@ class NamedRecipe(Settings):
         Raises
         ------
         ValueError
-            If there is no ``=``, a key is not known (the message lists the closest), or a value is not valid.
+            If there is no ``=``, a key is not known (the message lists the closest) or occurs twice, a value is not valid, or a
+            field has no effect beside the others.
 
         Examples
         --------
@@ -107,6 +159,7 @@ class NamedRecipe(Settings):
         (64, 128)
         """
         pending = [_assignment(text) for text in assignments]
+        expect_once("set", [key for key, _ in pending])
         values = self.model_dump()
         chosen = {key.removesuffix(".name"): value for key, value in pending if key.endswith(".name")}
         replaced = {
@@ -123,7 +176,12 @@ class NamedRecipe(Settings):
             section, _, field = key.rpartition(".")
             fields = values[section] if section else values
             fields[field] = _as_list(value) if isinstance(fields[field], tuple) else value
-        return self._valid(values)
+        changed = self._valid(values)
+        for key, _ in pending:
+            section, _, field = key.rpartition(".")
+            if section:
+                getattr(changed, section).expect_used(section, field)
+        return changed
 
     def _valid(self, values: dict[str, Any]) -> Self:
         try:
@@ -156,6 +214,13 @@ def _problem(item: dict[str, Any], values: dict[str, Any]) -> str:
             location = (location[0], *location[2:])
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{'.'.join(map(str, location))}: {message}" if location else message
+
+
+def _written(value: object) -> str:
+    """Return a value as in TOML, without quotes and brackets."""
+    if isinstance(value, tuple):
+        return ",".join(map(_written, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _keys(values: dict[str, Any]) -> list[str]:

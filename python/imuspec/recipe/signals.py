@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from imuspec.recipe.sections import ANY_SIGNAL, EncoderSettings, Need, ObjectiveSettings, ViewsSettings
-from imuspec.recipe.settings import Settings
+from imuspec.recipe.settings import Distinct, Settings
 
 __all__ = [
     "Cnn1dSettings",
@@ -98,7 +98,9 @@ class TransformCopiesSettings(ViewsSettings):
     """A window and a copy of it for each operation."""
 
     name: Literal["transform_copies"] = "transform_copies"
-    operations: tuple[Operation, ...] = Field(_EIGHT, min_length=1, description="operations to recognise")
+    operations: Annotated[tuple[Operation, ...], Distinct] = Field(
+        _EIGHT, min_length=1, description="operations to recognise"
+    )
 
     @property
     def n_tasks(self) -> int:
@@ -110,7 +112,9 @@ class TransformLabelsSettings(ViewsSettings):
     """A window to which each operation is applied at random, with a label for each operation."""
 
     name: Literal["transform_labels"] = "transform_labels"
-    operations: tuple[Operation, ...] = Field(_FOUR, min_length=1, description="operations to recognise")
+    operations: Annotated[tuple[Operation, ...], Distinct] = Field(
+        _FOUR, min_length=1, description="operations to recognise"
+    )
     probability: Share = Field(0.5, description="probability of each operation")
     turned: bool = Field(True, description="first rotate each window at random and shuffle its axes")
 

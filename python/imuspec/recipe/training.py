@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from imuspec.recipe.settings import Settings
+from imuspec.recipe.settings import ABOVE_0, Settings, Values
 
 __all__ = ["TrainingSettings"]
 
 
 class TrainingSettings(Settings):
     """Optimiser, learning rates, precision, log and checkpoints of a training."""
+
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "start_lr": ("warmup_epochs", ABOVE_0),
+        "end_lr": ("fall", ("cosine", "restarts", "linear", "exponential")),
+        "step_epochs": ("fall", ("steps",)),
+        "beta1": ("optimiser", ("adam", "adamw")),
+        "beta2": ("optimiser", ("adam", "adamw")),
+        "momentum": ("optimiser", ("sgd",)),
+    }
 
     epochs: PositiveInt = Field(40, description="passes over the data")
     batch: PositiveInt = Field(256, description="items in a step, over all processes")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from imuspec.recipe.sections import EncoderSettings, Need, ObjectiveSettings, ViewsSettings
-from imuspec.recipe.settings import Settings
+from imuspec.recipe.settings import Distinct, Settings, Values
 
 __all__ = ["MaskedSettings", "RoFormerSettings", "UnchangedViewsSettings", "WearSourceSettings"]
 
@@ -77,8 +78,12 @@ class MaskedSettings(ObjectiveSettings):
     encoders: ClassVar[tuple[str, ...]] = ("roformer",)
     needs: ClassVar[tuple[Need, ...]] = ("share",)
 
+    USED_WITH: ClassVar[Mapping[str, tuple[str, Values]]] = {
+        "floor": ("eps_per_root_n", (None,)),
+    }
+
     name: Literal["masked"] = "masked"
-    nfft: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
+    nfft: Annotated[tuple[PositiveInt, ...], Distinct, Field(min_length=1)] = Field(
         (32,), description="samples in a frame; the losses of several lengths are summed"
     )
     floor: PositiveFloat = Field(0.1, description="lower limit of mean magnitude and variance before the logarithm")

@@ -12,6 +12,7 @@ from imuspec.recording.identity import FORMATS, PACKED
 
 if TYPE_CHECKING:
     from imuspec.recipe import Recipe
+    from imuspec.report.learning import Kind
 
 __all__ = ["Written", "write_page"]
 
@@ -27,7 +28,7 @@ def write_page(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    recipe: str | Path | Recipe = "ukb",
+    recipe: str | Path | Recipe | None = None,
     recordings: Literal["none", "worst", "all"] = "none",
 ) -> Written:
     """Write one HTML page about a recording, or about the folder of a cohort, a training run, a probe or an experiment.
@@ -38,10 +39,10 @@ def write_page(
         A device file, or the folder of an NHANES participant, a cohort, a training run, a probe or an experiment.
     out : path-like
         The page to write; it is complete or absent.
-    recipe : path-like or Recipe, default "ukb"
-        The recipe that prepares a recording.
+    recipe : path-like or Recipe, optional
+        The recipe that prepares a recording; by default ukb.
     recordings : {"none", "worst", "all"}, default "none"
-        As in `imuspec.report.cohort_page`.
+        For a cohort, as in `imuspec.report.cohort_page`.
 
     Returns
     -------
@@ -54,27 +55,40 @@ def write_page(
         If `path` does not exist.
     RecordingError
         If `path` is a file that is not a recording, or a folder of another kind. Nothing is written.
+    ValueError
+        If there is a recipe without a recording, or `recordings` without a cohort. Nothing is written.
     OSError
         If the page cannot be written; the error names `out`.
     """
     from imuspec.report.cohort import cohort_page
-    from imuspec.report.learning import Kind, learning_page
+    from imuspec.report.learning import learning_page
     from imuspec.storage import as_path
 
     source = as_path(path)
     if not source.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if (source / "zarr.json").is_file():
+    kind = _kind_of(source)
+    if recipe is not None and kind != "recording":
+        raise ValueError(f"recipe: expected a recording to prepare, got the {kind} {path}")
+    if recordings != "none" and kind != "cohort":
+        raise ValueError(f"recordings: expected a cohort, got the {kind} {path}")
+    if kind == "cohort":
         from imuspec.cohort.cohort import Cohort
 
         cohort_page(Cohort(source), out, recordings=recordings)
         return Written("cohort")
+    if kind == "recording":
+        return _recording(source, out, recipe or "ukb")
+    learning_page(kind, source, out)
+    return Written(kind)
+
+
+def _kind_of(source: Path) -> Literal["cohort", "recording"] | Kind:
+    """Return what a path is, by the files of its folder; a recording if it is nothing else."""
+    if (source / "zarr.json").is_file():
+        return "cohort"
     kinds: dict[str, Kind] = {"experiment.json": "experiment", "probe.json": "probe", "metrics.jsonl": "training"}
-    for name, kind in kinds.items():
-        if (source / name).is_file():
-            learning_page(kind, source, out)
-            return Written(kind)
-    return _recording(source, out, recipe)
+    return next((kind for name, kind in kinds.items() if (source / name).is_file()), "recording")
 
 
 def _recording(path: Path, out: str | os.PathLike[str], recipe: str | Path | Recipe) -> Written:

@@ -141,6 +141,12 @@ class PeopleSeen:
         """Return the fields as ``source.json`` has them."""
         return {"set": self.name, "people": list(self.people), "subjects": self.subjects and list(self.subjects)}
 
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> PeopleSeen:
+        """Return the people that `as_json` described; nobody without a description."""
+        subjects = facts.get("subjects", ())
+        return cls(facts.get("set", ""), tuple(facts.get("people", ())), None if subjects is None else tuple(subjects))
+
 
 def all_people_seen(name: str) -> tuple[PeopleSeen, ...]:
     """Return the people of a run as `people_seen`, and of a fitted model also those that its encoder was pre-trained on.
@@ -152,14 +158,7 @@ def all_people_seen(name: str) -> tuple[PeopleSeen, ...]:
     """
     source = _folder(name) / "source.json"
     facts = read_json(source) if source.is_file() else {}
-    return people_seen(name), *(_seen(each) for each in facts.get("pretraining", ()))
-
-
-def _seen(facts: Mapping[str, Any]) -> PeopleSeen:
-    subjects = facts.get("subjects", ())
-    return PeopleSeen(
-        facts.get("set", ""), tuple(facts.get("people", ())), None if subjects is None else tuple(subjects)
-    )
+    return people_seen(name), *(PeopleSeen.from_json(each) for each in facts.get("pretraining", ()))
 
 
 def people_seen(name: str) -> PeopleSeen:
@@ -174,7 +173,7 @@ def people_seen(name: str) -> PeopleSeen:
     if model.is_file():
         facts = read_json(model)
         return PeopleSeen(facts["name"], tuple(facts.get("people", ())), None)
-    return _seen(read_json(source) if source.is_file() else {})
+    return PeopleSeen.from_json(read_json(source) if source.is_file() else {})
 
 
 def _source_section(name: str) -> dict[str, Any]:

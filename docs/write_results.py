@@ -39,7 +39,7 @@ FIRST = ("img2imu-table2", "lmm-table1", "fine-tuning")  # experiments whose sec
 MARK = "TINY: a trial of the code on little data and few steps; its numbers mean nothing"
 SCORES = {"value": "", "balanced_accuracy": "balanced_accuracy_"}
 _MOST_LINES, _MOST_COLUMNS = 50, 5
-_STORED = ("experiment.json", "table.csv", "runs.csv", "tests.csv", "weights.csv")
+_STORED = ("experiment.json", "table.csv", "runs.csv", "splits.csv", "tests.csv", "weights.csv")
 _IN_NOTES = (
     "TINY",
     "±",

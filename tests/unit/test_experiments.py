@@ -174,7 +174,7 @@ def test_an_unknown_option_or_a_wrong_value_is_refused(assignment: str, message:
         ({"data": ["wisdm=x", "wisdm@hapt=y"]}, "data: expected wisdm once, got it twice"),
         ({"runs": ["MoCo=x"]}, "runs: expected ROW=FOLDER with ROW one of IMG2IMU, got 'MoCo=x'"),
         ({"runs": ["IMG2IMU"]}, "runs: expected ROW=FOLDER with ROW one of IMG2IMU, got 'IMG2IMU'"),
-        ({"runs": ["IMG2IMU@goat=x"]}, "runs: expected ROW=FOLDER"),
+        ({"runs": ["IMG2IMU@goat=x"]}, "runs: expected a set that the rows are judged on, wisdm, got"),
         ({"assignments": ["nnft=4"]}, "set: expected NAME=VALUE with NAME one of"),
     ],
 )
@@ -272,7 +272,9 @@ def test_a_run_is_given_for_a_row_or_for_a_row_on_one_set(tmp_path: Path) -> Non
     setup = experiments.describe("img2imu-table2").setup(tmp_path, runs=["MoCo=a", "MoCo@goat=b"])
     assert [setup.run_of("MoCo", name) for name in ("goat", "wisdm", "")] == ["b", "a", "a"]
     assert setup.run_of("SimSiam", "goat") == ""
-    with pytest.raises(ValueError, match="runs: expected ROW=FOLDER"):
+    with pytest.raises(
+        ValueError, match="runs: expected a set that the rows are judged on, capture24, got 'MSE@cohort"
+    ):
         experiments.describe("lmm-table1").setup(tmp_path, runs=["MSE@cohort=x"])  # no row is judged on a cohort
 
 
@@ -332,6 +334,45 @@ def test_an_experiments_notes_say_what_its_table_rests_on(tmp_path: Path) -> Non
     paired = pd.read_csv(tmp_path / "paired.csv")
     assert set(paired["score"]) == {"macro_f1", "balanced_accuracy"}
     assert len(paired) == 6
+
+
+def test_an_experiment_says_who_trained_validated_and_tested(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from imuspec import probing
+    from imuspec.experiments.evidence import MEMBERS
+    from imuspec.experiments.made_up import made_up_windows
+    from imuspec.probing.results import MEMBERS as OF_PROBES
+    from imuspec.report.learning import learning_page
+
+    assert MEMBERS == OF_PROBES
+    windows = made_up_windows(n_subjects=6, n_windows=3)
+    fewer = windows.select(windows.subject != windows.subjects[0])
+
+    def judged(row: str, shown: Any, seeds: tuple[int, ...]) -> pd.DataFrame:
+        result = probing.probe(probing.MomentsSource(), shown, seeds=seeds, shots=(2,), head="logistic")
+        return result.table.assign(row=row, column="made up, turned", set="made up", weights_seed=0)
+
+    table = pd.concat([judged("first", windows, (0, 1)), judged("second", windows, (0,)), judged("third", fewer, (0,))])
+    experiment = made_up_experiment(
+        ("made up",), run=lambda _: experiments.Result(table.assign(value=0.5), tables={"seeds": table}), OPTIONS=Shown
+    )
+    experiments.perform(experiment, experiment.setup(tmp_path))
+    assert "split_members" not in {*pd.read_csv(tmp_path / "seeds.csv"), *pd.read_csv(tmp_path / "table.csv")}
+    splits = pd.read_csv(tmp_path / "splits.csv")
+    assert list(splits.columns) == ["set", "seed", "part", "n", "members", "rows"]
+    by_rows = splits.groupby(["set", "seed", "rows"])
+    assert sorted(by_rows.groups) == [("made up", 0, "first; second"), ("made up", 0, "third"), ("made up", 1, "all")]
+    for (_, seed, rows), part in by_rows:
+        shown = fewer if rows == "third" else windows
+        members = probing.probe(probing.MomentsSource(), shown, seeds=(seed,), shots=(2,), head="logistic").members[
+            seed
+        ]
+        assert dict(zip(part["part"], part["members"].str.split("; "), strict=True)) == {
+            name: [str(who) for who in people] for name, people in members.items()
+        }
+        assert part["n"].sum() == len(shown.subjects)
+    learning_page("experiment", tmp_path, tmp_path / "page.html")
+    assert "Who trained, validated and tested" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_the_mean_over_sets_deviates_as_it_does_from_split_to_split() -> None:

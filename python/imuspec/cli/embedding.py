@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
-_PICTURES = ("pictures.norm", "pictures.range_db", "pictures.size")  # one frame and hop, from the options of the command
+_PICTURES = (
+    "pictures.norm",
+    "pictures.range_db",
+    "pictures.size",
+)  # one frame and hop, from the options of the command
 
 
 @command

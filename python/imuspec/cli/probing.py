@@ -323,11 +323,12 @@ def _write(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) 
     import pandas as pd
 
     from imuspec.evaluation import write_table
+    from imuspec.probing.results import MEMBERS
     from imuspec.report.scores import confusion_figure, curve_figure
     from imuspec.report.style import save
 
     target.mkdir(parents=True, exist_ok=True)
-    write_table(result.table, target / "seeds")
+    write_table(result.table.drop(columns=MEMBERS), target / "seeds")  # probe.json has the members once for each seed
     write_table(result.summary(), target / "summary")
     write_table(result.per_class(), target / "per_class")
     for layer, shots, test in dict.fromkeys(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ from imuspec.evaluation import paired_differences, split_unit
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evidence_notes", "paired_table"]
+__all__ = ["MEMBERS", "evidence_notes", "paired_table", "splits_table"]
+
+MEMBERS = "split_members"  # `imuspec.probing.results.MEMBERS`, without torch
 
 _REQUIRED = {"row", "column", "seed", "macro_f1", "balanced_accuracy", "test_over_train", "n_rarest", "test_subjects"}
 _SCORES = ("macro_f1", "balanced_accuracy", "kappa")
@@ -36,6 +39,45 @@ def paired_table(judged: pd.DataFrame) -> pd.DataFrame | None:
 
     parts = [paired_differences(judged, value=name).assign(score=name) for name in _SCORES if name in judged]
     return pd.concat(parts, ignore_index=True)
+
+
+def splits_table(judged: pd.DataFrame) -> pd.DataFrame | None:
+    """Return who trained, validated and tested in each split, or None where the scores do not say it.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Scores of each row, column, split and draw of the weights, with the members of the parts in ``split_members``.
+
+    Returns
+    -------
+    DataFrame or None
+        ``set``, ``seed``, ``part``, ``n`` members, ``members`` with semicolons between, and ``rows``: all, or those with this split
+        where the rows of a set have several.
+    """
+    import pandas as pd
+
+    if MEMBERS not in judged or judged[MEMBERS].isna().all():
+        return None
+    known = judged[judged[MEMBERS].notna()]
+    known = known.assign(set=known["set"] if "set" in known else known["column"])
+    lines = []
+    for (name, seed), part in known.groupby(["set", "seed"], sort=False):
+        several = part[MEMBERS].nunique() > 1
+        for text, same in part.groupby(MEMBERS, sort=False):
+            rows = "; ".join(dict.fromkeys(map(str, same["row"]))) if several else "all"
+            lines += [
+                {
+                    "set": name,
+                    "seed": seed,
+                    "part": key,
+                    "n": len(who),
+                    "members": "; ".join(map(str, who)),
+                    "rows": rows,
+                }
+                for key, who in json.loads(str(text)).items()
+            ]
+    return pd.DataFrame(lines)
 
 
 def _fewer_labels(part: pd.DataFrame) -> str:

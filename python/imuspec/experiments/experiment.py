@@ -23,7 +23,7 @@ from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
 from imuspec.experiments.comparisons import score_of
 from imuspec.experiments.conclusions import conclusions
-from imuspec.experiments.evidence import evidence_notes, paired_table
+from imuspec.experiments.evidence import MEMBERS, evidence_notes, paired_table, splits_table
 from imuspec.experiments.provenance import encoder_facts, machine, versions
 from imuspec.experiments.setup import Options, RowOptions, Setup
 from imuspec.storage import write_atomically
@@ -60,7 +60,7 @@ class Result:
         Notes for the reader: rows left out, and why.
     tables : dict of str to DataFrame
         Further tables to store, by name of a file. ``seeds`` has the scores of each row, column, split and draw of the weights;
-        `perform` adds ``paired``, their paired differences.
+        `perform` adds ``paired``, their paired differences, and ``splits``, who trained, validated and tested.
     """
 
     table: pd.DataFrame
@@ -301,6 +301,10 @@ def perform(experiment: Experiment, setup: Setup[Any]) -> tuple[Result, pd.DataF
     missing = {"row", "column", "value"} - set(result.table.columns)
     if missing:
         raise RuntimeError(f"{experiment.name}: expected a table with row, column and value, got none of {missing}")
+    if "seeds" in result.tables and (splits := splits_table(result.tables["seeds"])) is not None:
+        result.tables["splits"] = splits
+    result.table = result.table.drop(columns=MEMBERS, errors="ignore")
+    result.tables = {stem: frame.drop(columns=MEMBERS, errors="ignore") for stem, frame in result.tables.items()}
     if "seeds" in result.tables:
         paired = paired_table(result.tables["seeds"])
         result.notes += evidence_notes(result.tables["seeds"], paired, score_of(experiment.name))

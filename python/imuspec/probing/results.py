@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from imuspec.probing.heads import Fitted
 
-__all__ = ["KEY", "ProbeResult", "row_of"]
+__all__ = ["KEY", "MEMBERS", "ProbeResult", "row_of"]
 
 KEY = ("layer", "shots", "seed", "test")
+MEMBERS = "split_members"  # column with the members of each part of a row's split, as JSON
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class ProbeResult:
     ----------
     table : DataFrame
         A row for each layer, number of shots, seed and test set: scores, their interval, the test subjects, the number of test
-        windows of the rarest class (``n_rarest``), and the choices of the validation part.
+        windows of the rarest class (``n_rarest``), the members of each part of the split (``split_members``, JSON), and the
+        choices of the validation part.
     scores : mapping
         (layer, shots, seed, test set) -> `Scores` with confusion matrix and per-class F1.
     heads : mapping
@@ -112,7 +115,7 @@ def row_of(
     -------
     dict
         The key, the scores, the interval of macro-F1, the test subjects, their number, the number of test windows of the rarest
-        class, the test members of the split per training member, and `columns`.
+        class, the test members of the split per training member, the members of each part as JSON, and `columns`.
     """
     low, high = scores.interval["macro_f1"]
     values = {name: scores.values[name] for name in METRICS}
@@ -122,6 +125,7 @@ def row_of(
         "n_test_subjects": len(tested),
         "n_rarest": int(of_class[of_class > 0].min(initial=of_class.max(initial=0))),
         "test_over_train": len(members.get("test", members["validation"])) / len(members["train"]),
+        MEMBERS: json.dumps({part: list(names) for part, names in members.items()}, default=str),
     }
     interval = {"macro_f1_low": low, "macro_f1_high": high}
     return {**dict(zip(KEY, key, strict=True)), **values, **interval, **facts, **columns}

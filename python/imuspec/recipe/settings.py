@@ -62,7 +62,7 @@ class Settings(BaseModel):
         other, values = self.USED_WITH[field]
         value = getattr(self, other)
         if isinstance(values, str):
-            used, expected = value > 0, values
+            used, expected = value > 0, str(values)
         else:
             used = bool({*value} & {*values}) if isinstance(value, tuple) else value in values
             expected = f"to {'have' if isinstance(value, tuple) else 'be'} {' or '.join(map(_written, values))}"

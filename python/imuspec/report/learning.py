@@ -132,7 +132,12 @@ def _probe(folder: Path) -> dict[str, Any]:
 
 def _experiment(folder: Path) -> dict[str, Any]:
     facts = _read(folder / "experiment.json", {})
-    titles = {"comparison": "Comparison with the paper", "table": "Results", "seeds": "Scores of each seed"}
+    titles = {
+        "comparison": "Comparison with the paper",
+        "table": "Results",
+        "seeds": "Scores of each seed",
+        "splits": "Who trained, validated and tested",
+    }
     tables = _tables(folder, titles)
     if any(table["stem"] == "comparison" for table in tables["tables"]):  # it contains all of the table
         tables["tables"] = [table for table in tables["tables"] if table["stem"] != "table"]

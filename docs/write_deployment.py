@@ -256,7 +256,11 @@ def page(results: Path) -> str:
     ]
     timed = list(times(sets))
     if timed:
-        parts += ["## Times", "`imuspec bench table3 --model`; memory is the growth in the first call.", *timed]
+        how = (
+            "`imuspec bench table3 --model`, a run for each column: medians of ten rounds in which the steps of a column take "
+            "turns. Columns did not take turns, and other programs ran beside them. Memory is the growth in the first call."
+        )
+        parts += ["## Times", how, *timed]
     parts += ["## Commands"]
     for evidence in sets:
         parts.append(f"{evidence.name}:\n\n<!-- needs: hours -->\n```sh\n{evidence.commands}\n```")

@@ -268,7 +268,10 @@ def provenance(evidence: Evidence) -> Iterator[str]:
         taken += " for the last run, which takes finished cells of earlier runs over"
     lines = {
         "test sets": "; ".join(data),
+        "rows": _rows(options),
         "splits": f"by subject, seeds {', '.join(map(str, facts['seeds']))}, all distinct; as many as stated above",
+        "windows scored": _caps(options),
+        "pictures": _drawn(options),
         "draws": f"{drawn}seeds as of the splits{weights}",
         "numbers": numbers,
         "encoders": _pretraining(facts.get("encoders", {}).values()),
@@ -291,6 +294,39 @@ def provenance(evidence: Evidence) -> Iterator[str]:
     others = [note for note in facts["notes"] if not note.startswith(_IN_NOTES) and " distinct splits, " not in note]
     if others:
         yield "\n".join(f"- {note}" for note in others)
+
+
+def _rows(options: dict[str, Any]) -> str:
+    """The rows that the command asked for, if not all."""
+    asked = options.get("rows")
+    return (
+        f"{', '.join(asked)}; beside them those of every table; others of the experiment were not run" if asked else ""
+    )
+
+
+def _caps(options: dict[str, Any]) -> str:
+    """How many windows of a class are scored and validate at most, where this is limited."""
+    if most := options.get("max_judged"):
+        return (
+            f"at most {most} of a class in the test part of a split, and in the validation part, the same for all rows"
+        )
+    if most := options.get("max_validation"):
+        return f"all of the test part of a split; at most {most} of a class validate"
+    return ""
+
+
+def _drawn(options: dict[str, Any]) -> str:
+    """Frames, size and scale of the pictures."""
+    if not options.get("nfft"):
+        return ""
+    frames, hops = (", ".join(map(str, options[name])) for name in ("nfft", "hop"))
+    size = (
+        f", {options['height']} x {options['width']} pixels" if options.get("height") and options.get("width") else ""
+    )
+    chosen = "" if len(options["hop"]) > 1 else "; a single hop, so that no overlap is chosen"
+    return (
+        f"nfft {frames}, hop {hops}{size}, norm `{options.get('norm', '')}`{chosen if len(options['nfft']) > 1 else ''}"
+    )
 
 
 def _pretraining(encoders: Iterable[dict[str, Any]]) -> str:

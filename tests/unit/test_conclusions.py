@@ -47,7 +47,9 @@ def concluded(name: str, scores: Any, **options: Any) -> list[str]:
 
 def test_where_no_encoder_passes_the_statistics_the_first_sentence_says_so_and_the_last_what_it_rests_on() -> None:
     scores = judged(("wisdm", "hapt"), MoCo=0.5, IMG2IMU=0.79, statistics_of_the_window=0.8)
-    first, *_, last = concluded("img2imu-table2", scores, shots=10)
+    first, *_, last = concluded("img2imu-table2", scores, shots=10, max_judged=60)
+    assert " At most 60 test windows of a class of a split are scored. " in last
+    assert "are scored" not in concluded("img2imu-table2", scores, shots=10)[-1]
     assert first.startswith(
         "No encoder of pictures passes the statistics of the window on wisdm or hapt with 10 labelled windows a class. "
         "Below them by p < .05 are 1 of 2 on each. The highest mean less theirs is -.010 ["

@@ -91,6 +91,7 @@ def test_the_page_states_scores_differences_exports_pictures_and_times(script: M
     assert "people: made up" in page
     assert "Pictures of 2,333 windows of people" in page
     assert "| 1 thread | whole | Python | 2.35 ms, 1.0 MB |" in page
+    assert "Columns did not take turns, and other programs ran beside them." in page
 
 
 def test_the_page_is_made_of_what_is_stored(script: ModuleType) -> None:

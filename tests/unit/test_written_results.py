@@ -124,6 +124,28 @@ def test_a_page_states_command_data_encoders_machine_and_what_was_left_out(scrip
     assert "goat" not in page
 
 
+def test_a_page_states_rows_caps_and_pictures_of_its_command(script: ModuleType, tmp_path: Path) -> None:
+    options = {
+        "rows": ["MoCo"],
+        "max_judged": 60,
+        "nfft": [32, 64],
+        "hop": [16],
+        "height": 24,
+        "width": 32,
+        "norm": "fixed",
+    }
+    page = written(script, tmp_path / "out", experiment(tmp_path / "runs" / "first", options=options))["img2imu"]
+    for text in (
+        "| rows | MoCo; beside them those of every table; others of the experiment were not run |",
+        "| windows scored | at most 60 of a class in the test part of a split, and in the validation part, the same for all rows |",
+        "| pictures | nfft 32, 64, hop 16, 24 x 32 pixels, norm `fixed`; a single hop, so that no overlap is chosen |",
+        "125 steps each; pictures of 24 x 32.",
+    ):
+        assert text in page
+    assert script._caps({"max_validation": 30}) == "all of the test part of a split; at most 30 of a class validate"
+    assert [script._caps({}), script._drawn({}), script._rows({"rows": []})] == [""] * 3
+
+
 def test_what_a_page_rests_on_is_stored_and_the_page_follows_from_it(script: ModuleType, tmp_path: Path) -> None:
     out, runs = tmp_path / "out", tmp_path / "runs"
     pages = written(script, out, experiment(runs / "first"), experiment(runs / "second", name="lmm-table1"))

@@ -50,7 +50,7 @@ def conclusions(
     judged, paired : DataFrame
         As for `planned`.
     options : mapping, optional
-        Options of the experiment; ``shots`` is named.
+        Options of the experiment; ``shots`` and ``max_judged`` are named.
     sets : mapping, optional
         Data set -> numbers of its ``windows`` and ``subjects``. A column that has the name of a score is named by the only set.
 
@@ -73,7 +73,8 @@ def conclusions(
         sentences.append(f"{_compared(tuned, 'Fine-tuning', 'the head alone')}{labels}.{_epochs(judged, tuned)}")
     if against := opposed(name, judged, paired):
         sentences.append(f"{_set_against(against)}{labels}.")
-    return [*sentences, _evidence(judged, columns, score_of(name), sets or {})] if sentences else []
+    evidence = _evidence(judged, columns, score_of(name), sets or {}, (options or {}).get("max_judged") or 0)
+    return [*sentences, evidence] if sentences else []
 
 
 def _passing(kind: str, differences: Sequence[Difference], labels: str) -> str:
@@ -137,7 +138,9 @@ def _epochs(judged: pd.DataFrame, tuned: Sequence[Difference]) -> str:
     return f" In {int((epochs == 0).sum())} of {len(epochs)} fine-tunings validation takes epoch 0, the frozen encoder."
 
 
-def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Mapping[str, Mapping[str, Any]]) -> str:
+def _evidence(
+    judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Mapping[str, Mapping[str, Any]], most: int
+) -> str:
     """Test set, splits, draws and interval behind the sentences."""
     by_fact: dict[str, list[str]] = {}
     for column in columns:
@@ -157,10 +160,11 @@ def _evidence(judged: pd.DataFrame, columns: Sequence[str], score: str, sets: Ma
     facts = " ".join(f"On {_listed(names)}: {fact}." for fact, names in by_fact.items())
     sizes = [f"{label}, {each['windows']} windows of {each['subjects']} subjects" for label, each in sets.items()]
     named = f" Test sets: {'; '.join(sizes)}." if sizes else ""
+    capped = f" At most {most} test windows of a class of a split are scored." if most else ""
     return (
         f"This rests on {_NAMES[score]}, differences over splits with 95 % intervals of the corrected resampled t test (Nadeau and "
         "Bengio), and p after Holm's correction over the rows of a question in a column, not over columns, questions or tables. "
-        f"{facts}{_single(judged)}{named}"
+        f"{facts}{capped}{_single(judged)}{named}"
     )
 
 

@@ -116,7 +116,7 @@ def _measured(job: _Job, *, rounds: int) -> list[Measurement]:
         _core.set_threads(1)
         calls = job.calls(_N, 1)
         memory = {name: peak_memory(call) for name, call in calls.items()}
-        # The thread's processor time: what else the machine does hardly shows in it.
+        # The thread's processor time, which counts no waiting for a core.
         one = interleaved(calls, rounds=rounds, agree=job.agree, clock=time.process_time)
         alone = interleaved(job.calls(1, 1), rounds=rounds, clock=time.process_time) if job.single else []
         _core.set_threads(n_threads)

@@ -36,8 +36,8 @@ def interleaved(
     """Time calls in turn.
 
     Each turn repeats a call until `least_s` seconds have passed, so that the clock resolves short calls. With
-    `time.process_time` as the clock, one thread is measured by its processor time, which other programs on the machine hardly
-    change.
+    `time.process_time` as the clock, one thread is measured by its processor time, which counts no waiting for a core. Other
+    programs still change it through caches, memory and the processor's clock.
 
     Parameters
     ----------

@@ -261,11 +261,24 @@ def page(results: Path) -> str:
             "turns. Columns did not take turns, and other programs ran beside them. Memory is the growth in the first call."
         )
         parts += ["## Times", how, *timed]
-    parts += ["## Commands"]
+    parts += ["## Commands", *_origin(sets, results)]
     for evidence in sets:
         parts.append(f"{evidence.name}:\n\n<!-- needs: hours -->\n```sh\n{evidence.commands}\n```")
     parts.append("`docs/write_deployment.py` writes this page.")
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(sets: Sequence[Evidence], results: Path) -> Iterator[str]:
+    """Where the pre-trainings come from, if the page of fine-tuning has the same encoders."""
+    experiments = sorted((results / "evidence" / "fine-tuning").glob("*/experiment.json"))
+    known = {
+        each.get("sha256") for file in experiments for each in json.loads(file.read_text("utf-8"))["encoders"].values()
+    }
+    if all(each["sha256"] in known for e in sets for each in e.facts["encoders"].values()):
+        yield (
+            "`runs/img2imu` and `runs/cpc` are pre-trained by the command of [](fine-tuning.md): the encoders with the SHA-256 "
+            "above, of CPC the one on the other set."
+        )
 
 
 def _facts(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
@@ -293,7 +306,8 @@ def _facts(sets: Sequence[Evidence]) -> Iterator[Sequence[str]]:
     yield "fine-tuning", f"{done}; the epoch is chosen on people of the fit"
     for name, title in (("img2imu", "IMG2IMU"), ("cpc", "CPC")):
         made = "; ".join(
-            f"{e.name}: {facts['recipe']}, seed {facts['seed']}, {facts['steps']} steps on {', '.join(facts['data'])}"
+            f"{e.name}: {facts['recipe']}, seed {facts['seed']}, {facts['steps']} steps on {', '.join(facts['data'])}, SHA-256 "
+            f"of the encoder {facts['sha256'][:12]}"
             for e in sets
             for facts in [e.facts["encoders"][name]]
         )

@@ -43,7 +43,7 @@ def stored(results: Path) -> None:
         "classes": 31,
         "size": [4_000_000, 1_000_000],
     }
-    encoder = {"recipe": "cpc", "seed": 0, "steps": 160, "data": ["others"]}
+    encoder = {"recipe": "cpc", "seed": 0, "steps": 160, "data": ["others"], "sha256": "ab" * 32}
     facts = {
         "note": "made up",
         "class_names": ["rest", "walk"],
@@ -92,6 +92,19 @@ def test_the_page_states_scores_differences_exports_pictures_and_times(script: M
     assert "Pictures of 2,333 windows of people" in page
     assert "| 1 thread | whole | Python | 2.35 ms, 1.0 MB |" in page
     assert "Columns did not take turns, and other programs ran beside them." in page
+
+
+def test_the_commands_name_where_the_encoders_are_made_if_a_page_has_them(script: ModuleType, tmp_path: Path) -> None:
+    stored(tmp_path)
+    page = script.page(tmp_path)
+    assert "cpc, seed 0, 160 steps on others, SHA-256 of the encoder abababababab" in page
+    assert "fine-tuning.md" not in page
+    folder = tmp_path / "evidence" / "fine-tuning" / "few"
+    folder.mkdir(parents=True)
+    for digest, known in (("cd", False), ("ab", True)):
+        facts = {"encoders": {"CPC": {"name": "runs/cpc", "sha256": digest * 32}, "random": {"name": "random"}}}
+        (folder / "experiment.json").write_text(json.dumps(facts), "utf-8")
+        assert ("are pre-trained by the command of [](fine-tuning.md)" in script.page(tmp_path)) is known
 
 
 def test_the_page_is_made_of_what_is_stored(script: ModuleType) -> None:

@@ -52,6 +52,35 @@ def test_the_encoder_has_eight_bits_and_the_picture_and_head_stay_float(tmp_path
     assert json.loads((tmp_path / "m.int8.json").read_text("utf-8"))["int8"]["macro_f1"] == list(cost.macro_f1)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "cnn1d"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_window_with_a_missing_sample_has_no_class_in_float_and_in_eight_bits(
+    name: str, value: float, tmp_path: Path
+) -> None:
+    path, windows = exported(tmp_path, name)
+    quantise(path, tmp_path / "small.onnx", windows.x, windows.label, windows.subject)
+    x = windows.x[:3].copy()
+    clean = [outputs_of(each, x)[0] for each in (path, tmp_path / "small.onnx")]
+    x[1, 1, 20] = value
+    for each, expected in zip((path, tmp_path / "small.onnx"), clean, strict=True):
+        probability = outputs_of(each, x)[0]
+        assert np.isnan(probability[1]).all()
+        np.testing.assert_array_equal(probability[[0, 2]], expected[[0, 2]])
+
+
+def test_the_exported_encoder_of_a_run_has_an_embedding_of_nan_where_a_sample_is_missing(tmp_path: Path) -> None:
+    from imuspec.run.export import export_onnx, run_onnx
+    from imuspec.run.run import Run
+
+    Run(tmp_path / "run").save_encoder(encoders.build("cnn1d"))
+    export_onnx(tmp_path / "run", tmp_path / "e.onnx", n_samples=100)
+    x = np.random.default_rng(0).normal(size=(3, 3, 100)).astype(np.float32)
+    x[1, 1, 20] = np.nan
+    embedding = run_onnx(tmp_path / "e.onnx", x)
+    assert np.isnan(embedding[1]).all()
+    assert np.isfinite(embedding[[0, 2]]).all()
+
+
 def test_the_people_who_calibrate_are_not_scored(tmp_path: Path) -> None:
     path, windows = exported(tmp_path, "cpc")
     calibrates = calibration_people(windows.subject)

@@ -253,7 +253,7 @@ class RoFormer(Encoder):
         weight = (
             torch.ones_like(h[..., :1]) if missing is None else (~missing)[..., None].to(h.dtype)
         )  # [B, patches, 1]
-        total = weight.sum(1).clamp_min(1)  # [B, 1]
+        total = weight.sum(1)  # [B, 1]; 0, and a mean of NaN, where nothing was measured
         layers: dict[str, Tensor] = {}
         for number, block in enumerate(self.blocks, 1):
             h = block(h, cosine, sine, attended)  # [B, patches, width]

@@ -92,7 +92,7 @@ def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str |
     Raises
     ------
     ValueError
-        If the tensors are of another architecture. The message names keys or shapes that do not fit.
+        If the tensors are of another architecture, or not finite. The message names keys or shapes that do not fit.
     """
     expected = encoder.state_dict()
     tensors = {
@@ -113,6 +113,12 @@ def put_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], source: str |
     if problems:
         raise ValueError(
             f"weights {source}: expected those of {type(encoder).__name__}, got a file {'; '.join(problems)}"
+        )
+    if diverged := [key for key, value in tensors.items() if not bool(torch.isfinite(value).all())]:
+        more = f" and {len(diverged) - 3} more" if len(diverged) > 3 else ""
+        raise ValueError(
+            f"weights {source}: expected finite numbers, got NaN or infinity in {', '.join(diverged[:3])}{more}: the training "
+            "has diverged"
         )
     encoder.load_state_dict(tensors, strict=False)
 

@@ -8,12 +8,47 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["METRICS", "Scores", "confusion_matrix", "metrics", "per_class_f1", "score", "subject_bootstrap"]
+__all__ = [
+    "METRICS",
+    "Scores",
+    "confusion_matrix",
+    "metrics",
+    "most_probable",
+    "per_class_f1",
+    "score",
+    "subject_bootstrap",
+]
 
 _MOST_REDRAWS = 50  # times as many draws as are used
 
 #: Names of the scores that `metrics` returns, in the order of every table.
 METRICS = ("macro_f1", "balanced_accuracy", "kappa", "accuracy")
+
+
+def most_probable(scores: ArrayLike) -> NDArray[np.int64]:
+    """Return the class with the highest score. NaN has none, so that it cannot pass for the first class.
+
+    Parameters
+    ----------
+    scores : array [..., n_classes]
+        Logits or probabilities.
+
+    Returns
+    -------
+    array of int64 [...]
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN.
+    """
+    values = np.asarray(scores)
+    if np.isnan(values).any():
+        n, rows = int(np.isnan(values).any(-1).sum()), int(np.prod(values.shape[:-1]))
+        raise ValueError(
+            f"scores: expected numbers, got NaN in {n} of {rows} windows: samples are missing, or weights have diverged"
+        )
+    return np.asarray(values.argmax(-1), np.int64)
 
 
 def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:

@@ -174,7 +174,12 @@ class FittedClassifier:
     @torch.inference_mode()
     def _logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         x = torch.from_numpy(np.asarray(features, np.float32))
-        return np.asarray(self.head(x[None])[0].numpy())
+        logits = np.asarray(self.head(x[None])[0].numpy())
+        if np.isnan(logits).any():
+            raise ValueError(
+                f"model: expected numbers for finite samples, got NaN from {self!r}: its weights have diverged"
+            )
+        return logits
 
     def _patch_features(self, stretch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         assert self.encoder is not None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from imuspec.nn import RGBImage
 from imuspec.prediction.classifier import FittedClassifier
 from imuspec.prediction.network import Network
-from imuspec.run.export import write_onnx
+from imuspec.run.export import with_nan_of, write_onnx
 from imuspec.simulation import wrist_motion
 from imuspec.spectral.image import rgb_image
 from imuspec.storage import atomic_path, write_atomically
@@ -63,12 +63,15 @@ class WholeModel(nn.Module):
         self.picture = None if model.front.picture is None else RGBImage(**cast("Any", model.front.picture))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the probabilities of windows ``[B, 3, time]``, and for pictures their levels ``[B, 3, rows, columns]``."""
+        """Return the probabilities of windows ``[B, 3, time]``, and for pictures their levels ``[B, 3, rows, columns]``.
+
+        The probabilities of a window with a sample that is not finite are NaN.
+        """
         if self.picture is None:
-            return (torch.softmax(self.network(x) / self.temperature, -1),)
+            return (with_nan_of(x, torch.softmax(self.network(x) / self.temperature, -1)),)
         levels = self.picture.grey_levels(x)
         logits = self.network(self.picture.normalised(levels))
-        return torch.softmax(logits / self.temperature, -1), levels
+        return with_nan_of(x, torch.softmax(logits / self.temperature, -1)), levels
 
 
 @dataclass(frozen=True)

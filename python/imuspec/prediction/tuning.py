@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imuspec.errors import unknown_name
-from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.evaluation import confusion_matrix, metrics, most_probable
 from imuspec.prediction.network import Network, blocks_of
 from imuspec.probing.fitting import checked_step
 from imuspec.probing.patch_heads import class_weights
@@ -231,6 +231,6 @@ def _macro_f1(network: Network, batches: Batches, index: NDArray[np.int64]) -> f
     logits, batch = logits_of(network, batches, index), batches.scored_together
     labels = [batches.labels(index[i : i + batch]) for i in range(0, len(index), batch)]
     truth = np.concatenate([np.ravel(part) for part in labels])
-    guess = np.concatenate([np.ravel(part.argmax(-1)) for part in logits])
+    guess = np.concatenate([np.ravel(most_probable(part)) for part in logits])
     known = truth >= 0
     return float(metrics(confusion_matrix(truth[known], guess[known], batches.n_classes))["macro_f1"])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imuspec.errors import unknown_name
-from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.evaluation import confusion_matrix, metrics, most_probable
 from imuspec.probing.fitting import DivergedError, fit_epochs, seeded
 from imuspec.recipe.probing import HeadSettings
 
@@ -92,8 +92,8 @@ class Fitted:
     bias: NDArray[Any] | None = field(default=None, repr=False)
 
     def predict(self, features: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the class of each row of features."""
-        return np.asarray(self.logits(features).argmax(axis=-1), np.int64)
+        """Return the class of each row of features. NaN is an error, as in `imuspec.evaluation.most_probable`."""
+        return most_probable(self.logits(features))
 
 
 def fit(head: str, tasks: Sequence[Task], n_classes: int, settings: HeadSettings) -> list[Fitted]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imuspec.evaluation import confusion_matrix, metrics
+from imuspec.evaluation import confusion_matrix, metrics, most_probable
 from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.probing.patch_features import PatchFeatures
 
@@ -275,13 +275,16 @@ def _batch(features: PatchFeatures, indices: Sequence[int], *, raw: bool) -> tup
 
 @torch.inference_mode()
 def predict_patches(model: nn.Module, features: PatchFeatures) -> NDArray[np.int64]:
-    """Predict the class of each labelled patch, window after window; the model is put in eval mode, and stays on its device."""
+    """Predict the class of each labelled patch, window after window; the model is put in eval mode, and stays on its device.
+
+    NaN is an error, as in `imuspec.evaluation.most_probable`.
+    """
     model.eval()
     device = next(model.parameters()).device
     classes = []
     for x, label in zip(features.x, features.label, strict=True):
-        guess = model(torch.from_numpy(np.asarray(x, np.float32))[None].to(device))[0].argmax(-1).cpu().numpy()
-        classes.append(guess[label >= 0])
+        logits = model(torch.from_numpy(np.asarray(x, np.float32))[None].to(device))[0].float().cpu().numpy()
+        classes.append(most_probable(logits[label >= 0]))
     return np.concatenate(classes).astype(np.int64)
 
 

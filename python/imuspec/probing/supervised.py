@@ -13,7 +13,7 @@ from torch import nn
 from imuspec.datasets import Split, Windows, subject_split
 from imuspec.datasets.draws import expect_distinct
 from imuspec.errors import expect_once
-from imuspec.evaluation import confusion_matrix, metrics, score
+from imuspec.evaluation import confusion_matrix, metrics, most_probable, score
 from imuspec.probing.fitting import fit_epochs, seeded
 from imuspec.probing.protocol import capped
 from imuspec.probing.results import ProbeResult, row_of
@@ -117,11 +117,13 @@ def fit_supervised(
 def predict(
     model: Classifier, x: NDArray[np.float32], picture: dict[str, Any], *, batch: int = 128, device: str = "cpu"
 ) -> NDArray[np.int64]:
-    """Predict the classes of windows [n, 3, time]; the classifier is put in eval mode."""
+    """Predict the classes of windows [n, 3, time]; the classifier is put in eval mode. NaN is an error."""
     model.eval()
     with torch.inference_mode():
         parts = [
-            model(_inputs(model.encoder, x[start : start + batch], picture).to(device)).argmax(-1).cpu().numpy()
+            most_probable(
+                model(_inputs(model.encoder, x[start : start + batch], picture).to(device)).float().cpu().numpy()
+            )
             for start in range(0, len(x), batch)
         ]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -81,7 +81,7 @@ def export_onnx(run: str | Path | Run, out: str | Path, *, n_samples: int | None
     x = _accepted_input(encoder, n_samples)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as unchecked:
-        write_onnx(encoder, x, unchecked, input_name="input", output_names=["embedding"])
+        write_onnx(_Checked(encoder).eval(), x, unchecked, input_name="input", output_names=["embedding"])
         batch = torch.cat([x, x.flip(-1), x[:1]])  # of another size than the exported batch
         with torch.inference_mode():
             expected = encoder(batch).numpy()
@@ -115,6 +115,37 @@ def _accepted_input(encoder: Encoder, n_samples: int | None) -> torch.Tensor:
             f"n_samples: expected windows that {type(encoder).__name__} takes, got {x.shape[-1]} samples: {error}"
         ) from error
     return x
+
+
+def with_nan_of(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return values, NaN for each item that has a sample or pixel that is not finite.
+
+    Runtimes take the larger of two numbers where one is NaN, and eight bits have no NaN: a missing sample would give a result.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input ``[B, ...]``.
+    values : Tensor
+        Output ``[B, ...]``.
+    """
+    zero = (x - x).sum(tuple(range(1, x.ndim)), keepdim=True)  # 0, or NaN
+    while zero.ndim > values.ndim:
+        zero = zero.squeeze(-1)
+    while zero.ndim < values.ndim:
+        zero = zero.unsqueeze(-1)
+    return values + zero
+
+
+class _Checked(nn.Module):
+    """An encoder whose embedding is NaN where the input is not finite."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return with_nan_of(x, self.encoder(x))
 
 
 def write_onnx(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from imuspec import encoders
 from imuspec.cli import main
+from imuspec.run.run import Run
 from labelled_folder import write_folder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "fit-a-model.md").read_text("utf-8")
@@ -67,6 +69,18 @@ def test_the_commands_and_the_program_of_the_page_run_in_order(
             ["fit", "statistics", "--data", "folder=people", "--out", "m", "--train", "all"],
             "expected head for statistics",
         ),
+        (
+            ["fit", "statistics", "--data", "folder=people", "--out", "m", "--norm", "axis-window"],
+            "norm: expected a run of pictures",
+        ),
+        (
+            ["fit", "random", "--head", "mlp", "--data", "folder=people", "--out", "m", "--shots", "3"],
+            "expected linear or logistic",
+        ),
+        (
+            ["fit", "patches", "--head", "mlp", "--data", "folder=people", "--out", "m", "--shots", "3"],
+            "shots: expected options that an encoder of patches uses, got --shots 3",
+        ),
         (["fit", "statistics", "--data", "folder=people", "--out", "m", "--cache", "c"], "expected a run of mae-"),
         (
             ["fit", "statistics", "--data", "folder=people", "--out", "m", "--set", "tuning.epochs=3"],
@@ -94,6 +108,7 @@ def test_what_cannot_be_fitted_or_predicted_is_refused(
 ) -> None:
     write_folder(tmp_path / "people", n_people=3)
     monkeypatch.chdir(tmp_path)
+    Run("patches").save_encoder(encoders.build("roformer", width=32, depth=1, n_heads=2))
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code in (1, 2)

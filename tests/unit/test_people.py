@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from imuspec.datasets import Windows
 from imuspec.datasets.people import expect_apart, people_order, people_without_file, read_people
 from imuspec.pretraining.pretraining import build_source, pretrain
 from imuspec.pretraining.wear_source import split_people
@@ -143,6 +145,29 @@ def test_people_of_a_cohort_are_left_out_of_a_labelled_set_by_their_names() -> N
     left_out, note = subjects_seen("run", seen("1", "2"), name="hapt", people=["hapt"], subjects=[1, 2, 3])
     assert left_out == []
     assert "the same numbers (1, 2)" in note
+
+
+def test_a_model_says_that_people_of_its_encoders_cohort_are_in_a_labelled_set() -> None:
+    from types import SimpleNamespace
+    from typing import cast
+
+    from imuspec.prediction import Model
+    from imuspec.prediction.predicting import seen_by
+
+    def model(people: list[str], subjects: list[str] | None, *pretraining: dict[str, object]) -> Model:
+        facts = {"set": "x", "people": people, "subjects": subjects, "pretraining": list(pretraining)}
+        return cast("Model", SimpleNamespace(facts={"people": facts}))
+
+    subject = np.array(["P001", "P002", "P003", "P002"])
+    judged = cast("Windows", SimpleNamespace(people=("capture24",), name="capture24"))
+    cohort = {"set": "cohort", "people": ["cohort 1"], "subjects": ["P002", "P009"]}
+    assert seen_by(model(["capture24"], ["P001"]), judged, subject).tolist() == [True, False, False, False]
+    fitted = model(["capture24"], ["P001"], cohort)
+    assert seen_by(fitted, judged, subject).tolist() == [True, True, False, True]
+    assert seen_by(model(["capture24"], None), judged, subject).all()
+    assert not seen_by(model(["hapt"], ["P001"]), judged, subject).any()
+    numbered = model(["cohort 1"], ["1", "2"])  # many sets number their people
+    assert not seen_by(numbered, judged, np.array([1, 2, 3])).any()
 
 
 @pytest.mark.parametrize("word", ["random", "imagenet", "efficientnet-lite0", "statistics"])

@@ -120,6 +120,37 @@ def test_a_resume_with_other_data_is_refused(tmp_path: Path) -> None:
     pretrain(recipe, windows(), tmp_path / "run", resume=True)  # type: ignore[arg-type]
 
 
+def test_files_of_pictures_with_the_same_names_and_sizes_are_other_data(tmp_path: Path) -> None:
+    from PIL import Image
+
+    recipe = (
+        PretrainRecipe.load("img2imu-small")
+        .tiny()
+        .set("training.batch=8", "objective.queue=8", "objective.norm_group=4")
+    )
+    digests = []
+    for seed in (0, 0, 1):
+        for number in range(8):
+            pixels = np.random.default_rng([seed, number]).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{number}.bmp")
+        digests.append(build_source(recipe, tmp_path).digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_resume_with_other_stretches_of_wear_of_the_same_recordings_is_refused(tmp_path: Path) -> None:
+    from shutil import rmtree
+
+    recipe = PretrainRecipe.load("mae-lmm").tiny().set("source.recordings=2", "source.hours=0.1", "training.epochs=1")
+    hours = dict.fromkeys("abcd", 0.2)
+    cohort = write_cohort(tmp_path / "cohort", hours)
+    pretrain(recipe, cohort.path, tmp_path / "run")
+    pretrain(recipe, cohort.path, tmp_path / "run", resume=True)
+    rmtree(tmp_path / "cohort")
+    write_cohort(tmp_path / "cohort", hours, nonwear=(3000, 6000))
+    with pytest.raises(ValueError, match="data: expected the stretches of wear that the run started with, got others"):
+        pretrain(recipe, cohort.path, tmp_path / "run", resume=True)
+
+
 SMALL = ("training.batch=8", "training.warmup_epochs=0")
 
 

@@ -273,6 +273,14 @@ def _check_data(run: Run, source: Source) -> None:
             f"data: expected the data that the run started with, SHA-256 {earlier[:12]}, got {source.digest[:12]}: resume "
             f"with the same data, or start another run"
         )
+    path = run.path / "split.json"
+    stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    wear = stored.get("wear_sha256", source.split.get("wear_sha256"))  # a run of an earlier version did not store it
+    if wear != source.split.get("wear_sha256"):
+        raise ValueError(
+            "data: expected the stretches of wear that the run started with, got others of the same recordings: resume with "
+            "the same cohort, or start another run"
+        )
 
 
 def _write_facts(run: Run, source: Source, data: Any) -> None:

@@ -175,12 +175,19 @@ def wear_source(recipe: PretrainRecipe, data: Any, people: str | Path | None = N
             "people_file": wearers.path,
             "people_sha256": wearers.digest,
             "stratified_by": list(wearers.strata),
+            "wear_sha256": _wear_digest(cohort, parts),
         },
         digest=hashlib.sha256(repr(members).encode()).hexdigest(),
     )
     if wearers.n_other:
         source.counts["rows_of_other_recordings"] = wearers.n_other
     return source
+
+
+def _wear_digest(cohort: Cohort, parts: Parts) -> str:
+    """Return a SHA-256 of the stretches of wear of all recordings, which the stored samples do not determine."""
+    names = sorted(name for part in parts.values() for names in part.values() for name in names)
+    return hashlib.sha256(repr([(name, cohort.stretches(name)) for name in names]).encode()).hexdigest()
 
 
 def _day_settings(settings: WearSourceSettings) -> DaySettings:

@@ -59,8 +59,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "excluded": (source / "short.cwa", imuspec.Recipe.load("ukb")),
         "markup": (source / "g.bin", followed.set(*RECIPE)),
         "failed": (source / "broken.cwa", followed),
-        "training": (_training(folder / "training"), followed),
-        "probe": (_probe(folder / "probe"), followed),
+        "training": (_training(folder / "training"), None),
+        "probe": (_probe(folder / "probe"), None),
     }
     for name, (path, recipe) in result.items():
         write_page(path, folder / f"{name}.html", recipe=recipe)

@@ -230,6 +230,26 @@ def test_people_are_left_out_by_who_they_are_not_by_the_name_of_their_set(tmp_pa
     assert (len(left), note) == (len(study), "")
 
 
+def test_the_people_of_both_runs_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    from dataclasses import replace
+
+    from imuspec import encoders
+    from imuspec.run.run import Run
+
+    people = replace(WINDOWS, name="hapt", people=("hapt",))
+    monkeypatch.setattr("imuspec.datasets.reference.load", lambda *_: people)
+    own = source(tmp_path / "own", set="hapt", people=["hapt"], subjects=people.subjects[:2].tolist())
+    other = source(tmp_path / "other", set="hapt", people=["hapt"], subjects=people.subjects[2:4].tolist())
+    Run(own).save_encoder(encoders.build("cnn1d"))
+    few = ("--seeds", "1", "--shots", "2", *FAST)
+    run("probe", own, "--data", "hapt=somewhere", "--unseen-by", other, "--out", str(tmp_path / "out"), *few)
+    facts = json.loads((tmp_path / "out" / "probe.json").read_text("utf-8"))
+    members = {who for part in facts["splits"]["0"].values() for who in part}
+    assert members == {*people.subjects[4:].tolist()}
+    assert facts["people"].count("pre-training saw the other 2") == 2
+
+
 def test_public_weights_say_whose_signals_they_were_trained_on(tmp_path: Path) -> None:
     from dataclasses import replace
 

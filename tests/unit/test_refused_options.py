@@ -232,6 +232,25 @@ def test_a_run_for_a_set_that_is_not_given_is_refused() -> None:
     assert table.setup(Path("x"), data=["wisdm=w"], runs=["IMG2IMU@pvs=a"], tiny=True).runs
 
 
+def test_a_change_of_recipes_that_an_experiment_replaces_is_refused() -> None:
+    pytest.importorskip("torch")
+    from imuspec.experiments import describe
+    from imuspec.experiments.masked_study import Study
+
+    study = describe("lmm-table1")
+    some = Study(study.setup(Path("x"), tiny=True, assignments=["changes=training.epochs=3;training.log_steps=2"]))
+    assert some.recipe(["objective.nfft=64"], 1).training.epochs == 3
+    for change, sets in (
+        ("training.seed=4", []),
+        ("training.device=cpu", []),
+        ("objective.nfft=16", ["objective.nfft=64"]),
+    ):
+        with pytest.raises(
+            ValueError, match="set: changes: expected fields that the experiment does not set itself, got"
+        ):
+            Study(study.setup(Path("x"), tiny=True, assignments=[f"changes={change}"])).recipe(sets)
+
+
 def test_the_official_test_subjects_are_those_of_their_people_alone() -> None:
     pytest.importorskip("torch")
     from dataclasses import replace

@@ -18,7 +18,7 @@ from imuspec.datasets import Windows, altered_sets
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import judge_parameter_free, judge_row, score_table
 from imuspec.experiments.methods import made_up_pictures
-from imuspec.experiments.pretraining import pretrain_once, unseen_windows
+from imuspec.experiments.pretraining import expect_effect, pretrain_once, unseen_windows
 from imuspec.experiments.setup import DrawOptions, HeadsOptions, Names, PictureOptions, Setup, Words
 from imuspec.probing.sources import EncoderSource, FeatureSource
 from imuspec.recipe import PretrainRecipe
@@ -150,6 +150,7 @@ def _member(
         data = data or (str(made_up_pictures(setup.runs_folder)) if setup.tiny else "")
     if not isinstance(data, Windows) and not data:
         raise ValueError(f"data: expected --set {option} for recipe {recipe.name}, got none")
+    expect_effect(options.changes, [*sets, "training.seed="])
     parts = []
     for seed in range(options.pretrain_seeds):
         placed = recipe.set(*sets, f"training.seed={seed}")

@@ -18,7 +18,7 @@ from imuspec.datasets.sequences import PatchSequence, PatchSequences
 from imuspec.evaluation import mean_interval, mean_sd
 from imuspec.experiments.experiment import Result
 from imuspec.experiments.judging import MOMENTS, STATISTICS, seeded_network
-from imuspec.experiments.pretraining import pretrain_once
+from imuspec.experiments.pretraining import expect_effect, pretrain_once
 from imuspec.experiments.provenance import sequence_facts
 from imuspec.experiments.setup import Heads, Names, Options, Setup, Words
 from imuspec.probing.parameter_free import moments
@@ -126,7 +126,9 @@ class Study:
         """Return the option's recipe with these changes; a tiny trial takes its tiny form."""
         recipe = PretrainRecipe.load(self.setup.options.recipe)
         recipe = (recipe.tiny() if self.setup.tiny else recipe).set(*self.setup.options.changes)
-        return recipe.set(*sets, f"training.seed={seed}")
+        own = [*sets, f"training.seed={seed}"]
+        expect_effect(self.setup.options.changes, own)
+        return recipe.set(*own)
 
     def run(self, row: str, sets: Iterable[str], seed: int) -> Run:
         """Pre-train by the option's recipe with these changes, unless that was done before."""

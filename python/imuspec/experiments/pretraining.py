@@ -21,7 +21,15 @@ from imuspec.recipe.settings import LABELS
 from imuspec.recipe.signals import WindowSourceSettings
 from imuspec.run.run import Run
 
-__all__ = ["last_epoch", "own_task", "pretrain_once", "pretraining_digest", "shares_people", "unseen_windows"]
+__all__ = [
+    "expect_effect",
+    "last_epoch",
+    "own_task",
+    "pretrain_once",
+    "pretraining_digest",
+    "shares_people",
+    "unseen_windows",
+]
 
 _CONSTANT = {
     "relative_error": "relative error",
@@ -67,6 +75,26 @@ def pretrain_once(setup: Setup[Any], row: str, recipe: PretrainRecipe, data: Any
             done.touch()
     setup.pretrained[row] = str(folder)
     return run
+
+
+def expect_effect(changes: Sequence[str], sets: Sequence[str]) -> None:
+    """Raise an error for a change of a recipe that the experiment would replace.
+
+    Parameters
+    ----------
+    changes : sequence of str
+        ``SECTION.FIELD=VALUE`` each, from the option of this name.
+    sets : sequence of str
+        What the experiment sets itself after them, in the same form. The device is ``--device``.
+
+    Raises
+    ------
+    ValueError
+        If both have a field.
+    """
+    own = {text.partition("=")[0].strip() for text in (*sets, "training.device=")}
+    if replaced := [key for text in changes if (key := text.partition("=")[0].strip()) in own]:
+        raise ValueError(f"set: changes: expected fields that the experiment does not set itself, got {replaced[0]}")
 
 
 def pretraining_digest(recipe: PretrainRecipe, data: Any) -> str:

@@ -21,6 +21,7 @@ from imuspec.cohort.results import _OUTCOME, _summary_rows  # noqa: E402
 from imuspec.datasets.folder import _NEEDED, _Interval  # noqa: E402
 from imuspec.datasets.people import _REQUIRED, read_people  # noqa: E402
 from imuspec.evaluation import paired_differences, score  # noqa: E402
+from imuspec.experiments.evidence import splits_table  # noqa: E402
 from imuspec.prediction.activities import Activities  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +167,9 @@ def test_every_column_of_a_models_scores_and_of_a_comparison_has_a_row() -> None
         ]
     )
     expect("`paired`", list(paired_differences(frame).columns))
+    splits = splits_table(frame.assign(split_members='{"train": ["p1"], "validation": ["p2"], "test": ["p3"]}'))
+    assert splits is not None
+    expect("`splits`", list(splits.columns))
 
 
 def test_the_columns_that_a_user_writes_are_those_that_are_read(tmp_path: Path) -> None:

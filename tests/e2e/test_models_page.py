@@ -97,6 +97,10 @@ def test_the_commands_and_the_program_of_the_page_run_in_order(
         ),
         (["fit", "supervised", "--data", "folder=people", "--out", "m"], "random with --train all"),
         (["predict", "people/p0.csv", "--model", "people"], "imuspec fit RUN"),
+        (
+            ["predict", "people/p0.csv", "--model", "people", "--coverage", "0.9"],
+            "coverage: expected --out for the sets of classes of a recording",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_or_predicted_is_refused(

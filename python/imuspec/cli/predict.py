@@ -87,6 +87,8 @@ def predict(
         if recipe is not None:
             raise ValueError("recipe: expected no --recipe with a labelled set, got one")
         return _predict_labelled(recording, model, out, plot, smooth=smooth, coverage=coverage, json=json)
+    if coverage is not None and out is None:
+        raise ValueError("coverage: expected --out for the sets of classes of a recording, got none")
     from imuspec.prediction import predict as predict_recording
 
     activities = predict_recording(recording, model, recipe=recipe, smooth=smooth, coverage=coverage)

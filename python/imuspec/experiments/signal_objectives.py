@@ -88,14 +88,14 @@ def run(setup: Setup[SignalObjectivesOptions]) -> Result:
             drawn = [made[0].random_encoder(seed=seed) for seed in range(setup.options.random_draws)]
             for title, encoders in ((row, [run.load_encoder() for run in made]), (f"{row}, random", drawn)):
                 sources = ((i, EncoderSource(each, device=setup.device)) for i, each in enumerate(encoders))
-                table = judge_row(setup, title, sources, others)
-                for head, part in table.groupby("head", sort=False):
-                    tables.append(part.assign(row=title, column=f"{name}, {head}"))
-                    setup.say(f"{name}: {title}, {head}: macro-F1 {part['macro_f1'].mean():.3f}")
+                table = judge_row(setup, title, sources, others).assign(column=name)
+                tables.append(table)
+                for judged_row, part in table.groupby("row", sort=False):
+                    setup.say(f"{name}: {judged_row}: macro-F1 {part['macro_f1'].mean():.3f}")
         plain = setup.windows(name, window_s=setup.options.window_s, rate=50.0)
         others = _unseen(setup, plain)
         for row, table in judge_parameter_free(setup, others):
-            tables.append(table.assign(row=row, column=f"{name}, logistic"))
+            tables.append(table.assign(row=row, column=name))
         notes.append(
             f"{name}: judged on {len(others)} windows of {len(others.subjects)} subjects that no pre-training saw"
         )

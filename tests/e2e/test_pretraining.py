@@ -32,7 +32,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(photos, tmp_path_factory) -> imuspec.Run:
-    recipe = PretrainRecipe.load("img2imu-small").set(*TINY[1:], "views.permute_min_columns=3", "training.epochs=2")
+    recipe = PretrainRecipe.load("img2imu-small").set(*TINY[1:], "views.permute_min_columns=3").set("training.epochs=2")
     return imuspec.pretrain(recipe, photos, tmp_path_factory.mktemp("runs") / "one")
 
 

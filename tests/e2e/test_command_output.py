@@ -169,7 +169,7 @@ def test_help_shows_the_paragraphs_of_a_docstring_and_not_its_lines(words: tuple
     text = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     first = {
         "embed": "A cohort is embedded in parallel, .* work on this folder.$",
-        "bench": "Each row is a library.*before they are timed.$",
+        "bench": "Each row is a library.*within 4 levels on average.$",
         "cohort": "The columns are time_ns.*a recording is excluded.$",
     }
     assert re.search(first[words[0]], text, re.MULTILINE)

@@ -429,7 +429,10 @@ def page(name: str, evidence: Sequence[Evidence]) -> str:
     blocks += [*(lead.conclusions if lead else []), *([f"**{MARK}.**"] if tiny else [])]
     for each in evidence:
         about = re.sub(r"\.$", "", each.facts["about"])
-        blocks += [f"## {each.folder.name}", f"{about}{' (TINY)' if each.facts['tiny'] else ''}."]
+        blocks += [
+            f"## {each.folder.name}",
+            f"{about}{' (TINY)' if each.facts['tiny'] else ''}{'' if about.endswith('?') else '.'}",
+        ]
         blocks += [] if each is lead else each.conclusions
         blocks += [*scores(each), *differences(each), *provenance(each)]
     blocks += [*earlier(name, evidence), "`docs/write_results.py` writes this page."]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,9 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("scipy")
+pytest.importorskip("torch")
+from imuspec.experiments import describe  # noqa: E402
+from imuspec.recipe import PretrainRecipe  # noqa: E402
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOISE = np.array([0.01, -0.02, 0.0, 0.015, -0.005])
@@ -244,3 +249,32 @@ def test_the_pages_are_made_of_what_is_stored(script: ModuleType) -> None:
         if name in pages:
             assert pages[name].splitlines() == path.read_text("utf-8").splitlines(), "run docs/write_results.py"
             assert "TINY" not in pages[name]
+
+
+MADE = tomllib.loads((DOCS / "results" / "made.toml").read_text("utf-8"))["made"]
+PRETRAININGS = [
+    shlex.split(command.replace("\\\n", " ").replace("$seed", "0"))[2:]
+    for made in MADE
+    for command in re.findall(r"imuspec pretrain .*?(?=\ndone|$)", made["commands"], re.DOTALL)
+]
+
+
+def assigned(words: list[str]) -> list[str]:
+    """The values of ``--set`` in a command."""
+    return [value for option, value in itertools.pairwise(words) if option == "--set"]
+
+
+@pytest.mark.parametrize("words", PRETRAININGS, ids=lambda words: words[words.index("--out") + 1])
+def test_the_settings_of_a_pre_training_on_a_page_are_accepted(words: list[str]) -> None:
+    recipe = PretrainRecipe.load(words[0])
+    assert recipe.set(*assigned(words)) != recipe
+
+
+@pytest.mark.parametrize("file", sorted((DOCS / "results" / "evidence").glob("*/*/experiment.json")), ids=str)
+def test_the_settings_of_an_experiment_on_a_page_are_accepted(file: Path, tmp_path: Path) -> None:
+    facts = json.loads(file.read_text("utf-8"))
+    words = shlex.split(facts["command"])
+    setup = describe(facts["experiment"]).setup(tmp_path, seeds=(0,), assignments=assigned(words), say=print)
+    chosen = setup.options.model_dump(mode="json")
+    shared = chosen.keys() & facts["options"].keys()  # an option that had no effect may have gone since
+    assert {key: chosen[key] for key in shared} == {key: facts["options"][key] for key in shared}

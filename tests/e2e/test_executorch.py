@@ -35,6 +35,10 @@ def test_a_program_gives_the_probabilities_of_python(name: str, tmp_path: Path) 
     assert contract["parity"]["probability"] == parity.probability
     outputs = program.program_outputs(tmp_path / "m.pte", windows.x[:3])
     np.testing.assert_allclose(outputs[0], model.predict_proba(windows.x[:3]), atol=0.02)
+    missing = windows.x[:2].copy()
+    missing[1, 0, 5] = np.nan
+    probabilities = program.program_outputs(tmp_path / "m.pte", missing)[0]
+    assert np.isnan(probabilities).all(axis=1).tolist() == [False, True]
     if name == "resnet18":
         assert parity.equal_levels is not None
         assert parity.equal_levels > 0.99

@@ -20,7 +20,7 @@ from labelled_folder import write_folder
 #: Options that make a command quick, by its first words.
 SMALLER = {
     "prepare": ("--workers", "1"),
-    "fit random": ("--folds", "3", "--set", "pictures.size=[24,32]", "--set", "tuning.epochs=1"),
+    "fit random": ("--folds", "3", "--set", "pictures.size=[24,32]"),
     "probe statistics --data folder=people/,window_s=3": ("--seeds", "2"),
 }
 #: The same for programs: the photographs of the tutorial.

@@ -129,12 +129,8 @@ def with_nan_of(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     values : Tensor
         Output ``[B, ...]``.
     """
-    zero = (x - x).sum(tuple(range(1, x.ndim)), keepdim=True)  # 0, or NaN
-    while zero.ndim > values.ndim:
-        zero = zero.squeeze(-1)
-    while zero.ndim < values.ndim:
-        zero = zero.unsqueeze(-1)
-    return values + zero
+    zero = (x - x).sum(tuple(range(1, x.ndim)))  # [B]: 0, or NaN
+    return values + zero.reshape(-1, *[1] * (values.ndim - 1))
 
 
 class _Checked(nn.Module):

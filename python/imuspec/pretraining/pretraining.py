@@ -275,8 +275,7 @@ def _check_data(run: Run, source: Source) -> None:
         )
     path = run.path / "split.json"
     stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    wear = stored.get("wear_sha256", source.split.get("wear_sha256"))  # a run of an earlier version did not store it
-    if wear != source.split.get("wear_sha256"):
+    if stored.get("wear_sha256") != source.split.get("wear_sha256"):
         raise ValueError(
             "data: expected the stretches of wear that the run started with, got others of the same recordings: resume with "
             "the same cohort, or start another run"

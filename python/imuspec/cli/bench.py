@@ -9,6 +9,7 @@ from cyclopts import App
 
 from imuspec.cli import output
 from imuspec.cli.app import app, existing, unwrapped
+from imuspec.cli.runs import is_model
 
 if TYPE_CHECKING:
     from imuspec.bench import Cost
@@ -83,7 +84,7 @@ def table3(*, model: Path | None = None, json: bool = False) -> int:
 def _measured(folder: Path) -> list[Cost]:
     from imuspec.bench import costs, model_costs
 
-    if (folder / "classifier.json").is_file():
+    if is_model(folder):
         from imuspec.prediction import load
 
         return model_costs(load(folder), name=folder.name)

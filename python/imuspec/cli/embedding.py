@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from imuspec.cli import output
 from imuspec.cli.app import Many, command, existing, finished, open_cohort
 from imuspec.cli.probing import probe_recipe
-from imuspec.cli.runs import encoder_kind, refuse_settings, window_encoder, windows_for
+from imuspec.cli.runs import encoder_kind, is_model, refuse_settings, window_encoder, windows_for
 from imuspec.errors import require
 from imuspec.storage import atomic_path
 
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
-_PICTURES = (
-    "pictures.norm",
-    "pictures.range_db",
-    "pictures.size",
-)  # one frame and hop, from the options of the command
+# Frame and hop are options of the command.
+_PICTURES = ("pictures.norm", "pictures.range_db", "pictures.size")
 
 
 @command
@@ -93,7 +90,7 @@ def embed(
         "layer": layer,
         "device": device if device != "cpu" else None,
     }
-    if (Path(run) / "classifier.json").is_file():
+    if is_model(run):
         options["set"] = assignments or None
         return _embed_fitted(run, reference, out, options, many or Many(), json=json)
     _refuse(run, options)
@@ -185,8 +182,8 @@ def _embed_cohort(
     else:
         encoder = None if run == "statistics" else load_encoder(run)
         if hasattr(encoder, "patch") and (window_s is not None or settings["layer"] != "last"):
-            given = cohort if window_s is not None else f"--layer {settings['layer']}"
-            raise ValueError(f"run: expected an encoder of windows for window_s and layers, got {run} with {given}")
+            option = f"--layer {settings['layer']}" if window_s is None else cohort
+            raise ValueError(f"run: expected an encoder of windows for window_s and layers, got {run} with {option}")
         long, rate = window_form(run) or (10.0, stored)
     if rate != stored:
         raise ValueError(f"run: expected one pre-trained or fitted at the cohort's {stored:g} Hz, got {rate:g} Hz")

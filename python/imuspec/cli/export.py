@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imuspec.cli import output
 from imuspec.cli.app import command, existing
+from imuspec.cli.runs import is_model
 from imuspec.errors import require
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def export(
     existing(run)
     if program and int8:
         raise ValueError("int8: expected --out in .onnx, got a program of ExecuTorch")
-    if (run / "classifier.json").is_file():
+    if is_model(run):
         return _export_model(run, out, n_samples, data, int8=int8)
     if program:
         raise ValueError(f"out: expected a model of imuspec fit for a program of ExecuTorch, got the run {run}")

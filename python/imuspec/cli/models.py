@@ -56,8 +56,9 @@ def models(
         if import_ is None or as_ is None or out is None:
             raise ValueError("models: expected --import FILE --as NAME --out RUN together")
         if name is not None or json:
-            given = "--json" if name is None else name
-            raise ValueError(f"models: expected neither a name nor --json beside --import, got {given}")
+            raise ValueError(
+                f"models: expected neither a name nor --json beside --import, got {'--json' if name is None else name}"
+            )
         model = find_model(as_)
         run = import_model(as_, existing(import_), out)
         output.say(f"{run.path}: {model.about}; takes {model.takes}; licence: {model.licence}")

@@ -323,7 +323,7 @@ def _write(target: Path, result: ProbeResult, name: str, facts: dict[str, Any]) 
     import pandas as pd
 
     from imuspec.evaluation import write_table
-    from imuspec.probing.results import MEMBERS
+    from imuspec.evaluation.comparison import MEMBERS
     from imuspec.report.scores import confusion_figure, curve_figure
     from imuspec.report.style import save
 

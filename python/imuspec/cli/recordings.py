@@ -111,7 +111,7 @@ def info(
             "timestamps": timestamps != "device",
             "stated": stated not in (None, Stated()),
         }
-        if ignored := [option for option, given in options.items() if given]:
+        if ignored := [option for option, is_set in options.items() if is_set]:
             names = "options of what a table does not state" if ignored[0] == "stated" else f"--{ignored[0]}"
             raise ValueError(f"path: expected a device file with {names}, got the folder {path}")
         return _list_inputs(inputs, json=json)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "encoder_kind",
     "facts_of",
+    "is_model",
     "of_patches",
     "patch_encoder",
     "refuse_settings",
@@ -100,6 +101,11 @@ def of_patches(run: str, head: str | None) -> bool:
 
     described = Path(run.removeprefix("random:")) / "encoder.json"
     return described.is_file() and read_json(described).get("name") == "roformer"
+
+
+def is_model(run: str | Path) -> bool:
+    """Return whether a name is the folder of a model of ``imuspec fit``."""
+    return (Path(run) / "classifier.json").is_file()
 
 
 def encoder_kind(run: str) -> str:

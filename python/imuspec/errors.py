@@ -118,7 +118,7 @@ def expect_once(name: str, values: Sequence[object]) -> None:
     Parameters
     ----------
     name : str
-        Option or parameter that the values were given for.
+        Option or parameter that has the values; empty where the caller names it.
     values : sequence of object
         The values.
 
@@ -129,7 +129,7 @@ def expect_once(name: str, values: Sequence[object]) -> None:
     """
     for number, value in enumerate(values):
         if value in values[:number]:
-            raise ValueError(f"{name}: expected each value once, got {value} twice")
+            raise ValueError(f"{name and f'{name}: '}expected each value once, got {value} twice")
 
 
 def unknown_name(option: str, name: object, known: Iterable[str], *, listing: str = "", other: str = "") -> str:

@@ -16,7 +16,10 @@ from imuspec.storage import write_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["mean_sd", "split_unit", "summary", "text_table", "write_table"]
+__all__ = ["MEMBERS", "mean_sd", "split_unit", "summary", "text_table", "write_table"]
+
+MEMBERS = "split_members"
+"""Column of scores with the members of each part of the split, as JSON."""
 
 
 def mean_sd(values: ArrayLike) -> tuple[float, float]:

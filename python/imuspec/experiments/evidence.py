@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imuspec.evaluation import paired_differences, split_unit
+from imuspec.evaluation.comparison import MEMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MEMBERS", "evidence_notes", "paired_table", "splits_table"]
-
-MEMBERS = "split_members"  # `imuspec.probing.results.MEMBERS`, without torch
+__all__ = ["evidence_notes", "paired_table", "splits_table"]
 
 _REQUIRED = {"row", "column", "seed", "macro_f1", "balanced_accuracy", "test_over_train", "n_rarest", "test_subjects"}
 _SCORES = ("macro_f1", "balanced_accuracy", "kappa")

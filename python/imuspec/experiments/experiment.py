@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from imuspec.datasets.reference import DatasetReference
 from imuspec.errors import unknown_name
 from imuspec.evaluation import text_table, write_table
+from imuspec.evaluation.comparison import MEMBERS
 from imuspec.experiments.comparisons import score_of
 from imuspec.experiments.conclusions import conclusions
-from imuspec.experiments.evidence import MEMBERS, evidence_notes, paired_table, splits_table
+from imuspec.experiments.evidence import evidence_notes, paired_table, splits_table
 from imuspec.experiments.provenance import encoder_facts, machine, versions
 from imuspec.experiments.setup import Options, RowOptions, Setup
 from imuspec.storage import write_atomically

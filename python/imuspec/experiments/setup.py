@@ -87,15 +87,15 @@ class Options(Settings):
             If a text has another form, a name is unknown or occurs twice, or a value is empty or has the wrong type.
         """
         values: dict[str, Any] = dict(cls.TINY) if tiny else {}
-        given: list[str] = []
+        keys: list[str] = []
         for assignment in assignments:
             key, equals, text = (part.strip() for part in assignment.partition("="))
             if not equals or key not in cls.model_fields:
                 expected = ", ".join(cls.model_fields) or "nothing, as the experiment has no options"
                 raise ValueError(f"set: expected NAME=VALUE with NAME one of {expected}, got {assignment!r}")
-            given.append(key)
+            keys.append(key)
             values[key] = text
-        expect_once("set", given)
+        expect_once("set", keys)
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imuspec.evaluation import METRICS, Scores, split_unit, summary
+from imuspec.evaluation.comparison import MEMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from imuspec.probing.heads import Fitted
 
-__all__ = ["KEY", "MEMBERS", "ProbeResult", "row_of"]
+__all__ = ["KEY", "ProbeResult", "row_of"]
 
 KEY = ("layer", "shots", "seed", "test")
-MEMBERS = "split_members"  # column with the members of each part of a row's split, as JSON
 
 
 @dataclass(frozen=True)

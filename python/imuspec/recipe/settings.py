@@ -18,9 +18,7 @@ LABELS = ("name", "about")  # fields that describe a recipe and have no effect o
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for number, value in enumerate(values):
-        if value in values[:number]:
-            raise ValueError(f"expected each value once, got {value} twice")
+    expect_once("", values)
     return values
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gate import wait_at_gate
 from imuspec.cluster import compute, open_engine
 from imuspec.cohort.results import Computed
 from imuspec.preparation import Prepared
@@ -23,7 +24,6 @@ class Faulty:
     """Means of a recording; `faults` names recordings that kill their process, hoard memory, last for ever, or raise."""
 
     faults: tuple[tuple[str, str], ...] = ()
-    sleep_s: float = 0.0
     kind: str = "means"
     uses_torch: bool = False
 
@@ -42,20 +42,21 @@ class Faulty:
         for _ in range(100 if fault == "hoard" else 0):
             hoard.append(bytearray(b"x") * (20 << 20))
             time.sleep(0.05)
-        time.sleep(600 if fault == "last" else self.sleep_s)
+        wait_at_gate(prepared.id)
+        time.sleep(600 if fault == "last" else 0)
         assert prepared.acceleration is not None
         means = [float(value) for value in prepared.acceleration.mean(1, dtype="float64")]
         return Computed(pa.table({"mean": means}), ({"largest": max(means)},))
 
 
 def main() -> None:
-    """COHORT OUT OPTIONS as JSON: compute slow means as a process of its own."""
+    """COHORT OUT OPTIONS as JSON: compute means as a process of its own."""
     cohort, out, options = sys.argv[1:]
     settings = json.loads(options)
     summary = compute(
         cohort,
         Path(out),
-        Faulty(sleep_s=settings.get("sleep_s", 0.0)),
+        Faulty(),
         engine=open_engine(settings.get("engine", "local"), workers=settings.get("workers", 1)),
         resume=settings.get("resume", False),
         progress=lambda summary, _outcome: print(summary.n_done, flush=True),

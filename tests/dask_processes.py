@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gate import Gate
 from stub_files import environment
 
 # Faults are noticed sooner than the defaults would.
@@ -21,12 +22,15 @@ HASTY = {
 }
 
 
-def dask(part: str, *arguments: str, log: Path, inside: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start a scheduler or a worker, `inside` a command before it; files take it 0.4 s."""
+def dask(
+    part: str, *arguments: str, log: Path, inside: tuple[str, ...] = (), gate: Gate | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a scheduler or a worker, `inside` a command before it, `gate` where files wait; files take it 0.4 s."""
+    variables = {**HASTY, "STUB_SLEEP_S": "0.4", **(gate.environment() if gate else {})}
     command = [*inside, sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments]
     with log.open("a") as output:
         return subprocess.Popen(
-            command, env=environment(**HASTY, STUB_SLEEP_S="0.4"), stdout=output, stderr=output, start_new_session=True
+            command, env=environment(**variables), stdout=output, stderr=output, start_new_session=True
         )
 
 

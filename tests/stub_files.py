@@ -10,6 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
+from gate import PATIENCE_S, Gate
+
 TESTS = Path(__file__).parent
 
 
@@ -31,12 +33,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def start(
-    source: Path | str, out: Path | str, *, inside: tuple[str, ...] = (), slow_s: float = 0.0, **options: object
+    source: Path | str, out: Path | str, *, inside: tuple[str, ...] = (), gate: Gate | None = None, **options: object
 ) -> subprocess.Popen[str]:
-    """Begin a run; `options` are those of `run_stub_cohort`, `inside` a command before it, `slow_s` what each file takes."""
+    """Begin a run; `options` are those of `run_stub_cohort`, `inside` a command before it, `gate` where files wait."""
     return subprocess.Popen(
         [*inside, sys.executable, str(TESTS / "run_stub_cohort.py"), str(source), str(out), json.dumps(options)],
-        env=environment(STUB_SLEEP_S=str(slow_s)),
+        env=environment(**(gate.environment() if gate else {})),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -51,9 +53,9 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def wait_for(process: subprocess.Popen[str], n_done: int) -> None:
-    """Read what a run says until so many files are done; end one that says nothing for two minutes."""
+    """Read what a run says until so many files are done; end one that says nothing."""
     assert process.stdout is not None
-    patience = threading.Timer(120, process.kill)
+    patience = threading.Timer(PATIENCE_S, process.kill)
     patience.start()
     try:
         for line in process.stdout:

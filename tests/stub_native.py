@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 
+from gate import wait_at_gate
 from imuspec import preparation
 from imuspec.cluster import preparing
 from imuspec.cluster.engine import Engine
@@ -38,6 +39,7 @@ def native_pass(path: str, recipe: dict[str, Any]) -> Mapping[str, Any]:
         if description["kill"] == "once":
             Path(f"{path}.survived").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    wait_at_gate(Path(path).stem)
     time.sleep(description.get("sleep_s", float(os.environ.get("STUB_SLEEP_S", "0"))))
     hoard = []
     for _ in range(description.get("memory_mb", 0) // 20):

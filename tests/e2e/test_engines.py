@@ -19,6 +19,7 @@ import pytest
 
 import stub_native
 from dask_processes import dask, end, ended
+from gate import PATIENCE_S, Gate
 from imuspec import Cohort
 from imuspec.cluster import Limits, dask_engine, open_engine
 from run_stub_cohort import RECIPE
@@ -48,7 +49,7 @@ def _free_port() -> int:
 
 def test_processes_of_a_dask_cluster_write_the_bytes_of_one(stubs: Path, whole: Path, tmp_path: Path) -> None:
     process = start(stubs, tmp_path / "out", engine="dask", workers=2)
-    message, trouble = process.communicate(timeout=120)
+    message, trouble = process.communicate(timeout=PATIENCE_S)
     assert message.endswith("done\n"), trouble
     assert tree(tmp_path / "out") == tree(whole)
 
@@ -75,19 +76,22 @@ def test_killed_workers_and_a_restarted_scheduler_lose_nothing(stubs: Path, whol
     address = f"tcp://127.0.0.1:{port}"
     scheduler_options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     worker_options = (address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
+    gate = Gate(tmp_path / "gate", "broken", "r0")
     scheduler = dask("scheduler", *scheduler_options, log=log)
-    workers = [dask("worker", *worker_options, log=log) for _ in range(2)]
+    workers = [dask("worker", *worker_options, log=log, gate=gate) for _ in range(2)]
     with ended([scheduler, *workers]):
         run = start(stubs, tmp_path / "out", engine="dask", scheduler=address)
         try:
             wait_for(run, 2)
             end(workers[0])  # in the middle of a file
+            gate.let("r1", "r2", "r3", "r4")  # what it was at may come last
             wait_for(run, 4)
             end(scheduler)
+            gate.open()
             time.sleep(1.0)
             again = [dask("scheduler", *scheduler_options, log=log), dask("worker", *worker_options, log=log)]
             with ended(again):
-                message, trouble = run.communicate(timeout=120)
+                message, trouble = run.communicate(timeout=PATIENCE_S)
         finally:
             run.kill()
     assert message.endswith("done\n"), trouble + log.read_text()[-3000:]
@@ -96,10 +100,12 @@ def test_killed_workers_and_a_restarted_scheduler_lose_nothing(stubs: Path, whol
 
 
 def test_ctrl_c_lets_a_dask_cluster_finish_what_is_under_way(stubs: Path, whole: Path, tmp_path: Path) -> None:
-    run = start(stubs, tmp_path / "out", engine="dask", workers=2, slow_s=0.4)
+    gate = Gate(tmp_path / "gate", "broken", "r0")
+    run = start(stubs, tmp_path / "out", engine="dask", workers=2, gate=gate)
     wait_for(run, 2)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: workers too
-    message, trouble = run.communicate(timeout=60)
+    gate.open()
+    message, trouble = run.communicate(timeout=PATIENCE_S)
     assert message.endswith("interrupted\n"), trouble
     done = len(Cohort(tmp_path / "out").outcomes)
     assert 2 <= done < 12
@@ -131,7 +137,7 @@ def test_jobs_of_slurm_are_submitted_and_taken_back(stubs: Path, whole: Path, tm
         patch.setenv("HOME", str(home))
         run = start(stubs, tmp_path / "out", engine="dask", cluster=f"slurm:{tmp_path / 'jobs.toml'}")
         try:
-            message, trouble = run.communicate(timeout=120)
+            message, trouble = run.communicate(timeout=PATIENCE_S)
         finally:
             run.kill()
     assert message.endswith("done\n"), trouble + (tmp_path / "log").read_text()[-3000:]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gate import PATIENCE_S
 from imuspec import Cohort, cli
 from imuspec.simulation import simulate
 from picture_files import encoded, npz_of
@@ -115,34 +116,48 @@ def test_prepare_exits_with_0_when_nothing_is_kept_and_says_so(
 def test_a_stopped_simulate_leaves_nothing_behind(number: signal.Signals, code: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "imuspec.cli", "simulate", str(tmp_path / "x.cwa"), "--days", "30"]
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE_S
     while not list(tmp_path.iterdir()):
         assert process.poll() is None
         assert time.monotonic() < give_up, "nothing was written"
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, err
     assert list(tmp_path.iterdir()) == []
     assert err.splitlines()[-1].startswith("error: ")
 
 
+# The signal comes when the first recording is done.
+AFTER_A_RECORDING = """
+import os, signal, sys
+from imuspec import cli
+from imuspec.cli.console import RunDisplay
+
+def update(self, summary, outcome, real=RunDisplay.update):
+    real(self, summary, outcome)
+    if outcome is not None and summary.n_done == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+if __name__ == "__main__":  # not in a worker
+    RunDisplay.update = update
+    cli.main(sys.argv[1:])
+"""
+
+
 def test_a_terminated_prepare_exits_with_143_and_its_cohort_goes_on(recording: Path, tmp_path: Path) -> None:
-    inputs, cohort = tmp_path / "in", tmp_path / "cohort"
+    inputs, cohort, program = tmp_path / "in", tmp_path / "cohort", tmp_path / "program.py"
     inputs.mkdir()
     for number in range(12):
         (inputs / f"r{number:02}.cwa").write_bytes(recording.read_bytes())
-    command = [sys.executable, "-m", "imuspec.cli", "prepare", str(inputs), "--out", str(cohort), "--workers", "1"]
-    command += ["--duplicates", "prepare", "--resume"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    give_up = time.monotonic() + 120
-    while not list((cohort / "parts").glob("r00*.json")):
-        assert process.poll() is None
-        assert time.monotonic() < give_up, "nothing was prepared"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 143, err
+    program.write_text(AFTER_A_RECORDING)
+    arguments = ["prepare", str(inputs), "--out", str(cohort), "--workers", "1", "--duplicates", "prepare", "--resume"]
+    stopped = subprocess.run(
+        [sys.executable, str(program), *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode == 143, stopped.stderr
+    assert 1 <= len(Cohort(cohort).outcomes) < 12
+    command = [sys.executable, "-m", "imuspec.cli", *arguments]
     subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
     assert len(Cohort(cohort).outcomes) == 12
     assert list(Cohort(cohort).verify()) == []
@@ -151,7 +166,7 @@ def test_a_terminated_prepare_exits_with_143_and_its_cohort_goes_on(recording: P
 def test_a_killed_simulate_leaves_nothing_visible_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "imuspec.cli", "simulate", str(tmp_path / "x.cwa"), "--days", "30"]
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + PATIENCE_S
     while not list(tmp_path.iterdir()):
         assert time.monotonic() < give_up, "nothing was written"
         time.sleep(0.05)
@@ -210,7 +225,7 @@ def test_a_command_terminated_while_it_writes_exits_with_143_and_leaves_nothing(
 ) -> None:
     arguments, out = _command(name, recording, tmp_path)
     command = [sys.executable, "-c", WHILE_WRITING, *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 143, done.stderr
     assert list(out.iterdir()) == []
     assert done.stderr.splitlines()[-1] == "error: terminated"
@@ -234,13 +249,13 @@ def test_a_terminated_pretrain_exits_with_143_and_keeps_a_checkpoint(tmp_path: P
     command = [sys.executable, "-m", "imuspec.cli", "pretrain", "img2imu-small", "--data", str(photos)]
     command += ["--out", str(run.path), *settings]
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    give_up = time.monotonic() + 240
+    give_up = time.monotonic() + PATIENCE_S
     while not (run.path / "metrics.jsonl").is_file() or not (run.path / "metrics.jsonl").read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up, "nothing was learned"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    message, err = process.communicate(timeout=240)
+    message, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, err
     assert "the same command with --resume continues" in message
     state = run.load_checkpoint()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import stub_native
+from gate import PATIENCE_S, Gate
 from imuspec import Cohort, Prepared, Recipe, prepare
 from imuspec.cluster import Limits, LocalEngine, Summary, prepare_cohort
 from imuspec.cohort.parts import sealed
@@ -90,10 +91,12 @@ def test_a_full_disk_ends_the_run_and_resume_goes_on_when_there_is_room(tmp_path
 def test_a_source_that_vanishes_or_cannot_be_read_is_named(tmp_path: Path) -> None:
     source = write_stub(tmp_path / "in", n=6)
     (source / "unreadable.cwa").symlink_to("/proc/self/mem")  # opens, and refuses the first byte
-    process = start(source, tmp_path / "out", workers=1, slow_s=0.3)
+    gate = Gate(tmp_path / "gate", "broken", "r0")
+    process = start(source, tmp_path / "out", gate=gate, workers=1)
     wait_for(process, 1)
     (source / "r5.cwa").unlink()
-    message, trouble = process.communicate(timeout=60)
+    gate.open()
+    message, trouble = process.communicate(timeout=PATIENCE_S)
     assert message.endswith("done\n"), trouble
     reasons = _reasons(tmp_path / "out")
     assert set(reasons) == {"broken", "r5", "unreadable"}
@@ -103,29 +106,34 @@ def test_a_source_that_vanishes_or_cannot_be_read_is_named(tmp_path: Path) -> No
 
 
 def _prepare_while_it_is_cut(path: str, recipe: Recipe) -> Prepared:
-    """Prepare for real, and cut the file to a third as soon as it is being read."""
-    whole = Path(path).stat().st_size
-    seen: list[int] = []
+    """Prepare for real, and cut the file to a third in the first half of its reading: again until that was seen."""
+    whole = Path(path).read_bytes()
+    for _ in range(50):
+        Path(path).write_bytes(whole)
+        cut, ended = threading.Event(), threading.Event()
+        cutting = threading.Thread(target=_cut_while_it_is_read, args=(path, len(whole), cut, ended))
+        cutting.start()
+        prepared = prepare(path, recipe)
+        ended.set()
+        cutting.join()
+        if cut.is_set():
+            return prepared
+    raise AssertionError("the file was never seen half read")
 
-    def cut() -> None:
-        while not seen:
-            for descriptor in Path("/proc/self/fd").iterdir():
-                try:
-                    if str(descriptor.readlink()) == path:
-                        position = int(Path(f"/proc/self/fdinfo/{descriptor.name}").read_text().split()[1])
-                        if position > 0:
-                            os.truncate(path, whole // 3)
-                            seen.append(position)
-                            return
-                except OSError:
-                    continue
 
-    cutting = threading.Thread(target=cut, daemon=True)
-    cutting.start()
-    prepared = prepare(path, recipe)
-    cutting.join(timeout=10)
-    assert seen[0] < whole
-    return prepared
+def _cut_while_it_is_read(path: str, size: int, cut: threading.Event, ended: threading.Event) -> None:
+    """Cut a file to a third once this process has read some of it, but not half."""
+    while not ended.is_set():
+        for descriptor in Path("/proc/self/fd").iterdir():
+            try:
+                if str(descriptor.readlink()) == path:
+                    position = int(Path(f"/proc/self/fdinfo/{descriptor.name}").read_text().split()[1])
+                    if 0 < position < size // 2:
+                        os.truncate(path, size // 3)
+                        cut.set()
+                        return
+            except OSError:
+                continue
 
 
 def _prepare_file_while_it_is_cut(job: Any) -> Any:

@@ -19,6 +19,7 @@ import pytest
 import flips
 import stub_native
 from cohort_work import Faulty
+from gate import PATIENCE_S
 from imuspec import Cohort
 from imuspec.cluster import compute
 from imuspec.cohort.export import export_cohort
@@ -149,7 +150,7 @@ def test_a_fifo_in_place_of_a_file_is_reported_and_not_waited_for(name: str, coh
     os.mkfifo(cohort / name)
     code = "import sys, flips; from pathlib import Path; print(flips.problems(Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(cohort)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert done.stdout != "[]\n"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import stub_native
 from dask_processes import dask, ended
+from gate import PATIENCE_S
 from hosts import address, hosts, on, plug
 from imuspec import Cohort
 from run_stub_cohort import RECIPE
@@ -37,7 +38,7 @@ def test_a_host_that_is_cut_off_for_a_while_costs_no_recording(tmp_path: Path) -
                 wait_for(run, 16)  # the other host alone, long after
                 time.sleep(max(0.0, 15.0 - (time.monotonic() - cut)))
                 plug(hub, 1, "up")
-                message, trouble = run.communicate(timeout=180)
+                message, trouble = run.communicate(timeout=PATIENCE_S)
             finally:
                 run.kill()
     assert message.endswith("done\n"), trouble + log.read_text()[-3000:]

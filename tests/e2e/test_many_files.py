@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import stub_native
+from gate import PATIENCE_S, Gate
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine, Summary
 from imuspec.cohort.lock import CohortLock, InUseError
 from run_stub_cohort import RECIPE
-from stub_files import start, tree, write_stub
+from stub_files import start, tree, wait_for, write_stub
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
@@ -69,24 +68,19 @@ def test_shares_in_any_order_write_the_bytes_of_one_run(stubs: Path, whole: Path
     assert tree(tmp_path / "out") == tree(whole)
 
 
-def test_killed_at_random_moments_and_run_again_it_is_the_same_cohort(stubs: Path, whole: Path, tmp_path) -> None:
-    slow = tmp_path / "in"
-    slow.mkdir()
-    for path in stubs.iterdir():
-        (slow / path.name).write_bytes(path.read_bytes())
-    out = tmp_path / "out"
-    rng = np.random.default_rng(0)
-    for _ in range(3):
-        process = start(slow, out, workers=2, resume=True)
-        assert process.stdout is not None
-        process.stdout.readline()  # at work; the first file comes some tenths of a second later
-        time.sleep(float(rng.uniform(0.0, 1.2)))
-        process.kill()
+def test_killed_again_and_again_it_is_the_same_cohort_in_the_end(stubs: Path, whole: Path, tmp_path) -> None:
+    out, names = tmp_path / "out", ["broken", *(f"r{number}" for number in range(8))]
+    for n_done in (1, 3, 6):
+        gate = Gate(tmp_path / "gate", *names[:n_done])
+        process = start(stubs, out, workers=2, resume=True, gate=gate)
+        wait_for(process, n_done)
+        process.kill()  # its workers are in the middle of the next two files, and end as they please
+        gate.open()
         process.communicate()
-        if (out / "zarr.json").exists():
-            assert [problem for problem in Cohort(out).verify() if "unfinished" not in problem[1]] == []
-    process = start(slow, out, workers=2, resume=True)
-    message, trouble = process.communicate(timeout=60)
+        assert n_done <= len(Cohort(out).outcomes) < 11
+        assert [problem for problem in Cohort(out).verify() if "unfinished" not in problem[1]] == []
+    process = start(stubs, out, workers=2, resume=True)
+    message, trouble = process.communicate(timeout=PATIENCE_S)
     assert message.endswith("done\n"), trouble
     assert tree(out) == tree(whole)
 
@@ -114,14 +108,13 @@ def test_a_worker_that_dies_once_costs_nothing_and_one_that_always_dies_is_named
 
 
 def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) -> None:
-    source = write_stub(tmp_path / "in", n=6, sleep_s=0.3)
-    out = tmp_path / "out"
-    process = start(source, out, workers=1)
-    assert process.stdout is not None
-    while process.stdout.readline().strip() != "2":
-        pass
+    source = write_stub(tmp_path / "in", n=6)
+    out, gate = tmp_path / "out", Gate(tmp_path / "gate", "broken", "r0")
+    process = start(source, out, gate=gate, workers=1)
+    wait_for(process, 2)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers too
-    message, trouble = process.communicate(timeout=30)
+    gate.open()
+    message, trouble = process.communicate(timeout=PATIENCE_S)
     assert message.endswith("interrupted\n"), trouble
     assert process.returncode == 0
     assert trouble == ""
@@ -134,16 +127,16 @@ def test_a_stop_finishes_what_is_under_way_and_resume_does_the_rest(tmp_path) ->
 
 
 def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
-    source = write_stub(tmp_path / "in", n=2, sleep_s=0.5)
-    out = tmp_path / "out"
-    process = start(source, out, workers=2)
-    assert process.stdout is not None
-    process.stdout.readline()
+    source = write_stub(tmp_path / "in", n=2)
+    out, gate = tmp_path / "out", Gate(tmp_path / "gate", "broken")
+    process = start(source, out, gate=gate, workers=2)
+    wait_for(process, 1)
     with pytest.raises(InUseError, match=f"process {process.pid} on "):
         _run(source, out, resume=True)
     with pytest.raises(InUseError, match="1of1"):
         _run(source, out, resume=True, shard=(1, 2))
-    message, trouble = process.communicate(timeout=30)
+    gate.open()
+    message, trouble = process.communicate(timeout=PATIENCE_S)
     assert message.endswith("done\n"), trouble
     assert Cohort(out).verify() == []
 
@@ -151,7 +144,7 @@ def test_two_runs_on_one_cohort_at_once_the_second_says_so(tmp_path) -> None:
 def test_shares_may_run_side_by_side(stubs: Path, whole: Path, tmp_path) -> None:
     runs = [start(stubs, tmp_path / "out", workers=1, shard=f"{number}/2") for number in (1, 2)]
     for process in runs:
-        message, trouble = process.communicate(timeout=60)
+        message, trouble = process.communicate(timeout=PATIENCE_S)
         assert message.endswith("done\n"), trouble
     assert tree(tmp_path / "out") == tree(whole)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gate import PATIENCE_S
 from imuspec import Cohort
 from imuspec.cli import main
 from imuspec.pretraining.pretraining import pretrain
@@ -100,7 +101,7 @@ def test_two_processes_give_what_one_gives(run: Run, cohort: Cohort, tmp_path: P
         )
         for rank in (0, 1)
     ]
-    message = [process.communicate(timeout=240)[0] for process in processes]
+    message = [process.communicate(timeout=PATIENCE_S)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], message
     two = Run(tmp_path / "two")
     for key, value in weights(run).items():

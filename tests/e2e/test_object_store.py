@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import stub_native
+from gate import PATIENCE_S, Gate
 from imuspec import Cohort
 from imuspec.cluster import LocalEngine
 from imuspec.cohort.lock import InUseError, LostLeaseError, lock_of
@@ -118,11 +119,12 @@ def test_damage_in_a_bucket_is_found(store: Any, stubs: Path) -> None:
 def test_a_run_killed_in_a_bucket_is_resumed_and_a_second_one_is_refused(
     store: Any, stubs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start("s3://bucket/in", "s3://bucket/again", workers=1, slow_s=0.5)
+    gate = Gate(tmp_path / "gate", "broken", "r0")
+    process = start("s3://bucket/in", "s3://bucket/again", gate=gate, workers=1)
     wait_for(process, 1)
     os.killpg(process.pid, signal.SIGSTOP)  # it lives, and gets no further meanwhile
     second = start("s3://bucket/in", "s3://bucket/again", workers=1, resume=True)
-    _, trouble = second.communicate(timeout=60)
+    _, trouble = second.communicate(timeout=PATIENCE_S)
     assert f"InUseError: cohort s3://bucket/again: process {process.pid} on {socket.gethostname()}" in trouble
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

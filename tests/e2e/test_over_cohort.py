@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from cohort_work import Faulty
+from gate import PATIENCE_S, Gate
 from imuspec import Cohort
 from imuspec.cli import main
 from imuspec.cluster import Limits, compute, open_engine
@@ -185,10 +186,10 @@ def test_poison_recordings_are_named_and_take_no_other_with_them(engine: str, co
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
-def start(cohort: Path, out: Path, **options: object) -> subprocess.Popen[str]:
+def start(cohort: Path, out: Path, gate: Gate, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(TESTS / "cohort_work.py"), str(cohort), str(out), json.dumps(options)],
-        env=environment(),
+        env=environment(**gate.environment()),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -200,13 +201,16 @@ def start(cohort: Path, out: Path, **options: object) -> subprocess.Popen[str]:
 def test_a_killed_worker_loses_nothing(engine: str, cohort: Path, tmp_path: Path) -> None:
     if engine == "dask":
         pytest.importorskip("distributed", reason="dask is not installed")
-    process = start(cohort, tmp_path / "out", engine=engine, workers=2, sleep_s=0.7)
+    gate = Gate(tmp_path / "gate", "r0")
+    process = start(cohort, tmp_path / "out", gate, engine=engine, workers=2)
     try:
         wait_for(process, 1)
         below = psutil.Process(process.pid).children(recursive=True)
         workers = [one for one in below if any("spawn_main" in word for word in one.cmdline()) and not one.children()]
+        assert len(workers) == 2
         workers[-1].send_signal(signal.SIGKILL)
-        given, trouble = process.communicate(timeout=120)
+        gate.open()
+        given, trouble = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert given.endswith("done\n"), trouble
@@ -216,10 +220,12 @@ def test_a_killed_worker_loses_nothing(engine: str, cohort: Path, tmp_path: Path
 
 
 def test_a_stopped_run_goes_on(cohort: Path, tmp_path: Path) -> None:
-    process = start(cohort, tmp_path / "out", workers=1, sleep_s=0.5)
+    gate = Gate(tmp_path / "gate", "r0", "r1")
+    process = start(cohort, tmp_path / "out", gate, workers=1)
     wait_for(process, 2)
     os.killpg(process.pid, signal.SIGINT)
-    given, trouble = process.communicate(timeout=60)
+    gate.open()
+    given, trouble = process.communicate(timeout=PATIENCE_S)
     assert given.endswith("interrupted\n"), trouble
     done = len(Results(tmp_path / "out").outcomes)
     assert 2 <= done < len(HOURS)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import imuspec
+from gate import PATIENCE_S
 from imuspec import encoders
 from imuspec.cli import main
 from imuspec.encoders.weights import read_weights
@@ -252,7 +253,7 @@ def test_two_processes_give_what_one_gives_with_the_same_batch(tmp_path, monkeyp
     )
     monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one"), tests])
     exec(compile(RANKS, str(script), "exec"), {"__name__": "ranks"})  # meanwhile, in this process
-    message, _ = two_processes.communicate(timeout=400)
+    message, _ = two_processes.communicate(timeout=PATIENCE_S)
     assert two_processes.returncode == 0, message
     one, two = (imuspec.Run(tmp_path / name) for name in ("one", "two"))
     assert [line["step"] for line in one.metrics()] == [line["step"] for line in two.metrics()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import stub_native
+from gate import PATIENCE_S
 from hosts import address, hosts, on
 from run_stub_cohort import RECIPE
 from stub_files import TESTS, environment, write_stub
@@ -44,7 +45,7 @@ def _torchrun(
 def _ended(*agents: subprocess.Popen[str]) -> None:
     try:
         for agent in agents:
-            message, _ = agent.communicate(timeout=600)
+            message, _ = agent.communicate(timeout=PATIENCE_S)
             assert agent.returncode == 0, message[-4000:]
     finally:
         for agent in agents:

@@ -1,8 +1,8 @@
 """Many short recordings, some damaged, prepared while workers are killed at random: nothing lost, nothing twice.
 
 ``make soak`` runs it at full size: 2,000 recordings, every fiftieth with one of all the kinds of damage that
-``imuspec simulate --damage`` knows. They are prepared twice: undisturbed, and with a worker killed every few seconds until
-all are done. Both cohorts must be whole and of the same bytes; the memory of every process must stay flat; and the
+``imuspec simulate --damage`` knows. They are prepared twice: undisturbed, and with a worker killed after every few recordings
+until all are done. Both cohorts must be whole and of the same bytes; the memory of every process must stay flat; and the
 disturbed run may be slower by the killed work and 10 %.
 """
 
@@ -82,8 +82,8 @@ def _simulate(job: tuple[Path, float, int, tuple[str, ...]]) -> None:
     simulate(path, days=days, seed=seed, damage=damage)
 
 
-def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s: float, seed: int) -> Run:
-    """Prepare until all are done; kill a worker every so many seconds, or none when that is 0."""
+def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every: int, seed: int) -> Run:
+    """Prepare until all are done; kill a worker after every so many recordings, more or less, or none when that is 0."""
     run, rng, before = Run(), random.Random(seed), resource.getrusage(resource.RUSAGE_CHILDREN)
     while True:
         run.runs += 1
@@ -93,13 +93,13 @@ def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s:
             command += ["--set", setting]
         with tempfile.TemporaryFile("w+") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)
-            _watch(process, run, rng, kill_every_s, out / "parts")
+            _watch(process, run, rng, kill_every, out / "parts")
             if process.wait() != 0:
                 output.seek(0)
                 raise RuntimeError(f"the run ended with {process.returncode}: {output.read()[-2000:]}")
         outcomes = Cohort(out).outcomes.to_pylist()
         # Killed twice by chance: that is for the next round, as it is for a user.
-        if not kill_every_s or not any("killed, twice" in row["reason"] or "died" in row["reason"] for row in outcomes):
+        if not kill_every or not any("killed, twice" in row["reason"] or "died" in row["reason"] for row in outcomes):
             break
     run.seconds = time.monotonic() - run.started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -107,28 +107,32 @@ def prepare(source: Path, out: Path, *, engine: str, workers: int, kill_every_s:
     return run
 
 
-def _watch(process: subprocess.Popen[bytes], run: Run, rng: random.Random, kill_every_s: float, parts: Path) -> None:
+def _watch(process: subprocess.Popen[bytes], run: Run, rng: random.Random, kill_every: int, parts: Path) -> None:
     """Look at the memory of a run's processes each second, and kill one of its workers now and then."""
-    parent, look, done = psutil.Process(process.pid), 0.0, 0
-    due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
+    parent, look = psutil.Process(process.pid), 0.0
+    due = _done(parts) + kill_every * rng.uniform(0.5, 1.5)
     while process.poll() is None:
-        workers = _workers(parent)
+        done = _done(parts)
         if time.monotonic() > look:
             look = time.monotonic() + 1.0
-            done = sum(1 for _ in parts.iterdir()) if parts.is_dir() else 0
-            for kind, processes in (("coordinator", [parent]), ("worker", workers)):
+            for kind, processes in (("coordinator", [parent]), ("worker", _workers(parent))):
                 used = [_resident(each) for each in processes]
                 if any(used):
                     run.memory.setdefault(kind, []).append((max(used), done))
-        if kill_every_s and workers and done and time.monotonic() > due:  # not while a cluster starts
+        if kill_every and done > due and (workers := _workers(parent)):
             victim = rng.choice(workers)
             try:
                 victim.send_signal(signal.SIGKILL)
                 run.kills += 1
             except psutil.NoSuchProcess:
                 pass
-            due = time.monotonic() + kill_every_s * rng.uniform(0.5, 1.5)
-        time.sleep(0.25)
+            due = done + kill_every * rng.uniform(0.5, 1.5)
+        time.sleep(0.02)
+
+
+def _done(parts: Path) -> int:
+    """Return how many recordings are done."""
+    return sum(1 for _ in parts.iterdir()) if parts.is_dir() else 0
 
 
 def _workers(parent: psutil.Process) -> list[psutil.Process]:
@@ -189,7 +193,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--engine", choices=("local", "dask"), default="dask")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kill-every", type=float, default=4.0, help="seconds")
+    parser.add_argument("--kill-every", type=int, default=50, help="recordings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary one if not given")
     arguments = parser.parse_args()
@@ -206,10 +210,13 @@ def _soak(folder: Path, arguments: argparse.Namespace) -> int:
     if not source.exists():
         make(source, arguments.recordings, arguments.minutes, arguments.workers)
     options = {"engine": arguments.engine, "workers": arguments.workers, "seed": arguments.seed}
-    for name in ("plain", "disturbed"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    plain = prepare(source, folder / "plain", kill_every_s=0.0, **options)
-    disturbed = prepare(source, folder / "disturbed", kill_every_s=arguments.kill_every, **options)
+    shutil.rmtree(folder / "plain", ignore_errors=True)
+    plain = prepare(source, folder / "plain", kill_every=0, **options)
+    for _ in range(10):
+        shutil.rmtree(folder / "disturbed", ignore_errors=True)
+        disturbed = prepare(source, folder / "disturbed", kill_every=arguments.kill_every, **options)
+        if disturbed.kills >= 2:  # a run may end before anybody looked
+            break
     wrong = faults(source, folder / "plain", folder / "disturbed")
     counts = Counter(Cohort(folder / "disturbed").outcomes["status"].to_pylist())
     each = plain.seconds * arguments.workers / arguments.recordings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,9 +70,10 @@ def test_every_row_has_both_heads_and_as_many_encoders_as_there_are_seeds(
 ) -> None:
     experiment = describe("img2imu-table2")
     monkeypatch.setattr(experiment.module, "DATA", ("wisdm",))
-    changes = [*SMALL[:-1], "height=24", "width=32", "rows=MoCo; Randomly-init. (1D)", "pretrain_seeds=2"]
-    given = {"assignments": changes, "seeds": (0, 1), "tiny": True, "say": lambda _: None}
-    setup = experiment.setup(tmp_path / "made", **given)
+    judged = ["head_epochs=1", "max_judged=2", "height=24", "width=32", "rows=MoCo; Randomly-init. (1D)"]
+    trained = ["image_limit=16", "image_batch=8", "pretrain_seeds=2"]
+    fields: dict[str, Any] = {"seeds": (0, 1), "tiny": True, "say": lambda _: None}
+    setup = experiment.setup(tmp_path / "made", assignments=[*judged, *trained], **fields)
     result, _ = perform(experiment, setup)
     seeds = result.tables["seeds"]
     rows = ["MoCo", "MoCo, logistic", "Randomly-init. (1D)", "Randomly-init. (1D), logistic"]
@@ -81,7 +83,8 @@ def test_every_row_has_both_heads_and_as_many_encoders_as_there_are_seeds(
     assert set(setup.pretrained) == {"MoCo, seed 0", "MoCo, seed 1"}
     folders = list(setup.pretrained.values())
     assert {PretrainRecipe.load(Path(folder) / "recipe.json").training.seed for folder in folders} == {0, 1}
-    again = experiment.setup(tmp_path / "given", runs=[f"MoCo={folder}" for folder in folders], **given)
+    runs = [f"MoCo={folder}" for folder in folders]
+    again = experiment.setup(tmp_path / "again", runs=runs, assignments=judged, **fields)
     repeated = perform(experiment, again)[0].tables["seeds"]
     columns = ["row", "column", "seed", "weights_seed", "macro_f1"]
     assert repeated[columns].equals(seeds[columns])

@@ -133,7 +133,7 @@ class Experiment:
         Raises
         ------
         ValueError
-            If a name is unknown; the message lists the valid ones.
+            If a name is unknown, and the message lists the valid ones; or if an option has no effect with this input.
         """
         sets: dict[str, DatasetReference] = {}
         for text in data:
@@ -169,7 +169,20 @@ class Experiment:
                 raise ValueError(
                     f"runs: expected a run of a row that is made, {'; '.join(options.chosen)}, got one of {left_out[0]}"
                 )
-        return Setup(out=out, options=options, data=sets, runs=folders, **fields)
+        setup: Setup[Options] = Setup(out=out, options=options, data=sets, runs=folders, **fields)
+        self._refuse_without_effect(setup)
+        return setup
+
+    def _refuse_without_effect(self, setup: Setup[Any]) -> None:
+        """Raise an error for an option with a value of its own that the experiment does not read with this input."""
+        options, defaults = setup.options, self.options(tiny=setup.tiny)
+        left_out = {*options.ROWS} - {*options.chosen} if isinstance(options, RowOptions) else set()
+        labels = [label for label in setup.data or self.data if label != "cohort"]
+        rows = [row for row in self.runs if row not in left_out]
+        pretrained = [row for row in rows if not all(setup.runs_of(row, label) for label in labels)]
+        for name, need in options.without_effect(pretrained, setup).items():
+            if (value := getattr(options, name)) != getattr(defaults, name):
+                raise ValueError(f"set: {name}: expected {need}, got {value!r} without")
 
     def command(self, setup: Setup[Any]) -> str:
         """Return the command that repeats the experiment, quoted for a shell.

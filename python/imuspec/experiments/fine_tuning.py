@@ -97,6 +97,27 @@ class FineTuningOptions(RowOptions, PictureOptions):
         "epochs": 1,
     }
 
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of kinds of rows that are not made."""
+        pictures = "IMG2IMU" in pretrained and (self.images or setup.tiny)
+        labels = [*setup.data] or DATA
+        # Random weights on signals are of the network of CPC.
+        signals = "CPC" in pretrained or (
+            "random (1D)" in self.chosen and not all(setup.runs_of("CPC", label) for label in labels)
+        )
+        unused = (
+            {}
+            if pictures
+            else dict.fromkeys(("images", "image_epochs", "image_limit"), "images, and IMG2IMU without a run")
+        )
+        unused |= {} if signals else dict.fromkeys(("signal_epochs", "signal_limit"), "CPC without a run")
+        unused |= {} if pictures or signals else {"pretrain_seeds": "a row without a run"}
+        if not {ROW_MEANS, "random (2D)", "IMG2IMU"} & {*self.chosen}:
+            unused |= dict.fromkeys(("nfft", "hop", "norm"), "a row on pictures")
+        if not {*self.chosen} - {*_FREE}:
+            unused |= dict.fromkeys(("few_epochs", "epochs", "patience", "learning_rate"), "a row with an encoder")
+        return unused
+
 
 OPTIONS = FineTuningOptions
 

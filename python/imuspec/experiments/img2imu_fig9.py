@@ -6,7 +6,7 @@ The paper prints no numbers; in its figure IMG2IMU's views are best on both size
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -51,6 +51,11 @@ class Fig9Options(PictureMethodOptions, RowOptions):
         "size": "tiny",
         "rows": ("ViT-S, MoCo v3", "ViT-S, MAE"),
     }
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training, the size among them, where no row is pre-trained here."""
+        unused = super().without_effect(pretrained, setup)
+        return {**unused, "size": unused["images"]} if unused else {}
 
 
 OPTIONS = Fig9Options

@@ -8,7 +8,7 @@ the grid is a row beside the pick. The paper gives no numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -52,6 +52,14 @@ class GridOptions(HeadsOptions, DrawOptions, PictureOptions):
         "max_judged": 4,
         "random_draws": 2,
     }
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the data of pre-training that no recipe sees."""
+        del pretrained, setup  # as each recipe is pre-trained here
+        sources = {PretrainRecipe.load(name).source.name for name in self.recipes}
+        unused = {} if sources - {"windows"} else {"images": "a recipe on pictures"}
+        unused |= {} if "windows" in sources else {"signals": "a recipe on signals"}
+        return unused if self.signals else {**unused, "subjects": "signals"}
 
 
 OPTIONS = GridOptions

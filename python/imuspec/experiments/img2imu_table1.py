@@ -8,7 +8,7 @@ what that does to a window and to its picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -60,6 +60,14 @@ class Table1Options(HeadsOptions, PictureOptions):
         "head_epochs": 5,
         "max_judged": 6,
     }
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training where no row is pre-trained here."""
+        if pretrained and (self.images or setup.tiny):
+            return {}
+        return dict.fromkeys(
+            ("images", "small", "epochs", "batch", "limit", "pretrain_seeds"), "images, and a row without a run"
+        )
 
 
 OPTIONS = Table1Options

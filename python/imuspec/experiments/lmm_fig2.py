@@ -6,7 +6,7 @@ The table has the correlations, and the scores of each weight beside the rows th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,11 @@ class Fig2Options(StudyOptions):
     pretrain_seeds: PositiveInt = 3
 
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "pretrain_seeds": 2}
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return none, as each row is pre-trained here."""
+        del pretrained, setup
+        return {}
 
 
 OPTIONS = Fig2Options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +29,10 @@ class Table6Options(StudyOptions):
     scratch_epochs: PositiveInt = Field(70, description="passes over the labelled windows from scratch")
 
     TINY: ClassVar[Mapping[str, Any]] = {**StudyOptions.TINY, "scratch_epochs": 2}
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training where no row is pre-trained here, as HARNet10 never is."""
+        return super().without_effect([row for row in pretrained if row in _LOSSES], setup)
 
 
 OPTIONS = Table6Options

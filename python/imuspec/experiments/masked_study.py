@@ -72,6 +72,11 @@ class StudyOptions(Options):
 
     TINY: ClassVar[Mapping[str, Any]] = {"head_epochs": 20, "stride": 0, "random_draws": 2}
 
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training where no row is pre-trained here; random weights take its recipe all the same."""
+        del setup  # as every input has a cohort to pre-train on
+        return {} if pretrained else dict.fromkeys(("pretrain_seeds", "people"), "a row without a run")
+
 
 class LossOptions(StudyOptions):
     """Numbers of the tables of losses."""

@@ -98,6 +98,9 @@ ROWS = {
 }
 """The paper's thirteen in its order, and weights of ImageNet that a package has, beside the same network with random weights."""
 
+_OF_IMAGES = ("images", "image_epochs", "image_batch", "image_limit")
+_IMAGES_NEEDED = "images, and a row on pictures without a run"
+
 
 class PictureMethodOptions(HeadsOptions, PictureOptions):
     """Pre-training on pictures, and the probe of an encoder of pictures."""
@@ -139,6 +142,12 @@ class PictureMethodOptions(HeadsOptions, PictureOptions):
             numbers["objective.norm_group"] = norm_group(self.image_batch)
         return [f"{key}={value}" for key, value in numbers.items() if value]
 
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training where no row is pre-trained here."""
+        if pretrained and (self.images or setup.tiny):
+            return {}
+        return dict.fromkeys((*_OF_IMAGES, "pretrain_seeds"), _IMAGES_NEEDED)
+
 
 class MethodOptions(PictureMethodOptions, DrawOptions, RowOptions):
     """Numbers that Table II and Fig 7 share."""
@@ -168,6 +177,24 @@ class MethodOptions(PictureMethodOptions, DrawOptions, RowOptions):
         "supervised_epochs": 1,
         "max_train": 8,
     }
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of kinds of rows that are not made."""
+        made = [ROWS[row] for row in pretrained]
+        kinds = {row.kind for row in made if setup.tiny or (self.images if row.kind == "image" else self.signals)}
+        origins = {ROWS[row].origin for row in self.chosen}
+        unused = {} if "image" in kinds else dict.fromkeys(_OF_IMAGES, _IMAGES_NEEDED)
+        if "signal" not in kinds:
+            signal_options = ("signal_epochs", "signal_batch", "signal_limit")
+            unused |= dict.fromkeys(signal_options, "signals, and a row on them without a run")
+        unused |= {} if self.signals else {"subjects": "signals"}
+        unused |= {} if kinds else {"pretrain_seeds": "a row that is pre-trained here"}
+        if not ("image" in kinds and any(row.small for row in made)):
+            unused["small"] = "a row with such a recipe that is pre-trained here"
+        unused |= {} if "random" in origins else {"random_draws": "a row with random weights"}
+        if "supervised" not in origins:
+            unused |= dict.fromkeys(("supervised_epochs", "max_train"), "a fully supervised row")
+        return unused
 
 
 def judge_methods(

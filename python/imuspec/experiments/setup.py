@@ -108,6 +108,19 @@ class Options(Settings):
             reason = {"too_short": "one value or more", "too_long": "one value"}.get(first["type"], plain)
             raise ValueError(f"set: {key}: expected {reason}, got {values[key]!r}") from error
 
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options that an experiment with this input does not read, each with what it needs to have an effect.
+
+        Parameters
+        ----------
+        pretrained : sequence of str
+            Rows that can have a run and have none for one set or more: pre-trained here, if they can be.
+        setup : Setup
+            Input of the experiment.
+        """
+        del pretrained, setup  # as each option is read whatever they are
+        return {}
+
 
 class HeadOptions(Options):
     """Numbers of a head on few labels."""

@@ -8,7 +8,7 @@ numbers on such a set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,6 +64,12 @@ class SignalObjectivesOptions(HeadsOptions, DrawOptions, RowOptions):
         "random_draws": 2,
         "window_s": 10.0,
     }
+
+    def without_effect(self, pretrained: Sequence[str], setup: Setup[Any]) -> dict[str, str]:
+        """Return the options of pre-training where no row is pre-trained here."""
+        del setup  # as the windows judged are those pre-trained on
+        of_pretraining = ("pretrain_seeds", "epochs", "batch", "base_lr", "limit")
+        return {} if pretrained else dict.fromkeys(of_pretraining, "a row without a run")
 
 
 OPTIONS = SignalObjectivesOptions

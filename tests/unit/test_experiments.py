@@ -62,17 +62,20 @@ def test_an_encoder_that_was_pre_trained_on_people_that_it_is_judged_on_is_named
 
     def run(setup: Any) -> experiments.Result:
         setup.pretrained["CPC (HAR)"] = str(tmp_path / "seed1")
+        setup.pretrained["CPC@hapt, seed 0"] = str(tmp_path / "seed1")  # judged on the other set alone
+        setup.pretrained["CPC@wisdm_windows, seed 0"] = str(tmp_path / "seed1")
         table = pd.DataFrame({"row": ["MoCo"], "column": ["wisdm"], "value": [0.3]})
         return experiments.Result(table, tables={"seeds": judged})
 
     runs = {"MoCo": "m", "CPC (HAR)": "c"}
-    experiment = made_up_experiment(("wisdm",), DATA=("wisdm",), OPTIONS=Options, RUNS=runs, run=run)
+    experiment = made_up_experiment(("wisdm", "hapt"), DATA=("wisdm", "hapt"), OPTIONS=Options, RUNS=runs, run=run)
+    data = ["wisdm@wisdm_windows=raw.txt", "hapt=HAPT"]
     folders = [f"MoCo={tmp_path / 'seen'}", f"MoCo=random:{tmp_path / 'seen'}"]
-    setup = experiment.setup(tmp_path / "out", data=["wisdm=raw.txt"], runs=folders)
+    setup = experiment.setup(tmp_path / "out", data=data, runs=folders)
     notes = experiments.perform(experiment, setup)[0].notes
     ending = "pre-trained on 2 of the 4 test subjects of wisdm (1, 2): scores are not of unseen people"
-    assert notes[:2] == [f"MoCo: {ending}", f"CPC (HAR): {ending}"]
-    assert not any("unseen people" in note for note in notes[2:])
+    expected = [f"{row}: {ending}" for row in ("MoCo", "CPC (HAR)", "CPC@wisdm_windows, seed 0")]
+    assert [note for note in notes if "unseen people" in note] == expected == notes[:3]
 
 
 def test_an_unknown_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,22 +259,23 @@ PRETRAININGS = [
 ]
 
 
-def assigned(words: list[str]) -> list[str]:
-    """The values of ``--set`` in a command."""
-    return [value for option, value in itertools.pairwise(words) if option == "--set"]
+def values_of(option: str, words: list[str]) -> list[str]:
+    """The values of an option in a command."""
+    return [value for word, value in itertools.pairwise(words) if word == option]
 
 
 @pytest.mark.parametrize("words", PRETRAININGS, ids=lambda words: words[words.index("--out") + 1])
 def test_the_settings_of_a_pre_training_on_a_page_are_accepted(words: list[str]) -> None:
     recipe = PretrainRecipe.load(words[0])
-    assert recipe.set(*assigned(words)) != recipe
+    assert recipe.set(*values_of("--set", words)) != recipe
 
 
 @pytest.mark.parametrize("file", sorted((DOCS / "results" / "evidence").glob("*/*/experiment.json")), ids=str)
 def test_the_settings_of_an_experiment_on_a_page_are_accepted(file: Path, tmp_path: Path) -> None:
     facts = json.loads(file.read_text("utf-8"))
     words = shlex.split(facts["command"])
-    setup = describe(facts["experiment"]).setup(tmp_path, seeds=(0,), assignments=assigned(words), say=print)
+    data, runs, assignments = (values_of(option, words) for option in ("--data", "--runs", "--set"))
+    setup = describe(facts["experiment"]).setup(tmp_path, data=data, runs=runs, assignments=assignments)
     chosen = setup.options.model_dump(mode="json")
     shared = chosen.keys() & facts["options"].keys()  # an option that had no effect may have gone since
     assert {key: chosen[key] for key in shared} == {key: facts["options"][key] for key in shared}

@@ -351,7 +351,7 @@ def _leak_notes(setup: Setup[Any], judged: pd.DataFrame) -> list[str]:
     for row, name in [*encoders, *setup.pretrained.items()]:
         if name.startswith("random:"):  # random weights have seen nobody
             continue
-        for seen, (label, reference) in product(all_people_seen(name), setup.data.items()):
+        for seen, (label, reference) in product(all_people_seen(name), _judged_on(row, setup.data).items()):
             if reference.loader == "cohort" or (part := _of_set(judged, label, reference.loader)).empty:
                 continue
             tested = sorted({person for text in part["test_subjects"] for person in str(text).split("; ")})
@@ -365,6 +365,12 @@ def _leak_notes(setup: Setup[Any], judged: pd.DataFrame) -> list[str]:
                 )
             notes += [note] if note else []
     return list(dict.fromkeys(notes))
+
+
+def _judged_on(row: str, data: Mapping[str, DatasetReference]) -> Mapping[str, DatasetReference]:
+    """Return the sets that an encoder is judged on: the one that ``ROW@SET`` or ``ROW@SET, seed N`` names, or all."""
+    name = row.partition("@")[2].partition(", seed ")[0]
+    return {label: each for label, each in data.items() if name in (label, each.loader)} or data
 
 
 def _of_set(judged: pd.DataFrame, label: str, loader: str) -> pd.DataFrame:

@@ -207,7 +207,7 @@ def test_a_killed_worker_loses_nothing(engine: str, cohort: Path, tmp_path: Path
         wait_for(process, 1)
         below = psutil.Process(process.pid).children(recursive=True)
         workers = [one for one in below if any("spawn_main" in word for word in one.cmdline()) and not one.children()]
-        assert len(workers) == 2
+        assert workers
         workers[-1].send_signal(signal.SIGKILL)
         gate.open()
         given, trouble = process.communicate(timeout=PATIENCE_S)

@@ -19,8 +19,8 @@ from stub_files import start, tree, wait_for, write_stub
 
 
 def _run(source: Path, out: Path, **options: object) -> Summary:
-    options = {"workers": 1, **options}
-    return stub_native.prepare_stub_cohort([source], out, recipe=RECIPE, **options)  # type: ignore[arg-type]
+    options = {"workers": 1, "recipe": RECIPE, **options}
+    return stub_native.prepare_stub_cohort([source], out, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,9 @@ def test_a_second_run_does_nothing_and_changes_nothing(stubs: Path, whole: Path)
     before = tree(whole)
     with pytest.raises(ValueError, match="--resume"):
         _run(stubs, whole)
+    with pytest.raises(ValueError, match="another recipe needs another folder"):
+        _run(stubs, whole, resume=True, recipe=RECIPE.set("segments.min_wear_h=0.06"))
+    assert not (whole / ".work").exists()
     summary = _run(stubs, whole, resume=True)
     assert (summary.done_before, summary.outcomes) == (11, [])
     assert tree(whole) == before

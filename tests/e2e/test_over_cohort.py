@@ -248,6 +248,7 @@ def test_other_weights_other_folders_and_stray_options_are_refused(cohort, run, 
     assert "expected a folder for the tables" in output_of(
         capsys, "predict", str(cohort), "--model", str(model), code=2
     )
+    assert not (Path(out) / ".work").exists()
     refused = output_of(capsys, "predict", str(cohort), "--model", str(model), "--out", out, "--plot", "x.png", code=2)
     assert "plot: expected no --plot with a cohort" in refused
     refused = output_of(capsys, "predict", __file__, "--model", str(model), "--engine", "dask", code=2)

@@ -122,7 +122,7 @@ def compute(
     store = ResultStore(out, share=label)
     store.refuse_other_folders()
     path = str(absolute(recordings.path))
-    with lock_of(store.folder, number=number, total=total) as store.fence:
+    with lock_of(store.folder, number=number, total=total) as store.fence, contextlib.closing(store):
         store.create(work.kind, work.description())
         jobs = [
             _Job(row["id"], row["sha256"], row["stored_bytes"], path, str(store.folder), label, store.fence, work)

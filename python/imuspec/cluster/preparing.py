@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,7 @@ def prepare_cohort(
             if progress:
                 progress(summary, None)
             return summary
-    with lock_of(store.folder, number=shard[0], total=shard[1]) as store.fence:
+    with lock_of(store.folder, number=shard[0], total=shard[1]) as store.fence, closing(store):
         store.create(loaded)
         pending = pending_jobs(store, jobs, partial(_needs_repeat, store, options, by_id), resume=resume)
         summary = Summary(store.folder, len(jobs), len(jobs) - len(pending), notes=_notes(rows))

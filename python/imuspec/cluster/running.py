@@ -42,9 +42,6 @@ class Store(Protocol):
     def write_tables(self, ids: Iterable[str] | None = None) -> None:
         """Write the parts, or those of `ids`, as tables."""
 
-    def close(self) -> None:
-        """Remove the temporary files of this run."""
-
 
 _Job = TypeVar("_Job", bound=Job)
 
@@ -167,5 +164,4 @@ def run_jobs(
     done = store.done() | {outcome.id for outcome in summary.outcomes}
     if ids <= done and not (store.has_tables() and not jobs):
         store.write_tables(done)
-    store.close()
     summary.seconds = time.monotonic() - started

@@ -42,7 +42,6 @@ class Run:
     seconds: float = 0.0
     cpu_s: float = 0.0
     kills: int = 0
-    killed_work_s: float = 0.0
     runs: int = 0
     memory: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
